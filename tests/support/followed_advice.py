@@ -400,6 +400,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "… needs …: install",
         "…'s pattern is not a",
     ),
+    "ten thousand messages, or a storage of others": ("… keeps no calls:", "… messages of the"),
     "a server or what lies on the way, which no program mends": (
         "the body is a",
         "the body's compression is broken (…);",
@@ -425,13 +426,3 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Why no program follows the advice of some messages, each by its first words."""
-
-YET = (
-    "the event loop that",
-    "the run cannot send",
-    "the stream is read",
-    "this view was closed:",
-    "… keeps no calls:",
-    "… messages of the",
-)
-"""Messages with advice that no program follows yet; a new one has its program or its reason at once."""

@@ -29,6 +29,7 @@ from tests.support.followed_advice import (
     hello,
     read,
 )
+from tests.support.wire import sse
 from tokenstream import (
     AsyncStream,
     Checkpoint,
@@ -620,8 +621,8 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
         gives(["Hello", "Hello"], lambda: asynchronous(partial(read_twice, by_tee=True))),
     ),
     "bare text came, and": (
-        lambda: Stream([b"data: Hi\n\n", *CHUNKS]).final(),
-        gives(True, lambda: says(Stream([b"data: Hi\n\n", *CHUNKS], format="text")).startswith("Hi{")),
+        lambda: Stream([sse("Hi"), *CHUNKS]).final(),
+        gives(True, lambda: says(Stream([sse("Hi"), *CHUNKS], format="text")).startswith("Hi{")),
     ),
     "calls are written as": (
         lambda: dialect_turns(dialect="x"),

@@ -188,10 +188,6 @@ TESTING: dict[str, tuple[Program, Program]] = {
         lambda: text_with(testing.faults.stall(event=1) | testing.faults.heartbeat(15)),
         lambda: check(text_with(testing.faults.stall(40, event=1) | testing.faults.heartbeat(15)), "Hello"),
     ),
-    "…=… is invalid: pass a number from": (
-        lambda: text_with(testing.faults.slow(-1)),
-        lambda: check(text_with(testing.faults.slow(0)), "Hello"),
-    ),
     "…=… is invalid: pass a number of": (lambda: counted(-1), lambda: check(counted(0).input_tokens, 0)),
     "…=… is invalid: pass a number,": (lambda: quiet(-1), lambda: check(quiet(0), "Hello")),
     "…=… is invalid: pass text": (lambda: call_named(""), lambda: check(call_named("find"), "find")),

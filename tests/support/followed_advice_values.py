@@ -25,6 +25,7 @@ from tests.support.followed_advice import (
     sent,
 )
 from tests.support.followed_advice_testing import check
+from tests.support.wire import DONE, sse
 from tokenstream import (
     AsyncStream,
     Retry,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 PIECES = testing.script().text(*"Hello").finish("stop")
 DELTA = {"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}
-NAMED = b'event: output\ndata: {"t": "Hello"}\n\nevent: end\ndata: {}\n\n'
+NAMED = sse({"t": "Hello"}, event="output") + sse({}, event="end")
 
 
 class Find(pydantic.BaseModel):
@@ -224,7 +225,7 @@ VALUES: dict[str, tuple[Program, Program]] = {
     ),
     "what … sends are not": (
         lambda: [*relay.payloads(hello(), "text")],
-        lambda: check(b"".join(relay.encode(hello(), "text")), b"data: Hello\n\ndata: [DONE]\n\n"),
+        lambda: check(b"".join(relay.encode(hello(), "text")), sse("Hello") + DONE),
     ),
     "… is a piece of": (lambda: run_of([DELTA]), lambda: check(text_in(followed(Stream([DELTA]))), "Hello")),
     "… is a whole answer": (
@@ -243,7 +244,7 @@ VALUES: dict[str, tuple[Program, Program]] = {
     ),
     "… is not iterable: pass": (
         lambda: [*relay.encode(3, "text")],
-        lambda: check(b"".join(relay.encode([*hello()], "text")), b"data: Hello\n\ndata: [DONE]\n\n"),
+        lambda: check(b"".join(relay.encode([*hello()], "text")), sse("Hello") + DONE),
     ),
     "…; describe it more precisely in": (
         lambda: response_format(Prices).to_openai_chat(),

@@ -50,12 +50,7 @@ _RESULTS = (
 
 
 def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
-    """Return token counts by our names.
-
-    Example:
-        >>> _counts_in({"inputTokens": 5}), _counts_in({"input_tokens": 5})
-        ({'input_tokens': 5}, {'input_tokens': 5})
-    """
+    """Return token counts by our names."""
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
