@@ -80,9 +80,9 @@ class ServedAnswer:
         if mark_reported(error):
             self._tell_failure(describe_cause(error), status, error)
 
-    def report_bug(self, error: Exception, status: int | None) -> None:
+    def report_bug(self, error: Exception) -> None:
         """Log that the application has raised an exception, and where; its text may be private."""
-        self._tell_failure(f"the application raised {describe_bug(error)}", status, None)
+        self._tell_failure(f"the application raised {describe_bug(error)}", None, None)
 
     def report_refusal(self, level: int, why: str, status: int) -> None:
         """Log that a reader is refused, with a status unless it has a head already."""
@@ -128,6 +128,9 @@ class _KnownOrigin(NamedTuple):
 
 def describe_bug(error: Exception) -> str:
     """Return the type of an exception that was raised, and the line that has raised it, without its text."""
+    while len(inner := getattr(error, "exceptions", ())) == 1:
+        # A group with one exception, as a group of tasks raises it.
+        (error,) = inner
     *_, (frame, line) = walk_tb(error.__traceback__)
     return f"{type(error).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
 

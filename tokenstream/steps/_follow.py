@@ -87,7 +87,7 @@ def follow(
         if stdin is not None:
             raise MisuseError("stdin= is for the lines of an agent: a peer has its own")
         limits = source.deadlines if deadlines is AGENT_DEADLINES else deadlines
-        items = AsyncFollowedItems if isinstance(source, AsyncPeer) else FollowedItems
+        items: Any = AsyncFollowedItems if isinstance(source, AsyncPeer) else FollowedItems
         messages = PeerRun(run, agent, until, source)
         return items(_BorrowedPeer(source), messages, limits, exit_code, stderr)
     options = (agent, exit_code, stderr, stdin, until)
@@ -105,9 +105,10 @@ def follow(
     else:
         is_iterable, is_async_iterable = can_loop(source)
         if is_async_iterable:
-            return (EitherFollowedRun if is_iterable else AsyncFollowedRun)(source, Follower(run))
+            followed: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
+            return followed(source, Follower(run))
         if is_iterable and source.__class__ not in _WHOLE:
-            return FollowedRun(source, Follower(run))
+            return FollowedRun[Any](source, Follower(run))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "

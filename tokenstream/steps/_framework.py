@@ -237,7 +237,6 @@ class RunOfAGraph(RunOfAFramework):
         super().__init__(run)
         self._model_answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the keys of their steps."""
-        run.requests.resumed_by(_GRAPH)
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         """End the answers in progress; return the error of each, or None, by the key of its step."""
@@ -248,8 +247,7 @@ class RunOfAGraph(RunOfAFramework):
         for id, value in interrupts_of(update):
             step = next(reversed(self._open.values()), None) or self._run.step("interrupt")
             self._open.setdefault(step.id, step)
-            step.wait_for(id, value)
-            self._run.requests.hold(step, _GRAPH)
+            self._run.requests.hold(step, _GRAPH, step.wait_for(id, value))
 
 
 class LangChainRun(RunOfAGraph):
@@ -262,9 +260,14 @@ class LangChainRun(RunOfAGraph):
         super().__init__(run)
         self._call_ids: dict[str, str] = {}
         """The id of the tool call that a node received as its input, by the `run_id` of the node."""
+        self._is_of_graph = False
+        """True once an event of a graph came: other runnables answer no graph's question."""
 
     def read_event(self, event: dict[str, Any]) -> None:
         """Begin, continue or end steps, as an event says; ignore events of other kinds."""
+        if not self._is_of_graph and "langgraph_node" in dict_of(event, "metadata"):
+            self._is_of_graph = True
+            self._run.requests.resumed_by(_GRAPH)
         reader = self._READERS.get(str(event.get("event")))
         id = text_of(event, "run_id")
         if reader is not None and id is not None:
@@ -301,7 +304,7 @@ class LangChainRun(RunOfAGraph):
 
     def _read_update(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         """Report what a graph has stopped for, which only the graph itself tells, and no graph above it."""
-        self._ask(data.get("chunk"))
+        self._ask(dict_of(data, "chunk"))
 
     def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         self._end_step(id, data.get("output"))
@@ -344,6 +347,9 @@ class LangChainRun(RunOfAGraph):
     def _fail_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         """End the step of a tool with the exception that the tool has raised."""
         error = data.get("error")
+        if type(error).__name__ == "GraphInterrupt":
+            # The tool has stopped to ask, and stays open: the update with its question follows.
+            return
         self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
@@ -370,6 +376,10 @@ class GraphMessages(RunOfAGraph):
     Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
     is streamed, so its step begins and ends at once.
     """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        run.requests.resumed_by(_GRAPH)
 
     def read_event(self, event: object) -> None:
         """Add a message to the step of its node, or begin and end the step of a tool."""

@@ -489,7 +489,20 @@ class Step(RunNode):
         """The current state: "running", "waiting" for a person, "done", "failed" or "stopped"."""
         state = super().state
         is_held = state in ("running", "done") and any(not each.answered for each in self._held_for)
-        return "waiting" if is_held else state
+        if not is_held:
+            return state
+        return "failed" if self.run.state == "failed" else "waiting"
+
+    @property
+    def requests(self) -> tuple[StepWaiting, ...]:
+        """The requests of the step itself, in the order in which they came."""
+        return tuple(self._requests.values())
+
+    @property
+    def open_requests(self) -> list[StepWaiting]:
+        """The requests in the step and its sub-steps that are not answered."""
+        events = (event for step in (self, *self._iterate_steps()) for event in step.requests)
+        return [event for event in events if not event.answered]
 
     @property
     def has_stopped_to_ask(self) -> bool:
@@ -498,7 +511,7 @@ class Step(RunNode):
 
     def hold(self, requests: list[StepWaiting]) -> None:
         """Make the step wait until each of the requests is answered, also after its end."""
-        self._held_for = requests
+        self._held_for += requests
 
     def count(self, usage: Usage) -> None:
         """Note the tokens of the step and its sub-steps, as an agent counts them."""

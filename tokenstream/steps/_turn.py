@@ -140,12 +140,17 @@ class Requests:
         with self._log.lock:
             return self._free_ids.find(id)
 
-    def hold(self, step: Step, name: str) -> None:
-        """Let a step wait until the requests in it are answered, for example by the next run of a name."""
+    def hold(self, step: Step, name: str, *news: StepWaiting) -> None:
+        """Let a step wait until the requests in it are answered, for example by the next run of a name.
+
+        Args:
+            step: The step.
+            name: The name.
+            news: The requests, if those before them are held already.
+        """
         with self._log.lock:
-            asked = [
-                each for each in self._requests.values() if _is_open(each) and _is_within(each.step, step)
-            ]
+            events = news or step.open_requests
+            asked = [each for event in events if _is_open(each := self._requests[event.id])]
             for held in {step, *[each.step for each in asked]}:
                 held.hold([each.event for each in asked])
             self._held.setdefault(name, []).extend(each.event.id for each in asked)
@@ -201,13 +206,6 @@ class Requests:
 def _is_open(request: _StepRequest) -> bool:
     """Return True if a request can still be answered."""
     return not request.event.answered and (request.step.ended is None or request.step.state == "waiting")
-
-
-def _is_within(step: Step | None, above: Step) -> bool:
-    """Return True if a step is another one, or below it."""
-    while step is not None and step is not above:
-        step = step.parent
-    return step is above
 
 
 class AgentSteer(Steer):

@@ -161,6 +161,12 @@ class _ScriptedChoice:
     calls: bool = False
     """True if the choice has a tool call."""
 
+    def begin(self, kind: str) -> int:
+        """Begin a part, and return its index."""
+        self.kind = kind
+        self.parts += 1
+        return self.parts - 1
+
 
 class _EventMaker:
     """Turns the steps of one script into events."""
@@ -199,10 +205,7 @@ class _EventMaker:
     def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
         """Close the open part of a choice and begin another; return the new part's index."""
         yield from self._close_part(choice)
-        state = self._states[choice]
-        state.kind = kind
-        state.parts += 1
-        return state.parts - 1
+        return self._states[choice].begin(kind)
 
     def _close_part(self, choice: int) -> Iterator[Event]:
         """Yield the event that ends the open text or media part of a choice; nothing if none is open."""

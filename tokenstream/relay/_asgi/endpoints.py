@@ -18,13 +18,7 @@ from tokenstream.relay._asgi.asking import SourceRefused, quote_id, read_asked, 
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.refusals import (
-    Refusal,
-    error_body,
-    refuse_bug,
-    refuse_failed,
-    refuse_journal_error,
-)
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
@@ -186,12 +180,6 @@ class Endpoints:
             response = _to_response(refuse_failed(error))
         except JournalError as error:
             response = _to_response(refuse_journal_error(error))
-        except Exception as error:
-            served, refusal = ServedAnswer(make_answer_id()), refuse_bug(error, scope)
-            served.report_bug(error, None if refusal is None else refusal.status)
-            if refusal is not None:
-                await _to_response(refusal, served)(scope, receive, send)
-            raise
         await response(scope, receive, send)
 
     async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
@@ -105,18 +105,6 @@ def refuse_journal_error(error: JournalError) -> Refusal:
     body = error_body(*describe_to_reader(error), retryable=is_temporary)
     headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
     return Refusal(error.status, body, headers, error)
-
-
-def refuse_bug(error: Exception, scope: Mapping[str, Any]) -> Refusal | None:
-    """Return the response to an exception of the application's; None if its framework makes one of its own.
-
-    The server logs the exception, and its response would not have the answer's id.
-    """
-    # The attributes of Starlette, FastAPI and Litestar.
-    handlers = getattr(scope.get("app"), "exception_handlers", ())
-    if hasattr(error, "status_code") or not {500, *type(error).__mro__}.isdisjoint(handlers):
-        return None
-    return Refusal(500, error_body("server_error", "The server has failed.", retryable=False))
 
 
 def _is_timeout(error: StreamError) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import quote_id, read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_bug
+from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.writing import Outlet
     from tokenstream.relay._attribution import ServedAnswer
 
-Scope: TypeAlias = "MutableMapping[str, Any]"
-"""The ASGI scope of a request."""
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
@@ -51,18 +49,11 @@ class HTTPDelivery(Delivery):
     """
 
     def __init__(
-        self,
-        outlet: Outlet,
-        make_head: MakeHead,
-        timing: Timing,
-        receive: Receive,
-        send: Send,
-        *,
-        scope: Scope,
+        self, outlet: Outlet, make_head: MakeHead, timing: Timing, receive: Receive, send: Send
     ) -> None:
         super().__init__(timing, receive, send)
         self._outlet, self._make_head = outlet, make_head
-        self._scope, self._receive, self._send = scope, receive, send
+        self._receive, self._send = receive, send
         self._head_begun = False
         """True once sending the head has begun."""
         self._heartbeat_sent: Event | None = None
@@ -82,11 +73,7 @@ class HTTPDelivery(Delivery):
                 else:
                     await self._send_refusal(refusal)
         except Exception as error:
-            is_sent = self._head_begun or self._disconnected
-            refusal = None if is_sent else refuse_bug(error, self._scope)
-            self._outlet.served.report_bug(error, None if refusal is None else refusal.status)
-            if refusal is not None:
-                await self._send_complete(refusal)
+            self._outlet.served.report_bug(error)
             raise
 
     async def _send_chunks(self) -> None:
@@ -334,9 +321,13 @@ class Response:
 
         if scope["method"] == "HEAD":
             # The answer is closed without being read.
-            refusal = await outlet.open_head()
-            async with outlet:
-                pass
+            try:
+                refusal = await outlet.open_head()
+                async with outlet:
+                    pass
+            except Exception as error:
+                outlet.served.report_bug(error)
+                raise
             status, headers = make_head()
             if refusal is not None:
                 refusal.report(outlet.served, refusal.status)
@@ -344,7 +335,7 @@ class Response:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send, scope=scope)
+            delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send)
             await delivery.run()
             if delivery.shutting_down:
                 await outlet.run_out()

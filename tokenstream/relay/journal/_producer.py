@@ -249,7 +249,7 @@ class Producer:
                 self._failure = error
             last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
-            self.served.report_bug(error, None)
+            self.served.report_bug(error)
             last = [record_failure(error)]
         if last is None:
             # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
@@ -329,7 +329,7 @@ class Producer:
             # Raises the error that `shape` has met, if any.
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
-            self.served.report_bug(error, None)
+            self.served.report_bug(error)
             self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------

@@ -58,7 +58,7 @@ class ClaudeCode(AgentReader):
         the main agent."""
         self._last_reader: ModelAnswer | None = None
         """The reader of the last answer; None before the first."""
-        self._line_usages: dict[str | None, Usage] = {}
+        self._line_usages: dict[str, Usage] = {}
         """The tokens that whole lines tell, by the ids of their messages; a result tells them anew."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
@@ -201,7 +201,9 @@ class ClaudeCode(AgentReader):
             answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            self._line_usages[id] = counts_in(dict_of(message, "usage"), COUNTS) or Usage()
+            self._line_usages[id or f" {len(self._line_usages)}"] = (
+                counts_in(dict_of(message, "usage"), COUNTS) or Usage()
+            )
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):

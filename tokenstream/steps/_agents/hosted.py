@@ -135,6 +135,7 @@ class AnthropicAgentsRun(AgentReader):
             message, code = self._complaint if word == "retries_exhausted" else (None, None)
             told = message or text_of(details, "explanation") or _FAILURES[word]
             error = self._failure(told, code=code or word)
+        self._run.requests.resumed_by(self._asker)
         self._finish(error)
 
     def _find_answer(self) -> ModelAnswer:

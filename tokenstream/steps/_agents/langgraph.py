@@ -84,6 +84,11 @@ class LangGraphRun(AgentReader):
             return
         reader(self, namespace, params, line)
 
+    @property
+    def _asker(self) -> str:
+        """The name of what stops to ask: a graph, whatever session another agent has begun in the run."""
+        return f"{self.name} "
+
     def end_open_turn(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more events come; return its error, or None.
 
@@ -122,6 +127,9 @@ class LangGraphRun(AgentReader):
         elif state not in RUN_ENDS:
             self._find_step(namespace, text_of(data, "graph_name"), dict_of(data, "cause"))
         else:
+            step = self._steps.get(namespace)
+            if state == "interrupted" and step is not None:
+                self._run.requests.hold(step, self._asker)
             self._end_subgraph(namespace, self._failure(error) if state == "failed" else None)
 
     def _find_step(self, namespace: Namespace, name: str | None = None, cause: Any = None) -> Step:  # noqa: ANN401

@@ -235,6 +235,7 @@ class OpenAIAgentsRun(AgentReader):
         for id in self._requests:
             self._run.requests.note_answered(id)
         self._requests.clear()
+        self._run.requests.resumed_by(self._asker)
 
     _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
         "agent.session.in_progress": _note_answered,

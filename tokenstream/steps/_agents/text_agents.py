@@ -5,9 +5,10 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.steps._agents import TextAgentReader
+from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.values import text_in, with_cache
 
 if TYPE_CHECKING:
@@ -325,6 +326,8 @@ class CopilotCLI(TextAgentReader):
         self._counts_each = True
         self._caller: str | None = None
         """The call that has begun the agent of the line; None for the main agent."""
+        self._over = RecentIds(REMEMBERED)
+        """The ids of the calls whose subagents have ended."""
         self._others: dict[str | None, TextAnswer | None] = {}
         """The answers in progress of other agents, by the calls that have begun these."""
         self._results: dict[str, Json] = {}
@@ -341,7 +344,11 @@ class CopilotCLI(TextAgentReader):
         if self._is_repeated(text_of(line, "id", "timestamp")):
             return
         kind, data = text_of(line, "type") or "", dict_of(line, "data")
-        self._turn_to(text_of(data, "parentToolCallId"))
+        caller = text_of(data, "parentToolCallId")
+        if caller is not None and caller in self._over:
+            # What a subagent says after its end.
+            return
+        self._turn_to(caller)
         if kind in _PIECES:
             self._add_text(_PIECES[kind], text_of(data, "deltaContent") or "", is_whole=False)
         elif kind == "assistant.message":
@@ -391,6 +398,8 @@ class CopilotCLI(TextAgentReader):
         elif kind == "tool.execution_partial_result" and id in self._tools:
             # Each of these lines has the whole output so far.
             step = self._tools[id]
+            if step.ended is not None:
+                return
             step.add_output((text_of(data, "partialOutput") or "")[len(step.output) :])
         elif kind == "tool.execution_complete":
             result = dict_of(data, "result").get("content")
@@ -403,6 +412,8 @@ class CopilotCLI(TextAgentReader):
                 failure = text_of(dict_of(data, "error"), "message") or "it failed"
             self._end_tool(id, result, failure=failure)
         elif kind in ("subagent.completed", "subagent.failed"):
+            self._over.add(id)
+            self._others.pop(id, None)
             self._end_tool(id, self._results.pop(id, None), failure=text_of(data, "error"))
 
     def _read_result(self, line: dict[str, Json]) -> None:

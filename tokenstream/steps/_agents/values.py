@@ -162,12 +162,13 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
         >>> interrupts_of({"__interrupt__": [{"id": "i", "value": "really?"}]}), interrupts_of({"node": {}})
         ([('i', 'really?')], [])
     """
-    found = update.get(_INTERRUPT) if is_dict(update) else update
+    found: Any = update.get(_INTERRUPT) if is_dict(update) else update
+    entries: list[Any] = list(found) if found.__class__ in (list, tuple) else []
     told = [
         (each.get("id"), each.get("value"))
         if is_dict(each)
         else (getattr(each, "id", None), getattr(each, "value", None))
-        for each in found or ()
+        for each in entries
     ]
     return [(id, value) for id, value in told if isinstance(id, str)]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._protocols import Driver
     from tokenstream.stream._session.session import AnswersSession
+    from tokenstream.stream._session.sorter import AnswerLane
 
 StreamT = TypeVar("StreamT")
 
@@ -45,7 +46,7 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
         self._driver = driver
         self._reader = self._reader_type(driver)
         self._session: AnswersSession = self._reader.session
-        self._current: tuple[Callable[[], StreamT | None], Any] | None = None
+        self._current: tuple[Callable[[], StreamT | None], Any, AnswerLane | None] | None = None
         """The stream returned last, held weakly, and its driver; None once it was read to its end."""
         self._read_last: Driver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
@@ -70,7 +71,7 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
             # The items that were read to learn this go back to the pump, for the parent stream.
             driver.pump.put_back(session.unsorted)
             self._read_last = driver
-            stream = self._stream() or self._make_stream(driver)
+            stream, lane = self._stream() or self._make_stream(driver), None
         else:
             lane = None if self._read_last is None else session.take_later_answer(self._read_last)
             if lane is None and (lane := session.next_lane()) is None:
@@ -80,7 +81,7 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
             session.add_driver(driver, lane)
             stream = self._make_stream(driver)
         # The rest of this answer is read before the next one.
-        self._current = ref(stream), driver
+        self._current = ref(stream), driver, lane
         return stream
 
 
@@ -114,13 +115,13 @@ class Responses(_ResponsesBase[StreamT]):
         current, self._current = self._current, None
         if current is None or current[1].pump.closed:
             return
-        find_stream, driver = current
+        find_stream, driver, lane = current
         had_ended = self._session.has_ended
         try:
             _find_reader(find_stream, driver, self._make_stream).final()
         except StreamError:
             has_just_ended = self._session.has_ended and not had_ended
-            if driver is self._driver or has_just_ended:
+            if lane is None or (has_just_ended and not lane.is_whole):
                 # The only answer, or the connection, has failed: that is why no more answers follow. Any
                 # other error belongs to that one answer, whose reader has left it.
                 raise
@@ -154,13 +155,13 @@ class AsyncResponses(_ResponsesBase[StreamT]):
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
         if current is not None and not current[1].pump.closed:
-            find_stream, driver = current
+            find_stream, driver, lane = current
             had_ended = self._session.has_ended
             try:
                 await _find_reader(find_stream, driver, self._make_stream).final()
             except StreamError:
                 has_just_ended = self._session.has_ended and not had_ended
-                if driver is self._driver or has_just_ended:
+                if lane is None or (has_just_ended and not lane.is_whole):
                     # The only answer, or the connection, has failed: that is why no more answers follow. Any
                     # other error belongs to that one answer, whose reader has left it.
                     self._current = None

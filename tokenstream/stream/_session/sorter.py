@@ -14,7 +14,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
@@ -229,7 +229,8 @@ class Sorter:
     def is_over(self) -> bool:
         """True once the server has ended the session: no answer follows, even on an open connection."""
         format = self._connection_format
-        return format is not None and (format.ended or format.error is not None)
+        # An error of ours, such as for what cannot be told apart, ends the answers that it belongs to.
+        return format is not None and (format.ended or isinstance(format.error, ProviderError))
 
     @property
     def has_begun(self) -> bool:
