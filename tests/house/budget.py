@@ -4,9 +4,9 @@ Whoever adds lines or names removes as many. `python -m tests.house` prints them
 `python -m tests.evidence` those of statements.
 """
 
-LINES = 151_720
+LINES = 151_540
 """Lines of all kinds."""
-CODE = 85_230
+CODE = 85_040
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""

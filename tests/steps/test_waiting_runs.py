@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 import pytest
@@ -207,6 +208,67 @@ def test_a_run_that_fails_waits_for_nothing(asker: Asker) -> None:
                 pass
         assert run.waiting == ()
         assert [state for state, _ in _asked(run)] == ["failed"]
+
+
+@every_asker
+def test_a_run_that_fails_after_the_loop_waits_for_nothing(asker: Asker) -> None:
+    with pytest.raises(OSError, match="dead"), Steps() as run:
+        for _ in run.follow(asker.asks, **_named(asker)):
+            pass
+        raise OSError("the line is dead")
+
+    assert run.waiting == ()
+    assert [state for state, _ in _asked(run)] == ["failed"]
+
+
+@pytest.mark.parametrize("chunk", [[_Interrupt()], 5, "text", None])
+def test_what_another_chain_yields_is_no_question_and_answers_none(chunk: Any) -> None:
+    """A runnable of LangChain may yield anything, and is no graph."""
+    other = {**_chain("on_chain_stream", "format", chunk=chunk), "metadata": {}}
+    asker = ASKERS["a LangGraph graph, messages and updates"]
+    with Steps() as run:
+        for _ in run.follow(asker.asks):
+            pass
+        for _ in run.follow([other]):
+            pass
+        assert [each.id for each in run.waiting] == ["i1"]
+
+
+def test_a_tool_that_asks_has_not_failed() -> None:
+    """LangGraph tells a question that a tool asks as the exception `GraphInterrupt`."""
+    interrupt = type("GraphInterrupt", (Exception,), {})
+    metadata = {"metadata": {"langgraph_node": "tools"}, "parent_ids": ["LangGraph"]}
+    tool = {"name": "rm", "run_id": "rm", **metadata}
+    asks = [
+        {"event": "on_tool_start", "data": {"input": {}}, **tool},
+        {"event": "on_tool_error", "data": {"error": interrupt()}, **tool},
+        _chain("on_chain_stream", "LangGraph", chunk=_UPDATE),
+    ]
+    with Steps() as run:
+        for _ in run.follow(asks):
+            pass
+        assert [(step.name, step.state) for step in run.steps] == [("rm", "waiting")]
+
+
+def test_many_questions_take_time_for_each_one_alone() -> None:
+    """The calls of Python for a question do not grow with those before it."""
+    taken: list[int] = []
+    for count in (50, 100):
+        calls = 0
+
+        def note(_: Any, event: str, __: Any) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        items = [("updates", {"__interrupt__": ({"id": f"i{at}", "value": 1},)}) for at in range(count)]
+        with Steps() as run:
+            sys.setprofile(note)
+            for _ in run.follow(items):
+                pass
+            sys.setprofile(None)
+            assert len(run.waiting) == count
+        taken.append(calls)
+    assert taken[1] < 2.5 * taken[0]
 
 
 def test_a_request_is_replied_to_once() -> None:

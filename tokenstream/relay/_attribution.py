@@ -128,9 +128,11 @@ class _KnownOrigin(NamedTuple):
 
 def describe_bug(error: Exception) -> str:
     """Return the type of an exception that was raised, and the line that has raised it, without its text."""
-    while len(inner := getattr(error, "exceptions", ())) == 1:
+    inner: Any = getattr(error, "exceptions", ())
+    while len(inner) == 1:
         # A group with one exception, as a group of tasks raises it.
-        (error,) = inner
+        error = inner[0]
+        inner = getattr(error, "exceptions", ())
     *_, (frame, line) = walk_tb(error.__traceback__)
     return f"{type(error).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
 

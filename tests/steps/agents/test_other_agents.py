@@ -271,3 +271,26 @@ def test_events_of_all_projects_that_cannot_be_told_apart_are_refused(missing: s
         del line["directory"]
     with pytest.raises(MisuseError, match=r"/event\?directory=…"):
         follow([line], agent="opencode-server")
+
+
+@pytest.mark.parametrize("late", ["assistant.message", "assistant.message_delta"])
+def test_what_a_subagent_says_after_its_end_is_left_out(late: str) -> None:
+    """Copilot CLI may print it behind the failure of the subagent; the turn goes on."""
+    lines = [
+        {"type": "user.message", "id": "1", "data": {}},
+        {"type": "tool.execution_start", "id": "2", "data": {"toolCallId": "c", "toolName": "task"}},
+        {"type": "subagent.started", "id": "3", "data": {"toolCallId": "c"}},
+        {
+            "type": "assistant.message_delta",
+            "id": "4",
+            "data": {"deltaContent": "A", "parentToolCallId": "c"},
+        },
+        {"type": "subagent.failed", "id": "5", "data": {"toolCallId": "c", "error": "x"}},
+        {"type": late, "id": "6", "data": {"parentToolCallId": "c", "content": "AB", "deltaContent": "B"}},
+        {"type": "result", "timestamp": "z", "sessionId": "s", "exitCode": 0},
+    ]
+    run, *_ = follow(lines, agent="copilot-cli")
+
+    assert [turn.state for turn in run.turns] == ["done"]
+    (step,) = run.turns[0].step.steps
+    assert (step.state, step.text) == ("failed", "A")
