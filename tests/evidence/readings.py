@@ -4,6 +4,7 @@ python -m tests.evidence.readings
 
 A body is read with its format detected and named, by events, in pieces of a few bytes, and asynchronously.
 The messages become turns of each API; arguments, and answers in JSON, are read while they grow.
+The lines of coding agents, which lie beside the tests of runs, are followed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tests.project import ROOT
 from tests.support.recordings import Recorded, shared
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Steps, Stream
 from tokenstream.errors import NotExpressible, TokenStreamError
 from tokenstream.partial_json import PartialJSONParser
 
@@ -44,6 +46,7 @@ _TURNS = (
     "to_mistral",
     "to_ollama",
 )
+_LINES_OF_AGENTS = ROOT / "tests" / "steps" / "agents" / "recordings"
 _EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 
 
@@ -56,9 +59,17 @@ def main() -> None:
         _read_in_every_way(recorded)
     if not other:
         os._exit(0)
+    for path in sorted(_LINES_OF_AGENTS.rglob("*.jsonl")):
+        _follow(path.read_bytes().splitlines())
     _, status = os.waitpid(other, 0)
     sys.stdout.write(f"{len(recordings)} bodies read\n")
     sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _follow(lines: list[bytes]) -> None:
+    with Steps() as run, suppress(TokenStreamError):
+        for _ in run.follow(lines):
+            str(run)
 
 
 def _read_in_every_way(recorded: Recorded) -> None:
