@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,13 @@ import orjson
 from tests.benchmarks.answers import chat_event
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest
+from tests.house.bytecodes import decode, read_async
 from tests.support.wire import DONE, chat_call
-from tokenstream import AsyncStream, Decoder, Stream
+from tokenstream import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
@@ -44,25 +45,6 @@ def _read(chunks: Sequence[bytes], view: Callable[[Stream], Any] = iter) -> None
             pass
 
 
-def _decode(chunks: Sequence[bytes]) -> None:
-    decoder = Decoder()
-    for chunk in chunks:
-        decoder.feed(chunk)
-
-
-def _read_async(chunks: Sequence[bytes], view: Callable[[AsyncStream], Any] = lambda stream: stream) -> None:
-    async def source() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    async def read() -> None:
-        async with AsyncStream(source()) as stream:
-            async for _ in view(stream):
-                pass
-
-    asyncio.run(read())
-
-
 def _load(chunks: Sequence[bytes]) -> None:
     for chunk in chunks[:-1]:
         orjson.loads(chunk[6:-2])
@@ -75,10 +57,10 @@ def views(plan: Plan) -> list[Table]:
     contenders: dict[str, Run] = {
         "orjson.loads": partial(_load, text),
         "Stream": partial(_read, text),
-        "Decoder": partial(_decode, text),
+        "Decoder": partial(decode, text),
         "stream.text": partial(_read, text, lambda stream: stream.text),
-        "AsyncStream": partial(_read_async, text),
-        "AsyncStream.text": partial(_read_async, text, lambda stream: stream.text),
+        "AsyncStream": partial(read_async, text),
+        "AsyncStream.text": partial(read_async, text, lambda stream: stream.text),
         "Stream, arguments in a string": partial(_read, _calls(count, '{"a": "', "word ", '"}')),
         'Stream, arguments with `"`': partial(_read, _calls(count, '[{"a": 1', ', "a": 1', "}]")),
         "Stream, an array of numbers": partial(_read, _calls(count, "[", "1, ", "0]")),

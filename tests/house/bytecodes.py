@@ -47,7 +47,7 @@ def _read_text(chunks: Sequence[bytes]) -> None:
             pass
 
 
-def _decode(chunks: Sequence[bytes]) -> None:
+def decode(chunks: Sequence[bytes]) -> None:
     decoder = Decoder()
     for chunk in chunks:
         decoder.feed(chunk)
@@ -58,7 +58,7 @@ def _relay(chunks: Sequence[bytes]) -> None:
         pass
 
 
-def _read_async(chunks: Sequence[bytes], view: Callable[[AsyncStream], Any] = lambda stream: stream) -> None:
+def read_async(chunks: Sequence[bytes], view: Callable[[AsyncStream], Any] = lambda stream: stream) -> None:
     async def source() -> AsyncIterator[bytes]:
         for chunk in chunks:
             yield chunk
@@ -83,11 +83,11 @@ class _Piece(NamedTuple):
 _TEXT = ([_WORD], _WORD, [_STOP, DONE])
 _PIECES: dict[str, _Piece] = {
     "a text delta": _Piece(_read, *_TEXT),
-    "a text delta of Decoder": _Piece(_decode, *_TEXT),
-    "a text delta of AsyncStream": _Piece(_read_async, *_TEXT),
+    "a text delta of Decoder": _Piece(decode, *_TEXT),
+    "a text delta of AsyncStream": _Piece(read_async, *_TEXT),
     "a piece of stream.text": _Piece(_read_text, *_TEXT),
     "a piece of AsyncStream.text": _Piece(
-        lambda chunks: _read_async(chunks, lambda stream: stream.text), *_TEXT
+        lambda chunks: read_async(chunks, lambda stream: stream.text), *_TEXT
     ),
     "a fragment in a string": _Piece(_read, [_opened('{"a": "')], _call("word "), [_call('"}'), _TOOL, DONE]),
     "a fragment with quotation marks": _Piece(
