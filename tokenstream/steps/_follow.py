@@ -389,7 +389,7 @@ class EitherFollowedItems(Generic[ItemT]):
     def __init__(self, source: Any, *arguments: Any) -> None:  # noqa: ANN401 - told by its methods
         self._source, self._arguments = source, arguments
         self._chosen: FollowedItems[Any] | AsyncFollowedItems[Any] | None = None
-        """What reads the source; None before the first loop."""
+        """Reader of the source; None before the first loop."""
 
     def __iter__(self) -> Iterator[ItemT]:
         return iter(self._choose_sync())

@@ -108,10 +108,10 @@ class RunNode:
             for step in reversed([*self._iterate_steps(running=True)]):
                 parent = step.run if step.parent is None else step.parent
                 left_open = LeftOpenStep(f"it was still open when {title_of(parent)} ended")
-                # What waits for a person fails with what contains it.
+                # A step that waits for a person fails with the run or step around it.
                 has_failed = isinstance(error, Exception) and step.state == "waiting"
                 step.end(error if has_failed else left_open)
-            # What waits for a person is left open until the answer comes, and has not been stopped.
+            # A step that waits for a person has not been stopped: it goes on with the answer.
             is_left_waiting = isinstance(error, LeftOpenStep) and self.state == "waiting"
             if error is not None and not is_left_waiting:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"

@@ -492,5 +492,5 @@ class _Thread(ConversationReader):
             self._answer.close_part()
 
     def _step_of(self, params: dict[str, Json]) -> Step:
-        """Return the step of the tool that a message is about; that of the turn if there is no such tool."""
+        """Return the step of the tool that a message is about, or else the step of the turn."""
         return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step

@@ -346,7 +346,7 @@ class CopilotCLI(TextAgentReader):
         kind, data = text_of(line, "type") or "", dict_of(line, "data")
         caller = text_of(data, "parentToolCallId")
         if caller is not None and caller in self._over:
-            # What a subagent says after its end.
+            # The subagent has ended, and its step takes no more text.
             return
         self._turn_to(caller)
         if kind in _PIECES:
