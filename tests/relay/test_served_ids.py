@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -284,6 +284,26 @@ async def test_an_exception_of_the_application_is_a_line_too(
             assert " · answer " in line
             assert client.headers.get("x-answer-id", "") in line
             assert "private" not in line
+
+
+@pytest.mark.parametrize("inner_is_raised", [False, True])
+async def test_an_exception_in_a_group_has_the_place_that_is_known(
+    inner_is_raised: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A group of tasks raises one; an exception that was never raised has no place."""
+
+    async def function() -> Any:
+        inner = KeyError("private words")
+        with suppress(KeyError):
+            if inner_is_raised:
+                raise inner
+        raise ExceptionGroup("private words", [inner])
+
+    with pytest.raises(ExceptionGroup):
+        await Client().call(relay.respond(function))
+    name = "KeyError" if inner_is_raised else "ExceptionGroup"
+
+    assert f"the application raised {name} (test_served_ids.py:" in told(caplog).getMessage()
 
 
 class _Busy(Place):

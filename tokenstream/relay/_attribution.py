@@ -129,10 +129,9 @@ class _KnownOrigin(NamedTuple):
 def describe_bug(error: Exception) -> str:
     """Return the type of an exception that was raised, and the line that has raised it, without its text."""
     inner: Any = getattr(error, "exceptions", ())
-    while len(inner) == 1:
+    if len(inner) == 1 and inner[0].__traceback__ is not None:
         # A group with one exception, as a group of tasks raises it.
-        error = inner[0]
-        inner = getattr(error, "exceptions", ())
+        return describe_bug(inner[0])
     *_, (frame, line) = walk_tb(error.__traceback__)
     return f"{type(error).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
 
