@@ -321,14 +321,14 @@ def test_the_architecture_shows_the_house_as_it_stands() -> None:
 def test_the_guide_for_contributors_names_files_that_are_there() -> None:
     """Who adds a format, a stage or an API opens them; what is constant in one stands in it."""
     page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    folders = (ROOT, PACKAGE, PACKAGE / "stages", PACKAGE / "formats", ROOT / "tests")
+    folders = (ROOT, PACKAGE.parent, PACKAGE, PACKAGE / "stages", PACKAGE / "formats", ROOT / "tests")
     named = set(re.findall(r"`((?:\w+/)+[\w.]*)`", page))
     held = re.findall(r"`([A-Z_]+)` (?:in|of) `((?:\w+/)+\w+\.py)`", page)
 
     assert [] == [each for each in named if not any((folder / each).exists() for folder in folders)]
     assert held
     for name, module in held:
-        (path,) = [folder / module for folder in folders if (folder / module).is_file()]
+        path = next(folder / module for folder in folders if (folder / module).is_file())
         assert re.search(rf"^{name}\b", path.read_text(encoding="utf-8"), re.MULTILINE), (name, module)
 
 
