@@ -13,6 +13,8 @@ from tests.steps.agents.support import tools_of
 from tests.support.packages import needed
 from tokenstream import Steps, tap, testing
 
+# Where another extra has brought pydantic-ai alone, the client of its models is missing.
+needed("agents")
 ai = needed("pydantic_ai")
 functions = needed("pydantic_ai.models.function")
 messages = needed("pydantic_ai.messages")
@@ -22,8 +24,6 @@ pytestmark = [*WARNINGS]
 
 def test_a_response_hook_sees_the_answers_of_an_agent() -> None:
     """With usage, ending and speed, which the framework need not tell."""
-    # Where another extra has brought pydantic-ai alone, the client of its models is missing.
-    needed("agents")
     models, providers = needed("pydantic_ai.models.openai"), needed("pydantic_ai.providers.openai")
     transports = needed("httpx2")
     taps: list[Any] = []

@@ -67,7 +67,7 @@ class ErrorKeeper:
 
 
 class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
-    """Read the lines of one connection, wherever the transport cut the chunks.
+    """Read the lines of one connection, wherever the transport cut the chunks; `feed` returns `FrameT`.
 
     A subclass defines the meaning of a line in `_read_text`, and may change its bound in `_find_bound`.
     """
@@ -116,10 +116,10 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
         """The bytes of the unfinished frame, at most the first `Limits.tail` of them."""
         return self._tail_at_error if self.error is not None else self._peek_held()[: self._limits.tail]
 
-    def _feed(self, chunk: object) -> list[FrameT]:
+    def _feed(self, chunk: object) -> list[Any]:
         """Return the frames that a chunk completes; read it in slices of `SLICE` bytes, to save memory."""
         text = self._accept(chunk)
-        frames: list[FrameT] = []
+        frames: list[Any] = []
         for start in range(0, len(text), SLICE):
             self._read_slice(text[start : start + SLICE], frames)
             if self.error is not None:
@@ -129,7 +129,7 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
         self._holds_nothing = self._past_bom and self._is_idle()
         return frames
 
-    def end(self, *, now: float = 0.0) -> list[Any]:
+    def end(self, *, now: float = 0.0) -> list[FrameT]:
         """End the input, so that `feed` refuses further chunks; an unfinished frame is in `unfinished`.
 
         Args:
@@ -188,12 +188,12 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
         """Return True if no bytes are held."""
         return not self._line
 
-    def _read_slice(self, text: bytes, frames: list[FrameT]) -> None:
+    def _read_slice(self, text: bytes, frames: list[Any]) -> None:
         """Read a slice of a chunk, which subclasses may change, and add the frames that it completes."""
         self._read_text(text, frames)
 
     @abstractmethod
-    def _read_text(self, text: bytes, frames: list[FrameT]) -> None:
+    def _read_text(self, text: bytes, frames: list[Any]) -> None:
         """Add the frames that this text completes to `frames`; set `error` if a line is too long."""
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:

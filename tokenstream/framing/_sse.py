@@ -26,7 +26,7 @@ _begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
 """Matches a line that begins a JSON object, or an array of objects."""
 
 
-class PlainSSEParser(LineFraming[Frame]):
+class PlainSSEParser(LineFraming[ServerSentEvent]):
     """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
     __slots__ = (
