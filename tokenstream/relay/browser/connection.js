@@ -185,7 +185,7 @@ export class Connection {
       clearTimeout(this.#watch);
       this.#open = null;
       if (this.#ended) return;
-      if (!this.#resumable) return this.#break("the connection broke, and can't be continued");
+      if (!this.#resumable) return this.#break("the connection broke");
       if (this.#news) this.#failures = 0;
       if (this.#hurry) continue;
       // The first attempt after a cut comes at once, with some jitter, since all readers of a server may be cut together.
@@ -239,7 +239,7 @@ export class Connection {
     const type = response.headers.get("Content-Type") ?? "none";
     if (!type.startsWith("text/event-stream")) {
       // A login page, or that of a captive portal.
-      this.#fail("protocol", `an event stream was asked for, and ${type} came`);
+      this.#fail("protocol", `expected an event stream, not ${type}`);
       return 0;
     }
     if (!this.#continues(response)) return 0;
