@@ -13,18 +13,17 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"
-_KEEP_ALIVE = "send a comment or a ping every 10 seconds"
+_PING = "send a comment or a ping every 10 seconds"
 """The advice that most rows give: the page explains it once."""
 
 
 def _row(hop: Hop) -> str:
     limits = [
-        f"{limit.seconds:g} s ({limit.on}): {limit.change.replace(_KEEP_ALIVE, 'ping')}"
+        f"{limit.seconds:g} s ({limit.on}): {limit.change.replace(_PING, 'ping').partition(', because')[0]}"
         for limit in hop.limits
     ]
     settings = "; ".join(setting for setting in (hop.unbuffer, hop.uncompress) if setting)
-    name = f"[{hop.name}]({hop.source})" if hop.source else hop.name
-    cells = [name, settings, "; ".join(limits)]
+    cells = [f"[{hop.name}]({hop.source})", settings, "; ".join(limits)]
     return f"| {' | '.join(cell or _ABSENT for cell in cells)} |"
 
 
