@@ -13,26 +13,24 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"
-_KEEP_ALIVE = "send a comment or a ping every 10 seconds"
+_PING = "send a comment or a ping every 10 seconds"
 """The advice that most rows give: the page explains it once."""
 
 
 def _row(hop: Hop) -> str:
-    signs = [f"`{name}: {words}`" if words else f"`{name}`" for name, words in hop.signs]
     limits = [
-        f"{limit.seconds:g} s ({limit.on}): {limit.change.replace(_KEEP_ALIVE, 'ping')}"
+        f"{limit.seconds:g} s ({limit.on}): {limit.change.replace(_PING, 'ping').partition(', because')[0]}"
         for limit in hop.limits
     ]
     settings = "; ".join(setting for setting in (hop.unbuffer, hop.uncompress) if setting)
-    name = f"[{hop.name}]({hop.source})" if hop.source else hop.name
-    cells = [name, ", ".join(signs), settings, "; ".join(limits)]
+    cells = [f"[{hop.name}]({hop.source})", settings, "; ".join(limits)]
     return f"| {' | '.join(cell or _ABSENT for cell in cells)} |"
 
 
 def _made() -> list[str]:
-    columns = ["hop", "recognised by", "setting that lets events through", "cuts off after"]
+    columns = ["hop", "setting that lets events through", "cuts off after"]
     head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    return ["\n".join([*head, *map(_row, HOPS)])]
+    return ["\n".join([*head, *(_row(hop) for hop in HOPS if hop.unbuffer or hop.uncompress or hop.limits)])]
 
 
 SECTION = Section(PAGE, "tests.doctor_page", _made)

@@ -85,7 +85,7 @@ class Deadlines:
     """The longest time without content after the first frame; comments and pings are not content."""
     after_finish: float | None = 1.0
     """The longest silence once every choice has its finish reason, or once an event of a kind that is not
-    known has reported an error; half as much again if heartbeats come. The answer then ends as it stands.
+    known has reported an error; a quarter more at most if heartbeats come. The answer then ends as it stands.
     It applies only to formats in which one body is one answer, and in which nothing follows the reason."""
     total: float | None = None
     """The longest time from the request to the end of the answer."""
