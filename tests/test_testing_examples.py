@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
+from tokenstream import testing
+from tokenstream.testing import faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +65,23 @@ def test_the_honest_test_is_the_shorter_one(ours: str, theirs: str) -> None:
 
     assert 3 * len(mine.splitlines()) < 2 * len(other.splitlines())
     assert 3 * len(mine) < 2 * len(other)
+
+
+_PLAYS = {"astream", "chunks", "events", "formats", "message", "messages", "recording", "stream"}
+"""What a script has besides its steps."""
+
+
+def test_the_page_lists_the_steps_of_a_script_and_the_faults() -> None:
+    """A name in its tables exists, and none is missing."""
+    page = (ROOT / "docs" / "guides" / "testing" / "details.md").read_text(encoding="utf-8")
+    steps = {name for name in dir(testing.script()) if not name.startswith("_")} - _PLAYS
+
+    assert steps == _first_cells(page, "| method | effect |")
+    assert set(faults.__all__) - {"Fault", "combined"} == _first_cells(page, "| fault | effect |")
+
+
+def _first_cells(page: str, head: str) -> set[str]:
+    """Return the names in the first cells of all tables that have this head."""
+    tables = [part.partition("\n\n")[0] for part in page.split(head)[1:]]
+    cells = [row.split(" | ")[0] for table in tables for row in table.splitlines()[2:]]
+    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}

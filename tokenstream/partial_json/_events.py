@@ -126,8 +126,7 @@ class ValueStart(_PlacedEvent):
     """A value has begun; its kind is known from its first character.
 
     Args:
-        path: The keys and indexes that lead to the value. The parser passes the
-            location of the container instead, and the key separately.
+        path: The keys and indexes that lead to the value; or, with `key`, the container's location.
         kind: The kind of the value.
         offset: Position of the value's first character, in characters of the text.
         key: The last key or index, if `path` is the location of the container.

@@ -89,8 +89,7 @@ class Script:
         """Add a refusal.
 
         Args:
-            *pieces: One text, which is cut into pieces as long as those that models send; or the
-                pieces themselves.
+            *pieces: As for `text`.
         """
         return self._add_text("refusal", pieces)
 
@@ -144,7 +143,7 @@ class Script:
         return self._add(steps.AddMedia(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
-        """Switch to a choice, which is one of several alternative answers; the next steps belong to it.
+        """Switch to another of several alternative answers: the next steps belong to it.
 
         Args:
             index: The choice's index, from 0.
@@ -202,8 +201,7 @@ class Script:
         """End the current choice of the answer.
 
         Args:
-            reason: The normalised finish reason. After tool calls, "stop" becomes "tool_calls",
-                which every provider reports then.
+            reason: The normalised finish reason. After tool calls, "stop" becomes "tool_calls".
         """
         steps.check_word("finish reason", reason)
         return self._add(steps.FinishChoice(reason, self._choice))

@@ -158,16 +158,14 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def get(self, *path: Any, default: Any = _NO_DEFAULT) -> Any:
         """Return the value at a path, or `default` if the value has not arrived.
 
-        A path of names also works on what it returns: an object is a `Partial`, growing or
-        finished, also within a list or dict; a finished one has the methods of its own type too.
+        With names, every object in the result is a `Partial`, on which `get` works again; a
+        finished one also has the methods of its own type.
 
-        A path that is a function, such as `lambda r: r.steps[0].title`, is typed: it uses
-        the names of the type itself, and the result has the annotated type or is None. The
-        function is called once, with an object that records the path; it never receives data.
-        A str is returned as far as it has arrived; a number, a date or another scalar, once
-        it is finished. A growing object, list or dict is returned as a `Partial`, an
-        immutable sequence or a mapping, and the finished one itself once `is_complete` is
-        True. An invalid value is never returned.
+        With a function, such as `lambda r: r.steps[0].title`, the result has the type of the
+        field, or is None; an invalid value is never returned. The function is called once, with
+        an object that records the path and has no data. A str is returned as far as it has
+        arrived, a number, a date or another scalar once it is finished. An object, list or dict
+        is a `Partial`, an immutable sequence or a mapping while it grows, then the value itself.
 
         Args:
             path: Names of fields, keys and indexes, outermost first; or one function

@@ -279,7 +279,7 @@ def check_format(
     cuts: int = 256,
     changes: int = 400,
 ) -> None:
-    r"""Test, with recordings of a format's answers, that the format keeps the rules for formats.
+    r"""Test a format against the rules for formats, with recordings of its answers.
 
     Args:
         format: The format: its class, an instance, or its name.
@@ -288,7 +288,7 @@ def check_format(
             their expected values.
         cuts: Largest number of cuts of each recording. A small recording is cut at each byte, a
             larger one at a sample of its bytes.
-        changes: Largest number of changes to fields of each recording's payloads.
+        changes: Largest number of fields to change in the payloads of each recording.
 
     Raises:
         AssertionError: The format breaks rules. The message names them all; for each recording it

@@ -63,8 +63,7 @@ def garble(
     r"""Overwrite some bytes.
 
     Args:
-        at: Offset of the first byte, as for `cut`: an int is a number of bytes, a float is a fraction of
-            the body. By default, it is in the middle.
+        at: Offset of the first byte, as for `cut`.
         event: Number of an event; if passed instead of `at`, the overwritten bytes follow that event.
         size: Number of bytes to change; fewer are changed if the body ends before that.
         seed: Seed of the random replacements; the same seed gives the same bytes.
@@ -297,8 +296,7 @@ def error_event(
         kind: Kind of the error, as far as the format can express it.
         message: The provider's error message; by default a usual message for `kind`.
         code: The provider's error code; by default the code that the provider uses for `kind`.
-        at: Offset in the body, as for `cut`: an int is a number of bytes, a float is a fraction of the
-            body; the error follows the event that contains this offset. By default, it is in the middle.
+        at: Offset in the body, as for `cut`; the error follows the event that contains it.
         event: Number of an event; if passed instead of `at`, the error follows that event.
 
     Raises:

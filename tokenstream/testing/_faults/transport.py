@@ -82,8 +82,7 @@ def close(
     """Close the connection inside the body, without a proper end.
 
     Args:
-        at: Offset in the body, as for `cut`: a number of bytes, or a fraction, of which 1.0 closes the
-            connection after the last byte. By default, the connection is closed in the middle.
+        at: Offset in the body, as for `cut`; 1.0 closes the connection after the last byte.
         event: Number of the event after which the connection is closed, as for `cut`.
         code: Code with which a WebSocket is closed, such as 1011; None to cut the connection without
             a closing frame, which clients report as 1006.
@@ -101,8 +100,7 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     """Reset the connection inside the body.
 
     Args:
-        at: Offset in the body, as for `cut`: a number of bytes, or a fraction, of which 1.0 resets the
-            connection after the last byte. By default, the connection is reset in the middle.
+        at: Offset in the body, as for `cut`; 1.0 resets the connection after the last byte.
         event: Number of the event after which the connection is reset, as for `cut`.
 
     Raises:
@@ -216,8 +214,7 @@ def gzipped(recording: Recording) -> Recording:
     """Compress the body with gzip; each chunk can be decompressed when it arrives.
 
     Faults that are applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts
-    the compressed body. A fault of lines or events does not find them in a compressed body, so it must be
-    applied before this one.
+    the compressed body. Apply faults of lines or events before this one: they find none in it.
 
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.
@@ -263,7 +260,7 @@ def _refuse_messages(recording: Recording, why: str) -> None:
 
 @fault
 def half_frame(recording: Recording, *, event: int | None = None) -> Recording:
-    """Break the connection inside a WebSocket message, of which only the first half of its frame is sent.
+    """Break the connection inside a WebSocket message: only the first half of its frame is sent.
 
     Args:
         event: Number of the message, from 1; -1 is the last. By default, it is the one in the middle.
@@ -327,8 +324,7 @@ def connection_limit(recording: Recording, *, event: int = 0) -> Recording:
     closes the connection with code 1001.
 
     Args:
-        event: Number of the message after which the error comes; by default, 0, it comes in place
-            of the answer.
+        event: Number of the message after which the error comes; 0 puts it in place of the answer.
 
     Raises:
         MisuseError: On replay, if the recording lacks that message, or is of neither openai-responses nor

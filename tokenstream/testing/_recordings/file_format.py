@@ -54,7 +54,7 @@ _YES_NO = {"yes": True, "no": False}
 
 
 class RecordingInvalid(MisuseError, ValueError):
-    """A file is not a recording or is damaged, or a recording has a secret, so that nothing was written.
+    """A file is no recording, or is damaged; or a recording has a secret, and was not written.
 
     Args:
         message: The problem, and advice on solving it; it names a secret's kind and place, never the secret.

@@ -113,8 +113,8 @@ class Recording:
         """Load a recording from a file.
 
         The file may also contain a body alone (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`,
-        `.txt`, `.raw`, `.bin`), or be a VCR cassette (`.yaml`, `.yml`, `.json`). The cassette must
-        have one answer, or among several one streamed answer.
+        `.txt`, `.raw`, `.bin`), or be a VCR cassette (`.yaml`, `.yml`, `.json`) with one answer, or
+        with one streamed answer among others.
 
         Args:
             path: The file.

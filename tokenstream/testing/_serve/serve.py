@@ -62,7 +62,7 @@ def client_context() -> ssl.SSLContext:
 class Server(ReplayServer):
     """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
 
-    It runs inside a `with` block, or an `async with` block on any event loop, which it does not block.
+    It runs inside a `with` block, or an `async with` block, where it does not block the event loop.
 
     Args:
         player: Chooses the answer to each request.
@@ -153,10 +153,9 @@ def serve(
     """Play recordings and scripts on a server, for any client that takes an address.
 
     The server answers every method at every path, unless `what` is a mapping from paths.
-    By default, an answer is sent at once, without the silences and the rate of a script; with
-    `pace="recorded"`, they take the recorded time. Stalls and slow answers take theirs at every
-    pace. A recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
-    connection is closed, or broken, once the client has been silent for a moment.
+    By default, an answer is sent at once; with `pace="recorded"`, its rate and its silences take
+    their time. Stalls and slow answers always do. A recording of a WebSocket is played to a client
+    that opens one; at its end, the connection is closed, or broken, once the client is silent.
 
     With `sessions=True`, the server speaks the API's protocol on a WebSocket: it plays one answer
     each time that the client asks for one, and stays open. The guide "Testing in detail" has the details.

@@ -56,8 +56,7 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
 class Transport(_TransportBase):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
-    It can be passed to a `Client` or `AsyncClient` of httpx or httpx2. Like a mock's side
-    effect, it can also be called with a request.
+    Pass it to a `Client` or `AsyncClient` of httpx or httpx2, or to a mock as its side effect.
 
     Args:
         player: Chooses the answer to each request.
