@@ -31,6 +31,7 @@ NEEDS = {
     "docs/guides/coming-from/frameworks.md#langchain": ("langchain_core", "langchain_openai"),
     "docs/guides/coming-from/frameworks.md#litellm": ("litellm", "openai"),
     "docs/guides/coming-from/providers.md#openai": ("openai",),
+    "docs/guides/coming-from/providers.md#when-the-stream-breaks": ("openai",),
     "docs/guides/coming-from/http.md#requests": ("requests",),
     "docs/guides/coming-from/http.md#sseclient": ("requests", "sseclient"),
     "docs/guides/recovery.md": ("openai",),

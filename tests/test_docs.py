@@ -85,6 +85,7 @@ _SLOW_PAGES = frozenset(
         "docs/guides/coming-from/providers.md#anthropic",
         "docs/guides/coming-from/providers.md#google-genai",
         "docs/guides/coming-from/providers.md#openai",
+        "docs/guides/coming-from/providers.md#when-the-stream-breaks",
         "docs/guides/command-line.md",
         "docs/guides/doctor.md",
         "docs/guides/errors.md",

@@ -148,7 +148,7 @@ class Checks:
                 wheel(
                     ["test,test-litellm"],
                     f"{all_speeds} tests/sources/test_litellm.py tests/test_conformance.py tests/test_docs.py"
-                    " -k litellm",
+                    " tests/frameworks/test_broken_streams.py -k litellm",
                     TOKENSTREAM_REQUIRE_SDKS="litellm",
                 ),
                 ["wheel"],
