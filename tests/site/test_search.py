@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]
 
 _HERE = ROOT / "tests" / "site"
-_ASKED: dict[str, list[str]] = json.loads((_HERE / "questions.json").read_text(encoding="utf-8"))
-"""What people type, and the pages that answer it."""
+_ASKED = _HERE / "questions.json"
+"""What people type, each with the pages that answer it."""
 _KEPT_APART = [ROOT.parent / "shared" / "prototypes" / "docs" / name for name in ("q22.json", "q3.json")]
 """Questions that are kept outside the project, so that no page is written for them."""
 
@@ -122,6 +122,11 @@ THREADS: dict[str, tuple[str, _Answers]] = {
 """What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
 
 
+def _read(*paths: Path) -> dict[str, list[str]]:
+    rows: list[list[str]] = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
+    return {text: pages.split("|") for text, pages in rows}
+
+
 def _search(site: Path, texts: Iterable[str]) -> list[list[str]]:
     """Return, for each text, the names of the pages that the search lists, the best first."""
     node = shutil.which("node") or node_with()[1]
@@ -151,15 +156,16 @@ def test_a_question_is_answered_by_one_search(site: Path) -> None:
 
 def test_the_first_page_answers_what_people_type(site: Path) -> None:
     """Seventeen of twenty times; and nineteen of twenty times, one of the first three does."""
-    assert len(missed := _missed(site, _ASKED, 3)) <= len(_ASKED) * 0.05, missed
-    assert len(missed := _missed(site, _ASKED, 1)) <= len(_ASKED) * 0.15, missed
+    questions = _read(_ASKED)
+
+    assert len(missed := _missed(site, questions, 3)) <= len(questions) * 0.05, missed
+    assert len(missed := _missed(site, questions, 1)) <= len(questions) * 0.15, missed
 
 
 @pytest.mark.skipif(not all(path.exists() for path in _KEPT_APART), reason="needs the questions kept apart")
 def test_the_first_page_answers_questions_that_it_was_not_written_for(site: Path) -> None:
     """Nine of ten times."""
-    rows = [row for path in _KEPT_APART for row in json.loads(path.read_text(encoding="utf-8"))]
-    questions = {text: right.split("|") for text, right in rows}
+    questions = _read(*_KEPT_APART)
 
     assert len(missed := _missed(site, questions, 1)) <= len(questions) - 47, missed
 
@@ -179,7 +185,7 @@ def test_each_page_is_found_by_its_title(site: Path) -> None:
 
 def test_the_index_of_errors_is_found_by_messages_only(site: Path) -> None:
     """Its rows have words of everything."""
-    assert not [names for names in _search(site, _ASKED) if "reference/errors-index" in names]
+    assert not [names for names in _search(site, _read(_ASKED)) if "reference/errors-index" in names]
 
 
 def test_each_message_of_misuse_leads_to_its_guide(site: Path) -> None:
