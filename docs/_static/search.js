@@ -22,7 +22,7 @@
 
   // Words that many questions have and that tell none from another.
   const OF_QUESTIONS = new Set([
-    ..."add allow api bug can do does doesn don feature get how like need not please question".split(" "),
+    ..."add allow api bug can do does doesn don feature get go how like need not please question".split(" "),
     ..."support t use user using want what when where which why work would".split(" "),
   ]);
 
