@@ -248,9 +248,9 @@ class AsyncStream(AsyncStreamOfEvents):
         its earlier views raise an error, so ask it for new views.
 
         Args:
-            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
-                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: Number of events to hold; None for 1,024.
+            policy: What to do if a loop over events falls `size` events behind: "wait" for it before more
+                is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: How many events to keep for slow loops; None for 1,024.
 
         Returns:
             The broadcast, whose `reader` method makes readers; each call returns the same object.

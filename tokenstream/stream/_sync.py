@@ -127,10 +127,10 @@ class Stream(StreamOfEvents):
         Args:
             checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
             source: The server's answer from `checkpoint.position` on, or the whole answer once more.
-            limits: Bounds on untrusted input, which also apply to the content of the checkpoint; None for
-                the defaults of `Limits`.
-            deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-            started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
+            limits: How large the answer may get, with what the checkpoint has; None for the defaults of
+                `Limits`.
+            deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
+            started_at: When the request was sent, by `time.monotonic`; None for now.
 
         Raises:
             MisuseError: The format cannot resume, or another version wrote the checkpoint.
@@ -233,12 +233,11 @@ class Stream(StreamOfEvents):
             rule: A regular expression to search for in the text; a `Budget` or a `Repetition`;
                 or a function that takes the message and returns the reason to stop the answer, or
                 None to let it go on.
-            first_tokens: Number of content pieces after which a function is first called; if fewer
-                arrive, the function is called at the end.
-            every: Number of further pieces between later calls, the last of which is at the end; None
-                for a single call.
-            hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
-                have arrived without a decision. Content that is stopped by then is never delivered.
+            first_tokens: Call a function after this many pieces of content, or at the end if fewer arrive.
+            every: Call it again after each of this many further pieces, and at the end; None to call it
+                once.
+            hold: True to hold back all events until the rule has decided, or until it has let pass
+                `first_tokens` pieces. If it stops the answer by then, nobody gets them.
 
         Returns:
             The stream itself.
@@ -274,9 +273,9 @@ class Stream(StreamOfEvents):
         ask it for new views.
 
         Args:
-            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
-                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: Number of events to hold; None for 1,024.
+            policy: What to do if a loop over events falls `size` events behind: "wait" for it before more
+                is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: How many events to keep for slow loops; None for 1,024.
 
         Returns:
             The broadcast, whose `reader` method makes readers; each call returns the same object.
@@ -311,9 +310,9 @@ class Stream(StreamOfEvents):
 
         Args:
             n: Number of readers.
-            policy: Handling of a loop over events that falls `size` events behind, as for `broadcast`:
+            policy: What to do if a loop over events falls `size` events behind, as for `broadcast`:
                 "wait", "drop_oldest" or "raise"; None for "wait".
-            size: Number of events to hold; None for 1,024.
+            size: How many events to keep for slow loops; None for 1,024.
 
         Raises:
             MisuseError: The stream is already shared with other options.
