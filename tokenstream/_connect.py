@@ -64,27 +64,26 @@ def connect(
     The request is sent when the `with` block begins, or at the first read.
 
     Args:
-        url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
-            `**request` must then be left out.
+        url: The endpoint; or a `Route`, which is a whole request: leave out `method`, `client`, `format` and
+            `**request` then.
         method: The HTTP method.
-        client: An httpx or httpx2 client with which to send the request; it keeps its
-            settings and stays open. None creates a new httpx client, whose read timeout
-            is the longer of `first_event` and `idle_bytes`.
-        format: The format's name, or a format object or class; None to detect it.
-        retry: Rules for further attempts after a failure; None for a single request. A GET with event
-            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
-        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
-            the id that the provider gives it. See `ToolCall.key`.
+        client: The httpx or httpx2 client that sends the request; it keeps its settings, and stays open.
+            None for a new httpx client, whose read timeout is the longer of `first_event` and `idle_bytes`.
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        retry: When and how to ask again after a failure; None for a single request. A GET with event ids,
+            OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
+        deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
+        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
+            the provider's id. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
         MisuseError: An argument is unknown or misplaced.
-        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
-        StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop, after all events that arrived before the failure.
+        ConnectError: No response arrived: raised at the first read or, without one, at the block's end.
+        StatusError: The status was 400 or more: raised there, too.
+        StreamError: The answer failed: raised in the loop, after all events that arrived before.
 
     Example:
         >>> stream = connect("http://localhost:9/v1/chat/completions", json={"stream": True})
@@ -136,29 +135,29 @@ def aconnect(
     The result is not awaited: the request is sent when the `async with` block begins, or at the first read.
 
     Args:
-        url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
-            `**request` must then be left out.
+        url: The endpoint; or a `Route`, which is a whole request: leave out `method`, `client`, `format` and
+            `**request` then.
         method: The HTTP method.
-        client: An asynchronous httpx or httpx2 client, or an `aiohttp.ClientSession`, with which to send
-            the request; it keeps its settings and stays open. "httpx" creates a new client, whose read
-            timeout is the longer of `first_event` and `idle_bytes`. "aiohttp", which costs half as much,
-            uses a session of the library's own, which closes with the event loop. None means what the
-            environment variable `TOKENSTREAM_CLIENT` names, or "httpx".
-        format: The format's name, or a format object or class; None to detect it.
-        retry: Rules for further attempts after a failure; None for a single request. A GET with event
-            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
-        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
-            the id that the provider gives it. See `ToolCall.key`.
+        client: The asynchronous httpx or httpx2 client, or `aiohttp.ClientSession`, that sends the request;
+            it keeps its settings, and stays open. "httpx" for a new client, whose read timeout is the longer
+            of `first_event` and `idle_bytes`; "aiohttp", at half the cost, for a session that the library
+            shares and closes with the event loop. None for what the environment variable
+            `TOKENSTREAM_CLIENT` names, or else "httpx".
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        retry: When and how to ask again after a failure; None for a single request. A GET with event ids,
+            OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
+        deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
+        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
+            the provider's id. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
         MisuseError: An argument is unknown or misplaced.
-        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
-        StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop, after all events that arrived before the failure.
+        ConnectError: No response arrived: raised at the first read or, without one, at the block's end.
+        StatusError: The status was 400 or more: raised there, too.
+        StreamError: The answer failed: raised in the loop, after all events that arrived before.
 
     Example:
         >>> stream = aconnect("http://localhost:9/v1/chat/completions", json={"stream": True})

@@ -32,8 +32,8 @@ class Decoder:
         format: The format's name or a format object; None to detect it from the
             content type and the first payload.
         content_type: The response's content type; None if it is not known.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
         tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
             functions, types and names; None if they are not known. They tell, for example, a piece of a
             tool's name from another tool.

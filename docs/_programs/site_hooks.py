@@ -4,7 +4,7 @@ Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a for
 
 * The navigation is made from the links of the pages. The lists of index.md become its groups, each under
   its section's title; a page `x.md` owns the pages of the folder `x/`, in the order in which it links
-  to them.
+  to them. The index of errors is in none: its rows are found by their messages.
 * The reference is made from the docstrings; site_reference.py does it.
 * A link to a file outside this folder, or to a folder, leads to the repository.
 * Machines get the pages as text: those written here as Markdown, the reference as plain text, all in
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from site_reference import REFERENCE
+from site_search import ERRORS
 from sphinx.addnodes import toctree
 from sphinx.builders.text import TextBuilder
 
@@ -61,10 +62,12 @@ def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
     if name == "index":
         for section in _SECTION.finditer(source[0] + "\n"):
             lists = "\n".join(_LIST_ITEM.findall(section["body"]))
-            pages = list(dict.fromkeys(_linked_pages(lists, "")))
+            pages = [page for page in dict.fromkeys(_linked_pages(lists, "")) if page != ERRORS]
             if section["title"] == "Reference":
                 pages.append(f"{REFERENCE}/index")
             source[0] += _navigation(pages, caption=section["title"])
+    elif name == ERRORS:
+        source[0] = f"---\norphan: true\n---\n\n{source[0]}"
     elif (folder / name).is_dir():
         there = {f"{name}/{path.stem}" for path in (folder / name).glob("*.md")}
         linked = [page for page in _linked_pages(source[0], name) if page in there]

@@ -2,7 +2,9 @@
 
 Sphinx's own search lists only pages that have all words, and those with an API name first. Here
 
-* each section of a page is found by its words, however few of them it shares with the question;
+* each section of a page is found by its words, by those of its page's title, and by further words for its
+  page, however few of them it shares with the question;
+* a word of people counts as ours, too: `abort` finds what says `cancel`;
 * each message in the index of errors is found when it is pasted with its numbers and names filled in, and
   has an anchor of its own; a message of misuse, which says itself what to do, leads to the guide of its part;
 * the reference comes after the pages that explain.
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ERRORS = "reference/errors-index"
-"""The page whose tables quote messages, in their first column."""
+"""The page whose tables quote messages, in their first column. It is found by them alone."""
 MISUSE: dict[str, list[str]] = json.loads(
     (Path(__file__).parent / "misuse_messages.json").read_text(encoding="utf-8")
 )
@@ -35,36 +37,37 @@ MISUSE: dict[str, list[str]] = json.loads(
 _SECTIONS = "search_sections.js"
 _WEIGHTS = {
     "reference/api": 0.5,
-    "index": 0.6,
     "guides/tasks": 0.6,
     "formats": 0.7,
-    ERRORS: 0.9,
     "guides/coming-from": 0.8,
-    "about": 0.6,
+    "about": 0.8,
     "cookbook": 0.8,
     "guides/quickstarts": 0.8,
+    "guides/sdk-streams": 0.8,
     "guides/sources": 0.8,
+    "guides/tap": 0.8,
+    "reference/departures": 0.5,
+    "reference/framing": 0.5,
+    "reference/recording-format": 0.5,
 }
 """What a page's score is multiplied by, for a page or all pages of a folder; guides have 1."""
+_DETAILS = 0.85
+"""What that of a page beneath a guide is multiplied by."""
 _WORD = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 """A part of a name such as `StreamTruncated` or `proxy_buffering`."""
 _HOLE = "…"
-_ALSO = {
-    "guides/closing": "abort cancel interrupt streaming charged billed stop button",
-    "reference/departures": "duplicate malformed broken server",
-    "guides/doctor": "buffering buffered burst chunks all at once not streaming",
-    "guides/journals": "reload refresh reconnect resume stop button",
-    "guides/limits": "timeout timeouts timed out hangs client respected",
-    "guides/metrics": "guard budget stop early ttft tokens per second",
-    "guides/message": "usage tokens prompt_tokens completion_tokens cost",
-    "guides/recovery": "retry fallback fallbacks with_fallbacks streaming calls reconnect overloaded 429 529",
-    "guides/relay": "backend frontend FastAPI Flask Django StreamingResponse",
-    "guides/structured-output": "pydantic parse parser schema output_parser response_format",
-    "guides/tool-calls": "function calling functions arguments fragments merge deltas",
-    "guides/ui": "flicker flickers throttle smooth typewriter rerender",
-}
-"""Words for the subject of a page that its users have and its title does not."""
+_UNRANKED = {"index", ERRORS}
+"""Pages that lead to others."""
+_LINKS = {"where to go deeper", "next"}
+"""Sections that do so."""
+_FURTHER: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "search_words.json").read_text(encoding="utf-8")
+)
+_ALSO: dict[str, str] = _FURTHER["pages"]
+"""Words for the subject of a page that its users have, and that would read badly in it."""
+_SAME: list[str] = _FURTHER["same"]
+"""Words that mean the same to somebody who asks: each finds the others as well."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -110,17 +113,16 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     sections: list[list[Any]] = []
     messages: list[list[Any]] = []
     vocabulary: dict[str, int] = {}
-    for name in sorted(app.env.found_docs):
+    for name in sorted(app.env.found_docs - _UNRANKED):
         tree = app.env.get_doctree(name)
-        folder, _, _ = name.rpartition("/")
-        pages.append([name, app.env.titles[name].astext(), _WEIGHTS.get(name, _WEIGHTS.get(folder, 1.0))])
+        pages.append([name, app.env.titles[name].astext(), _weigh(name), _ALSO.get(name, "")])
         for section in tree.findall(nodes.section):
-            anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
-            also = [] if anchor or name not in _ALSO else [_ALSO[name]]
-            counts = _count_words(section, vocabulary)
-            sections.append([len(pages) - 1, anchor, section[0].astext(), counts, *also])
-        if name == ERRORS:
-            messages += [_describe(message) for message in _messages(tree)]
+            title = section[0].astext()
+            if title.lower() not in _LINKS:
+                anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
+                sections.append([len(pages) - 1, anchor, title, _count_words(section, vocabulary)])
+    if ERRORS in app.env.found_docs:
+        messages += [_describe(message) for message in _messages(app.env.get_doctree(ERRORS))]
     for name, quotes in MISUSE.items():
         messages += [[quote.split(_HOLE), "", "MisuseError", name] for quote in quotes]
     written = {
@@ -128,9 +130,16 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
         "words": list(vocabulary),
         "sections": sections,
         "messages": messages,
+        "synonyms": [group.split() for group in _SAME],
     }
     text = json.dumps(written, ensure_ascii=False, separators=(",", ":"))
     (Path(app.outdir) / _SECTIONS).write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
+
+
+def _weigh(name: str) -> float:
+    """Return the weight of a page: its own, that of its folder, or that of pages of details."""
+    folder, _, last = name.rpartition("/")
+    return _WEIGHTS.get(name, _WEIGHTS.get(folder, _DETAILS if last in {"details", "everything"} else 1.0))
 
 
 def _count_words(section: nodes.section, vocabulary: dict[str, int]) -> list[int]:

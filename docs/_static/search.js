@@ -3,9 +3,13 @@
 "use strict";
 
 (() => {
-  // What a word in a title, and in the title of a section's page, adds to the share that it has in the text.
+  // What a word in a title, in the title of a section's page, and among the further words for its page adds to
+  // the share that it has in the text.
   const IN_TITLE = 1;
   const IN_PAGE_TITLE = 1;
+  const OF_PAGE = 1.5;
+  // How much a word counts that only means the same.
+  const SYNONYM = 0.4;
   // Constants of BM25: how soon more of the same word counts less, and how much a long text is held back.
   const SATURATION = 1;
   const LENGTH = 0.6;
@@ -18,7 +22,7 @@
 
   // Words that many questions have and that tell none from another.
   const OF_QUESTIONS = new Set([
-    ..."add allow api bug can do does doesn don feature get how like need not please question".split(" "),
+    ..."add allow api bug can do does doesn don feature get go how like need not please question".split(" "),
     ..."support t use user using want what when where which why work would".split(" "),
   ]);
 
@@ -40,49 +44,71 @@
     const add = (word, section, field, count) => {
       if (!postings.has(word)) postings.set(word, new Map());
       const found = postings.get(word);
-      if (!found.has(section)) found.set(section, { text: 0, title: 0, page: 0 });
+      if (!found.has(section)) found.set(section, { text: 0, title: 0, page: 0, also: 0 });
       found.get(section)[field] += count;
     };
-    const lengths = SECTIONS.sections.map(([page, , title, counts, also = ""], section) => {
+    const stems = (text) => new Set(words(text).map(stem));
+    const ofPages = SECTIONS.pages.map(([, title, , also]) => [stems(title), stems(also)]);
+    const lengths = SECTIONS.sections.map(([page, , title, counts], section) => {
       let length = 0;
       for (let index = 0; index < counts.length; index += 2) {
         add(stemmed[counts[index]], section, "text", counts[index + 1]);
         length += counts[index + 1];
       }
-      new Set(words(`${title} ${also}`).map(stem)).forEach((word) => add(word, section, "title", 1));
-      new Set(words(SECTIONS.pages[page][1]).map(stem)).forEach((word) => add(word, section, "page", 1));
+      const [ofTitle, further] = ofPages[page];
+      stems(title).forEach((word) => add(word, section, "title", 1));
+      ofTitle.forEach((word) => add(word, section, "page", 1));
+      further.forEach((word) => add(word, section, "also", 1));
       return length;
     });
     const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
-    return { postings, lengths, mean };
+    const synonyms = new Map();
+    for (const group of SECTIONS.synonyms) {
+      const all = group.map(stem);
+      all.forEach((word) => synonyms.set(word, [...(synonyms.get(word) ?? []), ...all]));
+    }
+    return { postings, lengths, mean, synonyms };
   };
 
   let built = null;
 
   const split = (name) => words((name.match(PARTS) ?? []).join(" "));
 
-  /** Return the stems of a question; a name that no page has, such as `APITimeoutError`, is taken apart. */
+  const isKnown = (word) => built.postings.has(stem(word)) || built.synonyms.has(stem(word));
+
+  /** Return the stems of a question; a name such as `APITimeoutError` counts whole, if known, and by its parts. */
   const asked = (query) =>
     words(query)
-      .flatMap((word) => (built.postings.has(stem(word)) ? [word] : split(word)))
+      .flatMap((word) => [...(isKnown(word) ? [word] : []), ...split(word)])
       .map(stem);
 
-  /** Return each section that shares a word with the question, with its score. */
+  /** Return what a word adds to the score of each section. */
+  const scoreOf = (word) => {
+    const found = built.postings.get(word) ?? new Map();
+    const rarity = Math.log(1 + (SECTIONS.sections.length - found.size + 0.5) / (found.size + 0.5));
+    const scores = new Map();
+    found.forEach(({ text, title, page, also }, section) => {
+      const held = 1 - LENGTH + (LENGTH * built.lengths[section]) / built.mean;
+      const count = text / held;
+      const share = (count * (SATURATION + 1)) / (count + SATURATION);
+      scores.set(section, rarity * (share + IN_TITLE * title + IN_PAGE_TITLE * page + OF_PAGE * also));
+    });
+    return scores;
+  };
+
+  /** Return each section that shares a word with the question, or one that means the same, with its score. */
   const score = (query) => {
     built ??= build();
-    const total = SECTIONS.sections.length;
     const scores = new Map();
     for (const word of new Set(asked(query))) {
-      const found = built.postings.get(word);
-      if (found === undefined) continue;
-      const rarity = Math.log(1 + (total - found.size + 0.5) / (found.size + 0.5));
-      found.forEach(({ text, title, page }, section) => {
-        const held = 1 - LENGTH + (LENGTH * built.lengths[section]) / built.mean;
-        const count = text / held;
-        const share = (count * (SATURATION + 1)) / (count + SATURATION);
-        const whole = share + IN_TITLE * title + IN_PAGE_TITLE * page;
-        scores.set(section, (scores.get(section) ?? 0) + rarity * whole);
-      });
+      const best = scoreOf(word);
+      for (const other of new Set(built.synonyms.get(word) ?? [])) {
+        if (other === word) continue;
+        scoreOf(other).forEach((value, section) => {
+          best.set(section, Math.max(best.get(section) ?? 0, SYNONYM * value));
+        });
+      }
+      best.forEach((value, section) => scores.set(section, (scores.get(section) ?? 0) + value));
     }
     return scores;
   };

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.test_errors_index import MISUSE
+from tests.site.test_search import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,100 +105,6 @@ def _is_async(code: str) -> bool:
     return "async " in code or "await " in code
 
 
-_Answers: TypeAlias = dict[str, str]
-"""The pages that answer a question, each with a part of the answer."""
-
-_CLOSING: _Answers = {"guides/closing": "stop()", "guides/getting-started": "Stop early"}
-_IN_AN_APP: _Answers = {
-    "guides/relay": "relay.respond(",
-    "cookbook/web-frameworks": "relay.respond(",
-    "cookbook/web-pages": "relay.respond(",
-}
-_FALLBACKS: _Answers = {"guides/recovery": "another provider", "guides/routes": "Retry(routes="}
-_RELOADS: _Answers = {
-    "guides/browser": "Last-Event-ID",
-    "guides/journals": "MemoryJournal",
-    "guides/relay": "MemoryJournal",
-}
-_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "call_index_missing"}
-_USAGE: _Answers = {
-    "guides/message": ".usage",
-    "guides/getting-started": "to report usage",
-    "guides/coming-from/frameworks": ".usage",
-}
-
-_QUESTIONS: dict[str, tuple[str, _Answers]] = {
-    "fastapi/fastapi#1342": (
-        "stop client disconnects",
-        {"guides/relay": "closes the connection to the provider"},
-    ),
-    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"guides/doctor": "proxy_buffering off;"}),
-    "dstackai/dstack#4269": ("one lump", {"guides/doctor": "which setting to change"}),
-    "BerriAI/litellm#316": ("mock streaming response", {"guides/testing": "testing.script()"}),
-    "gpustack/gpustack#4874": ("include_usage", {"guides/getting-started": "to report usage"}),
-    "567-labs/instructor#665": ("structured output", {"guides/structured-output": "stream.partials("}),
-    "konveyor/kai#622": ("incomplete chunked read", {"reference/errors-index": "Keep .partial, ask again"}),
-    "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
-    "vercel/chatbot#1466": ("resume after reload", _RELOADS),
-    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "Tags(reasoning="}),
-    "openai/openai-python#3201": ("arguments fragments", _CALLS),
-    "openai/openai-python#2356": (
-        "peer closed connection without sending complete message body (incomplete chunked read)",
-        {"reference/errors-index": "Keep .partial, ask again"},
-    ),
-    "openai/openai-python#969": (
-        "Interrupt streaming for chat completions using the API like ChatGPT",
-        _CLOSING,
-    ),
-    "openai/openai-python#2599": (
-        "timeout not respected openai client",
-        {"guides/closing": "Timeouts", "guides/limits": "idle_bytes"},
-    ),
-    "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
-    "anthropics/anthropic-sdk-python#688": (
-        "How to handle Anthropic 'Overloaded' error when streaming in langchain",
-        {"guides/recovery": "overloaded", "guides/coming-from/frameworks": "Retry("},
-    ),
-    "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
-    "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
-    "BerriAI/litellm#26102": (
-        "Streaming responses are buffered when using LiteLLM proxy with SGLang",
-        {"guides/doctor": "which setting to change"},
-    ),
-    "BerriAI/litellm#1226": ("Retry/fallbacks doesn't work for streaming calls", _FALLBACKS),
-    "BerriAI/litellm#32236": (
-        "stamp gen_ai.response.time_to_first_chunk on streaming LLM spans",
-        {"guides/opentelemetry": "time_to_first_chunk"},
-    ),
-    "langchain-ai/langchain#15191": ("lcel `with_fallbacks` streaming", _FALLBACKS),
-    "langchain-ai/langchain#4743": (
-        "How to stop the stream? and does it stop the openai charging?",
-        _CLOSING,
-    ),
-    "langchain-ai/langchain#4629": (
-        "Mock LLM by record and replay responses",
-        {"guides/testing": "testing.record("},
-    ),
-    "langchain-ai/langchain#4715": ("Streaming Responses As Ouput Using FastAPI Support", _IN_AN_APP),
-    "vercel/ai#161": ("Example using Streaming Response for FastAPI.", _IN_AN_APP),
-    "vercel/ai#7665": ("Unable to stop streaming after hitting a reload", _RELOADS),
-    "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
-    "streamlit/streamlit#8200": (
-        "When using st.write_stream to display long text, the interface may flicker.",
-        {
-            "cookbook/interfaces": "st.write_stream",
-            "guides/ui": "throttle(",
-            "guides/ui/details": "markdown_blocks()",
-        },
-    ),
-    "streamlit/streamlit#11854": (
-        "Turn submit button in `st.chat_input` into stop button",
-        {"cookbook/interfaces": "stop", "guides/journals": "stop"},
-    ),
-}
-"""What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
-
-
 _ENOUGH = 30
 """The number of results that a search is waited for: the page of each is loaded, to show its words there."""
 
@@ -223,20 +129,8 @@ def _names(found: list[str]) -> list[str]:
     return list(dict.fromkeys(link.partition("#")[0].removesuffix(".html") for link in found))
 
 
-def test_a_question_is_answered_by_one_search(served: str, page: Page) -> None:
-    """A page that answers is among the first three; of thirty questions, two may be missed."""
-    missed: dict[str, list[str]] = {}
-    for thread, (words, answers) in _QUESTIONS.items():
-        first = _names(_found(served, page, words))[:3]
-        if not any(name in answers for name in first):
-            missed[thread] = first
-
-    assert len(_QUESTIONS) == 30
-    assert len(missed) <= 2, missed
-
-
 @pytest.mark.parametrize(
-    ("name", "answer"), sorted({item for _, answers in _QUESTIONS.values() for item in answers.items()})
+    ("name", "answer"), sorted({item for _, answers in THREADS.values() for item in answers.items()})
 )
 def test_the_page_that_a_search_finds_has_the_answer(served: str, page: Page, name: str, answer: str) -> None:
     """It is not only about the same words."""
@@ -289,18 +183,4 @@ def test_each_message_of_the_index_of_errors_is_found(served: str, page: Page) -
     ]
 
     assert len(messages) > 150
-    assert [] == lost
-
-
-def test_each_message_of_misuse_leads_to_its_guide(served: str, page: Page) -> None:
-    """It says itself what to do, so the index of errors does not repeat it."""
-    page.goto(f"{served}/search.html")
-    rank = "text => Search._performSearch(text, new Set(), new Set(), new Set(), new Set()).slice(-3)"
-    lost = [
-        text
-        for name, quotes in MISUSE.items()
-        for text in quotes
-        if name not in [row[0] for row in page.evaluate(rank, f"Error: {text.replace('…', 'x1')} and so on")]
-    ]
-
     assert [] == lost

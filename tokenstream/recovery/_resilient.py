@@ -49,13 +49,13 @@ def resilient(
             without a parameter, it can only request the whole answer. Switch off an SDK's own retries
             (`max_retries=0`).
         retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        limits: How large the answer may get, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
-        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
-            the id that the provider gives it. See `ToolCall.key`.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
+        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
+            the provider's id. See `ToolCall.key`.
 
     Raises:
         MisuseError: The options cannot work, such as resuming with an `open` without arguments.
@@ -93,13 +93,13 @@ def aresilient(
         open: Returns a source, or an unread `aconnect(…)`. The function gets the `Attempt`; without a
             parameter, it can only request the whole answer.
         retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        limits: How large the answer may get, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
-        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
-            the id that the provider gives it. See `ToolCall.key`.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
+        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
+            the provider's id. See `ToolCall.key`.
 
     Raises:
         MisuseError: The options cannot work.

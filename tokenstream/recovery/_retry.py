@@ -184,16 +184,15 @@ _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.
 
-    Before the first content is delivered, a new attempt leaves no trace, and an answer that cannot go on
-    is requested again. After that:
+    As long as nothing was delivered, a new attempt leaves no trace: it goes on with the answer, or begins
+    again. After that:
 
     | mode | recovery |
     |---|---|
     | `"auto"` | resumes if the server can replay; else, with `connect`, continues; else raises the error |
     | `"resume"` | resumes: `open` gets the position; without a position, raises the error |
-    | `"continue"` | a new request makes the model continue its text; an answer that cannot be continued \
-is restarted |
-    | `"restart"` | requests the whole answer; delivered content is skipped, or `Restarted` is sent |
+    | `"continue"` | asks the model to continue its text; an answer that it cannot continue is restarted |
+    | `"restart"` | asks for the whole answer again: what was delivered is skipped, or `Restarted` is sent |
 
     Example:
         >>> Retry(attempts=5, mode="restart", within=60).attempts
@@ -201,48 +200,45 @@ is restarted |
     """
 
     attempts: int | None = None
-    """Total number of requests that ask a model; by default 3, and one more for each pause. With `routes`,
-    the number at the first of them alone, by default 2."""
+    """Number of requests that ask a model, with the first; by default 3, and one more for each pause. With
+    `routes`, this is the number at your own address, by default 2; each route has a number of its own."""
     mode: Mode = "auto"
-    """The way to recover an answer after its first content was delivered; see the table."""
+    """How to recover an answer of which a part was delivered; see the table."""
     pauses: int | Mapping[PauseReason, int] = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
-    made at once, and counts towards `attempts`. With 0, a pause ends the answer. With `{"length": 2}`, an
-    answer that has reached its output limit is continued, too, up to twice: by a user's turn that asks the
-    model to go on, with the same limit once more."""
+    sent at once, and counts as an attempt. With 0, a pause ends the answer. `{"length": 2}` also continues
+    an answer that has reached its output limit, up to twice: a user's turn asks the model to go on."""
     wait: float | Callable[[Attempt], float] = 0.5
-    """Seconds before the second attempt, which double for each later attempt, up to a minute, and are
-    shortened at random so that clients do not all return at once; or a function that returns the seconds.
-    If the server requests a longer wait, that applies; if it requests more than five minutes, the error
-    is raised."""
+    """Seconds before the second attempt, or a function that returns the seconds before each. The number
+    doubles for each later attempt, up to a minute, and is shortened at random, so that clients do not all
+    return at once. If the server asks for more, it gets up to five minutes; beyond that, the error is
+    raised."""
     within: float | None = 600.0
-    """Seconds after the first request in which others may begin, of any kind; None for no limit. A wait that
-    would end later is not begun: the error is raised at once."""
+    """Seconds after the first request in which any others may begin; None for no limit. If a wait would end
+    later, the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
-    """Errors to retry besides those whose `retryable` is True: classes and kinds of errors, and outcomes
-    ("empty", "refusal", "content_filter", "malformed_call"). A function decides alone: it gets the error
-    (`AnswerRejected` for an outcome) and returns True, False, or None for the default."""
+    """What to retry besides errors whose `retryable` is True: classes and kinds of errors, and outcomes
+    ("empty", "refusal", "content_filter", "malformed_call"). Or a function, which decides alone: it gets the
+    error (`AnswerRejected` for an outcome) and returns True, False, or None for the default."""
     routes: Routes | Iterable[AnyRoute] | AnyRoute = Routes()
-    """Other places to ask, in order: `Route`s; functions that open a source, such as an SDK's stream; and
-    unread `connect(…)`, which serve one answer; or `Routes`, with an order or a race. Each has attempts of
-    its own, after which the next one is asked; a provider that refuses to serve is left at once. What was
-    delivered is continued at the next `Route`. The format of a function's source is detected, unless it is
-    in a pair, such as `(open_other, "anthropic")`."""
+    """Where to ask next, in order: a `Route`; a function that opens a source, such as an SDK's stream, or a
+    pair with its format, such as `(open_other, "anthropic")`; an unread `connect(…)`, for one answer only.
+    `Routes` has other orders, and a race. When the attempts of one are used up, the next is asked; one
+    that refuses to serve is left at once. A `Route` continues what was delivered."""
     seam: Seam = Seam()
-    """The way to continue an answer, and the certainty about where the continuation joins it."""
+    """How to continue an answer, and how sure the library must be of the place where both parts meet."""
     accept: Accept | None = None
-    """The type of the answer's text, as for `Stream.result`, or a function of the message that returns False
-    for an answer that is not good enough. The answer is held back until it is whole and accepted;
-    otherwise, the attempt has failed, with the outcome "invalid"."""
+    """What a good answer is: the type of its text, as for `Stream.result`, or a function that returns False
+    for a message that is not good enough. The answer is held back until it is whole and accepted. An
+    attempt whose answer is refused has failed, with the outcome "invalid"."""
     most: float | Purse | None = None
-    """The highest cost of all attempts together, by `Route.price` or else by the table of the extra `prices`:
-    no attempt begins once it is reached, and the one in progress is stopped like one with a `Budget`, also
-    while it is held back; `final` then raises `OutputIncomplete`. A `Purse` bounds many answers together.
-    Requests without a price are refused."""
+    """The highest cost of all attempts together, by `Route.price` or the table of the extra `prices`. Once
+    it is reached, no attempt begins, and the one in progress is stopped, as by a `Budget`; `final` then
+    raises `OutputIncomplete`. Requests without a price are refused. A `Purse` is for many answers."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Function that is called with each further attempt, before the wait for that attempt; a plain `def`,
-    also for an asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or
-    `attempt.with_payload(…)`; any other result is ignored."""
+    """Function that gets each further attempt before the wait for it; a plain `def`, also for an
+    asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any
+    other result is ignored."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts

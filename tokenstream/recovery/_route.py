@@ -125,7 +125,7 @@ class Route:
         headers: The request's headers; `Idempotency-Key` gets an ending of its own for each request.
         params: The query of the URL.
         client: The client to send the request with, as for `connect`; None for a new one.
-        format: The format's name, or a format object or class; None to detect it.
+        format: The format of the answer: a name, a class or an object; None to detect it.
         attempts: Number of attempts at this route; None for 1, and for 2 if the route is asked first.
         deadlines: Bounds on silence for this route's attempts, in seconds; None for those of the stream.
             `total` is over all attempts, and so belongs to the stream.

@@ -91,9 +91,9 @@ class Session(SessionBase):
         retry: Rules for an answer that breaks off; None to raise its error.
         fallback: A function that takes a payload of the Responses API, sends it as a POST, and returns the
             response or an unread `connect(…)`; used if no connection can be opened. None for no fallback.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         deadlines: Bounds on the silence of each answer, in seconds; None for the defaults of `Deadlines`.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.

@@ -38,31 +38,30 @@ if TYPE_CHECKING:
 class Stream(StreamOfEvents):
     r"""The streamed answer of a model, read in a `for` loop.
 
-    Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
-    one aspect of the answer. The source is closed at the end of the input, on an error, by
-    `stop` or `close`, and at the end of `with`. After a mere `break` the source stays open,
-    and reading may go on.
+    Iteration yields every event; `text`, `reasoning` and `tool_calls` are views of one aspect each.
+    The source is closed at its end, by an error, by `stop` or `close`, and at the end of `with`.
+    `break` only leaves the loop: the source stays open, and a second loop goes on.
 
     Args:
         source: A response (httpx, httpx2, requests, urllib3), an SDK's stream, an iterable of bytes,
             text or payloads, a context manager that returns one of these, or a whole body: bytes,
             text, a path, a file.
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
-        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
-            to process frames in the order of their arrival.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
-        tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
-            functions, types and names; None if they are not known. They tell, for example, a piece of a
-            tool's name from another tool.
-        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
-            the id that the provider gives it. See `ToolCall.key`.
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
+        deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
+        started_at: When the request was sent, by `time.monotonic`, so that metrics begin there; None for now.
+        reorder: A `Reorder`, which puts frames in order and drops repeated ones; None to take them as they
+            come.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
+        tools: The tools that the request offers: `Tools`, the request's list, or a list of functions, types
+            and names; None if they are unknown. With them, a piece of a tool's name is not taken for another
+            tool.
+        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
+            the provider's id. See `ToolCall.key`.
 
     Raises:
-        StreamError: The answer failed. The loop raises the error after all events that arrived
-            before it; `.partial` has the answer so far.
+        StreamError: The answer failed: raised in the loop, after all events that arrived before;
+            `.partial` is the answer so far.
 
     Example:
         >>> body = [b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"]
@@ -128,10 +127,10 @@ class Stream(StreamOfEvents):
         Args:
             checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
             source: The server's answer from `checkpoint.position` on, or the whole answer once more.
-            limits: Bounds on untrusted input, which also apply to the content of the checkpoint; None for
-                the defaults of `Limits`.
-            deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-            started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
+            limits: How large the answer may get, with what the checkpoint has; None for the defaults of
+                `Limits`.
+            deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
+            started_at: When the request was sent, by `time.monotonic`; None for now.
 
         Raises:
             MisuseError: The format cannot resume, or another version wrote the checkpoint.
@@ -234,12 +233,11 @@ class Stream(StreamOfEvents):
             rule: A regular expression to search for in the text; a `Budget` or a `Repetition`;
                 or a function that takes the message and returns the reason to stop the answer, or
                 None to let it go on.
-            first_tokens: Number of content pieces after which a function is first called; if fewer
-                arrive, the function is called at the end.
-            every: Number of further pieces between later calls, the last of which is at the end; None
-                for a single call.
-            hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
-                have arrived without a decision. Content that is stopped by then is never delivered.
+            first_tokens: Call a function after this many pieces of content, or at the end if fewer arrive.
+            every: Call it again after each of this many further pieces, and at the end; None to call it
+                once.
+            hold: True to hold back all events until the rule has decided, or until it has let pass
+                `first_tokens` pieces. If it stops the answer by then, nobody gets them.
 
         Returns:
             The stream itself.
@@ -275,9 +273,9 @@ class Stream(StreamOfEvents):
         ask it for new views.
 
         Args:
-            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
-                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: Number of events to hold; None for 1,024.
+            policy: What to do if a loop over events falls `size` events behind: "wait" for it before more
+                is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: How many events to keep for slow loops; None for 1,024.
 
         Returns:
             The broadcast, whose `reader` method makes readers; each call returns the same object.
@@ -312,9 +310,9 @@ class Stream(StreamOfEvents):
 
         Args:
             n: Number of readers.
-            policy: Handling of a loop over events that falls `size` events behind, as for `broadcast`:
+            policy: What to do if a loop over events falls `size` events behind, as for `broadcast`:
                 "wait", "drop_oldest" or "raise"; None for "wait".
-            size: Number of events to hold; None for 1,024.
+            size: How many events to keep for slow loops; None for 1,024.
 
         Raises:
             MisuseError: The stream is already shared with other options.

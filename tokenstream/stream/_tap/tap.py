@@ -156,12 +156,12 @@ def tap(
         source: An SDK's stream, a context manager or an awaitable that returns one, or
             any (async) iterable of an SDK's objects, of dicts or of bytes; or an
             httpx or httpx2 response whose body the application reads.
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        format: The format of the answer: a name, a class or an object; None to detect it.
+        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
         tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
             functions, types and names; None if they are not known.
-        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
+        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
 
     Raises:
         MisuseError: The source cannot be read in a loop, or an object in `tools` is no tool.

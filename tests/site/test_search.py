@@ -1,0 +1,199 @@
+"""The search of the site, in Node without a browser: people's words lead to the page that answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from tests.docs_pages import SITE
+from tests.project import ROOT
+from tests.support.node import node_with
+from tests.test_errors_index import MISUSE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# The site is built for the first of them, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]
+
+_HERE = ROOT / "tests" / "site"
+_ASKED = _HERE / "questions.json"
+"""What people type, each with the pages that answer it."""
+_KEPT_APART = [ROOT.parent / "shared" / "prototypes" / "docs" / name for name in ("q22.json", "q3.json")]
+"""Questions that are kept outside the project, so that no page is written for them."""
+
+
+_Answers: TypeAlias = dict[str, str]
+"""The pages that answer a question, each with a part of the answer."""
+
+_CLOSING: _Answers = {"guides/closing": "stop()", "guides/getting-started": "Stop early"}
+_IN_AN_APP: _Answers = {
+    "guides/relay": "relay.respond(",
+    "cookbook/web-frameworks": "relay.respond(",
+    "cookbook/web-pages": "relay.respond(",
+}
+_FALLBACKS: _Answers = {"guides/recovery": "another provider", "guides/routes": "Retry(routes="}
+_RELOADS: _Answers = {
+    "guides/browser": "Last-Event-ID",
+    "guides/journals": "MemoryJournal",
+    "guides/relay": "MemoryJournal",
+}
+_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "call_index_missing"}
+_USAGE: _Answers = {
+    "guides/message": ".usage",
+    "guides/getting-started": "to report usage",
+    "guides/coming-from/frameworks": ".usage",
+}
+
+THREADS: dict[str, tuple[str, _Answers]] = {
+    "fastapi/fastapi#1342": (
+        "stop client disconnects",
+        {"guides/relay": "closes the connection to the provider"},
+    ),
+    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"guides/doctor": "proxy_buffering off;"}),
+    "dstackai/dstack#4269": ("one lump", {"guides/doctor": "which setting to change"}),
+    "BerriAI/litellm#316": ("mock streaming response", {"guides/testing": "testing.script()"}),
+    "gpustack/gpustack#4874": ("include_usage", {"guides/getting-started": "to report usage"}),
+    "567-labs/instructor#665": ("structured output", {"guides/structured-output": "stream.partials("}),
+    "konveyor/kai#622": ("incomplete chunked read", {"guides/errors": "StreamInterrupted"}),
+    "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
+    "vercel/chatbot#1466": ("resume after reload", _RELOADS),
+    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "Tags(reasoning="}),
+    "openai/openai-python#3201": ("arguments fragments", _CALLS),
+    "openai/openai-python#2356": (
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+        {"guides/errors": "StreamInterrupted"},
+    ),
+    "openai/openai-python#969": (
+        "Interrupt streaming for chat completions using the API like ChatGPT",
+        _CLOSING,
+    ),
+    "openai/openai-python#2599": (
+        "timeout not respected openai client",
+        {"guides/closing": "Timeouts", "guides/limits": "idle_bytes"},
+    ),
+    "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
+    "anthropics/anthropic-sdk-python#688": (
+        "How to handle Anthropic 'Overloaded' error when streaming in langchain",
+        {"guides/recovery": "overloaded", "guides/coming-from/frameworks": "Retry("},
+    ),
+    "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
+    "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
+    "BerriAI/litellm#26102": (
+        "Streaming responses are buffered when using LiteLLM proxy with SGLang",
+        {"guides/doctor": "which setting to change"},
+    ),
+    "BerriAI/litellm#1226": ("Retry/fallbacks doesn't work for streaming calls", _FALLBACKS),
+    "BerriAI/litellm#32236": (
+        "stamp gen_ai.response.time_to_first_chunk on streaming LLM spans",
+        {"guides/opentelemetry": "time_to_first_chunk"},
+    ),
+    "langchain-ai/langchain#15191": ("lcel `with_fallbacks` streaming", _FALLBACKS),
+    "langchain-ai/langchain#4743": (
+        "How to stop the stream? and does it stop the openai charging?",
+        _CLOSING,
+    ),
+    "langchain-ai/langchain#4629": (
+        "Mock LLM by record and replay responses",
+        {"guides/testing": "testing.record("},
+    ),
+    "langchain-ai/langchain#4715": ("Streaming Responses As Ouput Using FastAPI Support", _IN_AN_APP),
+    "vercel/ai#161": ("Example using Streaming Response for FastAPI.", _IN_AN_APP),
+    "vercel/ai#7665": ("Unable to stop streaming after hitting a reload", _RELOADS),
+    "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
+    "streamlit/streamlit#8200": (
+        "When using st.write_stream to display long text, the interface may flicker.",
+        {
+            "cookbook/interfaces": "st.write_stream",
+            "guides/ui": "throttle(",
+            "guides/ui/details": "markdown_blocks()",
+        },
+    ),
+    "streamlit/streamlit#11854": (
+        "Turn submit button in `st.chat_input` into stop button",
+        {"cookbook/interfaces": "stop", "guides/journals": "stop"},
+    ),
+}
+"""What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
+
+
+def _read(*paths: Path) -> dict[str, list[str]]:
+    rows: list[list[str]] = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
+    return {text: pages.split("|") for text, pages in rows}
+
+
+def _search(site: Path, texts: Iterable[str]) -> list[list[str]]:
+    """Return, for each text, the names of the pages that the search lists, the best first."""
+    node = shutil.which("node") or node_with()[1]
+    done = subprocess.run(
+        [node, str(_HERE / "search.cjs"), str(site)],
+        input=json.dumps([*texts]),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    found: list[list[str]] = json.loads(done.stdout)
+    return found
+
+
+def _missed(site: Path, questions: dict[str, list[str]], places: int) -> dict[str, list[str]]:
+    """Return the questions that no page answers which has one of the first places, with those that have."""
+    found = zip(questions.items(), _search(site, questions), strict=True)
+    return {text: names[:5] for (text, right), names in found if not {*right}.intersection(names[:places])}
+
+
+def test_a_question_is_answered_by_one_search(site: Path) -> None:
+    """A page that answers is among the first three; of thirty questions, two may be missed."""
+    assert len(THREADS) == 30
+    assert len(missed := _missed(site, {text: [*pages] for text, pages in THREADS.values()}, 3)) <= 2, missed
+
+
+def test_the_first_page_answers_what_people_type(site: Path) -> None:
+    """Seventeen of twenty times; and nineteen of twenty times, one of the first three does."""
+    questions = _read(_ASKED)
+
+    assert len(missed := _missed(site, questions, 3)) <= len(questions) * 0.05, missed
+    assert len(missed := _missed(site, questions, 1)) <= len(questions) * 0.15, missed
+
+
+@pytest.mark.skipif(not all(path.exists() for path in _KEPT_APART), reason="needs the questions kept apart")
+def test_the_first_page_answers_questions_that_it_was_not_written_for(site: Path) -> None:
+    """Nine of ten times."""
+    questions = _read(*_KEPT_APART)
+
+    assert len(missed := _missed(site, questions, 1)) <= len(questions) - 47, missed
+
+
+def test_each_page_is_found_by_its_title(site: Path) -> None:
+    """A page of programs may come before one of details."""
+    pages = [page for page in SITE if page.stem not in {"index", "errors-index"}]
+    titles = {
+        page.read_text(encoding="utf-8").partition("\n")[0]: [
+            page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        ]
+        for page in pages
+    }
+
+    assert {} == _missed(site, titles, 5)
+
+
+def test_the_index_of_errors_is_found_by_messages_only(site: Path) -> None:
+    """Its rows have words of everything."""
+    assert not [names for names in _search(site, _read(_ASKED)) if "reference/errors-index" in names]
+
+
+def test_each_message_of_misuse_leads_to_its_guide(site: Path) -> None:
+    """It says itself what to do, so the index of errors does not repeat it."""
+    pasted = {
+        f"tokenstream.errors.MisuseError: {text.replace('…', 'x1')} and so on": [name]
+        for name, texts in MISUSE.items()
+        for text in texts
+    }
+
+    assert {} == _missed(site, pasted, 3)
