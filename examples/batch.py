@@ -19,8 +19,8 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 async def ask(question: str, client: httpx.AsyncClient, retry: Retry) -> dict[str, object]:
     """Return the answer to a question, or the error and what had arrived before it."""
     messages = [{"role": "user", "content": question}]
-    request = {"model": "gpt-5-mini", "messages": messages, "max_completion_tokens": 2_000, "stream": True}
-    request["stream_options"] = {"include_usage": True}
+    options = {"max_completion_tokens": 2_000, "stream": True, "stream_options": {"include_usage": True}}
+    request = {"model": "gpt-5-mini", "messages": messages, **options}
     url = f"{BASE}/chat/completions"
     try:
         async with AT_ONCE, aconnect(url, json=request, client=client, retry=retry) as stream:

@@ -6,7 +6,7 @@ Questions are lines of the standard input; the figures are at http://localhost:9
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from prometheus_client import Counter, Histogram, start_http_server
@@ -20,7 +20,7 @@ FIRST_TOKEN = Histogram("llm_first_token_seconds", "Seconds to the first token."
 
 
 @contextmanager
-def counted(stream: Stream) -> Iterator[Stream]:
+def counted(stream: Stream) -> Generator[Stream]:
     """Read a stream in this context in place of its own, and it is counted when it ends."""
     kind = ""
     try:

@@ -4,6 +4,9 @@ Needs slack-sdk and aiohttp. Set SLACK_BOT_TOKEN, SLACK_APP_TOKEN (for Socket Mo
 mention the bot.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# The types of slack-sdk leave open what a dict has.
+
 import asyncio
 import os
 from collections.abc import Iterator
@@ -45,7 +48,7 @@ async def answer(slack: AsyncWebClient, asked: dict[str, Any]) -> None:
                 for at, page in enumerate(filter(str.strip, pages_of(text))):
                     if at == len(sent):
                         posted = await slack.chat_postMessage(**thread, markdown_text=page)
-                        sent.append((page, posted["ts"]))
+                        sent.append((page, str(posted["ts"])))
                     elif page != sent[at][0]:
                         await slack.chat_update(channel=asked["channel"], ts=sent[at][1], markdown_text=page)
                         sent[at] = (page, sent[at][1])

@@ -64,12 +64,12 @@ class TestSentry:
         sentry = needed("sentry_sdk")
         events = list[dict[str, Any]]()
 
-        class Transport(sentry.Transport):  # type: ignore[misc] # not installed everywhere
-            def capture_envelope(self, envelope: Any) -> None:
-                events.extend(item.payload.json for item in envelope.items if item.type == "event")
+        def capture(_: object, envelope: Any) -> None:
+            events.extend(item.payload.json for item in envelope.items if item.type == "event")
 
+        transport = type("Transport", (sentry.Transport,), {"capture_envelope": capture})
         dsn = "http://key@127.0.0.1/1"
-        monkeypatch.setattr(sentry, "init", partial(sentry.init, dsn=dsn, transport=Transport))
+        monkeypatch.setattr(sentry, "init", partial(sentry.init, dsn=dsn, transport=transport))
         yield events
         sentry.get_client().close()
         sentry.get_global_scope().set_client(None)

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 WORDS = [f"word{number} " for number in range(1_300)]
 _SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
@@ -51,7 +51,7 @@ class ChatService(ABC):
         self._last = last
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
+    async def serving(self) -> AsyncGenerator[str]:
         """Serve until the context ends, which has the address."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.reply)

@@ -37,8 +37,8 @@ class _Slack(ChatService):
         if request.path == "/socket":
             return await self._send_events(request)
         method = request.path.rpartition("/")[2]
-        body = await request.json() if request.content_type == "application/json" else {}
-        text = body.get("markdown_text") or body.get("text")
+        body: dict[str, Any] = await request.json() if request.content_type == "application/json" else {}
+        text: str = body.get("markdown_text") or body.get("text") or ""
         if method == "chat.postMessage":
             self.threads.add(body["thread_ts"])
             return json_of(ok=True, ts=str(self.send(text)))

@@ -35,18 +35,7 @@ _FRAMEWORKS = (
     "langgraph",
     "llama_index",
 )
-_COOKBOOK = (
-    "discord",
-    "gradio",
-    "ipykernel",
-    "nbclient",
-    "prometheus_client",
-    "slack_sdk",
-    "stamina",
-    "streamlit",
-    "telegram",
-    "textual",
-)
+_COOKBOOK = ("gradio", "ipykernel", "nbclient", "stamina", "streamlit", "telegram", "textual")
 _EXTRAS = {
     "test-cookbook": _COOKBOOK,
     "test-frameworks": _FRAMEWORKS,
