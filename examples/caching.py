@@ -1,7 +1,6 @@
-"""Ask two questions about a long text, which Claude reads from its cache the second time.
+"""Ask Claude two questions about a long text, which it has cached the second time: python caching.py FILE.
 
 Set ANTHROPIC_API_KEY; ANTHROPIC_BASE_URL asks another server of the same format.
-Run with: python examples/caching.py TEXT
 """
 
 import os
@@ -12,7 +11,6 @@ from tokenstream import connect
 
 BASE = os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com")
 HEADERS = {"x-api-key": os.environ.get("ANTHROPIC_API_KEY", ""), "anthropic-version": "2023-06-01"}
-TEXT = Path(__file__).parents[1] / "CHANGELOG.md"
 
 
 def ask(text: str, question: str) -> None:
@@ -29,6 +27,6 @@ def ask(text: str, question: str) -> None:
 
 
 if __name__ == "__main__":
-    document = Path(sys.argv[1]) if len(sys.argv) > 1 else TEXT
+    document = Path(sys.argv[1]).read_text(encoding="utf-8")
     for question in ("What is this text about?", "Whom does it concern?"):
-        ask(document.read_text(encoding="utf-8"), question)
+        ask(document, question)

@@ -1,6 +1,5 @@
-"""Ask about a picture or a PDF, which goes into the question.
+"""Ask about a picture or a PDF: python picture.py FILE.
 
-Run with: python examples/picture.py invoice.pdf
 Set OPENAI_API_KEY; OPENAI_BASE_URL asks another server of the same format.
 """
 
@@ -15,7 +14,6 @@ from tokenstream import connect
 
 BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
-PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "browser.png"
 
 
 def part_of(path: Path) -> dict[str, Any]:
@@ -38,4 +36,4 @@ def describe(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    describe(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE)
+    describe(Path(sys.argv[1]))

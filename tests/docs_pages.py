@@ -21,8 +21,8 @@ SITE = sorted((ROOT / "docs").rglob("*.md"))
 BESIDE = [*sorted((ROOT / "reports").glob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
 """The pages that the site only links: what is measured, and what contributors read."""
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
-# These need an agent, questions, or a service; tests of their own have what stands in.
-_HAVE_NEEDS = {"batch", "coding_agent", "discord_bot", "prometheus", "slack_bot"}
+# These need a file, an agent, or a service; tests of their own have what stands in.
+_HAVE_NEEDS = {"batch", "caching", "coding_agent", "discord_bot", "picture", "prometheus", "slack_bot"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem not in _HAVE_NEEDS)
 
 NEEDS = {
