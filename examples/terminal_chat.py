@@ -1,10 +1,11 @@
 """Chat in the terminal: Markdown is drawn while it arrives, without flicker.
 
 Ctrl-C stops an answer and keeps the text so far; Ctrl-D ends the chat. Pass the URL of an
-OpenAI-compatible server and the model's name, or nothing for a local server with
-scripted answers.
+OpenAI-compatible server and the model's name, and set OPENAI_API_KEY; or pass nothing for a
+local server with scripted answers.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenstream import Message, StreamError, connect, testing
 from tokenstream.terminal import MarkdownPrinter
 from tokenstream.testing import faults
 
+HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 ANSWER = """\
 ## Answer {number}
 
@@ -42,7 +44,7 @@ def answer(url: str, model: str, history: list[dict[str, Any]]) -> Message:
     """Print the answer to a history while it arrives, and return it."""
     payload = {"model": model, "messages": history, "stream": True}
     try:
-        with connect(url, json=payload) as stream, MarkdownPrinter() as printer:
+        with connect(url, json=payload, headers=HEADERS) as stream, MarkdownPrinter() as printer:
             # With a timer, held text is shown even while the model is silent.
             blocks = stream.text.throttle(hz=20, timer=True).markdown_blocks()
             try:

@@ -107,10 +107,8 @@ NOT_QUICK = (
     "tests/test_first_mistakes.py::test_what_cannot_be_sent_is_named_by_its_place",
     "tests/test_markdown_page",
     "tests/test_patterns",
-    "tests/test_recipe_form",
     "tests/test_refine",
     "tests/test_sdk_agreement",
-    "tests/test_terminal_chat",
     "tests/test_testing_examples",
     "tests/testing/sessions/test_any_input",
     "tests/testing/sessions/test_sdks",
@@ -223,10 +221,7 @@ def light_heap() -> Iterator[None]:
 
 @pytest.fixture
 def docs_namespace() -> Iterator[dict[str, Any]]:
-    """Names that the code in the documents may use without defining them.
-
-    Examples get `url` as their only argument.
-    """
+    """Names that the code in the documents may use without defining them."""
     # A page sets the level of the log.
     with docs_server() as names, logging_to(logging.NullHandler(), logging.NOTSET):
         yield names

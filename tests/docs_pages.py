@@ -20,9 +20,10 @@ SITE = sorted((ROOT / "docs").rglob("*.md"))
 """The pages of the site."""
 BESIDE = [*sorted((ROOT / "reports").glob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
 """The pages that the site only links: what is measured, and what contributors read."""
-PAGES = [ROOT / "README.md", *SITE, *BESIDE]
-# The example of a coding agent needs one; tests/test_coding_agent.py has programs that stand in.
-EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "coding_agent")
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
+# These need a file, an agent, or a service; tests of their own have what stands in.
+_HAVE_NEEDS = {"batch", "caching", "coding_agent", "discord_bot", "picture", "prometheus", "slack_bot"}
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem not in _HAVE_NEEDS)
 
 NEEDS = {
     "docs/guides/coming-from/providers.md#anthropic": ("anthropic",),

@@ -4,8 +4,8 @@ The blocks of Python of one page run in their order and share their names; a
 block may `await`. Names that a page uses without defining them (`url`,
 `payload`, `headers`, …) come from the fixture `docs_namespace`. A page whose code
 needs an SDK or an optional library is listed in `NEEDS`, and its code is left out
-where that is not installed. An example is a script of its own, given a `url` as
-its argument. A block of `output` is what the block before it has printed.
+where that is not installed. An example is a script of its own. A block of
+`output` is what the block before it has printed.
 """
 
 from __future__ import annotations
@@ -187,9 +187,8 @@ def test_the_pages_with_needs_are_there() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, Any], tmp_path: Path) -> None:
     """Every file of examples/ is a whole program that ends well and warns of nothing."""
-    arguments = [docs_namespace["url"]] if "url" in docs_namespace else []
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(example), *arguments],
+        [sys.executable, "-W", "error", str(example)],
         cwd=tmp_path,
         env={
             **os.environ,

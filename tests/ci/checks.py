@@ -31,7 +31,7 @@ _CHECKER = "pyright[nodejs]"
 _FRAMEWORKS = (
     "agents claude_agent_sdk google.adk instructor langchain langgraph llama_index openai pydantic_ai"
 )
-_COOKBOOK = "gradio ipykernel nbclient stamina streamlit telegram textual"
+_COOKBOOK = "discord gradio ipykernel nbclient prometheus_client slack_sdk stamina streamlit telegram textual"
 SLOW = (
     "pytest -m '(slow or hypothesis) and not browser and not site and not agents and not cookbook'"
     " --processes 2 --durations=20"

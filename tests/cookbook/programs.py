@@ -24,24 +24,28 @@ PLACES = {
     "agent-loop": "everyday-tasks.md#an-agent-loop",
     "agent-page": "web-pages.md#an-agent-in-a-page-with-approval",
     "ask-again": "everyday-tasks.md#ask-again-if-the-answer-does-not-validate",
-    "batch": "everyday-tasks.md#a-thousand-answers",
+    "batch": "everyday-tasks.md#a-thousand-answers-parallel-requests-with-a-budget",
+    "caching": "everyday-tasks.md#prompt-caching",
     "chat-bot": "interfaces.md#a-chat-bot-an-answer-that-grows-in-telegram",
     "conversation": "web-pages.md#a-conversation-over-a-websocket",
+    "discord-bot": "interfaces.md#discord-a-reply-that-grows",
     "django": "web-frameworks.md#django-relay-an-answer",
     "django-chat": "web-frameworks.md#django-a-chat-that-survives-a-reload",
     "fastapi": "web-frameworks.md#fastapi-relay-an-answer",
     "fastapi-markdown": "web-frameworks.md#fastapi-a-page-of-markdown",
     "fastapi-redis": "web-frameworks.md#fastapi-and-redis-answers-that-survive-a-reload",
     "flask": "web-frameworks.md#flask-relay-an-answer",
-    "form": "interfaces.md#a-form-that-fills-in",
     "gradio": "interfaces.md#gradio-a-chat",
     "litestar-chat": "web-frameworks.md#litestar-a-chat-that-survives-a-reload",
     "nextjs": "web-pages.md#nextjs-in-front-of-a-python-relay",
     "notebook": "interfaces.md#a-jupyter-notebook",
+    "picture": "everyday-tasks.md#a-picture-or-a-pdf-in-the-question",
+    "recipe-form": "interfaces.md#a-form-that-fills-in",
     "retries": "everyday-tasks.md#retries-with-retry-or-with-stamina",
+    "slack-bot": "interfaces.md#slack-a-message-that-grows",
     "speech": "interfaces.md#speech",
     "streamlit": "interfaces.md#streamlit-a-chat",
-    "terminal-chat": "interfaces.md#a-chat-in-the-terminal-with-rich",
+    "terminal-chat": "interfaces.md#a-chat-in-the-terminal",
     "testing-an-application": "everyday-tasks.md#tests-of-your-application",
     "textual": "interfaces.md#textual-a-chat",
     "use-chat": "web-pages.md#usechat-a-python-backend-for-the-ai-sdk",
@@ -57,9 +61,10 @@ def section_of(recipe: str) -> str:
 
 
 def example_of(recipe: str) -> Path | None:
-    """Return the folder of a program that is too long for its section; None if the section has it."""
-    folder = EXAMPLES / recipe.replace("-", "_")
-    return folder if folder.is_dir() else None
+    """Return the file or folder of examples/ that a section links by its recipe's name; None without one."""
+    name = recipe.replace("-", "_")
+    paths = [path for path in (EXAMPLES / name, EXAMPLES / f"{name}.py") if path.exists()]
+    return paths[0] if paths and f"/examples/{name}" in section_of(recipe) else None
 
 
 def program_of(recipe: str) -> str:
@@ -71,9 +76,12 @@ def program_of(recipe: str) -> str:
 def write_program(recipe: str, folder: Path) -> Path:
     """Write a recipe's program into a folder, under the recipe's name, so that it can be run or imported.
 
-    A program of several files gets the folder that it has in examples/, and is returned as its `app.py`.
+    A program of several files gets the folder that it has in examples/, and is returned as its `app.py`; one
+    that is a file of examples/ stays there.
     """
     example = example_of(recipe)
+    if example is not None and example.is_file():
+        return example
     if example is not None:
         copied = folder / "examples" / example.name
         shutil.copytree(example, copied, ignore=shutil.ignore_patterns("__pycache__"))

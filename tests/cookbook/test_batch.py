@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -10,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tokenstream
 from tests.cookbook.programs import environment, run_program, write_program
 from tests.support.timing import wait_for
-from tokenstream import testing
+from tokenstream import Route, aconnect, testing
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import httpx
+
+    from tokenstream import AsyncStream, Retry, Usage
 
 _PAUSE = testing.script().text("Not ").silence(60).text("yet.").finish("stop").recording("openai-chat")
 
@@ -102,3 +109,32 @@ def test_a_run_that_was_killed_in_a_row_goes_on(cut: int, tmp_path: Path) -> Non
     assert not done.stderr
     assert ["2"] == [_question(request) for request in provider.requests]
     assert ["Kept: 0", "Kept: 1", "The answer to 2."] == [row["answer"] for row in _rows(tmp_path, "answers")]
+
+
+def _price(usage: Usage) -> float:
+    return (usage.output_tokens or 0) / 1_000
+
+
+def _priced(url: str, *, json: dict[str, Any], client: httpx.AsyncClient, retry: Retry) -> AsyncStream:
+    """Ask with a price, since the table knows prices by address, and the test's is another one."""
+    return aconnect(Route(url, json=json, client=client, price=_price), retry=retry)
+
+
+def test_the_answers_cost_no_more_than_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no room is not sent, says so in the file of failures, and is asked with a new budget."""
+    _write_questions(tmp_path, 8)
+    script = testing.script().text("An answer.").usage(input_tokens=20, output_tokens=1_000).finish("stop")
+    with testing.serve(script) as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
+        monkeypatch.setattr(tokenstream, "aconnect", _priced)
+        ask_all = runpy.run_path(str(write_program("batch", tmp_path)))["ask_all"]
+        asyncio.run(ask_all(tmp_path / "questions.txt", 5.0))
+        answers, failures = _rows(tmp_path, "answers"), _rows(tmp_path, "failures")
+        assert len(answers) == len(provider.requests)
+        (tmp_path / "questions.purse").unlink()
+        asyncio.run(ask_all(tmp_path / "questions.txt", 50.0))
+
+    assert 2 <= len(answers) <= 5
+    assert 8 == len(answers) + len(failures)
+    assert all("the purse has no room for it" in row["error"] for row in failures)
+    assert 8 == len(_rows(tmp_path, "answers"))

@@ -24,7 +24,8 @@ def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -
     page = section_of(recipe)
     example = example_of(recipe)
     assert example is not None
-    files = [path for path in sorted(example.iterdir()) if path.suffix in _LANGUAGES]
+    there = [example] if example.is_file() else sorted(example.iterdir())
+    files = [path for path in there if path.suffix in _LANGUAGES]
     whole = "".join(path.read_text(encoding="utf-8") for path in files)
 
     assert {path.name for path in files} <= {Path(link).name for link in links(page)}

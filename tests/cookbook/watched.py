@@ -52,12 +52,12 @@ class Watched:
 
 
 @contextmanager
-def watch_program(recipe: str, folder: Path, **variables: str) -> Generator[Watched]:
+def watch_program(recipe: str, folder: Path, *arguments: str, **variables: str) -> Generator[Watched]:
     """Run a page's program in a terminal of 80 columns."""
     if os.name != "posix":
         pytest.skip("Windows has no such terminals")
     ours, theirs = os.openpty()
-    command = [sys.executable, str(write_program(recipe, folder))]
+    command = [sys.executable, str(write_program(recipe, folder)), *arguments]
     sizes = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color"}
     with subprocess.Popen(
         command, cwd=folder, env=environment(**sizes, **variables), stdin=theirs, stdout=theirs, stderr=theirs

@@ -55,13 +55,10 @@ _EXAMPLES = (
     "tests/test_agent_steps.py",
     "tests/test_ask_again.py",
     "tests/test_coding_agent.py",
-    "tests/test_flaky_server.py",
+    "tests/test_examples.py",
     "tests/test_markdown_page.py",
-    "tests/test_recipe_form.py",
     "tests/test_recipe_patches.py",
     "tests/test_refine.py",
-    "tests/test_relay_example.py",
-    "tests/test_terminal_chat.py",
     "tests/test_testing_examples.py::test_the_tests_that_the_page_shows_pass",
 )
 """Tests that run the programs of examples/."""

@@ -1,0 +1,115 @@
+"""The bot for Slack, with slack-sdk, before a server that speaks Slack's API and its Socket Mode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import runpy
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from tests.cookbook.bots import WORDS, ChatService, answer, json_of
+from tests.cookbook.programs import write_program
+from tests.support.packages import needed
+from tests.support.timing import PATIENCE
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_EVENT = {"type": "app_mention", "channel": "C1", "ts": "7.5"}
+
+
+class _Slack(ChatService):
+    def __init__(self, last: str, events: list[dict[str, Any]]) -> None:
+        super().__init__(4_000, last)
+        self.threads = set[str]()
+        self.acknowledged = list[str]()
+        self.busy = 1
+        """Number of edits to refuse."""
+        self._events = events
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/socket":
+            return await self._send_events(request)
+        method = request.path.rpartition("/")[2]
+        body: dict[str, Any] = await request.json() if request.content_type == "application/json" else {}
+        text: str = body.get("markdown_text") or body.get("text") or ""
+        if method == "chat.postMessage":
+            self.threads.add(body["thread_ts"])
+            return json_of(ok=True, ts=str(self.send(text)))
+        if method == "chat.update" and self.busy:
+            self.busy -= 1
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=_WAIT)
+        if method == "chat.update":
+            self.edit(int(body["ts"]), text)
+        socket = str(request.url.with_path("/socket").with_scheme("ws"))
+        return json_of(ok=True, url=socket)
+
+    async def _send_events(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for number, event in enumerate(self._events):
+            payload = {"event": event}
+            await socket.send_json({"type": "events_api", "envelope_id": str(number), "payload": payload})
+        async for message in socket:
+            self.acknowledged.append(message.json()["envelope_id"])
+        return socket
+
+
+_WAIT = {"Retry-After": "1"}
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Slack]]:
+    """Send events to the bot until it has sent some last text, and return what Slack has."""
+    needed("slack_sdk")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "made-up")
+    monkeypatch.setenv("SLACK_APP_TOKEN", "made-up")
+
+    async def run(last: str, *events: dict[str, Any]) -> _Slack:
+        service = _Slack(last, [_EVENT | event for event in events])
+        async with service.serving() as url:
+            monkeypatch.setenv("SLACK_BASE_URL", f"{url}/api/")
+            bot = asyncio.create_task(runpy.run_path(str(write_program("slack-bot", tmp_path)))["main"]())
+            async with asyncio.timeout(PATIENCE / 3):
+                await service.is_over.wait()
+            bot.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await bot
+        return service
+
+    with testing.serve(answer, pace="recorded") as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
+        yield lambda *arguments: asyncio.run(run(*arguments))
+
+
+def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> None:
+    """In the thread; the bot waits as long as Slack asks, and answers nothing but mentions."""
+    slack = talk("end.", {"type": "reaction_added"}, {"text": "<@B1> Why?"})
+    [texts] = slack.messages
+
+    assert "word " * 25 + "end." == texts[-1]
+    assert 2 <= len(texts) <= 5
+    assert all(after.startswith(before) for before, after in pairwise(texts))
+    assert ({"7.5"}, ["0", "1"], 0) == (slack.threads, slack.acknowledged, slack.busy)
+
+
+def test_a_long_answer_goes_on_in_another_message(talk: Callable[..., _Slack]) -> None:
+    """No word is cut."""
+    slack = talk(WORDS[-1].strip(), {"text": "<@B1> Write a lot!", "thread_ts": "6.0"})
+
+    assert WORDS == [f"{word} " for text in slack.texts for word in text.split()]
+    assert len("".join(WORDS)) // 4_000 + 1 == len(slack.messages)
+    assert {"6.0"} == slack.threads
+
+
+def test_a_broken_answer_keeps_its_text(talk: Callable[..., _Slack]) -> None:
+    """A second message tells the user."""
+    slack = talk("(network).", {"text": "<@B1> Break!"})
+
+    assert ["The sky", "The answer broke off (network)."] == [text.strip() for text in slack.texts]
