@@ -109,6 +109,19 @@ class Recovery:
         return tuple(sorted(self._current.reports, key=lambda report: report.number))
 
     @property
+    def keeps_answers(self) -> bool:
+        """True if no other answer may replace one that has begun, but only go on where it broke off."""
+        return self._retry.mode == "resume"
+
+    def keep_answer(self) -> None:
+        """Note that an answer has begun, for a reader other than the stream itself."""
+        if not self._current.has_content:
+            self._current.begin_content(None)
+            if (name := self._machine.format) is not None:
+                # No event of the stream itself brings the name, by which a server is asked to resume.
+                self._machine.accumulator.name_format(name)
+
+    @property
     def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs

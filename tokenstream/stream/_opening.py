@@ -39,6 +39,15 @@ class Recovers(Protocol):
         ...
 
     @property
+    def keeps_answers(self) -> bool:
+        """True if no other answer may replace one that has begun, but only go on where it broke off."""
+        ...
+
+    def keep_answer(self) -> None:
+        """Note that an answer has begun, for a reader other than the stream itself."""
+        ...
+
+    @property
     def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         ...

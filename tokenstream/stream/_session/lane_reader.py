@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
+from tokenstream.formats._state import CLOSED
+from tokenstream.stream._reading.items import WAITED, SourceOpened
 from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
 
@@ -81,14 +82,18 @@ class LaneReader:
         """
         driver, session = self._driver, self.session
         pump = driver.pump
+        if session.begin_read():
+            driver.open_now()
         if not pump.begin_read():
             raise session.busy_error
         try:
             if driver.verdict.end_request is not None or driver.has_ended:
                 # The parent stream was stopped, closed or has failed.
                 session.end()
-            elif session.sorter is None and isinstance(pump.source, SyncSource):
-                # The source was open before the first read.
+            elif driver.machine.state in CLOSED:
+                session.end_as_parent()
+            elif session.is_unopened and isinstance(pump.source, SyncSource):
+                # The source is open before the first read.
                 session.open(pump.source)
             else:
                 self._read_item(until)
@@ -104,16 +109,15 @@ class LaneReader:
         """Read an item from the connection, and pass it on to the parent stream or to the session."""
         driver, session = self._driver, self.session
         try:
-            # With several answers, the deadlines apply to each answer, and not to the connection.
-            item = driver.pump.read(until) if session.has_several else driver.next_item()
+            item = driver.next_item(until) if session.is_timed else driver.pump.read(until)
             if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
                 # A source that was just opened is stored first, so that it can be closed.
                 session.end()
-            elif item is WAITED and session.has_several:
+            elif item is not WAITED or session.is_timed:
+                session.read_item(driver.clock(), item)
+            if item is WAITED and until is not None and driver.clock() >= until:
                 # Nothing arrived before `until`.
                 raise TimeoutError
-            else:
-                self._process_item(item)
         except MisuseError as error:
             session.end(error)
         except Exception:
@@ -125,17 +129,6 @@ class LaneReader:
                 # With another kind of source, a chunk may be lost.
                 session.end(interrupted_read_error())
             raise
-
-    def _process_item(self, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
-        driver, session = self._driver, self.session
-        if item is WAITED or item.__class__ is SourceOpened:
-            driver.process_item(item, driver.clock())
-            if driver.machine.error is not None:
-                # A deadline of the connection has passed.
-                session.end(driver.machine.error)
-        elif not session.end_if_last(item):
-            session.sort_chunk(item)
 
 
 class _LaneMessages:
@@ -198,36 +191,30 @@ class AsyncLaneReader:
         driver, session = self._driver, self.session
         if driver.pump.busy:
             raise session.busy_error
-        # With several answers, the deadlines apply to each answer, and not to the connection.
-        now, item = await driver.next_item(timed=not session.has_several)
-        try:
-            self._process_item(now, item)
-        except MisuseError as error:
-            session.end(error)
+        if session.begin_read():
+            await driver.open_now()
+        if driver.machine.state in CLOSED and not driver.has_ended:
+            session.end_as_parent()
+        else:
+            await self._read_item()
         if session.has_ended and session.has_several:
             # A single answer belongs to the parent stream, which closes the source itself.
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
-    def _process_item(self, now: float, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
-
-        The asynchronous pump takes back an item only with the time `now` of its arrival.
-        """
+    async def _read_item(self) -> None:
+        """Read an item from the connection, and pass it on to the session."""
         driver, session = self._driver, self.session
-        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
-        if driver.has_ended:
-            # The parent stream was stopped or closed, so no answer goes on: this ends the session.
-            item, is_about_connection = END, False
-        elif is_about_connection:
-            driver.process_item(item, now)
-        if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
-            # The source is open now.
-            session.open(driver.pump.source)
-        if driver.machine.error is not None:
-            # A deadline of the connection has passed: this ends the session, too.
-            item, is_about_connection = SourceFailed(driver.machine.error), False
-        if not is_about_connection and not session.end_if_last(item, (now, item)):
-            session.sort_chunk(item, (now, item))
+        try:
+            if session.is_unopened and isinstance(driver.pump.source, AsyncSource):
+                session.open(driver.pump.source)
+            now, item = await driver.next_item(timed=session.is_timed)
+            if driver.has_ended:
+                # The parent stream was stopped or closed, so no answer goes on.
+                session.end()
+            else:
+                session.read_item(now, item)
+        except MisuseError as error:
+            session.end(error)
 
 
 class _AsyncLaneMessages:
