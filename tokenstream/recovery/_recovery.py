@@ -59,7 +59,7 @@ class Recovery:
 
     def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
         # The caller's options.
-        self._retry = retry
+        self._retry, self.keeps_answers = retry, retry.mode == "resume"
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = silence.deadlines
         for opener in self._openers:
@@ -107,11 +107,6 @@ class Recovery:
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
         return tuple(sorted(self._current.reports, key=lambda report: report.number))
-
-    @property
-    def keeps_answers(self) -> bool:
-        """True if no other answer may replace one that has begun, but only go on where it broke off."""
-        return self._retry.mode == "resume"
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""

@@ -30,17 +30,14 @@ First: TypeAlias = Literal["head", "event"]
 class Recovers(Protocol):
     """Interface through which a driver continues, from another source, an answer that broke off."""
 
+    keeps_answers: bool
+    """True if no other answer may replace one that has begun: it only goes on where it broke off."""
     spending: Any
     """The costs of all attempts, in a class of a room above; None if they are not limited."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far."""
-        ...
-
-    @property
-    def keeps_answers(self) -> bool:
-        """True if no other answer may replace one that has begun, but only go on where it broke off."""
         ...
 
     def keep_answer(self) -> None:

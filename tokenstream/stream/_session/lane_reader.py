@@ -10,6 +10,7 @@ last of them, without the garbage collector.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 class LaneReader:
     """Reads a connection, and sorts its messages into lanes, the queues of its answers."""
 
-    __slots__ = ("_driver", "session")
+    __slots__ = ("driver", "session")
 
     def __init__(self, driver: SyncDriver) -> None:
-        self._driver = driver
+        self.driver = driver
         self.session = AnswersSession(driver)
         """Sorts the messages."""
 
@@ -45,7 +46,7 @@ class LaneReader:
         """
         messages = _LaneMessages(self, lane)
         # Reads of an answer can be limited if those of the connection can.
-        limit_read = None if self._driver.pump.limit_read is None else messages.limit_read
+        limit_read = None if self.driver.pump.limit_read is None else messages.limit_read
         return SyncSource(
             messages,
             lane.drop,
@@ -56,22 +57,9 @@ class LaneReader:
             asked=self.session.asked,
         )
 
-    def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next message of a lane, the queue of one answer; None at the answer's end.
-
-        TimeoutError if none has arrived within some seconds.
-        """
-        until = None if seconds is None else self._driver.clock() + seconds
-        while (message := lane.take_message()) is None:
-            if lane.has_ended:
-                self.session.raise_failure(lane)
-                return None
-            self.read(until)
-        return message
-
     def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
         """Let a thread read the connection; return the function that then limits the wait for a message."""
-        self._driver.read_ahead()
+        self.driver.read_ahead()
         return messages.limit_read
 
     def read(self, until: float | None = None) -> None:
@@ -80,7 +68,7 @@ class LaneReader:
         The read uses the pump of the parent stream, so that no other thread can read at the same time. At
         the time `until`, it raises TimeoutError.
         """
-        driver, session = self._driver, self.session
+        driver, session = self.driver, self.session
         pump = driver.pump
         if session.begin_read():
             driver.open_now()
@@ -107,17 +95,17 @@ class LaneReader:
 
     def _read_item(self, until: float | None) -> None:
         """Read an item from the connection, and pass it on to the parent stream or to the session."""
-        driver, session = self._driver, self.session
+        driver, session, limit = self.driver, self.session, math.inf if until is None else until
         try:
             item = driver.next_item(until) if session.is_timed else driver.pump.read(until)
             if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
                 # A source that was just opened is stored first, so that it can be closed.
                 session.end()
-            elif item is not WAITED or session.is_timed:
-                session.read_item(driver.clock(), item)
-            if item is WAITED and until is not None and driver.clock() >= until:
+            elif item is WAITED and (not session.is_timed or driver.clock() >= limit):
                 # Nothing arrived before `until`.
                 raise TimeoutError
+            else:
+                session.read_item(driver.clock(), item)
         except MisuseError as error:
             session.end(error)
         except Exception:
@@ -150,19 +138,22 @@ class _LaneMessages:
         return self
 
     def __next__(self) -> object:
-        message = self._reader.next_message(self._lane, self._seconds)
-        if message is None:
-            raise StopIteration
+        until = None if self._seconds is None else self._reader.driver.clock() + self._seconds
+        while (message := self._lane.take_message()) is None:
+            if self._lane.has_ended:
+                self._reader.session.raise_failure(self._lane)
+                raise StopIteration
+            self._reader.read(until)
         return message
 
 
 class AsyncLaneReader:
     """Reads a connection in an event loop; otherwise like `LaneReader`."""
 
-    __slots__ = ("_driver", "session")
+    __slots__ = ("driver", "session")
 
     def __init__(self, driver: AsyncDriver) -> None:
-        self._driver = driver
+        self.driver = driver
         self.session = AnswersSession(driver)
         """Sorts the messages."""
 
@@ -174,21 +165,12 @@ class AsyncLaneReader:
         messages, asked = _AsyncLaneMessages(self, lane), self.session.asked
         return AsyncSource(messages, lane.drop_async, messages=True, survives=True, lent=True, asked=asked)
 
-    async def next_message(self, lane: AnswerLane) -> object:
-        """Return the next message of a lane, one answer's queue; None at the answer's end."""
-        while (message := lane.take_message()) is None:
-            if lane.has_ended:
-                self.session.raise_failure(lane)
-                return None
-            await self.read()
-        return message
-
     async def read(self) -> None:
         """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
 
         Cancelling this read loses nothing.
         """
-        driver, session = self._driver, self.session
+        driver, session = self.driver, self.session
         if driver.pump.busy:
             raise session.busy_error
         if session.begin_read():
@@ -203,7 +185,7 @@ class AsyncLaneReader:
 
     async def _read_item(self) -> None:
         """Read an item from the connection, and pass it on to the session."""
-        driver, session = self._driver, self.session
+        driver, session = self.driver, self.session
         try:
             if session.is_unopened and isinstance(driver.pump.source, AsyncSource):
                 session.open(driver.pump.source)
@@ -230,7 +212,9 @@ class _AsyncLaneMessages:
         return self
 
     async def __anext__(self) -> object:
-        message = await self._reader.next_message(self._lane)
-        if message is None:
-            raise StopAsyncIteration
+        while (message := self._lane.take_message()) is None:
+            if self._lane.has_ended:
+                self._reader.session.raise_failure(self._lane)
+                raise StopAsyncIteration
+            await self._reader.read()
         return message
