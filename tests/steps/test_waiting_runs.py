@@ -100,6 +100,11 @@ ASKERS = {
     "a LangGraph graph, messages and updates": Asker(
         None, [("updates", _UPDATE)], [("updates", {"ask": {"answer": "yes"}})]
     ),
+    "a LangGraph graph, messages and values": Asker(
+        None,
+        [("values", {"messages": []}), ("values", {"messages": [], **_UPDATE}), ("updates", _UPDATE)],
+        [("values", {"messages": []})],
+    ),
     "a LangGraph graph, updates as dicts": Asker(
         None,
         [{"type": "updates", "ns": (), "data": _UPDATE}],
