@@ -113,6 +113,8 @@ class Requests:
         self._requests: dict[str, _StepRequest] = {}
         self._free_ids = FreeIds()
         """The ids of all requests, and those that were given out for one."""
+        self._other_ids: dict[tuple[str, str], str] = {}
+        """The ids of requests under whose own ids others wait, by these ids and the topmost step's."""
         self._held: dict[str, list[str]] = {}
         """The ids of the requests with which agents have stopped, by the names of what goes on later."""
 
@@ -123,9 +125,18 @@ class Requests:
             return tuple(each.event for each in self._requests.values() if _is_open(each))
 
     def add(self, step: Step, id: str, request: object, send: Callable[[Any], object] | None) -> StepWaiting:
-        """Add a request and return its event; a request that comes again is left as it is."""
+        """Add a request and return its event; a request that comes again is left as it is.
+
+        An id is that of one agent: where another one asks under it, its request has another id in the run.
+        """
         with self._log.lock:
             known = self._requests.get(id)
+            if known is not None and _is_open(known) and _top_of(known.step) is not _top_of(step):
+                key = id, _top_of(step).id
+                if key not in self._other_ids:
+                    self._other_ids[key] = self._free_ids.find(id)
+                id = self._other_ids[key]
+                known = self._requests.get(id)
             if known is not None and not (known.event.answered and known.step.has_stopped_to_ask):
                 return known.event
             event = StepWaiting(id, request)
@@ -201,6 +212,13 @@ class Requests:
                 again = StepWaiting(request.event.id, request.event.request, answered=True)
                 self._log.add_event(again, request.step.id)
         self._log.wake_readers()
+
+
+def _top_of(step: Step) -> Step:
+    """Return the step that contains a step and is in none itself, such as that of a turn."""
+    while step.parent is not None:
+        step = step.parent
+    return step
 
 
 def _is_open(request: _StepRequest) -> bool:
