@@ -113,8 +113,6 @@ class Requests:
         self._requests: dict[str, _StepRequest] = {}
         self._free_ids = FreeIds()
         """The ids of all requests, and those that were given out for one."""
-        self._other_ids: dict[tuple[str, str], str] = {}
-        """The ids of requests under whose own ids others wait, by these ids and the topmost step's."""
         self._held: dict[str, list[str]] = {}
         """The ids of the requests with which agents have stopped, by the names of what goes on later."""
 
@@ -132,11 +130,7 @@ class Requests:
         with self._log.lock:
             known = self._requests.get(id)
             if known is not None and _is_open(known) and _top_of(known.step) is not _top_of(step):
-                key = id, _top_of(step).id
-                if key not in self._other_ids:
-                    self._other_ids[key] = self._free_ids.find(id)
-                id = self._other_ids[key]
-                known = self._requests.get(id)
+                id, known = self._free_ids.find(id), None
             if known is not None and not (known.event.answered and known.step.has_stopped_to_ask):
                 return known.event
             event = StepWaiting(id, request)

@@ -155,7 +155,6 @@ class AnswersSession:
             # The end of an input in which no message was found.
             machine.give_again(event)
         if format is not None and self.sorter is not None:
-            self.new_lanes.extend(format.take_lanes())
             self._log_error()
             # The limits of the body and of the content are those of each answer.
             machine.meter.discount_bytes(machine.meter.bytes - bytes_before)
@@ -216,7 +215,7 @@ class AnswersSession:
             # Its machine reads all of them, for another sorter, and remembers what may come a second time.
             self.new_lanes.clear()
             self.sorter = sorter.begin_again()
-            self._format = self.sorter.make_format()
+            self._format = self.sorter.make_format(self.new_lanes.extend)
         if self._format is not None and self._source is not None:
             machine.read_with(self._format)
             prepare_machine(machine, self._source)

@@ -260,9 +260,13 @@ class Sorter:
         """Return a sorter like this one, which was given nothing yet."""
         return Sorter(self._connection_format, limits=self._limits, messages=self._are_payloads)
 
-    def make_format(self) -> SortedFormat | None:
-        """Return a format with which the parent stream reads for this sorter; None before it is known."""
-        return None if self._connection_format is None else SortedFormat(self, self._connection_format)
+    def make_format(self, begin: Callable[[list[AnswerLane]], object]) -> SortedFormat | None:
+        """Return a format with which the parent stream reads for this sorter; None before it is known.
+
+        `begin` gets the lanes of the answers that begin with a frame.
+        """
+        inner = self._connection_format
+        return None if inner is None else SortedFormat(self, inner, begin)
 
     # -- within ------------------------------------------------------------
 
@@ -403,16 +407,14 @@ class SortedFormat(Format):
     So the machine knows what its recovery needs, such as the position, and drops what comes a second time.
     """
 
-    __slots__ = ("_inner", "_new_lanes", "_sorter", "name")
+    __slots__ = ("_begin", "_inner", "_sorter", "name")
 
     ends_with_input: ClassVar[bool] = True
 
-    def __init__(self, sorter: Sorter, inner: Format) -> None:
+    def __init__(self, sorter: Sorter, inner: Format, begin: Callable[[list[AnswerLane]], object]) -> None:
         super().__init__(limits=inner.limits)
-        self._sorter, self._inner = sorter, inner
+        self._sorter, self._inner, self._begin = sorter, inner, begin
         self.name = inner.name  # type: ignore[misc] # that of the answers' format
-        self._new_lanes: list[AnswerLane] = []
-        """Lanes of the answers that have begun, and were not taken yet."""
 
     @classmethod
     @override
@@ -430,15 +432,10 @@ class SortedFormat(Format):
     @override
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         self.frames += 1
-        self._new_lanes += self._sorter.sort(frame)
+        self._begin(self._sorter.sort(frame))
         self.error = self._sorter.error
         self.ended = self._sorter.is_over
         return []
-
-    def take_lanes(self) -> list[AnswerLane]:
-        """Return the lanes of the answers that have begun since the last call."""
-        lanes, self._new_lanes = self._new_lanes, []
-        return lanes
 
     @property
     @override
