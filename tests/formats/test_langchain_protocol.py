@@ -438,7 +438,7 @@ async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
     del events[4]["params"]["node"]
     for run, responses, first in (
         ([*events, COMPLETED], 2, 4),
-        ([RUNNING, *without_ids(*at_once()[1:])], 1, 3),
+        ([RUNNING, *without_ids(*at_once()[1:]), COMPLETED], 1, 3),
     ):
         told: list[Any] = []
         with Stream(run) as stream:

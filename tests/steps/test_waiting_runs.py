@@ -100,6 +100,11 @@ ASKERS = {
     "a LangGraph graph, messages and updates": Asker(
         None, [("updates", _UPDATE)], [("updates", {"ask": {"answer": "yes"}})]
     ),
+    "a LangGraph graph, messages and values": Asker(
+        None,
+        [("values", {"messages": []}), ("values", {"messages": [], **_UPDATE}), ("updates", _UPDATE)],
+        [("values", {"messages": []})],
+    ),
     "a LangGraph graph, updates as dicts": Asker(
         None,
         [{"type": "updates", "ns": (), "data": _UPDATE}],
@@ -248,6 +253,58 @@ def test_a_tool_that_asks_has_not_failed() -> None:
         for _ in run.follow(asks):
             pass
         assert [(step.name, step.state) for step in run.steps] == [("rm", "waiting")]
+
+
+def test_a_tool_of_a_graph_that_asks_waits_with_its_turn() -> None:
+    """In version 3, no event ends it before the answer; the tool then runs again."""
+    begun = {"event": "tool-started", "tool_call_id": "call_1", "tool_name": "rm", "input": {}}
+    ended = {**begun, "event": "tool-finished", "output": "gone"}
+    asks = [_protocol("tools", 1, data=begun), _protocol("values", 2, interrupts=(_Interrupt(),))]
+    with Steps() as run:
+        for _ in run.follow(asks, agent="langgraph"):
+            pass
+        (tool,) = run.turns[0].step.steps
+        assert (run.turns[0].state, tool.name, tool.state) == ("waiting", "rm", "waiting")
+
+        for _ in run.follow([_protocol("tools", 3, data=begun), _protocol("tools", 4, data=ended)]):
+            pass
+        assert run.waiting == ()
+        assert [(turn.state, *[each.state for each in turn.step.steps]) for turn in run.turns] == [
+            ("done", "done"),
+            ("done", "done"),
+        ]
+
+
+def _threads(*threads: str) -> _Items:
+    """Return the items of threads of AG-UI that ask one after the other, under the same id."""
+    return [
+        {**each, "threadId": thread, "runId": f"of {thread}"}
+        for thread in threads
+        for each in ASKERS["AG-UI"].asks
+    ]
+
+
+def test_the_same_id_in_two_threads_is_that_of_two_questions() -> None:
+    """An answer to one is none to the other."""
+    with Steps() as run:
+        for _ in run.follow(_threads("t", "u"), agent="ag-ui"):
+            pass
+        assert [each.id for each in run.waiting] == ["i1", "i1-2"]
+
+        for _ in run.follow([{"type": "RUN_STARTED", "threadId": "u", "runId": "r2"}], agent="ag-ui"):
+            break
+        assert [each.id for each in run.waiting] == ["i1"]
+        assert run.turns[0].state == "waiting"
+
+
+def test_a_process_that_fails_fails_each_turn_that_waits() -> None:
+    """Its output may have several, of which none gets an answer any more."""
+    with Steps() as run:
+        with pytest.raises(ProviderError, match="exit code 1"):
+            for _ in run.follow(_threads("t", "u"), agent="ag-ui", exit_code=1):
+                pass
+        assert run.waiting == ()
+        assert [turn.state for turn in run.turns] == ["failed", "failed"]
 
 
 def test_many_questions_take_time_for_each_one_alone() -> None:

@@ -409,7 +409,8 @@ class Connection:
         mismatch = first_frames.find_mismatch(format)
         if mismatch is not None:
             return mismatch
-        end_may_complete = format.ended or (format.ends_with_input and not self._cut_message)
+        ends_with_input = format.ends_with_input and not (format.is_amid or self._cut_message)
+        end_may_complete = format.ended or ends_with_input
         if end_may_complete or isinstance(format, UndetectedFormat):
             return None
         return first_frames.explain(format.cut_short(), format)

@@ -408,6 +408,11 @@ class Machine:
         if superseded is not None:
             self._let_go(superseded)
 
+    def read_with(self, format: Format) -> None:
+        """Begin the connection anew, of which nothing was read yet, with a format that is made already."""
+        self.kept_format = format
+        self.connect()
+
     def _let_go(self, superseded: Connection) -> None:
         """Dispose of a connection that another has replaced: now or, if it has read frames, at the end."""
         if superseded.is_untouched and superseded.format is not self.connection.format:

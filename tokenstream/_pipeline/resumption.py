@@ -174,6 +174,9 @@ class Resumption:
         expected = machine.accumulator.message.id if is_resumed else None
         if expected is None or not isinstance(event, MessageStart) or event.id in (None, expected):
             return False
+        if event.another:
+            # The next answer of a run that goes on.
+            return False
         machine.fail(
             PositionLost(
                 "the server began another answer instead of resuming this one; fetch the finished answer by "

@@ -291,6 +291,11 @@ class Format(Resuming, ABC):
         return False
 
     @property
+    def is_amid(self) -> bool:
+        """True inside an answer, or a run of several, whose end the server sends itself."""
+        return False
+
+    @property
     def resting(self) -> bool:
         """True while the server waits for the client to speak, such as between answers of a session.
 

@@ -59,7 +59,7 @@ class Recovery:
 
     def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
         # The caller's options.
-        self._retry = retry
+        self._retry, self.keeps_answers = retry, retry.mode == "resume"
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = silence.deadlines
         for opener in self._openers:
@@ -107,6 +107,14 @@ class Recovery:
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
         return tuple(sorted(self._current.reports, key=lambda report: report.number))
+
+    def keep_answer(self) -> None:
+        """Note that an answer has begun, for a reader other than the stream itself."""
+        if not self._current.has_content:
+            self._current.begin_content(None)
+            if (name := self._machine.format) is not None:
+                # No event of the stream itself brings the name, by which a server is asked to resume.
+                self._machine.accumulator.name_format(name)
 
     @property
     def legs(self) -> tuple[Leg, ...]:

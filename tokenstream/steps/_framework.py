@@ -231,12 +231,14 @@ _GRAPH = "langgraph "
 
 
 class RunOfAGraph(RunOfAFramework):
-    """Base of the readers of LangGraph's older events, whose interrupts are in the updates of the state."""
+    """Base of the readers of LangGraph's older events, whose interrupts are in the updates or the state."""
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._model_answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the keys of their steps."""
+        self._asked: set[str] = set()
+        """The ids of the interrupts so far; each may be told in several modes."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         """End the answers in progress; return the error of each, or None, by the key of its step."""
@@ -245,6 +247,9 @@ class RunOfAGraph(RunOfAFramework):
     def _ask(self, update: object) -> None:
         """Report what a graph has stopped for: in the step that began last, or in a step of its own."""
         for id, value in interrupts_of(update):
+            if id in self._asked:
+                continue
+            self._asked.add(id)
             step = next(reversed(self._open.values()), None) or self._run.step("interrupt")
             self._open.setdefault(step.id, step)
             self._run.requests.hold(step, _GRAPH, step.wait_for(id, value))
@@ -450,9 +455,9 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
 
 
 def update_in(event: object) -> dict[str, Any] | None:
-    """Return the update of the state in an item that a graph streams; None for any other item."""
+    """Return the update of the state, or all of it, in an item that a graph streams; else None."""
     item = _as_tuple(event)
-    if not _is_tuple(item) or item[-2:-1] != ("updates",):
+    if not _is_tuple(item) or item[-2:-1] not in (("updates",), ("values",)):
         return None
     update: object = item[-1]
     return update if is_dict(update) else None

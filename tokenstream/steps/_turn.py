@@ -123,9 +123,14 @@ class Requests:
             return tuple(each.event for each in self._requests.values() if _is_open(each))
 
     def add(self, step: Step, id: str, request: object, send: Callable[[Any], object] | None) -> StepWaiting:
-        """Add a request and return its event; a request that comes again is left as it is."""
+        """Add a request and return its event; a request that comes again is left as it is.
+
+        An id is that of one agent: where another one asks under it, its request has another id in the run.
+        """
         with self._log.lock:
             known = self._requests.get(id)
+            if known is not None and _is_open(known) and _top_of(known.step) is not _top_of(step):
+                id, known = self._free_ids.find(id), None
             if known is not None and not (known.event.answered and known.step.has_stopped_to_ask):
                 return known.event
             event = StepWaiting(id, request)
@@ -201,6 +206,13 @@ class Requests:
                 again = StepWaiting(request.event.id, request.event.request, answered=True)
                 self._log.add_event(again, request.step.id)
         self._log.wake_readers()
+
+
+def _top_of(step: Step) -> Step:
+    """Return the step that contains a step and is in none itself, such as that of a turn."""
+    while step.parent is not None:
+        step = step.parent
+    return step
 
 
 def _is_open(request: _StepRequest) -> bool:

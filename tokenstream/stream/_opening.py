@@ -30,12 +30,18 @@ First: TypeAlias = Literal["head", "event"]
 class Recovers(Protocol):
     """Interface through which a driver continues, from another source, an answer that broke off."""
 
+    keeps_answers: bool
+    """True if no other answer may replace one that has begun: it only goes on where it broke off."""
     spending: Any
     """The costs of all attempts, in a class of a room above; None if they are not limited."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far."""
+        ...
+
+    def keep_answer(self) -> None:
+        """Note that an answer has begun, for a reader other than the stream itself."""
         ...
 
     @property

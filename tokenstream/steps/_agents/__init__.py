@@ -49,8 +49,8 @@ class AgentReader(ABC):
         """The agent's last message about an error that has ended no turn; None if it has sent none."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
-        self._held: Turn | None = None
-        """The last turn, if the agent has stopped in it to ask, and its step is open; None otherwise."""
+        self._held: list[Turn] = []
+        """The turns in which the agent has stopped to ask, and whose steps are still open."""
         self.turns_ended = 0
         """Number of turns that have ended."""
         self._request_ids: dict[str, str] = {}
@@ -165,7 +165,7 @@ class AgentReader(ABC):
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         if self._turn is None:
-            self._end_held(None)
+            self._end_held(None, [each for each in self._held if each.session == self._run.session])
             self._run.requests.resumed_by(self._asker)
             step = self._run.step(self._agent, agent=self._agent)
             self._turn = Turn(step, self._run.session)
@@ -198,8 +198,7 @@ class AgentReader(ABC):
         turn.step.result = turn.result
         if error is None and turn.state == "waiting":
             # The process may still fail.
-            self._end_held(None)
-            self._held = turn
+            self._held.append(turn)
         else:
             turn.step.end(error)
 
@@ -208,11 +207,12 @@ class AgentReader(ABC):
         self._run.requests.hold(self._open_turn().step, self._asker)
         self._count_turn()
 
-    def _end_held(self, error: BaseException | None) -> None:
-        """End the step of the turn in which the agent has stopped to ask, if that has not ended."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.step.end(error)
+    def _end_held(self, error: BaseException | None, ended: list[Turn] | None = None) -> None:
+        """End the steps of turns in which the agent has stopped to ask; by default, of all."""
+        ended = self._held if ended is None else ended
+        self._held = [each for each in self._held if each not in ended]
+        for turn in ended:
+            turn.step.end(error)
 
     @property
     def _asker(self) -> str:

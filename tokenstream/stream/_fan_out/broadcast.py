@@ -408,7 +408,7 @@ class SharedPump(Pump):
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
-    def put_back(self, items: Iterable[Any]) -> None:
+    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
         """Put items back, so that the next reads return them before all other items."""
         super().put_back(items)
         # With `direct`, the driver would read without releasing the lock.

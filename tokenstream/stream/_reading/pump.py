@@ -104,9 +104,9 @@ class Pump:
         """True if the source itself applies the deadlines, or if nothing could end its reads."""
         return self._limit is not None or self._socket is None
 
-    def put_back(self, items: Iterable[Any]) -> None:
-        """Give items back to the pump, so that the next reads return them before all other items."""
-        self.chunks = chain(items, self.chunks or ())
+    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+        """Give items back, with their times, so that the next reads return them before all other items."""
+        self.chunks = chain([item for _, item in items], self.chunks or ())
         # A source whose reads can be limited is not read directly, as its limit has to be set first.
         self.direct = None if self.limit_read is not None else self.chunks
 

@@ -10,12 +10,14 @@ last of them, without the garbage collector.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
+from tokenstream.formats._state import CLOSED
+from tokenstream.stream._reading.items import WAITED, SourceOpened
 from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
 
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
 class LaneReader:
     """Reads a connection, and sorts its messages into lanes, the queues of its answers."""
 
-    __slots__ = ("_driver", "session")
+    __slots__ = ("driver", "session")
 
     def __init__(self, driver: SyncDriver) -> None:
-        self._driver = driver
+        self.driver = driver
         self.session = AnswersSession(driver)
         """Sorts the messages."""
 
@@ -44,7 +46,7 @@ class LaneReader:
         """
         messages = _LaneMessages(self, lane)
         # Reads of an answer can be limited if those of the connection can.
-        limit_read = None if self._driver.pump.limit_read is None else messages.limit_read
+        limit_read = None if self.driver.pump.limit_read is None else messages.limit_read
         return SyncSource(
             messages,
             lane.drop,
@@ -55,22 +57,9 @@ class LaneReader:
             asked=self.session.asked,
         )
 
-    def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next message of a lane, the queue of one answer; None at the answer's end.
-
-        TimeoutError if none has arrived within some seconds.
-        """
-        until = None if seconds is None else self._driver.clock() + seconds
-        while (message := lane.take_message()) is None:
-            if lane.has_ended:
-                self.session.raise_failure(lane)
-                return None
-            self.read(until)
-        return message
-
     def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
         """Let a thread read the connection; return the function that then limits the wait for a message."""
-        self._driver.read_ahead()
+        self.driver.read_ahead()
         return messages.limit_read
 
     def read(self, until: float | None = None) -> None:
@@ -79,16 +68,20 @@ class LaneReader:
         The read uses the pump of the parent stream, so that no other thread can read at the same time. At
         the time `until`, it raises TimeoutError.
         """
-        driver, session = self._driver, self.session
+        driver, session = self.driver, self.session
         pump = driver.pump
+        if session.begin_read():
+            driver.open_now()
         if not pump.begin_read():
             raise session.busy_error
         try:
             if driver.verdict.end_request is not None or driver.has_ended:
                 # The parent stream was stopped, closed or has failed.
                 session.end()
-            elif session.sorter is None and isinstance(pump.source, SyncSource):
-                # The source was open before the first read.
+            elif driver.machine.state in CLOSED:
+                session.end_as_parent()
+            elif session.is_unopened and isinstance(pump.source, SyncSource):
+                # The source is open before the first read.
                 session.open(pump.source)
             else:
                 self._read_item(until)
@@ -102,18 +95,17 @@ class LaneReader:
 
     def _read_item(self, until: float | None) -> None:
         """Read an item from the connection, and pass it on to the parent stream or to the session."""
-        driver, session = self._driver, self.session
+        driver, session, limit = self.driver, self.session, math.inf if until is None else until
         try:
-            # With several answers, the deadlines apply to each answer, and not to the connection.
-            item = driver.pump.read(until) if session.has_several else driver.next_item()
+            item = driver.next_item(until) if session.is_timed else driver.pump.read(until)
             if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
                 # A source that was just opened is stored first, so that it can be closed.
                 session.end()
-            elif item is WAITED and session.has_several:
+            elif item is WAITED and (not session.is_timed or driver.clock() >= limit):
                 # Nothing arrived before `until`.
                 raise TimeoutError
             else:
-                self._process_item(item)
+                session.read_item(driver.clock(), item)
         except MisuseError as error:
             session.end(error)
         except Exception:
@@ -125,17 +117,6 @@ class LaneReader:
                 # With another kind of source, a chunk may be lost.
                 session.end(interrupted_read_error())
             raise
-
-    def _process_item(self, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
-        driver, session = self._driver, self.session
-        if item is WAITED or item.__class__ is SourceOpened:
-            driver.process_item(item, driver.clock())
-            if driver.machine.error is not None:
-                # A deadline of the connection has passed.
-                session.end(driver.machine.error)
-        elif not session.end_if_last(item):
-            session.sort_chunk(item)
 
 
 class _LaneMessages:
@@ -157,19 +138,22 @@ class _LaneMessages:
         return self
 
     def __next__(self) -> object:
-        message = self._reader.next_message(self._lane, self._seconds)
-        if message is None:
-            raise StopIteration
+        until = None if self._seconds is None else self._reader.driver.clock() + self._seconds
+        while (message := self._lane.take_message()) is None:
+            if self._lane.has_ended:
+                self._reader.session.raise_failure(self._lane)
+                raise StopIteration
+            self._reader.read(until)
         return message
 
 
 class AsyncLaneReader:
     """Reads a connection in an event loop; otherwise like `LaneReader`."""
 
-    __slots__ = ("_driver", "session")
+    __slots__ = ("driver", "session")
 
     def __init__(self, driver: AsyncDriver) -> None:
-        self._driver = driver
+        self.driver = driver
         self.session = AnswersSession(driver)
         """Sorts the messages."""
 
@@ -181,53 +165,38 @@ class AsyncLaneReader:
         messages, asked = _AsyncLaneMessages(self, lane), self.session.asked
         return AsyncSource(messages, lane.drop_async, messages=True, survives=True, lent=True, asked=asked)
 
-    async def next_message(self, lane: AnswerLane) -> object:
-        """Return the next message of a lane, one answer's queue; None at the answer's end."""
-        while (message := lane.take_message()) is None:
-            if lane.has_ended:
-                self.session.raise_failure(lane)
-                return None
-            await self.read()
-        return message
-
     async def read(self) -> None:
         """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
 
         Cancelling this read loses nothing.
         """
-        driver, session = self._driver, self.session
+        driver, session = self.driver, self.session
         if driver.pump.busy:
             raise session.busy_error
-        # With several answers, the deadlines apply to each answer, and not to the connection.
-        now, item = await driver.next_item(timed=not session.has_several)
-        try:
-            self._process_item(now, item)
-        except MisuseError as error:
-            session.end(error)
+        if session.begin_read():
+            await driver.open_now()
+        if driver.machine.state in CLOSED and not driver.has_ended:
+            session.end_as_parent()
+        else:
+            await self._read_item()
         if session.has_ended and session.has_several:
             # A single answer belongs to the parent stream, which closes the source itself.
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
-    def _process_item(self, now: float, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
-
-        The asynchronous pump takes back an item only with the time `now` of its arrival.
-        """
-        driver, session = self._driver, self.session
-        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
-        if driver.has_ended:
-            # The parent stream was stopped or closed, so no answer goes on: this ends the session.
-            item, is_about_connection = END, False
-        elif is_about_connection:
-            driver.process_item(item, now)
-        if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
-            # The source is open now.
-            session.open(driver.pump.source)
-        if driver.machine.error is not None:
-            # A deadline of the connection has passed: this ends the session, too.
-            item, is_about_connection = SourceFailed(driver.machine.error), False
-        if not is_about_connection and not session.end_if_last(item, (now, item)):
-            session.sort_chunk(item, (now, item))
+    async def _read_item(self) -> None:
+        """Read an item from the connection, and pass it on to the session."""
+        driver, session = self.driver, self.session
+        try:
+            if session.is_unopened and isinstance(driver.pump.source, AsyncSource):
+                session.open(driver.pump.source)
+            now, item = await driver.next_item(timed=session.is_timed)
+            if driver.has_ended:
+                # The parent stream was stopped or closed, so no answer goes on.
+                session.end()
+            else:
+                session.read_item(now, item)
+        except MisuseError as error:
+            session.end(error)
 
 
 class _AsyncLaneMessages:
@@ -243,7 +212,9 @@ class _AsyncLaneMessages:
         return self
 
     async def __anext__(self) -> object:
-        message = await self._reader.next_message(self._lane)
-        if message is None:
-            raise StopAsyncIteration
+        while (message := self._lane.take_message()) is None:
+            if self._lane.has_ended:
+                self._reader.session.raise_failure(self._lane)
+                raise StopAsyncIteration
+            await self._reader.read()
         return message

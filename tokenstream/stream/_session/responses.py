@@ -59,6 +59,13 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
             self._session.has_ended or not self._session.has_several
         )
 
+    def _is_last_error(self, lane: AnswerLane | None, *, had_ended: bool) -> bool:
+        """Return True if an error is that of the only answer, or of the connection, so that no more follow.
+
+        Any other error belongs to that one answer, whose reader has left it.
+        """
+        return lane is None or (self._session.has_ended and not had_ended and not lane.is_whole)
+
     def _find_next(self) -> StreamT | None:
         """Return the stream of the next answer; None if more must be read first, or no more follow.
 
@@ -120,10 +127,7 @@ class Responses(_ResponsesBase[StreamT]):
         try:
             _find_reader(find_stream, driver, self._make_stream).final()
         except StreamError:
-            has_just_ended = self._session.has_ended and not had_ended
-            if lane is None or (has_just_ended and not lane.is_whole):
-                # The only answer, or the connection, has failed: that is why no more answers follow. Any
-                # other error belongs to that one answer, whose reader has left it.
+            if self._is_last_error(lane, had_ended=had_ended):
                 raise
 
 
@@ -160,10 +164,7 @@ class AsyncResponses(_ResponsesBase[StreamT]):
             try:
                 await _find_reader(find_stream, driver, self._make_stream).final()
             except StreamError:
-                has_just_ended = self._session.has_ended and not had_ended
-                if lane is None or (has_just_ended and not lane.is_whole):
-                    # The only answer, or the connection, has failed: that is why no more answers follow. Any
-                    # other error belongs to that one answer, whose reader has left it.
+                if self._is_last_error(lane, had_ended=had_ended):
                     self._current = None
                     raise
         # Reset only now: if this call is cancelled, the next call goes on with the same answer.

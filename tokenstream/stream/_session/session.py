@@ -6,22 +6,31 @@ The *parent stream* reads the connection; each answer has a *lane*, the queue of
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from tokenstream._basics.kept_errors import frameless, raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._state import CLOSED
+from tokenstream.limits import Deadlines
 from tokenstream.stream._log import warn
-from tokenstream.stream._reading.items import END, LOST, SourceFailed
+from tokenstream.stream._opening import prepare_machine
+from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error, shared_stream_error
 from tokenstream.stream._session.sorter import AnswerLane, Sorter, WaitingBytes
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream.errors import StreamError
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
+    from tokenstream.stream._session.sorter import SortedFormat
+
+_NO_STALLS = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
+"""Deadlines of which none is about silence."""
 
 
 class AnswersSession:
@@ -35,10 +44,16 @@ class AnswersSession:
         self._driver = driver
         self.sorter: Sorter | None = None
         """Sorts messages by answer; None until the source is open."""
+        self._format: SortedFormat | None = None
+        """Passes on what the parent stream reads, for its recovery; None if that stream reads nothing."""
+        self._logged_error: StreamError | None = None
+        """The last error between two answers that was logged."""
+        self._source: SyncSource | AsyncSource | None = None
+        """The source that was opened last; None before that."""
         self.asked: tuple[str, object] | None = None
         """The address of the connection, for the origins of its answers; None if it is not known."""
-        self.unsorted: list[Any] = []
-        """Items read before it is known whether the connection has several answers."""
+        self.unsorted: list[tuple[float, Any]] = []
+        """Items read before it is known whether the connection has several answers, each with its time."""
         self.new_lanes: deque[AnswerLane] = deque()
         """Lanes (queues of messages) for answers that have begun, but were not returned to the loop yet."""
         self.drivers: WeakSet[Driver] = WeakSet()
@@ -69,70 +84,158 @@ class AnswersSession:
         driver = self._driver
         machine, head = driver.machine, driver.head
         self.asked = source.asked if head is None else (head.url, None)
+        self._source = source
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.refuses or source.coding):
             # The parent stream itself reads a body that reports an error or has a content coding.
             self.sorter.has_several = False
         self._take_over_answers()
 
-    def sort_chunk(self, chunk: object, timed_item: object = None) -> None:
-        """Sort the messages in a chunk, of bytes or payloads, into the lanes (queues) of their answers.
+    @property
+    def is_unopened(self) -> bool:
+        """True if the source is yet to be opened here; the body of a refusal may lead to another source."""
+        driver = self._driver
+        return self.sorter is None and (driver.recovery is None or driver.machine.refusal is None)
 
-        `timed_item` is the chunk in the form in which the pump takes it back: for an asynchronous one, in
-        a pair after its time of arrival.
+    @property
+    def is_timed(self) -> bool:
+        """True if the deadlines apply to the connection; otherwise, each of several answers has its own."""
+        return self._format is not None or not self.has_several
+
+    def begin_read(self) -> bool:
+        """Return True if a source has to be opened first; between answers, silence is no stall."""
+        driver, sorter = self._driver, self.sorter
+        if self._format is not None and sorter is not None:
+            rests = sorter.rests or any(each.machine.resting for each in self.drivers if not each.has_ended)
+            driver.silence.apply(_NO_STALLS if rests else None)
+        return driver.recovery is not None and driver.is_unopened and not driver.has_ended
+
+    def read_item(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        """Sort the messages in an item, or end the session with it.
+
+        The parent stream itself reads what is about the connection, or if its recovery depends on that.
         """
+        driver, sorter = self._driver, self.sorter
+        recovers = driver.recovery is not None
+        has_frames = sorter is not None and sorter.has_frames
+        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
+        is_last = item is END or item is LOST or item.__class__ is SourceFailed
+        if recovers and is_last and not has_frames:
+            # The connection broke before its first message, of which the beginning may have arrived.
+            for each in self.unsorted:
+                self._read_along(*each)
+        if self._format is not None or (
+            recovers and (sorter is None or ((is_last or is_about_connection) and not has_frames))
+        ):
+            self._read_along(now, item)
+        elif is_about_connection:
+            driver.process_item(item, now)
+            if driver.machine.error is not None:
+                # A deadline of the connection has passed.
+                self.end(driver.machine.error)
+        elif is_last:
+            self._end_with(now, item)
+        else:
+            self._sort_chunk(now, item)
+
+    def end_as_parent(self) -> None:
+        """End the session as the parent stream has ended, whose recovery makes no further attempt."""
+        error = self._driver.machine.error
+        self.end(None if error is None else frameless(error))
+
+    def _read_along(self, now: float, item: object) -> None:
+        """Let the parent stream read an item, and go on with the messages that its machine passes on."""
+        driver, machine, format = self._driver, self._driver.machine, self._format
+        bytes_before, frames_before = machine.meter.bytes, 0 if format is None else format.frames
+        driver.process_item(item, now)
+        event = machine.pull()
+        while machine.state == "sliced":
+            event = machine.pull()
+        if event is not None:
+            # The end of an input in which no message was found.
+            machine.give_again(event)
+        if format is not None and self.sorter is not None:
+            self._log_error()
+            # The limits of the body and of the content are those of each answer.
+            machine.meter.discount_bytes(machine.meter.bytes - bytes_before)
+            if format.frames != frames_before:
+                machine.meter.mark_content(now)
+            if self.sorter.has_begun and driver.recovery is not None:
+                driver.recovery.keep_answer()
+        if machine.state == "ending":
+            # An error, the end of the session, or of the body of a refusal.
+            driver.process_item(END, now)
+        if machine.state in CLOSED:
+            self.end_as_parent()
+        elif driver.is_unopened and machine.connection.format is not format:
+            # The next attempt begins anew.
+            self.sorter = self._format = None
+            self.unsorted.clear()
+            driver.diverted = False
+
+    def _sort_chunk(self, now: float, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+        """Sort the messages in a chunk, of bytes or payloads, into the lanes (queues) of their answers."""
         machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.has_several:
-            self.unsorted.append(chunk if timed_item is None else timed_item)
+            self.unsorted.append((now, chunk))
         if not isinstance(chunk, bytes):
             # The machine refuses the chunk, or converts it and stores the result in its `chunk`.
             machine.push(chunk, machine.now)
             chunk, machine.chunk = machine.chunk, None
-        earlier_error = sorter.server_error
         self.new_lanes.extend(sorter.feed(chunk))
-        if sorter.server_error is not earlier_error:
-            # Log the error now: otherwise it would only be reported with the next answer, which may
-            # never begin because of the error.
-            code = sorter.server_error.code or sorter.server_error.type or "without a code"
-            warn("the server reported an error between two answers: %s", code, of=self._driver)
+        self._log_error()
         self._take_over_answers()
-        if sorter.error is not None or sorter.is_over:
+        if self._format is None and (sorter.error is not None or sorter.is_over):
             self.end(sorter.error)
+
+    def _log_error(self) -> None:
+        """Log an error between two answers now: the next answer, with which it comes, may never begin."""
+        error: Any = None if self.sorter is None else self.sorter.server_error
+        if error is not None and error is not self._logged_error:
+            self._logged_error = error
+            code = error.code or error.type or "without a code"
+            warn("the server reported an error between two answers: %s", code, of=self._driver)
 
     def _take_over_answers(self) -> None:
         """Once the connection is known to have several answers, keep the parent stream from reading them."""
-        driver, sorter = self._driver, self.sorter
-        if sorter is not None and sorter.has_several and not driver.diverted:
-            if driver.machine.guarding is not None:
-                raise MisuseError(
-                    "a guard looks at one answer, and this connection has several: "
-                    "call .guard() on each stream of `stream.responses`"
-                )
-            # The stored items are in the lanes, too; the parent stream, diverted now, will not read them.
-            self.unsorted.clear()
-            driver.diverted = True
-            if driver.machine.format is None:
-                # The parent stream reads nothing more, so it gets the format that the sorter has detected.
-                driver.machine.wanted = sorter.format_name
-                driver.machine.connect()
+        driver, sorter, recovery = self._driver, self.sorter, self._driver.recovery
+        if sorter is None or not sorter.has_several or driver.diverted:
+            return
+        machine = driver.machine
+        if machine.guarding is not None:
+            raise MisuseError(
+                "a guard looks at one answer, and this connection has several: "
+                "call .guard() on each stream of `stream.responses`"
+            )
+        # The stored items are in the lanes, too; the parent stream, diverted now, will not read them.
+        items, self.unsorted = self.unsorted, []
+        driver.diverted = True
+        if recovery is not None and recovery.keeps_answers:
+            # Its machine reads all of them, for another sorter, and remembers what may come a second time.
+            self.new_lanes.clear()
+            self.sorter = sorter.begin_again()
+            self._format = self.sorter.make_format(self.new_lanes.extend)
+        if self._format is not None and self._source is not None:
+            machine.read_with(self._format)
+            prepare_machine(machine, self._source)
+            for each in items:
+                self._read_along(*each)
+        elif machine.format is None:
+            # The parent stream reads nothing more, so it gets the format that the sorter has detected.
+            machine.wanted = sorter.format_name
+            machine.connect()
 
-    def end_if_last(self, item: Any, timed_item: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
-        """End the session if an item is the last one, and return True; return False for any other item."""
-        if item.__class__ is SourceFailed:
-            # With several answers, nobody else reads the item, which frames of the error's traceback have.
-            failure: Exception | None = item.take_error() if self.has_several else item.error
-        elif item is LOST:
-            failure = interrupted_read_error()
-        elif item is END:
-            failure = None
-        else:
-            return False
+    def _end_with(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        """End the session with its last item."""
         if not self.has_several:
             # The stream of a single answer reads all stored items, this last one included.
-            self.unsorted.append(item if timed_item is None else timed_item)
+            self.unsorted.append((now, item))
+        failure: Exception | None = interrupted_read_error() if item is LOST else None
+        if item.__class__ is SourceFailed:
+            # With several answers, nobody else reads the item, which frames of the error's traceback have.
+            failure = item.take_error() if self.has_several else item.error
         self.end(failure)
-        return True
 
     def end(self, failure: Exception | None = None) -> None:
         """End the open answers and the parent stream: the connection ended, or broke with a `failure`."""
@@ -145,6 +248,8 @@ class AnswersSession:
                 # The server has answered only with an error.
                 failure = failure or sorter.server_error
             is_truncated = sorter.has_unfinished
+            if not is_truncated and failure is None:
+                failure = sorter.find_cut()
             sorter.end()
         # After a stop, a failure is only its consequence.
         self.failure = failure if stop_reason is None else None
@@ -208,7 +313,11 @@ class AnswersSession:
 
     def make_options(self, lane: AnswerLane) -> Options:
         """Return the parent stream's options, with the format of an answer, for the stream of that answer."""
-        return self._driver.options._replace(format=lane.format)
+        options = self._driver.options._replace(format=lane.format)
+        if self._format is None:
+            return options
+        # Silence ends the connection, and not the answer.
+        return options._replace(deadlines=replace(_NO_STALLS, total=self._driver.silence.deadlines.total))
 
     def take_later_answer(self, driver: Driver) -> AnswerLane | None:
         """Return the lane of an answer that began behind another one in a body, whole; None without one."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
-    from tokenstream.formats._base import Format, Frame
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Limits
 
@@ -204,13 +208,8 @@ class Sorter:
         if is_dict(chunk):
             # The source delivers decoded payloads, which need no framing.
             self._connection.take_payloads()
-        new_lanes: list[AnswerLane] = []
-        for frame in self._connection.framing.frames(chunk):
-            if not self.is_over:
-                new_lanes += self._sort(frame)
-        error = self._connection.framing.error
-        if error is not None:
-            self.error = error
+        new_lanes = [lane for frame in self._connection.framing.frames(chunk) for lane in self.sort(frame)]
+        self.error = self._connection.framing.error or self.error
         return new_lanes
 
     def end(self, *, now: float = 0.0) -> list[AnswerLane]:
@@ -237,6 +236,38 @@ class Sorter:
         """True if any answer has begun."""
         return bool(self._open_lanes or self._finished_names)
 
+    @property
+    def has_frames(self) -> bool:
+        """True if frames have arrived, whether they reveal the format or not."""
+        return bool(self._undecided_frames) or self._connection_format is not None
+
+    @property
+    def rests(self) -> bool:
+        """True while the server need not say anything, as between two answers."""
+        format = self._connection_format
+        return format is not None and format.resting and not self.has_unfinished
+
+    def find_cut(self) -> StreamError | None:
+        """Return the error if the input ends between two answers of a run that has an end; None if it may."""
+        format = self._connection_format
+        if format is None or not format.is_amid or self.is_over:
+            return None
+        return StreamTruncated(
+            "the input ended between two answers, before the end of the run; the answers before are whole"
+        )
+
+    def begin_again(self) -> Sorter:
+        """Return a sorter like this one, which was given nothing yet."""
+        return Sorter(self._connection_format, limits=self._limits, messages=self._are_payloads)
+
+    def make_format(self, begin: Callable[[list[AnswerLane]], object]) -> SortedFormat | None:
+        """Return a format with which the parent stream reads for this sorter; None before it is known.
+
+        `begin` gets the lanes of the answers that begin with a frame.
+        """
+        inner = self._connection_format
+        return None if inner is None else SortedFormat(self, inner, begin)
+
     # -- within ------------------------------------------------------------
 
     @property
@@ -252,8 +283,10 @@ class Sorter:
             self._are_payloads and self._connection_format.several_on_socket
         )
 
-    def _sort(self, frame: Frame) -> list[AnswerLane]:
+    def sort(self, frame: Frame) -> list[AnswerLane]:
         """Put a frame into its answer's lane (queue); return the lanes of answers that begin with it."""
+        if self.is_over:
+            return []
         payload = self._decode(frame)
         if self._connection_format is None:
             return self._detect(frame, payload)
@@ -285,7 +318,7 @@ class Sorter:
             return []
         frames, self._undecided_frames = self._undecided_frames, []
         # A single answer needs no lane: the stream itself reads what has arrived on the connection.
-        return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
+        return [lane for each in frames for lane in self.sort(each)] if self.has_several else []
 
     def _may_begin(self, answer_name: str, payload: dict[str, Any], connection_format: Format) -> bool:
         """Return True if a message may begin an answer, whose name is "" in formats without names.
@@ -366,6 +399,54 @@ class Sorter:
             self._waiting.remove(message)
             lane.put_message(message)
         return lane
+
+
+class SortedFormat(Format):
+    """Passes the frames that the parent stream's machine reads to a sorter, and has no events of its own.
+
+    So the machine knows what its recovery needs, such as the position, and drops what comes a second time.
+    """
+
+    __slots__ = ("_begin", "_inner", "_sorter", "name")
+
+    ends_with_input: ClassVar[bool] = True
+
+    def __init__(self, sorter: Sorter, inner: Format, begin: Callable[[list[AnswerLane]], object]) -> None:
+        super().__init__(limits=inner.limits)
+        self._sorter, self._inner, self._begin = sorter, inner, begin
+        self.name = inner.name  # type: ignore[misc] # that of the answers' format
+
+    @classmethod
+    @override
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        return None
+
+    @override
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        return self._inner.tolerates(payload, event)
+
+    @override
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Do nothing: the sorter takes whole frames."""
+
+    @override
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        self.frames += 1
+        self._begin(self._sorter.sort(frame))
+        self.error = self._sorter.error
+        self.ended = self._sorter.is_over
+        return []
+
+    @property
+    @override
+    def is_amid(self) -> bool:
+        return not self._sorter.has_begun or self._sorter.has_unfinished or self._inner.is_amid
+
+    @override
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        if self.is_amid and not self.ended:
+            self.error = self.error or self.cut_short()
+        return []
 
 
 def _size_of(message: object) -> int:
