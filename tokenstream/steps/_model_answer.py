@@ -209,12 +209,14 @@ class ClaudeAnswer:
         earlier: The reader of an earlier answer; None for the first.
     """
 
-    __slots__ = ("block", "blocks", "calls", "has_called", "id", "reader")
+    __slots__ = ("block", "blocks", "calls", "counts", "has_called", "id", "reader")
 
     def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
         self.id = id
         self.block: dict[str, Json] = {}
         """The event that began the last block, until its whole line has come; empty before it."""
+        self.counts: Json = None
+        """The counts of tokens as its first whole line has them."""
         self.calls: list[ToolCall] = []
         """The calls that are complete, and whose steps have not begun."""
         self.reader = ModelAnswer(step, "anthropic", self.calls, earlier)

@@ -58,8 +58,8 @@ class ClaudeCode(AgentReader):
         the main agent."""
         self._last_reader: ModelAnswer | None = None
         """The reader of the last answer; None before the first."""
-        self._line_usages: dict[str, Usage] = {}
-        """The tokens that whole lines tell, by the ids of their messages; a result tells them anew."""
+        self._line_usage = Usage()
+        """The tokens of the turn that whole lines have told; a result tells them anew."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
@@ -136,7 +136,7 @@ class ClaudeCode(AgentReader):
             turn.step.end(error)
             self._count_turn()
         self._answered.clear()
-        self._count_lines()
+        self._settle_lines()
         super().stop(error)
         self._stop_background()
 
@@ -183,6 +183,7 @@ class ClaudeCode(AgentReader):
                 self._begin_tools(answer)
             if kind == "message_stop":
                 self._end_answer(agent)
+                self._count_lines()
 
     def _read_message(self, line: dict[str, Json]) -> None:
         """Read a whole piece of an answer, unless its events were sent before."""
@@ -196,14 +197,17 @@ class ClaudeCode(AgentReader):
                 answer.end_call(content)
                 self._begin_tools(answer)
             return
-        if answer is None or answer.id != id or answer.reader.step.ended is not None:
+        # Without ids, only other counts tell that a line is of another answer.
+        is_other = answer is not None and id is None and answer.counts != message.get("usage")
+        if answer is None or answer.id != id or is_other or answer.reader.step.ended is not None:
             self._end_answer(agent)
             answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            self._line_usages[id or f" {len(self._line_usages)}"] = (
-                counts_in(dict_of(message, "usage"), COUNTS) or Usage()
-            )
+            answer.counts = message.get("usage")
+            if not self._is_repeated(id):
+                self._line_usage += counts_in(dict_of(message, "usage"), COUNTS) or Usage()
+                self._count_lines()
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
@@ -253,6 +257,8 @@ class ClaudeCode(AgentReader):
         counted = counts_in(dict_of(line, "usage"), COUNTS)
         if counted:
             turn.usage = counted
+            if not is_aside:
+                self._line_usage = Usage()
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
@@ -272,9 +278,7 @@ class ClaudeCode(AgentReader):
                 turn.step.feed(UsageUpdate(turn.usage))
             self._close_turn(turn, error)
             return
-        self._end_answers(turn.usage, text_of(line, "stop_reason"))
-        # The whole messages of a turn come before its result.
-        self._streamed.clear()
+        self._end_answers(counted or Usage(), text_of(line, "stop_reason"))
         # Quirk (Claude Code 2.1, by a report of 2026-04): a run that is stopped from outside is a "success".
         if (
             error is None
@@ -285,6 +289,8 @@ class ClaudeCode(AgentReader):
             error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
             error.partial = self._find_partial(turn, "truncated")
         self._end_turn(error)
+        # The whole messages of a turn come before its result.
+        self._streamed.clear()
 
     def steer(self, text: str) -> Steer:
         """Write a user's message to the process, which runs with `--input-format stream-json`.
@@ -340,7 +346,7 @@ class ClaudeCode(AgentReader):
             is_whole = answer is not None and answer.blocks > 0 and not self._streamed
             self._answered.append((self._turn, is_whole))
             self._end_answer("")
-            self._count_lines()
+            self._settle_lines()
             self._turn = None
 
     def _end_turn(self, error: StreamError | None) -> None:
@@ -348,15 +354,20 @@ class ClaudeCode(AgentReader):
         for id, failure in [*self._over.items()]:
             self._end_call_of("", id, None, failure=failure)
         kept = self._find_background()
-        self._count_lines()
+        self._settle_lines()
         super()._end_turn(error)
         self._tools.update(kept)
 
     def _count_lines(self) -> None:
-        """Give a turn without a result the tokens of its lines."""
-        usages, self._line_usages = self._line_usages, {}
-        if self._turn is not None and self._turn.step.counted_usage is None and any(usages.values()):
-            self._turn.usage = sum(usages.values(), start=self._turn.usage)
+        """Give a turn without a result the tokens of its whole lines, and those of events."""
+        if self._turn is not None and self._line_usage:
+            streamed = self._turn.step.usage if self._streamed else Usage()
+            self._turn.usage = streamed + self._line_usage
+
+    def _settle_lines(self) -> None:
+        """Count the lines of a turn that ends, or is set aside."""
+        self._count_lines()
+        self._line_usage = Usage()
 
     def _stop_background(self) -> None:
         """Stop the steps of agents in the background, because no more lines are read."""
