@@ -273,10 +273,7 @@ class CodexServer(Conversations["_Thread"]):
         elif method == "serverRequest/resolved":
             self.read_reply(params.get("requestId"))
         elif (id := text_of(params, "threadId")) is not None:
-            thread = self._conversations.get(id)
-            if thread is None:
-                thread = self._conversations[id] = _Thread(self._run, id, self)
-            thread.read(line)
+            self._conversation_of(id, _Thread).read(line)
 
     def steer(self, text: str) -> Steer:
         """Send a `turn/steer` for the turn in progress."""
@@ -374,7 +371,8 @@ class _Thread(ConversationReader):
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
         self._ids.add(f"turn {id}")
-        if self._is_repeated(f"ended {id}"):
+        has_ended_before = self._turn is None and id == self.turn_id
+        if self._is_repeated(f"ended {id}") or has_ended_before:
             return
         self._open_turn()
         has_failed = status not in _REASONS

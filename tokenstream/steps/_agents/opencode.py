@@ -183,10 +183,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
             return
         if self._run.session is None:
             self._run.introduce(session=id)
-        session = self._conversations.get(id)
-        if session is None:
-            session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
-        session.read(line)
+        self._conversation_of(id, _OpenCodeSession).read(line)
 
 
 def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
