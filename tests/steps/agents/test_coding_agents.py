@@ -125,7 +125,7 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
     "qwen-code-own-tools": (
         "done",
         ["run_shell_command done hello", "read_file failed"],
-        ["", "I will run two commands.", "", "It said hello."],
+        ["I will run two commands.", "It said hello."],
         (400, 29),
     ),
     "pi-own-tools": (

@@ -149,6 +149,8 @@ class ClaudeCode(AgentReader):
             self._run.introduce(session=text_of(line, "session_id"), model=text_of(line, "model"))
             self._set_aside()
             self._open_turn()
+        elif subtype == "retry":
+            self._leave_attempt(dict_of(line, "data"))
         elif subtype == "task_started" and call_id is not None:
             self._tasks[text_of(line, "task_id") or ""] = call_id
             if line.get("is_backgrounded") is not False:
@@ -181,7 +183,8 @@ class ClaudeCode(AgentReader):
                 answer.reader.read_piece(event)
             if answer.calls:
                 self._begin_tools(answer)
-            if kind == "message_stop":
+            # Qwen Code may say after it that it asks anew.
+            if kind == "message_stop" and not self._splits_answers:
                 self._end_answer(agent)
                 self._count_lines()
 
@@ -191,24 +194,25 @@ class ClaudeCode(AgentReader):
         if not is_dict(message):
             return
         agent, id = text_of(line, "parent_tool_use_id") or "", text_of(message, "id")
-        answer, content = self._answers.get(agent), message.get("content")
+        answer, content, counts = self._answers.get(agent), message.get("content"), dict_of(message, "usage")
+        if self._splits_answers and answer is not None and answer.id in self._streamed and id is not None:
+            # Its events have the first of these ids, and no counts.
+            self._streamed.add(id)
+            self._count_line(id, counts)
         if id is not None and id in self._streamed:
             if answer is not None and answer.id == id:
                 answer.end_call(content)
                 self._begin_tools(answer)
             return
-        # Without ids, only other counts tell that a line is of another answer.
-        is_other = answer is not None and id is None and answer.counts != message.get("usage")
-        if answer is None or answer.id != id or is_other or answer.reader.step.ended is not None:
+        if answer is None or not answer.takes(id, counts, is_split=self._splits_answers):
             self._end_answer(agent)
             answer = self._begin_answer(agent, id)
-            # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            answer.counts = message.get("usage")
-            if not self._is_repeated(id):
-                self._line_usage += counts_in(dict_of(message, "usage"), COUNTS) or Usage()
-                self._count_lines()
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
+        if not answer.blocks or answer.id != id:
+            # The counts of a line are those of the answer's start, and come again with each line.
+            answer.id, answer.counts = id, counts
+            self._count_line(id, counts)
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
                 answer.feed_block(block)
@@ -226,9 +230,8 @@ class ClaudeCode(AgentReader):
             if id is None:
                 continue
             answer = self._answers.get(agent)
-            if answer is not None and answer.id is None:
-                # Without ids, only the results of its tools tell that an answer has ended.
-                self._end_answer(agent)
+            if answer is not None:
+                answer.has_results = True
             if id not in self._in_background:
                 result = text_in(block.get("content"))
                 is_error = block.get("is_error") is True
@@ -271,7 +274,8 @@ class ClaudeCode(AgentReader):
             code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
-            message = text_of(line, "result", "error") or told or text_of(line, "subtype")
+            message = text_of(line, "result", "error") or text_of(dict_of(line, "error"), "message")
+            message = message or told or text_of(line, "subtype")
             error = self._failure(message, code=code)
         if is_aside:
             if was_whole and turn.usage:
@@ -357,6 +361,23 @@ class ClaudeCode(AgentReader):
         self._settle_lines()
         super()._end_turn(error)
         self._tools.update(kept)
+
+    @property
+    def _splits_answers(self) -> bool:
+        """True for Qwen Code (0.24): each kind of part has a line with an id, and the last has the counts."""
+        return self._run.agent == "qwen-code"
+
+    def _leave_attempt(self, retry: dict[str, Json]) -> None:
+        """Break off what Qwen Code asks for anew; an answer before it has called a tool that has run."""
+        if retry.get("preserveText") is False and (retry.get("discardedToolCalls") or not self._is_calling):
+            self._answers.pop("", None)
+            self._open_turn().step.conclude("truncated")
+
+    def _count_line(self, id: str | None, counts: dict[str, Json]) -> None:
+        """Count the tokens of a message whose first whole line has come."""
+        if not self._is_repeated(id):
+            self._line_usage += counts_in(counts, COUNTS) or Usage()
+            self._count_lines()
 
     def _count_lines(self) -> None:
         """Give a turn without a result the tokens of its whole lines, and those of events."""
