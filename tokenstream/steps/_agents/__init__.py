@@ -273,11 +273,22 @@ class AgentReader(ABC):
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
-        """End the step of a tool."""
+        """End the step of a tool; a line that tells it again is known by "done" and the id."""
+        self._ids.add(f"done {id}")
         step = self._tools.pop(id, None)
         if step is not None and step.ended is None:
             step.result = result
             step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
+
+    @staticmethod
+    def _replace_output(step: Step, output: str) -> None:
+        """Add what is new in the output of a tool, which is sent anew each time.
+
+        Output that does not begin with what was there before is left out; the tool's result has it.
+        """
+        said = step.output
+        if step.ended is None and len(output) > len(said) and output.startswith(said):
+            step.add_output(output[len(said) :])
 
 
 class TextAgentReader(AgentReader):

@@ -136,7 +136,7 @@ class ClaudeCode(AgentReader):
             turn.step.end(error)
             self._count_turn()
         self._answered.clear()
-        self._settle_lines()
+        self._count_lines(is_last=True)
         super().stop(error)
         self._stop_background()
 
@@ -350,7 +350,7 @@ class ClaudeCode(AgentReader):
             is_whole = answer is not None and answer.blocks > 0 and not self._streamed
             self._answered.append((self._turn, is_whole))
             self._end_answer("")
-            self._settle_lines()
+            self._count_lines(is_last=True)
             self._turn = None
 
     def _end_turn(self, error: StreamError | None) -> None:
@@ -358,7 +358,7 @@ class ClaudeCode(AgentReader):
         for id, failure in [*self._over.items()]:
             self._end_call_of("", id, None, failure=failure)
         kept = self._find_background()
-        self._settle_lines()
+        self._count_lines(is_last=True)
         super()._end_turn(error)
         self._tools.update(kept)
 
@@ -379,16 +379,13 @@ class ClaudeCode(AgentReader):
             self._line_usage += counts_in(counts, COUNTS) or Usage()
             self._count_lines()
 
-    def _count_lines(self) -> None:
+    def _count_lines(self, *, is_last: bool = False) -> None:
         """Give a turn without a result the tokens of its whole lines, and those of events."""
         if self._turn is not None and self._line_usage:
             streamed = self._turn.step.usage if self._streamed else Usage()
             self._turn.usage = streamed + self._line_usage
-
-    def _settle_lines(self) -> None:
-        """Count the lines of a turn that ends, or is set aside."""
-        self._count_lines()
-        self._line_usage = Usage()
+        if is_last:
+            self._line_usage = Usage()
 
     def _stop_background(self) -> None:
         """Stop the steps of agents in the background, because no more lines are read."""

@@ -172,8 +172,6 @@ class Codex(TextAgentReader):
                 # The end of the turn repeats the last plan.
                 turn.update(plan)
         if is_done:
-            if id:
-                self._ids.add(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
@@ -469,7 +467,6 @@ class _Thread(ConversationReader):
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
-            self._ids.add(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it was declined"))
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:

@@ -155,13 +155,3 @@ class ConversationReader(TextAgentReader):
         """End the turn in progress as stopped, because it was cancelled or interrupted."""
         self.stop(error)
         self._tools.clear()
-
-    @staticmethod
-    def _replace_output(step: Step, output: str) -> None:
-        """Add what is new in the output of a tool, which is sent anew each time.
-
-        Output that does not begin with what was there before is left out; the tool's result has it.
-        """
-        said = step.output
-        if len(output) > len(said) and output.startswith(said):
-            step.add_output(output[len(said) :])

@@ -294,7 +294,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if f"tool {id}" in self._ids:
+        if f"done {id}" in self._ids:
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
@@ -302,7 +302,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
-            self._ids.add(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, error: dict[str, Json] | None) -> None:

@@ -179,7 +179,8 @@ class NamedEncoder(Encoder, ABC):
         # `prefixes` has only the kinds "text" and "reasoning".
         if content.kind not in self.prefixes:
             return ()
-        if event.part in self._closed and not _has_proofs(content):
+        is_proven = content.kind == "reasoning" and (content.signature or content.redacted) is not None
+        if event.part in self._closed and not is_proven:
             return ()
         part, payloads = self._open_text("text" if content.kind == "text" else "reasoning", event.part)
         self._add_proofs(part, content)
@@ -266,8 +267,3 @@ class NamedEncoder(Encoder, ABC):
 def is_approval(event: StepWaiting) -> bool:
     """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
     return event.request.__class__ is dict and text_of(event.request, "type") == "approval"
-
-
-def _has_proofs(content: Part) -> bool:
-    """Return True if a part is reasoning with a signature or an encrypted form."""
-    return content.kind == "reasoning" and (content.signature or content.redacted) is not None
