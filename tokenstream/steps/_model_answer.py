@@ -232,12 +232,9 @@ class ClaudeAnswer:
 
         Without an id for all of it, its counts or the results of its tools tell that it has ended.
         """
-        if self.reader.step.ended is not None:
-            return False
-        if id == self.id and id is not None:
-            return True
+        is_same = id is not None and id == self.id
         is_open = not self.counts.get("input_tokens") if is_split else id == self.id and counts == self.counts
-        return is_open and not self.has_results
+        return self.reader.step.ended is None and (is_same or (is_open and not self.has_results))
 
     def feed_block(self, block: dict[str, Any]) -> None:
         """Read a whole block, as the events that Anthropic's API would send for it."""

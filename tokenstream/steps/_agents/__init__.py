@@ -136,11 +136,15 @@ class AgentReader(ABC):
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the lines are not read any further."""
         self._forget_turn()
-        if self._turn is not None:
-            self._turn.step.end(error)
-            self._turn = None
-            self._count_turn()
+        turn, self._turn = self._turn, None
+        self._stop_turns([] if turn is None else [turn], error)
         self._end_held(error)
+
+    def _stop_turns(self, turns: list[Turn], error: BaseException) -> None:
+        """End turns with an exception."""
+        for turn in turns:
+            turn.step.end(error)
+            self._count_turn()
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the turn, because the agent's server says that it failed."""

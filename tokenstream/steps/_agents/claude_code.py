@@ -132,9 +132,7 @@ class ClaudeCode(AgentReader):
     def stop(self, error: BaseException) -> None:
         """End the turns that are open with an exception, because the lines are not read any further."""
         self._answers.clear()
-        for turn, _ in self._answered:
-            turn.step.end(error)
-            self._count_turn()
+        self._stop_turns([turn for turn, _ in self._answered], error)
         self._answered.clear()
         self._count_lines(is_last=True)
         super().stop(error)
@@ -273,9 +271,9 @@ class ClaudeCode(AgentReader):
             # It is the status with which the provider refused the agent's request.
             code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
-            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
-            message = text_of(line, "result", "error") or text_of(dict_of(line, "error"), "message")
-            message = message or told or text_of(line, "subtype")
+            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else None
+            told = told or text_of(dict_of(line, "error"), "message") or text_of(line, "subtype")
+            message = text_of(line, "result", "error") or told
             error = self._failure(message, code=code)
         if is_aside:
             if was_whole and turn.usage:

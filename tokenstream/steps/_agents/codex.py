@@ -316,11 +316,12 @@ class _Thread(ConversationReader):
     def read(self, line: dict[str, Json]) -> None:
         """Read a message about the thread."""
         method, params = text_of(line, "method") or "", dict_of(line, "params")
+        turn_id = text_of(params, "turnId")
         if method == "turn/started":
             self._begin_turn(dict_of(params, "turn"))
         elif method == "turn/completed":
             self._complete_turn(dict_of(params, "turn"))
-        elif self._is_of_ended_turn(params):
+        elif turn_id not in (None, self.turn_id) and f"turn {turn_id}" in self._ids:
             # A message that comes again, after the end of its turn.
             return
         elif method in _DELTAS:
@@ -360,17 +361,11 @@ class _Thread(ConversationReader):
                 self._run.tokens.keep(self.id, self._total)
             self._open_turn()
 
-    def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
-        """Return True if a message is about a turn that has ended."""
-        id = text_of(params, "turnId")
-        return id is not None and id != self.turn_id and f"turn {id}" in self._ids
-
     def _complete_turn(self, turn: dict[str, Json]) -> None:
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
         self._ids.add(f"turn {id}")
-        has_ended_before = self._turn is None and id == self.turn_id
-        if self._is_repeated(f"ended {id}") or has_ended_before:
+        if self._is_repeated(f"ended {id}") or (self._turn is None and id == self.turn_id):
             return
         self._open_turn()
         has_failed = status not in _REASONS

@@ -24,7 +24,7 @@ from tokenstream.relay._encoders.whole_parts import UnnamedCalls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.events import Event, MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.events import Event, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -56,6 +56,7 @@ class OpenText:
 class NamedEncoder(Encoder, ABC):
     """Encodes an answer as a head, and as a start, pieces and an end for each text or reasoning."""
 
+    begins_at_once: ClassVar[bool] = True
     prefixes: ClassVar[dict[NamedKind, str]]
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
@@ -161,11 +162,6 @@ class NamedEncoder(Encoder, ABC):
         return template
 
     # -- handlers of events --------------------------------------------------------
-
-    def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the head of the answer; no payloads if the head was sent already."""
-        super().encode_start(event)
-        return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the payloads that begin a text or reasoning; none for any other part, or if it has begun.
