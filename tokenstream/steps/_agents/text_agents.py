@@ -302,9 +302,8 @@ class Pi(TextAgentReader):
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
-            failure = (result or "it failed") if line.get("isError") is True else None
-            if failure is None and exit_code:
-                failure = f"exit code {exit_code}"
+            failure = f"exit code {exit_code}" if exit_code else None
+            failure = (result or "it failed") if line.get("isError") is True else failure
             self._end_tool(id, result, failure=failure)
 
 
