@@ -1,4 +1,4 @@
-"""A small program for each capability that this library has: it fails if the table on the page is wrong."""
+"""Small programs, one for each thing that the table of capabilities says of this library."""
 
 from __future__ import annotations
 
@@ -6,36 +6,43 @@ import asyncio
 import dataclasses
 import io
 import json
-import subprocess
 import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import pytest
 import websockets.sync.client as websockets
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from typing_extensions import TypedDict as SchemaDict
 
 import tokenstream
 from tests.otel.backend import Backend
+from tests.relay.journals import Answer, Place, in_memory
+from tests.session import servers
+from tests.session.openai_live_server import OpenAILiveServer
 from tests.support.asgi import Client
+from tests.support.recordings import OURS as RECORDINGS
+from tests.support.recordings import events_of
 from tests.support.wire import DONE, chat, chat_call, sse
 from tokenstream import (
+    AsyncStream,
     Deadlines,
     InputTranscript,
     Message,
     Retry,
     Route,
     Router,
+    Routes,
+    Seam,
     Session,
     Steps,
     Stream,
     Tags,
+    aresilient,
     connect,
     errors,
     events,
@@ -46,16 +53,16 @@ from tokenstream import (
     tap,
     testing,
 )
-from tokenstream._apis import ProtocolName
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.framing import SSEParser
 from tokenstream.otel import observe
+from tokenstream.relay.journal import Journal
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._patches import Patches
 from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
 
 HELLO = testing.script().text("Hel", "lo").finish("stop")
 RECIPE = testing.script().text('{"title": "Soup", "ste', 'ps": ["Cut", "Boil"]}').finish("stop")
@@ -105,12 +112,6 @@ def framing() -> None:
     assert [event.data for event in SSEParser().feed(sse("x"))] == ["x"]
 
 
-def detection() -> None:
-    for format in ("openai-chat", "anthropic", "gemini", "bedrock-converse", "cohere", "ollama"):
-        stream = Stream([b"".join(HELLO.chunks(format))])
-        assert (stream.final().text, stream.format) == ("Hello", format)
-
-
 def tapping() -> None:
     tapped = tap(iter(HELLO.chunks("openai-chat")))
     assert len([*tapped]) > 2
@@ -123,6 +124,12 @@ def unknown() -> None:
     names = [event.name for event in stream if isinstance(event, events.Unknown)]
     assert "novelty" in names
     assert stream.message.provider_data is not None
+
+
+def departures() -> None:
+    stream = reading(chat({"content": "Hi"}), chat({}, "stop"))
+    stream.final()
+    assert stream.departures["end_unmarked"].details == {"done_missing": 1}
 
 
 # -- answer --------------------------------------------------------------------
@@ -181,6 +188,31 @@ def parts() -> None:
     message = script.stream("anthropic").final()
     assert (message.reasoning, message.text) == ("Hm.", "Hi")
     assert any(part.kind == "reasoning" and part.signature == "s" for part in message.parts)
+    assert [citation.url for citation in message.citations] == ["https://a.example"]
+
+
+def media() -> None:
+    message = testing.script().media(b"wave", "audio/wav").finish("stop").stream("gemini").final()
+    assert [(part.mime_type, bytes(part.data)) for part in message.parts if part.kind == "media"] == [
+        ("audio/wav", b"wave")
+    ]
+
+
+def server_tools() -> None:
+    used = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "Oslo"}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srv_1", "content": []}
+    payloads: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "model": "m", "role": "assistant", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": used},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": found},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ]
+    message = Stream([sse(payload, event=payload["type"]) for payload in payloads]).final()
+    assert [part.name for part in message.parts if part.kind == "server_tool_call"] == ["web_search"]
+    assert not message.tool_calls
 
 
 def snapshots() -> None:
@@ -189,6 +221,27 @@ def snapshots() -> None:
     for _ in stream.text:
         kept.append(stream.message)
     assert [message.text for message in kept] == ["Hel", "Hello"]
+    with pytest.raises(ValidationError, match="frozen"):
+        kept[0].id = "other"
+
+
+def linear_snapshots() -> None:
+    def calls(pieces: int) -> int:
+        stream, made = testing.script().text(*["word "] * pieces).finish("stop").stream("openai-chat"), 0
+
+        def count(_frame: object, kind: str, _about: object) -> None:
+            nonlocal made
+            made += kind.endswith("call")
+
+        sys.setprofile(count)
+        try:
+            for _ in stream.text:
+                assert stream.message.text
+        finally:
+            sys.setprofile(None)
+        return made
+
+    assert calls(800) < 5 * calls(200)
 
 
 # -- structured output -----------------------------------------------------------
@@ -203,6 +256,7 @@ def results() -> None:
 def drafts() -> None:
     seen = [*RECIPE.stream("openai-chat").partials(Recipe)]
     assert seen[0].get("title") == "Soup"
+    assert (seen[0].is_complete("title"), seen[0].is_complete("steps")) == (True, False)
     assert not seen[0].complete
     assert seen[-1].complete
 
@@ -245,10 +299,36 @@ def tools() -> None:
         """Look at a city."""
         return f"fog in {city}"
 
-    assert router.tools.to_anthropic()[0]["name"] == "look"
+    [schema] = router.tools.to_anthropic()
+    assert schema["input_schema"]["required"] == ["city"]
     results = LOOK.stream("openai-chat").run(router)
     assert results == {"call_1": "fog in Oslo"}
-    assert results.turns()
+    [_, turn] = results.turns()
+    assert turn["content"] == "fog in Oslo"
+
+
+def checked_arguments() -> None:
+    script = testing.script().tool_call("look", {"town": "Oslo"}, id="call_1").finish("tool_calls")
+
+    def look(city: str) -> str:
+        raise AssertionError(city)
+
+    [call] = script.stream("openai-chat").validated_calls(look)
+    assert "city" in (call.error_for_model or "")
+
+
+def running_tools() -> None:
+    script = testing.script().tool_call("look", {"city": "Oslo"}).tool_call("look", {"city": "Bergen"})
+    router, order = Router(), list[str]()
+
+    @router.tool
+    def look(city: str) -> str:
+        order.append(f"ran {city}")
+        return city
+
+    router.on(events.ToolCallStart)(lambda _: order.append("call"))
+    script.finish("tool_calls").stream("openai-chat").run(router)
+    assert order == ["call", "ran Oslo", "call", "ran Bergen"]
 
 
 def once() -> None:
@@ -287,13 +367,6 @@ def calls_in_text() -> None:
     assert [call.name for call in stream.final().tool_calls] == ["look"]
 
 
-def questions() -> None:
-    ask = {"jsonrpc": "2.0", "id": 1, "method": "session/request_permission", "params": {"sessionId": "s"}}
-    with Steps() as run:
-        for _ in run.follow([json.dumps(ask)], agent="acp", until=lambda _: True):
-            assert [each.id for each in run.waiting] == ["1"]
-
-
 # -- failure ---------------------------------------------------------------------
 
 
@@ -314,12 +387,59 @@ def retrying() -> None:
         assert [attempt.number for attempt in stream.attempts] == [1, 2]
 
 
+def continuing() -> None:
+    """A model that repeats the last words is believed; one that writes something else is not."""
+    told = "A river does not mind a stone. It parts, goes around on both sides, and is one river again."
+    words = [f"{word} " for word in told.split()]
+    cut = testing.script().text(*words).finish("stop").chunks("openai-chat")[:10]
+    for first, confidence in ((5, 0.9), (12, 0.5)):
+        answers = iter([cut, testing.script().text(*words[first:]).finish("stop").chunks("openai-chat")])
+        retry = Retry(mode="continue", wait=0, seam=Seam(least=0.0))
+        with resilient(lambda _, answers=answers: next(answers), retry, format="openai-chat") as stream:
+            [seam] = [event for event in stream if isinstance(event, events.Resumed)]
+        assert (seam.mode, seam.confidence) == ("continue", confidence)
+        assert first > 5 or stream.message.text.split() == told.split()
+
+
+def _busy(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(503)
+
+
 def routes() -> None:
-    busy = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
-    route = Route(ADDRESS, json=ASKED, client=playing(HELLO), price=lambda _: 0.0)
-    retry = Retry(wait=0, attempts=2, routes=[route], most=1.0)
-    with connect(Route(ADDRESS, json=ASKED, client=busy, price=lambda _: 0.0), retry=retry) as stream:
+    busy = httpx.Client(transport=httpx.MockTransport(_busy))
+    retry = Retry(wait=0, routes=[Route(ADDRESS, json=ASKED, client=playing(HELLO))])
+    first = Route("https://busy.example/v1/chat/completions", json=ASKED, client=busy)
+    with connect(first, retry=retry) as stream:
         assert stream.final().text == "Hello"
+        hosts = [attempt.route for attempt in stream.attempts]
+    assert (hosts[0], hosts[-1]) == ("busy.example", "api.example")
+
+
+def hedging() -> None:
+    opened: list[int] = []
+
+    async def ask() -> AsyncGenerator[bytes]:
+        opened.append(len(opened))
+        return body(len(opened) == 1)
+
+    async def body(is_slow: bool) -> AsyncGenerator[bytes]:
+        script = testing.script().text("Late" if is_slow else "Early").finish("stop")
+        for chunk in script.chunks("openai-chat"):
+            await anyio.sleep(60 if is_slow else 0)
+            yield chunk
+
+    async def main() -> None:
+        async with aresilient(ask, Retry(routes=Routes(hedge_after=0.01))) as stream:
+            assert (await stream.final()).text == "Early"
+        assert [report.mode for report in stream.attempts] == ["start", "hedge"]
+
+    anyio.run(main)
+
+
+def price_cap() -> None:
+    route = Route(ADDRESS, json={**ASKED, "max_tokens": 9}, client=playing(HELLO), price=lambda _: 2.0)
+    with connect(route, retry=Retry(most=1.0)) as stream, pytest.raises(errors.OutputIncomplete):
+        stream.final()
 
 
 def deadlines() -> None:
@@ -343,18 +463,56 @@ def pauses() -> None:
         assert stream.final().text == "One. Two."
 
 
-def checkpoints() -> None:
-    chunks = HELLO.chunks("openai-responses")
-    with Stream(chunks, format="openai-responses") as stream:
-        next(iter(stream.text))
-        kept = stream.checkpoint().model_dump_json()
-    program = (
-        "import sys, tokenstream as t; print(t.Checkpoint.model_validate_json(sys.stdin.read()).message.text)"
-    )
-    other = subprocess.run(
-        [sys.executable, "-c", program], input=kept, capture_output=True, text=True, check=True
-    )
-    assert other.stdout == "Hel\n"
+def background() -> None:
+    """An answer that breaks off is fetched by its id, and not asked for again."""
+    whole = HELLO.chunks("openai-responses")
+    finished = json.loads(whole[-1].partition(b"data: ")[2])["response"]
+    methods: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        methods.append(request.method)
+        if request.method == "GET":
+            return httpx.Response(200, json=finished)
+        return httpx.Response(
+            200, headers={"content-type": "text/event-stream"}, content=b"".join(whole[:-4])
+        )
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    asked = {"model": "m", "input": "Hi", "stream": True, "background": True}
+    retry = Retry(mode="resume", wait=0)
+    with connect("https://api.openai.com/v1/responses", json=asked, client=client, retry=retry) as stream:
+        assert stream.final().text == "Hello"
+    assert methods[0] == "POST"
+    assert {*methods[1:]} == {"GET"}
+
+
+def continuation_tokens() -> None:
+    """What ends at a limit of the request goes on from its token."""
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        token = json.loads(request.content).get("continuation_token")
+        asked.append(token)
+        ended = {"status": "completed"} if token else {"status": "requires_continuation"}
+        given = {} if token else {"continuation_token": "token-1"}
+        made = {"id": f"v1_{len(asked)}", "object": "interaction", "model": "m"}
+        delta = {"type": "text", "text": "Two." if token else "One. "}
+        payloads: list[dict[str, Any]] = [
+            {"event_type": "interaction.created", "interaction": {**made, "status": "in_progress"}},
+            {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+            {"event_type": "step.delta", "index": 0, "delta": delta},
+            {"event_type": "step.stop", "index": 0},
+            {"event_type": "interaction.completed", "interaction": {**made, **ended, **given}},
+        ]
+        content = b"".join(sse(payload, event=payload["event_type"]) for payload in payloads)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    address = "https://generativelanguage.googleapis.com/v1beta/interactions"
+    payload = {"model": "m", "input": "Hi", "stream": True}
+    with connect(address, json=payload, client=client, retry=Retry(pauses=2)) as stream:
+        assert stream.final().text == "One. Two."
+    assert asked == [None, "token-1"]
 
 
 def order() -> None:
@@ -374,9 +532,39 @@ def stopping() -> None:
     stream = endless.stream("openai-chat")
     with stream:
         for _ in stream.text:
-            threading.Thread(target=stream.stop, args=("enough",)).start()
-            break
+            stopper = threading.Thread(target=stream.stop, args=("enough",))
+            stopper.start()
+            stopper.join()
     assert stream.message.ending == "stopped"
+
+    async def in_a_task() -> None:
+        async with endless.astream("openai-chat") as stream, anyio.create_task_group() as tasks:
+            async for _ in stream.text:
+                tasks.start_soon(_stop, stream)
+                await anyio.lowlevel.checkpoint()
+        assert stream.message.ending == "stopped"
+        assert len(stream.message.text) < 5_000
+
+    anyio.run(in_a_task)
+
+
+async def _stop(stream: AsyncStream) -> None:
+    stream.stop("enough")
+
+
+def leaving() -> None:
+    closed: list[bool] = []
+
+    def source() -> Generator[bytes]:
+        try:
+            yield from HELLO.chunks("openai-chat")
+        finally:
+            closed.append(True)
+
+    with Stream(source(), format="openai-chat") as stream:
+        for _ in stream.text:
+            break
+    assert closed == [True]
 
 
 def guards() -> None:
@@ -385,12 +573,19 @@ def guards() -> None:
         stream.final()
         assert stream.message.ending == "stopped"
 
+
+def holding() -> None:
     async def agrees(message: Message) -> None:
         assert message.text
 
     async def held() -> None:
         async with HELLO.astream("openai-chat").guard(agrees, first_tokens=1, hold=True) as stream:
             assert (await stream.final()).text == "Hello"
+        async with HELLO.astream("openai-chat").guard(refuses, first_tokens=1, hold=True) as stream:
+            assert not [piece async for piece in stream.text]
+
+    async def refuses(_: Message) -> str:
+        return "rude"
 
     anyio.run(held)
 
@@ -427,6 +622,11 @@ def redaction() -> None:
     assert "".join(said.stream("openai-chat").text.redact(r"sk-\d{6}")) == "key [redacted] ends"
 
 
+def unbounded_redaction() -> None:
+    with HELLO.stream("openai-chat") as stream, pytest.raises(errors.MisuseError, match="max_length="):
+        stream.text.redact(r"sk-\\d+")
+
+
 def citation_markers() -> None:
     said = testing.script().text("Noon \ue200cite\ue202turn0", "search0\ue201.").finish("stop")
     message = Stream(said.chunks("openai-chat"), tags=Tags(citations=True)).final()
@@ -447,33 +647,51 @@ def marks() -> None:
     metrics = stream.metrics
     assert metrics.ttft is not None
     assert metrics.gaps is not None
+
+
+def telemetry() -> None:
     backend = Backend()
     observe(HELLO.stream("openai-chat"), **backend.takes).final()
-    assert backend.span.attributes
+    assert backend.span.attributes is not None
+    assert backend.span.attributes["gen_ai.response.finish_reasons"] == ("stop",)
 
 
 # -- relay -------------------------------------------------------------------------
 
 
-def protocols() -> None:
-    for protocol in get_args(ProtocolName):
-        assert b"".join(relay.encode(HELLO.stream("openai-chat"), protocol))
+async def two_tabs(one: relay.Journal, other: relay.Journal) -> None:
+    """Two tabs follow an answer, the second from its first text on; one of them stops it."""
+    answer, tabs = Answer("Hel", "lo"), [Client(), Client(method="GET")]
+    async with anyio.create_task_group() as tasks:
+        starting = relay.respond(answer.stream, journal=one, id="a")
+        tasks.start_soon(tabs[0].call, starting)
+        await tabs[0].until(lambda: b"lo" in tabs[0].body)
+        tasks.start_soon(tabs[1].call, relay.follow(other, "a", last_event_id=3))
+        await tabs[1].until(lambda: b"lo" in tabs[1].body)
+        assert await other.stop("a", reason="enough") == "stopped"
+    ends = [tab.body.split(b"data: ")[-1] for tab in tabs]
+    assert b'"stopped"' in ends[0]
+    assert ends[0] == ends[1]
+    assert (b"Hel" in tabs[0].body, b"Hel" in tabs[1].body, answer.closed) == (True, False, True)
 
 
-def journals() -> None:
+def memory_journals() -> None:
     async def main() -> None:
         async with relay.MemoryJournal() as journal:
-            await Client().call(relay.respond(HELLO.astream("openai-chat"), journal=journal, id="a"))
-            again = Client(method="GET")
-            await again.call(relay.follow(journal, "a"))
-            assert b"Hel" in again.body
+            await two_tabs(journal, journal)
 
     anyio.run(main)
 
 
-def pages() -> None:
-    folder = Path(relay.__file__).parent / "browser"
-    assert (folder / "message.js").is_file()
+def own_journals() -> None:
+    """A storage of one's own, which two journals share as two processes do."""
+
+    async def main() -> None:
+        storage = Place(in_memory())
+        async with Journal(storage) as one, Journal(storage) as other:
+            await two_tabs(one, other)
+
+    anyio.run(main)
 
 
 # -- sessions, agents ----------------------------------------------------------------
@@ -483,14 +701,46 @@ def _open(server: testing.Server, path: str) -> Any:
     return websockets.connect(f"{server.ws_url}{path}")
 
 
-def sessions() -> None:
-    for path in ("/v1/responses", "/v1/realtime"):
-        serving = testing.serve([HELLO, HELLO], sessions=True)
-        with (
-            serving as server,
-            Session(partial(websockets.connect, f"{server.ws_url}{path}"), model="m") as session,
-        ):
-            assert [session.ask("Hi").final().text for _ in range(2)] == ["Hello", "Hello"]
+def _asking(path: str) -> None:
+    serving = testing.serve([HELLO, HELLO], sessions=True)
+    with serving as server, Session(partial(_open, server, path), model="m") as session:
+        assert [session.ask("Hi").final().text for _ in range(2)] == ["Hello", "Hello"]
+
+
+def responses_sessions() -> None:
+    _asking("/v1/responses")
+
+
+def realtime_sessions() -> None:
+    _asking("/v1/realtime")
+
+
+def gemini_live_sessions() -> None:
+    with (
+        servers.serving(servers.LiveServer()) as url,
+        Session(partial(websockets.connect, url), model="gemini-live") as session,
+    ):
+        assert [session.ask(said).final().text for said in ("one", "two")] == [
+            "I know: one",
+            "I know: one | two",
+        ]
+
+
+def gpt_live_sessions() -> None:
+    """It is steered, too: what the session is told comes into the running answer."""
+    words: list[dict[str, Any]] = [
+        {"type": "session.instructions.append", "content": said, "delegation_id": None}
+        for said in ("one", "two")
+    ]
+    with (
+        servers.serving(OpenAILiveServer()) as url,
+        Session(partial(websockets.connect, url), model="gpt-live-1") as session,
+        session.ask([words[0]]) as answer,
+    ):
+        next(iter(answer.text))
+        steer = session.steer([words[1], {"type": "session.close"}])
+        answer.final()
+    assert (answer.message.text, steer.state) == ("I know: oneI know: one | two", "applied")
 
 
 def steering() -> None:
@@ -502,6 +752,9 @@ def steering() -> None:
             steers = [session.steer("Shorter.") for _, _ in zip(range(1), answer.text, strict=False)]
             answer.final()
     assert (answer.message.text, steers[0].state) == ("One Hello", "applied")
+
+
+def steering_agents() -> None:
     stdin, init = io.BytesIO(), '{"type": "system", "subtype": "init"}'
     with Steps() as run:
         for _ in run.follow([init], agent="claude-code", stdin=stdin, until=lambda _: True):
@@ -509,8 +762,7 @@ def steering() -> None:
     assert b"Shorter." in stdin.getvalue()
 
 
-def live() -> None:
-    item = "conversation.item.input_audio_transcription"
+def gpt_live() -> None:
     started = {"type": "session.started", "event_id": "e", "session": {"id": "l", "model": "gpt-live-1"}}
     spoken = {"type": "session.output_transcript.delta", "event_id": "e", "delta": "Noon."}
     heard = {"type": "session.input_transcript.delta", "event_id": "e", "delta": "Time?"}
@@ -518,23 +770,72 @@ def live() -> None:
     stream = Stream([started, heard, spoken, closed])
     assert [event.text for event in stream if isinstance(event, InputTranscript)] == ["Time?"]
     assert stream.message.text == "Noon."
+
+
+def live_interactions() -> None:
+    """No session speaks them, and it says which APIs it does speak."""
+    spoken = "gemini-live, openai-live, openai-realtime, openai-responses"
+    server = servers.LiveServer()
+    server.path = "/v1beta/interactions"
+    with servers.serving(server) as url:
+        for format in ("gemini-interactions", None):
+            with (
+                pytest.raises(errors.MisuseError, match=spoken),
+                Session(partial(websockets.connect, url), format=format) as session,
+            ):
+                session.ask("Hi").final()
+
+
+def translation() -> None:
+    stream = Stream([(RECORDINGS / "openai-live" / "translation.sse").read_bytes()])
+    heard = [event.text for event in stream if isinstance(event, InputTranscript)]
+    assert (heard, stream.message.text) == (["Good day"], "Guten Tag")
+
+
+def transcription() -> None:
+    item = "conversation.item.input_audio_transcription"
     session = {"type": "transcription_session.created", "event_id": "e", "session": {}}
     said = {"type": f"{item}.delta", "event_id": "e", "item_id": "i", "delta": "Hi"}
     whole = {"type": f"{item}.completed", "event_id": "e", "item_id": "i", "transcript": "Hi"}
     assert Stream([session, said, whole], format="transcription").final().text == "Hi"
 
 
-def agents() -> None:
+def _run(lines: Any) -> Steps:
+    with Steps() as run:
+        for _ in run.follow(lines):
+            pass
+    return run
+
+
+def coding_agents() -> None:
     lines = [
         '{"type": "thread.started", "thread_id": "t"}',
         '{"type": "turn.started"}',
         '{"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "Done."}}',
         '{"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 1}}',
     ]
-    with Steps() as run:
-        for _ in run.follow(lines):
-            pass
-    assert [turn.result for turn in run.turns] == ["Done."]
+    assert [turn.result for turn in _run(lines).turns] == ["Done."]
+
+
+def acp() -> None:
+    recorded = RECORDINGS.parent / "steps" / "agents" / "recordings" / "acp-own-opencode.jsonl"
+    run = _run(map(json.loads, recorded.read_bytes().splitlines()))
+    [turn] = run.turns
+    assert (turn.result, [step.name for step in turn.step.steps]) == ("It said hello.", ["bash", "bash"])
+
+
+def a2a() -> None:
+    run = _run(events_of("a2a/task-1.0"))
+    assert (run.agent, [turn.result for turn in run.turns]) == ("a2a", ["Oslo is sunny, today."])
+
+
+def hosted_sessions() -> None:
+    for agent, name, result in (
+        ("openai-agents", "text", "All pass."),
+        ("anthropic-agents", "tools", "One passed, one failed."),
+    ):
+        run = _run(events_of(f"{agent}/{name}"))
+        assert (run.agent, [turn.result for turn in run.turns]) == (agent, [result])
 
 
 def sync_view() -> None:
@@ -549,63 +850,36 @@ def sync_view() -> None:
 # -- tests ---------------------------------------------------------------------------
 
 
-def testing_kit() -> None:
-    recording = HELLO.recording("openai-chat")
-    for broken in testing.every_cut(recording, every=40):
+def every_cut() -> None:
+    """Each answer that was cut says so, and keeps what had arrived."""
+    cuts = testing.every_cut(HELLO.recording("openai-chat"), every=40)
+    for broken in cuts:
+        stream = broken.stream()
         with suppress(errors.StreamError):
-            broken.stream().final()
-    assert [*testing.fault_matrix(recording)]
+            stream.final()
+        assert "Hello".startswith(stream.message.text)
+    assert len(cuts) > 2
+
+
+def virtual_clock() -> None:
+    with testing.VirtualClock() as clock:
+        stream = HELLO.stream("openai-chat")
+    clock.advance(90)
+    stream.final()
+    assert stream.metrics.duration == 90
+
+
+def mock_server() -> None:
     with testing.serve(HELLO) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
         assert stream.final().text == "Hello"
 
 
-PROBES: dict[str, Callable[[], None]] = {
-    "spec-clean SSE (BOM, `retry:`-only, CR, U+2028, bad UTF-8), chunk-invariant": event_streams,
-    "framing alone, importable": framing,
-    "formats of providers read / detected from bytes": detection,
-    "wraps other SDKs' streams (`tap`)": tapping,
-    "unknown events kept; departures named": unknown,
-    "verdict: clean end without finish is no success": verdict,
-    "two calls on one index / interleaved calls right": calls_in_turns,
-    "cut arguments never a call": cut_arguments,
-    "a call told again is one call": told_again,
-    "usage never nulled, with provenance": usage,
-    "reasoning, signatures, citations, media, server tools": parts,
-    "snapshot at any time, immutable, linear": snapshots,
-    "typed result; dataclass/TypedDict too": results,
-    "drafts per delta with required fields; finality per field": drafts,
-    "each list item when it closes": list_items,
-    "stop at the first broken field; reask with reason": broken_field,
-    "repaired almost-JSON, fences; JSON patches": almost_json,
-    "schema from function, arguments checked, run while streaming, results as turns": tools,
-    "exactly once over retries and processes (store)": once,
-    "tool that yields progress (generator)": progress,
-    "tool calls written as text (`<tool_call>…`)": calls_in_text,
-    "approval / human in the loop": questions,
-    "partial on every exception": partials_kept,
-    "retry mid-stream / continue with told confidence": retrying,
-    "routes, fallback, hedge, price cap": routes,
-    "deadline on every silence (sync too)": deadlines,
-    "pauses, background, continuation tokens as one answer": pauses,
-    "checkpoint to another process": checkpoints,
-    "reorder, de-duplicate": order,
-    "stop from thread or task; leaving closes": stopping,
-    "guards: regex, repetition, tokens, hold": guards,
-    "money budget while streaming, price table": costs,
-    "smooth, words, graphemes, sentences, throttle": pieces,
-    "markdown blocks, repaired": markdown,
-    "redact across chunks": redaction,
-    "OpenAI's inline citation markers (U+E200–E202) resolved or removed": citation_markers,
-    "fan-out / merge": sharing,
-    "marks of time, gaps, OTel": marks,
-    "to browsers: protocols": protocols,
-    "resumable, tabs, stop; store": journals,
-    "JS package, React hooks": pages,
-    "WebSocket sessions (Responses, Realtime, Gemini Live)": sessions,
-    "steer / inject into a running answer": steering,
-    "GPT-Live, Live Interactions, realtime translation/transcription": live,
-    "coding agents, ACP, A2A, hosted sessions as runs": agents,
-    "sync view of an async source": sync_view,
-    "scripts, recordings, every cut, virtual clock, mock server, fault matrix": testing_kit,
-}
-"""The probe of each capability, by the words of its row."""
+def faults() -> None:
+    broken = testing.fault_matrix(HELLO.recording("openai-chat"))
+    endings: set[str] = set()
+    for recording in broken:
+        stream = recording.stream()
+        with suppress(errors.StreamError):
+            stream.final()
+        endings.add(stream.message.ending)
+    assert {"complete", "truncated", "failed"} <= endings

@@ -127,6 +127,35 @@ def test_a_result_with_a_type_is_a_value(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["run_stream_events", "iter"])
+def test_a_call_that_needs_an_approval_waits_for_the_next_run(way: str) -> None:
+    """Its events begin the tool, which waits itself; nodes tell it with the answer."""
+    model = needed("pydantic_ai.models.test").TestModel()
+    agent = ai.Agent(model, output_type=[str, ai.DeferredToolRequests])
+
+    @agent.tool_plain(requires_approval=True)
+    def remove(path: str) -> str:
+        """Remove a file."""
+        return f"removed {path}"
+
+    with Steps() as run:
+        asyncio.run(_follow(getattr(agent, way)("Tidy up."), run))
+        (first,) = run.turns
+        asked = [(each.request["type"], each.request["name"]) for each in run.waiting]
+        assert (first.state, asked) == ("waiting", [("approval", "remove")])
+        assert [(step.name, step.state) for step in first.step.steps] == [("remove", "waiting")]
+
+        call = first.result.approvals[0]
+        answer = messages.ModelResponse(parts=[call])
+        approved = ai.DeferredToolResults(approvals={call.tool_call_id: True})
+        told = {"message_history": [answer], "deferred_tool_results": approved}
+        asyncio.run(_follow(getattr(agent, way)(**told), run))
+        assert run.waiting == ()
+
+    last = run.turns[-1]
+    assert (first.state, last.state, "removed" in last.result) == ("done", "done", True)
+
+
+@pytest.mark.parametrize("way", ["run_stream_events", "iter"])
 def test_an_exception_fails_what_is_open(way: str) -> None:
     async def fail(*_: Any) -> Any:
         yield "It is "

@@ -16,6 +16,7 @@ from tokenstream.errors import TokenStreamError
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _RECORDINGS = sorted(FOLDER.rglob("*.jsonl"))
@@ -83,6 +84,69 @@ def test_a_killed_run_of_claude_code_has_the_tokens_of_its_lines() -> None:
     assert run.turns[0].state == "failed"
     assert run.turns[0].usage == run.total_usage
     assert (run.total_usage.input_tokens, run.total_usage.cached_tokens) == (400, 100)
+
+
+def _claude_message(id: str | None, text: str, usage: object) -> dict[str, Any]:
+    content = [{"type": "text", "text": text}]
+    return {
+        "type": "assistant",
+        "message": {"id": id, "role": "assistant", "content": content, "usage": usage},
+    }
+
+
+class _Cancelled(BaseException):
+    """Ends a loop as a cancellation does: nothing says to the run that no line follows."""
+
+
+@in_one_test(
+    ("streams", "is_cancelled"), [(False, False), (False, True), (True, False), (True, True)], ids=str
+)
+def test_a_loop_that_is_left_has_the_tokens_of_all_lines(streams: bool, is_cancelled: bool) -> None:
+    """Also those of a subagent, whose lines are whole where the agent's answers come in events."""
+
+    def lines() -> Iterator[str]:
+        told: list[dict[str, Any]] = [{"type": "system", "subtype": "init", "model": "m"}]
+        for n in range(3):
+            whole = _claude_message(f"m{n}", "Hi.", _COUNTS_OF_CLAUDE)
+            if streams:
+                start = {**whole["message"], "content": []}
+                told += [
+                    {"type": "stream_event", "event": {"type": "message_start", "message": start}},
+                    {"type": "stream_event", "event": {"type": "message_stop"}},
+                ]
+            told += [whole, whole]
+        beside = _claude_message("sub", "Hm.", {"input_tokens": 5, "output_tokens": 1})
+        for line in [*told, {**beside, "parent_tool_use_id": "call"}]:
+            yield json.dumps({**line, "session_id": "s"})
+        if is_cancelled:
+            raise _Cancelled
+        yield '{"type": "system", "subtype": "status", "session_id": "s"}'
+
+    with suppress(_Cancelled), Steps() as run:
+        for line in run.follow(lines(), agent="claude-code"):
+            if line.get("subtype") == "status":
+                break
+
+    total = run.turns[0].usage
+    assert total == run.total_usage
+    assert (total.input_tokens, total.output_tokens, total.cached_tokens) == (1205, 88, 300)
+
+
+def test_answers_without_ids_are_told_apart_by_their_counts() -> None:
+    """As Amp's: each has counts of its own, and the turn has their sum."""
+    first, second = ({"input_tokens": n, "output_tokens": 2} for n in (10, 20))
+    lines = [
+        {"type": "system", "subtype": "init", "tools": []},
+        _claude_message(None, "One", first),
+        _claude_message(None, "Still one", first),
+        _claude_message(None, "Two", second),
+        {"type": "result", "subtype": "success", "result": "Two"},
+    ]
+    run = _follow(b"".join(json.dumps({**line, "session_id": "T-1"}).encode() + b"\n" for line in lines))
+
+    [turn] = run.turns
+    assert (run.agent, [message.text for message in turn.step.messages]) == ("amp", ["OneStill one", "Two"])
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (30, 4)
 
 
 @in_one_test(("adds_cached", "input_tokens"), [(True, 400), (False, 500)])

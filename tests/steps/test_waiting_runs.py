@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -64,6 +65,27 @@ _USE = {"type": "agent.custom_tool_use", "id": "u", "name": "rm", "input": {}}
 _SESSION = {"id": "s", "required_actions": [{"type": "confirm", "call_id": "i1", "turn_id": "turn"}]}
 _TURN = {"id": "turn", "subagent_id": None}
 
+
+def _pydantic_ai(kind: str, **fields: Any) -> Any:
+    """Return an event with the class and the fields of pydantic-ai's."""
+    return type("Event", (SimpleNamespace,), {"__module__": "pydantic_ai.messages"})(
+        event_kind=kind, **fields
+    )
+
+
+class DeferredToolRequests(SimpleNamespace):
+    """The output of a run whose tools wait for an approval, or are not run by the agent."""
+
+
+_RM = SimpleNamespace(part_kind="tool-call", tool_name="rm", tool_call_id="c", args={"path": "build"})
+_RM_RESULT = SimpleNamespace(part_kind="tool-return", tool_call_id="c", content="ok", outcome="success")
+_NO_TOKENS = SimpleNamespace(input_tokens=0, output_tokens=0, cache_read_tokens=0, cache_write_tokens=0)
+
+
+def _pydantic_ai_result(output: object) -> Any:
+    return _pydantic_ai("agent_run_result", result=SimpleNamespace(output=output, usage=_NO_TOKENS))
+
+
 ASKERS = {
     "AG-UI": Asker(
         "ag-ui",
@@ -109,6 +131,23 @@ ASKERS = {
         None,
         [{"type": "updates", "ns": (), "data": _UPDATE}],
         [{"type": "updates", "ns": (), "data": {"ask": {"answer": "yes"}}}],
+    ),
+    "pydantic-ai, an approval": Asker(
+        None,
+        [
+            _pydantic_ai("function_tool_call", part=_RM),
+            _pydantic_ai_result(DeferredToolRequests(approvals=[_RM], calls=[])),
+        ],
+        [
+            _pydantic_ai("function_tool_call", part=_RM),
+            _pydantic_ai("function_tool_result", part=_RM_RESULT),
+            _pydantic_ai_result("Removed."),
+        ],
+    ),
+    "pydantic-ai, a call of others": Asker(
+        None,
+        [_pydantic_ai_result(DeferredToolRequests(approvals=[], calls=[_RM]))],
+        [_pydantic_ai_result("Removed.")],
     ),
     "a session of Anthropic": Asker(
         "anthropic-agents",

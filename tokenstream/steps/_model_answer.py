@@ -209,12 +209,14 @@ class ClaudeAnswer:
         earlier: The reader of an earlier answer; None for the first.
     """
 
-    __slots__ = ("block", "blocks", "calls", "has_called", "id", "reader")
+    __slots__ = ("block", "blocks", "calls", "counts", "has_called", "has_results", "id", "reader")
 
     def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
         self.id = id
         self.block: dict[str, Json] = {}
         """The event that began the last block, until its whole line has come; empty before it."""
+        self.counts: dict[str, Json] = {}
+        """The counts of tokens as its last line with another id has them."""
         self.calls: list[ToolCall] = []
         """The calls that are complete, and whose steps have not begun."""
         self.reader = ModelAnswer(step, "anthropic", self.calls, earlier)
@@ -222,6 +224,17 @@ class ClaudeAnswer:
         """Number of whole blocks that were read; 0 for an answer whose events were sent."""
         self.has_called = False
         """True once a whole block was a call."""
+        self.has_results = False
+        """True once a result of a tool has come after it."""
+
+    def takes(self, id: str | None, counts: dict[str, Json], *, is_split: bool) -> bool:
+        """Return True if a whole line is of this answer.
+
+        Without an id for all of it, its counts or the results of its tools tell that it has ended.
+        """
+        is_same = id is not None and id == self.id
+        is_open = not self.counts.get("input_tokens") if is_split else id == self.id and counts == self.counts
+        return self.reader.step.ended is None and (is_same or (is_open and not self.has_results))
 
     def feed_block(self, block: dict[str, Any]) -> None:
         """Read a whole block, as the events that Anthropic's API would send for it."""

@@ -125,7 +125,7 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
     "qwen-code-own-tools": (
         "done",
         ["run_shell_command done hello", "read_file failed"],
-        ["", "I will run two commands.", "", "It said hello."],
+        ["I will run two commands.", "It said hello."],
         (400, 29),
     ),
     "pi-own-tools": (
@@ -436,6 +436,28 @@ def test_the_session_of_a_subagent_is_below_the_tool_that_began_it() -> None:
     assert [message.text for message in agent.messages] == ["Sub looks.", "Sub result: 7"]
     assert [(step.name, step.result) for step in agent.steps] == [("bash", "sub\n")]
     assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (620, 69)
+
+
+def test_what_a_session_of_a_subagent_says_after_the_turn_is_a_turn_of_its_own() -> None:
+    """Wherever the turn around it is cancelled: nothing is raised, and nothing is lost."""
+    lines = [json.loads(line) for line in body_of("opencode-server-own-subagent").splitlines()]
+    sessions = [line["properties"].get("sessionID") for line in lines]
+    main, child = dict.fromkeys(filter(None, sessions))
+    aborted = {"sessionID": main, "error": {"name": "MessageAbortedError"}}
+    abort = {"type": "session.error", "id": "evt_abort", "properties": aborted}
+    for place in [place for place, session in enumerate(sessions) if session == child]:
+        late = [line for line, session in zip(lines, sessions, strict=True) if session == child]
+        late = late[sessions[:place].count(child) :]
+        run, _, error = follow([*lines[:place], abort, *late], agent="opencode-server")
+        first, *others = run.turns
+        below = [agent for task in first.step.steps for agent in task.steps]
+        said = [
+            message.text for step in [*below, *[each.step for each in others]] for message in step.messages
+        ]
+
+        assert (error, first.state) == (None, "stopped")
+        assert all(each.session == child for each in others)
+        assert "".join(said) == "Sub looks.Sub result: 7"
 
 
 def test_a_run_with_a_session_reads_only_that_one_of_a_server() -> None:

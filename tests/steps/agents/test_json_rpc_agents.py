@@ -179,33 +179,39 @@ def test_messages_about_turns_and_items_that_come_again_change_nothing() -> None
     ]
 
 
+_SPAWN: dict[str, Any] = {
+    "type": "collabAgentToolCall",
+    "id": "spawn",
+    "tool": "spawnAgent",
+    "receiverThreadIds": ["child"],
+}
+_CHILD_STARTS = {"method": "turn/started", "params": {"threadId": "child", "turn": {"id": "c1"}}}
+_CHILD_ENDS = {
+    "method": "turn/completed",
+    "params": {"threadId": "child", "turn": {"id": "c1", "status": "completed"}},
+}
+
+
+def child_says(text: str) -> dict[str, Any]:
+    """Return a piece of a subagent's answer, in a thread of its own."""
+    params = {"threadId": "child", "turnId": "c1", "itemId": "a", "delta": text}
+    return {"method": "item/agentMessage/delta", "params": params}
+
+
 def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
     """Its messages come between those of the main thread, with the id of a thread of its own."""
-
-    def inner(method: str, **params: Any) -> dict[str, Any]:
-        return {"method": method, "params": {"threadId": "child", "turnId": "c1", **params}}
-
-    call = {
-        "type": "collabAgentToolCall",
-        "id": "spawn",
-        "tool": "spawnAgent",
-        "receiverThreadIds": ["child"],
-    }
     run = follow(
         [
             turn("turn/started"),
-            codex("item/started", item={**call, "status": "inProgress"}),
-            {"method": "turn/started", "params": {"threadId": "child", "turn": {"id": "c1"}}},
-            inner("item/agentMessage/delta", itemId="a", delta="I look."),
+            codex("item/started", item={**_SPAWN, "status": "inProgress"}),
+            _CHILD_STARTS,
+            child_says("I look."),
             codex("item/agentMessage/delta", itemId="b", delta="It works."),
-            inner("item/agentMessage/delta", itemId="a", delta=" Found."),
-            {
-                "method": "turn/completed",
-                "params": {"threadId": "child", "turn": {"id": "c1", "status": "completed"}},
-            },
+            child_says(" Found."),
+            _CHILD_ENDS,
             codex(
                 "item/completed",
-                item={**call, "status": "completed", "agentsStates": {"child": {"status": "completed"}}},
+                item={**_SPAWN, "status": "completed", "agentsStates": {"child": {"status": "completed"}}},
             ),
             done(),
         ]
@@ -216,6 +222,24 @@ def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
 
     assert (main.step.text, child.text) == ("It works.", "I look. Found.")
     assert (spawn.name, child.agent, child.state) == ("spawnAgent", "child", "done")
+
+
+@pytest.mark.parametrize("late", [[], ["Found."]])
+def test_what_a_subagent_of_codex_says_after_the_turn_is_a_turn_of_its_own(late: list[str]) -> None:
+    """Nothing of it is lost, and there is no turn without anything in it."""
+    begun = codex("item/started", item={**_SPAWN, "status": "inProgress"})
+    run = follow(
+        [
+            *(turn("turn/started"), begun, _CHILD_STARTS, child_says("I look."), done("interrupted")),
+            *(*map(child_says, late), _CHILD_ENDS),
+        ]
+    )
+    main, *others = run.turns
+
+    assert (main.state, main.step.steps[0].steps[0].text) == ("stopped", "I look.")
+    assert [(each.session, each.state, each.result) for each in others] == [
+        ("child", "done", text) for text in late
+    ]
 
 
 @pytest.mark.parametrize("info", ["usageLimitExceeded", {"httpConnectionFailed": {}}, None])

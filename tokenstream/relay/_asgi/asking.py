@@ -65,14 +65,16 @@ def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
         >>> read_asked(scope)
         AskedPosition(method='POST', path='/chat', position='4', id=None, key=None)
     """
-    id = read_header(scope, b"x-answer-id")
+    id, path = read_header(scope, b"x-answer-id"), _whole_path(scope)
+    sent = (scope.get("raw_path") or b"").decode("latin-1")
     return AskedPosition(
         method=scope["method"],
-        path=_whole_path(scope),
+        path=path,
         position=read_header(scope, b"last-event-id"),
         id=unquote(id) if id else None,
         key=read_header(scope, b"idempotency-key") or None,
-        sent_path=_sent_path(scope),
+        # A server may send only a part of the path.
+        sent_path=sent if unquote(sent) == path else "",
     )
 
 
@@ -85,12 +87,6 @@ def _whole_path(scope: Mapping[str, Any]) -> str:
     # A mount of Litestar cuts its path off, and leaves it in the raw path only.
     sent = unquote((scope.get("raw_path") or b"").decode("latin-1"))
     return sent if len(sent) > len(path) and sent.rstrip("/").endswith(path.rstrip("/")) else path
-
-
-def _sent_path(scope: Mapping[str, Any]) -> str:
-    """Return the path of a request as the client has sent it; "" if it is not known, or only a part of it."""
-    sent = (scope.get("raw_path") or b"").decode("latin-1")
-    return sent if unquote(sent) == _whole_path(scope) else ""
 
 
 def read_header(scope: Mapping[str, Any], name: bytes) -> str:

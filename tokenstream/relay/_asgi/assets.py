@@ -54,16 +54,12 @@ class Assets:
         # The files import each other by their names, which stay the same in the next version: a browser
         # asks each time, and is told that nothing has changed.
         headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
-        if etag in _read_etags(scope):
+        given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+        # Weak tags count as strong ones.
+        if etag in {tag.strip().removeprefix("W/") for tag in given.decode("latin-1").split(",")}:
             return 304, _encode(headers), b""
         headers |= {"content-type": content_type, "content-length": str(len(body))}
         return 200, _encode(headers), body
-
-
-def _read_etags(scope: Mapping[str, Any]) -> set[str]:
-    """Return the entity tags in `If-None-Match`, weak ones as strong ones."""
-    given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
-    return {tag.strip().removeprefix("W/") for tag in given.decode("latin-1").split(",")}
 
 
 def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -127,10 +127,6 @@ class MessageWriter(Sending):
             # Each chunk already is one message. Some binary ones would pass for text, too.
             return [*chunks] if self._is_binary else [chunk.decode().removesuffix("\n") for chunk in chunks]
         # Each SSE event becomes a message, which consists of the event's data.
-        events = [event for chunk in chunks for event in chunk.split(b"\n\n") if event]
-        return [_join_data(event).decode() for event in events]
-
-
-def _join_data(event: bytes) -> bytes:
-    """Return the data of an SSE event."""
-    return b"\n".join([line[6:] for line in event.split(b"\n") if line.startswith(b"data: ")])
+        events = [event.split(b"\n") for chunk in chunks for event in chunk.split(b"\n\n") if event]
+        data = [[line[6:] for line in event if line.startswith(b"data: ")] for event in events]
+        return [b"\n".join(lines).decode() for lines in data]

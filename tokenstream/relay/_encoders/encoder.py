@@ -97,6 +97,8 @@ class Encoder(Vocabulary):
     stop: None = None
     handlers: ClassVar[Mapping[type, str]] = HANDLERS
     """Maps each class of events for which the format has a place to the name of its handler."""
+    begins_at_once: ClassVar[bool] = False
+    """True if the head is sent for the first event, before there is any content."""
     steady: ClassVar[bool] = True
     """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
@@ -199,12 +201,9 @@ class Encoder(Vocabulary):
     # -- handlers for encoders to override: each returns the payloads to send ----
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Keep the id and the model of the first `MessageStart` that contains them; return no payloads.
-
-        Formats that send their head at once override this method, and return the head.
-        """
+        """Keep the id and the model of the first `MessageStart` that has them; return a head sent at once."""
         self.id, self.model = self.id or event.id, self.model or event.model
-        return ()
+        return self.unsent_head() if self.begins_at_once else ()
 
     def encode_head(self) -> Payloads:
         """Return the payloads that begin an answer: its head."""

@@ -31,14 +31,9 @@ Writer: TypeAlias = "Callable[[Any], bytes | None]"
 PROBE = "¿piece?"
 
 
-def _unsigned_text(event: ReasoningDelta) -> str:
-    """Return the text of a piece of reasoning; "" if the event also has a signature."""
-    return event.text if event.signature is None else ""
-
-
 TEXTS: dict[type, Callable[[Any], str]] = {
     TextDelta: attrgetter("text"),
-    ReasoningDelta: _unsigned_text,
+    ReasoningDelta: lambda event: event.text if event.signature is None else "",
     RefusalDelta: attrgetter("text"),
     ToolCallDelta: attrgetter("fragment"),
     PartDelta: attrgetter("fragment"),

@@ -136,11 +136,15 @@ class AgentReader(ABC):
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the lines are not read any further."""
         self._forget_turn()
-        if self._turn is not None:
-            self._turn.step.end(error)
-            self._turn = None
-            self._count_turn()
+        turn, self._turn = self._turn, None
+        self._stop_turns([] if turn is None else [turn], error)
         self._end_held(error)
+
+    def _stop_turns(self, turns: list[Turn], error: BaseException) -> None:
+        """End turns with an exception."""
+        for turn in turns:
+            turn.step.end(error)
+            self._count_turn()
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the turn, because the agent's server says that it failed."""
@@ -273,11 +277,22 @@ class AgentReader(ABC):
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
-        """End the step of a tool."""
+        """End the step of a tool; a line that tells it again is known by "done" and the id."""
+        self._ids.add(f"done {id}")
         step = self._tools.pop(id, None)
         if step is not None and step.ended is None:
             step.result = result
             step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
+
+    @staticmethod
+    def _replace_output(step: Step, output: str) -> None:
+        """Add what is new in the output of a tool, which is sent anew each time.
+
+        Output that does not begin with what was there before is left out; the tool's result has it.
+        """
+        said = step.output
+        if step.ended is None and len(output) > len(said) and output.startswith(said):
+            step.add_output(output[len(said) :])
 
 
 class TextAgentReader(AgentReader):

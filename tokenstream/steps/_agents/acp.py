@@ -142,11 +142,9 @@ class ACP(Conversations["_ACPSession"]):
     def _session_of(self, params: dict[str, Json]) -> _ACPSession:
         """Return the session that a message belongs to."""
         id = text_of(params, "sessionId") or ""
-        if id not in self._conversations:
-            self._conversations[id] = _ACPSession(self._run, id, self)
-            if self._run.session is None:
-                self._run.introduce(session=id)
-        return self._conversations[id]
+        if self._run.session is None:
+            self._run.introduce(session=id)
+        return self._conversation_of(id, _ACPSession)
 
     def _read_answer(self, line: dict[str, Json]) -> None:
         """Read the answer to a request: the agent's name, a new session, or the end of a turn."""

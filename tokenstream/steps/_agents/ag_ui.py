@@ -215,19 +215,14 @@ class AGUIRun(AgentReader):
         id = text_of(event, "subagentRunId") or ""
         if id not in self._subagents:
             return
-        if self._subagents[id].ended is None:
-            self._subagents[id].result = event.get("result")
+        step, end, error = self._subagents.pop(id), _END, None
+        self._ended_subagents.add(id)
+        if step.ended is None:
+            step.result = event.get("result")
         if event.get("type") == "SUBAGENT_ERROR":
             message, code = text_of(event, "message"), text_of(event, "code")
             end = {"type": "RUN_ERROR", "message": message, "code": code}
-            self._close_subagent(id, end, self._failure(message, code=code))
-        else:
-            self._close_subagent(id, _END)
-
-    def _close_subagent(self, id: str, end: dict[str, Json], error: StreamError | None = None) -> None:
-        """End the answer and the step of a subagent."""
-        step = self._subagents.pop(id)
-        self._ended_subagents.add(id)
+            error = self._failure(message, code=code)
         told = self._end_answer(id, end)
         step.end(error or told)
 

@@ -58,8 +58,8 @@ class ClaudeCode(AgentReader):
         the main agent."""
         self._last_reader: ModelAnswer | None = None
         """The reader of the last answer; None before the first."""
-        self._line_usages: dict[str, Usage] = {}
-        """The tokens that whole lines tell, by the ids of their messages; a result tells them anew."""
+        self._line_usage = Usage()
+        """The tokens of the turn that whole lines have told; a result tells them anew."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
@@ -132,11 +132,9 @@ class ClaudeCode(AgentReader):
     def stop(self, error: BaseException) -> None:
         """End the turns that are open with an exception, because the lines are not read any further."""
         self._answers.clear()
-        for turn, _ in self._answered:
-            turn.step.end(error)
-            self._count_turn()
+        self._stop_turns([turn for turn, _ in self._answered], error)
         self._answered.clear()
-        self._count_lines()
+        self._count_lines(is_last=True)
         super().stop(error)
         self._stop_background()
 
@@ -149,6 +147,8 @@ class ClaudeCode(AgentReader):
             self._run.introduce(session=text_of(line, "session_id"), model=text_of(line, "model"))
             self._set_aside()
             self._open_turn()
+        elif subtype == "retry":
+            self._leave_attempt(dict_of(line, "data"))
         elif subtype == "task_started" and call_id is not None:
             self._tasks[text_of(line, "task_id") or ""] = call_id
             if line.get("is_backgrounded") is not False:
@@ -181,8 +181,10 @@ class ClaudeCode(AgentReader):
                 answer.reader.read_piece(event)
             if answer.calls:
                 self._begin_tools(answer)
-            if kind == "message_stop":
+            # Qwen Code may say after it that it asks anew.
+            if kind == "message_stop" and not self._splits_answers:
                 self._end_answer(agent)
+                self._count_lines()
 
     def _read_message(self, line: dict[str, Json]) -> None:
         """Read a whole piece of an answer, unless its events were sent before."""
@@ -190,21 +192,25 @@ class ClaudeCode(AgentReader):
         if not is_dict(message):
             return
         agent, id = text_of(line, "parent_tool_use_id") or "", text_of(message, "id")
-        answer, content = self._answers.get(agent), message.get("content")
+        answer, content, counts = self._answers.get(agent), message.get("content"), dict_of(message, "usage")
+        if self._splits_answers and answer is not None and answer.id in self._streamed and id is not None:
+            # Its events have the first of these ids, and no counts.
+            self._streamed.add(id)
+            self._count_line(id, counts)
         if id is not None and id in self._streamed:
             if answer is not None and answer.id == id:
                 answer.end_call(content)
                 self._begin_tools(answer)
             return
-        if answer is None or answer.id != id or answer.reader.step.ended is not None:
+        if answer is None or not answer.takes(id, counts, is_split=self._splits_answers):
             self._end_answer(agent)
             answer = self._begin_answer(agent, id)
-            # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            self._line_usages[id or f" {len(self._line_usages)}"] = (
-                counts_in(dict_of(message, "usage"), COUNTS) or Usage()
-            )
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
+        if not answer.blocks or answer.id != id:
+            # The counts of a line are those of the answer's start, and come again with each line.
+            answer.id, answer.counts = id, counts
+            self._count_line(id, counts)
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
                 answer.feed_block(block)
@@ -222,9 +228,8 @@ class ClaudeCode(AgentReader):
             if id is None:
                 continue
             answer = self._answers.get(agent)
-            if answer is not None and answer.id is None:
-                # Without ids, only the results of its tools tell that an answer has ended.
-                self._end_answer(agent)
+            if answer is not None:
+                answer.has_results = True
             if id not in self._in_background:
                 result = text_in(block.get("content"))
                 is_error = block.get("is_error") is True
@@ -253,6 +258,8 @@ class ClaudeCode(AgentReader):
         counted = counts_in(dict_of(line, "usage"), COUNTS)
         if counted:
             turn.usage = counted
+            if not is_aside:
+                self._line_usage = Usage()
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
@@ -264,17 +271,16 @@ class ClaudeCode(AgentReader):
             # It is the status with which the provider refused the agent's request.
             code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
-            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
-            message = text_of(line, "result", "error") or told or text_of(line, "subtype")
+            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else None
+            told = told or text_of(dict_of(line, "error"), "message") or text_of(line, "subtype")
+            message = text_of(line, "result", "error") or told
             error = self._failure(message, code=code)
         if is_aside:
             if was_whole and turn.usage:
                 turn.step.feed(UsageUpdate(turn.usage))
             self._close_turn(turn, error)
             return
-        self._end_answers(turn.usage, text_of(line, "stop_reason"))
-        # The whole messages of a turn come before its result.
-        self._streamed.clear()
+        self._end_answers(counted or Usage(), text_of(line, "stop_reason"))
         # Quirk (Claude Code 2.1, by a report of 2026-04): a run that is stopped from outside is a "success".
         if (
             error is None
@@ -285,6 +291,8 @@ class ClaudeCode(AgentReader):
             error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
             error.partial = self._find_partial(turn, "truncated")
         self._end_turn(error)
+        # The whole messages of a turn come before its result.
+        self._streamed.clear()
 
     def steer(self, text: str) -> Steer:
         """Write a user's message to the process, which runs with `--input-format stream-json`.
@@ -340,7 +348,7 @@ class ClaudeCode(AgentReader):
             is_whole = answer is not None and answer.blocks > 0 and not self._streamed
             self._answered.append((self._turn, is_whole))
             self._end_answer("")
-            self._count_lines()
+            self._count_lines(is_last=True)
             self._turn = None
 
     def _end_turn(self, error: StreamError | None) -> None:
@@ -348,15 +356,34 @@ class ClaudeCode(AgentReader):
         for id, failure in [*self._over.items()]:
             self._end_call_of("", id, None, failure=failure)
         kept = self._find_background()
-        self._count_lines()
+        self._count_lines(is_last=True)
         super()._end_turn(error)
         self._tools.update(kept)
 
-    def _count_lines(self) -> None:
-        """Give a turn without a result the tokens of its lines."""
-        usages, self._line_usages = self._line_usages, {}
-        if self._turn is not None and self._turn.step.counted_usage is None and any(usages.values()):
-            self._turn.usage = sum(usages.values(), start=self._turn.usage)
+    @property
+    def _splits_answers(self) -> bool:
+        """True for Qwen Code (0.24): each kind of part has a line with an id, and the last has the counts."""
+        return self._run.agent == "qwen-code"
+
+    def _leave_attempt(self, retry: dict[str, Json]) -> None:
+        """Break off what Qwen Code asks for anew; an answer before it has called a tool that has run."""
+        if retry.get("preserveText") is False and (retry.get("discardedToolCalls") or not self._is_calling):
+            self._answers.pop("", None)
+            self._open_turn().step.conclude("truncated")
+
+    def _count_line(self, id: str | None, counts: dict[str, Json]) -> None:
+        """Count the tokens of a message whose first whole line has come."""
+        if not self._is_repeated(id):
+            self._line_usage += counts_in(counts, COUNTS) or Usage()
+            self._count_lines()
+
+    def _count_lines(self, *, is_last: bool = False) -> None:
+        """Give a turn without a result the tokens of its whole lines, and those of events."""
+        if self._turn is not None and self._line_usage:
+            streamed = self._turn.step.usage if self._streamed else Usage()
+            self._turn.usage = streamed + self._line_usage
+        if is_last:
+            self._line_usage = Usage()
 
     def _stop_background(self) -> None:
         """Stop the steps of agents in the background, because no more lines are read."""

@@ -172,8 +172,6 @@ class Codex(TextAgentReader):
                 # The end of the turn repeats the last plan.
                 turn.update(plan)
         if is_done:
-            if id:
-                self._ids.add(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
@@ -273,10 +271,7 @@ class CodexServer(Conversations["_Thread"]):
         elif method == "serverRequest/resolved":
             self.read_reply(params.get("requestId"))
         elif (id := text_of(params, "threadId")) is not None:
-            thread = self._conversations.get(id)
-            if thread is None:
-                thread = self._conversations[id] = _Thread(self._run, id, self)
-            thread.read(line)
+            self._conversation_of(id, _Thread).read(line)
 
     def steer(self, text: str) -> Steer:
         """Send a `turn/steer` for the turn in progress."""
@@ -321,11 +316,12 @@ class _Thread(ConversationReader):
     def read(self, line: dict[str, Json]) -> None:
         """Read a message about the thread."""
         method, params = text_of(line, "method") or "", dict_of(line, "params")
+        turn_id = text_of(params, "turnId")
         if method == "turn/started":
             self._begin_turn(dict_of(params, "turn"))
         elif method == "turn/completed":
             self._complete_turn(dict_of(params, "turn"))
-        elif self._is_of_ended_turn(params):
+        elif turn_id not in (None, self.turn_id) and f"turn {turn_id}" in self._ids:
             # A message that comes again, after the end of its turn.
             return
         elif method in _DELTAS:
@@ -365,16 +361,11 @@ class _Thread(ConversationReader):
                 self._run.tokens.keep(self.id, self._total)
             self._open_turn()
 
-    def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
-        """Return True if a message is about a turn that has ended."""
-        id = text_of(params, "turnId")
-        return id is not None and id != self.turn_id and f"turn {id}" in self._ids
-
     def _complete_turn(self, turn: dict[str, Json]) -> None:
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
         self._ids.add(f"turn {id}")
-        if self._is_repeated(f"ended {id}"):
+        if self._is_repeated(f"ended {id}") or (self._turn is None and id == self.turn_id):
             return
         self._open_turn()
         has_failed = status not in _REASONS
@@ -471,7 +462,6 @@ class _Thread(ConversationReader):
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
-            self._ids.add(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it was declined"))
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:

@@ -49,6 +49,14 @@ class Conversations(AgentReader, Generic[ConversationT]):
         own = [each for id, each in self._conversations.items() if id not in self._starters]
         return next((each for each in own if each.has_open_turn), None)
 
+    def _conversation_of(self, id: str, reader: type[ConversationT]) -> ConversationT:
+        """Return the reader of a conversation, which is made for its first message."""
+        conversation = self._conversations.get(id)
+        if conversation is None:
+            conversation = self._conversations[id] = reader(self._run, id, self)
+        conversation.leave_ended_turn()
+        return conversation
+
     def is_of_subagent(self, id: str) -> bool:
         """Return True for the conversation of a subagent."""
         return id in self._starters
@@ -125,6 +133,12 @@ class ConversationReader(TextAgentReader):
         """The turn in progress; None between two turns."""
         return self._turn
 
+    def leave_ended_turn(self) -> None:
+        """Forget a subagent's turn that has ended with the turn around it: what still comes is in another."""
+        if self._turn is not None and self._turn.step.ended is not None:
+            self._turn = self._answer = None
+            self._tools.clear()
+
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         turn: Turn = self._turn or self._owner.begin_turn(self)
@@ -141,13 +155,3 @@ class ConversationReader(TextAgentReader):
         """End the turn in progress as stopped, because it was cancelled or interrupted."""
         self.stop(error)
         self._tools.clear()
-
-    @staticmethod
-    def _replace_output(step: Step, output: str) -> None:
-        """Add what is new in the output of a tool, which is sent anew each time.
-
-        Output that does not begin with what was there before is left out; the tool's result has it.
-        """
-        said = step.output
-        if len(output) > len(said) and output.startswith(said):
-            step.add_output(output[len(said) :])

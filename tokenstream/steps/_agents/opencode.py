@@ -183,10 +183,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
             return
         if self._run.session is None:
             self._run.introduce(session=id)
-        session = self._conversations.get(id)
-        if session is None:
-            session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
-        session.read(line)
+        self._conversation_of(id, _OpenCodeSession).read(line)
 
 
 def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
@@ -297,7 +294,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if f"tool {id}" in self._ids:
+        if f"done {id}" in self._ids:
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
@@ -305,7 +302,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
-            self._ids.add(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, error: dict[str, Json] | None) -> None:

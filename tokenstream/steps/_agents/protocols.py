@@ -88,9 +88,7 @@ class A2ATasks(AgentReader):
 
     def stop(self, error: BaseException) -> None:
         """End the turns that are open with an exception, because no more payloads are read."""
-        for turn, _ in self._tasks.values():
-            turn.step.end(error)
-            self._count_turn()
+        self._stop_turns([turn for turn, _ in self._tasks.values()], error)
         self._tasks.clear()
         self._turn = None
 
@@ -212,9 +210,7 @@ class MCP(AgentReader):
 
     def stop(self, error: BaseException) -> None:
         """End the calls that have no result with an exception, because nothing more is read."""
-        for turn, _ in self._calls.values():
-            turn.step.end(error)
-            self._count_turn()
+        self._stop_turns([turn for turn, _ in self._calls.values()], error)
         self._calls.clear()
 
     # -- within ------------------------------------------------------------

@@ -133,7 +133,6 @@ class CursorCLI(TextAgentReader):
         shown = name.removesuffix(_TOOL) or "tool"
         self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
         if line.get("subtype") == "completed":
-            self._ids.add(f"done {id}")
             result = call.get("result")
             # All that it says, unless something stands under `success`.
             value = result.get("success", result) if is_dict(result) else result
@@ -298,17 +297,13 @@ class Pi(TextAgentReader):
         name = text_of(line, "toolName") or "tool"
         step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
         if kind == "tool_execution_update":
-            # Each of these lines has the whole output so far.
-            output = text_in(dict_of(line, "partialResult").get("content")) or ""
-            step.add_output(output[len(step.output) :])
+            self._replace_output(step, text_in(dict_of(line, "partialResult").get("content")) or "")
         elif kind == "tool_execution_end":
-            self._ids.add(f"done {id}")
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
-            failure = (result or "it failed") if line.get("isError") is True else None
-            if failure is None and exit_code:
-                failure = f"exit code {exit_code}"
+            failure = f"exit code {exit_code}" if exit_code else None
+            failure = (result or "it failed") if line.get("isError") is True else failure
             self._end_tool(id, result, failure=failure)
 
 
@@ -396,11 +391,7 @@ class CopilotCLI(TextAgentReader):
         elif kind == "subagent.started":
             self._results[id] = None
         elif kind == "tool.execution_partial_result" and id in self._tools:
-            # Each of these lines has the whole output so far.
-            step = self._tools[id]
-            if step.ended is not None:
-                return
-            step.add_output((text_of(data, "partialOutput") or "")[len(step.output) :])
+            self._replace_output(self._tools[id], text_of(data, "partialOutput") or "")
         elif kind == "tool.execution_complete":
             result = dict_of(data, "result").get("content")
             if id in self._results:

@@ -115,10 +115,12 @@ class Transport(_TransportBase):
         self.exchanges.append(exchange)
         recording = self._player.recording(exchange.request)
         library = _library_of(client_request)
+        # A library accepts only subclasses of its stream classes.
+        body_class: Any = type("Body", (_PlayedBody, library.SyncByteStream, library.AsyncByteStream), {})
         return library.Response(
             recording.status,
             headers=headers_of(recording),
-            stream=_make_body_class(library)(recording, self.clock, exchange, client_request),
+            stream=body_class(recording, self.clock, exchange, client_request),
             extensions={"http_version": b"HTTP/1.1"},
             request=client_request,
         )
@@ -199,11 +201,6 @@ class _PlayedBody:
 
 
 @cache
-def _make_body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no checker can know
-    """Return the class of bodies that a library accepts: a subclass of its stream classes."""
-    return type("Body", (_PlayedBody, library.SyncByteStream, library.AsyncByteStream), {})
-
-
 def _library_of(client_request: object) -> ModuleType:
     """Return the module httpx or httpx2, whichever the request's class belongs to."""
     roots = [kind.__module__.partition(".")[0] for kind in type(client_request).__mro__]

@@ -109,9 +109,9 @@ class AnthropicEncoder(BlockEncoder):
         # Of a tool that the provider runs: some text of its input may be held back.
         server_input = self._inputs.pop(part, None)
         rest = "" if server_input is None else server_input.end()
-        ended = [_input_delta(index, rest)] if rest else []
+        ended = [_delta(index, "input_json_delta", partial_json=rest)] if rest else []
         signature = self._signatures.pop(part, None)
-        signed = [] if signature is None else [_signature_delta(index, "".join(signature))]
+        signed = [_delta(index, "signature_delta", signature="".join(signature))] if signature else []
         return [*ended, *signed, _event("content_block_stop", index=index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -247,7 +247,7 @@ class AnthropicEncoder(BlockEncoder):
         return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
 
     def _input_delta(self, part: int, fragment: str) -> Payload:
-        return _input_delta(self.blocks[part], fragment)
+        return _delta(self.blocks[part], "input_json_delta", partial_json=fragment)
 
     def _late_input(self, event: PartDone) -> list[Payload]:
         """Return a delta with the input of a call that the provider runs, if no piece of it came before."""
@@ -270,14 +270,8 @@ def _event(kind: str, **fields: Json) -> Payload:
     return kind, {"type": kind, **fields}
 
 
-def _input_delta(index: int, fragment: str) -> Payload:
-    delta = {"type": "input_json_delta", "partial_json": fragment}
-    return _event("content_block_delta", index=index, delta=delta)
-
-
-def _signature_delta(index: int, signature: str) -> Payload:
-    delta = {"type": "signature_delta", "signature": signature}
-    return _event("content_block_delta", index=index, delta=delta)
+def _delta(index: int, kind: str, **fields: Json) -> Payload:
+    return _event("content_block_delta", index=index, delta={"type": kind, **fields})
 
 
 def _server_call_block(call: ServerToolCall) -> dict[str, Any]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import MediaDelta, MessageStart, PartDone, PartStart
+    from tokenstream.events import MediaDelta, PartDone, PartStart
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
@@ -201,6 +201,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     """
 
     handlers: ClassVar[Mapping[type, str]] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
+    begins_at_once: ClassVar[bool] = True
     name: ClassVar[str] = "gemini-live"
     expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, "transcript"))
     counts: ClassVar[frozenset[str]] = LIVE_USAGE.fields
@@ -213,11 +214,6 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     }
 
     # -- events ------------------------------------------------------------------
-
-    def encode_start(self, event: MessageStart) -> Payloads:
-        """Return a `setupComplete`; no payloads if it was sent already."""
-        super().encode_start(event)
-        return self.unsent_head()
 
     def encode_head(self) -> Payloads:
         """Return a `setupComplete`."""

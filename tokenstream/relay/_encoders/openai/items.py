@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.events import (
         Event,
-        MessageStart,
         PartDone,
         PartStart,
         RefusalDelta,
@@ -61,6 +60,7 @@ class ItemEncoder(Encoder, ABC):
     The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
+    begins_at_once: ClassVar[bool] = True
     number_field: ClassVar[bytes]
     """The bytes before the number in an event."""
     first_number: ClassVar[int] = 0
@@ -96,11 +96,6 @@ class ItemEncoder(Encoder, ABC):
         """Return the payloads that end an answer."""
 
     # -- events ------------------------------------------------------------------
-
-    def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the head of the answer, or no payloads if it was sent already."""
-        super().encode_start(event)
-        return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Keep the content of a part's start; return no payloads.

@@ -24,7 +24,7 @@ from tokenstream.relay._encoders.whole_parts import UnnamedCalls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.events import Event, MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.events import Event, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -56,6 +56,7 @@ class OpenText:
 class NamedEncoder(Encoder, ABC):
     """Encodes an answer as a head, and as a start, pieces and an end for each text or reasoning."""
 
+    begins_at_once: ClassVar[bool] = True
     prefixes: ClassVar[dict[NamedKind, str]]
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
@@ -162,11 +163,6 @@ class NamedEncoder(Encoder, ABC):
 
     # -- handlers of events --------------------------------------------------------
 
-    def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the head of the answer; no payloads if the head was sent already."""
-        super().encode_start(event)
-        return self.unsent_head()
-
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the payloads that begin a text or reasoning; none for any other part, or if it has begun.
 
@@ -179,7 +175,8 @@ class NamedEncoder(Encoder, ABC):
         # `prefixes` has only the kinds "text" and "reasoning".
         if content.kind not in self.prefixes:
             return ()
-        if event.part in self._closed and not _has_proofs(content):
+        is_proven = content.kind == "reasoning" and (content.signature or content.redacted) is not None
+        if event.part in self._closed and not is_proven:
             return ()
         part, payloads = self._open_text("text" if content.kind == "text" else "reasoning", event.part)
         self._add_proofs(part, content)
@@ -266,8 +263,3 @@ class NamedEncoder(Encoder, ABC):
 def is_approval(event: StepWaiting) -> bool:
     """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
     return event.request.__class__ is dict and text_of(event.request, "type") == "approval"
-
-
-def _has_proofs(content: Part) -> bool:
-    """Return True if a part is reasoning with a signature or an encrypted form."""
-    return content.kind == "reasoning" and (content.signature or content.redacted) is not None

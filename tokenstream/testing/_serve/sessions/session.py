@@ -349,7 +349,9 @@ class ServedSession:
                 self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
                 return
         if recording.status >= LOWEST_ERROR_STATUS:
-            self.refuse_answer(recording.status, _error_of(recording), asked)
+            unknown = {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
+            told = dict_of(_object_of(recording.body) or {}, "error")
+            self.refuse_answer(recording.status, told or unknown, asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
         self.turns[lane] = turn = PlayedAnswer(asked, lane, recording, messages, ids)
@@ -430,9 +432,3 @@ def _messages_of(recording: Recording) -> list[Arrival]:
         for event in parser.feed(chunk)
         if event.payload not in {b"", b"[DONE]"}
     ]
-
-
-def _error_of(recording: Recording) -> Payload:
-    """Return the error in the body of a refusal."""
-    error = dict_of(_object_of(recording.body) or {}, "error")
-    return error or {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
