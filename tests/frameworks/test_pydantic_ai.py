@@ -132,7 +132,7 @@ def test_a_call_that_needs_an_approval_waits_for_the_next_run(way: str) -> None:
     model = needed("pydantic_ai.models.test").TestModel()
     agent = ai.Agent(model, output_type=[str, ai.DeferredToolRequests])
 
-    @agent.tool_plain(requires_approval=True)
+    @agent.tool_plain(requires_approval=True)  # type: ignore[untyped-decorator,unused-ignore]
     def remove(path: str) -> str:
         """Remove a file."""
         return f"removed {path}"

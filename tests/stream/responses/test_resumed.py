@@ -147,11 +147,11 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
     """It keeps what had arrived, and so does a server that has lost its place, or another run that begins."""
     other = [frame.replace(b"{\\", b"[\\") for frame in RUN]
     for attempts, rest, kind in ((1, RUN[4:], StreamTruncated), (4, other[2:], PositionLost)):
-        given, error, stream = answers(
-            world,
-            lambda attempt, rest=rest: [*RUN[:4]] if attempt.number == 1 else [*rest],
-            retry=Retry(mode="resume", wait=0, attempts=attempts),
-        )
+
+        def serve(attempt: Attempt, rest: list[bytes] = rest) -> Body:
+            return [*RUN[:4]] if attempt.number == 1 else [*rest]
+
+        given, error, stream = answers(world, serve, retry=Retry(mode="resume", wait=0, attempts=attempts))
 
         assert (given, type(error)) == ([], kind)
         assert error.partial.text == TEXT[0]

@@ -76,18 +76,20 @@ def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa:
     line: dict[str, Any] = {**vars(message), "type": _LINES[kind]}
     if kind in ("AssistantMessage", "UserMessage"):
         content = line.pop("content", None)
-        if is_list(content):
-            blocks = [(vars(block), type(block).__name__) for block in content]
-            content = [{**fields, "type": _BLOCKS.get(name, "unknown")} for fields, name in blocks]
         line["message"] = {
             "id": line.pop("message_id", None),
             "role": line["type"],
             "model": line.get("model"),
             "stop_reason": line.get("stop_reason"),
             "usage": line.get("usage"),
-            "content": content,
+            "content": [_block_of(block) for block in content] if is_list(content) else content,
         }
     return line
+
+
+def _block_of(block: object) -> dict[str, Json]:
+    """Return a block of a message as Anthropic's API sends it."""
+    return {**vars(block), "type": _BLOCKS.get(type(block).__name__, "unknown")}
 
 
 _ENVELOPE = (b"event:", b"id:", b"retry:", b":")
