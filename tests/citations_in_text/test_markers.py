@@ -150,7 +150,7 @@ def test_sources_that_are_known_are_told() -> None:
 
 def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
     """Whatever follows the opening, it is given back soon."""
-    for opening in ("【1†", "[", "[^", "(cite index=", "<"):
+    for opening in ("【1†", "[", "[^", "<cite index=", "<"):
         scanner, given, size = MarkerScanner(MARKERS, ()), 0, 0
         for _ in range(400):
             size += len(opening) + 1
