@@ -90,7 +90,8 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> None:
     """In the thread; the bot waits as long as Slack asks, and answers nothing but mentions by people."""
-    slack = talk("end.", {"type": "reaction_added"}, {"text": "<@B1> Why?", "bot_id": "B2"}, {"text": "<@B1> Why?"})
+    asked = {"text": "<@B1> Why?"}
+    slack = talk("end.", {"type": "reaction_added"}, asked | {"bot_id": "B2"}, asked)
     [texts] = slack.messages
 
     assert "word " * 25 + "end." == texts[-1]
@@ -116,7 +117,7 @@ def test_a_broken_answer_keeps_its_text(talk: Callable[..., _Slack]) -> None:
 
 
 def test_an_answer_notifies_nobody(talk: Callable[..., _Slack]) -> None:
-    """Mentions are text, in which Slack shows `<`; other comparisons stay."""
-    slack = talk("done.", {"text": "<@B1> Shout!"})
+    """Mentions are text, in which Slack shows `<`."""
+    slack = talk("b.", {"text": "<@B1> Shout!"})
 
-    assert ["&lt;!channel> &lt;@U1>, if a < b: done."] == slack.texts
+    assert ["&lt;!channel> &lt;@U1>: a < b."] == slack.texts
