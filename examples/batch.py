@@ -51,9 +51,12 @@ async def ask_all(questions: Path, most: float | None) -> None:
     timeout = httpx.Timeout(None, connect=10)
     async with httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=timeout) as client:
         with answered.open("a") as answers, failed.open("w") as failures:
-            for outcome in asyncio.as_completed([ask(each, client, retry) for each in to_ask]):
-                row = await outcome
+
+            async def write(question: str) -> None:
+                row = await ask(question, client, retry)
                 print(json.dumps(row), file=failures if "error" in row else answers, flush=True)
+
+            await asyncio.gather(*map(write, to_ask))
 
 
 if __name__ == "__main__":
