@@ -10,10 +10,10 @@ import httpx
 
 from tokenstream import OutputIncomplete, Purse, Retry, StreamError, aconnect
 
-BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
+URL = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1") + "/chat/completions"
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 AT_ONCE = asyncio.Semaphore(100)
-LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+LIMITS, TIMEOUT = httpx.Limits(max_connections=100), httpx.Timeout(None, connect=10)
 
 
 async def ask(question: str, client: httpx.AsyncClient, retry: Retry) -> dict[str, object]:
@@ -21,9 +21,8 @@ async def ask(question: str, client: httpx.AsyncClient, retry: Retry) -> dict[st
     messages = [{"role": "user", "content": question}]
     options = {"max_completion_tokens": 2_000, "stream": True, "stream_options": {"include_usage": True}}
     request = {"model": "gpt-5-mini", "messages": messages, **options}
-    url = f"{BASE}/chat/completions"
     try:
-        async with AT_ONCE, aconnect(url, json=request, client=client, retry=retry) as stream:
+        async with AT_ONCE, aconnect(URL, json=request, client=client, retry=retry) as stream:
             message = await stream.final()
     except (StreamError, OutputIncomplete) as error:
         return {"question": question, "error": error.message, "partial": error.partial.text}
@@ -44,16 +43,17 @@ def read_open(questions: Path, answered: Path) -> list[str]:
 async def ask_all(questions: Path, most: float | None) -> None:
     """Ask the questions that have no answer yet."""
     answered = questions.with_suffix(".answers.jsonl")
-    failed = questions.with_suffix(".failures.jsonl")
     to_ask = read_open(questions, answered)
     purse = None if most is None else Purse(most=most, file=questions.with_suffix(".purse"))
     retry = Retry(attempts=4, most=purse)
-    timeout = httpx.Timeout(None, connect=10)
-    async with httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=timeout) as client:
-        with answered.open("a") as answers, failed.open("w") as failures:
-            for outcome in asyncio.as_completed([ask(each, client, retry) for each in to_ask]):
-                row = await outcome
+    async with httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=TIMEOUT) as client:
+        with answered.open("a") as answers, questions.with_suffix(".failures.jsonl").open("w") as failures:
+
+            async def write(question: str) -> None:
+                row = await ask(question, client, retry)
                 print(json.dumps(row), file=failures if "error" in row else answers, flush=True)
+
+            await asyncio.gather(*map(write, to_ask))
 
 
 if __name__ == "__main__":

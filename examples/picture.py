@@ -18,7 +18,7 @@ HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 
 def part_of(path: Path) -> dict[str, Any]:
     """Return a file as a part of a question."""
-    kind, _ = mimetypes.guess_type(path)
+    kind, _ = mimetypes.guess_type(path.name, strict=False)
     data = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     if kind == "application/pdf":
         return {"type": "file", "file": {"filename": path.name, "file_data": data}}

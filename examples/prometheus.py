@@ -21,7 +21,7 @@ FIRST_TOKEN = Histogram("llm_first_token_seconds", "Seconds to the first token."
 
 @contextmanager
 def counted(stream: Stream) -> Generator[Stream]:
-    """Read a stream in this context in place of its own, and it is counted when it ends."""
+    """Open and close a stream as its own context does, and count it when it ends."""
     kind = ""
     try:
         with stream:

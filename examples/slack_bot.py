@@ -9,6 +9,7 @@ mention the bot.
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,11 @@ def pages_of(text: str) -> Iterator[str]:
     yield text
 
 
+def without_mentions(text: str) -> str:
+    """Return a text that notifies nobody: `<!channel>` and `<@U1>` are shown as they are written."""
+    return re.sub("<(?=[!@])", "&lt;", text)
+
+
 async def answer(slack: AsyncWebClient, asked: dict[str, Any]) -> None:
     """Answer a message in its thread."""
     messages = [{"role": "user", "content": asked["text"]}]
@@ -45,7 +51,7 @@ async def answer(slack: AsyncWebClient, asked: dict[str, Any]) -> None:
     async with aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS) as stream:
         try:
             async for text in stream.text.words().throttle(hz=1).accumulate():
-                for at, page in enumerate(filter(str.strip, pages_of(text))):
+                for at, page in enumerate(filter(str.strip, pages_of(without_mentions(text)))):
                     if at == len(sent):
                         posted = await slack.chat_postMessage(**thread, markdown_text=page)
                         sent.append((page, str(posted["ts"])))
@@ -57,10 +63,10 @@ async def answer(slack: AsyncWebClient, asked: dict[str, Any]) -> None:
 
 
 async def receive(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-    """Acknowledge what Slack sends, and begin an answer to a mention of the bot."""
+    """Acknowledge what Slack sends, and begin an answer to a person who mentions the bot."""
     await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
     event = request.payload.get("event", {})
-    if event.get("type") == "app_mention":
+    if event.get("type") == "app_mention" and "bot_id" not in event:
         await answer(client.web_client, event)
 
 

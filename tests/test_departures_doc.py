@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from contextlib import suppress
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from tests.docs_pages import PAGES, name_of
 from tests.project import PACKAGE, ROOT, parsed_with, source_of
 from tests.support.recordings import Recorded, folder_of, ours, shared
 from tests.support.tables import in_one_test
 from tokenstream import Stream, StreamError
 from tokenstream.departures import RULES, Affects, DepartureName, Departures
 from tokenstream.events import Event, ReasoningDelta, TextDelta
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PAGE = (ROOT / "reports" / "departures.md").read_text(encoding="utf-8")
 _NAMES = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+?) \| (.+?) \|$", _PAGE, re.MULTILINE)
@@ -70,6 +74,15 @@ def test_each_detail_is_counted_under_the_name_that_the_page_gives() -> None:
         assert (3, 3) == (departure.count, departure.first_event)
     assert sum(len(row[3].split(", ")) for row in _NAMES) == len(told)
     assert sorted(told) == sorted(_DETAILS)
+
+
+@in_one_test("page", [page for page in PAGES if "reports" not in page.parts], ids=name_of)
+def test_a_page_names_a_departure_as_the_stream_does(page: Path) -> None:
+    """`stream.departures` has nothing under the name of a detail; the reports have the details."""
+    text = page.read_text(encoding="utf-8")
+    told = set(re.findall(r"departures?\b[^`|\n]{0,60}`(\w+)`|count(?:ed|s)(?: as)? \[?`(\w+)`", text))
+
+    assert set() == {name for names in told for name in names} & {*_DETAILS} - {*RULES}
 
 
 @in_one_test("detail", _DETAILS)

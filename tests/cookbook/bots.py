@@ -25,6 +25,7 @@ ANSWERS = {
     "Why?": _growing.text("end.").finish("stop").recording("openai-chat"),
     "Write a lot!": testing.script().text(*WORDS).finish("stop").recording("openai-chat"),
     "Break!": _SHORT.with_fault(testing.faults.close(event=3)),
+    "Shout!": testing.script().text("<!chan", "nel> <@U1>: a < b.").finish("stop").recording("openai-chat"),
     "Refuse!": _SHORT.with_fault(testing.faults.status(500)),
 }
 """Answers to what a user may say to a bot."""

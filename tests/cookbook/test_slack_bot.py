@@ -89,14 +89,15 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 
 def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> None:
-    """In the thread; the bot waits as long as Slack asks, and answers nothing but mentions."""
-    slack = talk("end.", {"type": "reaction_added"}, {"text": "<@B1> Why?"})
+    """In the thread; the bot waits as long as Slack asks, and answers nothing but mentions by people."""
+    asked = {"text": "<@B1> Why?"}
+    slack = talk("end.", {"type": "reaction_added"}, asked | {"bot_id": "B2"}, asked)
     [texts] = slack.messages
 
     assert "word " * 25 + "end." == texts[-1]
     assert 2 <= len(texts) <= 5
     assert all(after.startswith(before) for before, after in pairwise(texts))
-    assert ({"7.5"}, ["0", "1"], 0) == (slack.threads, slack.acknowledged, slack.busy)
+    assert ({"7.5"}, ["0", "1", "2"], 0) == (slack.threads, slack.acknowledged, slack.busy)
 
 
 def test_a_long_answer_goes_on_in_another_message(talk: Callable[..., _Slack]) -> None:
@@ -113,3 +114,10 @@ def test_a_broken_answer_keeps_its_text(talk: Callable[..., _Slack]) -> None:
     slack = talk("(network).", {"text": "<@B1> Break!"})
 
     assert ["The sky", "The answer broke off (network)."] == [text.strip() for text in slack.texts]
+
+
+def test_an_answer_notifies_nobody(talk: Callable[..., _Slack]) -> None:
+    """Mentions are text, in which Slack shows `<`."""
+    slack = talk("b.", {"text": "<@B1> Shout!"})
+
+    assert ["&lt;!channel> &lt;@U1>: a < b."] == slack.texts
