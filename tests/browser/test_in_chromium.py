@@ -19,6 +19,7 @@ from tests.browser.agents import Agents
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
+from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.line import Line
 from tests.support.node import bundle, node_with
@@ -44,6 +45,14 @@ async def _page(_: Request) -> Response:
     return HTMLResponse(
         '<!doctype html><div id="root"></div><script src="/bundle.js" type="module"></script>'
     )
+
+
+async def _page_of_the_guide(_: Request) -> Response:
+    """Serve the page of docs/guides/relay.md."""
+    guide = (ROOT / "docs" / "guides" / "relay.md").read_text("utf-8")
+    (module,) = [block.code.replace("/answers/", "/shared/") for block in blocks(guide, "js")]
+    ids = "".join(f"<button id={id}>{id}</button>" for id in ("askButton", "stopButton"))
+    return HTMLResponse(f"<!doctype html><p id=place></p>{ids}<script type=module>{module}</script>")
 
 
 async def _cases(_: Request) -> Response:
@@ -117,6 +126,7 @@ def url(script: bytes) -> Iterator[str]:
 
     routes = [
         Route("/", _page),
+        Route("/relay.html", _page_of_the_guide),
         Route("/bundle.js", send_script),
         Route("/sse_cases.mjs", _cases),
         Route("/answers", start, methods=["POST"]),
@@ -197,6 +207,28 @@ def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -
     assert told[0][0] == ""
     assert 0 < len(told[1][0]) < len(_LETTERS)
     assert told[2][0] == "Gr\u00fc\u00dfe \U0001f327"
+
+
+def test_the_page_of_the_guide_goes_on_after_a_reload_and_stops(page: Page, url: str) -> None:
+    """A question is asked once; its answer goes on in the reloaded page, and is stopped there."""
+    asked = list[str]()
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.goto(f"{url}/relay.html")
+    place = page.locator("#place")
+    page.locator("#askButton").click()
+    until(lambda: len(place.inner_text()) > 2)
+    before = place.inner_text()
+    page.reload()
+    until(lambda: len(place.inner_text()) > len(before))
+    assert asked == [f"{url}/shared/"]
+    page.locator("#stopButton").click()
+    until(lambda: len(asked) == 2)
+    page.reload()
+    until(lambda: len(place.inner_text()) > len(before))
+
+    assert asked[1].endswith("/stop")
+    assert _LETTERS.startswith(place.inner_text())
+    assert len(place.inner_text()) < len(_LETTERS)
 
 
 def test_a_component_of_react_shows_an_answer_in_a_store(page: Page, url: str) -> None:

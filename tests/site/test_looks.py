@@ -65,6 +65,16 @@ def test_a_page_fits_its_window(served: str, page: Page, name: str, width: int) 
     assert [] == said
 
 
+def test_the_words_of_a_picture_can_be_read_on_a_phone(served: str, page: Page) -> None:
+    """A wide picture is not made smaller than it was drawn: it scrolls."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{served}/guides/recovery.html")
+    picture = page.locator("img[src$='cut.svg']")
+
+    assert picture.evaluate("image => image.clientWidth >= image.naturalWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_sync_and_async_are_two_tabs(served: str, page: Page) -> None:
     """Each of the twelve tasks shows one; who chooses the other has chosen it for all, and for later."""
     page.goto(f"{served}/guides/tasks.html")
