@@ -42,7 +42,6 @@ class Recovers(Protocol):
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
-        ...
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -62,11 +61,9 @@ class Recovers(Protocol):
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; the application's function may raise, only once."""
-        ...
 
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended."""
-        ...
 
 
 def is_failure(head: ResponseHead) -> bool:
