@@ -12,7 +12,7 @@ from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import FunctionFailed, opening_error
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.kinds import do_nothing, open_up_async
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
@@ -167,10 +167,7 @@ class AsyncSession(SessionBase):
 
             async def open_source() -> AsyncSource:
                 """Send the question, and return the source of its answer."""
-                source = await opens(None)
-                while isinstance(source, LazySource):
-                    source = await source.open()
-                return source
+                return await open_up_async(await opens(None))
 
             driver: Any = AsyncDriver(LazySource(open_source), options)
         else:
