@@ -53,11 +53,9 @@ class Recovers(Protocol):
 
         The cause is None after a clean end, or if the machine, which decodes the input, has the error.
         """
-        ...
 
     def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
-        ...
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; the application's function may raise, only once."""
