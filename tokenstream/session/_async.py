@@ -36,7 +36,7 @@ from tokenstream.stream._base import find_driver
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS
-from tokenstream.stream._reading.reader import leave_group
+from tokenstream.stream._reading.reader import enter_group, leave_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -232,13 +232,7 @@ class AsyncLine(Line):
 
     async def open_tasks(self) -> None:
         """On trio, open a task group: it holds connections that are context managers."""
-        host = find_host()
-        if host is not None and host.name == "trio":
-            from anyio import create_task_group
-
-            tasks = create_task_group()
-            await tasks.__aenter__()
-            self._tasks = tasks
+        self._tasks = await enter_group(find_host())
 
     async def close_tasks(self) -> None:
         """Leave the task group, if there is one."""
