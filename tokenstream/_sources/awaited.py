@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.httpx import refused_response
-from tokenstream._sources.kinds import LazySource
+from tokenstream._sources.kinds import LazySource, open_up, open_up_async
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySour
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             raise_converted(opening_error(error, UNNAMED_SERVER))
         try:
-            opened = make_source(manager_result)
-            while isinstance(opened, LazySource):
-                # The object may be a context manager, too.
-                opened = opened.open()
+            # The object may be a context manager, too.
+            opened = open_up(make_source(manager_result))
             stack.callback(opened.close)
         except BaseException as error:
             # A `with` statement is not used, because the manager may suppress exceptions, and this exception
@@ -85,7 +83,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | L
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             raise_converted(opening_error(error, UNNAMED_SERVER))
         try:
-            opened = await open_result(manager_result, make_source)
+            opened = await open_up_async(make_source(manager_result))
             stack.push_async_callback(opened.close)
         except BaseException as error:
             # No `async with`, as in `from_manager`: the manager may suppress exceptions, but not this one.
@@ -117,19 +115,11 @@ def from_awaitable(
             result = refused_response(error)
             if result is None:
                 raise_converted(opening_error(error, UNNAMED_SERVER))
-        return await open_result(result, make_source)
+        # The result may be awaitable or a context manager, too.
+        return await open_up_async(make_source(result))
 
     # `enters` is True, because the awaited result may be a context manager.
     return LazySource(open_source, discard=lambda: discard_unread(source, make_source), enters=True)
-
-
-async def open_result(result: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> AsyncSource:
-    """Return the open source for an awaited result, which may be a source that still has to be opened."""
-    opened = make_source(result)
-    while isinstance(opened, LazySource):
-        # The result may be awaitable or a context manager, too.
-        opened = await opened.open()
-    return opened
 
 
 def discard_unread(

@@ -85,9 +85,9 @@ def sync_source(
 
 def async_source(source: object) -> AsyncSource | LazySource:
     """Return the source with which an `AsyncStream` reads an object; FileNotFoundError for a missing file."""
-    if _is_async_generator(source):
+    if isinstance(source, AsyncGeneratorType):
         # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
-        return plain.from_async_iterable(source)
+        return plain.from_async_iterable(cast("AsyncIterable[Any]", source))
     return _find_async_source(requests.boto3_stream_of(source))
 
 
@@ -109,9 +109,9 @@ def _find_async_source(source: object) -> AsyncSource | LazySource:
         return awaited.from_awaitable(source, async_source)
     if _is_async_iterable(source):
         return plain.from_async_iterable(source)
-    if _is_in_pieces(source):
-        # A list or tuple is all there. Another sync iterable might block the event loop: it is refused below.
-        return plain.read_at_once(plain.from_iterable(source))
+    if isinstance(source, list | tuple):
+        # They are all there. Another sync iterable might block the event loop: it is refused below.
+        return plain.read_at_once(plain.from_iterable(cast("Iterable[Any]", source)))
     file: Any = source
     if plain.is_file(file) and file.seekable():
         # A file on disk does not wait for data, as a pipe does.
@@ -204,19 +204,10 @@ def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
     return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
-def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    """Return True for a body whose pieces are all there, in a list or a tuple."""
-    return isinstance(source, list | tuple)
-
-
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
     """Return True for an iterable of chunks or payloads."""
     # Dicts and SDK objects do not count, because iterating over them returns keys or fields, not chunks.
     return not is_whole(source) and not is_mapping(source) and isinstance(source, Iterable)
-
-
-def _is_async_generator(source: object) -> TypeGuard[AsyncGeneratorType[Any, Any]]:
-    return isinstance(source, AsyncGeneratorType)
 
 
 def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:

@@ -200,6 +200,20 @@ class LazySource:
     """The address and the JSON of the request, if this library sends it."""
 
 
+def open_up(source: SyncSource | LazySource) -> SyncSource:
+    """Open a source, and any further source that opening returns."""
+    while isinstance(source, LazySource):
+        source = source.open()
+    return source
+
+
+async def open_up_async(source: AsyncSource | LazySource) -> AsyncSource:
+    """Open a source, and any further source that opening returns, such as a context manager's."""
+    while isinstance(source, LazySource):
+        source = await source.open()
+    return source
+
+
 def is_response_like(source: object, names: Iterable[str], status: str = "status") -> bool:
     """Return True if an object has the attributes of a library's responses, and a status that is an int."""
     # A mock has any attribute, but its status is not an int.

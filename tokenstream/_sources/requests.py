@@ -148,16 +148,13 @@ class _HttpClientBody:
             while chunk := response.read1(CHUNK_SIZE):
                 yield chunk
         finally:
-            self._end_limit()
+            if self.limit is not None:
+                # Further requests may use the connection.
+                self.limit.give_back()
         if response.length:
             # http.client itself would accept the end of the connection as the end of the body.
             raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
         self._was_read_to_end = True
-
-    def _end_limit(self) -> None:
-        """Set the socket's own timeout again, because further requests may use the connection."""
-        if self.limit is not None:
-            self.limit.give_back()
 
     def close(self) -> None:
         """Close the response; if the body was not read to its end, shut down the connection first."""

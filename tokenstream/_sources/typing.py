@@ -26,11 +26,10 @@ from typing_extensions import ReadOnly, TypedDict
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
 
 
-class _EitherResponse(Protocol):
+class EitherResponse(Protocol):
     """An httpx or httpx2 response; its type does not show if it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
-
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]: ...
 
 
@@ -38,10 +37,8 @@ class _EventSource(Protocol):
     """An httpx-sse `EventSource`, which is sync or async like its response."""
 
     @property
-    def response(self) -> _EitherResponse: ...
-
+    def response(self) -> EitherResponse: ...
     def iter_sse(self) -> Iterator[Any]: ...
-
     def aiter_sse(self) -> AsyncIterator[Any]: ...
 
 
@@ -49,7 +46,7 @@ class _RawResponse(Protocol):
     """The result of an SDK's `with_raw_response` or `with_streaming_response`."""
 
     @property
-    def http_response(self) -> _EitherResponse: ...
+    def http_response(self) -> EitherResponse: ...
 
 
 class _HasAiohttpBytes(Protocol):
@@ -63,7 +60,6 @@ class _HasAiohttpContent(Protocol):
 
     @property
     def content(self) -> _HasAiohttpBytes: ...
-
     @property
     def real_url(self) -> object: ...
 
@@ -72,7 +68,6 @@ class _LiveSession(Protocol):
     """A google-genai session."""
 
     def receive(self) -> AsyncIterator[Any]: ...
-
     async def send_client_content(self) -> None: ...
 
 
@@ -110,7 +105,7 @@ _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _M
 """An item of a source: a piece of a body, or a payload."""
 _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 """A whole body, or a file."""
-_Either: TypeAlias = _Body | _EitherResponse | _EventSource | _RawResponse
+_Either: TypeAlias = _Body | EitherResponse | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
 """A body in pieces. The type of lists is `list[Any]`, because `list` is invariant in its items."""
@@ -131,13 +126,8 @@ AsyncReadable: TypeAlias = _Async | _AsyncBlock | Awaitable[_Async | _AsyncBlock
 class Headers(Protocol):
     """The headers of a response."""
 
-    def get(self, name: str, default: str, /) -> str:
-        """Return the value of a header, or the default."""
-        ...
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        """Return names and values."""
-        ...
+    def get(self, name: str, default: str, /) -> str: ...
+    def items(self) -> Iterable[tuple[str, str]]: ...
 
 
 class Urllib3Response(Protocol):
@@ -154,29 +144,12 @@ class Urllib3Response(Protocol):
     status: int
     version: int
 
-    def close(self) -> object:
-        """Close the response."""
-        ...
-
-    def geturl(self) -> str | None:
-        """Return the address; responses of HTTP/2 raise `NotImplementedError`."""
-        ...
-
-    def read1(self, amount: int, /, *, decode_content: bool) -> bytes:
-        """Return bytes that have arrived; urllib3 before 2.2 lacks this method."""
-        ...
-
-    def shutdown(self) -> object:
-        """Shut down the connection; urllib3 before 2.3 lacks this method."""
-        ...
-
-    def stream(self, amount: int, /, *, decode_content: bool) -> Iterator[bytes]:
-        """Yield the body."""
-        ...
-
-    def tell(self) -> int:
-        """Return the number of bytes that were read."""
-        ...
+    def close(self) -> object: ...
+    def geturl(self) -> str | None: ...  # responses of HTTP/2 raise `NotImplementedError`
+    def read1(self, amount: int, /, *, decode_content: bool) -> bytes: ...  # urllib3 2.2 and later
+    def shutdown(self) -> object: ...  # urllib3 2.3 and later
+    def stream(self, amount: int, /, *, decode_content: bool) -> Iterator[bytes]: ...
+    def tell(self) -> int: ...  # the number of bytes that were read
 
 
 class BotocoreEventStream(Protocol):
@@ -184,9 +157,7 @@ class BotocoreEventStream(Protocol):
 
     _raw_stream: Urllib3Response
 
-    def close(self) -> object:
-        """Close the response."""
-        ...
+    def close(self) -> object: ...
 
 
 class RequestsResponse(Protocol):
@@ -199,9 +170,7 @@ class RequestsResponse(Protocol):
     status_code: int
     url: str | None
 
-    def close(self) -> object:
-        """Close the response."""
-        ...
+    def close(self) -> object: ...
 
 
 class HTTPClientResponse(Protocol):
@@ -213,103 +182,51 @@ class HTTPClientResponse(Protocol):
     reason: str | None
     status: int
 
-    def close(self) -> object:
-        """Close the response."""
-        ...
-
-    def getheaders(self) -> Iterable[tuple[str, str]]:
-        """Return names and values of the headers."""
-        ...
-
-    def isclosed(self) -> bool:
-        """Return True once the response is closed."""
-        ...
-
-    def read1(self, amount: int, /) -> bytes:
-        """Return bytes that have arrived."""
-        ...
+    def close(self) -> object: ...
+    def getheaders(self) -> Iterable[tuple[str, str]]: ...
+    def isclosed(self) -> bool: ...
+    def read1(self, amount: int, /) -> bytes: ...
 
 
 class AiohttpContent(Protocol):
     """The body of a response of aiohttp."""
 
-    def exception(self) -> BaseException | None:
-        """Return the error that ended the body."""
-        ...
-
-    def is_eof(self) -> bool:
-        """Return True once the whole body has arrived."""
-        ...
-
-    def iter_any(self) -> AsyncIterator[bytes]:
-        """Iterate over the bytes as they arrive."""
-        ...
+    def exception(self) -> BaseException | None: ...  # the error that ended the body
+    def is_eof(self) -> bool: ...  # True once the whole body has arrived
+    def iter_any(self) -> AsyncIterator[bytes]: ...
 
 
 class EventTransport(Protocol):
     """A transport of an event loop, through which a connection is read."""
 
-    def abort(self) -> object:
-        """Close the connection at once."""
-        ...
-
-    def get_extra_info(self, name: str, /) -> object:
-        """Return the object with this name, such as "socket"; None if there is none."""
-        ...
+    def abort(self) -> object: ...
+    def get_extra_info(self, name: str, /) -> object: ...  # None if there is none with this name
 
 
 class AiohttpConnection(Protocol):
     """The connection of a response of aiohttp."""
 
     @property
-    def transport(self) -> EventTransport | None:
-        """The transport; None once the connection is closed."""
-        ...
+    def transport(self) -> EventTransport | None: ...  # None once the connection is closed
 
 
 class AiohttpResponse(Protocol):
     """A response of aiohttp."""
 
     @property
-    def closed(self) -> bool:
-        """True once the response has no connection."""
-        ...
-
+    def closed(self) -> bool: ...  # True once the response has no connection
     @property
-    def connection(self) -> AiohttpConnection | None:
-        """The connection; None once the body has arrived, or the response is closed."""
-        ...
-
+    def connection(self) -> AiohttpConnection | None: ...  # None after the body, and once closed
     @property
-    def content(self) -> AiohttpContent:
-        """The body."""
-        ...
-
+    def content(self) -> AiohttpContent: ...
     @property
-    def headers(self) -> Any:  # noqa: ANN401 - pyright takes aiohttp's property for another thing
-        """The headers."""
-        ...
-
+    def headers(self) -> Any: ...  # noqa: ANN401 - pyright takes aiohttp's property for another thing
     @property
-    def method(self) -> str:
-        """The method of the request."""
-        ...
-
+    def method(self) -> str: ...
     @property
-    def reason(self) -> str | None:
-        """The words after the status."""
-        ...
-
+    def reason(self) -> str | None: ...
     @property
-    def status(self) -> int:
-        """The status."""
-        ...
-
+    def status(self) -> int: ...
     @property
-    def url(self) -> object:
-        """The address, whose `str` is the text."""
-        ...
-
-    def close(self) -> object:
-        """Close the connection of the response."""
-        ...
+    def url(self) -> object: ...
+    def close(self) -> object: ...

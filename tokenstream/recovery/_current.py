@@ -270,18 +270,14 @@ class CurrentAttempt:
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
         route = self.opener.route
         if now is not None and route is not None:
-            route.health.note_content(self._find_latency(now))
+            # What came in a race is read once the loser was closed, which may take long.
+            arrived_at = now if self.content_at is None else self.content_at
+            route.health.note_content(max(0.0, arrived_at - self.begun_at))
 
     def count_continuation(self) -> None:
         """Note that the server counts the tokens of a continuation from now on."""
         # Behind the output limit, each request has the whole limit.
         self.counted_before = 0 if self.is_at_limit else self.counted_in_all
-
-    def _find_latency(self, now: float) -> float:
-        """Return the seconds from this attempt's request to its first content, read at this time."""
-        # What came in a race is read once the loser was closed, which may take long.
-        arrived_at = now if self.content_at is None else self.content_at
-        return max(0.0, arrived_at - self.begun_at)
 
     @property
     def begun_at(self) -> float:
@@ -385,12 +381,8 @@ class CurrentAttempt:
     @property
     def counted_in_all(self) -> int:
         """The number of the answer's tokens, as servers have counted them."""
-        return self.counted_before + self.counted_now
-
-    @property
-    def counted_now(self) -> int:
-        """Number of output tokens that the server counted on this connection; 0 if it sent no count."""
-        return self.machine.accumulator.own_usage.output_tokens or 0
+        # Without a count on this connection, those before it are all.
+        return self.counted_before + (self.machine.accumulator.own_usage.output_tokens or 0)
 
     # -- the answer ----------------------------------------------------------
 

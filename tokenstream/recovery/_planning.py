@@ -278,7 +278,7 @@ class Planner:
         # A number (`sequence`) or the id of an event, depending on the server.
         position = self._current.position if resumes else None
         last_event_id = None if fetches else machine.progress.last_event_id
-        self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
+        self._answer_id = (self._answer_id or machine.find_answer_id()) if plan.mode == "resume" else None
         attempt = Attempt(
             number=current.next_number,
             mode=plan.mode,
@@ -301,10 +301,6 @@ class Planner:
         if callable(wait) and plan.may_wait:
             attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
         return attempt
-
-    def _find_answer_id(self) -> str | None:
-        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
-        return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
     def why_late(self, begin: float) -> str | None:
         """Return the reason why a request would begin too late; None if it may begin then."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import LazySource
+from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
@@ -132,7 +133,7 @@ def make_stream(
     first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
-        LazySource(_open_placeholder),
+        LazySource(do_nothing),
         # `Routes.order` may put another route first than the caller's first one.
         options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
     )
@@ -143,11 +144,6 @@ def make_stream(
         recovery.spending.budget = guard(driver, budget, first_tokens=1, every=None, hold=False, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)
-
-
-def _open_placeholder() -> None:
-    """Raise an error: recovery replaces the placeholder before it is opened."""
-    raise RuntimeError("this placeholder is replaced before it is opened")
 
 
 def check_retry(retry: object, *, is_async: bool) -> Retry:

@@ -39,11 +39,6 @@ Accept: TypeAlias = "type[Any] | TypeAdapter[Any] | Callable[[Message], object]"
 """A type that the answer's text has to match, or a function that returns False for a bad message."""
 
 
-def is_rule(accept: object) -> bool:
-    """Return True if a value can be a rule: a type, a `TypeAdapter` or a function."""
-    return callable(accept) or _is_type(accept)
-
-
 def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
     """Return the error for a whole answer that the caller's rule refuses; None if the rule accepts it."""
     whole = message.model_copy(update={"ending": "complete"})
@@ -360,7 +355,7 @@ def to_routes(routes: Routes | Iterable[AnyRoute] | AnyRoute) -> Routes:
 def _check_choice(retry: Retry) -> None:
     """Refuse invalid options for choosing among answers."""
     accept: Any = retry.accept
-    if accept is not None and not is_rule(accept):
+    if accept is not None and not (callable(accept) or _is_type(accept)):
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
     if inspect.iscoroutinefunction(accept):
         raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")

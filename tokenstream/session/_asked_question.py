@@ -11,6 +11,7 @@ from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream._message_parts import dialect_of
 from tokenstream._pipeline.factories import looks_for_calls
+from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._lines import RunTools
 from tokenstream.session._rounds import Question, Round
@@ -83,7 +84,7 @@ class AskedQuestion:
         """True while further rounds may follow, because the tools may still have to be run."""
         self.round = Round(question, lane, self)
         """The current round; further ones follow with the results of tools."""
-        self._find_answer: Callable[[], ReadsAnswer | None] = _find_nothing
+        self._find_answer: Callable[[], ReadsAnswer | None] = do_nothing
         """Returns the driver of the answer's stream, which keeps this object; None if it is gone."""
         self.exchange: AskedExchange | None = None
         """The current exchange; None until the question is sent."""
@@ -223,7 +224,3 @@ class AskedQuestion:
         """Stop the answer at the server, and shorten it to the audio that was played."""
         if self.exchange is not None:
             yield from self.conversation.release(self.exchange, played_ms, self._earlier)
-
-
-def _find_nothing() -> None:
-    """Return None: no stream reads the answer yet."""

@@ -12,7 +12,7 @@ from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import FunctionFailed, opening_error
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.kinds import do_nothing, open_up_async
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
@@ -36,7 +36,7 @@ from tokenstream.stream._base import find_driver
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS
-from tokenstream.stream._reading.reader import leave_group
+from tokenstream.stream._reading.reader import enter_group, leave_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -167,10 +167,7 @@ class AsyncSession(SessionBase):
 
             async def open_source() -> AsyncSource:
                 """Send the question, and return the source of its answer."""
-                source = await opens(None)
-                while isinstance(source, LazySource):
-                    source = await source.open()
-                return source
+                return await open_up_async(await opens(None))
 
             driver: Any = AsyncDriver(LazySource(open_source), options)
         else:
@@ -235,13 +232,7 @@ class AsyncLine(Line):
 
     async def open_tasks(self) -> None:
         """On trio, open a task group: it holds connections that are context managers."""
-        host = find_host()
-        if host is not None and host.name == "trio":
-            from anyio import create_task_group
-
-            tasks = create_task_group()
-            await tasks.__aenter__()
-            self._tasks = tasks
+        self._tasks = await enter_group(find_host())
 
     async def close_tasks(self) -> None:
         """Leave the task group, if there is one."""

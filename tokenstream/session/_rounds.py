@@ -41,24 +41,13 @@ class HasRounds(Protocol):
     """A question, as far as its rounds and the format of its answer need it."""
 
     @property
-    def is_post(self) -> bool:
-        """True once the question was sent as a POST, which gets a single answer."""
-        ...
-
+    def is_post(self) -> bool: ...  # True once it was sent as a POST, which gets a single answer
     @property
-    def runs_tools(self) -> bool:
-        """True if tools are run, so that further answers of the API may follow."""
-        ...
-
+    def runs_tools(self) -> bool: ...  # True if tools are run, so that further answers may follow
     @property
-    def goes_on(self) -> bool:
-        """True while further answers of the API may follow in the same stream."""
-        ...
-
+    def goes_on(self) -> bool: ...  # True while further answers may follow in the same stream
     @property
-    def has_rounds(self) -> bool:
-        """True while tools may still be run, with whose results the answer goes on."""
-        ...
+    def has_rounds(self) -> bool: ...  # True while tools may still be run for the same stream
 
 
 class Question:

@@ -11,7 +11,7 @@ from tokenstream._sources import LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import FunctionFailed, opening_error
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.kinds import do_nothing, open_up
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import SyncOpener, find_sync_source, make_openers
@@ -154,7 +154,7 @@ class Session(SessionBase):
         opens = partial(self._open_answer, asked)
         options = self._make_options(asked)
         if self._retry is None:
-            driver: Any = SyncDriver(LazySource(lambda: _open_lazy(opens(None))), options)
+            driver: Any = SyncDriver(LazySource(lambda: open_up(opens(None))), options)
         else:
             opener = _SyncQuestionOpener(opens, options.format)
             openers = make_openers(opener, self._retry, self._deadlines)
@@ -214,13 +214,6 @@ class Session(SessionBase):
 
 class _SyncQuestionOpener(SessionOpening, SyncOpener):
     """Sends a question of a session for each attempt at its answer."""
-
-
-def _open_lazy(source: SyncSource | LazySource) -> SyncSource:
-    """Return an open source."""
-    while isinstance(source, LazySource):
-        source = source.open()
-    return source
 
 
 class _CurrentConnection(NamedTuple):

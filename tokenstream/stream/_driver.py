@@ -458,9 +458,7 @@ class Driver(UncopyableObject):
         The result is None unless `stop` or a guard has stopped this stream, and for a second call.
         """
         recovery = self.recovery
-        if recovery is None or not self.has_ended or self.verdict.stop_reason is None:
-            return None
-        if self.is_cancelled:
+        if recovery is None or self.is_cancelled or not self.has_ended or self.verdict.stop_reason is None:
             return None
         self.is_cancelled = True
         return recovery.make_cancelling()

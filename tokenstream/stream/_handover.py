@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream._sources import LazySource
-from tokenstream._sources.kinds import Reading
+from tokenstream._sources.kinds import Reading, open_up, open_up_async
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._sync import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
@@ -61,7 +60,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
     reading = Reading(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
     if reading == (None, None, None):
         return source
-    return replace(source, open=_open_async(source, reading) if is_async else _open_sync(source, reading))
+    return replace(source, open=partial(_open_async if is_async else _open_sync, source, reading))
 
 
 def _article(stream: Stream | AsyncStream) -> str:
@@ -69,27 +68,11 @@ def _article(stream: Stream | AsyncStream) -> str:
     return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
 
 
-def _open_sync(source: LazySource, reading: Reading) -> Callable[[], SyncSource]:
-    """Return a function that opens a source, and stores options for reading in the open source."""
-
-    def open_source() -> SyncSource:
-        """Open the source; if it opens to a further unopened source, open that one, too."""
-        opened: SyncSource | LazySource = source
-        while isinstance(opened, LazySource):
-            opened = opened.open()
-        return replace(opened, reading=reading)
-
-    return open_source
+def _open_sync(source: LazySource, reading: Reading) -> SyncSource:
+    """Open a source, and store options for reading in the open source."""
+    return replace(open_up(source), reading=reading)
 
 
-def _open_async(source: LazySource, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
-    """Return an asynchronous function that opens a source, and stores options for reading in it."""
-
-    async def open_source() -> AsyncSource:
-        """Open the source; if it opens to a further unopened source, open that one, too."""
-        opened: AsyncSource | LazySource = source
-        while isinstance(opened, LazySource):
-            opened = await opened.open()
-        return replace(opened, reading=reading)
-
-    return open_source
+async def _open_async(source: LazySource, reading: Reading) -> AsyncSource:
+    """Open an asynchronous source, and store options for reading in the open source."""
+    return replace(await open_up_async(source), reading=reading)

@@ -42,7 +42,6 @@ class Recovers(Protocol):
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
-        ...
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -54,19 +53,15 @@ class Recovers(Protocol):
 
         The cause is None after a clean end, or if the machine, which decodes the input, has the error.
         """
-        ...
 
     def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
-        ...
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; the application's function may raise, only once."""
-        ...
 
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended."""
-        ...
 
 
 def is_failure(head: ResponseHead) -> bool:

@@ -17,7 +17,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.lanes import K, LabelledEvent, MergeBase, MergeLane
 from tokenstream.stream._reading.host import Alarm, find_host
-from tokenstream.stream._reading.reader import leave_group
+from tokenstream.stream._reading.reader import enter_group, leave_group
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._sync_driver import SyncDriver
@@ -285,13 +285,8 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
 
     async def __aenter__(self) -> Self:
         """Make it possible to start the reading tasks; on trio, open a task group for them."""
-        host = find_host()
-        if host is not None and host.name == "trio" and self._tasks is None:
-            from anyio import create_task_group
-
-            tasks = create_task_group()
-            await tasks.__aenter__()
-            self._tasks = tasks
+        if self._tasks is None:
+            self._tasks = await enter_group(find_host())
         pumps = [driver.pump for driver in self._drivers]
         # `share_tasks` returns False for a stream inside its own `async with` block, which has its own tasks.
         self._shared += [pump for pump in pumps if pump.share_tasks(self._tasks)]

@@ -33,36 +33,20 @@ ItemT = TypeVar("ItemT")
 class OutputStage(Protocol[ItemT]):
     """A stage that reads the JSON of an answer.
 
-    `complete` is True once the document is finished, even if more text follows it.
+    `complete` is True once the document is finished, even if more text follows it. `repairs` are those of
+    almost-JSON, in the order in which they were made. The rest is as in `tokenstream.stages.Stage`.
     """
 
     @property
-    def complete(self) -> bool:
-        """True once the document is finished."""
-        ...
-
+    def complete(self) -> bool: ...
     @property
-    def error(self) -> Exception | None:
-        """The error of the document; None while there is none."""
-        ...
-
+    def error(self) -> Exception | None: ...
     @property
-    def stop(self) -> str | None:
-        """A reason to read no more of the answer; None while there is none."""
-        ...
-
+    def stop(self) -> str | None: ...
     @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """The repairs of almost-JSON, in the order in which they were made."""
-        ...
-
-    def feed(self, text: str, /) -> list[ItemT]:
-        """Return the items that a piece of the document adds."""
-        ...
-
-    def end(self) -> list[ItemT]:
-        """Return the items that the end of the document adds."""
-        ...
+    def repairs(self) -> tuple[Repair, ...]: ...
+    def feed(self, text: str, /) -> list[ItemT]: ...
+    def end(self) -> list[ItemT]: ...
 
 
 class OutputChoice:

@@ -15,7 +15,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.direct_reader import DirectReader
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED
-from tokenstream.stream._reading.reader import RUNNING, Reader, leave_group
+from tokenstream.stream._reading.reader import RUNNING, Reader, enter_group, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
 
 if TYPE_CHECKING:
@@ -253,11 +253,7 @@ class AsyncPump:
         if not is_trio or self._tasks is not None or self.source is None:
             # asyncio needs no group; on trio, there is one already, or the source is closed.
             return
-        from anyio import create_task_group
-
-        tasks = create_task_group()
-        await tasks.__aenter__()
-        self._tasks = tasks
+        self._tasks = await enter_group(self._host)
         self._continue_in_task()
 
     def _continue_in_task(self) -> None:

@@ -67,4 +67,3 @@ class ArrivalBell(Protocol):
 
     def set(self) -> object:
         """Ring the bell; ringing it twice does no harm."""
-        ...

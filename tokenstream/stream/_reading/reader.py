@@ -531,6 +531,15 @@ async def run_until_cancelled(work: Callable[[], Awaitable[object]]) -> None:
         await running
 
 
+async def enter_group(host: Host | None) -> TaskGroup | None:
+    """Enter a task group on trio, where each task needs one, and return it; None without trio."""
+    if host is None or host.name != "trio":
+        return None
+    from anyio import create_task_group
+
+    return await create_task_group().__aenter__()
+
+
 async def leave_group(tasks: TaskGroup) -> None:
     """Leave a task group whose tasks are over, without wrapping errors in a group."""
     try:

@@ -9,8 +9,8 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.awaited import discard_unread, open_result
-from tokenstream._sources.kinds import LazySource, SyncSource
+from tokenstream._sources.awaited import discard_unread
+from tokenstream._sources.kinds import LazySource, SyncSource, open_up_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +164,7 @@ class _ThreadReader:
             self.discard()
             return
         try:
-            source = await open_result(self._source, self._make_source)
+            source = await open_up_async(self._make_source(self._source))
         except Exception as error:  # noqa: BLE001 - raised in the thread of the stream
             self._told.put((None, error))
             return

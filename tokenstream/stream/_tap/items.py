@@ -23,15 +23,12 @@ class BodyWatcher(Protocol):
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:
         """Receive the response's head and content coding."""
-        ...
 
     def see(self, chunk: bytes) -> None:
         """Receive a chunk."""
-        ...
 
     def end(self) -> None:
         """Record that the source has ended."""
-        ...
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """Record that a read raised an exception; with `final`, nothing more can be read from the source.
@@ -39,11 +36,9 @@ class BodyWatcher(Protocol):
         `final` matters only if the read was cancelled or interrupted: any other error ends the message
         anyway.
         """
-        ...
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        ...
 
 
 def can_watch_body(response: FromHTTPX) -> bool:
@@ -187,15 +182,12 @@ class Watcher(BodyWatcher, Protocol):
 
     def note_sent(self) -> None:
         """Record that the request is sent now, unless the caller has set `started_at`."""
-        ...
 
     def note_open_error(self, error: BaseException) -> None:
         """Record that opening the stream raised an exception."""
-        ...
 
     def see_item(self, item: object) -> None:
         """Receive an item, such as an object of an SDK."""
-        ...
 
     def is_first(self, item: object) -> bool:
         """Return True if an item equals the first item, which shows that a loop has started over."""

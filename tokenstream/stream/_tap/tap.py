@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
@@ -14,11 +14,12 @@ from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
+    from collections.abc import AsyncIterable, Awaitable, Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from typing import TypedDict, Unpack
 
     from tokenstream._apis import FormatName
+    from tokenstream._sources.typing import EitherResponse
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
@@ -39,18 +40,6 @@ if TYPE_CHECKING:
 
 
 ItemT = TypeVar("ItemT")
-
-
-class _HttpxResponse(Protocol):
-    """An httpx or httpx2 response, whose class does not show if it is sync or async."""
-
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Return the body's bytes, to be read in a `for` loop."""
-        ...
-
-    def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """Return the body's bytes, to be read in an `async for` loop."""
-        ...
 
 
 class _TapBase(WatchedStream[ItemT]):
@@ -131,7 +120,7 @@ def tap(
     **options: Unpack[_TapOptions],
 ) -> AsyncTap[ItemT]: ...
 @overload
-def tap(source: _HttpxResponse, **options: Unpack[_TapOptions]) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
+def tap(source: EitherResponse, **options: Unpack[_TapOptions]) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @explain_options()
 def tap(
     source: Any,
