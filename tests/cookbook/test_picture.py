@@ -40,7 +40,7 @@ def test_a_picture_goes_as_an_image(name: str, kind: str, tmp_path: Path) -> Non
 
 
 def test_a_pdf_goes_as_a_file(tmp_path: Path) -> None:
-    """With its name."""
+    """The part has the name of the file, and its bytes in base64."""
     _, part = _sent(tmp_path, "invoice.pdf")
     head, _, data = part["file"]["file_data"].partition(",")
 

@@ -101,7 +101,7 @@ def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> Non
 
 
 def test_a_long_answer_goes_on_in_another_message(talk: Callable[..., _Slack]) -> None:
-    """No word is cut."""
+    """It is split between words, at the length that Slack takes."""
     slack = talk(WORDS[-1].strip(), {"text": "<@B1> Write a lot!", "thread_ts": "6.0"})
 
     assert WORDS == [f"{word} " for text in slack.texts for word in text.split()]

@@ -164,7 +164,7 @@ def test_the_first_page_answers_what_people_type(site: Path) -> None:
 
 @pytest.mark.skipif(not all(path.exists() for path in _KEPT_APART), reason="needs the questions kept apart")
 def test_the_first_page_answers_questions_that_it_was_not_written_for(site: Path) -> None:
-    """Nine of ten times."""
+    """Nine of ten of them lead to the page that answers, at the first place."""
     questions = _read(*_KEPT_APART)
 
     assert len(missed := _missed(site, questions, 1)) <= len(questions) - 47, missed
