@@ -236,12 +236,8 @@ class GeminiParts(CallParts):
         if not is_dict(value):
             return False
         data_fields = fields_except({**value, **part_fields}, "fileUri", "mimeType")
-        self.whole(
-            choice,
-            MediaPart(
-                mime_type=text_of(value, "mimeType"), url=text_of(value, "fileUri"), provider_data=data_fields
-            ),
-        )
+        url, mime_type = text_of(value, "fileUri"), text_of(value, "mimeType")
+        self.whole(choice, MediaPart(mime_type=mime_type, url=url, provider_data=data_fields))
         return True
 
     def _add_server_part(

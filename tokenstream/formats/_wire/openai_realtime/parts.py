@@ -360,18 +360,7 @@ class RealtimeOutputs(SessionParts):
 
 
 _CALL_FIELDS = (
-    "id",
-    "type",
-    "object",
-    "status",
-    "role",
-    "name",
-    "call_id",
-    "arguments",
+    *("id", "type", "object", "status", "role", "name", "call_id", "arguments"),
     # The next fields belong to the event, and not to the call.
-    "event_id",
-    "item_id",
-    "response_id",
-    "output_index",
-    "previous_item_id",
+    *("event_id", "item_id", "response_id", "output_index", "previous_item_id"),
 )
