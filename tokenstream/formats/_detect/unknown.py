@@ -307,14 +307,10 @@ def _is_harness(payload: dict[str, Any], event: str) -> bool:
     return event == "hookEvent" or is_dict(payload.get("hookEvent"))
 
 
-def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
-    return has_snowflakes_call(payload)
-
-
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
     "a run of Bedrock's InvokeAgent": _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": _is_flow,
     HARNESS: _is_harness,
-    SNOWFLAKE: _is_snowflake,
+    SNOWFLAKE: lambda payload, _event: has_snowflakes_call(payload),
 }
 """Maps what is known, in words, to a function that recognises a payload of it."""

@@ -70,11 +70,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         if is_open:
             super()._note_taken(key, is_open=is_open)
 
-    def note_if_late(self) -> None:
-        """Count a departure from the documentation if the content that arrives follows the finish reason."""
-        if self.choice(0).finish is not None:
-            self.note("content_after_finish")
-
     def is_own_call(self, id: str, *, executed: bool) -> bool:
         """Return True if a call is the client's, so that its result is no part.
 

@@ -346,18 +346,12 @@ class AnthropicAgents(HostedSession):
 
     def _read_tool_result(self, payload: dict[str, Any]) -> bool:
         """Read the result of a tool that the agent has run itself; return True: the event counts as read."""
-        has_failed = payload.get("is_error") is True
-        data = {"is_error": True} if has_failed else None
-        self.parts.whole(
-            0,
-            ServerToolResult(
-                id=text_of(payload, *_IDS_OF_CALLS) or "",
-                name=(text_of(payload, "type") or "").removeprefix("agent."),
-                content=payload.get("content"),
-                provider_data=data,
-                error=failure_text(payload.get("content")) if has_failed else None,
-            ),
-        )
+        name, content = (text_of(payload, "type") or "").removeprefix("agent."), payload.get("content")
+        result = ServerToolResult(id=text_of(payload, *_IDS_OF_CALLS) or "", name=name, content=content)
+        if payload.get("is_error") is True:
+            failure = {"provider_data": {"is_error": True}, "error": failure_text(content)}
+            result = result.model_copy(update=failure)
+        self.parts.whole(0, result)
         return True
 
     def _read_call(self, payload: dict[str, Any]) -> bool:

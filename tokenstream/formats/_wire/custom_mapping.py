@@ -249,17 +249,15 @@ class Custom(Format):
     def _read_texts(self, data: object) -> bool:
         """Report the first reasoning and the first text that a path leads to; return whether there is one."""
         found = False
-        for path in self.mapped.reasoning:
-            text = find_text(data, path)
-            if text is not None:
-                self._write("reasoning", text)
-                found = True
-                break
-        for path in self.mapped.text:
-            text = find_text(data, path)
-            if text is not None:
-                self._write("text", text)
-                return True
+        kinds: tuple[tuple[TextKind, tuple[Path, ...]], ...]
+        kinds = ("reasoning", self.mapped.reasoning), ("text", self.mapped.text)
+        for kind, paths in kinds:
+            for path in paths:
+                text = find_text(data, path)
+                if text is not None:
+                    self._write(kind, text)
+                    found = True
+                    break
         return found
 
     def _write(self, kind: TextKind, text: str) -> None:

@@ -88,20 +88,9 @@ class A2A(Format):
     # JSON-RPC's codes and the protocol's own, and the state of a task that the agent refuses.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
         {
-            "-32603": True,
-            "-32006": True,
-            "-32700": False,
-            "-32600": False,
-            "-32601": False,
-            "-32602": False,
-            "-32001": False,
-            "-32002": False,
-            "-32003": False,
-            "-32004": False,
-            "-32005": False,
-            "-32007": False,
-            "-32008": False,
-            "-32009": False,
+            **dict.fromkeys(("-32603", "-32006"), True),
+            **dict.fromkeys(("-32700", "-32600", "-32601", "-32602"), False),
+            **dict.fromkeys([f"-3200{digit}" for digit in (1, 2, 3, 4, 5, 7, 8, 9)], False),
             "rejected": False,
         }
     )

@@ -216,10 +216,8 @@ class TaskParts(Parts):
         """Add a piece that is not text: a file as media, and anything else as an opaque part."""
         # In version 1.0, the fields of a file are in the piece itself.
         file = dict_of(piece, "file") or piece
-        encoded, url = (
-            text_of(file, "bytes", "raw", "fileWithBytes"),
-            text_of(file, "uri", "url", "fileWithUri"),
-        )
+        encoded = text_of(file, "bytes", "raw", "fileWithBytes")
+        url = text_of(file, "uri", "url", "fileWithUri")
         if encoded is None and url is None:
             kind = text_of(piece, "kind") or next((key for key in ("data", "file") if key in piece), "part")
             self.whole(0, OpaquePart(type=kind, data={**(content.describe(None) or {}), **piece}))

@@ -98,8 +98,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
         """Open a part for a block; content after the finish reason is a departure from the documentation."""
-        if self.choice(0).finish is not None:
-            self.note("content_after_finish")
+        self.note_if_late()
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
@@ -269,10 +268,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             # Only the first delta was reported when it arrived.
             content = "".join(block.pieces)
             self._report_data_again(block, {**block.data, "content": content} if content else block.data)
-        self._add_whole_input(block, expected=expected)
-
-    def _add_whole_input(self, block: AnthropicBlock, *, expected: bool) -> None:
-        """Add the input in the block's start event to the arguments, unless fragments have replaced it."""
+        # The input in the start, unless fragments have replaced it.
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.
         # Quirk (Anthropic, 2025-12): calls made by code have all their input in the start;

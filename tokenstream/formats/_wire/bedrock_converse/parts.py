@@ -170,8 +170,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
         """Open a block's part; content after the finish reason is a departure from the documentation."""
-        if self.choice(0).finish is not None:
-            self.note("content_after_finish")
+        self.note_if_late()
         block.start = content
         block.part = self.open(0, content)
         return block.part

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, is_dict, text_of, whole_number
+from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
@@ -167,26 +168,20 @@ def value_at(payload: dict[str, Any], path: Path) -> object:
     return payload.get(path[-1]) if path else None
 
 
-class _NamedCount(NamedTuple):
-    """A token count, with the model's name for the count."""
-
-    name: str
-    """The model's name for the count."""
-    number: int
-
-
 class _CountedParts(Parts):
     """Makes the events of an answer, and reports the token counts only at the end of the answer.
 
     Each payload may have new counts; an event for each of them would take more time than reading the text.
     """
 
-    __slots__ = ("_counts", "unread_delta")
+    __slots__ = ("_counts", "_report", "unread_delta")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._counts: dict[str, _NamedCount] = {}
-        """The last counts, under "input" and "output"."""
+        self._counts: dict[str, int] = {}
+        """The last counts, by their names in `Usage`."""
+        self._report: dict[str, Any] = {}
+        """The last counts, by the model's names for them."""
         self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
 
@@ -201,11 +196,11 @@ class _CountedParts(Parts):
         if delta is not None and is_dict(delta.raw):
             self.record_counts(delta.raw)
         shape = shape_of(payload)
-        paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
-        for kind, path in paths:
+        paths = {} if shape is None else {"input_tokens": shape.input, "output_tokens": shape.output}
+        for name, path in paths.items():
             count = whole_number(value_at(payload, path))
             if count is not None:
-                self._counts[kind] = _NamedCount(path[-1], count)
+                self._counts[name] = self._report[path[-1]] = count
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part and report the token counts."""
@@ -218,15 +213,9 @@ class _CountedParts(Parts):
         # call of `record_counts` adds them first, even without a payload of its own.
         self.record_counts({})
         counts, self._counts = self._counts, {}
-        input_count, output_count = counts.get("input"), counts.get("output")
+        report, self._report = self._report, {}
         if counts:
-            self.usage(
-                Usage(
-                    input_tokens=None if input_count is None else input_count.number,
-                    output_tokens=None if output_count is None else output_count.number,
-                    provider_data={count.name: count.number for count in counts.values()},
-                )
-            )
+            self.usage(make_usage(report, **counts))
 
 
 class PlainModel(Format):

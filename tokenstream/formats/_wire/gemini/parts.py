@@ -46,6 +46,7 @@ _CONTENT_FIELDS = frozenset(
     functionResponse audioTranscription""".split()  # noqa: SIM905
 )
 """Names of content fields. A part has one of them; its other fields describe the content."""
+_SERVER_CALLS = ("executableCode", "toolCall")
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
 """Most plain deltas between two usage events: an event for each would take more time than the text."""
@@ -235,47 +236,30 @@ class GeminiParts(CallParts):
         if not is_dict(value):
             return False
         data_fields = fields_except({**value, **part_fields}, "fileUri", "mimeType")
-        self.whole(
-            choice,
-            MediaPart(
-                mime_type=text_of(value, "mimeType"), url=text_of(value, "fileUri"), provider_data=data_fields
-            ),
-        )
+        url, mime_type = text_of(value, "fileUri"), text_of(value, "mimeType")
+        self.whole(choice, MediaPart(mime_type=mime_type, url=url, provider_data=data_fields))
         return True
 
-    def _add_server_call(self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str) -> bool:
-        """Add a call that Google runs, of code with all fields as arguments; return False for no object."""
-        if not is_dict(value):
-            return False
-        arguments = fields_except(value, "id") if kind == "executableCode" else value.get("args")
-        self.whole(
-            choice,
-            ServerToolCall(
-                id=text_of(value, "id") or "",
-                name=text_of(value, "toolType") or kind,
-                arguments_text=json_text(arguments or {}),
-                provider_data={kind: value, **part_fields},
-            ),
-        )
-        return True
-
-    def _add_server_result(
-        self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str
+    def _add_server_part(
+        self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str, field: str | None = None
     ) -> bool:
-        """Add a result of Google's tool, of code with all fields as content; return False for no object."""
+        """Add a call that Google runs, or its result; return False if the value is not an object.
+
+        Its arguments or its content are in a field; those of code are all fields but the id.
+        """
         if not is_dict(value):
             return False
-        content = fields_except(value, "id") if kind == "codeExecutionResult" else value.get("response")
-        self.whole(
-            choice,
-            ServerToolResult(
-                id=text_of(value, "id") or "",
-                name=text_of(value, "toolType") or kind,
-                content=content,
-                provider_data={kind: value, **part_fields},
-                error=failure_of_code(value),
-            ),
-        )
+        id, name = text_of(value, "id") or "", text_of(value, "toolType") or kind
+        data = {kind: value, **part_fields}
+        content = fields_except(value, "id") if field is None else value.get(field)
+        part: ServerToolCall | ServerToolResult
+        if kind in _SERVER_CALLS:
+            text = json_text(content or {})
+            part = ServerToolCall(id=id, name=name, arguments_text=text, provider_data=data)
+        else:
+            error = failure_of_code(value)
+            part = ServerToolResult(id=id, name=name, content=content, provider_data=data, error=error)
+        self.whole(choice, part)
         return True
 
     # -- ends ----------------------------------------------------------------
@@ -350,10 +334,10 @@ class GeminiParts(CallParts):
         "functionCall": CallParts.add_call,
         "inlineData": _add_inline,
         "fileData": _add_file,
-        "executableCode": partial(_add_server_call, kind="executableCode"),
-        "toolCall": partial(_add_server_call, kind="toolCall"),
-        "codeExecutionResult": partial(_add_server_result, kind="codeExecutionResult"),
-        "toolResponse": partial(_add_server_result, kind="toolResponse"),
+        "executableCode": partial(_add_server_part, kind="executableCode"),
+        "toolCall": partial(_add_server_part, kind="toolCall", field="args"),
+        "codeExecutionResult": partial(_add_server_part, kind="codeExecutionResult"),
+        "toolResponse": partial(_add_server_part, kind="toolResponse", field="response"),
     }
 
 

@@ -154,28 +154,15 @@ class LiveTurn(SessionParts):
 
     def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         """Add code that Google runs, as the call of a tool."""
-        self.whole(
-            0,
-            ServerToolCall(
-                id=text_of(data, "id") or "",
-                name="executableCode",
-                arguments_text=text_of(data, "code") or "",
-                provider_data=fields,
-            ),
-        )
+        id, code = text_of(data, "id") or "", text_of(data, "code") or ""
+        name = "executableCode"
+        self.whole(0, ServerToolCall(id=id, name=name, arguments_text=code, provider_data=fields))
 
     def _add_code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         """Add the result of code that Google ran."""
-        self.whole(
-            0,
-            ServerToolResult(
-                id=text_of(data, "id") or "",
-                name="codeExecutionResult",
-                content=data,
-                provider_data=fields,
-                error=failure_of_code(data),
-            ),
-        )
+        id, error = text_of(data, "id") or "", failure_of_code(data)
+        name = "codeExecutionResult"
+        self.whole(0, ServerToolResult(id=id, name=name, content=data, provider_data=fields, error=error))
 
     _READERS: ClassVar[dict[str, Callable[[LiveTurn, dict[str, Any], dict[str, Any]], None]]] = {
         "inlineData": _add_inline,

@@ -204,15 +204,10 @@ class LangChainBlocks:
         if data is None or not (data or text_of(block, "url")):
             self._parts.add_undecodable_media(0, str(block["type"]), block)
             return
-        part = self._parts.open(
-            0,
-            MediaPart(
-                id=text_of(block, "id"),
-                mime_type=text_of(block, "mime_type"),
-                url=text_of(block, "url"),
-                provider_data=fields_except(block, *_MEDIA_FIELDS),
-            ),
-        )
+        id, mime_type, url = [text_of(block, name) for name in ("id", "mime_type", "url")]
+        data_fields = fields_except(block, *_MEDIA_FIELDS)
+        media = MediaPart(id=id, mime_type=mime_type, url=url, provider_data=data_fields)
+        part = self._parts.open(0, media)
         self._parts.add_media(part, data)
         self._parts.close(part)
 

@@ -5,6 +5,7 @@ Blocks have events for their start, their pieces and their end.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
@@ -129,8 +130,12 @@ class OpenMessages:
 _CALL_CHUNK, _SERVER_CALL_CHUNK = "tool_call_chunk", "server_tool_call_chunk"
 _CALLS = frozenset({_CALL_CHUNK, "tool_call", "invalid_tool_call"})
 _MEDIA = frozenset({"image", "audio", "video", "file"})
-_TEXT_FIELDS = ("type", "text", "index", "annotations")
-_REASONING_FIELDS = ("type", "reasoning", "index", "extras", "signature")
+_GROWING: dict[str, type[TextPart | ReasoningPart]] = {"text": TextPart, "reasoning": ReasoningPart}
+"""Maps the types of blocks with a text, which are also the names of its field, to the classes of parts."""
+_FIELDS = {
+    "text": ("type", "text", "index", "annotations"),
+    "reasoning": ("type", "reasoning", "index", "extras", "signature"),
+}
 _CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
 
 
@@ -185,13 +190,10 @@ class ProtocolBlocks:
         if before is not None:
             self._parts.note("part_index_reused")
         block = self._make_block(index, text_of(content, "type") or "")
-        if block.kind == "text":
-            block.part = self._parts.open(0, TextPart(provider_data=fields_except(content, *_TEXT_FIELDS)))
-            self._parts.add(block.part, text_of(content, "text") or "")
-        elif block.kind == "reasoning":
-            data = fields_except(content, *_REASONING_FIELDS)
-            block.part = self._parts.open(0, ReasoningPart(provider_data=data))
-            self._parts.add(block.part, text_of(content, "reasoning") or "")
+        if block.kind in _GROWING:
+            data = fields_except(content, *_FIELDS[block.kind])
+            block.part = self._parts.open(0, _GROWING[block.kind](provider_data=data))
+            self._parts.add(block.part, text_of(content, block.kind) or "")
         elif block.kind in _CALLS:
             self._open_call(block, content)
             # An empty object stands for arguments that are still to come.
@@ -242,10 +244,8 @@ class ProtocolBlocks:
             self._parts.complete_arguments(block.part, content.get("args"))
         elif block.part.closed and block.part is not NO_PART:
             self._parts.note("part_end_unmatched")
-        elif kind == "text":
-            self._end_text(block, content)
-        elif kind == "reasoning":
-            self._end_reasoning(block, content)
+        elif kind in _GROWING:
+            self._end_text(block, content, kind)
         elif kind in _CALLS:
             self._end_call(block, content)
         elif block.part is not NO_PART:
@@ -275,19 +275,12 @@ class ProtocolBlocks:
         if last is not None and last.has_arguments and not last.closed and last.is_whole:
             self._parts.close_call(last)
 
-    def _add_text(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
-        """Add text to a block."""
+    def _add_text(self, block: _ContentBlock, delta: dict[str, Any], *, kind: str) -> bool:
+        """Add text or reasoning to a block; return False if the block is of another kind."""
         if block.part is NO_PART:
-            block.part = self._parts.open(0, TextPart())
-        self._parts.add(block.part, text_of(delta, "text") or "")
-        return block.part.kind == "text"
-
-    def _add_reasoning(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
-        """Add reasoning to a block."""
-        if block.part is NO_PART:
-            block.part = self._parts.open(0, ReasoningPart())
-        self._parts.add(block.part, text_of(delta, "reasoning") or "")
-        return block.part.kind == "reasoning"
+            block.part = self._parts.open(0, _GROWING[kind]())
+        self._parts.add(block.part, text_of(delta, kind) or "")
+        return block.part.kind == kind
 
     def _add_arguments(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of arguments to a call; return False if the call has not begun."""
@@ -321,28 +314,19 @@ class ProtocolBlocks:
             return True
         return False
 
-    def _end_text(self, block: _ContentBlock, content: dict[str, Any]) -> None:
-        """End a block of text."""
-        self._end_growing(block, TextPart(), text_of(content, "text") or "")
-        for annotation in dicts_of(content.get("annotations")):
-            self._parts.cite(0, citation_of(annotation))
-
-    def _end_reasoning(self, block: _ContentBlock, content: dict[str, Any]) -> None:
-        """End a block of reasoning, whose end may have the signature."""
+    def _end_text(self, block: _ContentBlock, content: dict[str, Any], kind: str) -> None:
+        """Compare a text with its pieces, add what they lack, and close its part; reasoning may be signed."""
         if block.part is NO_PART:
-            block.part = self._parts.open(0, ReasoningPart())
-        signature = _signature_of(content)
+            block.part = self._parts.open(0, _GROWING[kind]())
+        signature = _signature_of(content) if kind == "reasoning" else None
         if signature and block.part.signature != signature:
             self._parts.add_signature(block.part, signature)
-        self._end_growing(block, ReasoningPart(), text_of(content, "reasoning") or "")
-
-    def _end_growing(self, block: _ContentBlock, empty: TextPart | ReasoningPart, whole: str) -> None:
-        """Compare a text with its pieces, add what they lack, and close its part."""
-        if block.part is NO_PART:
-            block.part = self._parts.open(0, empty)
+        whole = text_of(content, kind)
         if whole:
             self._parts.tell(block.part, whole, len(whole))
         self._parts.close(block.part)
+        for annotation in dicts_of(content.get("annotations")):
+            self._parts.cite(0, citation_of(annotation))
 
     def _end_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
         """End the block of a call, whose arguments LangChain has parsed from the pieces."""
@@ -372,8 +356,8 @@ class ProtocolBlocks:
         block.part = self._parts.open(0, ServerToolCall(id=id, name=name, provider_data=data))
 
     _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _ContentBlock, dict[str, Any]], bool]]] = {
-        "text-delta": _add_text,
-        "reasoning-delta": _add_reasoning,
+        "text-delta": partial(_add_text, kind="text"),
+        "reasoning-delta": partial(_add_text, kind="reasoning"),
         "tool-call-delta": _add_arguments,
         "data-delta": _add_data,
         "block-delta": _add_fields,

@@ -23,6 +23,7 @@ _Reader: TypeAlias = "Callable[[OpenAIAgents, dict[str, Any], str], bool]"
 """Reads an event of one type; returns False if the event must be reported as unknown, too."""
 
 _OUTPUT = "agent.output."
+_SUMMARY = f"{PREFIX}turn.reasoning_summary"
 _REMEMBERED = 500
 """Number of turns that are remembered as those of subagents, or as turns that have ended."""
 
@@ -247,22 +248,10 @@ class OpenAIAgents(HostedSession):
         **dict.fromkeys(ENDS, _read_end),
         "agent.session.turn.item.added": _read_item_added,
         "agent.session.turn.item.done": _read_item_done,
-        **dict.fromkeys(
-            [
-                f"{PREFIX}turn.{name}"
-                for name in (
-                    "content_part.added",
-                    "content_part.done",
-                    "output_text.delta",
-                    "output_text.done",
-                    "reasoning_summary_part.added",
-                    "reasoning_summary_part.done",
-                    "reasoning_summary_text.delta",
-                    "reasoning_summary_text.done",
-                )
-            ],
-            _read_text,
-        ),
+        **dict.fromkeys([f"{PREFIX}turn.content_part.{end}" for end in ("added", "done")], _read_text),
+        **dict.fromkeys([f"{PREFIX}turn.output_text.{end}" for end in ("delta", "done")], _read_text),
+        **dict.fromkeys([f"{_SUMMARY}_part.{end}" for end in ("added", "done")], _read_text),
+        **dict.fromkeys([f"{_SUMMARY}_text.{end}" for end in ("delta", "done")], _read_text),
         "agent.output.command_execution_output.delta": _read_output,
     }
 

@@ -27,20 +27,11 @@ ENDS: dict[str, FinishReason] = {
 """Maps the events that end a turn to finish reasons."""
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
     {
-        "connection_failed": True,
-        "flex_unavailable": True,
-        "sandbox_error": True,
+        **dict.fromkeys(("connection_failed", "flex_unavailable", "sandbox_error"), True),
         **dict.fromkeys(
-            (
-                "active_turn_not_steerable",
-                "cyber_policy",
-                "executor_version_incompatible",
-                "max_output_tokens",
-                "misalignment_policy_violation",
-                "resource_not_found",
-            ),
-            False,
+            ("active_turn_not_steerable", "cyber_policy", "executor_version_incompatible"), False
         ),
+        **dict.fromkeys(("max_output_tokens", "misalignment_policy_violation", "resource_not_found"), False),
     }
 )
 """Maps error codes to True if a retry may help; the codes whose words already show that are left out."""

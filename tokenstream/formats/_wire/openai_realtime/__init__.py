@@ -303,8 +303,10 @@ class OpenAIRealtime(SessionEvents):
                 return
         self.report_misfit(payload)
 
-    _read_text = partial(_read_delta, type="text", write=RealtimeOutputs.write_text)
-    _read_transcript = partial(_read_delta, type="audio", write=RealtimeOutputs.write_transcript)
+    _read_text = partial(_read_delta, type="text", write=partial(RealtimeOutputs.write_text, field="text"))
+    _read_transcript = partial(
+        _read_delta, type="audio", write=partial(RealtimeOutputs.write_text, field="transcript")
+    )
     _read_audio = partial(_read_delta, type="audio", write=RealtimeOutputs.write_audio)
 
     def _read_whole_content(self, payload: dict[str, Any]) -> None:

@@ -179,15 +179,13 @@ class RealtimeOutputs(SessionParts):
             content = self._open_content(item, index, text_of(whole, "type") or "text")
         if content.part.closed:
             return
-        text, transcript, audio = [text_of(whole, name) for name in ("text", "transcript", "audio")]
-        if text and "text" not in content.reported:
-            self.write_text(content, text, whole=is_end)
-        elif text and content.part.kind == "text":
-            self.tell(content.part, text, len(text))
-        if transcript and "transcript" not in content.reported:
-            self.write_transcript(content, transcript, whole=is_end)
-        elif transcript and content.part.kind == "media":
-            self.tell(content.part, transcript, len(transcript))
+        for field, kind in (("text", "text"), ("transcript", "media")):
+            text = text_of(whole, field)
+            if text and field not in content.reported:
+                self.write_text(content, text, field=field, whole=is_end)
+            elif text and content.part.kind == kind:
+                self.tell(content.part, text, len(text))
+        audio = text_of(whole, "audio")
         if audio and "audio" not in content.reported:
             self.write_audio(content, audio)
 
@@ -201,21 +199,14 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_content(item, self._content_index(payload), dict_of(payload, "part"))
         self.close(content.part)
 
-    def write_text(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
-        """Add a piece of text, or the whole text, to a content part with text; else count a departure."""
-        if not self._report_in(content, "text", "text"):
+    def write_text(self, content: RealtimeContent, text: str, *, field: str, whole: bool = False) -> None:
+        """Add a piece, or all, of the text of a content part, or of its audio's transcript (`field`)."""
+        if not self._report_in(content, "text" if field == "text" else "media", field):
             return
         if whole:
             self.add_whole(content.part, text)
-        else:
+        elif field == "text":
             self.add(content.part, text)
-
-    def write_transcript(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
-        """Add a piece, or all, of the transcript of a content part with audio; else count a departure."""
-        if not self._report_in(content, "media", "transcript"):
-            return
-        if whole:
-            self.add_whole(content.part, text)
         else:
             self.add_media(content.part, transcript=text)
 
@@ -369,18 +360,7 @@ class RealtimeOutputs(SessionParts):
 
 
 _CALL_FIELDS = (
-    "id",
-    "type",
-    "object",
-    "status",
-    "role",
-    "name",
-    "call_id",
-    "arguments",
+    *("id", "type", "object", "status", "role", "name", "call_id", "arguments"),
     # The next fields belong to the event, and not to the call.
-    "event_id",
-    "item_id",
-    "response_id",
-    "output_index",
-    "previous_item_id",
+    *("event_id", "item_id", "response_id", "output_index", "previous_item_id"),
 )

@@ -20,6 +20,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._wire.openai_responses.shell import ShellCommands
     from tokenstream.message import Part
 
 
@@ -32,7 +33,7 @@ class ResponseItem(ABC):
         index: The item's index in the output.
     """
 
-    __slots__ = ("ended", "id", "index", "parts", "place", "type")
+    __slots__ = ("commands", "ended", "id", "index", "parts", "place", "type")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         self.parts = parts
@@ -44,6 +45,8 @@ class ResponseItem(ABC):
         """The item's latest id."""
         self.ended = False
         """True once the item is complete or closed."""
+        self.commands: ShellCommands | None = None
+        """Writes the commands of a shell call as JSON text; None before the first event about one."""
 
     @abstractmethod
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:

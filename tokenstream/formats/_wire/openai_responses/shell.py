@@ -159,12 +159,7 @@ class ShellCommands:
 class ShellCallItem(CallItem):
     """A shell call that the application runs; its arguments (`action`) grow as the commands arrive."""
 
-    __slots__ = ("_commands",)
-
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
-        self._commands: ShellCommands | None = None
-        """Writes the call's action as JSON text; None before the first event about a command."""
+    __slots__ = ()
 
     @override
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
@@ -173,26 +168,21 @@ class ShellCallItem(CallItem):
             self.parts.note("call_after_done")
             return True
         # The call's arguments are the JSON of an object with all commands; `write` returns its next piece.
-        self._commands = self._commands or ShellCommands(self.parts.limits)
-        self.parts.add_arguments(call, self._commands.write(number, text, whole=whole))
+        self.commands = self.commands or ShellCommands(self.parts.limits)
+        self.parts.add_arguments(call, self.commands.write(number, text, whole=whole))
         return True
 
     @override
     def read_arguments(self, call: OpenCall, arguments: object) -> None:
-        if self._commands is not None:
-            arguments, self._commands = self._commands.complete(arguments), None
+        if self.commands is not None:
+            arguments, self.commands = self.commands.complete(arguments), None
         super().read_arguments(call, arguments)
 
 
 class HostedShellItem(HostedItem):
     """A shell call that the provider runs in a container; its `action` grows as the commands arrive."""
 
-    __slots__ = ("_commands",)
-
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
-        self._commands: ShellCommands | None = None
-        """Writes the call's action as JSON text; None before the first event about a command."""
+    __slots__ = ()
 
     @override
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
@@ -200,16 +190,16 @@ class HostedShellItem(HostedItem):
             self.parts.note("call_after_done")
             return True
         # The call's input is the JSON of an object with all commands; `write` returns its next piece.
-        self._commands = self._commands or ShellCommands(self.parts.limits)
-        self.add_input("code", self._commands.write(number, text, whole=whole))
+        self.commands = self.commands or ShellCommands(self.parts.limits)
+        self.add_input("code", self.commands.write(number, text, whole=whole))
         return True
 
     @override
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
-        if self._commands is not None:
+        if self.commands is not None:
             # The JSON text of the whole action, and what events about commands have added of it.
-            text, written = self._commands.complete(item.get("action")), self._commands.written
-            self._commands = None
+            text, written = self.commands.complete(item.get("action")), self.commands.written
+            self.commands = None
             if text.startswith(written):
                 self.parts.add(part, text[len(written) :])
             else:

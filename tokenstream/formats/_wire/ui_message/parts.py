@@ -105,37 +105,30 @@ class UIParts(NamedParts):
             self._server_calls[part.index] = content
         return part
 
-    def read_call(self, payload: dict[str, Any]) -> None:
-        """Read a call's final arguments, and close the call; a call of the client's tools is handed out."""
+    def read_call(self, payload: dict[str, Any], *, rejected: bool = False) -> None:
+        """Read a call's final arguments, and close the call; a call of the client's tools is handed out.
+
+        A call is not handed out if the server has rejected its arguments.
+        """
         call = self._remove_call(payload)
         if call is None:
             return
         if isinstance(call, OpenCall):
             self._merge_call_data(call, payload)
-            if payload.get("providerExecuted") is True:
+            executed = payload.get("providerExecuted") is True
+            if executed and not rejected:
                 # Only the end of the call says that the provider runs the tool.
                 self._turn_into_server_call(call, payload)
                 return
-            self._set_arguments(call, payload)
-            # The payload has all of the input, also if that is nothing.
-            self.close_call(call)
-        else:
-            self._close_server_call(call, payload)
-
-    def read_call_error(self, payload: dict[str, Any]) -> None:
-        """Read the end of a call whose arguments the server has rejected; the call is never handed out."""
-        call = self._remove_call(payload)
-        if call is None:
-            return
-        if isinstance(call, OpenCall):
-            self._merge_call_data(call, payload)
-            if not call.has_arguments:
+            if not (rejected and call.has_arguments):
                 self._set_arguments(call, payload)
-            self.drop_call(call)
+            # The payload has all of the input, also if that is nothing.
+            (self.drop_call if rejected else self.close_call)(call)
         else:
             self._close_server_call(call, payload)
-        # The error in the payload is the result of the call.
-        self.read_result(payload)
+        if rejected:
+            # The error in the payload is the result of the call.
+            self.read_result(payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
         """Read a tool's result: of a call of the client's, or as a part if the server has run the tool.
@@ -374,7 +367,7 @@ PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
     "tool-input-start": UIParts.read_call_start,
     "tool-input-delta": partial(UIParts.read_fragment, field="inputTextDelta"),
     "tool-input-available": UIParts.read_call,
-    "tool-input-error": UIParts.read_call_error,
+    "tool-input-error": partial(UIParts.read_call, rejected=True),
     "tool-output-available": UIParts.read_result,
     "tool-output-error": UIParts.read_result,
     "tool-output-denied": UIParts.read_result,
