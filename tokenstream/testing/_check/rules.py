@@ -307,8 +307,4 @@ def _content_of(message: Message, waiting: Sequence[int] = ()) -> tuple[object, 
 
 def _is_opaque(event: Event) -> bool:
     """Return True if an event belongs to an opaque part, which a server may send again as a whole."""
-    return (
-        isinstance(event, PartStart | PartDone)
-        and event.content is not None
-        and event.content.kind == "opaque"
-    )
+    return isinstance(event, PartStart | PartDone) and getattr(event.content, "kind", "") == "opaque"

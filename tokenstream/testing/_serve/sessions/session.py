@@ -12,7 +12,7 @@ import string
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -296,7 +296,7 @@ class ServedSession:
         late = turn.recording.late
         while turn.messages:
             _, data = turn.messages.popleft()
-            message = _object_of(data)
+            message = object_of(data)
             if message is not None and self.ends_answer(turn, message):
                 break
             if late > 0 and (data := self._prepare(turn, data, message)):
@@ -337,20 +337,15 @@ class ServedSession:
         if self._remaining is not None:
             (recording, ids), self._remaining = self._remaining, None
         else:
-            request = Request(
-                method=self._handshake.method,
-                path=self._handshake.path,
-                headers=self._handshake.headers,
-                body=to_json_bytes(asked),
-            )
             try:
-                recording, ids = self._choose_answer(request), AnswerIds(self.store)
+                recording = self._choose_answer(replace(self._handshake, body=to_json_bytes(asked)))
+                ids = AnswerIds(self.store)
             except MisuseError as error:
                 self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
                 return
         if recording.status >= LOWEST_ERROR_STATUS:
             unknown = {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
-            told = dict_of(_object_of(recording.body) or {}, "error")
+            told = dict_of(object_of(recording.body) or {}, "error")
             self.refuse_answer(recording.status, told or unknown, asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
@@ -364,7 +359,7 @@ class ServedSession:
         if turn is None or self.deadline > self.now:
             return None
         _, data = turn.messages.popleft()
-        message = _object_of(data)
+        message = object_of(data)
         ends = message is not None and self.ends_turn(turn, message)
         data = self._prepare(turn, data, message)
         if not turn.messages and turn.recording.breaks == "half":
@@ -412,7 +407,7 @@ class ServedSession:
         self._begin_waiting(turn.lane)
 
 
-def _object_of(data: bytes) -> Payload | None:
+def object_of(data: bytes) -> Payload | None:
     """Return a message as an object; None if it is none."""
     try:
         message = json.loads(data)
