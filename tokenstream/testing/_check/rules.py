@@ -5,13 +5,13 @@ Each function looks at a `Case`, and yields the violations of one rule.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from tokenstream._basics.error_marks import message_of
+from tokenstream._basics.json import is_one_value
 from tokenstream.events import (
     MediaDelta,
     PartDelta,
@@ -286,13 +286,7 @@ def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
 
 def _has_whole_arguments(call: ToolCall) -> bool:
     """Return True if a call's arguments are valid JSON, are empty, or are the free text of a custom tool."""
-    if call.type == "custom" or not call.arguments_text.strip():
-        return True
-    try:
-        json.loads(call.arguments_text)
-    except ValueError:
-        return False
-    return True
+    return call.type == "custom" or is_one_value(call.arguments_text.strip() or "{}")
 
 
 def _waits(call: ToolCall) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._kit.values import camel_case
-from tokenstream.testing._serve.sessions.session import ServedSession, object_of
+from tokenstream.testing._recordings.frames import object_of
+from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,6 +21,7 @@ from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing import SSEParser
+from tokenstream.testing._recordings.frames import object_of
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.replay import apply_chunking
 from tokenstream.testing._serve.replies import Request
@@ -405,15 +406,6 @@ class ServedSession:
         del self.turns[turn.lane]
         self.finish_turn(turn)
         self._begin_waiting(turn.lane)
-
-
-def object_of(data: bytes) -> Payload | None:
-    """Return a message as an object; None if it is none."""
-    try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return message if is_dict(message) else None
 
 
 def _messages_of(recording: Recording) -> list[Arrival]:
