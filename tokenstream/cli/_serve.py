@@ -305,17 +305,11 @@ class FolderAnswers:
     def _list_recordings(self) -> Reply:
         """Return a reply with a list of all recordings, in JSON."""
         listed: list[dict[str, object]] = []
-        for recording in self._folder.recordings():
+        for each in self._folder.recordings():
             # A file may be removed meanwhile.
             with contextlib.suppress(FileNotFoundError):
-                listed.append(
-                    {
-                        "path": recording.path,
-                        "file": recording.name,
-                        "content_type": _readable_type(recording),
-                        "bytes": recording.file.stat().st_size,
-                    }
-                )
+                facts = {"content_type": _readable_type(each), "bytes": each.file.stat().st_size}
+                listed.append({"path": each.path, "file": each.name, **facts})
         body = json.dumps({"recordings": listed}, indent=2) + "\n"
         return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
 

@@ -216,7 +216,7 @@ class _RunningTool:
     def __init__(self, receivers: Receivers, call: ToolCall) -> None:
         self._receivers = receivers
         self._attributes: Attributes = {"gen_ai.tool.name": call.name, "gen_ai.tool.type": "function"}
-        self._id = call.id
+        self._own_attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.id": call.id}
         self._span: Any = None
         self._context_token: Any = None
         """Restores the context that was current before the span; None if the span was not started."""
@@ -233,11 +233,7 @@ class _RunningTool:
         self._span = tracer.start_span(
             f"execute_tool {self._attributes['gen_ai.tool.name']}",
             context=self._receivers.context,
-            attributes={
-                "gen_ai.operation.name": "execute_tool",
-                "gen_ai.tool.call.id": self._id,
-                **self._attributes,
-            },
+            attributes={**self._own_attributes, **self._attributes},
             start_time=self._started_ns,
         )
         self._context_token = context.attach(trace.set_span_in_context(self._span))

@@ -186,6 +186,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         events = _call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
     answers["finish_reason without a call"] = _answer(TextDelta("Hi"), reason="tool_calls")
+    signed_end = PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True))
     return answers | {
         "text": _answer(TextDelta("Hi")),
         "phase": _answer(PartStart(TextPart(phase="commentary")), TextDelta("Hi"), PartDone()),
@@ -193,7 +194,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "reasoning": _answer(ReasoningDelta("Hm")),
         "signature": _answer(ReasoningDelta("Hm", "c2ln")),
         # As from a UI message stream, whose ends of reasoning have the signature.
-        "signature that comes last": _answer(*_signed_late()),
+        "signature that comes last": _answer(PartStart(ReasoningPart()), ReasoningDelta("Hm"), signed_end),
         "encrypted_reasoning": _answer(PartStart(ReasoningPart(redacted="ZW5j")), PartDone()),
         "refusal": _answer(RefusalDelta("No")),
         "tool_call": _answer(*_call('{"a":1}'), reason="tool_calls"),
@@ -243,15 +244,6 @@ def _counts() -> dict[str, Any]:
 
 def _answer(*events: Event, reason: FinishReason = "stop") -> tuple[Event, ...]:
     return (*events, Finish(reason))
-
-
-def _signed_late() -> list[Event]:
-    """Return the events of reasoning whose signature is in no delta."""
-    return [
-        PartStart(ReasoningPart()),
-        ReasoningDelta("Hm"),
-        PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True)),
-    ]
 
 
 def _call(arguments: str, tool_type: str = "function", *, is_json: bool = True) -> list[Event]:

@@ -190,15 +190,14 @@ class Sending:
         if ids and as_payloads and not self._is_own_protocol:
             raise MisuseError(f"payloads of {protocol!r} have no place for ids: leave ids=True out")
         self._raw = raw
-        self._encoder: Any = (
-            encoder_class(lossy=True, ids=ids, raw=raw)
-            if issubclass(encoder_class, TokenStreamEncoder)
-            else encoder_class(lossy=True)
-        )
-        self.frame_record: Callable[[int | None, bytes], bytes] | None = (
-            encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
-        )
+        self.frame_record: Callable[[int | None, bytes], bytes] | None = None
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
+        self._encoder: Any
+        if issubclass(encoder_class, TokenStreamEncoder):
+            self._encoder = encoder_class(lossy=True, ids=ids, raw=raw)
+            self.frame_record = encoder_class.frame_record
+        else:
+            self._encoder = encoder_class(lossy=True)
         self._is_followed = is_followed
         prefix = "" if raw or self._is_own_protocol else encoder_class.default_id
         if id is None and (prefix or names):

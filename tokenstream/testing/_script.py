@@ -229,12 +229,9 @@ class Script:
         """
         steps.check_event(event)
         # A copy: a later change to the payload must not change the script.
-        copy = (
-            payload
-            if isinstance(payload, str)
-            else json.loads(steps.json_of("payload", payload, strict=False))
-        )
-        return self._add(steps.SendRaw(copy, event))
+        if not isinstance(payload, str):
+            payload = json.loads(steps.json_of("payload", payload, strict=False))
+        return self._add(steps.SendRaw(payload, event))
 
     # -- as bytes --------------------------------------------------------------
 

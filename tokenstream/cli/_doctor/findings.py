@@ -118,15 +118,9 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
         findings += _compare_compressed(other, hops)
     findings.sort(key=lambda finding: not finding.grave)
     verdict, reason = _decide(first, findings)
-    return Diagnosis(
-        verdict=verdict,
-        reason=reason,
-        findings=tuple(findings),
-        hops=(
-            *(_OWN_PROXY if first.proxied else ()),
-            *((name, sign) for name, (_, sign) in recognised.items()),
-        ),
-    )
+    signs = [(name, sign) for name, (_, sign) in recognised.items()]
+    hops_passed = (*(_OWN_PROXY if first.proxied else ()), *signs)
+    return Diagnosis(verdict=verdict, reason=reason, findings=tuple(findings), hops=hops_passed)
 
 
 def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, str]:

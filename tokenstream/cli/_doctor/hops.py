@@ -6,6 +6,7 @@ Each entry contains only facts that the hop's documentation states or its respon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def round_time(seconds: float) -> int | None:
         >>> round_time(20.2), round_time(17.3)
         (20, None)
     """
-    return next((time for time in _ROUND_TIMES if abs(seconds - time) <= _TOLERANCE), None)
+    return next((time for time in _TIMES if abs(seconds - time) <= _TOLERANCE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,22 +212,7 @@ HOPS = (
 )
 """The known hops, in no particular order."""
 _UNKNOWN_HOP = Hop(name="an unknown proxy")
-_ROUND_TIMES = (
-    *range(10, 31, 5),
-    45,
-    55,
-    60,
-    90,
-    100,
-    120,
-    150,
-    180,
-    230,
-    240,
-    *range(300, 1201, 300),
-    1800,
-    3600,
-)
+_TIMES = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
 """Numbers of seconds that are often set as limits."""
 
 
@@ -247,7 +233,8 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
             (hop, expected)
             for hop in HOPS
             for sign, expected in hop.signs
-            if _matches_sign(sign, name, expected, words)
+            # The sign's name may end in "*".
+            if fnmatchcase(name, sign) and (not expected or f" {expected} " in words)
         ]
         # Any hop may add itself to Via.
         if name == "via" and not matches:
@@ -257,12 +244,6 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
             description = f"its header {name}" + (f": {value}" if expected else "")
             hops.setdefault(hop.name, (hop, description))
     return hops
-
-
-def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
-    """Return True if a header fits a sign, whose name may end in "*"; `words` has a space on both sides."""
-    has_name = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
-    return has_name and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:

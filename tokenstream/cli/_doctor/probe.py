@@ -109,13 +109,8 @@ def probe(
     with ExitStack() as stack:
         client = stack.enter_context(_make_client(timeout, recorder))
         headers = [*request_parts.headers, (b"Accept-Encoding", coding.encode())]
-        request = HTTPRequest(
-            request_parts.method,
-            url,
-            client,
-            deadlines=None,
-            options={"headers": headers, **request_parts.body},
-        )
+        options = {"headers": headers, **request_parts.body}
+        request = HTTPRequest(request_parts.method, url, client, deadlines=None, options=options)
         recorder.begin()
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):

@@ -339,12 +339,8 @@ def _list_facts(reading: PageReading) -> Markup:
 
 def _describe_content(reading: PageReading | RunReading, what: str) -> Markup:
     """Return a note for the person who may share the page, on the private content that it shows."""
-    shown = len(reading.events)
-    events = (
-        "all its events"
-        if shown == reading.event_count
-        else f"{shown:,} of its {reading.event_count:,} events"
-    )
+    shown, count = len(reading.events), reading.event_count
+    events = "all its events" if shown == count else f"{shown:,} of its {count:,} events"
     return element(
         "div",
         element(

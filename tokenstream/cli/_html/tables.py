@@ -73,35 +73,20 @@ def cut(text: str, length: int) -> str:
 
 def pairs_table(rows: Iterable[tuple[str, Child]]) -> Markup:
     """Return a table of labels and values."""
-    return element(
-        "table",
-        element(
-            "tbody",
-            *[
-                element("tr", element("td", label, class_="label"), element("td", value))
-                for label, value in rows
-            ],
-        ),
-        class_="pairs",
-    )
+    cells = [(element("td", label, class_="label"), element("td", value)) for label, value in rows]
+    body = element("tbody", *[element("tr", *pair) for pair in cells])
+    return element("table", body, class_="pairs")
 
 
 def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
     """Return an HTML list of pairs of a label and a short text, without those whose text is None or empty."""
-    return element(
-        "dl",
-        *[
-            element(
-                "div",
-                element("dt", label),
-                element("dd", cut(fact, _MAX_FACT)),
-                class_="wide" if len(fact) > _MAX_NARROW else "narrow",
-            )
-            for label, fact in facts
-            if fact
-        ],
-        class_="facts",
-    )
+    shown: list[Markup] = []
+    for label, fact in facts:
+        if fact:
+            width = "wide" if len(fact) > _MAX_NARROW else "narrow"
+            pair = element("dt", label), element("dd", cut(fact, _MAX_FACT))
+            shown.append(element("div", *pair, class_=width))
+    return element("dl", *shown, class_="facts")
 
 
 # -- events -------------------------------------------------------------------

@@ -60,11 +60,8 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
 def join(*children: Child) -> Markup:
     """Return texts and markup, joined; text is escaped, and None is left out."""
-    return Markup(
-        "".join(
-            [child if isinstance(child, Markup) else escape(child) for child in children if child is not None]
-        )
-    )
+    shown = [child for child in children if child is not None]
+    return Markup("".join([child if isinstance(child, Markup) else escape(child) for child in shown]))
 
 
 def preformatted(text: str) -> Markup:
@@ -260,11 +257,8 @@ def _draw_bars(reading: PageReading, bars: list[_Bar]) -> list[Markup]:
         if bar.size:
             # A linear scale would hide small chunks beside a large one.
             height = max(3.0, _BARS_HEIGHT * (bar.size / largest) ** 0.5)
-            drawn.append(
-                _rect(
-                    x, _BARS_HEIGHT - height, thickness, height, class_=f"bar {KINDS[bar.kind]}", title=title
-                )
-            )
+            y, kind = _BARS_HEIGHT - height, f"bar {KINDS[bar.kind]}"
+            drawn.append(_rect(x, y, thickness, height, class_=kind, title=title))
     return drawn
 
 

@@ -286,11 +286,8 @@ class QuoteJudge:
     @under(".…", _AFTER_COMMA)
     def _judge_before_dots(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before a comma and dots, which stand for omitted elements."""
-        return (
-            QuoteVerdict.ENDS
-            if self._is_clean and self._peek.starts_with(("...", "…"), position)
-            else QuoteVerdict.INNER
-        )
+        precedes_dots = self._is_clean and self._peek.starts_with(("...", "…"), position)
+        return QuoteVerdict.ENDS if precedes_dots else QuoteVerdict.INNER
 
     def _judge_next_field(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before a comma, in an object; `position` is after the comma."""

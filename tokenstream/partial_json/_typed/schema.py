@@ -6,9 +6,10 @@ import json
 import re
 from contextlib import contextmanager
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeGuard, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 from weakref import WeakKeyDictionary
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._parser import find_fault
 from tokenstream.partial_json._shapes.shape import InvalidValue, locate_errors
@@ -323,19 +324,11 @@ def collect_words(schema: object) -> frozenset[str]:
             words.add(node)
         elif isinstance(node, type):
             words.add(node.__name__)
-        elif _is_dict(node):
+        elif is_dict(node):
             waiting += [*node, *node.values()]
-        elif _is_list(node):
-            waiting += node
+        elif isinstance(node, list | tuple):
+            waiting += cast("Iterable[Any]", node)
     return frozenset(words)
-
-
-def _is_dict(node: object) -> TypeGuard[dict[Any, Any]]:
-    return isinstance(node, dict)
-
-
-def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
-    return isinstance(node, list | tuple)
 
 
 def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:

@@ -227,11 +227,9 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self._distinct != self.length or (self.growing is not MISSING and not self._is_growing_new())
 
     def __eq__(self, other: object) -> bool:
-        return (
-            dict(self) == dict(cast("Mapping[str, Any]", other))
-            if isinstance(other, Mapping)
-            else NotImplemented
-        )
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self) == dict(cast("Mapping[str, Any]", other))
 
     def __repr__(self) -> str:
         return make_repr(self, _DEEPEST)

@@ -303,15 +303,11 @@ def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 
     If the default depends on other fields, the pair contains the pydantic field instead.
     """
-    return tuple(
-        (
-            name,
-            field
-            if field.default_factory_takes_validated_data
-            else field.get_default(call_default_factory=True, validated_data={}),
-        )
-        for name, field in cls.model_fields.items()
-    )
+    defaults: dict[str, Any] = {**cls.model_fields}
+    for name, field in cls.model_fields.items():
+        if not field.default_factory_takes_validated_data:
+            defaults[name] = field.get_default(call_default_factory=True, validated_data={})
+    return tuple(defaults.items())
 
 
 def to_strict_json(payload: object) -> bytes:

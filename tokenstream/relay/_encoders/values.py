@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,11 @@ from pydantic_core import to_jsonable_python
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._event_base import is_told
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ToolResult
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream.events import ToolResult
 
 _MAX_BITS = 14_284
 """The size of the largest integers that have at most 4,300 digits, more than which no reader takes."""
@@ -31,18 +31,8 @@ def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
 provider_executed=False)
     """
     error = event.error if raw or event.error is None else keep_class_name(event.error)
-    prepared = ToolResult(
-        event.id,
-        to_json_value(event.output),
-        error,
-        event.provider_executed,
-        choice=event.choice,
-        raw=event.raw,
-    )
-    if event.step is not None:
-        prepared.step = event.step
-    if is_told(event):
-        prepared.told_before = True
+    prepared = copy(event)
+    prepared.output, prepared.error = to_json_value(event.output), error
     return prepared
 
 

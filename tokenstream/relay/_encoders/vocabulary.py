@@ -62,11 +62,7 @@ CITATIONS: frozenset[Loss] = frozenset({"citation", "citation_span"})
 """Citations, and the place in the answer that each is for."""
 _EVENTS_OF_RUNS: dict[type, Loss] = {
     ToolResult: "tool_result",
-    StepStart: "step",
-    StepDone: "step",
-    StepDelta: "step",
-    StepUpdate: "step",
-    StepWaiting: "step",
+    **dict.fromkeys((StepStart, StepDone, StepDelta, StepUpdate, StepWaiting), "step"),
 }
 """Maps classes of events that belong to no part to the names of their losses."""
 _DETAILED = frozenset({PartStart, PartDone, CitationAdded, MediaDelta})
@@ -228,13 +224,6 @@ class Vocabulary:
             self.losses.unknown_events.add(event.__class__.__name__)
             return ()
         return self.omit(PHRASES[kind], kind)
-
-    def omit_call_end(self, reason: FinishReason) -> None:
-        """Note the loss of the end of a complete tool call.
-
-        Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
-        """
-        self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call_end", ())
 
     def leaves_out(self, event: Event) -> bool:
         """Return True if an event is left out; NotExpressible if that is not allowed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from operator import mul
+from operator import add, mul
 from typing import Literal
 
 _SHORTEST = 1e-4
@@ -63,12 +63,7 @@ class GapHistogram:
         if not isinstance(other, GapHistogram):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
         maxima = [each.max for each in (self, other) if each.max is not None]
-        counts = tuple(
-            [
-                own_count + other_count
-                for own_count, other_count in zip(self.counts, other.counts, strict=True)
-            ]
-        )
+        counts = tuple(map(add, self.counts, other.counts))
         return GapHistogram(counts, self.seconds + other.seconds, max(maxima, default=None))
 
     @property

@@ -288,15 +288,8 @@ class _HandlerCall:
 
     def make_failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
         """Return the error that reports this call as failed."""
-        return AssertionError(
-            "\n".join(
-                [
-                    f"{self.replay_arguments or 'as recorded'}: {failed_check}",
-                    *differing_lines,
-                    self.how_to_reproduce,
-                ]
-            )
-        )
+        first_line = f"{self.replay_arguments or 'as recorded'}: {failed_check}"
+        return AssertionError("\n".join([first_line, *differing_lines, self.how_to_reproduce]))
 
 
 class _Trials(Generic[ResultT]):

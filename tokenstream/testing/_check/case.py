@@ -17,7 +17,7 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.testing._faults.base import Fault
 from tokenstream.testing._faults.bodies import garble, reorder
 from tokenstream.testing._faults.transport import cut, reset
-from tokenstream.testing._recordings.frames import framing_of
+from tokenstream.testing._recordings.frames import framing_of, object_of
 from tokenstream.testing._recordings.places import choose_cut_places
 from tokenstream.testing._recordings.replay import Playback
 
@@ -157,16 +157,6 @@ def split_frames(recording: Recording) -> list[Framed]:
     return [*body.feed(recording.body), *body.end()]
 
 
-def parse_payload(frame: Framed) -> dict[str, Any] | None:
-    """Return the JSON object in a frame's payload; None if the payload is anything else."""
-    data = frame if isinstance(frame, bytes) else frame.payload
-    try:
-        payload = json.loads(data)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else None
-
-
 def replace_payload(frame: Framed, payload: object) -> Framed:
     """Return a copy of a frame with another payload."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -226,7 +216,7 @@ def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     """Return one payload of each kind (the same fields and `type`), with the index of its frame."""
     first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
-        payload = parse_payload(frame)
+        payload = object_of(frame if isinstance(frame, bytes) else frame.payload)
         if payload is not None:
             first_of_kind.setdefault(
                 (frozenset(_list_paths(payload)), str(payload.get("type"))), (index, payload)

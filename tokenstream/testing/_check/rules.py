@@ -5,13 +5,13 @@ Each function looks at a `Case`, and yields the violations of one rule.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from tokenstream._basics.error_marks import message_of
+from tokenstream._basics.json import is_one_value
 from tokenstream.events import (
     MediaDelta,
     PartDelta,
@@ -286,13 +286,7 @@ def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
 
 def _has_whole_arguments(call: ToolCall) -> bool:
     """Return True if a call's arguments are valid JSON, are empty, or are the free text of a custom tool."""
-    if call.type == "custom" or not call.arguments_text.strip():
-        return True
-    try:
-        json.loads(call.arguments_text)
-    except ValueError:
-        return False
-    return True
+    return call.type == "custom" or is_one_value(call.arguments_text.strip() or "{}")
 
 
 def _waits(call: ToolCall) -> bool:
@@ -307,8 +301,4 @@ def _content_of(message: Message, waiting: Sequence[int] = ()) -> tuple[object, 
 
 def _is_opaque(event: Event) -> bool:
     """Return True if an event belongs to an opaque part, which a server may send again as a whole."""
-    return (
-        isinstance(event, PartStart | PartDone)
-        and event.content is not None
-        and event.content.kind == "opaque"
-    )
+    return isinstance(event, PartStart | PartDone) and getattr(event.content, "kind", "") == "opaque"

@@ -157,12 +157,9 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
     """
     check_number("seconds", seconds, zero=True)
     check_number("factor", factor, zero=True)
-    return recording.replaced(
-        arrivals=tuple(
-            Arrival(at * factor + seconds * number, data)
-            for number, (at, data) in enumerate(recording.arrivals, 1)
-        )
-    )
+    numbered = enumerate(recording.arrivals, 1)
+    arrivals = [Arrival(at * factor + seconds * number, data) for number, (at, data) in numbered]
+    return recording.replaced(arrivals=tuple(arrivals))
 
 
 @fault

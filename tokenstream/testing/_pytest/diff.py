@@ -221,10 +221,8 @@ def _match_ranges(left: Sequence[object], right: Sequence[object]) -> Sequence[S
 
 def _find_first_difference(left: Sequence[object], right: Sequence[object]) -> int:
     """Return the index of the first difference between two sequences."""
-    for position, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return position
-    return min(len(left), len(right))
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
 
 
 def join_path(path: str, name: str) -> str:

@@ -400,24 +400,16 @@ def _decode_base64(text: bytes) -> bytes:
         raise _InvalidLine("it is not base64: restore the recorded line") from None
 
 
-def _return_unchanged(text: bytes) -> bytes:
-    """Return the bytes of a chunk that a line with the mark `+` writes: the line's text alone."""
-    return text
-
-
 def _add_lf(text: bytes) -> bytes:
     """Return the bytes of a chunk that a line with the mark `|` writes: the line's text and a line feed."""
     return text + b"\n"
 
 
 _DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
-    b"| ": _add_lf,
     b"|": _add_lf,
-    b"+ ": _return_unchanged,
-    b"+": _return_unchanged,
-    b"~ ": _unescape_text,
+    b"+": bytes,
     b"~": _unescape_text,
-    b"= ": _decode_base64,
     b"=": _decode_base64,
 }
+_DECODERS.update({b"%b " % mark: decode for mark, decode in _DECODERS.items()})
 """Maps the mark of a chunk line to its decoder; an editor may have stripped the space after a mark."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
@@ -159,3 +161,12 @@ def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
         return "text/plain; charset=utf-8" if extension.lower() == ".txt" else "application/octet-stream"
     # Anything that is neither HTML nor an AWS event stream counts as SSE.
     return _SNIFFED_TYPES.get(kind, SSE)
+
+
+def object_of(data: bytes) -> dict[str, Any] | None:
+    """Return a payload as a JSON object; None if it is anything else."""
+    try:
+        payload = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return payload if is_dict(payload) else None

@@ -245,9 +245,6 @@ def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
     body, arrivals = recording.body, recording.arrivals
     old_ends = chunk_ends(recording)
     # The bisection finds the old chunk that contains the new chunk's last byte.
-    return recording.replaced(
-        arrivals=tuple(
-            Arrival(arrivals[bisect_left(old_ends, end)].at, body[begin:end])
-            for begin, end in pairwise([0, *ends])
-        )
-    )
+    spans = pairwise([0, *ends])
+    new = [Arrival(arrivals[bisect_left(old_ends, end)].at, body[begin:end]) for begin, end in spans]
+    return recording.replaced(arrivals=tuple(new))

@@ -128,12 +128,7 @@ def find_secret(data: bytes) -> Secret | None:
         >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
         (Secret(kind='an access key of AWS', at=5), None)
     """
-    matches = [
-        Secret(kind, match.start())
-        for kind, pattern in _PATTERNS
-        for match in [pattern.search(data)]
-        if match is not None
-    ]
+    matches = [Secret(kind, match.start()) for kind, pattern in _PATTERNS if (match := pattern.search(data))]
     return min(matches, key=lambda secret: secret.at, default=None)
 
 

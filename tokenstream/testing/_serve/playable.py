@@ -65,7 +65,8 @@ class Player:
         self._chunking: Chunking = chunking
         # An iterator of faults can be read only once, and every request needs them.
         self._fault = None if fault is None else combined(fault)
-        self._choose = self._make_chooser(what)
+        self.answer = self._make_chooser(what)
+        """Returns the answer to a request, whether it comes over HTTP or a WebSocket."""
 
     def recording(self, request: Request) -> Recording:
         """Return the answer to a request, with pace, chunking and fault applied."""
@@ -83,10 +84,6 @@ class Player:
                 f"an HTTP answer is played at {request.route}: connect to http://…, and not for ws://…"
             )
         return chosen
-
-    def answer(self, request: Request) -> Recording:
-        """Return the answer to a request, without regard to whether it comes over HTTP or a WebSocket."""
-        return self._choose(request)
 
     def format_of(self, request: Request) -> str | None:
         """Return the format of the answer to a request; None if its path does not determine it."""

@@ -263,13 +263,8 @@ class _ServedConnection(BaseHTTPRequestHandler):
     def _answer_request(self) -> None:
         """Answer one request, and store the outcome in its `Exchange`, which tests inspect."""
         body = self._read_body()
-        refused_reply = body if isinstance(body, Reply) else None
-        request = Request(
-            method=self.command,
-            path=self.path,
-            headers=self.headers,
-            body=body if isinstance(body, bytes) else b"",
-        )
+        refused_reply, data = (body, b"") if isinstance(body, Reply) else (None, body)
+        request = Request(method=self.command, path=self.path, headers=self.headers, body=data)
         exchange, number = self._listener.add_exchange(request)
         self._exchanges.append(exchange)
         try:

@@ -96,11 +96,9 @@ class CohereEncoder(BlockEncoder):
         For a text, the template also keeps the piece, because later citations repeat passages of the text.
         """
         template = super().make_template(event, head, tail)
-        return (
-            add_recording(template, self._texts[event.part].append)
-            if isinstance(event, TextDelta | RefusalDelta)
-            else template
-        )
+        if isinstance(event, TextDelta | RefusalDelta):
+            return add_recording(template, self._texts[event.part].append)
+        return template
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a `content-delta` with `thinking`; a signature is omitted."""

@@ -128,7 +128,9 @@ class OpenAIChatEncoder(ChunkEncoder):
         """Keep the finish reason for the end, unless it would mark a complete call as cut off."""
         last_call = self._last_calls.get(event.choice)
         if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
-            self.omit_call_end(event.reason)
+            # Because of the reason, the reader will think that the call is incomplete, and will not run it.
+            what = f"a tool call that is whole before the finish reason {event.reason!r}"
+            self.omit(what, "tool_call_end", ())
         return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:

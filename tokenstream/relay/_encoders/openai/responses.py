@@ -133,15 +133,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
             # The citation names no text of this answer.
             item = self._last_text
         item.annotations.append(annotation)
-        return [
-            self._item_event(
-                item,
-                "response.output_text.annotation.added",
-                content_index=0,
-                annotation_index=len(item.annotations) - 1,
-                annotation=annotation,
-            )
-        ]
+        place = {"content_index": 0, "annotation_index": len(item.annotations) - 1}
+        kind = "response.output_text.annotation.added"
+        return [self._item_event(item, kind, **place, annotation=annotation)]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return the payloads that begin an image's item; the image itself is sent when it is complete."""

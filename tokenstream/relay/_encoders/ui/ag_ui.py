@@ -137,11 +137,9 @@ class AGUIEncoder(NamedEncoder):
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
         """Return a template for the chunks of later pieces, which adds a call's piece to its arguments."""
         template = super().make_template(event, head, tail)
-        return (
-            add_recording(template, self._open_calls[event.id].append)
-            if isinstance(event, ToolCallDelta)
-            else template
-        )
+        if isinstance(event, ToolCallDelta):
+            return add_recording(template, self._open_calls[event.id].append)
+        return template
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a `TOOL_CALL_END`."""

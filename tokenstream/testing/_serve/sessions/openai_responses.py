@@ -51,12 +51,9 @@ class ResponsesSession(ServedSession):
         elif kind == "response.steer" and self.store.steers:
             self._steer(request)
         else:
-            self.refuse(
-                f"Invalid value: '{kind}'. Supported values are: 'response.create' and 'response.cancel'.",
-                code="invalid_value",
-                param="type",
-                request=request,
-            )
+            supported = "'response.create' and 'response.cancel'"
+            message = f"Invalid value: '{kind}'. Supported values are: {supported}."
+            self.refuse(message, code="invalid_value", param="type", request=request)
 
     def _may_use_lane(self, request: Payload) -> bool:
         """Return True if the `stream_id` of a request is valid; otherwise refuse the request."""
@@ -167,11 +164,8 @@ class ResponsesSession(ServedSession):
             changed = True
         if message.get("type") == "error" and "error" not in message:
             # Over HTTP, the fields of the error are those of the event itself.
-            names = [name for name in ("code", "message", "param") if name in message]
-            message["error"] = {
-                "type": "invalid_request_error",
-                **{name: message.pop(name) for name in names},
-            }
+            details = {name: message.pop(name) for name in ("code", "message", "param") if name in message}
+            message["error"] = {"type": "invalid_request_error", **details}
             changed = True
         return changed
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import binascii
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._kit.values import camel_case
+from tokenstream.testing._recordings.frames import object_of
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -107,12 +107,8 @@ class RealtimeSession(ServedSession):
     def _add_item(self, request: Payload) -> None:
         item = request.get("item")
         if not is_dict(item):
-            self.refuse(
-                "Missing required parameter: 'item'.",
-                code="missing_required_parameter",
-                param="item",
-                request=request,
-            )
+            message = "Missing required parameter: 'item'."
+            self.refuse(message, code="missing_required_parameter", param="item", request=request)
             return
         item = {"id": self.store.make_id("item_client"), "object": "realtime.item", **item}
         item.setdefault("status", "completed")
@@ -151,12 +147,8 @@ class RealtimeSession(ServedSession):
             self.refuse(message, code="invalid_value", param="audio_end_ms", request=request)
         else:
             self._audio_sizes[id] = end_ms * bytes_per_ms
-            self._say(
-                "conversation.item.truncated",
-                item_id=id,
-                content_index=request.get("content_index", 0),
-                audio_end_ms=end_ms,
-            )
+            index = request.get("content_index", 0)
+            self._say("conversation.item.truncated", item_id=id, content_index=index, audio_end_ms=end_ms)
 
     def _commit_audio(self, request: Payload) -> None:
         id = self.store.make_id("item_client")
@@ -229,10 +221,7 @@ def _merge(old: Payload, update: Payload) -> Payload:
     merged = dict(old)
     for name, value in update.items():
         before = merged.get(name)
-        if is_dict(before) and is_dict(value):
-            merged[name] = _merge(before, value)
-        else:
-            merged[name] = value
+        merged[name] = _merge(before, value) if is_dict(before) and is_dict(value) else value
     return merged
 
 
@@ -370,13 +359,10 @@ class GeminiLiveSession(ServedSession):
 
 def _has_content(data: bytes) -> bool:
     """Return True if a message of the server belongs to an answer and does not merely end it."""
-    try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
+    message = object_of(data)
+    if message is None or "toolCall" in message:
         return True
-    if not is_dict(message):
-        return True
-    return "toolCall" in message or not _CONTENT.isdisjoint(dict_of(message, "serverContent"))
+    return not _CONTENT.isdisjoint(dict_of(message, "serverContent"))
 
 
 def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON

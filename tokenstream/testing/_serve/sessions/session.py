@@ -12,7 +12,7 @@ import string
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -21,6 +21,7 @@ from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing import SSEParser
+from tokenstream.testing._recordings.frames import object_of
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.replay import apply_chunking
 from tokenstream.testing._serve.replies import Request
@@ -296,7 +297,7 @@ class ServedSession:
         late = turn.recording.late
         while turn.messages:
             _, data = turn.messages.popleft()
-            message = _object_of(data)
+            message = object_of(data)
             if message is not None and self.ends_answer(turn, message):
                 break
             if late > 0 and (data := self._prepare(turn, data, message)):
@@ -337,20 +338,15 @@ class ServedSession:
         if self._remaining is not None:
             (recording, ids), self._remaining = self._remaining, None
         else:
-            request = Request(
-                method=self._handshake.method,
-                path=self._handshake.path,
-                headers=self._handshake.headers,
-                body=to_json_bytes(asked),
-            )
             try:
-                recording, ids = self._choose_answer(request), AnswerIds(self.store)
+                recording = self._choose_answer(replace(self._handshake, body=to_json_bytes(asked)))
+                ids = AnswerIds(self.store)
             except MisuseError as error:
                 self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
                 return
         if recording.status >= LOWEST_ERROR_STATUS:
             unknown = {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
-            told = dict_of(_object_of(recording.body) or {}, "error")
+            told = dict_of(object_of(recording.body) or {}, "error")
             self.refuse_answer(recording.status, told or unknown, asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
@@ -364,7 +360,7 @@ class ServedSession:
         if turn is None or self.deadline > self.now:
             return None
         _, data = turn.messages.popleft()
-        message = _object_of(data)
+        message = object_of(data)
         ends = message is not None and self.ends_turn(turn, message)
         data = self._prepare(turn, data, message)
         if not turn.messages and turn.recording.breaks == "half":
@@ -410,15 +406,6 @@ class ServedSession:
         del self.turns[turn.lane]
         self.finish_turn(turn)
         self._begin_waiting(turn.lane)
-
-
-def _object_of(data: bytes) -> Payload | None:
-    """Return a message as an object; None if it is none."""
-    try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return message if is_dict(message) else None
 
 
 def _messages_of(recording: Recording) -> list[Arrival]:
