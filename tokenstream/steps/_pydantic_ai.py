@@ -55,6 +55,8 @@ class PydanticAIRun(RunOfAgents):
         """The turn of this run; None before its first event, and after its result."""
         self._has_open_part = False
         """True while a part of the answer in progress has not ended."""
+        self._is_at_prompt = False
+        """True until the first request to the model: an answer before it is that of an earlier run."""
 
     def read_event(self, event: FromPydanticAI) -> None:
         """Begin, continue or end steps, as an event or a node says; ignore other ones."""
@@ -124,7 +126,9 @@ class PydanticAIRun(RunOfAgents):
             self._end_answers()
 
     def _read_whole(self, node: FromPydanticAI) -> None:
-        """Read a whole answer, and begin the tools that it calls."""
+        """Read a whole answer, and begin the tools that it calls; ignore one that a resumed run repeats."""
+        if self._is_at_prompt:
+            return
         response = node.model_response
         answer = self._find_answer()
         answer.read_piece({"type": "message_start", "message": {"model": response.model_name}})
@@ -150,11 +154,17 @@ class PydanticAIRun(RunOfAgents):
     def _end_call(self, event: FromPydanticAI) -> None:
         self._end_tool(event.part)
 
+    def _read_prompt(self, node: FromPydanticAI) -> None:
+        self._is_at_prompt = True
+
     def _read_request(self, node: FromPydanticAI) -> None:
-        """End the tools whose results the next request has."""
+        """End the tools whose results the next request has; those of a resumed run have not begun."""
         for part in node.request.parts:
             if part.part_kind in ("tool-return", "retry-prompt"):
+                if self._is_at_prompt and part.tool_name:
+                    self._call(part)
                 self._end_tool(part)
+        self._is_at_prompt = False
 
     def _end_tool(self, part: FromPydanticAI) -> None:
         """End a tool with its result; a request to try again, and some results, are failures."""
@@ -205,6 +215,7 @@ class PydanticAIRun(RunOfAgents):
         "function_tool_result": _end_call,
         "output_tool_result": _end_call,
         "agent_run_result": _read_result,
+        "UserPromptNode": _read_prompt,
         "ModelRequestNode": _read_request,
         "CallToolsNode": _read_whole,
         "End": _read_end,

@@ -73,7 +73,7 @@ class Program:
             usage = {"input_tokens": counted, "output_tokens": counted}
             id = f"m{next(self._ids)}" if number else first
             message = {"id": id, "role": "assistant", "content": [block], "usage": usage}
-            self.write(type="assistant", message=message)
+            self.write(type="assistant", uuid=id, message=message)
         if self._streams:
             self.write(type="stream_event", event={"type": "message_stop"})
 

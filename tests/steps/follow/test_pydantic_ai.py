@@ -123,6 +123,28 @@ def test_the_nodes_of_a_run_have_whole_answers(returned: Any, state: str) -> Non
     ]
 
 
+def test_a_resumed_run_has_the_answers_since_then() -> None:
+    """It tells the answer with the deferred calls once more, and their results."""
+    asked = SimpleNamespace(parts=[TEXT, CALL], model_name="m", usage=_usage(5, 3), finish_reason="tool_call")
+    said = SimpleNamespace(parts=[TEXT], model_name="m", usage=_usage(7, 2), finish_reason="stop")
+    returned = {"tool_name": "search", "tool_call_id": "c1", "content": "found", "outcome": "success"}
+    request = SimpleNamespace(parts=[_part("tool-return", **returned)])
+    run = _follow(
+        [
+            _node("UserPromptNode"),
+            _node("CallToolsNode", model_response=asked),
+            _node("ModelRequestNode", request=request),
+            _node("CallToolsNode", model_response=said),
+            _node("End", data=SimpleNamespace(output="Hel")),
+        ]
+    )
+
+    (turn,) = run.turns
+    assert [message.finish_reason for message in turn.step.messages] == ["stop"]
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (7, 2)
+    assert [(tool.name, tool.state, tool.result) for tool in turn.step.steps] == [("search", "done", "found")]
+
+
 def test_an_object_that_is_not_as_expected_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     run = _follow([*BEGUN, _event("part_start", index=2)])
 

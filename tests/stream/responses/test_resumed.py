@@ -168,6 +168,17 @@ def test_a_break_between_two_answers_is_told_by_the_loop_over_them(world: str) -
 
 
 @in_each_world
+def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
+    """Nothing else follows, so the input is whole, as for a loop over the events."""
+    model = numbered(*said(1, *TEXT))
+    for body, again in ((SESSION, SESSION[1]), (model, model[-1])):
+        for retry in (RESUME, Retry(attempts=1)):
+            given, error, _ = answers(world, lambda _, body=body, again=again: [*body, again], retry=retry)
+
+            assert (len(given), error) == (1, None)
+
+
+@in_each_world
 def test_another_answer_never_takes_the_place_of_one_that_has_begun(world: str) -> None:
     """The other modes, which would ask for one, do not go on; before the first answer, they do."""
     given, error, stream = answers(world, broken_at(RUN, 4), retry=Retry(mode="restart", wait=0))

@@ -85,12 +85,6 @@ class HostedSession(Format):
 
     @property
     @override
-    def is_amid(self) -> bool:
-        # An error that was reported meanwhile says why the input has ended.
-        return self.answer_is_open and self._last_error is None
-
-    @property
-    @override
     def resting(self) -> bool:
         return self._waits or not self.answer_is_open
 

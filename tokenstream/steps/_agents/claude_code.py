@@ -373,7 +373,8 @@ class ClaudeCode(AgentReader):
 
     def _count_line(self, id: str | None, counts: dict[str, Json]) -> None:
         """Count the tokens of a message whose first whole line has come."""
-        if not self._is_repeated(id):
+        # Qwen Code gives the line the id of its message.
+        if id is None or not self._is_repeated(f"counted {id}"):
             self._line_usage += counts_in(counts, COUNTS) or Usage()
             self._count_lines()
 

@@ -48,7 +48,7 @@ class AnswersSession:
         """Passes on what the parent stream reads, for its recovery; None if that stream reads nothing."""
         self._logged_error: StreamError | None = None
         """The last error between two answers that was logged."""
-        self._source: SyncSource | AsyncSource | None = None
+        self._source: Any = None
         """The source that was opened last; None before that."""
         self.asked: tuple[str, object] | None = None
         """The address of the connection, for the origins of its answers; None if it is not known."""
@@ -214,9 +214,7 @@ class AnswersSession:
         if recovery is not None and recovery.keeps_answers:
             # Its machine reads all of them, for another sorter, and remembers what may come a second time.
             self.new_lanes.clear()
-            self.sorter = sorter.begin_again()
-            self._format = self.sorter.make_format(self.new_lanes.extend)
-        if self._format is not None and self._source is not None:
+            self.sorter, self._format = sorter.begin_again(self.new_lanes.extend)
             machine.read_with(self._format)
             prepare_machine(machine, self._source)
             for each in items:

@@ -256,17 +256,14 @@ class Sorter:
             "the input ended between two answers, before the end of the run; the answers before are whole"
         )
 
-    def begin_again(self) -> Sorter:
-        """Return a sorter like this one, which was given nothing yet."""
-        return Sorter(self._connection_format, limits=self._limits, messages=self._are_payloads)
-
-    def make_format(self, begin: Callable[[list[AnswerLane]], object]) -> SortedFormat | None:
-        """Return a format with which the parent stream reads for this sorter; None before it is known.
+    def begin_again(self, begin: Callable[[list[AnswerLane]], object]) -> tuple[Sorter, SortedFormat]:
+        """Return a sorter like this one, which was given nothing yet, and the format that reads for it.
 
         `begin` gets the lanes of the answers that begin with a frame.
         """
-        inner = self._connection_format
-        return None if inner is None else SortedFormat(self, inner, begin)
+        inner: Any = self._connection_format
+        sorter = Sorter(inner, limits=self._limits, messages=self._are_payloads)
+        return sorter, SortedFormat(sorter, sorter._connection_format or inner, begin)
 
     # -- within ------------------------------------------------------------
 

@@ -145,7 +145,7 @@ class LangChainProtocol(HostedSession):
     @property
     @override
     def is_amid(self) -> bool:
-        return super().is_amid or (self._run_is_open and self._last_error is self._failure is None)
+        return self._run_is_open and self._last_error is self._failure is None
 
     @property
     @override
