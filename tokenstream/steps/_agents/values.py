@@ -77,7 +77,7 @@ def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa:
     if kind in ("AssistantMessage", "UserMessage"):
         content = line.pop("content", None)
         if is_list(content):
-            blocks = [(vars(block), type(block).__name__) for block in content]
+            blocks: list[tuple[dict[str, Any], str]] = [(vars(each), type(each).__name__) for each in content]
             content = [{**fields, "type": _BLOCKS.get(name, "unknown")} for fields, name in blocks]
         line["message"] = {
             "id": line.pop("message_id", None),
