@@ -257,10 +257,7 @@ class Sorter:
         )
 
     def begin_again(self, begin: Callable[[list[AnswerLane]], object]) -> tuple[Sorter, SortedFormat]:
-        """Return a sorter like this one, which was given nothing yet, and the format that reads for it.
-
-        `begin` gets the lanes of the answers that begin with a frame.
-        """
+        """Return a new sorter like this one and the format that reads for it; `begin` gets the new lanes."""
         inner: Any = self._connection_format
         sorter = Sorter(inner, limits=self._limits, messages=self._are_payloads)
         return sorter, SortedFormat(sorter, sorter._connection_format or inner, begin)
