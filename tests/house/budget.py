@@ -4,9 +4,9 @@ Whoever adds lines or names removes as many. `python -m tests.house` prints them
 `python -m tests.evidence` those of statements.
 """
 
-LINES = 151_540
+LINES = 151_160
 """Lines of all kinds."""
-CODE = 85_040
+CODE = 84_768
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""

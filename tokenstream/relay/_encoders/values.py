@@ -26,6 +26,7 @@ def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
     Without `raw`, the message of an exception, which may be private, is left out.
 
     Example:
+        >>> from tokenstream.events import ToolResult
         >>> prepare_result(ToolResult("call_1", (1, b"a"), "KeyError: 'Ann'"), raw=False)
         ToolResult(choice=0, part=None, id='call_1', output=[1, 'YQ=='], error='KeyError', \
 provider_executed=False)
