@@ -171,9 +171,9 @@ def test_a_break_between_two_answers_is_told_by_the_loop_over_them(world: str) -
 def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
     """Nothing else follows, so the input is whole, as for a loop over the events."""
     model = numbered(*said(1, *TEXT))
-    for body, again in ((SESSION, SESSION[1]), (model, model[-1])):
+    for body in ([*SESSION, SESSION[1]], [*model, model[-1]]):
         for retry in (RESUME, Retry(attempts=1)):
-            given, error, _ = answers(world, lambda _, body=body, again=again: [*body, again], retry=retry)
+            given, error, _ = answers(world, broken_at(body, len(body)), retry=retry)
 
             assert (len(given), error) == (1, None)
 
