@@ -264,7 +264,7 @@ VALUES: dict[str, tuple[Program, Program]] = {
         lambda: Tools(filtered).to_openai_chat(strict=True),
         lambda: check("strict" in Tools(filtered).to_openai_chat()[0]["function"], False),
     ),
-    "… needs the price of": (priced, lambda: check(priced(price=lambda _: 0.01), "Hello")),
+    "most= needs the price of": (priced, lambda: check(priced(price=lambda _: 0.01), "Hello")),
     "the tools of openai-live are": (live, lambda: check(live(settings=DELEGATION), "openai-live")),
     "the tool … was given as a type, which has nothing to run: register the": (
         lambda: Router(Tools(find=Find)),

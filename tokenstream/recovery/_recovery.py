@@ -227,7 +227,7 @@ class Recovery:
         opener = self._openers[0]
         if self._itinerary.prices[0].function is not None:
             return self._itinerary.prices[0].of
-        return require_tariff(opener.asked, opener.format, "Budget(most=)").find_cost
+        return require_tariff(opener.asked, opener.format, "Budget(price=…)").find_cost
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""

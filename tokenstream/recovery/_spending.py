@@ -137,7 +137,7 @@ class Spending:
             # It is made, and then checked, once the attempt begins.
             return
         if self.most is not None and (opener.route is None or opener.route.price is None):
-            require_tariff(opener.asked, opener.format, "Retry(most=)")
+            require_tariff(opener.asked, opener.format, "Route(price=…)")
         if self.purse is not None and not opener.makes_request:
             raise MisuseError("a Purse needs requests that the library makes: use connect, and routes=")
 

@@ -61,7 +61,7 @@ def _find_price(driver: Any) -> Callable[[Usage], float | None]:  # noqa: ANN401
         price: Callable[[Usage], float | None] = driver.recovery.find_price()
         return price
     asked = getattr(driver.pump.source, "asked", None)
-    return require_tariff(asked, driver.machine.wanted, "Budget(most=)").find_cost
+    return require_tariff(asked, driver.machine.wanted, "Budget(price=…)").find_cost
 
 
 def guard(
