@@ -239,7 +239,7 @@ export class Connection {
     const type = response.headers.get("Content-Type") ?? "none";
     if (!type.startsWith("text/event-stream")) {
       // A login page, or that of a captive portal.
-      this.#fail("protocol", `expected an event stream, not ${type}`);
+      this.#fail("protocol", `no event stream, but ${type} came`);
       return 0;
     }
     if (!this.#continues(response)) return 0;
