@@ -453,12 +453,14 @@ def _paced(driver: str, **options: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("driver", ["for, with a timer", "async for"])
+@tried_again
 def test_the_last_burst_is_spread_although_the_answer_is_over(driver: str) -> None:
     """A proxy that buffers sends the end with the text."""
     pieces = _paced(driver)
 
     assert "".join(pieces) == BURST
-    assert max(map(len, pieces)) < len(BURST) / 2
+    if max(map(len, pieces)) > len(BURST) / 2:
+        raise TooLate(pieces)
 
 
 @pytest.mark.parametrize("driver", ["for, with a timer", "async for"])
