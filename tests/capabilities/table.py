@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.capabilities import long_probes, probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROBES: dict[str, dict[str, Callable[..., None]]] = {
-    "spec-clean SSE (BOM, `retry:`-only, CR, U+2028, bad UTF-8), chunk-invariant": {
-        "spec-clean SSE (BOM, `retry:`-only, CR, U+2028, bad UTF-8), chunk-invariant": probes.event_streams
-    },
-    "framing alone, importable": {"framing alone, importable": probes.framing},
-    "formats of providers read / detected from bytes": {
-        "formats of providers read / detected from bytes": long_probes.detection
-    },
-    "wraps other SDKs' streams (`tap`)": {"wraps other SDKs' streams (`tap`)": probes.tapping},
+Program: TypeAlias = "Callable[..., None]"
+
+_WHOLE: dict[str, Program] = {
+    "spec-clean SSE (BOM, `retry:`-only, CR, U+2028, bad UTF-8), chunk-invariant": probes.event_streams,
+    "framing alone, importable": probes.framing,
+    "formats of providers read / detected from bytes": long_probes.detection,
+    "wraps other SDKs' streams (`tap`)": probes.tapping,
+    "verdict: clean end without finish is no success": probes.verdict,
+    "two calls on one index / interleaved calls right": probes.calls_in_turns,
+    "cut arguments never a call": probes.cut_arguments,
+    "a call told again is one call": probes.told_again,
+    "usage never nulled, with provenance": probes.usage,
+    "typed result; dataclass/TypedDict too": probes.results,
+    "drafts per delta with required fields; finality per field": probes.drafts,
+    "each list item when it closes": probes.list_items,
+    "stop at the first broken field; reask with reason": probes.broken_field,
+    "repaired almost-JSON, fences; JSON patches": probes.almost_json,
+    "tool that yields progress (generator)": probes.progress,
+    "tool calls written as text (`<tool_call>…`)": probes.calls_in_text,
+    "approval / human in the loop": long_probes.questions,
+    "partial on every exception": probes.partials_kept,
+    "deadline on every silence (sync too)": probes.deadlines,
+    "checkpoint to another process": long_probes.checkpoints,
+    "reorder, de-duplicate": probes.order,
+    "smooth, words, graphemes, sentences, throttle": probes.pieces,
+    "markdown blocks, repaired": probes.markdown,
+    "OpenAI's inline citation markers (U+E200–E202) resolved or removed": probes.citation_markers,
+    "fan-out / merge": probes.sharing,
+    "to browsers: protocols": long_probes.protocols,
+    "sync view of an async source": probes.sync_view,
+}
+"""Rows that one program tries."""
+_WORDS: dict[str, dict[str, Program]] = {
     "unknown events kept; departures named": {
         "unknown events kept": probes.unknown,
         "departures named": probes.departures,
     },
-    "verdict: clean end without finish is no success": {
-        "verdict: clean end without finish is no success": probes.verdict
-    },
-    "two calls on one index / interleaved calls right": {
-        "two calls on one index / interleaved calls right": probes.calls_in_turns
-    },
-    "cut arguments never a call": {"cut arguments never a call": probes.cut_arguments},
-    "a call told again is one call": {"a call told again is one call": probes.told_again},
-    "usage never nulled, with provenance": {"usage never nulled, with provenance": probes.usage},
     "reasoning, signatures, citations, media, server tools": {
         "reasoning, signatures, citations": probes.parts,
         "media": probes.media,
@@ -39,17 +54,6 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
     "snapshot at any time, immutable, linear": {
         "snapshot at any time, immutable": probes.snapshots,
         "linear": probes.linear_snapshots,
-    },
-    "typed result; dataclass/TypedDict too": {"typed result; dataclass/TypedDict too": probes.results},
-    "drafts per delta with required fields; finality per field": {
-        "drafts per delta with required fields; finality per field": probes.drafts
-    },
-    "each list item when it closes": {"each list item when it closes": probes.list_items},
-    "stop at the first broken field; reask with reason": {
-        "stop at the first broken field; reask with reason": probes.broken_field
-    },
-    "repaired almost-JSON, fences; JSON patches": {
-        "repaired almost-JSON, fences; JSON patches": probes.almost_json
     },
     "schema from function, arguments checked, run while streaming, results as turns": {
         "schema from function": probes.tools,
@@ -61,12 +65,6 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
         "exactly once over retries": probes.once,
         "processes (store)": long_probes.once_over_processes,
     },
-    "tool that yields progress (generator)": {"tool that yields progress (generator)": probes.progress},
-    "tool calls written as text (`<tool_call>…`)": {
-        "tool calls written as text (`<tool_call>…`)": probes.calls_in_text
-    },
-    "approval / human in the loop": {"approval / human in the loop": long_probes.questions},
-    "partial on every exception": {"partial on every exception": probes.partials_kept},
     "retry mid-stream / continue with told confidence": {
         "retry mid-stream": probes.retrying,
         "continue with told confidence": probes.continuing,
@@ -76,14 +74,11 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
         "hedge": probes.hedging,
         "price cap": probes.price_cap,
     },
-    "deadline on every silence (sync too)": {"deadline on every silence (sync too)": probes.deadlines},
     "pauses, background, continuation tokens as one answer": {
         "pauses": probes.pauses,
         "background": probes.background,
         "continuation tokens as one answer": probes.continuation_tokens,
     },
-    "checkpoint to another process": {"checkpoint to another process": long_probes.checkpoints},
-    "reorder, de-duplicate": {"reorder, de-duplicate": probes.order},
     "stop from thread or task; leaving closes": {
         "stop from thread or task": probes.stopping,
         "leaving closes": probes.leaving,
@@ -96,20 +91,11 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
         "money budget while streaming, price table": probes.costs,
         "(genai-prices)": probes.costs,
     },
-    "smooth, words, graphemes, sentences, throttle": {
-        "smooth, words, graphemes, sentences, throttle": probes.pieces
-    },
-    "markdown blocks, repaired": {"markdown blocks, repaired": probes.markdown},
     "redact across chunks": {
         "redact across chunks": probes.redaction,
         "(a pattern needs `max_length=`)": probes.unbounded_redaction,
     },
-    "OpenAI's inline citation markers (U+E200–E202) resolved or removed": {
-        "OpenAI's inline citation markers (U+E200–E202) resolved or removed": probes.citation_markers
-    },
-    "fan-out / merge": {"fan-out / merge": probes.sharing},
     "marks of time, gaps, OTel": {"marks of time, gaps": probes.marks, "OTel": probes.telemetry},
-    "to browsers: protocols": {"to browsers: protocols": long_probes.protocols},
     "resumable, tabs, stop; store": {
         "resumable, tabs, stop; store": probes.memory_journals,
         "memory": probes.memory_journals,
@@ -145,7 +131,6 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
         "A2A": probes.a2a,
         "hosted sessions as runs": probes.hosted_sessions,
     },
-    "sync view of an async source": {"sync view of an async source": probes.sync_view},
     "scripts, recordings, every cut, virtual clock, mock server, fault matrix": {
         "scripts": probes.mock_server,
         "recordings": long_probes.recordings,
@@ -155,4 +140,6 @@ PROBES: dict[str, dict[str, Callable[..., None]]] = {
         "fault matrix": probes.faults,
     },
 }
+"""Rows of which programs try single words."""
+PROBES = {row: {row: program} for row, program in _WHOLE.items()} | _WORDS
 """Rows by their names."""
