@@ -270,7 +270,7 @@ class CurrentAttempt:
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
         route = self.opener.route
         if now is not None and route is not None:
-            # What came in a race is read once the loser was closed, which may take long.
+            # Content that came in a race is read once the loser was closed, which may take long.
             arrived_at = now if self.content_at is None else self.content_at
             route.health.note_content(max(0.0, arrived_at - self.begun_at))
 

@@ -198,7 +198,7 @@ class Retry:
     """Number of requests that ask a model, with the first; by default 3, and one more for each pause. With
     `routes`, this is the number at your own address, by default 2; each route has a number of its own."""
     mode: Mode = "auto"
-    """How to recover an answer of which a part was delivered; see the table."""
+    """The way to recover an answer of which a part was delivered; see the table."""
     pauses: int | Mapping[PauseReason, int] = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
     sent at once, and counts as an attempt. With 0, a pause ends the answer. `{"length": 2}` also continues
@@ -212,19 +212,19 @@ class Retry:
     """Seconds after the first request in which any others may begin; None for no limit. If a wait would end
     later, the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
-    """What to retry besides errors whose `retryable` is True: classes and kinds of errors, and outcomes
+    """Causes to retry besides errors whose `retryable` is True: classes and kinds of errors, and outcomes
     ("empty", "refusal", "content_filter", "malformed_call"). Or a function, which decides alone: it gets the
     error (`AnswerRejected` for an outcome) and returns True, False, or None for the default."""
     routes: Routes | Iterable[AnyRoute] | AnyRoute = Routes()
-    """Where to ask next, in order: a `Route`; a function that opens a source, such as an SDK's stream, or a
+    """Sources to ask next, in order: a `Route`; a function that opens a source, such as an SDK's stream, or a
     pair with its format, such as `(open_other, "anthropic")`; an unread `connect(…)`, for one answer only.
     `Routes` has other orders, and a race. When the attempts of one are used up, the next is asked; one
     that refuses to serve is left at once. A `Route` continues what was delivered."""
     seam: Seam = Seam()
-    """How to continue an answer, and how sure the library must be of the place where both parts meet."""
+    """The way to continue an answer, and how sure the library must be of the place where both parts meet."""
     accept: Accept | None = None
-    """What a good answer is: the type of its text, as for `Stream.result`, or a function that returns False
-    for a message that is not good enough. The answer is held back until it is whole and accepted. An
+    """The test of a good answer: the type of its text, as for `Stream.result`, or a function that returns
+    False for a message that is not good enough. The answer is held back until it is whole and accepted. An
     attempt whose answer is refused has failed, with the outcome "invalid"."""
     most: float | Purse | None = None
     """The highest cost of all attempts together, by `Route.price` or the table of the extra `prices`. Once
