@@ -261,16 +261,19 @@ class Accumulator:
         """Expect that the answer may start over, because further attempts at it may be made."""
         self.may_restart = True
 
-    def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
+    def conclude(self, ending: Ending, *, cut: Iterable[int] = (), early: Iterable[int] = ()) -> None:
         """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.
 
         Args:
             ending: The verdict on how the answer ended.
             cut: Indexes of choices that had begun, and are known to be unfinished. Such a choice is cut off
                 even if it has a finish reason, and gets a message even if no event of it has arrived.
+            early: Indexes of choices whose finish reason content has followed, so that it is none.
         """
         if self.ending != "streaming":
             return
+        for index in early:
+            self._choice(index).go_on()
         cut_off, choices = [*map(self._choice, cut)], self._choices.values()
         finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
         # If none was cut off, the answer had failed otherwise, on an earlier connection.
@@ -281,11 +284,6 @@ class Accumulator:
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides
         self.built = None  # done last: another thread may build the message with the old ending
-
-    @property
-    def reopened_choices(self) -> list[int]:
-        """Indexes of the choices whose content has gone on behind their finish reason."""
-        return [index for index, each in self._choices.items() if each.went_on]
 
     @property
     def origin(self) -> Origin | None:

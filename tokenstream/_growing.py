@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, size_of
 from tokenstream._event_base import Arguments
-from tokenstream._message_parts import WORDED
+from tokenstream._message_parts import BESIDE, OWN_ENDS, WORDED
 from tokenstream.events import ToolResult
 from tokenstream.message import (
     Citation,
@@ -28,14 +28,10 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
-_OWN_ENDS = frozenset({"stop", "tool_calls"})
-_BESIDE = frozenset({"citation", "opaque"})
-"""Kinds of parts that come in the middle of a text that goes on."""
-
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
     """Return True if the model ended the answer: the finish reason decides or, without one, the ending."""
-    return reason in _OWN_ENDS or (reason is None and ending == "complete")
+    return reason in OWN_ENDS or (reason is None and ending == "complete")
 
 
 class GrowingPart:
@@ -173,7 +169,6 @@ class ChoiceState:
         "joined",
         "log",
         "parts",
-        "parts_at_finish",
         "places",
         "provider_data",
         "raw_finish_reason",
@@ -193,8 +188,6 @@ class ChoiceState:
         """The words and the tool calls of the choice, for its readers."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
-        self.parts_at_finish = 0
-        """Number of parts when the first finish reason came, which ends them."""
         self.finish_message: str | None = None
         self.provider_data: dict[str, Any] = {}
         self.joined: tuple[Join, ...] = ()
@@ -215,16 +208,8 @@ class ChoiceState:
             self.refused[call.id] = refusal
             self.results.append(refusal)
 
-    @property
-    def went_on(self) -> bool:
-        """True if content, and not sources alone, has followed the finish reason."""
-        behind = self.parts[self.parts_at_finish :] if self.finish_reason else ()
-        return any(part.start.kind not in _BESIDE for part in behind)
-
     def finish(self, event: Finish) -> None:
         """Keep the reason for which the choice has ended; no item follows."""
-        if self.finish_reason is None:
-            self.parts_at_finish = len(self.parts)
         self.finish_reason, self.raw_finish_reason = event.reason, event.raw_reason
         self.finish_message = event.message
         if event.order is not None:
@@ -253,7 +238,7 @@ class ChoiceState:
         return ""
 
     def go_on(self) -> None:
-        """Forget the reason for the end, because another answer follows on the connection."""
+        """Forget the reason for the end, because the answer goes on, or another one follows."""
         self.finish_reason = self.raw_finish_reason = self.finish_message = None
 
     def has_gone_on(self, id: str) -> bool:
@@ -271,7 +256,7 @@ class ChoiceState:
                 parts.append(GrowingPart(start(), is_gap=True))
             parts.append(GrowingPart(start()))
             kind = parts[index].start.kind
-            if kind not in _BESIDE and not (self.texts_go_on and kind in DELTAS):
+            if kind not in BESIDE and not (self.texts_go_on and kind in DELTAS):
                 self.log.end_items()
         part = parts[index]
         if (part.is_gap or part.final is not None) and part.begin_again(start):

@@ -197,6 +197,10 @@ class CallState(NamedTuple):
 
 WORDED = (TextPart, ReasoningPart, RefusalPart)
 """The classes of parts that consist of words."""
+BESIDE = frozenset({"citation", "opaque"})
+"""Kinds of parts that come in the middle of a text that goes on."""
+OWN_ENDS = frozenset({"stop", "tool_calls"})
+"""Finish reasons of an answer that the model itself has ended."""
 
 
 @explain_names(OF_CALL)

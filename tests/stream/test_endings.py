@@ -77,6 +77,11 @@ ROWS = {
     "half a frame behind text": Row([*TEXT, HALF], ENDED, BROKEN, STOPPED, STOPPED, SILENT),
     "blocks that are open": Row(CLAUDE, ENDED, BROKEN, STOPPED, STOPPED, SILENT),
     "an error that may be none": Row([*TEXT, ASIDE], FAILED, FAILED, STOPPED, STOPPED, FAILED),
+    "a reason before any content": Row([REASON], COMPLETE, BROKEN, STOPPED, STOPPED, SILENT),
+    "a reason first, half a frame": Row([REASON, HALF], ENDED, BROKEN, STOPPED, STOPPED, SILENT),
+    "a reason, and content behind it": Row(
+        [*TEXT, REASON, chunk({"content": "!"})], ENDED, BROKEN, STOPPED, STOPPED, SILENT
+    ),
     "a reason, but a call waits": Row(WAITS, COMPLETE, BROKEN, STOPPED, COMPLETE, COMPLETE),
     "a call waits, half a frame": Row([*WAITS, HALF], ENDED, BROKEN, STOPPED, ENDED, ENDED),
     "a reason": Row([*TEXT, REASON], *[COMPLETE] * 5),

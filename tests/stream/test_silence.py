@@ -130,6 +130,7 @@ def test_while_a_stream_is_steady_its_deadline_only_moves_later(
 
 
 FINISHED, MORE, USAGE = wire.chat({}, "stop"), wire.chat({"content": "more"}), wire.chat_usage(3, 2)
+FILTERED = wire.chat({}, "content_filter")
 HEARTBEAT = b": here\n\n"
 
 
@@ -168,15 +169,31 @@ def test_what_is_no_content_lengthens_that_wait_by_a_quarter_at_most(sign_of_lif
     assert silence.deadline == 3.25
 
 
-def test_content_behind_the_finish_reason_begins_the_wait_anew() -> None:
-    """The content is still added to the answer."""
+@pytest.mark.parametrize("late", [MORE, MORE + MORE])
+def test_content_behind_the_finish_reason_ends_the_short_wait(late: bytes) -> None:
+    """The reason is void until another one comes: the answer goes on, so only a stall ends it."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)
-    give(machine, MORE, 3.0)
+    give(machine, late, 3.0)
     silence.since = 3.0
+    stall = silence.deadline
+    give(machine, FINISHED, 4.0)
+    silence.since = 4.0
 
-    assert silence.deadline == 4.0
+    assert (stall, silence.deadline) == (123.0, 5.0)
+
+
+def test_a_finish_reason_before_any_content_starts_no_short_wait() -> None:
+    """Gateways write one in front of a slow model: only a mark of the end, or a stall, ends the answer."""
+    silence, machine = silence_of()
+    give(machine, FINISHED, 1.0)
+    silence.since = 1.0
+    stall = silence.deadline
+    give(machine, FILTERED, 2.0)
+    silence.since = 2.0
+
+    assert (stall, silence.deadline) == (121.0, 3.0)
 
 
 def test_a_loop_that_is_busy_behind_the_finish_reason_costs_no_wait() -> None:

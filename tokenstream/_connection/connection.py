@@ -211,6 +211,7 @@ class Connection:
         """The endings of the answer if its input ends here, from what the server has said in all of it."""
         format = self.format
         said, is_open = format.said(), format.may_go_on or format.parts.finish_waits
+        is_open = is_open or said == "early reason"
         if format.finished and said in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
             said = "open reason" if is_open else "reason"

@@ -501,12 +501,13 @@ class Machine:
         Content has followed the reason, or more was read already than the reader has.
         """
         format = self.connection.format
+        choices = format.parts.choices
         if self.connection.framing_ended or not format.may_go_on:
-            return ()
+            return format.early_choices
         is_within = self.last_frame is not None and self.current_frame is not self.last_frame
         if format.said() == "open reason" and (is_within or any(map(has_content, self.unread_events))):
-            return format.parts.choices
-        return self.accumulator.reopened_choices
+            return choices
+        return [index for index, choice in choices.items() if choice.has_reopened]
 
     def find_own_text(self, told: ToldText) -> str:
         """Return the text that the message has for a part."""
@@ -863,7 +864,9 @@ class Machine:
             ending = "stopped" if self.refusal is not None else self.connection.format.verdict
         is_cut = self.refusal is None and (error is not None or self.connection.format.goes_on)
         cut = self.connection.unfinished_choices if is_cut else []
-        self.accumulator.conclude(ending, cut=[*cut, *(self.reopened_choices if ending == "stopped" else ())])
+        cut = [*cut, *(self.reopened_choices if ending == "stopped" else ())]
+        early = () if ending == "complete" else self.connection.format.early_choices
+        self.accumulator.conclude(ending, cut=cut, early=early)
         if error is not None:
             self.progress.store_on(error)
         if self.observer is not None:

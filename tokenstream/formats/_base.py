@@ -331,8 +331,19 @@ class Format(Resuming, ABC):
             waits = waits or choice.finish_waits
         else:
             if choices and self.finished:
-                return "waits" if waits else "open reason" if self.may_go_on else "reason"
+                end: Said = "open reason" if self.may_go_on else "reason"
+                return "waits" if waits else "early reason" if self.early_choices else end
         return "nothing" if self.doubt is None else "doubt"
+
+    @property
+    def early_choices(self) -> list[int]:
+        """Indexes of the choices whose content follows their finish reason, or has not begun with it."""
+        choices, is_field = self.parts.choices, not self.closes_parts
+        return [
+            index
+            for index, choice in choices.items()
+            if choice.early_finish is not None or (is_field and choice.is_early)
+        ]
 
     def awaits_end(self, said: Said) -> bool:
         """Return True while only the end of the answer is left to come, or an error may have ended it."""
@@ -417,6 +428,8 @@ class Format(Resuming, ABC):
             self.end_without_finish()
             self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
         if self.error is None and not self.ended:
+            if self.parts.breaks_off_late:
+                self.parts.cut_waiting()
             if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
@@ -604,7 +617,13 @@ class Format(Resuming, ABC):
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
         choices = self.parts.choices
         states = {
-            index: (state.opened.copy(), state.current_part, state.finish, state.finish_waits)
+            index: (
+                state.opened.copy(),
+                state.current_part,
+                state.finish,
+                state.early_finish,
+                state.finish_waits,
+            )
             for index, state in choices.items()
         }
         # What the rules say of a complete answer does not hold for one that has failed.
@@ -620,16 +639,17 @@ class Format(Resuming, ABC):
         for index in [*choices]:
             if index not in states:
                 del choices[index]
-        for index, (opened, current, finish, waits) in states.items():
+        for index, (opened, current, finish, early, waits) in states.items():
             state = choices[index]
             state.opened, state.current_part = opened, current
-            state.finish, state.finish_waits = finish, waits
+            state.finish, state.early_finish, state.finish_waits = finish, early, waits
         has_more = has_more or any(isinstance(event, _FURTHER) for event in events)
         return [event for event in events if _is_about_answer(event)], has_more
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
         self.ended = True
+        self.parts.confirm_finishes()
         self.parts.close_all(complete=True)
 
     def pass_over(self, frame: Frame) -> list[Event]:
@@ -725,6 +745,8 @@ class Format(Resuming, ABC):
 
     def read_sentinel(self) -> None:
         """End the answer at the sentinel; the end is certain only if the finish reason arrived before it."""
+        if self._replay is None:
+            self.parts.confirm_finishes()
         if self.finished:
             self.conclude()
         else:
@@ -734,6 +756,15 @@ class Format(Resuming, ABC):
             # `assumed`: the answer counts as complete only if the input then ends cleanly. While the server
             # repeats payloads of the earlier connection, the sentinel is a repetition, too, and ends nothing.
             self.ended = self.assumed = self._replay is None
+
+    def end_at_mark(self) -> None:
+        """End an answer at a mark that confirms its finish reason, or stands for it."""
+        self.parts.confirm_finishes()
+        if self.parts.finished:
+            self.conclude()
+        else:
+            self.note("finish_missing")
+            self.end_without_finish()
 
     def end_without_finish(self) -> None:
         """End an answer at a mark without a finish reason, as truncated if `find_cut` says so.
@@ -771,7 +802,10 @@ class Format(Resuming, ABC):
     def is_whole(self) -> bool:
         """True if the server has said that the answer is over, and why, and nothing of it can follow."""
         return (
-            self.is_one_answer and not self.may_go_on and self.parts.finished and not self.parts.ends_in_doubt
+            self.is_one_answer
+            and not (self.may_go_on or self.early_choices)
+            and self.parts.finished
+            and not self.parts.ends_in_doubt
         )
 
     def fail(self, error: ProviderError | ProtocolError | None, *, was_whole: bool) -> None:

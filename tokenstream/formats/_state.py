@@ -26,18 +26,21 @@ OPEN: tuple[State, ...] = ("reading", "sliced", "ending")
 CLOSED: tuple[State, ...] = ("ended", "shut")
 """The states in which no more input is accepted."""
 
-Said: TypeAlias = Literal["nothing", "doubt", "waits", "reason", "open reason", "sentinel", "terminal"]
+Said: TypeAlias = Literal[
+    "nothing", "doubt", "early reason", "waits", "reason", "open reason", "sentinel", "terminal"
+]
 """The last word of a server about the end of its answer.
 
-| said        | the server has sent                                                                   |
-|-------------|---------------------------------------------------------------------------------------|
-| nothing     | no end                                                                                |
-| doubt       | an error in an event that is not known, and no end                                    |
-| waits       | the reason of every choice, but calls wait for arguments, which may follow            |
-| reason      | the reason of every choice, and no content may follow                                 |
-| open reason | the reason of every choice, but content may follow                                    |
-| sentinel    | a mere sentinel, such as `[DONE]`, which only a clean end of the input confirms       |
-| terminal    | a terminal event                                                                      |
+| said         | the server has sent                                                                    |
+|--------------|----------------------------------------------------------------------------------------|
+| nothing      | no end                                                                                 |
+| doubt        | an error in an event that is not known, and no end                                     |
+| early reason | the reason of every choice, one of which has no content yet                           |
+| waits        | the reason of every choice, but calls wait for arguments, which may follow             |
+| reason       | the reason of every choice, and no content may follow                                  |
+| open reason  | the reason of every choice, but content may follow                                     |
+| sentinel     | a mere sentinel, such as `[DONE]`, which only a clean end of the input confirms        |
+| terminal     | a terminal event                                                                       |
 """
 ANSWERED: tuple[Said, ...] = ("sentinel", "terminal")
 """Words that stand at the very end: only the rest of the connection follows."""
@@ -62,6 +65,7 @@ class Endings(NamedTuple):
 ENDINGS: dict[Said, Endings] = {
     "nothing": Endings(None, "truncated", "stopped", "stopped", ends_in_silence=False),
     "doubt": Endings("failed", "failed", "stopped", "stopped", ends_in_silence=True),
+    "early reason": Endings("complete", "truncated", "stopped", "stopped", ends_in_silence=False),
     "waits": Endings("complete", "truncated", "stopped", None, ends_in_silence=True),
     "reason": Endings("complete", "complete", None, "complete", ends_in_silence=True),
     "open reason": Endings("complete", "complete", None, "complete", ends_in_silence=False),

@@ -9,6 +9,7 @@ import pytest
 from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, value
 from tests.formats.gemini.streaming import fragments, streamed
 from tests.formats.gemini.support import gemini
+from tests.formats.told import DONE
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallStart
@@ -76,7 +77,11 @@ def test_a_call_ends_the_text_before_it() -> None:
 def test_a_call_counts_whichever_chunk_it_came_in() -> None:
     """A stop on an answer that calls tools is `tool_calls`, also where the stop came first, or again."""
     before = chunk(text("a"), finish="STOP")
-    for frames in ([chunk(call("f")), STOP], [before, chunk(call("f"))], [before, chunk(call("f")), STOP]):
+    for frames in (
+        [chunk(call("f")), STOP],
+        [before, chunk(call("f")), DONE],
+        [before, chunk(call("f")), STOP],
+    ):
         told = gemini(*frames)
 
         assert (told.message.finish_reason, len(told.calls)) == ("tool_calls", 1)
@@ -151,11 +156,11 @@ def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
 
 
 def test_a_call_that_opens_after_the_stop_and_is_not_closed_is_never_handed_out() -> None:
-    """The stop was said before it."""
+    """The stop was said before it, and so is none of the answer that goes on."""
     told = gemini(chunk(text("a"), finish="STOP"), chunk(call("f", willContinue=True)))
 
     assert told.calls == []
-    assert told.message.finish_reason == "tool_calls"
+    assert isinstance(told.error, StreamTruncated)
     assert told.rules == {"call_open_at_end", "content_after_finish"}
 
 

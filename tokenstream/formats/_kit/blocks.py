@@ -74,11 +74,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
-    def note_if_late(self) -> None:
-        """Count a departure from the documentation if the content that arrives follows the finish reason."""
-        if self.choice(0).finish is not None:
-            self.note("content_after_finish")
-
     def find_index(self, index: object, *, new: bool = False) -> int:
         """Return the index of a payload's block; without one, a departure, the newest or a new one."""
         number = index if type(index) is int else whole_number(index_of(index))

@@ -56,8 +56,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
         """Open a part and return it; a part with the same id that is still open is closed before that."""
         self._free((kind, id))
-        # A part after the finish reason is a departure.
-        self.note_if_late()
         part = self.open(0, self.make_empty_part(kind, data))
         if data is not None:
             self._data[part.index] = data
@@ -192,8 +190,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         if key in self._open or key in self._closed:
             self.note("call_repeated")
             return None
-        # A call after the finish reason is a departure.
-        self.note_if_late()
         self._answered.discard(call.id)
         self.own_calls.pop(call.id, None)
         self.server_calls.add(call.id)

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
+from tokenstream._message_parts import OWN_ENDS
 from tokenstream.events import Unknown
 from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
@@ -258,10 +259,12 @@ class OpenChoice:
     __slots__ = (
         "calls_seen",
         "current_part",
+        "early_finish",
         "ended",
         "finish",
         "finish_message",
         "finish_waits",
+        "has_reopened",
         "index",
         "next_part",
         "opened",
@@ -283,12 +286,21 @@ class OpenChoice:
         self.ended = EndedCalls()
         """The calls that were handed out."""
         self.finish: Finish | None = None
+        self.early_finish: Finish | None = None
+        """The reason that content has followed, so that only another one or the end mark confirms it."""
+        self.has_reopened = False
+        """True once content has followed a reason, as where a server gives one with each chunk."""
         self.finish_waits = False
         """True while `finish` is not reported, because calls wait that have to be handed out before it."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None
         """The format's own state for the choice, if any."""
+
+    @property
+    def is_early(self) -> bool:
+        """True if the reason says that the model itself has ended the choice, which has no content so far."""
+        return self.finish is not None and self.finish.reason in OWN_ENDS and not self.next_part
 
     def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""

@@ -7,9 +7,10 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._message_parts import WORDED
+from tokenstream._message_parts import BESIDE, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
     CitationAdded,
@@ -104,6 +105,14 @@ class Parts(AnswerEvents):
         """Note that a part has content, and if it is of a kind that answers by itself, that there is one."""
         part.is_written = self.has_content = True
         self.has_answer = self.has_answer or part.kind in _ANSWERS
+        state = self.choices.get(part.choice)
+        if state is not None and state.finish is not None and part.kind not in BESIDE:
+            self._void_finish(state)
+
+    def _void_finish(self, state: OpenChoice) -> None:
+        """Count content behind a choice's finish reason, which is void until another one or the end mark."""
+        self.note("content_after_finish")
+        state.early_finish, state.finish, state.has_reopened = state.finish, None, True
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data; the part keeps its text."""
@@ -136,8 +145,6 @@ class Parts(AnswerEvents):
                 # An empty text opens no part.
                 return
             self.close_current(state)
-            if state.finish is not None:
-                self.note("content_after_finish")
             part = state.current_part = self.open(choice, start or _BLANK_PARTS[kind])
         self.add(part, text)
 
@@ -187,9 +194,7 @@ class Parts(AnswerEvents):
             # The text was only half a pair, which is held back.
             return
         if not part.is_written:
-            # `_note_content`, without a call.
-            part.is_written = self.has_content = True
-            self.has_answer = self.has_answer or part.kind in _ANSWERS
+            self._note_content(part)
         kind = part.kind
         if kind == "text":
             self._add(TextDelta, part.choice, part.index).text = text
@@ -400,7 +405,7 @@ class Parts(AnswerEvents):
         # The call ends the text or reasoning before it.
         self.close_current(state)
         if state.finish is not None:
-            self.note("content_after_finish")
+            self._void_finish(state)
         if not state.ended.begin(call.sent_id):
             self.note("call_id_repeated")
             call.id = self.new_id(call.choice)
@@ -423,6 +428,7 @@ class Parts(AnswerEvents):
             fragment = join_halves(call, fragment, self.note)
         if call.waits and not fragment.isspace():
             self.note("content_after_finish")
+            self.choices[call.choice].has_reopened = True
             call.drop_placeholder(self.note)
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if fragment[:1] in OPENING and call.has_arguments and call.type != "custom":
@@ -594,6 +600,15 @@ class Parts(AnswerEvents):
         reasons = (choice.finish.reason for choice in self.choices.values() if choice.finish is not None)
         return self.finish_waits or any(reason in _DOUBTFUL for reason in reasons)
 
+    def confirm_finishes(self) -> None:
+        """Take the reasons that content has followed for the choices' reasons: the end mark has come."""
+        for choice in self.choices.values():
+            early, choice.early_finish = choice.early_finish, None
+            choice.finish = choice.finish or early
+            if early is not None and early.reason == "stop" and choice.calls_seen:
+                # Reported behind the calls.
+                choice.finish, choice.finish_waits = replace(early, reason="tool_calls"), True
+
     @property
     def open_call_count(self) -> int:
         """Number of open tool calls over all choices."""
@@ -603,6 +618,11 @@ class Parts(AnswerEvents):
     def has_open(self) -> bool:
         """True if the server has not ended something that it has begun, in a format that marks such ends."""
         return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
+
+    @property
+    def breaks_off_late(self) -> bool:
+        """True if arguments that came behind a finish reason end inside a JSON value."""
+        return self.breaks_off_in_call and any(choice.has_reopened for choice in self.choices.values())
 
     @property
     def breaks_off_in_call(self) -> bool:
@@ -630,9 +650,13 @@ class Parts(AnswerEvents):
         state = self.choices.get(choice) or self.choice(choice)
         if self.may_hold_surrogates:
             raw_reason = mend_surrogates(raw_reason)
-        if state.finish is not None:
+        early, state.early_finish = state.early_finish, None
+        earlier = state.finish or early
+        if earlier is not None:
             self.note("finish_repeated")
-            if state.finish.raw_reason == raw_reason or is_worse(state.finish.reason, reason):
+            if is_worse(earlier.reason, reason):
+                reason, raw_reason = earlier.reason, earlier.raw_reason
+            if state.finish is not None and state.finish.raw_reason == raw_reason:
                 return
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
@@ -641,7 +665,7 @@ class Parts(AnswerEvents):
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
         state.finish_waits = bool(state.opened and state.open_calls())
-        if not state.finish_waits:
+        if not state.finish_waits and state.finish != early:
             self._report_finish(state.finish)
 
     def _report_finish(self, finish: Finish) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.errors import StreamError
+    from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -79,6 +80,10 @@ class SessionParts(Parts):
         # `head` would keep the id of the answer before, so the new head is set here.
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
+
+    def _void_finish(self, state: OpenChoice) -> None:
+        """Count content behind the finish reason of an answer, which the reason has ended."""
+        self.note("content_after_finish")
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part: the answer is over, the session goes on."""

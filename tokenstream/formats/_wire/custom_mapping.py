@@ -157,6 +157,7 @@ class Custom(Format):
             self._read_value(self.decode(payload), event)
         if self.error is not None:
             return
+        self.parts.confirm_finishes()
         if not self.parts.finished:
             self.parts.finish(0, self._reason_of(event) or "stop", event)
         self.conclude()

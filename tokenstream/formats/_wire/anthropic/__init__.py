@@ -164,14 +164,6 @@ class Anthropic(Format):
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
             self.parts.unknown(kind or "event", payload)
 
-    def _end_answer(self) -> None:
-        """End the answer, which may have been cut off if it has no stop reason."""
-        if self.parts.finished:
-            self.conclude()
-        else:
-            self.note("finish_missing")
-            self.end_without_finish()
-
     # -- events --------------------------------------------------------------
 
     def _read_ping(self, payload: dict[str, Any]) -> None:
@@ -200,7 +192,7 @@ class Anthropic(Format):
             self.note("content_twice")
             return
         self._read_message(payload, whole=True)
-        self._end_answer()
+        self.end_at_mark()
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
         """Open the content block that a payload begins."""
@@ -242,7 +234,7 @@ class Anthropic(Format):
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         """Read the end of the answer."""
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
-        self._end_answer()
+        self.end_at_mark()
 
     # -- internals -----------------------------------------------------------
 

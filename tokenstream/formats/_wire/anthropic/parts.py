@@ -97,8 +97,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # Each method opens a block of one type. It is passed the type and the content of the start event.
 
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
-        """Open a part for a block; content after the finish reason is a departure from the documentation."""
-        self.note_if_late()
+        """Open a part for a block."""
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:

@@ -169,8 +169,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return block
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
-        """Open a block's part; content after the finish reason is a departure from the documentation."""
-        self.note_if_late()
+        """Open a block's part."""
         block.start = content
         block.part = self.open(0, content)
         return block.part

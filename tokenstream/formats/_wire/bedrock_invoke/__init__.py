@@ -225,11 +225,7 @@ class BedrockInvoke(Format):
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
             # The last payload has arrived (`finished`), although no frame has ended the answer.
-            if self.parts.finished:
-                self.conclude()
-            else:
-                self.note("finish_missing")
-                self.end_without_finish()
+            self.end_at_mark()
         if self._inner is None or self.error is not None:
             return super().end(now=now)
         # The model's format has all parts, so it closes them and judges whether the answer has ended.

@@ -115,7 +115,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     def _open_block(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
-        self.note_if_late()
         self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
         if part_class is None or empty_part is None:

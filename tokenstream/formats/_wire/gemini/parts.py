@@ -272,11 +272,12 @@ class GeminiParts(CallParts):
         if reason != "stop":
             # Another piece of a streamed call may still follow the reason "stop".
             self.end_call(candidate, cut_off=True)
-        if state.finish is None:
+        earlier = state.finish or state.early_finish
+        if earlier is None:
             super().finish(choice, reason, raw_reason)
             return
         # `_finish_again` calls `Parts.finish`, which would ignore a reason that the choice already has.
-        earlier, state.finish = state.finish, None
+        state.finish = state.early_finish = None
         # Quirk (translating proxies, 2025-06): every chunk says STOP; text then continues in the same part;
         # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
         self.note("finish_repeated")
@@ -296,6 +297,8 @@ class GeminiParts(CallParts):
         super().finish(state.index, reason, raw_reason)
         if open_text is not None:
             state.opened[open_text.index] = state.current_part = open_text
+            # Its next piece makes the reason void.
+            open_text.is_written = False
         if state.finish != earlier:
             return
         if state.finish_waits:
@@ -314,13 +317,8 @@ class GeminiParts(CallParts):
             # gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
             is_whole = complete and candidate.call is not None and candidate.call.waits
             self.end_call(candidate, cut_off=not is_whole)
-            finish = choice.finish
             if complete:
                 self.add_citations_without_support(choice)
-            if complete and finish is not None and finish.reason == "stop" and choice.calls_seen:
-                # A call followed the finish reason, which makes it "tool_calls"; see `Parts.finish`.
-                choice.finish = None
-                self._finish_again(choice, finish, "stop", finish.raw_reason)
         self.emit_usage()
         super().close_all(complete=complete)
 

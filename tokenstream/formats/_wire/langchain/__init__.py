@@ -193,11 +193,8 @@ class LangChain(Format):
         # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
         is_marked_last = payload.get("chunk_position") == "last"
         is_end = is_whole or (is_marked_last and self._is_from_model(payload))
-        if is_end and self.parts.finished:
-            self.conclude()
-        elif is_end:
-            self.note("finish_missing")
-            self.end_without_finish()
+        if is_end:
+            self.end_at_mark()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
