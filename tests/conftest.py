@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.support.forked",
     "tests.support.hanging",
     "tests.support.leftovers",
+    "tests.support.missing",
     "tests.support.products",
     "tokenstream.testing.plugin",
 ]

@@ -108,10 +108,10 @@ def _listen(session: pytest.Session, processes: dict[Connection, int]) -> None:
                 continue
             running[connection] = told.following
             _report(session.config, told)
-        if session.shouldfail:
-            raise session.Failed(session.shouldfail)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
 
 
 def _report(config: pytest.Config, told: _Told) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
+import unittest
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,9 @@ from _pytest.mark import ParameterSet
 _Test = Callable[..., None]
 _LONG = 120
 """As many characters of a value name a row at most."""
+_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+SKIPPED_ROWS: list[tuple[str, str]] = []
+"""The rows that the running test has skipped where others passed, each with the reason."""
 
 
 class _Row(NamedTuple):
@@ -38,7 +42,8 @@ def in_one_test(
 ) -> Callable[[_Test], _Test]:
     """Have a test go through all rows of a table, in place of `pytest.mark.parametrize`.
 
-    Each row that fails is named, with its error; the others are tried all the same. Several tables of a
+    Each row that fails is named, with its error and the test's line; the others are tried all the same. A row
+    that is skipped is named in the summary, and the test is skipped if all rows are. Several tables of a
     test are tried in each combination. Fixtures are made once for all rows, so that only those will do
     which no row changes.
 
@@ -106,29 +111,52 @@ def _shown(value: Any, ids: object) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG // 2]}…{text[-_LONG // 2 :]}"
 
 
+class _Trouble(NamedTuple):
+    """A row that has not passed."""
+
+    row: str
+    error: BaseException
+
+
 def _run(
     test: _Test,
     combinations: list[tuple[_Row, ...]],
     instance: tuple[object, ...],
     fixtures: dict[str, object],
 ) -> None:
-    errors: list[tuple[str, BaseException]] = []
+    failed, skipped = list[_Trouble](), list[_Trouble]()
     for rows in combinations:
         arguments = {name: value for row in rows for name, value in row.arguments.items()}
         try:
             test(*instance, **fixtures, **arguments)
-        # Whatever a row raises is a fault of that row, and the next one is tried.
-        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
+        except _SKIPS as error:
+            skipped.append(_Trouble(" - ".join(row.name for row in rows), error))
+        # Whatever else a row raises is a fault of that row, and the next one is tried.
+        except (Exception, pytest.fail.Exception) as error:
             # Time is up for all rows together.
             if "from pytest-timeout" in str(error):
                 raise
-            errors.append((" - ".join(row.name for row in rows), error))
-    if errors:
-        told = "\n".join(_told(name, error) for name, error in errors)
-        raise AssertionError(f"{len(errors)} of {len(combinations)} fail:\n{told}") from errors[0][1]
+            failed.append(_Trouble(" - ".join(row.name for row in rows), error))
+    if failed:
+        told = [f"{len(failed)} of {len(combinations)} fail:", *(_told(test, each) for each in failed)]
+        if skipped:
+            told += [f"{len(skipped)} are skipped:", *(_told(test, each) for each in skipped)]
+        raise AssertionError("\n".join(told)) from failed[0].error
+    if skipped and len(skipped) == len(combinations):
+        pytest.skip("; ".join(dict.fromkeys(str(each.error) for each in skipped)))
+    SKIPPED_ROWS.extend((each.row, str(each.error)) for each in skipped)
 
 
-def _told(name: str, error: BaseException) -> str:
-    *_, last = traceback.extract_tb(error.__traceback__)
-    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-    return f"{name} ({Path(last.filename).name}:{last.lineno}):\n{indent(f'{kind}{error}', '    ')}"
+def _told(test: _Test, trouble: _Trouble) -> str:
+    row, error = trouble
+    kind = "" if isinstance(error, (AssertionError, *_SKIPS)) else f"{type(error).__name__}: "
+    return f"{row} ({_place_in(test, error)}):\n{indent(f'{kind}{error}', '    ')}"
+
+
+def _place_in(test: _Test, error: BaseException) -> str:
+    """Return the line of the test that an error came through, and the last one of its file."""
+    file = inspect.unwrap(test).__code__.co_filename
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == file] or frames[-1:]
+    lines = dict.fromkeys(frame.lineno for frame in (own[0], own[-1]))
+    return f"{Path(own[0].filename).name}:{', '.join(map(str, lines))}"

@@ -128,6 +128,48 @@ def test_a_process_that_dies_is_told_with_the_test_that_it_ran(tmp_path: Path) -
     assert "a process died in test_it.py::test_it[30]" in done.stdout
 
 
+# -- what is missing ------------------------------------------------------------------------------------
+
+_LACKING = """
+import pytest
+from tests.support.tables import in_one_test
+
+@pytest.mark.parametrize("number", range(20))
+def test_stores(number):
+    if number > 17:
+        pytest.skip("needs redis-server, of a package")
+
+@in_one_test("kind", ["memory", "redis", "file"])
+def test_kinds(kind):
+    if kind != "memory":
+        pytest.skip(f"needs {kind}-server and a disk")
+
+@in_one_test("kind", ["redis"])
+def test_of_one_kind(kind):
+    pytest.skip("needs redis-server: install it")
+
+def test_of_no_machine():
+    pytest.skip("not today")
+"""
+
+
+@_needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("-p", "tests.support.forked", "--processes", "2")])
+def test_what_is_missing_is_told_in_one_line_and_the_rows_by_name(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A test counts once, however many of its rows were left out."""
+    ran = _run(tmp_path, "missing", _LACKING, *options)
+    *_, first, second, missing, last = ran.stdout.splitlines()
+
+    assert ran.returncode == 0
+    assert "SKIPPED ROW test_it.py::test_kinds: 'redis': needs redis-server and a disk" == first
+    assert "SKIPPED ROW test_it.py::test_kinds: 'file': needs file-server and a disk" == second
+    assert "missing here: 4 tests need redis-server, 1 test needs file-server" == missing
+    assert last.startswith("19 passed, 4 skipped")
+
+
 # -- products of tables ----------------------------------------------------------------------------------
 
 _TABLES = """

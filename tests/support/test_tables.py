@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+import unittest
 from typing import Any
 
 import pytest
 
-from tests.support.tables import in_one_test
+from tests.support.tables import SKIPPED_ROWS, in_one_test
+from tests.support.timing import wait_for
 
 SEEN: list[Any] = []
 
@@ -58,16 +63,82 @@ def test_each_row_that_fails_is_named_with_its_error_and_its_place() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("leave", [pytest.fail, pytest.skip])
-def test_a_row_that_leaves_its_test_is_a_fault(leave: Any) -> None:
-    """One that is skipped would take those behind it along, without anybody's notice."""
+def test_a_row_that_leaves_its_test_is_a_fault() -> None:
+    """Those behind it are tried all the same."""
 
     @in_one_test("row", [1, 2])
     def left(row: int) -> None:
-        leave(f"not today, {row}")
+        pytest.fail(f"not today, {row}")
 
     with pytest.raises(AssertionError, match=r"^2 of 2 fail:\n(.|\n)*today, 1(.|\n)*today, 2$"):
         left()
+
+
+@in_one_test("row", range(4))
+def some_skip(row: int, skips: Any, fails: tuple[int, ...]) -> None:
+    SEEN.append(row)
+    if row % 2:
+        skips(f"needs a moon, {row // 3}")
+    assert row not in fails
+
+
+def skip_as_unittest_does(reason: str) -> None:
+    raise unittest.SkipTest(reason)
+
+
+@pytest.mark.parametrize("skips", [pytest.skip, skip_as_unittest_does])
+def test_rows_that_are_skipped_keep_the_others_from_nothing(skips: Any) -> None:
+    """A machine that lacks a program passes the test; what it has left out is kept for the report."""
+    some_skip(skips=skips, fails=())
+
+    assert [0, 1, 2, 3] == SEEN
+    assert [("1", "needs a moon, 0"), ("3", "needs a moon, 1")] == SKIPPED_ROWS
+    SKIPPED_ROWS.clear()
+
+
+def test_rows_that_are_skipped_are_listed_apart_from_those_that_fail() -> None:
+    with pytest.raises(AssertionError) as caught:
+        some_skip(skips=pytest.skip, fails=(2,))
+    failed, _, skipped = str(caught.value).partition("\n2 are skipped:\n")
+
+    assert failed.startswith("1 of 4 fail:\n2 (test_tables.py:")
+    assert re.sub(r":\d+\)", ":…)", skipped) == (
+        "1 (test_tables.py:…):\n    needs a moon, 0\n3 (test_tables.py:…):\n    needs a moon, 1"
+    )
+    assert SKIPPED_ROWS == []
+
+
+def test_a_test_whose_rows_are_all_skipped_is_skipped_for_their_reasons() -> None:
+    """Each reason is told once."""
+
+    @in_one_test("reason", ["needs a moon", "needs a sun", "needs a moon"])
+    def skipping(reason: str) -> None:
+        pytest.skip(reason)
+
+    with pytest.raises(pytest.skip.Exception, match=r"^needs a moon; needs a sun$"):
+        skipping()
+
+
+def test_a_row_that_fails_elsewhere_is_told_with_the_line_of_the_test() -> None:
+    """The innermost line is a helper's or a library's, and says nothing about the test."""
+
+    def check(number: str) -> None:
+        wait_for(lambda: not number, seconds=0)
+
+    @in_one_test("number", ["one", "two"])
+    def converts(number: str) -> None:
+        if number == "one":
+            json.loads(number)
+        else:
+            check(number)
+
+    with pytest.raises(AssertionError) as caught:
+        converts()
+    test, helper = inspect.unwrap(converts).__code__.co_firstlineno, check.__code__.co_firstlineno
+    told = str(caught.value)
+
+    assert f"'one' (test_tables.py:{test + 3}):\n    JSONDecodeError: Expecting value" in told
+    assert f"'two' (test_tables.py:{test + 5}, {helper + 1}):\n    it did not happen" in told
 
 
 def test_a_test_that_takes_too_long_ends_at_the_row_that_it_was_at() -> None:
