@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.ci.checks import Checks
-from tests.ci.lanes import chosen, run_lanes, table
+from tests.ci.lanes import chosen, notes, run_lanes, table
 from tests.ci.machine import interpreters
 
 
@@ -24,11 +24,15 @@ def main(names: list[str]) -> int:
     # Without bytecode, each of some hundred programs would compile the library and its tests again.
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"):
         os.environ.pop(name, None)
+    # Debian installs servers outside an ordinary user's PATH.
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     pythons = interpreters()
     sys.stdout.write("".join(f"Python {tag}: {path}\n" for tag, path in pythons.items()))
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         work = Path(folder)
+        # One lane has another user, who must reach a folder of his.
+        work.chmod(0o711)
         os.environ |= {
             # Bytecode comes with the first import, here too: most modules are never imported.
             "PIP_COMPILE": "0",
@@ -46,7 +50,7 @@ def main(names: list[str]) -> int:
         outcomes = run_lanes(lanes, cores + 2, work)
     failed = [outcome.lane.name for outcome in outcomes if outcome.error]
     end = f"FAILED: {', '.join(failed)}" if failed else "everything passed"
-    sys.stdout.write(f"\n{table(outcomes, cores)}\n{end}\n")
+    sys.stdout.write(f"\n{table(outcomes, cores)}\n{notes(outcomes)}{end}\n")
     return 1 if failed else 0
 
 

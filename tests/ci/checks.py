@@ -9,9 +9,11 @@ import shutil
 import tempfile
 import tomllib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.ci.bare import BareMachine
 from tests.ci.lanes import Failed, Lane
 from tests.ci.machine import AGENTS, install_debian
 from tests.shake.changed import concerned_since
@@ -37,9 +39,14 @@ SLOW = (
     " --processes 2 --durations=20"
 )
 """What has these marks runs in the lanes that have what it needs."""
+_CLOCKS = "some compare real clocks, while other lanes keep the cores busy"
+_OTHERS = "Chromium, frameworks and agents have clocks of their own, which run out beside other lanes"
 _BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
 _AGENTS = "pytest -n 0 tests/agents -m agents"
+_FAILURE = re.compile(r"^(FAILED|ERROR) .*", re.MULTILINE)
 _FAILED_BEFORE = ("-n", "0", "--last-failed", "--last-failed-no-failures=none")
+_MISSING = re.compile(r"^missing here: .*", re.MULTILINE)
+"""What a run of tests tells of programs that it has not found."""
 _FROM_THE_WHEEL = """
 import pathlib, sys, tokenstream
 where = pathlib.Path(tokenstream.__file__)
@@ -82,21 +89,21 @@ class Checks:
     def lanes(self) -> list[Lane]:
         """Return all lanes: first those for which others wait, then the longest.
 
-        The slow tests take half of all time, so that they begin as early as they can. Beside them small lanes
-        run in turns, and then the README's tests, whose processes keep the cores busy to the end.
+        The README's tests need no other lane, and begin at once. The slow tests take half of all time, and
+        begin as early as they can; beside them small lanes run in turns.
         """
         main, tests, wheel = self._in_main, self._tests_in_main, self._of_wheel
         all_speeds = "-m 'slow or not slow'"
         lanes = [
             Lane("Debian packages", lambda shell: install_debian(shell, self._pythons[self._newest])),
             Lane("environment", self._make_environment, ["Debian packages"]),
-            Lane("README: demo", self._readme("tokenstream demo"), ["Debian packages"]),
+            Lane("README: demo", self._readme("tokenstream demo")),
             Lane("npm packages", self._install_npm, ["environment"]),
             Lane("wheel", self._build, ["environment"]),
             Lane(
                 "slow tests",
                 # With them go the laws, tried as often as they should be.
-                tests(SLOW, HYPOTHESIS_PROFILE="full"),
+                tests(SLOW, _CLOCKS, HYPOTHESIS_PROFILE="full"),
                 ["npm packages"],
                 processes=2,
             ),
@@ -105,7 +112,6 @@ class Checks:
                 # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two,
                 # and where two processes share a core, each takes up to twice the time that it takes alone.
                 self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="5"),
-                ["npm packages"],
                 processes=2,
             ),
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
@@ -121,6 +127,7 @@ class Checks:
                 wheel(
                     ["test,test-cookbook,test-browser", _CHECKER],
                     f"{all_speeds} tests/cookbook tests/test_typed_programs.py",
+                    again=_OTHERS,
                     TOKENSTREAM_REQUIRE_SDKS=_COOKBOOK,
                     TOKENSTREAM_NODE=str(self._node),
                 ),
@@ -138,8 +145,8 @@ class Checks:
                 ["wheel"],
             ),
             *(self._other_python(tag) for tag in self._pythons if tag == self._oldest or tag != self._newest),
-            Lane("site", tests("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
-            Lane("browser", tests(_BROWSER), ["npm packages"]),
+            Lane("site", tests("pytest -n 0 tests/site -m 'site or not slow'", _OTHERS), ["npm packages"]),
+            Lane("browser", tests(_BROWSER, _OTHERS), ["npm packages"]),
             Lane("coding agents", self._coding_agents, ["environment"]),
             Lane("newest agents", self._newest_agents, ["environment"], only_by_name=True),
             Lane(
@@ -195,33 +202,19 @@ class Checks:
         shell.run(pip, "download", "-q", "-d", os.environ["TOKENSTREAM_MARKDOWN"], *judges)
 
     def _readme(self, text: str, **variables: str) -> Work:
-        """Return the README's first command with a text, by a newcomer who has nothing beside the clone."""
+        """Return the README's first command with a text, run once by a newcomer on a bare machine."""
 
         def work(shell: Shell) -> None:
             readme = (self._snapshot / "README.md").read_text(encoding="utf-8")
             commands = [block for block in re.findall(r"(?ms)^```sh\n(.*?)^```", readme) if text in block]
             if not commands:
                 raise Failed(f"README.md has no command with {text}")
-            home = Path(tempfile.mkdtemp(dir=self._work))
-            (home / "bin").mkdir()
-            # Not every machine has its newest Python under the names that the README uses.
-            for name in ("python", "python3"):
-                program = home / "bin" / name
-                program.write_text(
-                    f'#!/bin/sh\nexec "{self._pythons[self._newest]}" "$@"\n', encoding="utf-8"
-                )
-                program.chmod(0o755)
-            clone = _copied(self._snapshot, home / "clone")
-            bash = ["bash", "-euo", "pipefail", "-c"]
-
-            def run(options: Sequence[str]) -> None:
-                command = commands[0].replace(text, f"{text.rstrip()} {shlex.join(options)}\n")
-                _run_in(shell, home, clone, [*bash, command], **variables)
-
-            if "pytest" in text:
-                _try_twice(shell, run)
-            else:
-                run(())
+            machine = BareMachine(self._work)
+            _copied(self._snapshot, machine.clone)
+            try:
+                machine.run(shell, commands[0], **variables)
+            finally:
+                shell.notes += _MISSING.findall(shell.said())
 
         return work
 
@@ -240,7 +233,8 @@ class Checks:
         """Run real coding agents, with a scripted model in place of their providers."""
         agents = self._work / "agents"
         missing = self._install_agents(shell, agents)
-        self._tests_in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
+        where = {"TOKENSTREAM_AGENTS": str(agents), "TOKENSTREAM_WITHOUT": missing}
+        self._tests_in_main(_AGENTS, _OTHERS, **where)(shell)
 
     def _newest_agents(self, shell: Shell) -> None:
         """Run the same tests with the newest agents; print what changed, and fail for none of it."""
@@ -291,9 +285,9 @@ class Checks:
         """Return a command in the environment that most lanes share."""
         return self._with_main(_run_in, command, variables)
 
-    def _tests_in_main(self, command: str, **variables: str) -> Work:
+    def _tests_in_main(self, command: str, again: str = "", **variables: str) -> Work:
         """Return tests in the environment that most lanes share."""
-        return self._with_main(run_tests, command, variables)
+        return self._with_main(partial(run_tests, again=again), command, variables)
 
     def _with_main(self, run: Callable[..., None], command: str, variables: dict[str, str]) -> Work:
         """Return the work of a function that runs a command in the environment that most lanes share."""
@@ -301,13 +295,16 @@ class Checks:
         variables["TOKENSTREAM_NODE"] = str(self._node)
         return lambda shell: run(shell, self._venv, self._main, words, **variables)
 
-    def _of_wheel(self, extras: Sequence[str], *tests: str, python: str = "", **variables: str) -> Work:
+    def _of_wheel(
+        self, extras: Sequence[str], *tests: str, python: str = "", again: str = "", **variables: str
+    ) -> Work:
         """Return tests of the installed wheel, in an environment of its own.
 
         Args:
             extras: Those of the wheel, and what else is installed.
             tests: What pytest is told, once for each run.
             python: The tag of the Python, or nothing for the oldest.
+            again: Why what fails is tried again, or nothing.
             variables: Those of the tests' environment.
         """
 
@@ -322,7 +319,7 @@ class Checks:
             _run_in(shell, venv, away, ["python", "-c", _FROM_THE_WHEEL], **variables)
             for each in tests:
                 command = ["python", "-m", "pytest", "-n", "0", *shlex.split(each)]
-                run_tests(shell, venv, away, command, **variables)
+                run_tests(shell, venv, away, command, again=again, **variables)
 
         return work
 
@@ -363,24 +360,27 @@ def _run_in(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **va
     shell.run(*command, folder=folder, variables={**variables, "PATH": path})
 
 
-def run_tests(shell: Shell, venv: Path, folder: Path, command: Sequence[str], **variables: str) -> None:
-    """Run tests, and those that have failed beside other lanes once more, one at a time.
+def run_tests(
+    shell: Shell, venv: Path, folder: Path, command: Sequence[str], *, again: str = "", **variables: str
+) -> None:
+    """Run tests, and with a reason those that have failed once more, one at a time.
 
-    The log shows both runs, and the table the lane that needed a second one. A run that was killed is
-    not repeated.
+    The log shows both runs, and the end of all lanes the first failure. A killed run is not repeated.
+
+    Args:
+        again: Why a failure may say nothing about the checkout.
     """
     # Other lanes run tests in the same folder.
     cached = [*command, "-o", f"cache_dir={tempfile.mkdtemp(dir=folder.parent)}"]
-    _try_twice(shell, lambda options: _run_in(shell, venv, folder, [*cached, *options], **variables))
-
-
-def _try_twice(shell: Shell, run: Callable[[Sequence[str]], None]) -> None:
-    """Call a function that runs tests with more options of pytest; call it again for those that failed."""
+    said_before = len(shell.said())
     try:
-        run(())
+        _run_in(shell, venv, folder, cached, **variables)
     except Failed:
-        shell.note_second_try()
-        run(_FAILED_BEFORE)
+        if not again:
+            raise
+        failure = _FAILURE.search(shell.said(), said_before)
+        shell.note_second_try(failure[0] if failure else "no test's failure")
+        _run_in(shell, venv, folder, [*cached, *_FAILED_BEFORE], **variables)
 
 
 def _only(folder: Path, pattern: str) -> Path:

@@ -36,44 +36,58 @@ class Shell:
     def __init__(self, log: Path, minutes: float = 75) -> None:
         self.processor_seconds = 0.0
         self.tried_again = False
+        self.notes = list[str]()
+        """What is worth a line at the end of all lanes."""
         self._group: int | None = None
         self._is_stopped = False
         self._log = log
         self._minutes = minutes
 
-    def note_second_try(self) -> None:
-        """Have the table of lanes tell that some of this one failed beside others, and passed alone."""
+    def note_second_try(self, failure: str) -> None:
+        """Have the end of all lanes tell that this one was tried again, and what had failed first."""
         self.tried_again = True
+        self.notes.append(f"tried again after {failure}")
 
     def said(self) -> str:
         """Return the commands, each with what it printed."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
     def run(
-        self, *command: str | Path, folder: Path | None = None, variables: Mapping[str, str] | None = None
+        self,
+        *command: str | Path,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        is_bare: bool = False,
+        user: tuple[int, int] | None = None,
     ) -> None:
         """Run a command to its end.
 
         Args:
             folder: Where it runs.
             variables: What its environment has beside that of this program.
+            is_bare: Whether its environment has nothing but these variables.
+            user: The ids of the user and the group as which root runs it.
 
         Raises:
             Failed: It says so, or was killed.
         """
         words = [str(word) for word in command]
+        uid, gid = user or (None, None)
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(words)}\n")
             log.flush()
             process = subprocess.Popen(
                 words,
                 cwd=folder,
-                env={**os.environ, **(variables or {})},
+                env={**({} if is_bare else os.environ), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # With a group of its own, all that it has started ends with it.
                 start_new_session=True,
+                user=uid,
+                group=gid,
+                extra_groups=None if user is None else (),
             )
         self._group = process.pid
         limit = threading.Timer(self._minutes * 60, os.killpg, (process.pid, signal.SIGKILL))
@@ -124,6 +138,7 @@ class Outcome:
     processor_seconds: float
     error: str = ""
     tried_again: bool = False
+    notes: Sequence[str] = ()
 
 
 def chosen(lanes: Sequence[Lane], names: Iterable[str]) -> list[Lane]:
@@ -196,7 +211,8 @@ def _outcome(lane: Lane, shell: Shell, begun: float) -> Outcome:
         error, how = str(exception), f"FAILED ({exception}) after"
     seconds = time.monotonic() - start
     _print(f"\n=== {lane.name}\n{shell.said()}--- {lane.name}: {how} {seconds:.0f} s")
-    return Outcome(lane, start - begun, seconds, shell.processor_seconds, error, shell.tried_again)
+    used = shell.processor_seconds
+    return Outcome(lane, start - begun, seconds, used, error, shell.tried_again, shell.notes)
 
 
 def _print(text: str) -> None:
@@ -220,3 +236,8 @@ def table(outcomes: Sequence[Outcome], cores: int) -> str:
     share = used / (seconds * cores)
     lines.append(f"{seconds:.0f} s in all; {used:.0f} s of processor time, {share:.0%} of {cores} cores")
     return "\n".join(lines)
+
+
+def notes(outcomes: Sequence[Outcome]) -> str:
+    """Return a line for each thing that lanes have noted: what was tried again, and what was missing."""
+    return "".join(f"{each.lane.name}: {note}\n" for each in outcomes for note in each.notes)

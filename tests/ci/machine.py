@@ -45,9 +45,21 @@ def interpreters() -> dict[str, str]:
 
     Of the oldest, it is the oldest release: a distribution may still have what later ones mended.
     """
+    found = _found()
+    pythons = {tag: path for _, tag, _, path in found}
+    _, oldest, _, path = found[0]
+    return {**pythons, oldest: path}
+
+
+def all_interpreters() -> list[str]:
+    """Return all releases of supported Pythons, the newest last, without the free-threaded ones."""
+    return [path for is_free, _, _, path in _found() if not is_free]
+
+
+def _found() -> list[tuple[bool, str, int, str]]:
     names = ["python3", *(f"python3.{minor}{threads}" for minor in range(11, 15) for threads in ("", "t"))]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = list[tuple[bool, str, int, str]]()
+    found = set[tuple[bool, str, int, str]]()
     for candidate in (
         *(Path(folder, name) for folder in os.environ["PATH"].split(os.pathsep) for name in names),
         *pyenv.glob("versions/*/bin/python3"),
@@ -59,20 +71,16 @@ def interpreters() -> dict[str, str]:
             )
             if answer.returncode == 0 and answer.stdout:
                 tag, micro, path = answer.stdout.strip().split(" ", 2)
-                found.append((tag.endswith("t"), tag, int(micro), path))
-    pythons = {tag: path for _, tag, _, path in sorted(found)}
-    _, oldest, _, path = min(found)
-    return {**pythons, oldest: path}
+                found.add((tag.endswith("t"), tag, int(micro), path))
+    return sorted(found)
 
 
 def install_debian(shell: Shell, python: str) -> None:
     """Install the programs that tests start, and what a Python of Debian's makes environments with."""
-    # Servers lie outside an ordinary user's PATH.
-    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     packages = [
         package
         for program, packages in _PROGRAMS.items()
-        if shutil.which(program, path=path) is None
+        if shutil.which(program) is None
         for package in packages
     ]
     if subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:

@@ -6,12 +6,13 @@ import os
 import re
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.ci.checks import ROOT, SLOW, Checks, run_tests
-from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, run_lanes, table
+from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, notes, run_lanes, table
 from tests.project import PYPROJECT
 from tests.support.timing import PATIENCE
 
@@ -163,22 +164,26 @@ def test_passes():
 
 @pytest.mark.slow
 def test_a_test_that_failed_beside_other_lanes_is_tried_again_alone(tmp_path: Path) -> None:
-    """The table says so; a test that fails twice fails its lane."""
+    """The end of all lanes says which. A test that fails twice fails its lane, and one without a reason."""
     folder = tmp_path / "tests"
     folder.mkdir()
     (folder / "test_it.py").write_text(_FAILING_ONCE, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "0", "-q", "-c", os.devnull]
 
-    def test(shell: Shell) -> None:
+    def test(shell: Shell, again: str = "it has a clock") -> None:
         words = [*command, "--rootdir", str(folder), str(folder)]
-        run_tests(shell, tmp_path, folder, words, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        run_tests(shell, tmp_path, folder, words, again=again, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
+    [without] = run_lanes([Lane("without", partial(test, again=""))], 1, tmp_path)
+    (folder / "seen").unlink()
     [once] = run_lanes([Lane("once", test)], 1, tmp_path)
     said = (tmp_path / "0.txt").read_text(encoding="utf-8")
     (folder / "test_it.py").write_text("def test_it(): assert False", encoding="utf-8")
     [twice] = run_lanes([Lane("twice", test)], 1, tmp_path)
 
+    assert (True, False, "") == (bool(without.error), without.tried_again, notes([without]))
     assert ("", True) == (once.error, once.tried_again)
+    assert notes([once]).startswith("once: tried again after FAILED test_it.py::test_fails_once")
     assert "1 failed, 1 passed" in said
     assert "1 passed" in said.partition("1 failed, 1 passed")[2]
     assert (True, True) == (bool(twice.error), twice.tried_again)

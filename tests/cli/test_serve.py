@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from tests.cli.commands import RECORDINGS, serving
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
+from tests.support.timing import PATIENCE
 from tokenstream import StatusError, Stream, StreamInterrupted, connect, testing
 from tokenstream.cli import _serve as serve
 from tokenstream.cli import main
@@ -160,8 +162,8 @@ def test_the_first_part_of_a_path_that_names_a_recording_counts(
 def test_nothing_else_is_reached(path: str, url: str, folder: Path) -> None:
     """Neither hidden nor other files, nor what lies outside, however the path is written."""
     host, port = url.removeprefix("http://").split(":")
-    target = path.format(outside=f"{folder.name}-outside", root=folder)
-    with socket.create_connection((host, int(port)), timeout=3) as connection:
+    target = path.format(outside=f"{folder.name}-outside", root=quote(str(folder)))
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
         received = b""
         while piece := connection.recv(65_536):

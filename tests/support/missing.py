@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _ROW = "row that is skipped"
-_NEED = re.compile(r"\bneeds (.+?)(?=[,:;]| and | at |$)")
+_NEED = re.compile(r"\bneeds (.+?)(?=[,:;]| and | at | in |$)")
 
 
 @pytest.hookimpl(tryfirst=True)
