@@ -5,6 +5,7 @@ happens, as a web page could.
 """
 
 import asyncio
+import sys
 
 from tokenstream import Router, StepDone, Steps, StepStart, TextDelta, ToolCall, aconnect, testing
 from tokenstream.testing import faults
@@ -71,5 +72,8 @@ async def main(url: str) -> None:
     print(f"\n{run}")
 
 
+# Print a question mark for a character that the terminal's encoding lacks.
+if reconfigure := getattr(sys.stdout, "reconfigure", None):
+    reconfigure(errors="replace")
 with testing.serve(answer, fault=faults.slow(0.01)) as server:
     asyncio.run(main(f"{server.url}/v1/chat/completions"))

@@ -32,4 +32,4 @@ with testing.serve(ANSWERS) as server:
         results = {call.id: get_weather(**call.arguments) for call in message.tool_calls}
         turns += ToolResults(message, results).turns()
 for turn in turns:
-    print(json.dumps(turn, ensure_ascii=False))
+    print(json.dumps(turn))

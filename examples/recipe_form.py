@@ -94,6 +94,9 @@ def write_down(drafts: Iterable[Partial[Recipe]]) -> None:
                 print(f"{label:13} {text}")
 
 
+# Print a question mark for a character that the terminal's encoding lacks.
+if reconfigure := getattr(sys.stdout, "reconfigure", None):
+    reconfigure(errors="replace")
 with Stream(replay()) as stream:
     show = fill_in if find_spec("rich") and "--plain" not in sys.argv else write_down
     show(stream.partials(Recipe))

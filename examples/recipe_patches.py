@@ -151,6 +151,9 @@ def messages() -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    # Print a question mark for a character that the terminal's encoding lacks.
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="replace")
     sent = [json.dumps(message, ensure_ascii=False) for message in messages()]
     if "--page" in sys.argv:
         # No text in the recipe may end the script.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import runpy
+import subprocess
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.docs_pages import links
-from tests.project import ROOT
+from tests.project import PACKAGE, ROOT
 from tests.support.packages import needed
 from tokenstream import aconnect, relay, testing
 
@@ -54,6 +56,35 @@ def test_a_chat_goes_on_with_what_is_saved(
 
     assert ["One?", "The sky is blue.", "Three?", "The sky ", "Four?"] == sent
     assert capsys.readouterr().out.endswith("The sky is blue.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "agent_steps.py",
+        "ask_again.py",
+        "conversation.py",
+        "markdown_page.py",
+        "recipe_form.py --fast",
+        "recipe_form.py --fast --plain",
+        "recipe_patches.py",
+        "refine.py",
+    ],
+)
+def test_a_program_that_needs_no_server_prints_what_an_ascii_terminal_can_show(command: str) -> None:
+    """Python would end it at the first character that the terminal lacks."""
+    name, *options = command.split()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *options],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert done.stdout
+    assert done.stdout.isascii()
 
 
 @pytest.mark.slow
