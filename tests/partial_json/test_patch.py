@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from tests.partial_json.test_dump import Plan, Whole
 from tests.partial_json.typed import CASES, damaged
 from tests.support.effort import examples
 from tests.support.json_patch import patched
+from tests.support.tables import in_one_test
 from tokenstream.partial_json import Show
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._patches import Patches
@@ -98,6 +99,47 @@ def _spoil(value: Any) -> None:
 def test_patches_lead_to_each_draft(seed: int) -> None:
     """For any type, right or a little wrong, any pieces, and any drafts that are skipped."""
     _hold_the_law(seed)
+
+
+def _each_once(words: list[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+class Basket(BaseModel):
+    """A list that its validation shortens once it is whole."""
+
+    fruit: Annotated[list[str], AfterValidator(_each_once)]
+
+
+@in_one_test("append", [True, False])
+@in_one_test(
+    "words",
+    [
+        ["fig", "fig"],
+        ["fig", "fig", "fig"],
+        ["fig", "pear", "fig", "pear", "fig", "plum"],
+        ["fig", "fig", "pear", "pear", "plum", "plum"],
+        ["fig", "pear"],
+    ],
+    ids=" ".join,
+)
+def test_a_list_that_validation_shortens_loses_each_element_that_is_gone(
+    words: list[str], append: bool
+) -> None:
+    """A reader who applies the patches has as many elements as the object, not one more."""
+    text = json.dumps({"fruit": words})
+    draft, stage = Partials(Basket), Patches(append=append)
+    document, lengths = None, set[int]()
+    for at in range(0, len(text), 3):
+        draft.feed(text[at : at + 3])
+        partial = draft.partial()
+        for patch in stage.feed(partial):
+            document = patched(document, patch, append=append)
+        assert document == partial.to_python()
+        lengths.add(len(document["fruit"]) if document and "fruit" in document else 0)
+
+    assert document == {"fruit": _each_once(words)}
+    assert max(lengths) == len(words)
 
 
 class Step(BaseModel):
