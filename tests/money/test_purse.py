@@ -151,7 +151,10 @@ class TestAPurse:
         """Both may be paid for; without room for the second one, the first goes on alone."""
         for most, asked in ((3 * TAKEN, 1), (TAKEN + 1, 0)):
             slow, other = Provider("openai-chat"), Provider("anthropic")
-            slow.delay = 0.2
+            if asked:
+                slow.when = lambda: other.requests  # noqa: B023 - it is asked before the next round
+            else:
+                slow.delay = 0.2
             purse = Purse(most=most)
             second = other.route(is_async=True, price=price)
             second.json = {**other.payload, "max_tokens": 60}

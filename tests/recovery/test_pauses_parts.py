@@ -103,7 +103,7 @@ def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
 @pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
 def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
     """Not at a pause: only the last leg may have what it needs."""
-    retry = Retry(attempts=9, pauses=8, accept=lambda message: word in message.text)
+    retry = Retry(attempts=9, pauses=8, wait=0, accept=lambda message: word in message.text)
     with ask(retry) as stream:
         try:
             message: Message | None = stream.final()

@@ -84,6 +84,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_pace_says(opener: Any)
 
 def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> None:
     """Closing does not wait for it; the source is closed all the same, once it can be."""
+    waits = threading.Event()
     go_on = threading.Event()
     closed = threading.Event()
 
@@ -91,6 +92,7 @@ def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> Non
         try:
             yield "The"
             yield " sky"
+            waits.set()
             go_on.wait(PATIENCE)
             yield " is blue."
         finally:
@@ -99,6 +101,7 @@ def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> Non
     stream = Stream(source(), format="pieces")
     text = stream.text.throttle(hz=20, timer=True)
     assert (next(text), next(text)) == ("The", " sky")
+    assert waits.wait(PATIENCE)
     begun = time.monotonic()
     stream.close()
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -107,8 +106,9 @@ def posted(url: str, **options: Any) -> str:
 
 def played(**options: Any) -> bytes:
     with LINES.process(fault=testing.faults.stall(at=9), **options) as agent:
-        threading.Timer(0.01, agent.kill).start()
-        return agent.stdout.read()
+        line = agent.stdout.readline()
+        agent.kill()
+        return line + agent.stdout.read()
 
 
 def titles(*at: str | int) -> list[Any]:

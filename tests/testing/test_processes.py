@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.project import ROOT
 from tests.support.either import Each, at_once
+from tests.support.timing import meanwhile
 from tokenstream import Deadlines, Steps, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
 from tokenstream.testing import Recording, RecordingInvalid, faults
@@ -242,11 +242,10 @@ def test_a_stall_lasts_until_the_process_is_ended() -> None:
     """In real time, as with a program that hangs; on the virtual clock, nothing could end the wait."""
     recording = Recording.of([b"one\n", b"two\n"])
     agent = recording.process(fault=faults.stall(at=4), clock=time.monotonic)
-    ended = threading.Timer(0.05, agent.kill)
-    ended.start()
     with agent:
-        assert agent.stdout.read() == b"one\n"
-    ended.join()
+        assert agent.stdout.readline() == b"one\n"
+        with meanwhile(agent.kill):
+            assert agent.stdout.read() == b""
     assert agent.poll() == -9
 
     with pytest.raises(MisuseError, match=r"a process has to be played with clock=time\.monotonic"):

@@ -12,6 +12,7 @@ import anyio
 import httpx
 
 from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.timing import wait_for
 from tokenstream import Message, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport, Retry, Route
@@ -70,6 +71,8 @@ class Provider:
         """Number of chunks of bodies that were read."""
         self.delay = 0.0
         """Seconds before each response."""
+        self.when: Callable[[], object] = lambda: True
+        """Returns what is true once a response may begin."""
         self._plan = [*plan]
 
     def add(self, behaviour: Behaviour) -> None:
@@ -105,10 +108,13 @@ class Provider:
 
     async def _answer_async(self, request: httpx.Request) -> httpx.Response:
         await anyio.sleep(self.delay)
+        while not self.when():  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.002)
         return self._answer(request)
 
     def _answer_slowly(self, request: httpx.Request) -> httpx.Response:
         time.sleep(self.delay)
+        wait_for(lambda: bool(self.when()))
         return self._answer(request)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

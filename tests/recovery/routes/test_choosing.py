@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -181,10 +182,16 @@ class TestTheOrder:
     def test_begins_with_the_fastest_route_once_each_was_measured(self) -> None:
         """The seconds to the first content count; a route that was never measured is tried first."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
-        slow.delay = 0.05
+        clock = Clock()
+
+        def take_a_second() -> bool:
+            clock.now += 1
+            return True
+
+        slow.when = take_a_second
         routes = [slow.route(), fast.route()]
 
-        assert [_order("latency", routes) for _ in range(4)] == [
+        assert [_order("latency", routes, clock) for _ in range(4)] == [
             ["chat.test"],
             ["claude.test"],
             ["claude.test"],
@@ -609,9 +616,10 @@ def _asked(clock: Clock, *routes: Route) -> list[str | None]:
     return [report.route for report in stream.attempts][1:]
 
 
-def _order(order: Any, routes: list[Route]) -> list[str | None]:
+def _order(order: Any, routes: list[Route], clock: Callable[[], float] = time.monotonic) -> list[str | None]:
     first, *others = routes
-    with connect(first, retry=Retry(attempts=1, routes=Routes(*others, order=order), wait=0)) as stream:
+    retry = Retry(attempts=1, routes=Routes(*others, order=order), wait=0)
+    with on(clock, connect, first, retry=retry) as stream:
         assert stream.final().text == TRUTH
     return [report.route for report in stream.attempts]
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.support import LEASE, two_journals
-from tests.relay.journals import Answer, Place, journal_fails, message_of, read, texts_of
+from tests.relay.journals import Answer, Place, journal_fails, message_of, read, texts_of, until
 from tests.relay.storage_laws import Opened
 from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamInterrupted
@@ -65,9 +65,16 @@ class LeavingLaws:
         """Also where the program is broken off, streams are closed and readers told."""
         async with opened() as storages, Journal(storages[1]) as other:
             answer = Answer("Hel")
-            with anyio.move_on_after(0.1):
+
+            async def is_written() -> bool:
+                page = await storages[1].read("id", 0, 9)
+                return page is not None and b"Hel" in b"".join(page.records)
+
+            with anyio.CancelScope() as scope:
                 async with Journal(storages[0]) as one:
                     await one.start(answer.stream, id="id")
+                    await until(is_written)
+                    scope.cancel()
                     await anyio.sleep_forever()
             message, error = message_of(await read(other, "id"))
 
