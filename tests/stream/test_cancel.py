@@ -257,9 +257,13 @@ class SlowToClose(Scripted):
     """A source whose closing takes a while, and that tells when it has begun."""
 
     is_closing = False
+    goes_on: Callable[[], object] = staticmethod(lambda: False)
+    """Returns what is true as long as the closing goes on."""
 
     async def aclose(self) -> None:
         self.is_closing = True
+        while self.goes_on():  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.002)
         await anyio.sleep(0.1)
         await super().aclose()
 
@@ -278,6 +282,7 @@ async def test_a_closing_that_is_cancelled_closes_its_source_all_the_same(*, rea
     source = SlowToClose(*HELLO[:1], 9.0)
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope:
+            source.goes_on = lambda: not scope.cancel_called
             tasks.start_soon(when, lambda: source.is_closing, scope.cancel)
             async with AsyncStream(source) as stream:
                 if reads:
@@ -296,6 +301,7 @@ async def test_a_task_that_is_cancelled_while_it_closes_a_source_closes_it() -> 
             pass
 
     task = asyncio.create_task(leave_unread())
+    source.goes_on = lambda: not task.cancelling()
     await until(lambda: source.is_closing)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

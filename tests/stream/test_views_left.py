@@ -15,6 +15,7 @@ import pytest
 
 from tests.stream.async_sources import HEL, is_closed, open_after, readers, until
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.timing import PATIENCE
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, aconnect, connect
 
@@ -129,9 +130,13 @@ def test_a_view_that_a_server_drops_closes_the_connection_when_it_is_collected(c
             tasks.start_soon(send, url, sent)
             await sent.wait()
             tasks.cancel_scope.cancel()
-        for _ in range(3):
-            gc.collect()
-            await anyio.sleep(0.01)
+        with anyio.move_on_after(PATIENCE):
+            while not is_told():
+                gc.collect()
+                await anyio.sleep(0.01)
+
+    def is_told() -> bool:
+        return any("never closed" in str(each.message) for each in told)
 
     with open_after(HEL) as server:
         with warnings.catch_warnings(record=True) as told:
@@ -139,5 +144,5 @@ def test_a_view_that_a_server_drops_closes_the_connection_when_it_is_collected(c
             warnings.simplefilter("always", ResourceWarning)
             asyncio.run(main(server.url))
 
-        assert any("never closed" in str(each.message) for each in told)
+        assert is_told()
         assert is_closed(server)
