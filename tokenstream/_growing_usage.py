@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream._message_parts import counts_of, make_usage, make_value
 from tokenstream.message import Usage
 
@@ -15,6 +16,8 @@ BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16
 """More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
+_DEEPEST = 8
+"""The deepest level on which the objects in two reports are merged."""
 NO_USAGE = make_usage({})
 """The counts of an attempt that has reported none."""
 
@@ -36,10 +39,7 @@ class GrowingUsage:
         if usage.basis == "estimated":
             counts.pop("output_tokens", None)
         self.counts.update(counts)
-        for key, value in usage.provider_data.items():
-            # A field that is null is kept, but does not replace an earlier value.
-            if value is not None or key not in self.report:
-                self.report[key] = value
+        self.report = _merge(self.report, usage.provider_data)
 
     def merged(self, usage: Usage) -> GrowingUsage:
         """Return a new object with another report merged in."""
@@ -64,6 +64,18 @@ class GrowingUsage:
         if spent is not None:
             usage = spent + (usage or Usage(basis="partial"))
         return usage if choices is None else estimate(usage, choices)
+
+
+def _merge(earlier: dict[str, Any], later: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+    """Return a report with the fields of a later one, also within its fields; null replaces nothing."""
+    merged = {**earlier}
+    for key, value in later.items():
+        known = merged.get(key)
+        if is_dict(value) and is_dict(known) and depth < _DEEPEST:
+            merged[key] = _merge(known, value, depth + 1)
+        elif value is not None or key not in merged:
+            merged[key] = value
+    return merged
 
 
 def estimate(usage: Usage, choices: dict[int, ChoiceState]) -> Usage:

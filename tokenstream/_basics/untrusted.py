@@ -132,19 +132,29 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
 
 
 def count_of(payload: dict[str, Any], *keys: str) -> int | None:
-    """Return the value of the first field in `keys` that is a count: a whole number, or a text of digits.
+    """Return the first field in `keys` that is a count, a whole number or digits; a zero gives way to others.
 
     Example:
         >>> count_of({"a": None, "b": "3"}, "a", "b"), count_of({"a": "three"}, "a")
         (3, None)
+        >>> count_of({"a": 0, "b": 3}, "a", "b"), count_of({"a": 0}, "a", "b")
+        (3, 0)
     """
+    found: int | None = None
     for key in keys:
         value = payload.get(key)
         # Some libraries write integers of 64 bits as text, as JSON for protocol buffers has them.
         number = value if value.__class__ is int else whole_number(index_of(value))
-        if number is not None:
+        if number is not None and number > 0:
             return number
-    return None
+        found = number if found is None else found
+    return found
+
+
+def first_count(*counts: int | None) -> int | None:
+    """Return the first count above zero, or else the first one: a zero may stand for what is not known."""
+    told = [count for count in counts if count is not None]
+    return next((count for count in told if count > 0), told[0] if told else None)
 
 
 def float_of(payload: dict[str, Any], key: str) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, text_of
+from tokenstream._basics.untrusted import count_of, dicts_of, index_of, is_dict, text_of, whole_number
 from tokenstream._message_parts import counts_of, make_usage
 
 if TYPE_CHECKING:
@@ -51,32 +51,36 @@ _OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
 """The two counts whose sum is the output, by the names under which saved states have them."""
 
 
-class _CountPlace(NamedTuple):
-    """The place of a count in a report."""
-
-    holder: str
-    """The field of the object or of the list that has the count; "" for the report itself."""
-    names: tuple[str, ...]
-    """The names of the count."""
-    modality: str | None
-    """The modality of the list's element; None if there is no list."""
+_Place: TypeAlias = tuple[str, list[str]]
+"""The field of the object or list that has a count, "" for the report itself, and the names of the count."""
 
 
-def _parse(text: str) -> _CountPlace:
-    """Return the place that a text of `Counts` describes."""
-    if text.endswith("]"):
-        name, _, modality = text[:-1].partition("[")
-        return _CountPlace(name, (), modality)
-    holder, _, names = text.rpartition(".")
-    return _CountPlace(holder, tuple(names.split("|")), None)
+def _parse(text: str) -> list[_Place]:
+    """Return the places that a text of `Counts` describes; a modality of a list stands for a name."""
+    parsed = [each.rpartition(".") for each in text.removesuffix("]").replace("[", ".").split()]
+    return [(holder, names.split("|")) for holders, _, names in parsed for holder in holders.split("|")]
+
+
+_Found: TypeAlias = tuple[bool, int, int]
+"""True for a count that is not above zero, the rank of its place, and the count: the least one is read."""
+
+
+def _keep(found: dict[str, _Found], place: tuple[str, int], value: object) -> None:
+    """Store the count at a place, the field of `Usage` and a rank, unless a better one was found."""
+    number = value if value.__class__ is int else whole_number(index_of(value))
+    if number is not None:
+        field, rank = place
+        count = (number <= 0, rank, number)
+        found[field] = min(found.get(field, count), count)
 
 
 class Counts:
     """The places of the token counts in the reports of one API.
 
     A place is a field of the report, `prompt_tokens`, or of an object in it, `details.cached_tokens`. Of
-    several names, as in `cacheRead|cacheReadCount`, the first one is written. `details[AUDIO]` is the count
-    of one modality in a list in Google's style.
+    several names, as in `cacheRead|cacheReadCount`, and places, as in `details.cached cached`, the first one
+    is written, and the first that has more than zero is read. `details[AUDIO]` is the count of one modality
+    in a list in Google's style.
 
     Args:
         places: The place of each field of `Usage` that the API has, in the order in which it writes them.
@@ -92,12 +96,21 @@ class Counts:
         {'written': 3, 'details': {'thought': 4}}
     """
 
-    __slots__ = ("_apart", "_element", "_places", "_texts")
+    __slots__ = ("_apart", "_beside", "_element", "_inside", "_places", "_texts")
 
     def __init__(self, *, element: str = "", apart: bool = False, **places: str) -> None:
-        self._element, self._apart = element, apart
+        self._element, self._apart = element.split("|"), apart
         self._texts = places
         self._places = {field: _parse(text) for field, text in places.items()}
+        self._beside: dict[str, tuple[str, int]] = {}
+        """The fields of `Usage`, with the ranks of places, by the names of counts in the report itself."""
+        self._inside: dict[str, dict[Any, tuple[str, int]]] = {}
+        """The same for each object in it, and each list, by the modalities of its elements."""
+        for field, alternatives in self._places.items():
+            places_of = [(holder, name) for holder, names in alternatives for name in names]
+            for rank, (holder, name) in enumerate(places_of):
+                fields = self._inside.setdefault(holder, {}) if holder else self._beside
+                fields.setdefault(name, (field, rank))
 
     @property
     def fields(self) -> frozenset[str]:
@@ -107,22 +120,27 @@ class Counts:
     def without(self, *fields: str) -> Self:
         """Return the counts of the API, except some that are read but not written."""
         places = {field: text for field, text in self._texts.items() if field not in fields}
-        return type(self)(element=self._element, apart=self._apart, **places)
+        return type(self)(element="|".join(self._element), apart=self._apart, **places)
 
     def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
         """Return a report as `Usage`; counts that the server did not send are None."""
-        counts: dict[str, Any] = {name: self._find(report, place) for name, place in self._places.items()}
+        found: dict[str, _Found] = {}
+        for name, value in report.items():
+            if name in self._beside:
+                _keep(found, self._beside[name], value)
+            elif name in self._inside:
+                fields = self._inside[name]
+                for inner, count in value.items() if is_dict(value) else self._list_counts(value):
+                    if inner in fields:
+                        _keep(found, fields[inner], count)
+        counts: dict[str, Any] = {field: count for field, (_, _, count) in found.items()}
         if self._apart:
             _add_up_output(counts, {} if remembered is None else remembered)
         return make_usage(report, **counts)
 
-    def _find(self, report: dict[str, Any], place: _CountPlace) -> int | None:
-        """Return the count at a place; None if there is none."""
-        holder, names, modality = place
-        if modality is None:
-            return count_of(dict_of(report, holder) if holder else report, *names)
-        elements = [each for each in dicts_of(report.get(holder)) if text_of(each, "modality") == modality]
-        return count_of(elements[0], *self._element.split("|")) if elements else None
+    def _list_counts(self, elements: object) -> list[tuple[str | None, int | None]]:
+        """Return the modalities in a list in Google's style, with their counts."""
+        return [(text_of(each, "modality"), count_of(each, *self._element)) for each in dicts_of(elements)]
 
     def write(self, usage: Usage) -> dict[str, Any]:
         """Return a report with the counts; a missing total is the sum of input and output."""
@@ -132,21 +150,20 @@ class Counts:
         if self._apart and "output_tokens" in counts:
             counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
         report: dict[str, Any] = {}
-        for field, (holder, names, modality) in self._places.items():
+        for field, ((holder, names), *_) in self._places.items():
             if field not in counts:
                 continue
-            if modality is None:
+            if self._element != [""] and holder:
+                report.setdefault(holder, []).append({"modality": names[0], self._element[0]: counts[field]})
+            else:
                 target = report.setdefault(holder, {}) if holder else report
                 target[names[0]] = counts[field]
-            else:
-                element = {"modality": modality, self._element.split("|")[0]: counts[field]}
-                report.setdefault(holder, []).append(element)
         return report
 
 
 def _add_up_output(counts: dict[str, Any], remembered: dict[str, int]) -> None:
     """Add the reasoning to the output, if a report counts it apart; take what it lacks from `remembered`."""
-    sent = {name: counts[field] for name, field in _OUTPUT.items() if counts[field] is not None}
+    sent = {name: counts[field] for name, field in _OUTPUT.items() if field in counts}
     # A zero after a positive count is not a count.
     known = {name: count or remembered.get(name, 0) for name, count in sent.items()}
     remembered.update(known)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing, text_of
-from tokenstream._message_parts import make_usage
+from tokenstream._basics.untrusted import dict_of, float_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
@@ -47,41 +46,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 """Maps the servers' words, in lower case, to finish reasons."""
 
-_USAGE_FIELDS: dict[str, str] = {
-    "prompt_tokens": "input_tokens",
-    "input_tokens": "input_tokens",
-    "completion_tokens": "output_tokens",
-    "output_tokens": "output_tokens",
-    "total_tokens": "total_tokens",
-    "reasoning_tokens": "reasoning_tokens",
-    "cached_tokens": "cached_tokens",
-    "prompt_cache_hit_tokens": "cached_tokens",
-    "cache_read_input_tokens": "cached_tokens",
-    "cache_creation_input_tokens": "cache_write_tokens",
-}
-"""Maps the names of counts in a report to fields of `Usage`."""
-
-_INPUT_DETAILS = {
-    "cached_tokens": "cached_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "audio_tokens": "input_audio_tokens",
-    "image_tokens": "input_image_tokens",
-}
-_OUTPUT_DETAILS = {
-    "reasoning_tokens": "reasoning_tokens",
-    "audio_tokens": "output_audio_tokens",
-    "accepted_prediction_tokens": "accepted_prediction_tokens",
-    "rejected_prediction_tokens": "rejected_prediction_tokens",
-}
-_USAGE_DETAILS: dict[str, dict[str, str]] = {
-    "prompt_tokens_details": _INPUT_DETAILS,
-    "prompt_token_details": _INPUT_DETAILS,
-    "input_tokens_details": _INPUT_DETAILS,
-    "completion_tokens_details": _OUTPUT_DETAILS,
-    "output_tokens_details": _OUTPUT_DETAILS,
-}
-"""Maps groups of detailed counts in a report to fields of `Usage`; other counts give way to these."""
-
 _UNENDED = frozenset({"in_progress", "queued", "FINISH_REASON_UNSPECIFIED"})
 """Words of OpenAI's Responses API and of Google for an answer that has not ended."""
 RESPONSE_REASONS: dict[str, FinishReason] = {
@@ -120,64 +84,58 @@ def finish_reason(word: str) -> FinishReason:
 
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return a report of token counts as `Usage`, which also contains the report itself."""
-    counts: dict[str, Any] = {}
-    details: dict[str, Any] = {}
-    _copy_counts(report, _USAGE_FIELDS, counts)
-    for key, value in report.items():
-        if key in _USAGE_DETAILS and is_dict(value):
-            _copy_counts(value, _USAGE_DETAILS[key], details)
-    # A count in the details takes precedence over the same count beside them.
-    counts.update(details)
+    usage = CHAT_COUNTS.read(report)
     if "cost" in report:
+        # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
+        # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
         cost = float_of(report, "cost")
-        if cost is None:
-            # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
-            # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
-            cost = float_of(dict_of(report, "cost"), "total_cost")
-        if cost is not None:
-            counts["cost"] = cost
-    return make_usage(report, **counts)
+        cost = float_of(dict_of(report, "cost"), "total_cost") if cost is None else cost
+        usage = usage if cost is None else usage.model_copy(update={"cost": cost})
+    return usage
 
 
-def _counts(details: str) -> Counts:
-    """Return the places of the token counts in OpenAI's Responses API and newer ones."""
+def _counts(before: str, after: str, details: str = "tokens_details") -> Counts:
+    """Return the places of the token counts in OpenAI's APIs, of which each writes names of its own.
+
+    All are read in each: gateways write the names of several, with zeros where they have no count.
+    """
+    of_input = f"{before}_{details}|prompt_tokens_details|prompt_token_details"
+    of_output = f"{after}_{details}|completion_tokens_details|completion_token_details"
+    of_input += "|input_tokens_details|input_token_details"
+    of_output += "|output_tokens_details|output_token_details"
+    cached = "cached_tokens|prompt_cache_hit_tokens|cache_read_input_tokens"
     return Counts(
-        input_tokens="input_tokens|prompt_tokens",
-        cached_tokens=f"input_{details}.cached_tokens",
-        cache_write_tokens=f"input_{details}.cache_write_tokens",
-        input_audio_tokens=f"input_{details}.audio_tokens",
-        input_image_tokens=f"input_{details}.image_tokens",
-        output_tokens="output_tokens|completion_tokens",
-        reasoning_tokens=f"output_{details}.reasoning_tokens",
-        output_audio_tokens=f"output_{details}.audio_tokens",
+        input_tokens=f"{before}_tokens|prompt_tokens|input_tokens",
+        output_tokens=f"{after}_tokens|completion_tokens|output_tokens",
         total_tokens="total_tokens",
+        cached_tokens=f"{of_input}.cached_tokens {cached}",
+        cache_write_tokens=f"{of_input}.cache_write_tokens cache_creation_input_tokens",
+        input_audio_tokens=f"{of_input}.audio_tokens",
+        input_image_tokens=f"{of_input}.image_tokens",
+        reasoning_tokens=f"{of_output}.reasoning_tokens reasoning_tokens",
+        output_audio_tokens=f"{of_output}.audio_tokens",
+        accepted_prediction_tokens=f"{of_output}.accepted_prediction_tokens",
+        rejected_prediction_tokens=f"{of_output}.rejected_prediction_tokens",
     )
 
 
-COUNTS, SESSION_COUNTS = _counts("tokens_details"), _counts("token_details")
-"""The token counts of a response, and those of a response in a session."""
+CHAT_COUNTS, RESPONSE_COUNTS = _counts("prompt", "completion"), _counts("input", "output")
+"""The token counts as chat completions write them, and as responses do."""
+SESSION_COUNTS = _counts("input", "output", "token_details")
+"""The token counts as responses in sessions write them."""
 
 
-def report_usage(parts: Parts, counts: Counts, payload: dict[str, Any], holder: dict[str, Any]) -> None:
+def report_usage(parts: Parts, payload: dict[str, Any], holder: dict[str, Any]) -> None:
     """Report the token counts in an object of a payload, or those beside it, if only these say something."""
     report, beside = dict_of(holder, "usage"), dict_of(payload, "usage")
-    usage = counts.read(report)
+    usage = usage_of(report)
     if beside and not (usage.input_tokens or usage.output_tokens or usage.total_tokens):
         # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
         # in it; recording: rt-xai-pydai-23166234.
         parts.note("usage_misplaced")
-        report, usage = beside, counts.read(beside)
+        report, usage = beside, usage_of(beside)
     if report:
         parts.usage(usage)
-
-
-def _copy_counts(report: dict[str, Any], names: dict[str, str], counts: dict[str, Any]) -> None:
-    """Copy the numbers in a report to `counts`, under the names that `names` has for their keys."""
-    for key, value in report.items():
-        if key in names:
-            count = value if value.__class__ is int else count_of(report, key)
-            if count is not None:
-                counts[names[key]] = count
 
 
 def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None:

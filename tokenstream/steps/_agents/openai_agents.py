@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._kit.openai import COUNTS
+from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.openai_agents import OpenAIAgents as AgentFormat
 from tokenstream.formats._wire.openai_agents.items import (
@@ -129,7 +129,7 @@ class OpenAIAgentsRun(AgentReader):
             if report:
                 # The counts are those of the main agent.
                 told = self._open_turn()
-                told.usage = sum([below.total_usage for below in told.step.steps], start=COUNTS.read(report))
+                told.usage = sum([below.total_usage for below in told.step.steps], start=usage_of(report))
             self._finish(error)
         elif error is not None:
             subagent = text_of(turn, "subagent_id") or ""

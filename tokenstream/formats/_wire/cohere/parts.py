@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
+from tokenstream._basics.untrusted import (
+    count_of,
+    dict_of,
+    dicts_of,
+    fields_except,
+    first_count,
+    int_of,
+    is_list,
+    text_of,
+)
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
@@ -299,8 +308,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
     def count(name: str) -> int | None:
         """Return the count of this name in `tokens`, or else in `billed_units`; None if it is in neither."""
-        number = count_of(tokens, name)
-        return count_of(billed, name) if number is None else number
+        return first_count(count_of(tokens, name), count_of(billed, name))
 
     return make_usage(
         report,

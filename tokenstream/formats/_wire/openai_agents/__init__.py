@@ -11,7 +11,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
-from tokenstream.formats._kit.openai import COUNTS
+from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._wire.openai_agents.items import ENDS, PREFIX, RETRYABLE, TurnItems
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class OpenAIAgents(HostedSession):
         turn = dict_of(payload, "turn")
         report = dict_of(payload, "usage") or dict_of(turn, "usage")
         if report:
-            self.parts.usage(COUNTS.read(report))
+            self.parts.usage(usage_of(report))
         failure = None
         if ENDS[kind] == "error":
             # A turn that failed is an error even if the server sends no details.

@@ -12,12 +12,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import (
-    INPUT_TRANSCRIPTION,
-    RESPONSE_REASONS,
-    SESSION_COUNTS,
-    report_usage,
-)
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, RESPONSE_REASONS, report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
@@ -251,7 +246,7 @@ class OpenAIRealtime(SessionEvents):
                 del self._ended_responses[next(iter(self._ended_responses))]
             self._ended_responses[id] = None
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
-        report_usage(self.parts, SESSION_COUNTS, payload, response)
+        report_usage(self.parts, payload, response)
         if not self._open_responses:
             self._failure = self._failure or cut
             self._finish(response, reason, status)

@@ -11,7 +11,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.openai import COUNTS, report_usage
+from tokenstream.formats._kit.openai import report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
 from tokenstream.formats._kit.values import WHOLE, worst_of
 from tokenstream.formats._wire.openai_responses.events import (
@@ -354,7 +354,7 @@ class OpenAIResponses(Format):
                 return
             self._created = True
         self._read_head(response)
-        report_usage(self.parts, COUNTS, {}, response)
+        report_usage(self.parts, {}, response)
 
     def _read_whole_response(self, response: dict[str, Any]) -> None:
         """Read a response that was not streamed; if it runs in the background, it may not have ended."""
@@ -378,12 +378,12 @@ class OpenAIResponses(Format):
             self.note("finish_missing")
             if output:
                 self._items.read_output(output, complete=False)
-            report_usage(self.parts, COUNTS, payload, response)
+            report_usage(self.parts, payload, response)
             self.end_without_finish()
             return
         reason, status = worst_of(marks, self.note)
         self._items.read_output(output, complete=reason in WHOLE)
-        report_usage(self.parts, COUNTS, payload, response)
+        report_usage(self.parts, payload, response)
         self.parts.finish(0, reason, status)
         if reason != "error":
             self.conclude()

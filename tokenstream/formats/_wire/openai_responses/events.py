@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
-from tokenstream.formats._kit.openai import COUNTS, SESSION_COUNTS
+from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
@@ -375,7 +375,5 @@ class Endpoint:
         """Report the token counts, and the end of the answer."""
         report = dict_of(payload, "usage")
         if report:
-            # Transcripts have the details under another name than images.
-            counts = COUNTS if "input_tokens_details" in report else SESSION_COUNTS
-            items.usage(counts.read(report))
+            items.usage(usage_of(report))
         items.finish(0, "stop", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import count_of, dict_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, fields_except, first_count, is_dict, text_of
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
@@ -65,15 +65,17 @@ def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage
     """Return the AI SDK's report of token counts as `Usage`, with this `provider_data`."""
     input_details = dict_of(report, "inputTokenDetails")
     output_details = dict_of(report, "outputTokenDetails")
-    # These two counts may be in the details instead.
-    cached = count_of(report, "cachedInputTokens")
-    reasoning = count_of(report, "reasoningTokens")
     return Usage(
         input_tokens=count_of(report, "inputTokens"),
         output_tokens=count_of(report, "outputTokens"),
         total_tokens=count_of(report, "totalTokens"),
-        reasoning_tokens=count_of(output_details, "reasoningTokens") if reasoning is None else reasoning,
-        cached_tokens=count_of(input_details, "cacheReadTokens") if cached is None else cached,
+        # These two counts may be in the details instead.
+        reasoning_tokens=first_count(
+            count_of(report, "reasoningTokens"), count_of(output_details, "reasoningTokens")
+        ),
+        cached_tokens=first_count(
+            count_of(report, "cachedInputTokens"), count_of(input_details, "cacheReadTokens")
+        ),
         cache_write_tokens=count_of(input_details, "cacheWriteTokens"),
         provider_data=provider_data,
     )

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
-from tokenstream.formats._kit.count_paths import Counts
+from tokenstream.formats._kit.openai import CHAT_COUNTS
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 
@@ -14,24 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
+    from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
 
-COUNTS = Counts(
-    input_tokens="prompt_tokens",
-    output_tokens="completion_tokens",
-    total_tokens="total_tokens",
-    cached_tokens="prompt_tokens_details.cached_tokens",
-    cache_write_tokens="prompt_tokens_details.cache_write_tokens",
-    input_audio_tokens="prompt_tokens_details.audio_tokens",
-    reasoning_tokens="completion_tokens_details.reasoning_tokens",
-    output_audio_tokens="completion_tokens_details.audio_tokens",
-    accepted_prediction_tokens="completion_tokens_details.accepted_prediction_tokens",
-    rejected_prediction_tokens="completion_tokens_details.rejected_prediction_tokens",
-)
+COUNTS = CHAT_COUNTS.without("input_image_tokens")
 """The token counts in Chat Completions and in the legacy Completions."""
 
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {

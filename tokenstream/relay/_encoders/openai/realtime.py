@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.openai.items import OutputItem
 
-_USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens")
+_PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
+_USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", *_PREDICTED)
 _AUDIO = "audio/pcm"
 """The default type of audio in a session."""
 _FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}

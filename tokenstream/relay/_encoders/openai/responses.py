@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._event_base import is_told
 from tokenstream.events import ToolResult
-from tokenstream.formats._kit.openai import COUNTS
+from tokenstream.formats._kit.openai import RESPONSE_COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error
@@ -58,7 +58,9 @@ _RESULT = "tool_result"
 """The kind of items that are results of the application's tools."""
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
-_USAGE = COUNTS.without("input_audio_tokens", "output_audio_tokens", "input_image_tokens")
+_UNWRITTEN = ("input_audio_tokens", "output_audio_tokens", "input_image_tokens")
+_PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
+_USAGE = RESPONSE_COUNTS.without(*_UNWRITTEN, *_PREDICTED)
 _REQUIRED_DETAILS = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
