@@ -45,7 +45,14 @@ ADVICE = re.compile(
     r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
 )
 """What tells a reader of a message to do something."""
-PROGRAMS = FOLLOWED | FOLLOWED_ANSWERS | LOOPS | TESTING | VALUES
+_GROUPS: dict[str, dict[str, tuple[Program, Program]]] = {
+    "requests": FOLLOWED,
+    "answers": FOLLOWED_ANSWERS,
+    "loops": LOOPS,
+    "testing": TESTING,
+    "values": VALUES,
+}
+PROGRAMS = {words: programs for group in _GROUPS.values() for words, programs in group.items()}
 """A program for each message that one can follow."""
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
@@ -173,6 +180,10 @@ def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
             stream.choice(0).validated_calls(find=find_later)
 
 
+def _group_of(words: str) -> str:
+    return next(name for name, group in _GROUPS.items() if words in group)
+
+
 @pytest.fixture
 def collected() -> Iterator[None]:
     """Have what a test leaves unread thrown away before the next one begins."""
@@ -183,7 +194,8 @@ def collected() -> Iterator[None]:
 # A mistake leaves its stream unread.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
 @pytest.mark.usefixtures("collected")
-@in_one_test(("words", "programs"), PROGRAMS.items(), ids=str)
+@pytest.mark.quick
+@in_one_test(("words", "programs"), PROGRAMS.items(), ids=str, by=lambda words, _: _group_of(words))
 def test_advice_is_tested_by_following_it(words: str, programs: tuple[Program, Program]) -> None:
     """A mistake is told by its message, and whoever does as that says gets no error."""
     mistaken, follows = programs
