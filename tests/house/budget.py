@@ -1,8 +1,13 @@
-"""The budget of the package: numbers that only fall.
+"""The budget of the package: counts that only fall, each with some room for changes from outside.
 
-Whoever adds lines or names removes as many. `python -m tests.house` prints them as they are, and
-`python -m tests.evidence` those of statements.
+A count is the smallest with which a batch of issues has ended, and `ceiling` what a change may reach.
+`python -m tests.house` prints the counts as they are, and `python -m tests.evidence` those of statements.
+At the end of a batch, `python -m tests.house --settle` sets lines, code, modules and the sizes of rooms.
 """
+
+from __future__ import annotations
+
+from math import ceil
 
 LINES = 151_160
 """Lines of all kinds."""
@@ -14,6 +19,15 @@ TESTS_ONLY = 14_710
 """Statements inside functions that quick tests reach, and no recording and no documented program."""
 TESTS_ONLY_SHARE = 0.27
 """Their share of all statements inside functions."""
+ROOM = 0.005
+"""The part of a count by which changes from outside may exceed it."""
+
+
+def ceiling(count: int) -> int:
+    """Return the most that a count of the last batch may become before the next one ends."""
+    return ceil(count * (1 + ROOM))
+
+
 SURFACE = {
     "public names": 235,
     "exceptions": 25,
@@ -23,10 +37,12 @@ SURFACE = {
     "Route": 12,
     "respond": 10,
     "websocket": 8,
-    "departures": 24,
-    "protocols": 13,
 }
 """The interface that somebody has to learn: the number of each, and the options of what is named."""
+ROWS = {"departures": 24, "protocols": 13}
+"""Rows of data that users see. A format or a quirk adds one, so that they have room, too."""
+MORE_ROWS = 2
+"""How many rows changes from outside may add to a table before a batch of issues ends."""
 
 BYTECODES = {
     "a text delta": 366,

@@ -1,4 +1,4 @@
-"""Count what somebody has to learn: public names, exceptions, options, departures and protocols."""
+"""Count what somebody has to learn: public names, exceptions and options; departures and protocols."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ def surface() -> dict[str, int]:
         "public names": len(values),
         "exceptions": len(errors),
         **{each.__name__: len(options(each)) for each in _WITH_OPTIONS},
-        "departures": len(RULES),
-        "protocols": len(get_args(ProtocolName)),
     }
+
+
+def rows() -> dict[str, int]:
+    """Return the numbers of rows of data that users see."""
+    return {"departures": len(RULES), "protocols": len(get_args(ProtocolName))}
 
 
 def public_values() -> list[tuple[str, object]]:

@@ -1,0 +1,80 @@
+"""The sizes of the package's rooms, and what to do if all of them together outgrow the budget."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from tests.house import budget
+from tests.house.counts import lines_by_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.house.counts import Module
+
+SETTLED = Path(__file__).with_name("rooms.json")
+"""The sizes of all rooms when the last batch of issues ended."""
+_BUDGET = Path(budget.__file__)
+_CONSTANTS = {"lines": "LINES", "lines of code": "CODE", "modules": "MODULES"}
+_MOST_SHOWN = 5
+
+Sizes: TypeAlias = "dict[str, Counter[str]]"
+"""The lines, the lines of code and the modules of each room."""
+
+
+def sizes(of: Iterable[Module]) -> Sizes:
+    """Return the sizes of a package's rooms."""
+    rooms = defaultdict[str, Counter[str]](Counter)
+    for module in of:
+        kinds = lines_by_kind([module])
+        rooms[module.room].update({"lines": kinds.total(), "lines of code": kinds["code"], "modules": 1})
+    return dict(rooms)
+
+
+def settled() -> Sizes:
+    """Return the sizes when the last batch of issues ended."""
+    rooms: dict[str, dict[str, int]] = json.loads(SETTLED.read_text(encoding="utf-8"))
+    return {room: Counter(counts) for room, counts in rooms.items()}
+
+
+def total(rooms: Sizes) -> Counter[str]:
+    """Return the size of all rooms together."""
+    return sum(rooms.values(), start=Counter[str]())
+
+
+def bounds() -> dict[str, int]:
+    """Return the counts of the budget that `sizes` has."""
+    return {name: getattr(budget, constant) for name, constant in _CONSTANTS.items()}
+
+
+def excess(now: Sizes, before: Sizes, name: str) -> str:
+    """Return a sentence about a count beyond its ceiling: which rooms grew, and what to do; or nothing."""
+    count, bound = total(now)[name], bounds()[name]
+    most = budget.ceiling(bound)
+    if count <= most:
+        return ""
+    grown = Counter({room: now[room][name] - before.get(room, Counter())[name] for room in now})
+    largest = [f"{room} by {more:,}" for room, more in grown.most_common(_MOST_SHOWN) if more > 0]
+    return (
+        f"tokenstream/ has {count:,} {name}, {count - most:,} more than the {most:,} that it may have."
+        f" Since the last batch of issues, these rooms grew: {', '.join(largest) or 'none'}."
+        f" Take away {count - most:,} {name}, in these rooms or in others. If your change adds fewer than"
+        f" {most - bound:,}, others used the room up: say so in the pull request, and it is made there."
+    )
+
+
+def settle(now: Sizes) -> None:
+    """Lower the counts of the budget to those of the rooms, and keep the sizes of these."""
+    text = _BUDGET.read_text(encoding="utf-8")
+    for name, bound in bounds().items():
+        lowest = min(bound, total(now)[name])
+        text = re.sub(
+            rf"^{_CONSTANTS[name]} = \S+$", f"{_CONSTANTS[name]} = {lowest:_}", text, flags=re.MULTILINE
+        )
+    _BUDGET.write_text(text, encoding="utf-8")
+    rows = [f"  {json.dumps(room)}: {json.dumps(now[room])}" for room in sorted(now)]
+    SETTLED.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
