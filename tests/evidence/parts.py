@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from coverage import Coverage
 
 from tests.project import PACKAGE, ROOT
-from tests.support.beside import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -153,8 +152,3 @@ def measure(part: Part, folder: Path) -> str:
     if part is PROGRAMS and lacking:
         rows.append(f"    left out for want of {', '.join(lacking)}")
     return "\n".join(rows)
-
-
-def is_there(part: Part) -> bool:
-    """Return whether this machine has what a part reads."""
-    return part is not RECORDINGS or (SHARED / "recordings").is_dir()

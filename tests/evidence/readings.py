@@ -1,7 +1,8 @@
-"""Reads each recording of a real server in every way in which its bytes, its messages and its JSON are read.
+"""Reads each recording in every way in which its bytes, its messages and its JSON are read.
 
 python -m tests.evidence.readings
 
+Recordings are those of this repository, and those of real servers in ../shared, where it exists.
 A body is read with its format detected and named, by events, in pieces of a few bytes, and asynchronously.
 The messages become turns of each API; arguments, and answers in JSON, are read while they grow.
 The lines of coding agents, which lie beside the tests of runs, are followed.
@@ -18,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.project import ROOT
-from tests.support.recordings import Recorded, shared
+from tests.support.recordings import Recorded, of_native_routes, ours, shared
 from tokenstream import AsyncStream, Steps, Stream
 from tokenstream.errors import NotExpressible, TokenStreamError
 from tokenstream.partial_json import PartialJSONParser
@@ -53,7 +54,7 @@ _EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 def main() -> None:
     """Read all recordings, by two processes, and print how many they are."""
     warnings.simplefilter("ignore")
-    recordings = shared()
+    recordings = [*ours(), *of_native_routes(), *shared()]
     other = os.fork()
     for recorded in recordings[0 if other else 1 :: 2]:
         _read_in_every_way(recorded)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evidence import __main__ as program
 from tests.evidence import parts
 from tests.evidence.counts import Reached, by_room, reached
 from tests.evidence.functions import functions
@@ -122,6 +123,20 @@ def test_the_tests_that_run_programs_are_there() -> None:
             path, _, test = name.partition("::")
             assert (ROOT / path).exists()
             assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_without_recordings_of_servers_the_check_says_what_it_could_not_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A contributor has none of them, and is told what keeps a change within the bound."""
+    monkeypatch.setattr(program, "SHARED", tmp_path)
+
+    assert program.main(["--check"]) == 0
+
+    said = capsys.readouterr().out
+    assert "those of this repository alone" in said
+    assert "not checked: how many statements tests alone reach" in said
+    assert "tests/recordings/" in said
 
 
 @pytest.mark.slow
