@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.made_section import Section
 from tests.project import ROOT
 from tests.support import registry
-from tests.support.error_frames import ERRORS
+from tests.support.error_frames import ERRORS, shapes_of
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours
 from tokenstream.events import (
@@ -273,8 +273,8 @@ def _shown(frame: Frame) -> str:
 def _errors() -> str:
     """Return the table of errors: what each is taken for, and whether asking again may help."""
     lines = ["| format | an error on the wire | `.code` | `.kind` | `.retryable` |", "| --- " * 5 + "|"]
-    for name, frames in ERRORS.items():
-        for frame in frames:
+    for name in ERRORS:
+        for frame in shapes_of(name):
             format = registry.create(name, limits=Limits())
             format.feed(frame)
             error = format.error or format.withheld

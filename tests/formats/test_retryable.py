@@ -12,7 +12,7 @@ import pytest
 from tests.project import ROOT
 from tests.sources.faults import error_of_opening
 from tests.support import registry
-from tests.support.error_frames import FRAMES, exception
+from tests.support.error_frames import ERRORS, exception, words_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import (
@@ -31,13 +31,7 @@ from tokenstream.errors import (
 from tokenstream.formats import Format, custom
 from tokenstream.testing import Recording
 
-_PAGE = "".join(
-    (ROOT / page).read_text(encoding="utf-8").partition("\n## Which errors are worth")[2]
-    for page in ("docs/guides/errors.md", "reports/error-words.md")
-)
-_ROW = re.compile(
-    r"^\| (?P<formats>`[a-z0-9`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE
-)
+_PAGE = (ROOT / "docs" / "guides" / "errors.md").read_text(encoding="utf-8")
 _STATUSES = re.compile(r"^\| status \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
 
 
@@ -48,38 +42,31 @@ def error_of(format: Format, frame: Any) -> StreamError:
     return format.error
 
 
-def _words(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
+def _frame(name: str, word: str) -> Any:
+    """Return an error of a format with a word."""
+    with_word = ERRORS[name].with_word
+    assert with_word is not None
+    return with_word(word)
 
 
-def _rows() -> list[tuple[str, str, bool]]:
-    return [
-        (name, word, again)
-        for row in _ROW.finditer(_PAGE)
-        for name in _words(row["formats"])
-        for again, cell in ((True, row["again"]), (False, row["final"]))
-        for word in _words(cell)
-    ]
-
-
-@in_one_test("name, word, retryable", _rows())
-def test_the_page_says_which_words_of_a_provider_are_worth_asking_again_after(
-    name: str, word: str, retryable: bool
-) -> None:
-    """Each word of the table, in an error as that format sends it."""
-    error = error_of(registry.load(name)(), FRAMES[name](word))
+@in_one_test(
+    "name, word, retryable",
+    [(name, word, again) for name in ERRORS for word, again in words_of(name).items()],
+)
+def test_a_word_of_a_provider_tells_whether_a_retry_may_help(name: str, word: str, retryable: bool) -> None:
+    """Each word of the table in reports/error-words.md, in an error as that format sends it."""
+    error = error_of(registry.load(name)(), _frame(name, word))
 
     assert isinstance(error, ProviderError)
     assert retryable == error.retryable
 
 
 @in_one_test("name", registry.names())
-def test_each_word_that_a_format_knows_by_itself_is_on_the_page(name: str) -> None:
-    """So are all formats that have errors of their own."""
-    told = {(word, again) for format, word, again in _rows() if format == name}
+def test_a_format_whose_errors_have_words_has_some_in_the_table(name: str) -> None:
+    """And no other format declares what words mean."""
+    errors = ERRORS.get(name)
 
-    assert set(registry.load(name).retryable.items()) <= told
-    assert bool(told) == (name in FRAMES)
+    assert bool(words_of(name)) == (errors is not None and errors.with_word is not None)
 
 
 def _statuses() -> list[tuple[int, bool]]:
@@ -114,7 +101,7 @@ def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, 
             "invalid_request",
             False,
         ),
-        ("openai-responses", FRAMES["openai-responses"]("bio_policy"), "invalid_request", False),
+        ("openai-responses", _frame("openai-responses", "bio_policy"), "invalid_request", False),
         (
             "openai-responses",
             {"type": "error", "code": "server_error", "message": "m", "sequence_number": 7},
@@ -127,8 +114,8 @@ def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, 
             "rate_limited",
             True,
         ),
-        ("anthropic", FRAMES["anthropic"]("overloaded_error"), "overloaded", True),
-        ("anthropic", FRAMES["anthropic"]("conflict_error"), "server", True),
+        ("anthropic", _frame("anthropic", "overloaded_error"), "overloaded", True),
+        ("anthropic", _frame("anthropic", "conflict_error"), "server", True),
         (
             "anthropic",
             {
@@ -146,12 +133,12 @@ def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, 
         ("gemini", {"error": {"code": 500, "message": "m", "status": "DATA_LOSS"}}, "invalid_request", False),
         ("ollama", {"error": "m"}, "unknown", False),
         ("tgi", {"error": "m", "error_type": "overloaded"}, "overloaded", True),
-        ("cohere", FRAMES["cohere"]("ERROR"), "server", True),
+        ("cohere", _frame("cohere", "ERROR"), "server", True),
         ("bedrock-converse", exception("throttlingException"), "rate_limited", True),
         ("bedrock-converse", {"modelStreamErrorException": {"message": "m"}}, "server", True),
         ("ui-message", {"type": "error", "errorText": "m"}, "unknown", False),
         ("ag-ui", {"type": "RUN_ERROR", "message": "m", "code": "c"}, "unknown", False),
-        ("gemini-interactions", FRAMES["gemini-interactions"]("quota_exceeded"), "quota", False),
+        ("gemini-interactions", _frame("gemini-interactions", "quota_exceeded"), "quota", False),
     ],
 )
 def test_an_error_frame_tells_whose_problem_it_is(name: str, frame: Any, kind: str, retryable: bool) -> None:

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from hypothesis import given
 
-from tests import relay_losses
 from tests.project import ROOT
 from tests.relay.sent import losses_of, relayed
 from tests.relay.worded_answers import Worded, worded_answers
@@ -270,11 +269,6 @@ def test_a_caller_may_change_what_it_was_given() -> None:
     relay.losses("ollama").clear()
 
     assert "media" in relay.losses("ollama")
-
-
-def test_the_page_lists_what_each_protocol_loses() -> None:
-    """`python -m tests.relay_losses` writes the table anew."""
-    assert relay_losses.SECTION.render() == relay_losses.SECTION.on_the_page()
 
 
 # -- refusals --------------------------------------------------------------------------------------

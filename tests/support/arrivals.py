@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support import chunkings
 from tests.support.aws_eventstream import exception
 from tests.support.either import got, inside
-from tests.support.error_frames import ERRORS
+from tests.support.error_frames import shapes_of
 from tests.support.wire import bytes_of, sse
 from tokenstream.errors import StreamError
 from tokenstream.framing._sniff import sniff
@@ -44,7 +44,7 @@ def _error_of(format: str, framing: str | None) -> bytes | None:
     """Return an error of the provider as a frame, where the table of errors has one that is sent so."""
     if framing == "aws-eventstream":
         return exception("throttlingException", {"message": "m"})
-    payload: Any = next(iter(ERRORS.get(format, ())), None)
+    payload: Any = next(iter(shapes_of(format)), None)
     if not isinstance(payload, dict):
         return None
     return sse(payload, event=payload.get("type", "")) if framing == "sse" else bytes_of(payload) + b"\n"

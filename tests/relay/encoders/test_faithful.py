@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import lost_reasons
 from tests.support.encoders import READ_BACK, read_as
 from tests.support.logged import words_of
 from tests.support.packages import needed
@@ -132,11 +131,3 @@ def test_a_filtered_answer_never_reads_as_a_success(
         ]
     if protocol != "text":
         assert found.finish_reason not in {*SUCCESS, None}
-
-
-def test_the_page_lists_what_each_protocol_sends() -> None:
-    """The table of the page about the relay is what the encoders do.
-
-    `python -m tests.lost_reasons` writes it anew.
-    """
-    assert lost_reasons.SECTION.render() == lost_reasons.SECTION.on_the_page()

@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if reason != "tool_calls"]
 
 
-@pytest.mark.slow
-def test_the_table_on_the_page_is_current() -> None:
-    """What reports/losses.md says of each format is what its encoder says of itself.
-
-    `python -m tests.script_places` writes it anew.
-    """
-    assert script_places.SECTION.render() == script_places.SECTION.on_the_page()
-
-
 # -- streams of other formats ----------------------------------------------------------
 
 
