@@ -318,9 +318,19 @@ def test_the_architecture_shows_the_house_as_it_stands() -> None:
     assert [] == [each for each in named if not (PACKAGE / each).is_file()]
 
 
-def test_the_guide_for_contributors_names_files_that_are_there() -> None:
-    """Who adds a format, a stage or an API opens them; what is constant in one stands in it."""
+def test_the_guide_for_contributors_is_one_page() -> None:
+    """A newcomer reads it to its end, and goes on to one of the lists."""
     page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lists = {path.name for path in (ROOT / ".github").glob("adding-*.md")}
+
+    assert len(page.split()) <= 400
+    assert lists == set(re.findall(r"\]\((adding-[a-z-]+\.md)\)", page))
+
+
+def test_the_guides_for_contributors_name_files_that_are_there() -> None:
+    """Who adds a format, a stage or an API opens them; what is constant in one stands in it."""
+    pages = [ROOT / ".github" / "checks.md", *(ROOT / ".github").glob("adding-*.md")]
+    page = "\n".join(each.read_text(encoding="utf-8") for each in pages)
     folders = (ROOT, PACKAGE.parent, PACKAGE, PACKAGE / "stages", PACKAGE / "formats", ROOT / "tests")
     named = set(re.findall(r"`((?:\w+/)+[\w.]*)`", page))
     held = re.findall(r"`([A-Z_]+)` (?:in|of) `((?:\w+/)+\w+\.py)`", page)

@@ -56,5 +56,5 @@ def test_the_documentation_stays_small() -> None:
 
 def test_what_lies_beside_the_site_stays_small() -> None:
     """Reports are for who doubts a sum, and the rest is for contributors."""
-    assert sum(map(_words, BESIDE)) <= 35_000
+    assert sum(map(_words, BESIDE)) <= 35_300
     assert len((ROOT / ".github" / "architecture.md").read_text(encoding="utf-8").split()) <= 2_500

@@ -133,3 +133,12 @@ def test_the_picture_shows_a_run_of_the_example() -> None:
 def test_a_command_of_the_readme_installs_what_it_runs(text: str) -> None:
     """Each is run in a clean copy, by the text that it contains."""
     assert "pip install -e" in _block("sh", text).code
+
+
+def test_the_tests_take_as_long_on_both_pages_that_name_them() -> None:
+    """The README, and the page for contributors, whose first two commands are nearly the README's."""
+    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    times = [re.findall(r"\b(\w+ to \w+ minutes)\b", text) for text in (README, page)]
+
+    assert len(times[0]) == 1
+    assert times[0] == times[1]

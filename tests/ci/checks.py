@@ -114,14 +114,21 @@ class Checks:
                 self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="5"),
                 processes=2,
             ),
+            Lane("CONTRIBUTING", self._contributing, processes=2),
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
             Lane("shaken tests", self._shake, ["environment"]),
+            # CONTRIBUTING's commands have these checks; each alone is for who waits for one of them.
             # mypy checks all tests. What a user of pyright sees is in the programs of tests/typing.
-            Lane("pyright", main("pyright tokenstream examples tests/typing"), ["environment"]),
-            Lane("mypy", main("mypy"), ["environment"]),
-            Lane("import-linter", main("lint-imports --no-cache"), ["environment"]),
-            Lane("ruff check", main("ruff check ."), ["environment"]),
-            Lane("ruff format", main("ruff format --check ."), ["environment"]),
+            *(
+                Lane(name, main(command), ["environment"], only_by_name=True)
+                for name, command in (
+                    ("pyright", "pyright tokenstream examples tests/typing"),
+                    ("mypy", "mypy"),
+                    ("import-linter", "lint-imports --no-cache"),
+                    ("ruff check", "ruff check ."),
+                    ("ruff format", "ruff format --check ."),
+                )
+            ),
             Lane(
                 "cookbook",
                 wheel(
@@ -217,6 +224,13 @@ class Checks:
                 shell.notes += _MISSING.findall(shell.said())
 
         return work
+
+    def _contributing(self, shell: Shell) -> None:
+        """Run the commands of CONTRIBUTING in their order, once, by a newcomer on a bare machine."""
+        page = (self._snapshot / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        machine = BareMachine(self._work)
+        _copied(self._snapshot, machine.clone)
+        machine.run(shell, "".join(re.findall(r"(?ms)^```sh\n(.*?)^```", page)))
 
     def _install_npm(self, shell: Shell) -> None:
         self._node.mkdir()

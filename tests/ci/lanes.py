@@ -124,7 +124,7 @@ class Lane:
     """Lanes that must be over before. If they have failed, this one is tried all the same."""
     processes: int = 1
     only_by_name: bool = False
-    """True for one that says nothing about the checkout, and is left out unless it is named."""
+    """True for one that says nothing of the checkout that others do not say, and is left out unless named."""
 
 
 @dataclass(frozen=True)

@@ -191,13 +191,23 @@ def test_a_test_that_failed_beside_other_lanes_is_tried_again_alone(tmp_path: Pa
 
 def test_the_page_for_contributors_says_what_each_lane_is_for(tmp_path: Path) -> None:
     """Two are not on every machine: they need recordings beside the checkout, and its history."""
-    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = (ROOT / ".github" / "checks.md").read_text(encoding="utf-8")
     pythons = {tag: f"python{tag}" for tag in ("3.11", "3.12", "3.13")}
 
     lanes = {re.sub(r" 3\.\d+", " …", lane.name) for lane in Checks(tmp_path, pythons).lanes()}
     rows = re.findall(r"^\| ([^|]*) \|", page.partition("| lane |")[2], re.MULTILINE)
 
     assert lanes | {"recordings"} == set(rows)
+
+
+def test_the_page_for_contributors_has_three_commands() -> None:
+    """A lane runs them in their order; the checks that it has have lanes of their own only by name."""
+    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    commands = re.findall(r"(?ms)^```sh\n(.*?)^```", page)
+    alone = [lane.name for lane in Checks(ROOT, {"3.11": "python3.11"}).lanes() if lane.only_by_name]
+
+    assert ["python3", "pytest", "ruff"] == [command.split()[0] for command in commands]
+    assert len(alone) - 1 == len(commands[2].split("&&"))
 
 
 _ELSEWHERE = {mark: f"tests/{mark}" for mark in ("agents", "browser", "cookbook", "site")}
