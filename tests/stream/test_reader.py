@@ -108,7 +108,7 @@ async def test_what_comes_as_an_earlier_wait_runs_out_is_delivered_at_once() -> 
         loop.call_soon(second.set_result, None)
         time.sleep(0.1)  # noqa: ASYNC251 - to be busy
 
-        with anyio.fail_after(1.0):
+        with anyio.fail_after(PATIENCE):
             await until(lambda: texts == ["Hel", "lo"])
     finally:
         reading.cancel()
