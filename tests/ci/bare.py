@@ -7,7 +7,6 @@ lies beside the checkout. He has a blank and an `ü` in his paths, and the langu
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 import shutil
 import subprocess
@@ -115,5 +114,8 @@ def _ordinary_user() -> tuple[int, int] | None:
     """Return the ids of who takes root's place, or None: whoever is not root stays who he is."""
     if os.getuid() != 0:
         return None
+    # Windows has no such module, and imports this one to collect its tests.
+    import pwd
+
     entry = pwd.getpwnam(_ORDINARY)
     return entry.pw_uid, entry.pw_gid
