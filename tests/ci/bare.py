@@ -49,6 +49,7 @@ class BareMachine:
         self._root = Path(tempfile.mkdtemp(dir=work, prefix="bare ü "))
         for name in ("bin", "home", "tmp", "project"):
             (self._root / name).mkdir()
+        self._fill_path()
         self.clone = self._root / "project" / "a clone"
         """Where the project's files go; nothing lies beside it."""
 
@@ -59,7 +60,6 @@ class BareMachine:
             command: As a page shows it, with `python3` for the newest Python that the user can run.
             variables: What the user has set.
         """
-        self._fill_path()
         kept = {name: value for name, value in os.environ.items() if name.lower().startswith(_KEPT)}
         # The user's pip compiles what it installs, as it does by default.
         kept.pop("PIP_COMPILE", None)
