@@ -103,6 +103,15 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         is_outage=True,
         like="server",
     ),
+    "shutdown": ErrorKindRow(
+        retryable=True,
+        message="Server is restarting",
+        failure="this server was shut down",
+        refusal="The server is being restarted.",
+        refusal_status=_UNAVAILABLE,
+        advice="ask again",
+        like="network",
+    ),
     "unknown": ErrorKindRow(
         message="Something went wrong",
         failure="the answer has failed",

@@ -86,6 +86,7 @@ ErrorKind: TypeAlias = Literal[
     "authentication",
     "server",
     "network",
+    "shutdown",
     "unknown",
 ]
 """The cause of an error in one word, the same for every provider; `_kinds.py` has a row for each."""

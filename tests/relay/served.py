@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
+BRIEF = relay.Timing(drain=0.2)
+
+
 async def silent() -> AsyncIterator[str]:
     yield "Hello"
     try:
@@ -36,7 +40,7 @@ async def silent() -> AsyncIterator[str]:
 
 
 async def endpoint(_: Any) -> Response:
-    return relay.respond(AsyncStream(silent(), format="pieces"), protocol="ui-message")
+    return relay.respond(AsyncStream(silent(), format="pieces"), protocol="ui-message", timing=BRIEF)
 
 
 async def flooding() -> AsyncIterator[str]:
@@ -46,7 +50,20 @@ async def flooding() -> AsyncIterator[str]:
 
 
 async def flood(_: Any) -> Response:
-    return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message")
+    return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message", timing=BRIEF)
+
+
+async def numbered(seconds: float) -> AsyncIterator[str]:
+    yield "Hello"
+    for number in range(int(seconds * 20)):
+        await anyio.sleep(0.05)
+        yield f" {number}"
+    yield " the end"
+
+
+async def lasting(request: Any) -> Response:
+    seconds = float(request.path_params["seconds"])
+    return relay.respond(AsyncStream(numbered(seconds), format="pieces"))
 
 
 storage = in_memory()
@@ -95,6 +112,7 @@ app = Starlette(
     routes=[
         Route("/", endpoint),
         Route("/flood", flood),
+        Route("/lasting/{seconds}", lasting),
         Route("/journal", journalled),
         Route("/finished", finished),
     ],
@@ -116,10 +134,11 @@ def in_a_thread(port: int) -> None:
         time.sleep(0.02)
 
 
-def main(server: str, port: int) -> None:
-    """Serve until a signal ends it."""
+def main(server: str, port: int, limit: float | None) -> None:
+    """Serve until a signal ends it, and the answers have ended, or the server's own limit is over."""
     if server == "uvicorn":
-        uvicorn.run(app, port=port, log_level="warning")
+        wait = None if limit is None else int(limit)
+        uvicorn.run(app, port=port, log_level="warning", timeout_graceful_shutdown=wait)
     elif server == "uvicorn in a thread":
         in_a_thread(port)
     else:
@@ -130,9 +149,13 @@ def main(server: str, port: int) -> None:
         config.bind = [f"127.0.0.1:{port}"]
         config.application_path = "tests.relay.served:app"
         config.worker_class = server.partition(" ")[2]
-        config.graceful_timeout = config.shutdown_timeout = 3600.0
+        config.graceful_timeout = 3600.0 if limit is None else limit
+        config.shutdown_timeout = 3600.0
         sys.exit(run(config))
 
 
+logging.getLogger("tokenstream").handlers = [logging.StreamHandler(sys.stdout)]
+logging.getLogger("tokenstream").setLevel(logging.INFO)
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if sys.argv[3:] else None)

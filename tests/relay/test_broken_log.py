@@ -161,28 +161,12 @@ def chat_chunks(body: bytes) -> list[dict[str, Any]]:
     return [payload for payload in payloads if "id" in payload]
 
 
-async def test_what_ends_with_its_server_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """The answers of a journal that is left are over, and somebody was reading them."""
-
-    async def silent() -> Any:
-        yield "Hello"
-        await anyio.sleep_forever()
-
-    async with MemoryJournal(drain=0) as journal:
-        id = await journal.start(AsyncStream(silent(), format="pieces"), open_within=5)
-    (record,) = warnings_in(caplog)
-
-    assert record.getMessage().startswith("an answer broke off: network (StreamInterrupted) · pieces · ")
-    assert record.getMessage().endswith(f" · answer {id}")
-
-
 class _Foreign:
-    """An application's own answer, which breaks off or never ends; its `origin` is something of its own."""
+    """An application's own answer, which breaks off; its `origin` is something of its own."""
 
     origin = "https://page.example"
 
-    def __init__(self, *, ends: bool) -> None:
-        self._ends = ends
+    def __init__(self) -> None:
         self._texts = ["Hel"]
 
     def __aiter__(self) -> _Foreign:
@@ -191,20 +175,14 @@ class _Foreign:
     async def __anext__(self) -> Event:
         if self._texts:
             return TextDelta(self._texts.pop())
-        if not self._ends:
-            await anyio.sleep_forever()
         raise StreamInterrupted("the connection was lost")
 
 
-@pytest.mark.parametrize("ends", [True, False])
-async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(
-    ends: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """Its id, which a client may have made, forges no second line, and its attributes are its own affair."""
     async with MemoryJournal(drain=0) as journal:
-        id = await journal.start(_Foreign(ends=ends), id="7\nCRITICAL forged", open_within=5)
-        if ends:
-            assert [entry async for entry in journal.follow(id)]
+        id = await journal.start(_Foreign(), id="7\nCRITICAL forged", open_within=5)
+        assert [entry async for entry in journal.follow(id)]
     (record,) = warnings_in(caplog)
 
     assert record.getMessage() == (

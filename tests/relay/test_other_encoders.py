@@ -155,13 +155,13 @@ ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
     *(
         ("ag-ui", kind, {"type": "RUN_ERROR", "message": "No", "code": kind}, kind)
         for kind in get_args(ErrorKind)
-        if kind not in ("network", "unknown")
+        if kind not in ("network", "shutdown", "unknown")
     ),
     ("ag-ui", "unknown", {"type": "RUN_ERROR", "message": "No"}, "unknown"),
     *(
         ("text", kind, {"error": {"message": "No", "type": kind, "code": None}}, kind)
         for kind in get_args(ErrorKind)
-        if kind != "network"
+        if kind not in ("network", "shutdown")
     ),
 ]
 

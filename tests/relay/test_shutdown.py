@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -47,6 +49,7 @@ def ended(process: subprocess.Popen[str], readers: list[socket.socket]) -> tuple
     return last, out
 
 
+_ENDED = "answers that the server's shutdown has ended"
 _SLOW = [
     pytest.param(f"hypercorn {worker}", marks=pytest.mark.slow) for worker in ("asyncio", "uvloop", "trio")
 ]
@@ -78,7 +81,58 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
 
     assert all(b"retry: 1000\n\n" in rest and rest.endswith(b"0\r\n\r\n") for rest in last), last
     assert out.count("the upstream is closed") == 3
+    assert f"{_ENDED}: 4\n" in out
     assert process.returncode in {0, -signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def _serving(server: str, port: int, limit: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a server that waits so many seconds for its responses when it ends."""
+    command = [sys.executable, "-m", "tests.relay.served", server, str(port), str(limit)]
+    if server == "gunicorn":
+        pytest.importorskip("gunicorn")
+        worker = pytest.importorskip("uvicorn_worker").UvicornWorker
+        named = f"{worker.__module__}.{worker.__name__}"
+        command = [sys.executable, "-m", "gunicorn", "tests.relay.served:app", "-k", named]
+        command += ["-b", f"127.0.0.1:{port}", "--graceful-timeout", str(limit), "--log-level", "error"]
+        command += ["--no-control-socket"] if "control_socket_disable" in _gunicorn_settings() else []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _gunicorn_settings() -> dict[str, object]:
+    """Return gunicorn's settings by name."""
+    settings: dict[str, object] = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
+    return {setting.name: setting for setting in settings}  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
+def test_running_answers_end_by_themselves_within_the_servers_limit(server: str) -> None:
+    """A rolling deploy cuts none of them, and the process ends when the last one has."""
+    port = free_port()
+    with _serving(server, port, 20) as process:
+        readers = [opened(port, process, "/lasting/1") for _ in range(5)]
+        last, out = ended(process, readers)
+
+    assert all(b" the end" in rest and b'"ending":"complete"' in rest for rest in last), last
+    assert "" == out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
+def test_answers_that_last_longer_are_ended_before_the_server_cancels_them(server: str) -> None:
+    """With a last event that says so, and one line of the log for all of them."""
+    port = free_port()
+    with _serving(server, port, 3) as process:
+        readers = [opened(port, process, "/lasting/10") for _ in range(5)]
+        last, out = ended(process, readers)
+
+    assert all(b'"kind":"shutdown"' in rest and b"retry: 1000\n\n" in rest for rest in last), last
+    assert [f"{_ENDED}: 5"] == out.splitlines()
 
 
 @pytest.mark.slow
@@ -113,6 +167,6 @@ def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> No
             process.kill()
 
     assert all(b"retry: 1000\n\n" in rest and b'"type"' not in rest for rest in last), last
-    assert ["the upstream is closed"] == out.splitlines()[:-1]
+    assert [f"{_ENDED}: 1", "the upstream is closed"] == out.splitlines()[:-1]
     assert "StreamInterrupted" in out.splitlines()[-1]
     assert "shut down" in out.splitlines()[-1]

@@ -287,7 +287,9 @@ def operation_of(format: str | None) -> str:
 
 
 def error_type_of(error: StreamError) -> str:
-    """Return the value of `error.type` in OpenTelemetry: the HTTP status, or else the class of the error."""
+    """Return the value of `error.type` in OpenTelemetry: the status, "shutdown", or the error's class."""
+    if error.kind == "shutdown":
+        return error.kind
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
 
 

@@ -12,8 +12,9 @@ from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.visible import one_line
 from tokenstream._origin import Origin
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
-from tokenstream.stream._log import WARNING, describe_cause, tell
+from tokenstream.stream._log import WARNING, describe_cause, inform, tell
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
@@ -176,3 +177,23 @@ def make_interruption(source: object, message: str) -> StreamInterrupted:
     error = StreamInterrupted(message)
     error.origin = find_origin(source)
     return error
+
+
+def interrupt_source(source: object) -> StreamInterrupted:
+    """End the answer of a source because this server shuts down; return its error, which nobody logs alone.
+
+    The stream itself ends with this error, so its metrics do not count the answer as stopped.
+    """
+    error = make_interruption(source, SHUT_DOWN)
+    error.kind = "shutdown"
+    mark_reported(error)
+    driver = find_driver(source) if isinstance(source, StreamBase) else None
+    if isinstance(driver, AsyncDriver):
+        driver.interrupt(error)
+    return error
+
+
+def report_ended(count: int) -> None:
+    """Log how many answers this server's shutdown has ended, if any: no provider is to blame for them."""
+    if count:
+        inform("answers that the server's shutdown has ended: %d", count)

@@ -557,6 +557,13 @@ class Driver(UncopyableObject):
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)
 
+    def interrupt(self, error: StreamError) -> None:
+        """End the stream with an error of its reader's, unless it has ended; no other attempt follows."""
+        if not self.has_ended:
+            self.machine.stop(self.clock())
+            self.machine.error = self.machine.error or error
+            self._end_with(self._decide_ending(None))
+
     def _end_with(self, ending: Ending | None) -> None:
         """End the stream; None lets the machine decide the ending."""
         recovery = self.recovery

@@ -13,7 +13,20 @@ from opentelemetry.trace import StatusCode
 
 from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
-from tokenstream import Deadlines, Retry, Stream, aconnect, aresilient, connect, resilient, tap, testing
+from tests.support.asgi import Client
+from tokenstream import (
+    AsyncStream,
+    Deadlines,
+    Retry,
+    Stream,
+    aconnect,
+    aresilient,
+    connect,
+    relay,
+    resilient,
+    tap,
+    testing,
+)
 from tokenstream.errors import StatusError, StreamError
 from tokenstream.otel import observe
 from tokenstream.recovery import Routes
@@ -34,6 +47,26 @@ def test_a_refusal_is_told_by_its_status(backend: Backend, server: Server) -> No
     assert ["429"] == [point.attributes["error.type"] for point in backend.points(DURATION)]
     assert "openai" == (span.attributes or {})["gen_ai.provider.name"]
     assert "secret" not in span.to_json()
+
+
+@pytest.mark.anyio
+async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Backend) -> None:
+    """So that an alert on other errors stays silent at each deploy."""
+
+    async def silent() -> AsyncIterator[str]:
+        yield "Hello"
+        await anyio.sleep_forever()
+
+    client = Client()
+    answer = observe(AsyncStream(silent(), format="pieces"), **backend.takes)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(answer, timing=relay.Timing(drain=0)))
+        await client.until(lambda: b"Hello" in client.body)
+        relay.shut_down()
+    attributes = backend.span.attributes or {}
+
+    assert ("shutdown", "truncated") == (attributes["error.type"], attributes["tokenstream.ending"])
+    assert ["shutdown"] == [point.attributes["error.type"] for point in backend.points(DURATION)]
 
 
 @pytest.mark.parametrize(

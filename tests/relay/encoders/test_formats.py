@@ -108,14 +108,14 @@ NEAREST: dict[str, dict[ErrorKind, ErrorKind]] = {
     "cohere": {"unknown": "server"},
     "tgi": {"rate_limited": "overloaded", "authentication": "server", "unknown": "server"},
 }
-"""What stands for a kind of error that a format has no code for; for "network" it is "server" everywhere."""
+"""What stands for a kind of error without a code; for "network" and "shutdown" it is "server"."""
 
 
 @each_format
 @in_one_test("kind", script_places.KINDS)
 def test_an_error_is_read_as_its_kind_or_the_nearest(format: str, kind: ErrorKind) -> None:
     """Without words of its own, too: those of its kind are sent."""
-    nearest = {"network": "server", **NEAREST.get(format, {})}
+    nearest = {"network": "server", "shutdown": "server", **NEAREST.get(format, {})}
     expected = kind if format == "tokenstream" else nearest.get(kind, kind)
 
     assert (None if format == "gemini-live" else expected) == script_places.read_kind(format, kind)

@@ -59,6 +59,7 @@ _KINDS_BY_WORD: dict[str, ErrorKind] = {
     "generation": "server",
     "incomplete_generation": "server",
     "connection_lost": "network",
+    "shutdown": "server",
 }
 
 _PAYMENT_REQUIRED = 402

@@ -44,6 +44,9 @@ class Timing:
     send_timeout: float | None = 30.0
     """Seconds that one send may wait for a reader that does not read, before the reader counts as
     disconnected; None for no limit."""
+    drain: float | None = None
+    """Seconds that an answer without a journal may run on once its server shuts down; None for a second less
+    than the server itself waits, or for 25 if that is not known. An answer in a journal needs no reader."""
 
     def __post_init__(self) -> None:
         for name in ("keep_alive", "send_timeout"):
@@ -52,6 +55,8 @@ class Timing:
                 raise MisuseError(f"{name}= must be more than 0 seconds, or None, not {seconds!r}")
         if not self.grace >= 0 or not (self.open_within is None or self.open_within >= 0):
             raise MisuseError("open_within= and grace= must not be negative")
+        if not (self.drain is None or self.drain >= 0):
+            raise MisuseError(f"drain= must not be negative, or None, not {self.drain!r}")
 
 
 TIMING = Timing()
@@ -90,7 +95,9 @@ class Delivery(ABC):
         self._disconnected = False
         """True once the reader has disconnected."""
         self.shutting_down = False
-        """True once the server is shutting down."""
+        """True once this response is ended because the server shuts down."""
+        self._came_late = False
+        """True if the server was shutting down already when this response began."""
         self._sent_at = 0.0
         """The clock reading of the last send."""
         self._send_began: float | None = None
@@ -107,7 +114,7 @@ class Delivery(ABC):
 
         self._sending = CancelScope()
         try:
-            with watch_shutdown(self._on_shutdown, *self._callables, at_poll=self._let_stuck_go):
+            with watch_shutdown(self, *self._callables) as self._came_late:
                 async with create_task_group() as self._tasks:
                     work, other = self._listen, self._deliver_and_conclude
                     if self._delivers_first:
@@ -153,6 +160,10 @@ class Delivery(ABC):
     def _stop_source(self, reason: str) -> bool:
         """Ask the source of the answer to end; return False if the task that reads it must be cancelled."""
 
+    @abstractmethod
+    def _interrupt_source(self) -> bool:
+        """End the answer because the server shuts down; return False if there is none, or only its reader."""
+
     @property
     def _is_sending(self) -> bool:
         """True while something is being sent, and after a send that was cancelled."""
@@ -166,7 +177,7 @@ class Delivery(ABC):
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)
 
-    def _let_stuck_go(self) -> None:
+    def let_stuck_go(self) -> None:
         """Abort the connection of a reader that has not read for too long, and count it as disconnected.
 
         Called several times a second. Otherwise the reader would hold the provider's connection for ever.
@@ -200,7 +211,15 @@ class Delivery(ABC):
             await sleep(STOP_SECONDS)
         self._sending.cancel()
 
-    def _on_shutdown(self) -> None:
-        """Cancel the task that sends; called once the server is found to be shutting down."""
+    def choose_drain(self) -> float | None:
+        """Return the seconds that an answer may run on at a shutdown; 0 because servers close WebSockets."""
+        return 0.0
+
+    def end_for_shutdown(self) -> bool:
+        """Cancel the task that sends; return True if that cuts off an answer."""
+        if self.shutting_down:
+            return False
         self.shutting_down = True
+        is_cut = self._interrupt_source()
         self._sending.cancel()
+        return is_cut

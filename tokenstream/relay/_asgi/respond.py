@@ -12,7 +12,7 @@ from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import Outlet
-from tokenstream.relay._attribution import SHUT_DOWN, make_interruption
+from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import BatchReader, EventsIn
 from tokenstream.relay._sending import Sending
 
@@ -49,6 +49,8 @@ class AnswerOutlet(Outlet):
     merged, and a faster provider is slowed down by backpressure.
     """
 
+    ends_by_itself = True
+
     def __init__(self, source: Source, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
@@ -62,6 +64,8 @@ class AnswerOutlet(Outlet):
         """The error with which the source could not be entered; None if it was entered."""
         self._is_head = False
         """True if only the head was asked for."""
+        self._interruption: StreamError | None = None
+        """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
         """Set the source of the answer's events."""
@@ -172,10 +176,21 @@ class AnswerOutlet(Outlet):
         """Stop the answer's stream; return True if its chunks will then end by themselves."""
         return self._events.stop(reason)
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Send a refusal; the answer's source is closed unread."""
+        self._refusal = self._refusal or refusal
+
+    def interrupt(self) -> bool:
+        """End the stream with the error of a shutdown, unless it has ended."""
+        if not self.has_ended:
+            self._interruption = interrupt_source(self._events.source)
+        return not self.has_ended
+
     def shutdown_chunk(self) -> bytes:
         """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
-        error = make_interruption(self._events.source, SHUT_DOWN)
-        return b"".join(self._writer.fail(error)) + self._writer.protocol.retry
+        if self._interruption is None or self.has_ended:
+            return b""
+        return b"".join(self._writer.fail(self._interruption)) + self._writer.protocol.retry
 
 
 @explain_options(**OF_RELAY)

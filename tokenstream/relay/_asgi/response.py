@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import quote_id, read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
@@ -38,7 +39,10 @@ _LAST_CHUNK_SECONDS = 0.5
 _NO_CONTENT = 204
 _CLIENT_CLOSED_REQUEST = 499
 """The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
-_SHUTDOWN_BODY = error_body("shutdown", "The server is being restarted.", retryable=True)
+_SHUT_DOWN = Refusal(
+    503, error_body("shutdown", ERROR_KINDS["shutdown"].refusal, retryable=True), {"retry-after": "1"}
+)
+"""The response in place of an answer that has not begun when the server shuts down."""
 
 
 class HTTPDelivery(Delivery):
@@ -65,6 +69,8 @@ class HTTPDelivery(Delivery):
 
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
+        if self._came_late:
+            self._outlet.refuse(_SHUT_DOWN)
         try:
             async with self._outlet as outlet:
                 refusal = await outlet.open()
@@ -208,6 +214,14 @@ class HTTPDelivery(Delivery):
         """Stop the answer; return True if its chunks will then end by themselves."""
         return self._outlet.stop(reason)
 
+    def choose_drain(self) -> float | None:
+        """Return the seconds that the answer may run on, if it ends by itself."""
+        return self._timing.drain if self._outlet.ends_by_itself else 0.0
+
+    def _interrupt_source(self) -> bool:
+        """Interrupt the answer, unless its end is being sent."""
+        return not self._end_begun and self._outlet.interrupt()
+
     async def _conclude(self) -> None:
         """Send the last chunk if the server shuts down.
 
@@ -244,7 +258,7 @@ class HTTPDelivery(Delivery):
                 if self._head_begun:
                     await self._write(self._outlet.shutdown_chunk(), more=False)
                 else:
-                    await self._send_complete(Refusal(503, _SHUTDOWN_BODY, {"retry-after": "1"}))
+                    await self._send_complete(_SHUT_DOWN)
             stuck = scope.cancelled_caught
         if stuck:
             # The server would wait for a reader that does not read.

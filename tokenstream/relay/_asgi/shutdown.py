@@ -1,4 +1,4 @@
-"""Detection of a server's shutdown, so that open responses can end.
+"""Detection of a server's shutdown, so that answers may still end, and other responses do at once.
 
 A server that shuts down does not notify open responses, but waits until they end. This
 module installs no signal handler, and changes nothing in the server. While a response is
@@ -15,14 +15,17 @@ which middleware may wrap. For other servers, call `shut_down`.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream.relay._attribution import report_ended
 from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._reading.host import Host
 
-_POLL_SECONDS = 0.2
-"""The seconds between two polls."""
+_POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
+"""The seconds between two polls; once a server shuts down, its last moments count."""
+_DRAIN_SECONDS = 25.0
+"""The seconds that answers may run on if nobody knows how long the server waits."""
 _MAX_OBJECTS = 64
 """The maximum number of objects that are inspected inside `receive` and `send`."""
 _INSPECTED_TYPES = {FunctionType, MethodType, partial}
@@ -40,10 +45,11 @@ _WRAPPED_CALLABLES = ("send", "receive", "_send", "_receive")
 
 
 def shut_down() -> None:
-    """End all open responses of this process: each sends its last event, and ends.
+    """Shut down the open responses of this process, as if the server had been noticed to shut down.
 
-    With uvicorn and hypercorn no call is needed, since their shutdown is detected. Any thread
-    and any signal handler may call this function.
+    Answers without a journal may run on for `Timing.drain` seconds; all other responses end at
+    once, with a last event. With uvicorn, gunicorn's uvicorn workers and hypercorn no call is
+    needed. Any thread and any signal handler may call this function.
 
     Example:
         >>> shut_down()  # nothing is open here
@@ -51,7 +57,7 @@ def shut_down() -> None:
     with _lock:
         watches = list(_watches.values())
     for watch in watches:
-        watch.host.call(watch.end_all)
+        watch.host.call(watch.shut_down)
 
 
 def abort_connection(receive: object, send: object) -> bool:
@@ -72,13 +78,24 @@ def abort_connection(receive: object, send: object) -> bool:
     return False
 
 
-@contextmanager
-def watch_shutdown(
-    end: Callable[[], None], receive: object, send: object, *, at_poll: Callable[[], None]
-) -> Generator[None, None, None]:
-    """Return a context manager that calls `end` if the server shuts down while its block runs.
+class WatchedResponse(Protocol):
+    """A response that is open, whose methods are called in its event loop's thread."""
 
-    Both functions are called in the event loop's thread, `at_poll` five times a second.
+    def let_stuck_go(self) -> None:
+        """Look at the reader; called several times a second."""
+
+    def choose_drain(self) -> float | None:
+        """Return the seconds that the response may run on; None for as long as the server itself waits."""
+
+    def end_for_shutdown(self) -> bool:
+        """End the response; return True if an answer is cut off by that."""
+
+
+@contextmanager
+def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> Generator[bool, None, None]:
+    """Return a context manager that ends a response in time if its server shuts down.
+
+    The block gets True if the server shuts down already: the response is a new one.
     """
     host = find_host()
     if host is None:
@@ -87,18 +104,34 @@ def watch_shutdown(
         watch = _watches.get(host.loop)
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
-    entry = (end, at_poll, tuple(_find_shutdown_checks(receive, send)))
+    entry = _Entry(response, receive, send)
     watch.add(entry)
     try:
-        yield
+        yield entry.is_server_exiting() or _is_server_exiting()
     finally:
         watch.remove(entry)
 
 
-_Entry: TypeAlias = "tuple[Callable[[], None], Callable[[], None], tuple[Callable[[], bool], ...]]"
-"""The function that ends a response, the function that is called at each poll, and functions that return True
-once the response's server shuts down.
-"""
+class _Entry:
+    """An open response, and what was found of its server."""
+
+    def __init__(self, response: WatchedResponse, receive: object, send: object) -> None:
+        self.response = response
+        self._callables = receive, send
+        self._checks = tuple(_find_shutdown_checks(receive, send))
+        """Functions that return True once the response's server shuts down."""
+        self.ends_at = math.inf
+        """The clock reading at which the response is ended; infinite before a shutdown."""
+
+    def is_server_exiting(self) -> bool:
+        """Return True if the response's own server is shutting down."""
+        return any(check() for check in self._checks)
+
+    def shut_down(self, now: float) -> None:
+        """Set the time at which the response is ended, unless that was done before."""
+        if self.ends_at == math.inf:
+            seconds = self.response.choose_drain()
+            self.ends_at = now + (_find_drain(*self._callables) if seconds is None else seconds)
 
 
 class _Watch:
@@ -110,6 +143,7 @@ class _Watch:
         """The entries of the open responses, by the `id()` of each."""
         self._cancel_polling: Callable[[], object] | None = None
         """Ends the polling; None while no response is open."""
+        self._pause = _POLL_SECONDS
 
     def add(self, entry: _Entry) -> None:
         """Watch the server of a response for a shutdown; with the first response, the polling begins."""
@@ -127,18 +161,27 @@ class _Watch:
             with _lock:
                 _watches.pop(self.host.loop, None)
 
-    def end_all(self) -> None:
-        """End all responses that are open in this loop."""
-        for end, _, _ in list(self._entries.values()):
-            end()
+    def shut_down(self) -> None:
+        """Shut down all responses that are open in this loop."""
+        self._end_those(list(self._entries.values()))
 
     def poll(self) -> None:
-        """Ask each server once if it is shutting down; end the responses of those that are."""
-        all_end = _is_server_exiting()
-        for end, at_poll, checks in list(self._entries.values()):
-            at_poll()
-            if all_end or any(check() for check in checks):
-                end()
+        """Ask each server once if it is shutting down, and shut down the responses of those that are."""
+        all_end, ending = _is_server_exiting(), list[_Entry]()
+        for entry in list(self._entries.values()):
+            entry.response.let_stuck_go()
+            if all_end or entry.ends_at < math.inf or entry.is_server_exiting():
+                ending.append(entry)
+        self._end_those(ending)
+
+    def _end_those(self, entries: list[_Entry]) -> None:
+        """End those of the responses whose servers shut down that may not run on, and report how many."""
+        now, count = time.monotonic(), 0
+        for entry in entries:
+            entry.shut_down(now)
+            self._pause = _DRAINING_POLL_SECONDS
+            count += entry.ends_at <= now and entry.response.end_for_shutdown()
+        report_ended(count)
 
     def _begin_polling(self) -> Callable[[], object]:
         """Begin to poll the servers for a shutdown, at intervals; return the function that ends that."""
@@ -155,9 +198,7 @@ class _Watch:
 
     def _schedule_poll(self) -> Callable[[], object]:
         """Schedule the next poll of the servers on asyncio; return the function that cancels it."""
-        cancel: Callable[[], object] = self.host.loop.call_later(
-            _POLL_SECONDS, self._poll_and_schedule
-        ).cancel
+        cancel: Callable[[], object] = self.host.loop.call_later(self._pause, self._poll_and_schedule).cancel
         return cancel
 
     def _poll_and_schedule(self) -> None:
@@ -172,7 +213,7 @@ class _Watch:
         """
         with scope:
             while True:
-                await sleep(_POLL_SECONDS)
+                await sleep(self._pause)
                 self.poll()
 
 
@@ -183,9 +224,12 @@ _lock = threading.RLock()
 
 def _is_server_exiting() -> bool:
     """Return True if the server that handles SIGTERM is shutting down."""
-    # In uvicorn, the handler is a method of the server, which then sets `should_exit`.
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return getattr(server, "should_exit", None) is True
+    return getattr(_find_signalled_server(), "should_exit", None) is True
+
+
+def _find_signalled_server() -> object:
+    """Return the object that handles SIGTERM: in uvicorn the server, which then sets `should_exit`."""
+    return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
 
 
 def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[], bool]]:
@@ -205,6 +249,38 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
         if attributes.get("keep_alive") is True and "on_response" in attributes:
             yield partial(_is_connection_ending, attributes)
             return
+
+
+def _find_drain(receive: object, send: object) -> float:
+    """Return the seconds that an answer may run on: fewer than its server waits, to send its last event."""
+    limits = _find_limits(_find_config(receive, send))
+    seconds = min((limit for limit in limits if isinstance(limit, int | float)), default=None)
+    return _DRAIN_SECONDS if seconds is None else max(seconds - min(seconds / 8, 1.0), 0.0)
+
+
+def _find_config(receive: object, send: object) -> Any:  # noqa: ANN401 - a server's
+    """Return the configuration of a response's server, of the one that handles SIGTERM, or None."""
+    for server_object in _find_bound_objects(receive, send):
+        attributes = getattr(server_object, "__dict__", {})
+        # uvicorn: the object of one request knows a method of its connection. hypercorn: the object has it.
+        connection = getattr(attributes.get("on_response"), "__self__", None)
+        config = attributes.get("config") or getattr(connection, "config", None)
+        if config is not None:
+            return config
+    return getattr(_find_signalled_server(), "config", None)
+
+
+def _find_limits(config: Any) -> Iterator[object]:  # noqa: ANN401 - a server's
+    """Yield how long a server waits for its responses, in seconds; None for ever."""
+    yield getattr(config, "timeout_graceful_shutdown", None)  # uvicorn
+    yield getattr(config, "graceful_timeout", None)  # hypercorn
+    worker = getattr(getattr(config, "callback_notify", None), "__self__", None)
+    settings = getattr(worker, "cfg", None)
+    yield getattr(settings, "graceful_timeout", None)
+    timeout, last_sign = getattr(settings, "timeout", None), getattr(worker, "tmp", None)
+    if timeout and last_sign is not None:
+        # gunicorn's master kills a worker that gives no sign of life, as none does while it shuts down.
+        yield timeout - (time.monotonic() - last_sign.last_update())
 
 
 def _is_connection_ending(attributes: dict[str, Any]) -> bool:

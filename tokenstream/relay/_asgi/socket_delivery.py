@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._asgi.sockets import Disconnection
-from tokenstream.relay._attribution import SHUT_DOWN, make_interruption
+from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import BatchReader
 from tokenstream.stream._log import INFO
 
@@ -174,6 +174,12 @@ class SocketDelivery(Delivery):
         self._refused = refused
         self._tasks.start_soon(self._stop, "the client broke the protocol")
 
+    def _interrupt_source(self) -> bool:
+        """Interrupt the answer, if one is being sent."""
+        if self._owes_end:
+            interrupt_source(self._source)
+        return self._owes_end
+
     async def _conclude(self) -> None:
         """Send the last messages after a client's mistake, a shutdown of the server, or a stop.
 
@@ -192,7 +198,7 @@ class SocketDelivery(Delivery):
                     await self._fail(self._refused.make_error())
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self.shutting_down:
-                    await self._fail(make_interruption(self._source, SHUT_DOWN))
+                    await self._fail(interrupt_source(self._source))
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._owes_end:
                     # The stopped answer was cancelled, because it did not end by itself.

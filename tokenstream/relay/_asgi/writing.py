@@ -12,7 +12,7 @@ from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, ClassVar, Self
 
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
@@ -38,6 +38,8 @@ class Outlet(ABC):
     """The chunk with which the body begins, which `open` has read; None if it is still to come."""
     has_ended = False
     """True once no more chunks follow."""
+    ends_by_itself: ClassVar[bool] = False
+    """True if the answer may run on while the server shuts down; False for readers of one in a journal."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,6 +106,13 @@ class Outlet(ABC):
         The reader has got its last chunk. A server ends the application's lifespan only when its responses
         are over, so what the answers use, such as an HTTP client, stays open until then.
         """
+
+    def refuse(self, refusal: Refusal) -> None:  # noqa: B027 - only an answer of its own is refused
+        """Send a refusal in place of an answer that has not begun; called before all but `prepare`."""
+
+    def interrupt(self) -> bool:
+        """End the answer because the server shuts down; return True if that cuts off an answer."""
+        return False
 
     def shutdown_chunk(self) -> bytes:
         """Return the chunk to send when the server shuts down; empty if the protocol has no event for it."""

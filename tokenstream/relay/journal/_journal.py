@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import ServedAnswer, describe_bug, make_answer_id
+from tokenstream.relay._attribution import ServedAnswer, describe_bug, make_answer_id, report_ended
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
@@ -39,7 +39,6 @@ StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 
 _MAX_EARLY = 64
 """Most records that an answer may have to count as one that failed before its first content."""
-_SHUT_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
@@ -441,8 +440,7 @@ class Journal:
         import anyio
 
         await self.run_out()
-        for producer in list(self._producers.values()):
-            producer.interrupt(_SHUT_DOWN)
+        report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
         with anyio.move_on_after(self.lease):
             for producer in list(self._producers.values()):
                 await producer.finished.wait()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
-from tokenstream.relay._attribution import ending_of, find_broken, make_interruption
+from tokenstream.relay._attribution import ending_of, find_broken, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
@@ -226,6 +226,14 @@ class Producer:
         """End the answer early, for a reason that is neither the stream's end nor a request to stop."""
         self._break_off(message)
         self._reading.cancel()
+
+    def shut_down(self) -> bool:
+        """End the answer because this server shuts down; return False if its ending is decided already."""
+        is_cut = self._last_records is None
+        if is_cut:
+            self._last_records = [record_failure(interrupt_source(self._stream), raw=True)]
+        self._reading.cancel()
+        return is_cut
 
     # -- reading -------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = str(error.message) if raw else _MESSAGES_BY_CLASS.get(name, ERROR_KINDS[error.kind].failure)
+    message = str(error.message) if raw else _describe(name, error.kind)
     record: dict[str, Any] = {
         "error": name,
         "kind": error.kind,
@@ -118,6 +118,12 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     details = {key: getattr(error, attribute, None) for key, attribute in _DETAIL_KEYS.items()}
     known = {key: value for key, value in details.items() if value is not None}
     return {**record, **{key: value for key, value in known.items() if raw or _is_public(value)}}
+
+
+def _describe(name: str, kind: str) -> str:
+    """Return this library's message for an error of a class and a kind; a shutdown is no provider's fault."""
+    failure = ERROR_KINDS[kind].failure
+    return failure if kind == "shutdown" else _MESSAGES_BY_CLASS.get(name, failure)
 
 
 def _is_public(value: object) -> bool:
@@ -141,9 +147,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     kind = kind if isinstance(kind, str) and kind in _KINDS else None
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
-    message = text_of(payload, "message") or _MESSAGES_BY_CLASS.get(
-        name, ERROR_KINDS[kind or cls.default_kind].failure
-    )
+    message = text_of(payload, "message") or _describe(name, kind or cls.default_kind)
     error = _create_error(cls, mend_surrogates(message[:_MAX_MESSAGE]), payload)
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")

@@ -1,0 +1,234 @@
+"""Answers that run while their server shuts down: they may end, and what cannot is a shutdown, no failure."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.relay.journals import in_memory
+from tests.support.asgi import Client
+from tokenstream import AsyncStream, relay
+from tokenstream.errors import MisuseError
+from tokenstream.events import Event, TextDelta
+from tokenstream.relay import Timing, shut_down
+from tokenstream.relay._asgi.shutdown import _find_drain
+
+pytestmark = pytest.mark.anyio
+
+
+class Source:
+    """Pieces of an answer, of which the second one waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.may_end, self.closed = anyio.Event(), False
+
+    async def __call__(self) -> AsyncIterator[str]:
+        try:
+            yield "The "
+            await self.may_end.wait()
+            yield "sky"
+        finally:
+            self.closed = True
+
+
+def lines_in(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    return [
+        (record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.INFO
+    ]
+
+
+@pytest.fixture(autouse=True)
+def at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """Let INFO through, as a service does."""
+    caplog.set_level(logging.INFO, "tokenstream")
+
+
+@pytest.mark.parametrize("drain", [None, 30.0])
+async def test_an_answer_that_ends_in_time_is_whole(
+    drain: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reader notices nothing, and neither does the log."""
+    source, client = Source(), Client()
+    stream = AsyncStream(source(), format="pieces")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(stream, timing=Timing(drain=drain)))
+        await client.until(lambda: b"The " in client.body)
+        shut_down()
+        await anyio.wait_all_tasks_blocked()
+        assert not client.ended
+        source.may_end.set()
+
+    assert b"sky" in client.body
+    assert client.body.endswith(b'data: {"type":"end","ending":"complete"}\n\n')
+    assert (True, True, []) == (client.ended, source.closed, lines_in(caplog))
+
+
+async def test_what_does_not_end_in_time_is_one_line_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """The readers' last event is *shutdown*, and so is the error of each stream; no provider is blamed."""
+    sources, clients = [Source() for _ in range(3)], [Client() for _ in range(3)]
+    streams = [AsyncStream(source(), format="pieces") for source in sources]
+    async with anyio.create_task_group() as tasks:
+        for client, stream in zip(clients, streams, strict=True):
+            tasks.start_soon(client.call, relay.respond(stream, timing=Timing(drain=0)))
+        for client in clients:
+            await client.until(lambda client=client: b"The " in client.body)
+        shut_down()
+
+    for client in clients:
+        assert b'"error":"StreamInterrupted","kind":"shutdown","message":"this server was shut down"' in (
+            client.body
+        )
+        assert client.body.endswith(b"retry: 1000\n\n")
+    assert ["truncated"] * 3 == [stream.message.ending for stream in streams]
+    assert all(source.closed for source in sources)
+    assert [(logging.INFO, "answers that the server's shutdown has ended: 3")] == lines_in(caplog)
+
+
+@pytest.mark.parametrize("protocol", ["ui-message", "openai-chat", "anthropic", "ndjson"])
+async def test_the_last_event_of_each_protocol_is_an_error(protocol: Any) -> None:
+    """One that says something of the server, and nothing of the provider."""
+    source, client = Source(), Client()
+    answer = relay.respond(AsyncStream(source(), format="pieces"), protocol=protocol, timing=Timing(drain=0))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, answer)
+        await client.until(lambda: b"The " in client.body)
+        shut_down()
+
+    assert b"error" in client.bodies[-1]
+    assert b"rovider" not in client.bodies[-1]
+    assert client.ended
+
+
+async def test_an_answer_of_the_applications_own_is_ended_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Before its first event it is a 503, which the log counts as well."""
+
+    async def silent() -> AsyncIterator[Event]:
+        await anyio.sleep_forever()
+        yield TextDelta("never")
+
+    client = Client()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(silent(), timing=Timing(drain=0)))
+        await anyio.wait_all_tasks_blocked()
+        shut_down()
+
+    assert (503, "shutdown") == (client.status, client.json["error"]["type"])
+    assert [(logging.INFO, "answers that the server's shutdown has ended: 1")] == lines_in(caplog)
+
+
+async def test_a_journals_producers_are_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    """They keep the journal's `drain`; whoever follows is sent away at once, and ends no answer."""
+    sources, client = [Source(), Source()], Client()
+    async with relay.Journal(in_memory(), drain=0.0) as journal:
+        for number, source in enumerate(sources):
+            stream = AsyncStream(source(), format="pieces")
+            await journal.start(stream, id=str(number), open_within=5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, "0"))
+            await client.until(lambda: b"The " in client.body)
+            shut_down()
+            await client.until(lambda: client.ended)
+            assert [] == lines_in(caplog)
+
+    assert client.body.endswith(b"retry: 1000\n\n")
+    assert all(source.closed for source in sources)
+    assert [(logging.INFO, "answers that the server's shutdown has ended: 2")] == lines_in(caplog)
+
+
+class Server:
+    """The object of one request, as hypercorn has it: with the worker's context and its configuration."""
+
+    def __init__(self, client: Client, *, exiting: bool, **config: Any) -> None:
+        self.client = client
+        self.context = SimpleNamespace(terminated=SimpleNamespace(is_set=lambda: exiting))
+        self.config = SimpleNamespace(**config)
+
+    async def send(self, message: Any) -> None:
+        await self.client.send(message)
+
+
+async def test_a_new_answer_is_refused_and_the_model_is_not_asked() -> None:
+    """A load balancer sends the request to another server."""
+    source, client = Source(), Client()
+    asked: list[int] = []
+
+    def ask() -> AsyncStream:
+        asked.append(1)
+        return AsyncStream(source(), format="pieces")
+
+    app: Any = relay.respond(ask)
+    await app(client.scope, client.receive, Server(client, exiting=True).send)
+
+    assert (503, "1", []) == (client.status, client.headers["retry-after"], asked)
+    assert {"type": "shutdown", "message": "The server is being restarted.", "retryable": True} == (
+        client.json["error"]
+    )
+
+
+class Connection:
+    """A connection of uvicorn's, whose method a request knows."""
+
+    def __init__(self, **config: Any) -> None:
+        self.config = SimpleNamespace(**config)
+
+    def on_response_complete(self) -> None:
+        raise NotImplementedError
+
+
+class Cycle:
+    """The object of one request, as uvicorn has it."""
+
+    def __init__(self, **config: Any) -> None:
+        self.on_response = Connection(**config).on_response_complete
+
+    async def send(self, message: Any) -> None:
+        raise NotImplementedError
+
+
+class Worker:
+    """A worker of gunicorn's, whose method uvicorn calls as a sign of life."""
+
+    def __init__(self, graceful_timeout: float, timeout: float, silent: float) -> None:
+        self.cfg = SimpleNamespace(graceful_timeout=graceful_timeout, timeout=timeout)
+        self.tmp = SimpleNamespace(last_update=lambda: time.monotonic() - silent)
+
+    async def callback_notify(self) -> None:
+        raise NotImplementedError
+
+
+WORKERS = [((30, 90, 10.0), 29.0), ((30, 30, 10.0), 19.0), ((30, 0, 10.0), 29.0), ((30, 30, 40.0), 0.0)]
+"""gunicorn's `graceful_timeout`, its `timeout`, how long the worker was silent; what an answer has."""
+
+
+async def test_the_last_event_comes_before_the_servers_own_limit() -> None:
+    """A second before it, or an eighth of a short one; 25 s where nobody knows, or there is none."""
+    known = [
+        (Cycle(timeout_graceful_shutdown=10), 9.0),
+        (Cycle(timeout_graceful_shutdown=None), 25.0),
+        (Server(Client(), exiting=True, graceful_timeout=3.0), 2.625),
+        (Server(Client(), exiting=True, graceful_timeout=0.0), 0.0),
+        (Server(Client(), exiting=True), 25.0),
+    ]
+    for numbers, seconds in WORKERS:
+        worker = Worker(*numbers)
+        cycle = Cycle(timeout_graceful_shutdown=None, callback_notify=worker.callback_notify)
+        known.append((cycle, seconds))
+
+    async def receive() -> None:
+        raise NotImplementedError
+
+    for server, seconds in known:
+        assert _find_drain(receive, partial(server.send)) == pytest.approx(seconds, abs=0.1)
+
+
+async def test_a_drain_is_not_negative() -> None:
+    """As little as the other times of a relay."""
+    with pytest.raises(MisuseError, match="drain= must not be negative, or None, not -1"):
+        Timing(drain=-1)
