@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS
+from tests.support.packages import needed
 from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
 from tokenstream import Checkpoint, Stream, _kinds, errors, relay
@@ -20,6 +22,7 @@ from tokenstream.message import Message, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 ERRORS: list[errors.TokenStreamError] = [
@@ -56,6 +59,27 @@ def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamE
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert copy.__dict__ == error.__dict__
+
+
+@in_one_test("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_is_made_again_of_its_class_and_its_text(error: errors.TokenStreamError) -> None:
+    """A store of results in JSON, such as Celery's, keeps no more than these two."""
+    # It is made of the calls, and no answer's failure.
+    if not isinstance(error, errors.CallsDiffer):
+        made = type(error)(*json.loads(json.dumps(error.args)))
+
+        assert (str(made), type(made)) == (str(error), type(error))
+
+
+def test_celerys_json_backend_gives_back_a_status_error(tmp_path: Path) -> None:
+    """Whoever waits for the task's result catches it as what it is, and decides by its status."""
+    backend = needed("celery").Celery(backend=f"file://{tmp_path}").backend
+    error = status_error_of(503, {}, {"error": {"message": "not status 200"}})
+    stored = json.loads(json.dumps(backend.prepare_exception(error, serializer="json")))
+    found = backend.exception_to_python(stored)
+
+    assert isinstance(found, errors.StatusError)
+    assert (503, error.message) == (found.status, found.message)
 
 
 def test_blame_is_the_class() -> None:

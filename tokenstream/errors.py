@@ -28,6 +28,7 @@ No message quotes the payload's text, which may be private.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -91,6 +92,8 @@ ErrorKind: TypeAlias = Literal[
 ]
 """The cause of an error in one word, the same for every provider; `_kinds.py` has a row for each."""
 
+_STATUS = re.compile(r"\bstatus ([1-5]\d\d)\b", re.ASCII)
+"""Matches the status in the message of a `StatusError`."""
 _FIXED = frozenset({"depth", "digits"})
 """Limits that cannot be raised, because the JSON decoder has them, too."""
 
@@ -179,9 +182,9 @@ class NotExpressible(MisuseError):
             takes. Empty if nothing of the message would be left to send.
     """
 
-    def __init__(self, message: str, *, kinds: Mapping[Kind, int]) -> None:
+    def __init__(self, message: str, *, kinds: Mapping[Kind, int] | None = None) -> None:
         super().__init__(message)
-        self.kinds = dict(kinds)
+        self.kinds = dict(kinds or {})
 
 
 class _WithoutOrigin(str):
@@ -314,7 +317,7 @@ class ConnectError(StreamError):
         self,
         message: str,
         *,
-        stage: Literal["connect", "head"],
+        stage: Literal["connect", "head"] = "connect",
         kind: ErrorKind | None = None,
         retryable: bool | None = None,
     ) -> None:
@@ -327,7 +330,7 @@ class StatusError(StreamError):
 
     Args:
         message: A description of what happened, with the provider's explanation if there was one.
-        status: The HTTP status.
+        status: The HTTP status; None to find it in the message, which is all that Celery's results keep.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
@@ -340,7 +343,7 @@ class StatusError(StreamError):
         self,
         message: str,
         *,
-        status: int,
+        status: int | None = None,
         code: str | None = None,
         type: str | None = None,  # noqa: A002 - the providers' own word
         body: str = "",
@@ -349,7 +352,8 @@ class StatusError(StreamError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
-        self.status = status
+        found = _STATUS.search(message) if status is None else None
+        self.status: int = int(found[1]) if found is not None else status or 0
         self.code = code
         self.type = type
         self.body = body
@@ -391,7 +395,7 @@ class StreamStalled(StreamError):
 
     default_kind: ErrorKind = "network"
 
-    def __init__(self, message: str, *, limit: str) -> None:
+    def __init__(self, message: str, *, limit: str = "") -> None:
         super().__init__(message)
         self.limit = limit
 
@@ -422,7 +426,7 @@ class LimitExceeded(ProtocolError):
         value: The value of that field.
     """
 
-    def __init__(self, message: str | None = None, *, limit: str, value: int) -> None:
+    def __init__(self, message: str | None = None, *, limit: str = "", value: int = 0) -> None:
         hint = ""
         if message is None:
             message = f"the input outgrew Limits.{limit} = {value:,}"
@@ -499,7 +503,7 @@ class AnswerRejected(StreamError):
             "invalid" for an answer that `Retry.accept` does not accept.
     """
 
-    def __init__(self, message: str, *, outcome: Outcome | Literal["seam", "invalid"]) -> None:
+    def __init__(self, message: str, *, outcome: Outcome | Literal["seam", "invalid"] = "empty") -> None:
         super().__init__(message, retryable=True)
         self.outcome = outcome
 
@@ -511,7 +515,7 @@ class _OutputError(_AnswerError):
         self,
         message: str,
         *,
-        text: str,
+        text: str = "",
         offset: int | None = None,
         errors: Sequence[Mapping[str, Any]] = (),
         best: Partial[Any] | None = None,
@@ -575,7 +579,7 @@ class InvalidJSON(OutputInvalid):
         self,
         message: str,
         *,
-        offset: int,
+        offset: int = 0,
         text: str = "",
         errors: Sequence[Mapping[str, Any]] = (),
         best: Partial[Any] | None = None,
@@ -612,7 +616,7 @@ class CallUncertain(_AnswerError):
     )
     """The words for the model, as the call's result."""
 
-    def __init__(self, message: str, *, key: str) -> None:
+    def __init__(self, message: str, *, key: str = "") -> None:
         super().__init__(message)
         self.key = key
 
