@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.project import ROOT
+from tests.support.packages import needed
 from tests.support.proxies import free_port
 from tests.support.timing import PATIENCE
 
@@ -90,8 +91,8 @@ def _serving(server: str, port: int, limit: int) -> Iterator[subprocess.Popen[st
     """Run a server that waits so many seconds for its responses when it ends."""
     command = [sys.executable, "-m", "tests.relay.served", server, str(port), str(limit)]
     if server == "gunicorn":
-        pytest.importorskip("gunicorn")
-        worker = pytest.importorskip("uvicorn_worker").UvicornWorker
+        needed("gunicorn")
+        worker = needed("uvicorn_worker").UvicornWorker
         named = f"{worker.__module__}.{worker.__name__}"
         command = [sys.executable, "-m", "gunicorn", "tests.relay.served:app", "-k", named]
         command += ["-b", f"127.0.0.1:{port}", "--graceful-timeout", str(limit), "--log-level", "error"]

@@ -35,7 +35,19 @@ _FRAMEWORKS = (
     "langgraph",
     "llama_index",
 )
-_COOKBOOK = ("gradio", "ipykernel", "nbclient", "stamina", "streamlit", "telegram", "textual")
+_COOKBOOK = (
+    "PyInstaller",
+    "celery",
+    "gradio",
+    "gunicorn",
+    "ipykernel",
+    "nbclient",
+    "stamina",
+    "streamlit",
+    "telegram",
+    "textual",
+    "uvicorn_worker",
+)
 _EXTRAS = {
     "test-cookbook": _COOKBOOK,
     "test-frameworks": _FRAMEWORKS,
