@@ -19,6 +19,7 @@ from tests.benchmarks.marks import marks
 from tests.benchmarks.markup import markup
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
+from tests.benchmarks.service import service
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
@@ -79,6 +80,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "relay": relay,
     "load": load,
     "followers": followers,
+    "service": service,
 }
 
 

@@ -21,6 +21,7 @@ from tests.benchmarks.partial_json import READING_ON, partial_json, readers
 from tests.benchmarks.partial_json import Reader as JSONReader
 from tests.benchmarks.relay import relay
 from tests.benchmarks.sdks import SDKS
+from tests.benchmarks.service import service
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
@@ -75,6 +76,7 @@ def loop_of_readers() -> Iterator[None]:
         markup,
         partial_json,
         relay,
+        service,
         short,
         sockets,
         views,
