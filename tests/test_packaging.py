@@ -182,3 +182,11 @@ def test_the_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> No
 def test_a_test_has_five_minutes() -> None:
     """Only what hangs fails by the clock: a machine that does other things, too, is slow."""
     assert 300 == PYPROJECT["tool"]["pytest"]["ini_options"]["timeout"]
+
+
+def test_who_gets_the_sources_is_told_where_to_report_a_fault() -> None:
+    """A distribution's security team reads the source archive, and wants to know how long an answer takes."""
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
+
+    assert ".github/SECURITY.md" in included
+    assert re.search(r"an answer within \w+ working days", (ROOT / ".github" / "SECURITY.md").read_text())

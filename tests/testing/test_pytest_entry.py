@@ -85,6 +85,16 @@ def test_the_entry_point_is_the_small_module() -> None:
     assert {"tokenstream": ENTRY} == PYPROJECT["project"]["entry-points"]["pytest11"]
 
 
+def test_importing_the_entry_point_imports_nothing_else() -> None:
+    """Each run of pytest on the machine pays for it, also in projects that never heard of this library."""
+    code = f"import sys; before = {{*sys.modules}}; import {ENTRY}; print(*({{*sys.modules}} - before))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    parents = {ENTRY.rsplit(".", count)[0] for count in range(ENTRY.count(".") + 1)}
+
+    assert parents | {"tokenstream._basics", "tokenstream._basics.lazy"} == loaded
+
+
 def _run_installed(folder: Path, *arguments: str) -> str:
     """Run pytest in a process of its own, in which a distribution has the entry point."""
     info = folder / "site" / "kit-1.0.dist-info"
