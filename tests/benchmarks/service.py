@@ -61,7 +61,7 @@ async def _by_openai(client: Any, ask: dict[str, Any]) -> AsyncIterator[str]:
                 yield f"data: {json.dumps({'type': 'text-delta', 'delta': choice.delta.content})}\n\n"
             finish = choice.finish_reason or finish
     if finish is not None:
-        yield 'data: {"type":"finish"}\n\n'
+        yield f"data: {json.dumps({'type': 'finish'})}\n\n"
 
 
 def _service(base: str) -> Starlette:
