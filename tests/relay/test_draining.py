@@ -38,6 +38,10 @@ class Source:
             self.closed = True
 
 
+def _has_begun(client: Client) -> bool:
+    return b"The " in client.body
+
+
 def lines_in(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [
         (record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.INFO
@@ -78,7 +82,7 @@ async def test_what_does_not_end_in_time_is_one_line_at_info(caplog: pytest.LogC
         for client, stream in zip(clients, streams, strict=True):
             tasks.start_soon(client.call, relay.respond(stream, timing=Timing(drain=0)))
         for client in clients:
-            await client.until(lambda client=client: b"The " in client.body)
+            await client.until(partial(_has_begun, client))
         shut_down()
 
     for client in clients:
@@ -209,7 +213,7 @@ WORKERS = [((30, 90, 10.0), 29.0), ((30, 30, 10.0), 19.0), ((30, 0, 10.0), 29.0)
 
 async def test_the_last_event_comes_before_the_servers_own_limit() -> None:
     """A second before it, or an eighth of a short one; 25 s where nobody knows, or there is none."""
-    known = [
+    known: list[tuple[Any, float]] = [
         (Cycle(timeout_graceful_shutdown=10), 9.0),
         (Cycle(timeout_graceful_shutdown=None), 25.0),
         (Server(Client(), exiting=True, graceful_timeout=3.0), 2.625),

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -87,7 +87,7 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
 
 
 @contextlib.contextmanager
-def _serving(server: str, port: int, limit: int) -> Iterator[subprocess.Popen[str]]:
+def _serving(server: str, port: int, limit: int) -> Generator[subprocess.Popen[str]]:
     """Run a server that waits so many seconds for its responses when it ends."""
     command = [sys.executable, "-m", "tests.relay.served", server, str(port), str(limit)]
     if server == "gunicorn":

@@ -94,10 +94,6 @@ def parameters_of(payload: object) -> Attributes:
     """Return the attributes that a span gets for a request's parameters, such as its temperature.
 
     They contain no text of the question.
-
-    Example:
-        >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
-        {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
     """
     # The payload and some objects in it, since APIs have their parameters at different places.
     objects: list[dict[str, Any]] = []
@@ -139,12 +135,7 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
 
 
 def server_address_of(url: str | None) -> Attributes:
-    """Return the attributes with the server's address and port; {} if the URL does not name a server.
-
-    Example:
-        >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")
-        {'server.address': 'api.openai.com', 'server.port': 443}
-    """
+    """Return the attributes with the server's address and port; {} if the URL does not name a server."""
     return server_attributes(*server_of(url or ""))
 
 

@@ -265,12 +265,7 @@ def format_at(url: str | None) -> str | None:
 
 
 def provider_of(host: str | None, format: str | None) -> str:
-    """Return the provider's name in the GenAI conventions; "_OTHER" for an unknown provider.
-
-    Example:
-        >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
-        ('gcp.vertex_ai', 'ollama')
-    """
+    """Return the provider's name in the GenAI conventions; "_OTHER" for an unknown provider."""
     dotted = f".{host or ''}"
     if dotted.endswith(_AT_AWS) and _BEDROCK in dotted:
         return "aws.bedrock"

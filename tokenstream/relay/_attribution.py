@@ -150,15 +150,7 @@ def make_answer_id() -> str:
 
 
 def ending_of(source: object) -> Ending | None:
-    """Return the ending of a source's message, "truncated" if it has cost too much; None without a message.
-
-    Example:
-        >>> from tokenstream import Stream
-        >>> stream = Stream(["Hi"], format="pieces")
-        >>> for _ in stream: pass
-        >>> ending_of(stream), ending_of([])
-        ('complete', None)
-    """
+    """Return the ending of a source's message, "truncated" if it cost too much; None without a message."""
     stream: Any = source
     if isinstance(source, StreamBase) and find_money_error(find_driver(stream)) is not None:
         return "truncated"
@@ -187,7 +179,8 @@ def interrupt_source(source: object) -> StreamInterrupted:
     error = make_interruption(source, SHUT_DOWN)
     error.kind = "shutdown"
     mark_reported(error)
-    driver = find_driver(source) if isinstance(source, StreamBase) else None
+    stream: Any = source
+    driver = find_driver(stream) if isinstance(source, StreamBase) else None
     if isinstance(driver, AsyncDriver):
         driver.interrupt(error)
     return error

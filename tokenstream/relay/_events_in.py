@@ -169,12 +169,7 @@ class BatchReader:
 
 
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
-    """Yield the same events, except that neighbouring deltas of one part are merged into one delta.
-
-    Example:
-        >>> [delta.text for delta in merge_deltas([TextDelta("Hel"), TextDelta("lo")])]
-        ['Hello']
-    """
+    """Yield the same events, except that neighbouring deltas of one part are merged into one delta."""
     for key, group in groupby(events, _merge_key):
         if key is None:
             yield from group

@@ -58,12 +58,7 @@ _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "app
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    r"""Properties of a protocol that do not depend on an answer.
-
-    Example:
-        >>> find_protocol("ui-message").heartbeat, find_protocol("ollama").heartbeat
-        (b': keep-alive\n\n', b'')
-    """
+    """Properties of a protocol that do not depend on an answer."""
 
     name: str
     media_type: str
@@ -80,12 +75,7 @@ class Protocol:
 
 @cache
 def find_protocol(name: str) -> Protocol:
-    """Return the properties of a protocol; MisuseError if there is none of this name.
-
-    Example:
-        >>> find_protocol("tokenstream").has_ids
-        True
-    """
+    """Return the properties of a protocol; MisuseError if there is none of this name."""
     if name not in protocols():
         raise MisuseError(
             f"protocol={name!r} is not a protocol of the relay: take one of {', '.join(protocols())}"

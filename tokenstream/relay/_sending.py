@@ -106,10 +106,6 @@ def strip_private(event: Event, id: str | None) -> Event | None:
 
     The answer's id takes the place of the provider's. An event without anything private is returned
     itself.
-
-    Example:
-        >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
-        MessageStart(choice=0, part=None, id='msg-1', model='gpt-6', role='assistant')
     """
     stripped: Any = event
     cls = event.__class__

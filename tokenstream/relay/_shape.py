@@ -68,12 +68,7 @@ class _EmptyStream:
 
 
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
-    """Return the functions that create the stages which a shape applies to a text.
-
-    Example:
-        >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
-        [['Hel']]
-    """
+    """Return the functions that create the stages which a shape applies to a text."""
     # The function transforms a view that has no text: the view records the stages that it would apply.
     empty_stream: Any = _EmptyStream()
     shaped = shape(TextView(empty_stream, ShapingPlan(lambda: empty_stream), instead=""))
@@ -118,13 +113,6 @@ class Shaping:
 
     The end and the citations of a text part, and a finish reason after it, wait until its transformed text
     was returned; all other events are returned at once.
-
-    Example:
-        >>> shaping = Shaping(lambda text: text.words())
-        >>> shaping.feed(TextDelta("Hel")), shaping.feed(TextDelta("lo wor"))
-        ([], [TextDelta(choice=0, part=0, text='Hello')])
-        >>> shaping.end()
-        [TextDelta(choice=0, part=0, text=' wor')]
     """
 
     stop: None = None

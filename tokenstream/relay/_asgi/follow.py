@@ -186,12 +186,7 @@ def check_journal(journal: object) -> None:
 
 
 def parse_position(value: str | int | None) -> int:
-    """Parse the position, or the header `Last-Event-ID`, that a reader has sent; 0 if there is none.
-
-    Example:
-        >>> parse_position(None), parse_position("17")
-        (0, 17)
-    """
+    """Parse the position, or the header `Last-Event-ID`, that a reader has sent; 0 if there is none."""
     if isinstance(value, int):
         return value
     if not value:

@@ -50,12 +50,7 @@ class Refusal:
 
 
 def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
-    """Return the JSON body of an error response.
-
-    Example:
-        >>> error_body("not_found", "there is nothing here", retryable=False)
-        b'{"error":{"type":"not_found","message":"there is nothing here","retryable":false}}'
-    """
+    """Return the JSON body of an error response."""
     error = {"type": kind, "message": message, "retryable": retryable, **more}
     return json.dumps({"error": error}, separators=(",", ":")).encode()
 

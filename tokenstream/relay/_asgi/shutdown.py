@@ -89,6 +89,7 @@ class WatchedResponse(Protocol):
 
     def end_for_shutdown(self) -> bool:
         """End the response; return True if an answer is cut off by that."""
+        ...
 
 
 @contextmanager

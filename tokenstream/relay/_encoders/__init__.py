@@ -14,22 +14,12 @@ __all__ = ["Encoder", "ProtocolName", "create", "load", "names", "protocols"]
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the formats that can be written, and read under the same name.
-
-    Example:
-        >>> "anthropic" in names(), "mistral" in names()
-        (True, False)
-    """
+    """Return the names of the formats that can be written, and read under the same name."""
     return tuple(api.name for api in all_apis() if api.writer is not None and api.reader is not None)
 
 
 def protocols() -> tuple[ProtocolName, ...]:
-    """Return the names of all protocols in which a relay sends answers.
-
-    Example:
-        >>> "anthropic" in protocols(), "mistral" in protocols()
-        (True, False)
-    """
+    """Return the names of all protocols in which a relay sends answers."""
     return get_args(ProtocolName)
 
 
@@ -46,11 +36,5 @@ def load(format: str) -> type[Encoder]:
 
 
 def create(format: str, *, lossy: bool = False) -> Encoder:
-    r"""Return an encoder for one answer; a lossy one leaves out what the format cannot express.
-
-    Example:
-        >>> from tokenstream.events import TextDelta
-        >>> create("text").feed(TextDelta("Hello"))
-        [b'data: Hello\n\n']
-    """
+    """Return an encoder for one answer; a lossy one leaves out what the format cannot express."""
     return load(format)(lossy=lossy)

@@ -76,15 +76,7 @@ _WHOLE = ""
 
 
 class Losses:
-    """Decides what an encoder may leave out of an answer, and keeps what it has left out.
-
-    Example:
-        >>> losses = Losses("cohere", allowed=True)
-        >>> losses.add("token counts: cost", "usage", ["cost"])
-        >>> losses.add(PHRASES["media"], "media")
-        >>> losses.by_kind(), losses.describe()
-        ({'usage': ('cost',), 'media': ()}, 'usage (cost), media')
-    """
+    """Decides what an encoder may leave out of an answer, and keeps what it has left out."""
 
     def __init__(self, format: str, *, allowed: bool) -> None:
         self.allowed = allowed

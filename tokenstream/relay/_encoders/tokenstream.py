@@ -79,10 +79,6 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
     Args:
         raw: True to include the provider's ids, payloads and unknown fields.
-
-    Example:
-        >>> record(TextDelta("Hel"))
-        b'{"type":"text_delta","text":"Hel"}'
     """
     piece = None if raw else record_piece(event)
     if piece is not None:
@@ -169,14 +165,7 @@ def is_recorded(event: AnyEvent) -> bool:
 
 
 def read_record(record: bytes) -> Event | End:
-    """Return the event of a record, or the answer's end.
-
-    Example:
-        >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
-        'Hel'
-        >>> read_record(end_record("complete"))
-        End(ending='complete', error=None)
-    """
+    """Return the event of a record, or the answer's end."""
     payload = decode(record)
     if not is_dict(payload):
         raise ProtocolError("a record must be a JSON object")
@@ -197,10 +186,6 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
     """Return the last record of an answer that failed, by default with the ending that the error implies.
 
     With `raw`, it includes the provider's own message, which may be private.
-
-    Example:
-        >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
-        True
     """
     payload = {"type": "error", **error_fields(error, raw=raw)}
     return to_strict_json({**payload, "ending": ending or implied_ending(error)})

@@ -24,12 +24,6 @@ def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
     """Return a tool's result with a JSON value as its output; the event itself is not changed.
 
     Without `raw`, the message of an exception, which may be private, is left out.
-
-    Example:
-        >>> from tokenstream.events import ToolResult
-        >>> prepare_result(ToolResult("call_1", (1, b"a"), "KeyError: 'Ann'"), raw=False)
-        ToolResult(choice=0, part=None, id='call_1', output=[1, 'YQ=='], error='KeyError', \
-provider_executed=False)
     """
     error = event.error if raw or event.error is None else keep_class_name(event.error)
     prepared = copy(event)
@@ -38,12 +32,7 @@ provider_executed=False)
 
 
 def replace_unsound(value: object) -> Json:
-    """Return a value with everything that JSON cannot express replaced by null.
-
-    Example:
-        >>> replace_unsound({1: [float("nan"), 10**5000, "a"]})
-        {'1': [None, None, 'a']}
-    """
+    """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
         return {str(key): replace_unsound(inner) for key, inner in value.items()}
     if is_list(value):
@@ -56,12 +45,7 @@ def replace_unsound(value: object) -> Json:
 
 
 def parse_object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that a text is, an empty one for an empty text; None for any other text.
-
-    Example:
-        >>> parse_object('{"city": "Oslo"}'), parse_object(""), parse_object("[1]"), parse_object("print(1)")
-        ({'city': 'Oslo'}, {}, None, None)
-    """
+    """Return the JSON object that a text is, an empty one for an empty text; None for any other text."""
     try:
         value = decode(text or "{}")
     except ProtocolError:
@@ -94,12 +78,7 @@ def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has
 
 
 def to_json_object(value: dict[str, Any]) -> dict[str, Json]:
-    """Return a dict of the caller as a JSON object; a value in it that is no JSON is its class's name.
-
-    Example:
-        >>> to_json_object({"type": "progress", "progress": (1, 2)})
-        {'type': 'progress', 'progress': [1, 2]}
-    """
+    """Return a dict of the caller as a JSON object; a value in it that is no JSON is its class's name."""
     return {str(key): to_json_value(inner) for key, inner in value.items()}
 
 

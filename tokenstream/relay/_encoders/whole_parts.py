@@ -117,15 +117,7 @@ def drop_none(**fields: object) -> dict[str, Any]:
 
 
 class ServerParts(Generic[T]):
-    """The parts of one class that have begun and not ended; a part may grow until it ends.
-
-    Example:
-        >>> from tokenstream.events import PartDone, PartStart
-        >>> results = ServerParts(ServerToolResult)
-        >>> results.begin(PartStart(ServerToolResult(id="srv_1", content=7)))
-        >>> results.end(PartDone()).content
-        7
-    """
+    """The parts of one class that have begun and not ended; a part may grow until it ends."""
 
     def __init__(self, part_class: type[T]) -> None:
         self._class: type[T] = part_class
@@ -147,13 +139,6 @@ class UnnamedCalls(Generic[C]):
     """The calls without ids that wait for their results, which come in the order of the calls.
 
     Calls in a row get one result each. The results after a single call are all its own.
-
-    Example:
-        >>> calls = UnnamedCalls[str]()
-        >>> calls.begin(0, "first")
-        >>> calls.begin(1, "second")
-        >>> calls.take(), calls.take(), calls.take()
-        ('first', 'second', 'second')
     """
 
     def __init__(self) -> None:
@@ -176,24 +161,14 @@ class UnnamedCalls(Generic[C]):
 
 
 def text_of_result(content: Json) -> str:
-    """Return the content of a result as text: JSON, unless it is a text.
-
-    Example:
-        >>> text_of_result("7 degrees"), text_of_result({"degrees": 7}), text_of_result(None)
-        ('7 degrees', '{"degrees":7}', '')
-    """
+    """Return the content of a result as text: JSON, unless it is a text."""
     if content is None:
         return ""
     return content if isinstance(content, str) else to_json_bytes(content).decode()
 
 
 def says_more(output: Json, error: str) -> bool:
-    """Return True if the output of a failed tool says more than its error, which was often taken from it.
-
-    Example:
-        >>> says_more({"type": "fetch_error", "error_code": "not_found"}, "not_found"), says_more("4", "cut")
-        (False, True)
-    """
+    """Return True if the output of a failed tool says more than its error, which was often taken from it."""
     told = [*_leaves(output)]
     return told != [error] * len(told) and "\n".join(map(str, told)).strip() != error
 
@@ -211,12 +186,7 @@ def _leaves(value: Json) -> Iterator[object]:
 
 
 def failure_texts(error: str, output: Json) -> list[str]:
-    """Return what a failed tool has said as texts: the error, and the output unless it says no more.
-
-    Example:
-        >>> failure_texts("timeout", {"rows": 4}), failure_texts("timeout", "timeout")
-        (['timeout', '{"rows":4}'], ['timeout'])
-    """
+    """Return what a failed tool has said as texts: the error, and the output unless it says no more."""
     return [error, text_of_result(output)] if says_more(output, error) else [error]
 
 
@@ -228,14 +198,6 @@ class ServerInput:
 
     Args:
         is_code: True if the input is known to be code; False to decide by the beginning of the input.
-
-    Example:
-        >>> code = ServerInput()
-        >>> code.feed("print"), code.feed("('a\n')"), code.end()
-        ('{"code":"print', "('a\\n')", '"}')
-        >>> query = ServerInput()
-        >>> query.feed("{"), query.feed('"query":"Oslo"}'), query.end()
-        ('', '{"query":"Oslo"}', '')
     """
 
     def __init__(self, *, is_code: bool = False) -> None:
@@ -276,12 +238,6 @@ class ServerInput:
 
 
 def complete_input(call: ServerToolCall) -> str:
-    """Return the whole input of a call as JSON.
-
-    Example:
-        >>> from tokenstream.message import ServerToolCall
-        >>> complete_input(ServerToolCall(name="code_interpreter", arguments_text="1 + 1"))
-        '{"code":"1 + 1"}'
-    """
+    """Return the whole input of a call as JSON."""
     server_input = ServerInput(is_code=call.name.startswith(CODE_TOOL))
     return server_input.feed(call.arguments_text) + server_input.end()

@@ -50,12 +50,7 @@ BOUNDS = Bounds()
 
 
 def is_valid_id(id: object) -> bool:
-    """Return True if a value, which may come from a client, can be the id of an answer.
-
-    Example:
-        >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
-        (True, False, False)
-    """
+    """Return True if a value, which may come from a client, can be the id of an answer."""
     return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 

@@ -99,11 +99,6 @@ def describe_to_reader(error: JournalError) -> tuple[str, str]:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return an error and its cause as text for the log, which may contain a storage's own words.
-
-    Example:
-        >>> describe_failure(JournalError("the storage is full", kind="unavailable"))
-        "JournalError('the storage is full')"
-    """
+    """Return an error and its cause as text for the log, which may contain a storage's own words."""
     cause = error.__cause__
     return repr(error) if cause is None else f"{error!r}, caused by {type(cause).__name__}: {cause}"

@@ -47,14 +47,7 @@ def record_interruption(message: str) -> bytes:
 
 
 def has_failed_early(records: Sequence[bytes]) -> bool:
-    """Return True if the records are those of an answer that has failed before its first content.
-
-    Example:
-        >>> has_failed_early([b'{"type":"message_start"}', record_interruption("gone")])
-        True
-        >>> has_failed_early([b'{"type":"text_delta","text":"Hel"}', record_interruption("gone")])
-        False
-    """
+    """Return True if the records are those of an answer that has failed before its first content."""
     payloads: list[dict[str, Any]] = [json.loads(record) for record in records]
     return bool(payloads) and payloads[-1]["type"] == "error" and not any(map(_has_content, payloads))
 

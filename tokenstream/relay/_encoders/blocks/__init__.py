@@ -196,12 +196,7 @@ class BlockEncoder(Encoder, ABC):
 
 
 def invert_reasons(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
-    """Return a format's words for finish reasons; if several words mean the same reason, the first word.
-
-    Example:
-        >>> invert_reasons({"max_tokens": "length", "context_window": "length"})
-        {'length': 'max_tokens'}
-    """
+    """Return a format's words for finish reasons; if several words mean the same reason, the first word."""
     words: dict[FinishReason, str] = {}
     for word, reason in reasons.items():
         words.setdefault(reason, word)

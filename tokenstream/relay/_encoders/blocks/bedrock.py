@@ -133,12 +133,7 @@ def is_exception(name: str) -> bool:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    r"""Pack an AWS message.
-
-    Example:
-        >>> message({":a": "b"}, b"{}")
-        b'\x00\x00\x00\x19\x00\x00\x00\x07\x96\xb6\xbf9\x02:a\x07\x00\x01b{}\x9e\x08mP'
-    """
+    """Pack an AWS message."""
     return pack(b"".join(_header(name, value) for name, value in headers.items()), payload)
 
 

@@ -43,13 +43,7 @@ def require_name(encoder: Encoder, citation: Citation) -> bool:
 
 
 def make_grounding(citations: Iterable[Citation]) -> dict[str, Any]:
-    """Return citations as Gemini's grounding metadata, with the passages that they support, if known.
-
-    Example:
-        >>> from tokenstream.message import Citation
-        >>> make_grounding([Citation(url="https://example.org", title="Example")])
-        {'groundingChunks': [{'web': {'uri': 'https://example.org', 'title': 'Example'}}]}
-    """
+    """Return citations as Gemini's grounding metadata, with the passages that they support, if known."""
     chunks: list[dict[str, Any]] = []
     supports: list[dict[str, Any]] = []
     for index, citation in enumerate(citations):

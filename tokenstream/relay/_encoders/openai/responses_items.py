@@ -29,15 +29,7 @@ _SENT_TYPES = frozenset({*_OWN_TYPES.values(), _OTHER_TYPE, "shell_call", "tool_
 
 
 def server_item_type(call: ServerToolCall) -> str:
-    """Return the type of the item of a call.
-
-    Example:
-        >>> from tokenstream.message import ServerToolCall
-        >>> server_item_type(ServerToolCall(id="ws_1", name="web_search"))
-        'web_search_call'
-        >>> server_item_type(ServerToolCall(id="srvtoolu_1", name="web_search"))
-        'mcp_call'
-    """
+    """Return the type of the item of a call."""
     sent_type = text_of(call.provider_data or {}, "type") or ""
     if sent_type in _SENT_TYPES:
         # OpenAI has sent this item itself.
@@ -69,14 +61,7 @@ def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, A
 
 
 def find_lost(fields: dict[str, Any]) -> list[str]:
-    """Return what the item of a call has no field for: the output of one of OpenAI's own tools, or its error.
-
-    Example:
-        >>> from tokenstream.message import ServerToolCall, ServerToolResult
-        >>> call = ServerToolCall(id="ws_1", name="web_search")
-        >>> find_lost({"call": call, "result": ServerToolResult(content="Oslo")})
-        ['the output of an OpenAI tool']
-    """
+    """Return what the item of a call has no field for: the output of a tool of OpenAI's own, or its error."""
     call: ServerToolCall = fields["call"]
     result: ServerToolResult = fields["result"]
     if server_item_type(call) == _OTHER_TYPE:
