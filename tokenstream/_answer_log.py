@@ -52,13 +52,15 @@ class AnswerLog:
     reader has a `LogCursor`. A restarted answer has another log.
     """
 
-    __slots__ = ("_runs", "calls", "is_void", "turns", "words")
+    __slots__ = ("_runs", "calls", "is_void", "restored", "turns", "words")
 
     def __init__(self) -> None:
         self.words: dict[int, PartWords] = {}
         """The words of each part, by its index."""
         self.calls: list[ToolCall] = []
         """The calls that have ended; one that is not complete has ended badly, and is never run as it is."""
+        self.restored = 0
+        """Number of the first calls that are from a checkpoint: only a store knows if they were run."""
         self._runs = array("q")
         """For each run, the index of its part, and the number of that part's characters at which it ends.
 

@@ -10,7 +10,6 @@ from tokenstream._event_base import Arguments
 from tokenstream._message_parts import BESIDE, OWN_ENDS, WORDED
 from tokenstream.events import ToolResult
 from tokenstream.message import (
-    Citation,
     Join,
     MediaPart,
     Part,
@@ -233,7 +232,7 @@ class ChoiceState:
             content = part.final or part.build(complete=False)
             if isinstance(content, WORDED) and content.text.strip():
                 return content.text if isinstance(content, ReasoningPart) else ""
-            if not isinstance(content, (*WORDED, Citation)):
+            if not isinstance(content, WORDED) and content.kind not in BESIDE:
                 break
         return ""
 
@@ -243,7 +242,7 @@ class ChoiceState:
 
     def has_gone_on(self, id: str) -> bool:
         """Return True if a call was not cut off: a part follows it, or the model itself ended the answer."""
-        last = self.parts[-1].final
+        last = next((part.final for part in self.parts[::-1] if part.start.kind not in BESIDE), None)
         is_followed = not isinstance(last, ToolCall) or last.id != id
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
@@ -291,7 +290,7 @@ class ChoiceState:
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
         """Restore the choice, and its fields `names` into `shared`; return the number of its characters.
 
-        Its tool calls count as already delivered to the reader, so no view returns them again.
+        Its tool calls count as delivered to the reader: only a view with a store returns them again.
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined
@@ -312,9 +311,8 @@ class ChoiceState:
         """
         for _ in event.discarded[: self.cut_count]:
             self.parts.pop()
-        # Citations are passed over, because they may follow a text that goes on.
         indexes_from_end = reversed(range(len(self.parts)))
-        last = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), None)
+        last = next((i for i in indexes_from_end if self.parts[i].start.kind not in BESIDE), None)
         is_open = last is not None and self.parts[last].final is None
         index = last if last is not None and is_open else len(self.parts)
         join = Join(
@@ -359,6 +357,9 @@ class ChoiceState:
         part.final = content if content.complete else None
         if content.complete:
             self.end_words(len(self.parts) - 1)
+            if isinstance(content, ToolCall):
+                self.log.calls.append(content)
+                self.log.restored += 1
         return length
 
 

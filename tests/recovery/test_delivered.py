@@ -191,8 +191,8 @@ def handled(stream: Any) -> None:
     ids=["text", "deltas", "events", "broadcast", "merge", "relay", "router"],
 )
 def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
-    """A cut call behind a short text is an error, as it can be neither continued nor taken back."""
-    seen = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, reader)
+    """A short text that is still open is an error, as it can be neither continued nor taken back."""
+    seen = read(Harbour("openai-chat", "s", cut_before(b"see.", "s") + 1), AUTO, reader)
 
     assert seen.error is not None
     assert seen.modes == ("start",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import random
 import socket
 import threading
 import time
@@ -213,15 +214,24 @@ class Server(ABC):
             yield text[start : start + self.pieces]
 
 
+_TO_GO_ON = "<last_words>"
+"""The marker in a request to go on with an answer that broke off."""
+
+
+def text_of(item: Payload) -> str:
+    """Return the text of an item."""
+    content: Any = item.get("content", "")
+    return content if isinstance(content, str) else "".join(piece.get("text", "") for piece in content)
+
+
 def questions_in(items: list[Payload]) -> list[str]:
     """Return the texts of the user among items, and the outputs of tools."""
     found: list[str] = []
     for item in items:
         if item.get("type") == "function_call_output":
             found.append(f"[{item['output']}]")
-        elif item.get("role") == "user":
-            content = item["content"]
-            found += [content] if isinstance(content, str) else [piece["text"] for piece in content]
+        elif item.get("role") == "user" and _TO_GO_ON not in text_of(item):
+            found.append(text_of(item))
     return found
 
 
@@ -229,7 +239,12 @@ def reply_to(items: list[Payload]) -> str | Payload:
     """Return the text that answers, or a call for a question such as "call:noon".
 
     For "leak:noon,dusk", calls come one after the other in the text, as from a server without a parser.
+    An answer that broke off goes on from its last words.
     """
+    if _TO_GO_ON in text_of(items[-1]):
+        given, whole = text_of(items[-2]).rstrip(), reply_to(items[:-2])
+        assert isinstance(whole, str)
+        return given[-40:].lstrip() + whole[len(given) :]
     questions = questions_in(items)
     last = questions[-1]
     leaks = [index for index, question in enumerate(questions) if question.startswith("leak:")]
@@ -320,6 +335,30 @@ class ResponsesServer(Server):
             self.stored[id] = line.cache[id]
         usage = {"input_tokens": len(items), "output_tokens": 1, "total_tokens": len(items) + 1}
         say("completed", response={**head, "status": "completed", "output": [item], "usage": usage})
+
+
+class Chatty(Server):
+    """Mixin of servers that send messages and fields that no document names.
+
+    They are sent before any message, with a field in any message, as the numbers of `chance` say.
+    """
+
+    odd_messages: tuple[Payload, ...] = (
+        {"type": "gateway.note", "region": "eu"},
+        {"type": "conversation.item.noted", "item": {"id": "u_1", "role": "user"}},
+        {"gatewayNote": {"attempt": 1}},
+    )
+
+    def __init__(self, pieces: int = 7) -> None:
+        super().__init__(pieces)
+        self.chance = random.Random(0)
+
+    def send(self, line: Line, payload: Payload) -> None:
+        while self.chance.random() < 0.4:
+            line.connection.send(json.dumps(self.chance.choice(self.odd_messages)))
+        if self.chance.random() < 0.4:
+            payload = {**payload, "x_trace": {"attempt": 1}}
+        super().send(line, payload)
 
 
 class LanesServer(ResponsesServer):
@@ -553,6 +592,8 @@ class LiveServer(Server):
         items: list[Payload] = []
         for turn in turns:
             if turn.get("role") != "user":
+                said = "".join(part.get("text", "") for part in turn["parts"])
+                items.append({"role": "assistant", "content": said})
                 continue
             for part in turn["parts"]:
                 if "functionResponse" in part:

@@ -25,8 +25,8 @@ Extent: TypeAlias = Literal["nothing", "reasoning", "content"]
 | "reasoning" | nothing but reasoning, and unfinished calls    | yes, after a `Restarted`      |
 | "content"   | more than that                                 | only if the caller wants it   |
 """
-_EXTENTS: dict[str, Extent] = {"reasoning": "reasoning", "tool_call": "reasoning"}
-"""The extent of a part that is not complete, by its kind; any other part is content."""
+_EXTENTS: dict[str, Extent] = {"reasoning": "reasoning", "tool_call": "reasoning", "opaque": "nothing"}
+"""The extent of a part by its kind, of a call that is not complete; any other part is content."""
 _WRITTEN = frozenset({"text", "reasoning"})
 """Kinds of parts that show nothing while their text is blank."""
 

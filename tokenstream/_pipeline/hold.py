@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
 
 _VISIBLE_EVENTS = (*GROWING, ToolCallDone, CitationAdded)
-_SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
-"""Kinds of parts that are invisible while they are empty."""
+_SILENT_PARTS = frozenset({"text", "reasoning", "refusal", "opaque"})
+"""Kinds of parts that are invisible while they have no text; those of an unknown kind never have any."""
 
 
 def is_visible(event: Event) -> bool:

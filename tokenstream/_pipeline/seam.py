@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
 from tokenstream._basics.joint import MarkerFilter, breaks_line_behind_marker, holds_markers, without_markers
+from tokenstream._message_parts import BESIDE
 from tokenstream.events import (
     CitationAdded,
     Finish,
-    InputTranscript,
     MessageStart,
     PartDelta,
     PartDone,
@@ -29,7 +29,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    UsageUpdate,
 )
 from tokenstream.message import TextPart
 
@@ -43,13 +42,13 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.message import Part
 
-_NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, ProviderData, CitationAdded, InputTranscript)
-"""Events after which a piece of text can still go on."""
-_NOT_CLOSING = (*_NO_TEXT, PartDelta)
-"""Events after which the continuation can still add to the answer's unfinished text."""
+_BESIDE_TEXT = (ReasoningDelta, CitationAdded)
+"""Events of a part after which a piece of text can still go on."""
+_NOT_CLOSING = (*_BESIDE_TEXT, PartDelta, PartDone)
+"""Events of a part after which the continuation can still add to the answer's unfinished text."""
 _UNCONTINUED = -1
 """The index of the event that ends an unfinished text which nothing continues; `relocate` replaces it."""
-_NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
+_NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "server_tool_call", "server_tool_result"}) | BESIDE
 """Kinds of parts after which the continuation can still add to the answer's unfinished text."""
 _NATURAL_ENDS = frozenset({"stop", "stop_sequence"})
 """Finish reasons with which a model says that nothing was left to write."""
@@ -59,9 +58,6 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 
 class Splice:
     """Changes the events of a continuation so that they go on with the answer that broke off.
-
-    A continuation is the answer to a second request, which asked the model to go on. It may begin with the
-    last words of the first answer: the *overlap*, which is dropped.
 
     1. The first events are held back, and `look_for_overlap` gets each of them, until the overlap is known.
     2. `drop_overlap` removes the overlap from the held-back events.
@@ -100,8 +96,7 @@ class Splice:
         self.model: str | None = None
         """The model that writes the continuation."""
 
-        # The search for the overlap, in the text as it arrives. The answer may itself be about the markers
-        # of the request: then it keeps them, and nothing is filtered.
+        # An answer that is itself about the markers of the request keeps them: nothing is filtered.
         is_filtered = marked and not holds_markers(message.text)
         self._search_filter: MarkerFilter | None = MarkerFilter() if is_filtered else None
         """Removes the markers from the text in which the overlap is searched for; None to remove nothing."""
@@ -128,8 +123,7 @@ class Splice:
         self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
         """Ids of the answer's calls and results, before the continuation and in it."""
         self.is_over = False
-        """True once no further event belongs to the continuation. Until `end` is called, each event of the
-        continuation passes the seam, except those of the fast path."""
+        """True once no further event belongs to the continuation, since `end` was called."""
 
     def end(self) -> None:
         """Let further events pass as they are: they end the answer, and belong to no continuation."""
@@ -211,7 +205,7 @@ class Splice:
         It may also begin with text that was held back and is no marker.
         """
         answer_filter = self._answer_filter
-        if answer_filter is None or event.choice != 0 or isinstance(event, _NO_TEXT):
+        if answer_filter is None or event.choice != 0 or _is_beside_text(event, _BESIDE_TEXT):
             return [event]
         if not isinstance(event, TextDelta):
             return [*self.flush(), _clean_part(event)]
@@ -373,8 +367,7 @@ class Splice:
         """
         if self._open_part is None or self._joined_part is not None:
             return False
-        # `Resumed` is our own announcement, not an event of the continuation.
-        if isinstance(event, Resumed) or _may_precede_text(event):
+        if _may_precede_text(event):
             return False
         # The caller's event gets the index `_UNCONTINUED`, which `relocate` replaces by that of the text.
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
@@ -383,8 +376,7 @@ class Splice:
     def _index_in_answer(self, event: AnyEvent) -> int | None:
         """Return the index of an event's part in the answer; a part that is new gets the next free index.
 
-        The result for an event without a part is None. An event of another choice keeps its index, because
-        only the first choice is continued.
+        An event without a part, or of another choice, which is not continued, keeps what it has.
         """
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]
@@ -448,10 +440,10 @@ class Splice:
 def _find_open_part(parts: tuple[Part, ...]) -> int | None:
     """Return the index of the part in which the answer broke off; None if it broke off between parts.
 
-    Citations after the part are ignored.
+    Citations after the part are ignored, and so are parts of unknown kinds.
     """
     for index in reversed(range(len(parts))):
-        if parts[index].kind != "citation":
+        if parts[index].kind not in BESIDE:
             return None if parts[index].complete else index
     return None
 
@@ -475,8 +467,15 @@ def _clean_part(event: AnyEvent) -> AnyEvent:
 def _may_precede_text(event: Event) -> bool:
     """Return True if, after this event, the continuation can still add to the answer's unfinished text."""
     kind = _kind_of(event)
-    # An event that ends a part without repeating its content has no kind.
-    return kind in _NOT_CLOSING_KINDS if kind is not None else isinstance(event, (*_NOT_CLOSING, PartDone))
+    return _is_beside_text(event, _NOT_CLOSING) if kind is None else kind in _NOT_CLOSING_KINDS
+
+
+def _is_beside_text(event: AnyEvent, classes: tuple[type[Any], ...]) -> bool:
+    """Return True if an event has one of these classes, or is about the answer as a whole.
+
+    Of the latter, such as unknown events, only a `Finish` says that no more text follows.
+    """
+    return isinstance(event, classes) or (event.part is None and not isinstance(event, Finish))
 
 
 def _is_reasoning(event: Event) -> bool:

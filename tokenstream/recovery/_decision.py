@@ -40,6 +40,8 @@ class Failure:
     """True if the message has content of the answer, from this attempt or from an earlier one."""
     delivered: Extent
     """The extent to which the answer was delivered to its readers."""
+    is_call_cut: bool = False
+    """True if the answer broke off in a tool call, which has closed the text that readers have."""
     is_whole: bool = False
     """True if the answer had ended, with a pause or at its limit, before a request was to go on with it."""
     is_out_of_time: bool = False
@@ -72,13 +74,14 @@ class Failure:
 
     @property
     def may_begin_again(self) -> bool:
-        """True if another answer may replace this one, because no reader has anything that can't be replaced.
+        """True if another answer may replace this one, because its readers have only what it can repeat.
 
-        Reasoning can be taken back, by a `Restarted`. In mode "resume", the caller wants this answer or none.
+        Reasoning can be taken back, by a `Restarted`, and a closed text is compared. In mode "resume", the
+        caller wants this answer or none.
         """
         if self.is_out_of_time or self.has_spent_all or self.is_whole or not self.has_content:
             return False
-        return self.delivered != "content" and self.mode != "resume"
+        return (self.delivered != "content" or self.is_call_cut) and self.mode != "resume"
 
     @property
     def is_refused(self) -> bool:

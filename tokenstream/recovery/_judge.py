@@ -41,22 +41,15 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         # Only the whole answer can be judged.
         return lambda _: False
     rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
-    if not (rejects_refusals or rejects_calls):
-        return is_visible
+    # A call counts as content only once it is complete.
+    open_ended = (RefusalDelta,) * rejects_refusals + (ToolCallStart, ToolCallDelta) * rejects_calls
 
     def has_final_content(event: Event) -> bool:
         """Return True if an event has visible content that none of the outcomes can reject later."""
-        if rejects_refusals and isinstance(event, RefusalDelta):
-            return False
-        # A call counts as content only once it is complete.
-        if rejects_calls and isinstance(event, ToolCallStart | ToolCallDelta):
-            return False
-        # This event reports a call whose arguments are not JSON.
-        if rejects_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
-            return False
-        return is_visible(event)
+        is_bad_call = isinstance(event, PartDone) and isinstance(event.content, ToolCall)
+        return is_visible(event) and not (isinstance(event, open_ended) or (rejects_calls and is_bad_call))
 
-    return has_final_content
+    return has_final_content if open_ended else is_visible
 
 
 def find_outcome(

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, is_recognizable
+from tokenstream._message_parts import BESIDE
 from tokenstream._pipeline.seam import Splice
 from tokenstream.errors import ProviderError, StatusError
+from tokenstream.events import ToolCallStart
 from tokenstream.message import TextPart
 from tokenstream.stream._attempts import find_tokens_left
 from tokenstream.stream._continuation import Continuation
@@ -17,6 +19,7 @@ from tokenstream.stream._continuation import Continuation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending, Message, Part
     from tokenstream.recovery._current import CurrentAttempt
@@ -74,7 +77,7 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
         return "it has several choices"
     if message.finish_reason is not None or (error is not None and is_filtered(error)):
         return "the provider has ended it"
-    kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
+    kinds = [part.kind for part in message.parts if not _says_nothing(part)]
     # Parts of some kinds prevent a continuation wherever they are, others only at the end.
     reason_anywhere = next((_REASONS[kind] for kind in kinds if kind in _ANYWHERE), None)
     if reason_anywhere is not None:
@@ -110,9 +113,10 @@ def may_have_call(text: str) -> bool:
     return scanner.found or scanner.held not in ("", "[", "]")
 
 
-def _is_blank(part: Part) -> bool:
-    """Return True if a part is a text of nothing but white space."""
-    return isinstance(part, TextPart) and not part.text.strip()
+def _says_nothing(part: Part) -> bool:
+    """Return True for a text of nothing but white space, a citation, or a whole part of an unknown kind."""
+    is_blank = isinstance(part, TextPart) and not part.text.strip()
+    return is_blank or (part.kind in BESIDE and part.complete)
 
 
 def is_bad_request(error: StreamError) -> bool:
@@ -172,6 +176,16 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
     if not has_prefix and is_too_short and tokens_left != 0:
         return TOO_SHORT
     return opener.why_not(messages[0], tokens_left)
+
+
+def has_cut_call(machine: Machine) -> bool:
+    """Return True if an answer broke off in its first calls, which have closed the text before them."""
+    calls, parts = machine.accumulator.cut_calls, machine.accumulator.message.parts
+    kept = parts[: len(parts) - len(calls)]
+    # The start of a call whose name may go on comes only with the end of the input.
+    is_held_back = any(isinstance(event, ToolCallStart) for event in machine.events_left)
+    is_closed = is_held_back or (bool(calls) and all(part.complete for part in kept))
+    return is_closed and all(part.kind != "tool_call" for part in kept)
 
 
 def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:

@@ -118,6 +118,8 @@ class SessionAPI(ABC):
     """The name of the method of `Message` that makes turns for the API's requests."""
     has_lanes: ClassVar[bool] = False
     """True if several answers may be in flight, each in a lane of its own."""
+    keeps_attempts: ClassVar[bool] = False
+    """True if an answer also builds on attempts at it that were given up on the same connection."""
     keeps_steers: ClassVar[bool] = True
     """True if an answer waits for what becomes of its input, and the history has that input."""
     lists_items: ClassVar[bool] = True

@@ -204,9 +204,13 @@ class SessionConversation:
 
     def _write(self, exchange: AskedExchange) -> Steps[None]:
         """Send the question of an exchange, once no other one is being sent."""
+        last = self.latest.get(exchange.round.lane)
+        is_repeated = last is not None and last.round is exchange.round and last is not exchange
         earlier = self._begin_round(exchange)
         yield from self._asking.take()
         try:
+            if is_repeated and self.known_api.keeps_attempts:
+                yield from self.disconnect()
             if not exchange.dropped:
                 yield from self._write_in_turn(exchange, earlier)
         finally:

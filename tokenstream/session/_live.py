@@ -33,6 +33,7 @@ class LiveAPI(SessionAPI):
 
     format: ClassVar[str] = "gemini-live"
     turn_method: ClassVar[str] = "to_gemini"
+    keeps_attempts: ClassVar[bool] = True
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)

@@ -52,6 +52,7 @@ class RealtimeAPI(SessionAPI):
 
     format: ClassVar[str] = "openai-realtime"
     turn_method: ClassVar[str] = "to_openai_responses"
+    keeps_attempts: ClassVar[bool] = True
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)
@@ -203,7 +204,8 @@ class RealtimeAPI(SessionAPI):
     def _find_exchange(id: str | None, open_exchanges: Sequence[AskedExchange]) -> AskedExchange | None:
         """Return the exchange of a response with unknown ids; None if no question has caused the response."""
         if id is None:
-            return next((each for each in open_exchanges if each.answer_id is not None), None)
+            # An answer that was given up before its id is known owns what comes until its end.
+            return next((each for each in open_exchanges if each.dropped or each.answer_id is not None), None)
         # "" begins a response of a server that sends no ids.
         exchange = next((each for each in open_exchanges if each.answer_id in (None, id)), None)
         if exchange is not None:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
             """Describes the validated arguments of a call."""
             ...
 
+        def use_store(self) -> None:
+            """Deliver the calls of a checkpoint again, because a store decides which are run."""
+
     class CursorMaker(Protocol):
         """Makes the cursors of a stream."""
 
@@ -232,8 +235,8 @@ class HandlerRun:
         """The object that finds the tools to run; None without tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the handler calls to make for an event, by the event's class."""
-        self.describe: Describe | None = None
-        """Describes the validated arguments of a call; None without tools."""
+        self.cursor: CheckedCalls | None = None
+        """The cursor in the calls of the tools; None without tools."""
         for entry in entries:
             self._register(entry.events, functools.partial(_pair_with_event, entry))
         # Tools come after all handlers of an event, so that they do not run if a handler raises.
@@ -244,8 +247,7 @@ class HandlerRun:
         """Let the events that end a tool call cause a run of its tool, with checked arguments."""
         checkers = [entry.checker for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
-        cursor = cursors.router_calls(*checkers, lenient=lenient)
-        self.describe = cursor.describe
+        cursor = self.cursor = cursors.router_calls(*checkers, lenient=lenient)
         finder = self._call_finder = CallWorkFinder(tools, cursor, self._refuse_call)
         # If almost-JSON is read, a call without an end waits for the event after it.
         self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
@@ -316,7 +318,7 @@ class HandlerRun:
     def dispose(self) -> None:
         """Let go of the finder, which refers back to this run; called once the run is over."""
         self._table.clear()
-        self._call_finder = None
+        self._call_finder = self.cursor = None
 
     def put_results_on(self, error: BaseException, *messages: Message) -> None:
         """Attach the tools' results to an error, because tools that have run cannot be undone."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
 from tokenstream._basics.joint import LAST_WORDS, anchor_of
+from tokenstream._message_parts import BESIDE
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
@@ -167,7 +168,7 @@ def _is_accepted(part: Part) -> bool:
         # Providers refuse empty text, even with citations.
         return bool(part.text)
     # All other parts are left out, such as tool calls, which would need results.
-    return part.kind in ("citation", "opaque")
+    return part.kind in BESIDE
 
 
 def _strip_end(parts: list[Part]) -> list[Part]:

@@ -327,7 +327,7 @@ def _begin_run(
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
     # A run's readers are told of calls that no tool is run for; `around_tool` tells of the others.
     run.on_refusal = driver.machine.accumulator.refuse_call
-    run.once = None if argument.once is None else kind(argument.once, run.describe)
+    run.once = None if argument.once is None else kind(argument.once, run.cursor)
     # Steps and observers surround each tool with a context of their own. A stream that a step
     # follows is shared, so its driver has a hub, which knows the step's context.
     hub = getattr(driver, "hub", None)

@@ -46,7 +46,7 @@ class Description(NamedTuple):
     item: tuple[int, str] | None = None
     """The index and id of the output item that the event names; None if it names none."""
     is_kept: bool = True
-    """False for a heartbeat or a provider's error, which concern one connection only."""
+    """False for an event that concerns one connection only, such as a heartbeat or a provider's error."""
 
 
 class Ids:

@@ -72,6 +72,7 @@ class EventLog:
         "_ids",
         "_index",
         "_is_replayed",
+        "_last_key",
         "_last_number",
         "_new_ids",
         "_next",
@@ -103,6 +104,8 @@ class EventLog:
         self._new_ids = Ids()
         """The ids of this connection's new events."""
         # The server's way of numbering events.
+        self._last_key: int | str | None = None
+        """The SSE id of this connection's last event, which an event without an id has, too."""
         self._last_number: int | None = None
         self._gapless: bool | None = None
         """True if each number so far was one higher than the one before; None with less than two numbers."""
@@ -177,6 +180,7 @@ class EventLog:
         self._ids.add_all(self._new_ids)
         self._new_ids = Ids()
         self._next, self._from_start, self._is_replayed = None, False, True
+        self._last_key = None
 
     def check_or_add(self, frame: Frame, format: Format | None) -> bool:
         """Return True if an event was read on an earlier connection; otherwise add it to the log.
@@ -362,7 +366,8 @@ class EventLog:
         sent_id, name, payload = "", "", frame
         if isinstance(frame, ServerSentEvent):
             sent_id, name, payload = frame.id, name_of(frame), frame.payload
-        key = key_of(sent_id)
+        key, last_key = key_of(sent_id), self._last_key
+        self._last_key = key
         data = decode_payload(payload)
         if not is_dict(data):
             raw = payload if isinstance(payload, bytes) else repr(payload).encode()
@@ -372,18 +377,23 @@ class EventLog:
         if isinstance(position, str):
             position = key_of(position)
         entry = LoggedEvent(key if position is None else position, digest_of(data, name))
+        has_place = position is not None or key not in (None, last_key)
         return Description(
             entry,
             is_numbered=position is not None,
             answer=answer_of(data),
             item=item_of(data),
-            is_kept=not self._is_of_connection(data, name),
+            is_kept=not self._is_of_connection(data, name, has_place=has_place),
         )
 
-    def _is_of_connection(self, payload: dict[str, Any], name: str) -> bool:
-        """Return True for a heartbeat or a provider's error, which concern one connection only."""
+    def _is_of_connection(self, payload: dict[str, Any], name: str, *, has_place: bool) -> bool:
+        """Return True for a heartbeat, a provider's error, or an unknown event without a place."""
         if name in PING_NAMES or text_of(payload, "type") in PING_NAMES:
             return True
+        if not has_place and self._format is not None:
+            known = self._format.recognises(payload, name)
+            if known is False or (known is None and self._format.position is not None):
+                return True
         is_tolerated = self._format is not None and self._format.tolerates(payload, name)
         is_tolerated = is_tolerated or is_aside(payload, name)
         return provider_error(payload, name) is not None and not is_tolerated

@@ -189,7 +189,10 @@ class Resuming:
             # `tolerates` names only looks like one, and is an event of the answer.
             return False
         if self.recognises(payload, event) is False:
-            raise PositionLost("the server goes on in another format than it began in")
+            from tokenstream.formats._detect.recognise import find_mismatch
+
+            if find_mismatch(cast("Format", self), [payload], 0, certain=True) is not None:
+                raise PositionLost("the server goes on in another format than it began in")
         repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
         if replay.ended:
             # The rest of the answer is new.

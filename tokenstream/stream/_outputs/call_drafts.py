@@ -78,7 +78,9 @@ class CheckedCursor(LogCallCursor):
 
     def make_waiting(self) -> CheckedCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
-        return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
+        waiting = CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
+        waiting._has_store = self._has_store
+        return waiting
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:
         """Check a call that has ended; None for a call that may have been cut off."""
@@ -227,6 +229,10 @@ class CallDraftCursor:
     def _read_arrived(self) -> None:
         """Read all that has arrived since the last call of this method, and queue the drafts."""
         for call in self._begun_calls.find_new():
+            log = self._answer.accumulator.log_of(self._answer.choice)
+            if any(call.part.final is each for each in log.calls[: log.restored]):
+                # It was delivered before the checkpoint.
+                continue
             self._open_calls[call.part_index] = _DraftedCall(
                 call, self._tools, was_delivered=call.number in self._delivered
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream._accumulator import Accumulator
-    from tokenstream._basics.call_keys import Describe
+    from tokenstream.stages._handlers import CheckedCalls
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
@@ -36,7 +36,7 @@ class Once:
 
     Args:
         store: Remembers the calls.
-        describe: Describes the validated arguments of the calls; None if there are no tools.
+        cursor: The cursor in the calls, which also gives those of a checkpoint; None if there are no tools.
         choice: The index of the choice that the calls belong to; 0 for the first choice.
 
     Raises:
@@ -45,14 +45,17 @@ class Once:
 
     __slots__ = ("_choice", "_same_calls", "store")
 
-    def __init__(self, store: AnyCallStore, describe: Describe | None, choice: int = 0) -> None:
+    def __init__(self, store: AnyCallStore, cursor: CheckedCalls | None, choice: int = 0) -> None:
         if isinstance(store, type) or not all(hasattr(store, name) for name in _MEMBERS):
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
         self.store = store
         self._choice = choice
         # A store may have been written without the option.
         has_list = getattr(store, "same_calls", False) is True
+        describe = None if cursor is None else cursor.describe
         self._same_calls = SameCalls(store, describe) if has_list else None
+        if cursor is not None:
+            cursor.use_store()
 
     def make_run(self, call: CheckedCall) -> CallRun:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""

@@ -192,7 +192,7 @@ class CallViews(SyncChoiceBase):
             return ToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import Once, OnceView
 
-        return OnceView(self._driver, cursor, instead, Once(once, cursor.describe, self._index))
+        return OnceView(self._driver, cursor, instead, Once(once, cursor, self._index))
 
     @overload
     def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> View[CallDraft[A1]]: ...
@@ -401,7 +401,7 @@ class AsyncCallViews(AsyncChoiceBase):
             return AsyncToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
 
-        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor.describe, self._index))
+        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))
 
     @overload
     def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> AsyncView[CallDraft[A1]]: ...

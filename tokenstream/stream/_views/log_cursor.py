@@ -136,8 +136,8 @@ class LogCursor(Generic[ItemT]):
         """Return the log to read, which is another one after a restart, and once the choice has begun."""
         if self._log.is_void:
             self._has = self._list_delivered()
-            self._begin()
             self._log = self.accumulator.log_of(self.choice)
+            self._begin()
         return self._log
 
     def _begin(self) -> None:
@@ -337,10 +337,12 @@ class LogCallCursor(LogCursor[ToolCall]):
         wait: True to hold back all calls until the answer is complete.
     """
 
-    __slots__ = ("_calls", "_until_complete")
+    __slots__ = ("_calls", "_has_store", "_until_complete")
 
     def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
         super().__init__(accumulator, choice)
+        self._has_store = False
+        """True if a store decides which calls are run."""
         self._calls: list[ToolCall] = []
         """The calls that were delivered."""
         self._until_complete = wait
@@ -368,6 +370,13 @@ class LogCallCursor(LogCursor[ToolCall]):
     def after(self, event: object) -> ToolCall | None:
         """Return the call that an event completes, or None."""
         return self.ready() if event.__class__ is ToolCallDone else None
+
+    def _begin(self) -> None:
+        self._at = 0 if self._has_store else self._log.restored
+
+    def use_store(self) -> None:
+        """Deliver the calls of a checkpoint again, because a store decides which are run."""
+        self._has_store = True
 
     def make_waiting(self) -> LogCallCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
