@@ -123,3 +123,17 @@ def test_another_answer_is_never_joined(change: Any) -> None:
 
     assert caught.value.partial.text == "Once upon"
     assert not caught.value.partial.complete
+
+
+@pytest.mark.parametrize("index", [-1, -7, 10**9, 10**30])
+def test_an_index_that_no_step_can_have_doubles_nothing(index: int) -> None:
+    """The whole interaction at the end has the step at another index."""
+    step = {"type": "model_output", "content": [{"type": "text", "text": "Once"}]}
+    events = [
+        created(),
+        start(index, "model_output", content=step["content"]),
+        stop(index),
+        completed(steps=[step]),
+    ]
+    chunks = [sse(payload, event=name) for name, payload in events]
+    assert "Once" == Stream(chunks).final().text

@@ -41,8 +41,8 @@ from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 
-def test_an_index_that_is_missing_is_made_up_from_the_id() -> None:
-    """Without either, the item that came last is meant."""
+def test_an_item_without_an_index_is_its_id() -> None:
+    """Without either, the item that came last is meant, which is a guess."""
     without = [
         {name: value for name, value in payload.items() if name not in ("output_index", "content_index")}
         for payload in [*hello(0, id="item_0"), *remove(1, id="item_1")]
@@ -52,6 +52,11 @@ def test_an_index_that_is_missing_is_made_up_from_the_id() -> None:
             payload["item_id"] = "item_1"
     came = said(*without)
 
+    assert (came.text, [found.name for found in came.calls]) == ("Hello", ["rm"])
+    assert "part_index_missing" not in came.departures
+    for payload in without:
+        payload.pop("item_id", None)
+    came = said(*without)
     assert (came.text, [found.name for found in came.calls]) == ("Hello", ["rm"])
     assert came.departures["part_index_missing"] > 0
 
@@ -207,7 +212,7 @@ def test_what_fits_no_item_is_carried(payload: Payload) -> None:
 async def test_a_delta_for_an_item_of_another_kind_is_what_the_item_makes_of_it(
     item: Payload | None, kind: str, made: type[object], *, placed: bool, named: bool
 ) -> None:
-    """Each of several that are alike, for all who read; without an index the item that came last is meant."""
+    """Each of several that are alike, for all who read; without both, the item that came last is meant."""
     piece = event(f"{kind}.delta", delta="ab")
     if not placed:
         del piece["output_index"]
@@ -222,7 +227,9 @@ async def test_a_delta_for_an_item_of_another_kind_is_what_the_item_makes_of_it(
 
     assert [made] * 3 == [found.__class__ for found in told]
     assert {"call_1"} >= {found.id for found in told if isinstance(found, ToolCallDelta)}
-    assert (None, 0 if placed else 3) == (came.error, came.departures.get("part_index_missing", 0))
+    # The first piece of an item without a start names the item, by which the others are found.
+    guesses = 0 if placed else 3 if item else 1
+    assert (None, guesses) == (came.error, came.departures.get("part_index_missing", 0))
     assert came.seen() == (await aread(chunks, format="openai-responses")).seen()
     assert (came.message, None) == (tapped.message, tapped.error)
 

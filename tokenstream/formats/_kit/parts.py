@@ -177,11 +177,16 @@ class Parts(AnswerEvents):
             self.sign(choice, signature)
 
     def has_text(self, part: OpenPart, text: str) -> bool:
-        """Return True if a text is the whole text of a part of reasoning, as far as it has arrived."""
-        if self.find_text is None or not text:
-            return False
-        told = ToldText("", 0, "reasoning", choice=part.choice, part=part.index)
-        return text == self.find_text(told) + added_by(self._out, told)
+        """Return True if a text is the whole text of a part, as far as it has arrived."""
+        return self.find_text is not None and text != "" and text == self.arrived_of(part)
+
+    def arrived_of(self, part: OpenPart) -> str:
+        """Return the text of a part, as far as it has arrived; "" if no message holds it."""
+        if self.find_text is None:
+            return ""
+        kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
+        told = ToldText("", 0, kind, choice=part.choice, part=part.index)
+        return self.find_text(told) + added_by(self._out, told)
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""

@@ -93,7 +93,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         told = {step.index: step for step in self.told}
         if self.has_parts and not told:
             return
-        if all(index < len(whole) and step.is_told_by(whole[index]) for index, step in told.items()):
+        if all(0 <= index < len(whole) and step.is_told_by(whole[index]) for index, step in told.items()):
             for index, data in enumerate(whole):
                 if index not in told:
                     self.add_whole_step(index, data)

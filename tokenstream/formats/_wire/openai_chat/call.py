@@ -58,6 +58,11 @@ class Fragment:
         return isinstance(arguments, dict | list)
 
     @property
+    def is_blank(self) -> bool:
+        """True if the arguments are text without any character but white space."""
+        return isinstance(self.arguments, str) and not self.arguments.strip()
+
+    @property
     def is_whole(self) -> bool:
         """True if the arguments look like a whole JSON object or array."""
         arguments = self.arguments
@@ -134,6 +139,7 @@ class ChatCall:
         "name",
         "part",
         "pending",
+        "repeats_name",
         "type",
         "wholeness",
     )
@@ -145,6 +151,8 @@ class ChatCall:
         self.name = ""
         self.has_nameless_fragment = False
         """True if a later fragment had no name: another fragment with a name then begins another call."""
+        self.repeats_name = False
+        """True if a later fragment had a name, as all fragments of some servers do."""
         self.type = fragment.type
         # The call in the message.
         self.part: OpenCall | None = None
@@ -178,7 +186,9 @@ class ChatCall:
             self.fields.update(fragment.extras)
             if part is not None:
                 part.provider_data = self.fields
-        if part is not None and not fragment.name:
+        if part is not None and fragment.name:
+            self.repeats_name = True
+        elif part is not None:
             self.has_nameless_fragment = True
 
     def begin_name(self, name: str) -> None:

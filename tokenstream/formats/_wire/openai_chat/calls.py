@@ -233,9 +233,11 @@ class ChatCalls:
         if call.is_waiting:
             # Without arguments so far, a name is another tool's, or a piece of this one.
             return None if self._join_names(call, fragment) is None else call
-        # Some servers repeat the name in each fragment: it is the same call if its arguments are incomplete.
+        # Some servers repeat the name in each fragment: it is the same call if its arguments are incomplete,
+        # or if nothing but white space follows them.
         has_begun = call.part is not None and call.part.has_arguments
-        return call if fragment.name == call.name and has_begun and not call.is_whole else None
+        goes_on = not call.is_whole or (call.repeats_name and fragment.is_blank)
+        return call if fragment.name == call.name and has_begun and goes_on else None
 
     # -- adding to a call --------------------------------------------------
 

@@ -255,9 +255,7 @@ class OpenAIRealtime(SessionEvents):
         """Add the items of a finished response that no event has brought; compare the calls in the others."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             payload = {"response_id": id, "output_index": index}
-            if self._outputs.was_reported(item, id, index):
-                self._outputs.repeat_item(payload, item)
-            else:
+            if not self._outputs.repeat_item(payload, item):
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
 

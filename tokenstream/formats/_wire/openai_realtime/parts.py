@@ -76,10 +76,13 @@ class RealtimeOutputs(SessionParts):
 
     # -- items -------------------------------------------------------------
 
-    def find_item(self, payload: dict[str, Any]) -> RealtimeItem | None:
-        """Return the item that a payload names by id, or by response and index; None if there is none."""
-        item = self._by_id.get(text_of(payload, "item_id") or "")
-        return item or self._by_index.get(self._index_key(payload))
+    def find_item(self, payload: dict[str, Any], item: dict[str, Any] | None = None) -> RealtimeItem | None:
+        """Return the item that a payload, or the item in it, names by its id, its call's id or its index."""
+        ids = [text_of(payload, "item_id"), text_of(payload, "call_id")]
+        if item is not None:
+            ids += [text_of(item, "id"), text_of(item, "call_id")]
+        found = next((self._by_id[id] for id in ids if id in self._by_id), None)
+        return found or self._by_index.get(self._index_key(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged."""
@@ -97,13 +100,14 @@ class RealtimeOutputs(SessionParts):
         started = RealtimeItem(id, response, text_of(item, "type") or "")
         # An item without an id still counts towards the limit.
         self._by_index[key] = self._by_id[id or f"{response}/{index}"] = started
+        if (call_id := text_of(item, "call_id")) is not None:
+            self._by_id.setdefault(call_id, started)
         self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
         """End an output item, and add its content, except the content that earlier events have reported."""
-        # Deltas name their item in `item_id`; here, the item itself has the id.
-        ended = self.find_item({**payload, "item_id": item.get("id")})
+        ended = self.find_item(payload, item)
         if ended is None:
             self.note("part_unopened")
             ended = self.start_item(payload, item)
@@ -119,15 +123,12 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(ended, item)
         self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
-    def was_reported(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether an event before the end of a response has started one of the response's items."""
-        return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
-
-    def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Add the arguments of a call that had none, or compare them with those that arrived."""
-        reported = self.find_item({**payload, "item_id": item.get("id")})
+    def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> bool:
+        """Compare the arguments of a call with those that arrived; return False if no event had the item."""
+        reported = self.find_item(payload, item)
         if reported is not None:
             self.add_missing_arguments(reported, item)
+        return reported is not None
 
     def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
         """Return the id of a payload's response, and the index of its item in the response's output."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_list, says_nothing, text_of
 from tokenstream._event_base import are_equal_deltas
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
@@ -26,6 +26,7 @@ from tokenstream.formats._wire.openai_responses.words import (
     END_WORDS,
     FINAL_STATUSES,
     RETRYABLE,
+    custom_tools_in,
     error_of,
     is_about_input,
     marks_of,
@@ -369,6 +370,8 @@ class OpenAIResponses(Format):
         """Report the answer's id and model, and the unknown fields of the response."""
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
+        if tools := dicts_of(response.get("tools")):
+            self._items.custom_tools = custom_tools_in(tools)
 
     def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._wire.openai_responses.item import ResponseItem
+from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
 
@@ -89,6 +91,20 @@ class CallItem(ResponseItem):
         if complete:
             self.read_arguments(call, arguments_of(item, self.type))
             self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
+
+    @override
+    def likeness(self, whole: dict[str, Any]) -> int:
+        call_id, name = text_of(whole, "call_id"), text_of(whole, "name")
+        text = arguments_text(arguments_of(whole, self.type))
+        if self.call_id is not None and call_id is not None:
+            return 2 if call_id == self.call_id else -1
+        if self._call is None:
+            is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
+            return 0 if is_other else 1 + self.ended
+        if name is not None and name != self._call.name:
+            return -1
+        arrived = self._call.arguments
+        return 0 if arrived.length > len(text) else likeness_of(arrived.join(), text)
 
     @property
     def call(self) -> OpenCall | None:

@@ -120,7 +120,8 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     text = payload.get(field)
     if not isinstance(text, str):
         return False
-    return items.find_or_start_item(payload, item_type).set_input(field, text, text_of(payload, "name"))
+    item = items.find_or_start_item(payload, item_type, {field: text})
+    return item.set_input(field, text, text_of(payload, "name"))
 
 
 def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -170,10 +171,10 @@ def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     target = _TEXT_TARGETS[kind.removesuffix(".done")]
     content: dict[str, Any] = {"type": target.content_type}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
-    item = items.find_or_start_item(payload, target.item_type)
+    item = items.find_or_start_item(payload, target.item_type, {"content": [content]})
     if not isinstance(item, TextItem):
         return False
-    return item.read_whole_text(_key_of(items, payload, target.index_field, item), content)
+    return item.read_whole_text(_key_of(items, payload, target.index_field, item, content), content)
 
 
 def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -181,7 +182,7 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
     index_field, content, item = _find_content(items, payload, kind)
     if not content or not isinstance(item, TextItem):
         return False
-    item.start_text(_key_of(items, payload, index_field, item), content)
+    item.start_text(_key_of(items, payload, index_field, item, {}), content)
     return True
 
 
@@ -190,7 +191,7 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
-    return item.read_whole_text(_key_of(items, payload, index_field, item), content)
+    return item.read_whole_text(_key_of(items, payload, index_field, item, content), content)
 
 
 def _find_content(
@@ -201,13 +202,12 @@ def _find_content(
     An item is a message or a reasoning; each of its content parts is a text, or some other content.
     """
     content = items.mend_surrogates_in(dict_of(payload, "part"))
+    whole = {"content": [content]} if kind.endswith(".done") else None
     if "summary" in kind:
-        return "summary_index", content, items.find_or_start_item(payload, "reasoning")
-    item = items.find_item(payload)
-    if not isinstance(item, TextItem):
-        # The event names no item that can have texts; its content shows the type of a new item.
-        item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
-        item = items.find_or_start_item(payload, item_type)
+        return "summary_index", content, items.find_or_start_item(payload, "reasoning", whole)
+    # If the event names no item that can have texts, its content shows the type of the item.
+    item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
+    item = items.find_item(payload, None) or items.find_or_start_item(payload, item_type, whole)
     return "content_index", content, item
 
 
@@ -224,12 +224,22 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
     return True
 
 
-def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, item: TextItem) -> TextKey:
-    """Return the key of an event's text; without an index, that of the item's last text."""
+def _key_of(
+    items: ResponseItems,
+    payload: dict[str, Any],
+    index_field: str,
+    item: TextItem,
+    whole: dict[str, Any] | None = None,
+) -> TextKey:
+    """Return the key of an event's text; without an index, that of the text which is most like the whole one.
+
+    A start, whose whole text is {}, begins another text after one that has content; a delta is of the last.
+    """
     index = number_of(payload, index_field)
     if index is None:
-        items.note("part_index_missing")
-        index = item.highest_index.get(index_field, 0)
+        index = item.guess_index(index_field, whole)
+        if item.sections.keys() - {(index_field, index)}:
+            items.note("part_index_missing")
     return index_field, index
 
 

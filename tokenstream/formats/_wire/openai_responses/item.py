@@ -33,7 +33,7 @@ class ResponseItem(ABC):
         index: The item's index in the output.
     """
 
-    __slots__ = ("commands", "ended", "id", "index", "parts", "place", "type")
+    __slots__ = ("call_id", "commands", "ended", "id", "index", "is_named", "parts", "place", "type")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         self.parts = parts
@@ -43,6 +43,10 @@ class ResponseItem(ABC):
         """The place of the item, with which its first part begins."""
         self.id: str | None = None
         """The item's latest id."""
+        self.call_id: str | None = None
+        """The id of the call that the item is, or is about."""
+        self.is_named = False
+        """True once an event about the item has named the item's id."""
         self.ended = False
         """True once the item is complete or closed."""
         self.commands: ShellCommands | None = None
@@ -55,6 +59,10 @@ class ResponseItem(ABC):
     @abstractmethod
     def close(self, *, complete: bool) -> None:
         """Close the item's parts, because no end event of the item has arrived."""
+
+    def likeness(self, whole: dict[str, Any]) -> int:
+        """Return how like a whole item the content so far is: see `likeness_of`; -1 for another identity."""
+        return int(not self.ended)
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the tool's input (arguments, code or text); return False for any other field."""
@@ -143,7 +151,10 @@ class ResultItem(SinglePartItem):
             self.ended = True
             output = item.get("output")
             error = failure_text(output) if failure_in(item) is not None else None
-            self.parts.result_of_call(text_of(item, "call_id") or "", output, error)
+            call_id, choice = text_of(item, "call_id") or "", self.parts.choice(0)
+            # The provider has run the call, so that the answer does not wait for its result.
+            choice.calls_seen -= choice.calls_seen > 0 and choice.ended.has(call_id)
+            self.parts.result_of_call(call_id, output, error)
 
     def close(self, *, complete: bool) -> None:
         """Close the part, if there is one."""
@@ -188,8 +199,8 @@ class HostedItem(SinglePartItem):
         super().read_item(item, complete=complete)
 
     def add_input(self, field: str, text: str) -> bool:
-        """Add a fragment to the arguments or the code of the call; return False for any other field."""
-        if field not in ("arguments", "code"):
+        """Add a fragment to the input of the call; return False for any other field."""
+        if not self._takes(field):
             return False
         if self.ended and text:
             self.parts.note("call_after_done")
@@ -199,12 +210,16 @@ class HostedItem(SinglePartItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add what the fragments lack of the whole arguments or code of the call; `name` is not used."""
-        if field not in ("arguments", "code") and not self._has_input:
+        """Add what the fragments lack of the whole input of the call; `name` is not used."""
+        if not self._takes(field) and not self._has_input:
             return self.ended
         if not self.ended:
             self._tell_whole(text)
         return True
+
+    def _takes(self, field: str) -> bool:
+        """Return whether a field of an event has the input of such a call."""
+        return field in ("arguments", "code") or (field == "input" and self.type == "custom_tool_call")
 
     def _tell_whole(self, text: str) -> None:
         """Compare the whole input with the fragments, which may lack its end, or come after it."""
@@ -283,6 +298,11 @@ _SUBTYPES = {"svg": "svg+xml"}
 """Maps OpenAI's names of image formats to MIME subtypes, if they differ."""
 _IMAGE_FIELDS = ("size", "quality", "background", "output_format", "partial_image_index")
 """Fields of a preview that also describe the image."""
+
+
+def likeness_of(arrived: str, whole: str) -> int:
+    """Return 2 for a text that has arrived whole, 1 for the beginning of the whole text, otherwise 0."""
+    return 2 if whole == arrived else int(whole.startswith(arrived))
 
 
 def _is_url(result: str) -> bool:

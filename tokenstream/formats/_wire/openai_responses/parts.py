@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,7 +38,7 @@ from tokenstream.formats._wire.openai_responses.words import media_of
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
@@ -72,14 +72,16 @@ MADE_OF: tuple[type, ...] = (
 """Classes of the objects that hold the state of a response's items."""
 
 _MAX_SEQUENCE_NUMBER = 10**15
+_MOST_COMPARED = 64
+"""The most items whose content is compared with what an event without an id and an index repeats."""
 _TEXT_TYPES = frozenset({"message", "reasoning"})
 
 
 class ResponseItems(SessionParts):
     """Turns the output items of a response into parts of the message.
 
-    Each delta has the index of its item. Items are found by index, because the id of an item may
-    change from event to event.
+    An item is found by its id; by its index if the id changes from event to event, or is that of several
+    items; and by its type and order if neither says which item it is.
     """
 
     __slots__ = (
@@ -87,6 +89,7 @@ class ResponseItems(SessionParts):
         "_audio",
         "_highest",
         "_items",
+        "custom_tools",
         "last_section",
         "number",
         "research",
@@ -105,6 +108,8 @@ class ResponseItems(SessionParts):
         """The last delta, if it was read without decoding; its payload may have a later number."""
         self._audio: OpenPart | None = None
         """The media part with the spoken answer."""
+        self.custom_tools: dict[str, None] | None = None
+        """The names of the request's tools that take free text; None unless the response lists them all."""
         self.research = Research()
         """The thoughts and sources that were reported."""
         self._forget_items()
@@ -112,8 +117,11 @@ class ResponseItems(SessionParts):
     def _forget_items(self) -> None:
         """Begin a response, which has no output items yet."""
         self._places.clear()
-        self._items: dict[int | tuple[int, str] | str, ResponseItem] = {}
-        """Maps each index, each index and type, and each id to the item that has used it last."""
+        self._items: dict[int | tuple[int | str, str] | str, ResponseItem | None] = {}
+        """Maps each index, index and type, id, and type and id of a call to the item that has used it last.
+
+        The ids that several items have are mapped to None.
+        """
         self._highest = -1
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
@@ -159,32 +167,33 @@ class ResponseItems(SessionParts):
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
         """Start an item; if its start is repeated, ignore it."""
-        index = number_of(payload, "output_index")
+        index, item_type = number_of(payload, "output_index"), text_of(item, "type") or ""
         if index is None:
-            self.note("part_index_missing")
-            index = self._free_index()
-        previous = self._items.get(index)
+            index, previous = self._free_index(), self._find_by_id(item_type, item)
+            if previous is not None and previous.ended:
+                # Of items that share an id and have no index, only one at a time is open.
+                previous = None
+        elif (previous := self._items.get(index)) is not None:
+            item_id = text_of(item, "id")
+            if previous.id is None or (previous.type, previous.id) != (item_type, item_id):
+                self.note("part_index_reused")
+                if previous.type == item_type and not previous.ended:
+                    # Later events with this index and type will be about the new item.
+                    self.note("part_unclosed")
+                    previous.close(complete=True)
+                previous = None
         if previous is not None:
-            item_type, item_id = text_of(item, "type"), text_of(item, "id")
-            if previous.id is not None and (previous.type, previous.id) == (item_type, item_id):
-                self.note("part_repeated")
-                self._update_id(previous, item)
-                return
-            self.note("part_index_reused")
-            if previous.type == item_type and not previous.ended:
-                # Later events with this index and type will be about the new item.
-                self.note("part_unclosed")
-                previous.close(complete=True)
+            self.note("part_repeated")
+            self._update_id(previous, item)
+            return
         self._create_item(index, item).read_item(item, complete=False)
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
         """End an item, and report its content, except the content that earlier events have sent."""
         item_type = text_of(item, "type")
-        state = self.find_item(payload, item_type)
+        state = self.find_item(payload, item_type, item)
         if state is None or (item_type and state.type != item_type):
-            self.note("part_unopened" if state is None else "part_index_reused")
-            index = number_of(payload, "output_index")
-            state = self._create_item(self._free_index() if index is None else index, item)
+            state = self._create_for(payload, item)
         elif state.ended:
             self.note("part_end_unmatched")
         self._update_id(state, item)
@@ -197,48 +206,93 @@ class ResponseItems(SessionParts):
         if state.type in SOURCE_ITEMS:
             self.research.cite_sources(self, item)
 
-    def find_item(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
-        """Return the item that an event is about, of this type if that is known; None if none was started."""
-        index = number_of(payload, "output_index")
-        if index is not None:
-            item = self._items.get(index)
-            if item is not None and item_type is not None and item.type != item_type:
-                # If no item of the type has this index, the caller decides whether one of another type fits.
-                item = self._items.get((index, item_type), item)
+    def find_item(
+        self, payload: dict[str, Any], item_type: str | None, whole: dict[str, Any] | None = None
+    ) -> ResponseItem | None:
+        """Return the item that an event is about; None if no item fits it.
+
+        1. An item is its id: that of the event, of the `whole` item in it, or of its call.
+        2. The item with the event's index and type, unless the event has the id of another item.
+        3. The open last item of the type; the whole content, if the event has it, tells open ones apart.
+
+        Args:
+            payload: The event.
+            item_type: The type of item that the event is about; None for content of any item with texts.
+            whole: The item, as far as the event has it whole.
+        """
+        index, item_id = number_of(payload, "output_index"), text_of(payload, "item_id")
+        item = self._find_by_id(item_type, {"id": item_id})
+        if item is not None:
+            item.is_named = True
         else:
-            self.note("part_index_missing")
-            item_id = text_of(payload, "item_id")
-            item = None if item_id is None else self._items.get(item_id)
-            if item is None and self._all_items:
-                # Without an index or a known id, the event is probably about the last item.
-                item = self._all_items[-1]
+            item = self._find_by_id(item_type, whole or {})
+        if item is None:
+            if index is not None:
+                item = self._items.get((index, item_type or "")) or self._items.get(index)
+            elif item_type is not None:
+                item = self._find_by_order(item_type, whole)
+            if item is not None and (
+                not _fits(item, item_type)
+                or (item.is_named and item_id is not None and item_id not in self._items)
+                or (index is not None and _is_other(item, whole or {}))
+            ):
+                item = None
         if item is not None:
             self.place = item.place
         return item
 
-    def find_or_start_item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
+    def _find_by_id(self, item_type: str | None, *named: dict[str, Any]) -> ResponseItem | None:
+        """Return the only item with an id, or of those of the type the only one with the id of its call."""
+        is_about_texts = item_type is None or item_type in _TEXT_TYPES
+        for names in named:
+            item_id, call_id = text_of(names, "id"), text_of(names, "call_id")
+            for key in (item_id or "", (item_type or "", call_id or item_id or "")):
+                item = self._items.get(key)
+                if item is not None and isinstance(item, TextItem) is is_about_texts:
+                    return item
+        return None
+
+    def _find_by_order(self, item_type: str, whole: dict[str, Any] | None) -> ResponseItem | None:
+        """Return the open last item of a type, or the one that is most like what the event repeats."""
+        self.note("part_index_missing")
+        recent = [item for item in self._all_items[-_MOST_COMPARED:] if _fits(item, item_type)]
+        recent = [item for item in recent if item.type == item_type] or recent
+        # In this order, of two that are alike, an open one counts, and then the first.
+        ranked = [(0 if whole is None else item.likeness(whole), item) for item in recent]
+        likest = max(ranked, key=lambda each: (each[0], not each[1].ended), default=None)
+        if likest is not None and likest[0] > likest[1].ended:
+            return likest[1]
+        return next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
+
+    def find_or_start_item(
+        self, payload: dict[str, Any], item_type: str, whole: dict[str, Any] | None = None
+    ) -> ResponseItem:
         """Return the item that an event is about; start an item if there is none that fits the event."""
-        item = self.find_item(payload, item_type)
-        if item is not None and _fits(item, item_type):
+        item = self.find_item(payload, item_type, whole)
+        if item is not None:
             return item
-        self.note("part_unopened" if item is None else "part_index_reused")
-        index = number_of(payload, "output_index")
         payload = self.mend_surrogates_in(payload)
         data: dict[str, Any] = {"type": item_type}
         if (item_id := text_of(payload, "item_id")) is not None:
             data["id"] = item_id
         if agent := dict_of(payload, "agent"):
             data["agent"] = agent
-        started = self._create_item(self._free_index() if index is None else index, data)
+        started = self._create_for(payload, data)
         started.read_item(data, complete=False)
         return started
+
+    def _create_for(self, payload: dict[str, Any], item: dict[str, Any]) -> ResponseItem:
+        """Create the state of an item whose start has not come, for an event about it."""
+        index = number_of(payload, "output_index")
+        self.note("part_index_reused" if index in self._items else "part_unopened")
+        return self._create_item(self._free_index() if index is None else index, item)
 
     def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:
         """Create the state of an item, which later events with the item's index or id belong to."""
         self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
         self.place = (len(self._all_items), (False, 0))
-        state = _item_class(item_type, item)(self, item_type, index)
+        state = _item_class(item_type, item, self.custom_tools)(self, item_type, index)
         self._highest = max(self._highest, index)
         self._items[index] = self._items[index, item_type] = state
         self._all_items.append(state)
@@ -246,13 +300,16 @@ class ResponseItems(SessionParts):
         return state
 
     def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
-        """Record the id of an item, since the id may have changed."""
-        item_id = text_of(item, "id")
+        """Record the ids of an item and its call: they may change, and one of several items is no item's."""
+        item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         if item_id is not None and item_id != state.id:
-            if state.id is not None:
-                self._items.pop(state.id, None)
+            if state.id is not None and self._items.get(state.id) is state:
+                del self._items[state.id]
             state.id = item_id
-            self._items[item_id] = state
+            self._items[item_id] = None if item_id in self._items else state
+        if call_id is not None and state.call_id is None:
+            state.call_id, key = call_id, (state.type, call_id)
+            self._items[key] = None if key in self._items else state
 
     def _free_index(self) -> int:
         """Return an index that no item has used."""
@@ -303,19 +360,15 @@ class ResponseItems(SessionParts):
         items of each type are matched in their order.
         """
         types = [text_of(item, "type") or "" for item in items]
-        # An id that several items have in common identifies none of them.
-        id_counts = Counter(state.id for state in self._all_items)
-        by_type_and_id = {
-            (state.type, state.id): state
-            for state in self._all_items
-            if state.id and id_counts[state.id] == 1
-        }
-        # `pop`, because a second item with the same id must not be matched.
-        matches = [
-            by_type_and_id.pop((item_type, text_of(item, "id") or ""), None)
-            for item_type, item in zip(types, items, strict=True)
-        ]
-        matched = {id(state) for state in matches}
+        matches: list[ResponseItem | None] = []
+        matched = set[int]()
+        for item_type, item in zip(types, items, strict=True):
+            state = self._find_by_id(item_type, item)
+            # A second item with the same id must not be matched.
+            if state is not None and (state.type != item_type or id(state) in matched):
+                state = None
+            matches.append(state)
+            matched.add(id(state))
         unmatched: dict[str, deque[ResponseItem]] = {}
         for state in sorted(self._all_items, key=lambda state: state.index):
             if id(state) not in matched:
@@ -375,19 +428,32 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
     return number if in_range else None
 
 
-def _fits(item: ResponseItem, item_type: str) -> bool:
-    """Return whether an event may be about the item that its index or id names.
+def _fits(item: ResponseItem, item_type: str | None) -> bool:
+    """Return whether an event may be about the item that its index or the order names.
 
     If the event or the item is about texts, as in a message or in reasoning, the types must be equal. Other
-    types of items are not told apart.
+    types of items are not told apart. None is any type with texts.
     """
+    if item_type is None:
+        return isinstance(item, TextItem)
     if item_type in _TEXT_TYPES or isinstance(item, TextItem):
         return item.type == item_type
     return True
 
 
-def _item_class(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
+def _is_other(item: ResponseItem, whole: dict[str, Any]) -> bool:
+    """Return whether a whole item, found by its index, is another than one that has ended."""
+    item_id = text_of(whole, "id")
+    return item.ended and None not in {item_id, item.id} and item_id != item.id and item.likeness(whole) < 1
+
+
+def _item_class(
+    item_type: str, item: dict[str, Any], custom_tools: Container[str] | None
+) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
+    if item_type == "custom_tool_call" and custom_tools is not None and item.get("name") not in custom_tools:
+        # xAI runs searches of its own, and reports them so (2026-11).
+        return HostedItem
     if is_for_application(item_type, item):
         return ShellCallItem if item_type == "shell_call" else CallItem
     if item_type == "message" and is_from_worker(item):

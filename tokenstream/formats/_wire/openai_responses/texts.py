@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_list, text_of
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._wire.openai_responses.item import ResponseItem
+from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import citation_of, data_of, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerToolResult, TextPart
 
@@ -32,6 +32,10 @@ _KINDS = {
 """Maps types of content to kinds of parts."""
 _ANSWER_KINDS = frozenset({"text", "refusal"})
 """Kinds of parts that some servers give one index."""
+_MOST_COMPARED = 8
+"""The most texts of an item that are compared with a whole text that may be any of them."""
+_MOST_STRIPPED = 100
+"""The most characters of white space by which a text may be shorter when it is repeated."""
 _READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 """Fields of a text that do not belong to the data of its part."""
 
@@ -84,6 +88,40 @@ class TextItem(ResponseItem):
     @abstractmethod
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
         """Open the part of a text; return the state of the text."""
+
+    @override
+    def likeness(self, whole: dict[str, Any]) -> int:
+        contents = [*dicts_of(whole.get("summary")), *dicts_of(whole.get("content"))]
+        texts = [text_of(content, "text", "refusal") or "" for content in contents[:1]]
+        written = [section for section in self.sections.values() if section.length][:_MOST_COMPARED]
+        if not written:
+            return int(not self.ended)
+        return max([self._likeness_of(section, text) for text in texts for section in written], default=0)
+
+    def _likeness_of(self, section: Section, whole: str) -> int:
+        """Return 2 for a text that has arrived whole, 1 for the beginning of the whole text, otherwise 0."""
+        if section.length > len(whole) + _MOST_STRIPPED:
+            return 0
+        return likeness_of(self.parts.arrived_of(section.part).strip(), whole.strip())
+
+    def guess_index(self, field: str, whole: dict[str, Any] | None) -> int:
+        """Return the index of the text that an event without one is about; see `key_of`."""
+        last = self.highest_index.get(field, 0)
+        section = self.sections.get((field, last))
+        if whole is None or section is None:
+            return last
+        if not whole:
+            return last + (section.length > 0)
+        text, recent = (
+            text_of(whole, "text", "refusal") or "",
+            range(last, max(-1, last - _MOST_COMPARED), -1),
+        )
+        likeness = {
+            index: self._likeness_of(self.sections[field, index], text)
+            for index in recent
+            if (field, index) in self.sections
+        }
+        return max(likeness, key=lambda index: likeness[index])
 
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
         """Return the open text with a key; opening it here is a departure unless `expected`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import (
     dict_of,
+    dicts_of,
     fields_except,
     int_of,
     is_dict,
@@ -121,6 +122,22 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
         # In a flat error, `type` is the type of the event, and not of the error.
         details = fields_except(payload, "type", "sequence_number")
     return provider_error({**payload, "error": details} if details else payload, event)
+
+
+def custom_tools_in(tools: list[dict[str, Any]]) -> dict[str, None] | None:
+    """Return the names of the tools that take free text; None if some may be left out of the list.
+
+    Example:
+        >>> custom_tools_in([{"type": "custom", "name": "grep"}, {"type": "x_search"}])
+        {'grep': None}
+        >>> custom_tools_in([{"type": "tool_search"}]) is None
+        True
+    """
+    listed = [*tools, *(each for tool in tools for each in dicts_of(tool.get("tools")))]
+    # A search finds further tools.
+    if any(tool.get("type") == "tool_search" for tool in listed):
+        return None
+    return {text_of(tool, "name") or "": None for tool in listed if tool.get("type") == "custom"}
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
