@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
@@ -375,6 +376,54 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
     assert ([], "".join(sent[1] or sent[0]), False) == (calls, call.arguments_text, call.complete)
     assert ("truncated", None) == (stream.message.ending, stream.message.finish_reason)
     assert caught.value.retryable
+
+
+def _tool(**schema: Any) -> Payload:
+    return {"type": "function", "function": {"name": "wipe", "parameters": {"type": "object", **schema}}}
+
+
+NOTHING: Payload = {"properties": {}}
+
+
+@pytest.mark.parametrize("fragments", [[], ["{}"], ["{", "}"]])
+@pytest.mark.parametrize(
+    ("schema", "is_whole"),
+    [
+        (NOTHING, True),
+        ({**NOTHING, "additionalProperties": False}, True),
+        ({**NOTHING, "additionalProperties": True}, False),
+        ({**NOTHING, "additionalProperties": {}}, False),
+        ({**NOTHING, "patternProperties": {"^x": {}}}, False),
+        ({**NOTHING, "$ref": "#/$defs/a"}, False),
+        ({**NOTHING, "anyOf": []}, False),
+        ({"properties": {"a": {}}}, False),
+        ({}, False),
+    ],
+)
+def test_a_call_of_a_tool_that_takes_nothing_is_whole_at_the_reason(
+    fragments: list[str], schema: Payload, *, is_whole: bool
+) -> None:
+    """A break behind it loses nothing; any other schema lets arguments follow."""
+
+    def broken() -> Any:
+        yield from sses(*chat([Call(fragments, [])]))
+        raise ConnectionResetError("reset")
+
+    stream = Stream(broken(), tools=[_tool(**schema)])
+    handed_out: list[str] = []
+    with nullcontext() if is_whole else pytest.raises(StreamInterrupted):
+        handed_out += [call.name for call in stream.tool_calls]
+
+    assert ((["wipe"], "complete") if is_whole else ([], "truncated")) == (handed_out, stream.message.ending)
+
+
+def test_a_call_of_a_tool_that_takes_nothing_waits_for_the_rest_of_half_an_object() -> None:
+    def broken() -> Any:
+        yield from sses(*chat([Call(["{"], [])]))
+        raise ConnectionResetError("reset")
+
+    with pytest.raises(StreamInterrupted):
+        list(Stream(broken(), tools=[_tool(**NOTHING)]).tool_calls)
 
 
 @pytest.mark.parametrize("left", [5, 30, -5])

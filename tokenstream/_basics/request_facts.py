@@ -24,6 +24,8 @@ _BODIES = ("function", "toolSpec", "custom")
 """Keys of an entry whose value has the tool's name and schema."""
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
 """Keys of a tool whose value is the schema of its arguments."""
+_OPEN = ("additionalProperties", "patternProperties", "$ref", "anyOf", "oneOf", "allOf")
+"""Keywords by which an object may have other properties than its schema names."""
 _NAMESPACES = ("functions.", "default_api.")
 """Texts that models write before the names of tools."""
 
@@ -48,6 +50,13 @@ class OfferedTools:
 
     def __bool__(self) -> bool:
         return bool(self.schemas)
+
+    def takes_nothing(self, name: str) -> bool:
+        """Return True if the schema of a tool says that its arguments are an empty object."""
+        schema = self.schemas.get(name)
+        is_empty = schema is not None and schema.get("properties") == {}
+        # `false` closes an object, and so does each keyword that is not there.
+        return is_empty and all((schema or {}).get(each, False) is False for each in _OPEN)
 
     def find_name(self, name: str) -> str | None:
         """Return the name of the tool that is meant, perhaps with a namespace or one of Harmony's marks."""

@@ -589,8 +589,9 @@ class Parts(AnswerEvents):
             self._add(PartDone, call.choice, call.index).content = call.as_content(complete=False)
 
     def _may_go_on(self, call: OpenCall) -> bool:
-        """Return True if arguments of a call may follow its choice's finish reason."""
-        return call.may_go_on
+        """Return True if arguments of a call may follow its choice's finish reason: not if it takes none."""
+        takes_nothing = self.offered is not None and self.offered.takes_nothing(call.name)
+        return call.breaks_off if takes_nothing else call.may_go_on
 
     # -- ends --------------------------------------------------------------
 
