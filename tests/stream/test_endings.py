@@ -53,7 +53,8 @@ RESPONSES = [
     responses("response.created", response={"id": "r", "model": "m", "status": "in_progress"}),
     responses("response.output_text.delta", item_id="i", output_index=0, content_index=0, delta="Hi"),
 ]
-WORST = responses("response.completed", response={"id": "r", "model": "m", "status": "failed", "output": []})
+FAILED_HEAD = {"id": "r", "model": "m", "status": "failed", "output": [], "error": {"code": "server_error"}}
+WORST = responses("response.completed", response=FAILED_HEAD)
 REFUSED = {"stop_reason": "end_turn", "stop_details": {"type": "refusal"}}
 ENDED, BROKEN, SILENT = "truncated StreamTruncated", "truncated StreamInterrupted", "truncated StreamStalled"
 FAILED, STOPPED, COMPLETE = "failed ProviderError", "stopped", "complete"

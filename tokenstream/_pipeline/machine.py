@@ -29,6 +29,7 @@ from weakref import ref
 from tokenstream._accumulator import Accumulator
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
+from tokenstream._basics.waits import retry_after_of
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline import checkpoints
@@ -801,6 +802,7 @@ class Machine:
         """
         connection = self.connection
         if self.error is not None:
+            self._take_wait()
             self.events_left += connection.abandon()
             # Bytes that are not a payload count as a broken end, too.
             return isinstance(self.error, ProtocolError)
@@ -810,7 +812,14 @@ class Machine:
             cause = None
         self.events_left += connection.end(broken=cause is not None)
         self.error = connection.error or cause
+        self._take_wait()
         return connection.error is None and cause is not None and _is_of_transport(cause)
+
+    def _take_wait(self) -> None:
+        """Give the provider's error the wait that the head of the response asks for, if it names none."""
+        error, head = self.error, self.head
+        if head is not None and isinstance(error, ProviderError) and error.retry_after is None:
+            error.retry_after = retry_after_of(head.headers, head.received_at)
 
     def stop(self, now: float) -> None:
         """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""

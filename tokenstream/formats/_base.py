@@ -44,6 +44,7 @@ from tokenstream.formats._kit.errors import (
     classify_error,
     exception_error,
     is_aside,
+    is_unsaid,
     provider_error,
     text_error,
 )
@@ -382,7 +383,7 @@ class Format(Resuming, ABC):
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
             # Behind the provider's error come token counts, ids and fields, and no content.
-            return self._read_facts(*self._object_in(frame))[0] if self.reads_on else []
+            return self._read_behind_error(*self._object_in(frame)) if self.reads_on else []
         self.frames += 1
         if self.ended:
             self.after_end(frame)
@@ -408,6 +409,14 @@ class Format(Resuming, ABC):
         # `take` has compared each whole text that the server repeated with its deltas.
         self.error = self.error or self.parts.difference
         return events
+
+    def _read_behind_error(self, payload: dict[str, Any], event: str) -> list[Event]:
+        """Return the facts in a payload behind an error, which gives way to one if it says nothing itself."""
+        further = provider_error(payload, event) if is_unsaid(self.error) else None
+        if further is not None and not is_unsaid(further):
+            self.error = further
+            self.classify_error(further)
+        return self._read_facts(payload, event)[0]
 
     def _weigh(self, events: list[Event]) -> None:
         """Take the events for evidence: that the answer goes on, and that it is in this format."""

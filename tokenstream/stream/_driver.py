@@ -14,6 +14,7 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
+from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stream._cancelling import EndVerdict
@@ -299,7 +300,10 @@ class Driver(UncopyableObject):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived behind the provider's error is read before the error is raised."""
         machine = self.machine
-        reads_on = machine.reads_behind_error and machine.connection.format.reads_on
+        # An error that says nothing may be followed by one that does.
+        reads_on = machine.connection.format.reads_on and (
+            machine.reads_behind_error or is_unsaid(machine.error)
+        )
         if not reads_on or self.verdict.end_request is not None:
             return False
         return self.limits_after_end().allow(machine, self.clock())
@@ -552,7 +556,8 @@ class Driver(UncopyableObject):
     def cut_short(self, ending: Ending, reason: str | None) -> None:
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if not self.has_ended:
-            decided_ending = self._decide_ending(ending)
+            # An error behind which the driver has read on comes before the stop.
+            decided_ending = None if is_unsaid(self.machine.error) else self._decide_ending(ending)
             self.machine.stop(self.clock())
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)

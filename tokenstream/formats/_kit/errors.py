@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
@@ -24,6 +24,8 @@ from tokenstream.formats._kit.open import mend_surrogates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_REPORTED = "the provider reports an error: "
+_UNSAID = f"{_REPORTED}it does not say which"
 PIECE = "PayloadPart"
 """The event of SageMaker's InvokeEndpointWithResponseStream, whose payload is a piece of another body."""
 
@@ -189,7 +191,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
     error = ProviderError(
-        f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",
+        f"{_REPORTED}{message or kind_word or code}" if message or kind_word or code else _UNSAID,
         code=None if code is None else str(code),
         type=kind_word,
         kind=kind,
@@ -198,6 +200,11 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     )
     error.request_id = _first_text(payload, "request_id")
     return error
+
+
+def is_unsaid(error: StreamError | None) -> TypeGuard[ProviderError]:
+    """Return True for a provider's error that says nothing about itself."""
+    return isinstance(error, ProviderError) and error.message == _UNSAID
 
 
 def is_aside(payload: dict[str, Any], event: str) -> bool:

@@ -1,0 +1,88 @@
+"""Errors that say nothing about themselves, and those that follow them in the same body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.support.chunkings import several
+from tests.support.playing import silent_after
+from tests.support.reading import read
+from tests.support.wire import DONE, chat, sse
+from tokenstream import Deadlines, Stream
+from tokenstream.errors import ProviderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _event(type: str, **fields: Any) -> bytes:  # noqa: A002 - the format's word
+    return sse({"type": type, **fields}, event=type)
+
+
+HEAD: dict[str, Any] = {"id": "r", "object": "response", "model": "m", "output": [], "error": None}
+BEGUN = _event("response.created", response={**HEAD, "status": "in_progress"})
+FAILED = _event("response.failed", response={**HEAD, "status": "failed"})
+LIMITED = _event("error", error={"code": "rate_limit_exceeded", "message": "Slow down."}, sequence_number=3)
+BODIES = {
+    "responses, unsaid first": BEGUN + FAILED + LIMITED,
+    "responses, unsaid last": BEGUN + LIMITED + FAILED,
+    "responses, unsaid twice": BEGUN + FAILED + FAILED + LIMITED,
+    "chat": chat({"content": "Hi"})
+    + sse({"error": {"message": None}}, event="error")
+    + sse({"error": {"code": "rate_limit_exceeded", "message": "Slow down."}}),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_the_error_that_says_most_is_the_error_of_its_body(body: bytes) -> None:
+    """At every chunking, also where the end mark follows."""
+    for end in (b"", DONE):
+        for chunks in several(body + end, "unsaid").values():
+            error = read(chunks).error
+
+            assert isinstance(error, ProviderError)
+            assert ("rate_limit_exceeded", "rate_limited", True) == (error.code, error.kind, error.retryable)
+
+
+@pytest.mark.parametrize("breaks_with", [None, ConnectionResetError("reset")])
+def test_an_error_that_says_nothing_fails_the_answer_alone(breaks_with: Exception | None) -> None:
+    got = read([BEGUN + FAILED], breaks_with=breaks_with)
+
+    assert "it does not say which" in str(got.error)
+    assert got.message is not None
+    assert "failed" == got.message.ending
+    assert got.closed
+
+
+def test_a_stop_behind_an_error_that_says_nothing_is_behind_the_failure() -> None:
+    def body() -> Iterator[bytes]:
+        yield BEGUN + FAILED
+        stream.stop()
+        yield LIMITED
+
+    stream = Stream(body())
+    for _ in stream:
+        pass
+
+    assert "failed" == stream.message.ending
+
+
+def test_an_error_that_says_nothing_waits_as_an_end_mark_does() -> None:
+    """The body stays open: `Deadlines.after_finish` bounds the wait."""
+    stream = silent_after(BEGUN, FAILED).stream(deadlines=Deadlines(idle_content=9.0, after_finish=2.0))
+    with pytest.raises(ProviderError, match="does not say which"):
+        stream.final()
+
+
+@pytest.mark.parametrize("error", [{"message": "Slow down."}, {"code": "rate_limit_exceeded"}])
+def test_a_wait_in_the_head_of_the_answer_is_the_wait_of_its_error(error: dict[str, str]) -> None:
+    """Gateways put it there even with the status 200."""
+    headers = {"content-type": "text/event-stream", "retry-after": "7"}
+    response = httpx.Response(200, headers=headers, content=BEGUN + _event("error", error=error))
+    with Stream(response) as stream, pytest.raises(ProviderError) as caught:
+        stream.final()
+
+    assert 7.0 == caught.value.retry_after
