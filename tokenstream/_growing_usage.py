@@ -70,8 +70,7 @@ def _merge(earlier: dict[str, Any], later: dict[str, Any], depth: int = 0) -> di
     """Return a report with the fields of a later one, also within its fields; null replaces nothing."""
     merged = {**earlier}
     for key, value in later.items():
-        known = merged.get(key)
-        if is_dict(value) and is_dict(known) and depth < _DEEPEST:
+        if value.__class__ is dict and depth < _DEEPEST and is_dict(known := merged.get(key)):
             merged[key] = _merge(known, value, depth + 1)
         elif value is not None or key not in merged:
             merged[key] = value
