@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
@@ -24,18 +24,23 @@ def error_of_opening(error: Exception) -> StreamError | MisuseError:
     return _raised_by(resilient(opened, Retry(attempts=1)))
 
 
-def error_of_reading(error: Exception, *, begun: bool = True) -> StreamError | MisuseError:
+def error_of_reading(
+    error: Exception, *, begun: bool = True, package: str = __name__
+) -> StreamError | MisuseError:
     """Return what is raised where a source breaks off with an exception.
 
     Args:
         error: The exception.
         begun: True if bytes came before it.
+        package: The package whose code raises it.
     """
+    code: dict[str, Any] = {"__name__": package, "error": error}
+    exec("def fail():\n    raise error", code)
 
     def chunks() -> Iterator[bytes]:
         if begun:
             yield b": begun\n\n"
-        raise error
+        code["fail"]()
 
     return _raised_by(Stream(chunks(), format="text"))
 

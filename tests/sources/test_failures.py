@@ -54,7 +54,6 @@ OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
     "hung up": (aiohttp.ServerDisconnectedError(), ConnectError, "was reached but gave no response"),
     "no HTTP": (http.client.BadStatusLine("SSH"), ConnectError, "was reached but gave no response"),
     "plain": (ConnectionResetError("reset"), ConnectError, "was reached but gave no response"),
-    "a bug": (ValueError("odd"), MisuseError, "cannot be opened: ValueError"),
 }
 
 
@@ -77,7 +76,6 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
     "aiohttp cut": (aiohttp.ClientPayloadError("cut"), StreamInterrupted),
     "http.client cut": (http.client.IncompleteRead(b""), StreamInterrupted),
     "plain cut": (ConnectionResetError("reset"), StreamInterrupted),
-    "a bug of the source": (KeyError("x"), StreamInterrupted),
     "httpx silent": (httpx.ReadTimeout(""), StreamStalled),
     "urllib3 silent": (
         urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("x"), "/", "silent"),
@@ -91,7 +89,6 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
         StreamStalled,
     ),
     "aiohttp silent": (aiohttp.SocketTimeoutError(), StreamStalled),
-    "plain silent": (TimeoutError(), StreamStalled),
     "httpx coding": (httpx.DecodingError("bad"), ProtocolError),
     "urllib3 coding": (urllib3.exceptions.DecodeError("bad"), ProtocolError),
     "requests coding": (requests.exceptions.ContentDecodingError("bad"), ProtocolError),
@@ -109,7 +106,7 @@ def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception
     assert type(found) is kind
     assert error is found.__cause__
     if isinstance(found, StreamInterrupted):
-        assert ("unknown" if isinstance(error, KeyError) else "network") == found.kind
+        assert found.kind == "network"
 
 
 @pytest.mark.slow
@@ -168,6 +165,7 @@ def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
         def __str__(self) -> str:
             raise ValueError("no words")
 
+    Mute.__module__ = "httpx"
     read, opened = error_of_reading(Mute()), error_of_opening(Mute())
 
     assert (StreamInterrupted, MisuseError) == (type(read), type(opened))
@@ -187,10 +185,10 @@ def test_where_a_connection_failed_is_looked_for_beneath() -> None:
 
 def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
     """Errors may be raised from each other."""
-    one, other = KeyError("one"), KeyError("other")
+    one, other = ConnectionResetError("one"), KeyError("other")
     one.__cause__, other.__cause__ = other, one
 
-    assert isinstance(error_of_opening(one), MisuseError)
+    assert isinstance(error_of_opening(one), ConnectError)
 
 
 def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
@@ -411,7 +409,7 @@ UNFIT: dict[str, tuple[Exception, type[StreamError]]] = {
     "httpx-sse's": (_named("SSEError", httpx.TransportError), NotAStream),
 }
 UNREADABLE: dict[str, tuple[Exception, type[StreamError]]] = {
-    "pydantic's": (_named("ValidationError", ValueError), ProtocolError),
+    "pydantic's": (_named("ValidationError", ValueError, __module__="pydantic"), ProtocolError),
     "json's": (json.JSONDecodeError(PRIVATE, "", 0), ProtocolError),
     "UTF-8's": (UnicodeDecodeError("utf-8", PRIVATE.encode(), 0, 1, PRIVATE), ProtocolError),
     "another": (KeyError(PRIVATE), StreamInterrupted),
@@ -425,7 +423,7 @@ def test_what_a_library_cannot_read_is_no_break_of_the_network(
     error: Exception, kind: type[StreamError]
 ) -> None:
     """What came is to blame, which libraries quote and we do not."""
-    found = error_of_reading(error)
+    found = error_of_reading(error, package="openai._streaming")
 
     assert kind is type(found)
     assert PRIVATE not in str(found)

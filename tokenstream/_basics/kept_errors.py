@@ -7,7 +7,7 @@ from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
-from tokenstream.errors import TokenStreamError
+from tokenstream.errors import MisuseError, TokenStreamError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +24,18 @@ _OWN = "tokenstream"
 """The package whose errors have a twin."""
 
 
-def raised_anew(error: ErrorT) -> ErrorT:
+class FunctionFailed(MisuseError):
+    """Stands for an exception that is the application's, and goes out as it came; the stream ends with it.
+
+    No further attempt is made because of it.
+    """
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"a function of the application's raised {type(raised).__name__}")
+        self.raised = raised
+
+
+def raised_anew(error: ErrorT) -> ErrorT | BaseException:
     """Return a kept error as another object, to be raised; as the same each time while its reader has it.
 
     The traceback of a raised error holds the frames that have read, and so the object that keeps the error;
@@ -33,6 +44,8 @@ def raised_anew(error: ErrorT) -> ErrorT:
     An error that the application has made is returned itself: its class may be made in any way, and the
     application may know it by its identity.
     """
+    if isinstance(error, FunctionFailed):
+        return frameless(error.raised)
     if not isinstance(error, TokenStreamError) or _is_of_application(error):
         return error.with_traceback(None)
     living = as_raised(error)
@@ -69,10 +82,10 @@ def forget_frames(error: BaseException) -> None:
     _replace_causes(error, error, {id(error): error})
 
 
-def frameless(error: Exception) -> Exception:
+def frameless(error: ErrorT) -> ErrorT:
     """Return an error that is equal to another one and its causes, without tracebacks, to be kept."""
     equal = _frameless(error, {})
-    return equal if isinstance(equal, Exception) else error
+    return equal if isinstance(equal, type(error)) else error
 
 
 def mark_given(error: ErrorT) -> ErrorT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.request_facts import mask_of
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
@@ -196,7 +197,10 @@ class Guarding:
         """
         try:
             function()
-        except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
+        except Exception as error:
+            if is_of_signal(error):
+                raise
+            # A guard may raise anything; it is raised in its place.
             self._fail_for(error, "a guard of the stream")
             return
         self._stop_if_wanted()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import needing
+from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.request_facts import AskedRequest, is_harmless
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
@@ -23,6 +24,7 @@ from tokenstream._sources import (
 )
 from tokenstream._sources.causes import (
     ClientMask,
+    find_foreign,
     raise_converted,
     unsendable_request_error,
     unusable_client_error,
@@ -265,8 +267,7 @@ class HTTPRequest:
 
     def _prepare(self, kind: str) -> None:
         """Import modules and create the client in advance, because the first time in a process takes long."""
-        # A failure here happens again when the request is sent, and is reported then.
-        with suppress(Exception):
+        try:
             import_module("httpx_sse")
             # The first look-up of a host would load this module.
             import_module("encodings.idna")
@@ -281,6 +282,10 @@ class HTTPRequest:
 
                 # The first call loads anyio's backend for the running event loop.
                 current_time()
+        except Exception as error:
+            if find_foreign(error) is not None:
+                raise
+            # The failure happens again when the request is sent, and is reported then.
 
     def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
         """Return a new client; raise an error of this library if the environment allows none."""
@@ -308,7 +313,8 @@ class HTTPRequest:
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
         converted = opening_error(error, self._host(), self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
-        if isinstance(converted, MisuseError) and converted is not error:
+        is_own = converted is error or isinstance(converted, FunctionFailed)
+        if isinstance(converted, MisuseError) and not is_own:
             mistake = find_mistake(self._options)
             if mistake:
                 return MisuseError(f"the request cannot be made: {mistake}")

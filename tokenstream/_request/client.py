@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def find_timeouts(
     if find_left is None or build is None:
         return None
     given = options.keys() & {"timeout", "extensions"}
-    with suppress(Exception):
+    try:
         # A client of httpx's own classes is only asked; another one may combine its timeouts in its own way.
         is_plain = not given and type(client).__module__.partition(".")[0] in ("httpx", "httpx2")
         if is_plain:
@@ -128,4 +129,8 @@ def find_timeouts(
             timeouts = request.extensions.get("timeout")
         if is_dict(timeouts):
             return TimeoutsLeft(timeouts, find_left)
+    except Exception as error:
+        # Another library's client may refuse the address.
+        if is_of_signal(error):
+            raise
     return None

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Never
 
 from typing_extensions import override
 
+from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.visible import SecretMask, str_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, TokenStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from types import TracebackType
 
 _TRANSPORT_ERRORS = frozenset(
     """TransportError HTTPException HTTPError ClientError ConnectionError APIConnectionError
@@ -34,6 +36,22 @@ _CLIENTS = re.compile(
     r"(aiohttp|anyio|h11|h2|hpack|http(core|x)2?|httpx_sse|idna|tokenstream|trio|urllib3|yarl)$"
 )
 """Packages whose exceptions may quote a header, an address or the payload of the request."""
+_TRANSPORTS = frozenset(
+    """aiohttp anthropic anyio botocore cohere google groq grpc h11 h2 hpack httpcore httpcore2 httpx httpx2
+        httpx_sse huggingface_hub idna litellm mistralai ollama openai redis requests tokenstream trio urllib3
+        websockets yarl""".split()  # noqa: SIM905
+)
+"""Packages of clients and stores: what they raise is a transport's, of whatever class it is."""
+_TRANSPORT_CLASSES = frozenset(
+    """APIError APIResponseValidationError APIStatusError ApiError ClosedResourceError ConcurrencyError
+        ConnectionClosed ContentDecodingError DecodeError DecodingError HTTPStatusError ImportError
+        IncompleteReadError InvalidStatus MidStreamFallbackError MistralError ResponseError ResponseNotRead
+        ResponseValidationError SSEError StopAsyncIteration StopIteration StreamClosed StreamConsumed
+        StreamConsumedError TextGenerationError TooManyRedirects UnknownApiResponseError""".split()  # noqa: SIM905
+)
+"""Classes of clients' exceptions that have no base class of a transport's; a missing package is told, too."""
+_LIBRARIES = sys.stdlib_module_names | {"pydantic", "pydantic_core"}
+"""Packages that raise exceptions in the place of their callers."""
 _MAX_CAUSES = 8
 """Largest number of exceptions in a chain of causes that are examined."""
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
@@ -122,6 +140,56 @@ def is_timeout(error: BaseException) -> bool:
         # requests passes the inner exception as an argument of its own, instead of setting the cause.
         cause = cause.__cause__ or next(iter(cause.args), None)
     return False
+
+
+def find_foreign(error: BaseException) -> BaseException | None:
+    """Return the exception that is the application's, such as a bug or a time limit, or else None.
+
+    It may be the cause of another one, for clients wrap what interrupts them: httpcore makes a read timeout
+    of the TimeoutError of a signal's handler.
+    """
+    for each in () if isinstance(error, TokenStreamError) else cause_chain(error):
+        # An exception that a client has not caught is what the application was handling before the read.
+        caught_in = _package_of(each.__traceback__, only_first=True)
+        if each is not error and caught_in not in _TRANSPORTS:
+            break
+        if not _is_of_transport(each):
+            return each
+    return None
+
+
+def _is_of_transport(error: BaseException) -> bool:
+    """Return True for an exception of a transport's class, or a common one that a client has raised."""
+    names, place = class_names(error), error.__traceback__
+    package = type(error).__module__.partition(".")[0]
+    is_limit = bool(names & _TIMEOUTS) and not names & _TRANSPORT_ERRORS
+    if package in _TRANSPORTS or names & _TRANSPORT_CLASSES or (is_transport(error) and not is_limit):
+        return True
+    # An exception of the application's own class is its own, also if its limit struck within a client.
+    is_common = package in _LIBRARIES
+    return place is None or (
+        is_common and (_package_of(place) in _TRANSPORTS or (is_limit and not _is_raised(place)))
+    )
+
+
+def _is_raised(place: TracebackType) -> bool:
+    """Return True for an exception of a `raise`; False for one of the standard library or of C code."""
+    from dis import opmap
+
+    while place.tb_next is not None:
+        place = place.tb_next
+    is_statement = place.tb_frame.f_code.co_code[place.tb_lasti] == opmap["RAISE_VARARGS"]
+    return is_statement and _package_of(place, only_first=True) != ""
+
+
+def _package_of(place: TracebackType | None, *, only_first: bool = False) -> str:
+    """Return the package in which an exception was raised, or caught; that of a library's caller counts."""
+    name = "" if only_first else "tokenstream"
+    while place is not None:
+        found = str(place.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        name = name if found in _LIBRARIES else found
+        place = None if only_first else place.tb_next
+    return name
 
 
 def describe_chain(error: BaseException, mask: SecretMask) -> list[str]:
@@ -245,19 +313,16 @@ class ClientMask(SecretMask):
 
 def _is_of_client(error: BaseException) -> bool:
     """Return True if a library raised an exception, and not code that it has called."""
-    place, name = error.__traceback__, "tokenstream"
-    while place is not None:
-        found = str(place.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        name = name if found in sys.stdlib_module_names else found
-        place = place.tb_next
-    return _CLIENTS.match(name) is not None
+    return _CLIENTS.match(_package_of(error.__traceback__)) is not None
 
 
-def raise_converted(error: Exception) -> Never:
+def raise_converted(error: BaseException) -> Never:
     """Raise an error of this library in place of the exception that is handled, which may tell a secret."""
     if error is sys.exception():
         # The application has raised it itself.
         raise error
+    if isinstance(error, FunctionFailed):
+        error = error.raised
     try:
         raise error from error.__cause__
     finally:
@@ -283,6 +348,8 @@ def unusable_client_error(error: Exception) -> MisuseError:
 
     The fault is in an environment variable, such as the address of a proxy, or a package is missing.
     """
+    if (foreign := find_foreign(error)) is not None:
+        return FunctionFailed(foreign)
     names = class_names(error)
     message = str_of(error)
     kind = type(error).__name__

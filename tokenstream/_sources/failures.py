@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.kept_errors import mark_given
+from tokenstream._basics.kept_errors import FunctionFailed, mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream._connection.status import status_error
@@ -19,6 +19,7 @@ from tokenstream._sources.causes import (
     describe,
     describe_chain,
     find_advice,
+    find_foreign,
     find_pool_advice,
     find_request_fault,
     is_timeout,
@@ -73,17 +74,6 @@ _ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
-
-
-class FunctionFailed(MisuseError):
-    """Wraps an exception that one of the application's functions raised while a source was opened.
-
-    The stream ends, and raises the wrapped exception itself; no further attempt is made because of it.
-    """
-
-    def __init__(self, raised: BaseException) -> None:
-        super().__init__(f"a function of the application's raised {type(raised).__name__}")
-        self.raised = raised
 
 
 def reading_error(
@@ -176,10 +166,13 @@ def opening_error(
 ) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
 
-    The exception, as the mask shows it, becomes the `__cause__` of the returned error.
+    For one that is the application's, the result is a `FunctionFailed`. Any other exception, as the mask
+    shows it, becomes the `__cause__` of the returned error.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)
+    if (foreign := find_foreign(error)) is not None:
+        return FunctionFailed(foreign)
     names = class_names(error)
     converted = (
         _convert_refusal(error, names)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._apis import all_apis, api_named
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import MisuseError
 
@@ -154,6 +155,8 @@ def _load_installed(name: str) -> type[Format] | None:
     try:
         loaded: Any = point.load()
     except Exception as error:
+        if is_of_signal(error):
+            raise
         cause = type(error).__name__
         msg = f"{description} cannot be imported from {point.value!r}: {cause}; mend or remove it"
         raise MisuseError(msg) from error
@@ -188,7 +191,10 @@ def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, 
         try:
             format = _load_installed(name)
             answer = format.recognises(payload, event) if format is not None else False
-        except Exception:  # noqa: BLE001 - other people's code may raise anything
+        except Exception as error:
+            if is_of_signal(error):
+                raise
+            # Other people's code may raise anything.
             answer = False
         if answer:
             return name, False

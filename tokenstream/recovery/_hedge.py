@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.kept_errors import forget_frames
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources.failures import reading_error
+from tokenstream._sources.causes import find_foreign
+from tokenstream._sources.failures import FunctionFailed, reading_error
 from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
 from tokenstream.recovery._spending import estimate_attempt, is_counted
@@ -237,6 +238,9 @@ class Contender:
         if isinstance(self._error, StopAsyncIteration):
             # The answer is complete, although it has no content.
             return None
+        foreign = find_foreign(self._error)
+        if foreign is not None:
+            return FunctionFailed(foreign)
         return reading_error(self._error, read_deadlines=None, begun=False)
 
     def make_source(self) -> AsyncSource:

@@ -12,6 +12,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
@@ -359,7 +360,7 @@ class AsyncDriver(Driver):
         if (booking := self.take_booking()) is not None:
             await booking.make_async()
         if error is not None:
-            if not (failed or quiet):
+            if is_of_signal(error) or not (failed or quiet):
                 raise error
             self.note_unclosed(error, failed=failed)
 

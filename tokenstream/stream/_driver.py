@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from weakref import ref
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
 from tokenstream._basics.request_facts import mask_of
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import FunctionFailed, reading_error
+from tokenstream._sources import reading_error
+from tokenstream._sources.causes import find_foreign
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import is_unsaid
@@ -239,7 +240,11 @@ class Driver(UncopyableObject):
     def begin_request(self, lazy: LazySource) -> None:
         """Import what a request needs, then start timing it; the clock of a further attempt goes on."""
         if lazy.begins:
-            prepare(lazy, self.machine.wanted)
+            try:
+                prepare(lazy, self.machine.wanted)
+            except Exception as error:
+                self._end_for(error)
+                raise
             self.machine.meter.begin(self.clock(), wrapped=False)
         self.machine.asked.take_request(lazy.asked)
 
@@ -437,8 +442,8 @@ class Driver(UncopyableObject):
             return False
         try:
             source = recovery.make_next_source(cause, now)
-        except BaseException:
-            self._end_for_function()
+        except BaseException as error:
+            self._end_for(error)
             raise
         if source is None:
             return False
@@ -449,12 +454,14 @@ class Driver(UncopyableObject):
         self.replace_source(source)
         return True
 
-    def _end_for_function(self) -> None:
-        """End the stream, because a function of the application, such as `on_retry`, raised an exception."""
+    def _end_for(self, raised: BaseException) -> None:
+        """End the stream, because an exception of the application's goes out, such as one of `on_retry`."""
         try:
-            self.cut_short("stopped", "a function of the application's raised")
+            self.cut_short("stopped", "an exception of the application's")
         finally:
             self.release_source()
+        # What is raised holds the frames that read; a later reader gets its equal.
+        self.error = FunctionFailed(frameless(raised))
 
     def take_cancelling(self) -> LazySource | None:
         """Return a source that, when it is opened, cancels an answer that runs in the background.
@@ -490,21 +497,19 @@ class Driver(UncopyableObject):
 
     def fail(self, error: Exception) -> None:
         """End the input because the source raised an exception."""
-        if isinstance(error, FunctionFailed):
-            self._end_for_function()
-            try:
-                raise error.raised
-            finally:
-                # The traceback of what is raised has this frame, which would keep it.
-                del error
+        foreign = error.raised if isinstance(error, FunctionFailed) else find_foreign(error)
         begun = self.machine.meter.first_event_at is not None
         mask = mask_of(self.machine.asked.request)
-        converted = reading_error(error, self._read_deadlines, mask, begun=begun)
-        if isinstance(converted, MisuseError):
-            try:
+        try:
+            if foreign is not None:
+                self._end_for(foreign)
+                raise foreign
+            converted = reading_error(error, self._read_deadlines, mask, begun=begun)
+            if isinstance(converted, MisuseError):
                 raise converted
-            finally:
-                del error, converted
+        finally:
+            # The traceback of what is raised has this frame, which would keep it.
+            del error, foreign
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:

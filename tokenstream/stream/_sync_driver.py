@@ -11,6 +11,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream.errors import MisuseError
@@ -339,7 +340,7 @@ class SyncDriver(Driver):
         try:
             self.pump.close()
         except Exception as error:
-            if not quiet:
+            if not quiet or is_of_signal(error):
                 raise
             self.note_unclosed(error)
         finally:

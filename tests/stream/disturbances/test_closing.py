@@ -6,7 +6,7 @@ import gc
 import sys
 import traceback
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -61,20 +61,6 @@ def test_misuse_closes_the_source() -> None:
 
     assert stream.closed
     assert stream.message.ending == "stopped"
-
-
-def test_a_bug_in_a_source_is_not_blamed_on_the_network() -> None:
-    """Asking again would meet it again."""
-
-    def body() -> Iterator[bytes]:
-        yield ANSWER[2]
-        raise KeyError("a bug")
-
-    with pytest.raises(StreamInterrupted, match="source broke") as caught:
-        Stream(body()).final()
-
-    assert (caught.value.kind, caught.value.retryable) == ("unknown", False)
-    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_a_source_that_cannot_be_closed_spoils_no_answer() -> None:

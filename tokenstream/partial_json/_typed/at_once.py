@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.text_log import TextLog
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import TypeNames
@@ -64,7 +65,10 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
         return MISSING
     try:
         value = slot.read(text)
-    except Exception:  # noqa: BLE001 - validators may raise anything; the second reading raises it
+    except Exception as error:
+        if is_of_signal(error):
+            raise
+        # Validators may raise anything; the second reading raises it.
         return MISSING
     return value if is_nested_at_most(text, max_depth) else MISSING
 

@@ -8,10 +8,10 @@ end. So a `DirectReader` remembers the cancellation, and reports `LOST` instead 
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, LazySource
+from tokenstream._sources.causes import find_foreign
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
@@ -214,8 +214,11 @@ class DirectReader:
             return
         source.limit_read(seconds)
         # The source raises this error when the time has passed by its own clock.
-        with suppress(TimeoutError):
+        try:
             self._put_item(await source.next_chunk())
+        except TimeoutError as error:
+            if find_foreign(error) is not None:
+                raise
         self._last_read_at = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | LazySource, seconds: float | None) -> None:

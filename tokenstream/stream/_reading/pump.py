@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import LazySource, SyncSource, is_timeout
+from tokenstream._sources.causes import find_foreign
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
@@ -223,6 +224,8 @@ class Pump:
 
     def _is_timeout(self, error: Exception, timer: ReadTimer | None) -> bool:
         """Return True if a read has failed only because its time was over, for example by a timer."""
+        if find_foreign(error) is not None:
+            return False
         if timer is not None:
             was_limited = timer.fired
         else:
@@ -317,8 +320,8 @@ class Pump:
                 with ReadTimer(self._socket, seconds) as timer:
                     source = lazy.open()
         except Exception as error:
-            has_fired = timer is not None and timer.fired
-            if has_fired or (self._clock() >= until and is_timeout(error.__cause__ or error)):
+            is_over = self._clock() >= until and is_timeout(error.__cause__ or error)
+            if (is_over or (timer is not None and timer.fired)) and find_foreign(error) is None:
                 return WAITED
             raise
         self.replace(source)

@@ -389,17 +389,27 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
             self._put_item(clock(), SourceFailed(error))
         except BaseException as error:  # noqa: BLE001 - raised again, unless the loop raises it
-            self._put_own_cancellation(error)
+            self._keep_for_loop(error)
 
-    def _put_own_cancellation(self, error: BaseException) -> None:
-        """Keep asyncio's `CancelledError` if a function has raised it in the opening; else raise it again."""
+    def _keep_for_loop(self, error: BaseException) -> None:
+        """Let the loop raise what is no `Exception`; raise a cancellation of this task, and an exit, here.
+
+        asyncio's `CancelledError` is kept if a function has raised it in the opening.
+        """
         import asyncio
 
-        is_opening = isinstance(self.source, LazySource) and isinstance(error, asyncio.CancelledError)
-        task = asyncio.current_task() if is_opening else None
-        if task is None or task.cancelling():
+        from anyio import get_cancelled_exc_class
+
+        is_kept = not isinstance(error, get_cancelled_exc_class())
+        if isinstance(error, asyncio.CancelledError) and isinstance(self.source, LazySource):
+            task = asyncio.current_task()
+            is_kept = task is not None and not task.cancelling()
+        if is_kept:
+            self._put_item(self._clock(), SourceFailed(FunctionFailed(error)))
+        # asyncio ends a forgotten task by a GeneratorExit.
+        is_closed = isinstance(error, GeneratorExit) and self._host.name == "asyncio"
+        if not is_kept or is_closed or isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
-        self._put_item(self._clock(), SourceFailed(FunctionFailed(error)))
 
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""

@@ -101,10 +101,10 @@ class NativeReader(Reader):
             except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
                 self._put_item(clock(), SourceFailed(error))
                 patience = math.inf
-            except asyncio.CancelledError as error:
-                if not self.stopped:
-                    # The cancellation came from outside, such as the end of the event loop, or from within.
-                    self._put_own_cancellation(error)
+            except BaseException as error:  # noqa: BLE001 - raised here or in the loop
+                # A cancellation comes from outside, such as the end of the event loop, or from within.
+                if not (self.stopped and isinstance(error, asyncio.CancelledError)):
+                    self._keep_for_loop(error)
                 patience = math.inf
             finally:
                 self._cancellable = False

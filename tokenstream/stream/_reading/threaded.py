@@ -184,5 +184,7 @@ async def _next_item(source: AsyncSource) -> tuple[Any, BaseException | None]:
         return await source.chunks.__anext__(), None
     except StopAsyncIteration:
         return _END, None
-    except Exception as error:  # noqa: BLE001 - raised in the thread of the stream
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised in the thread of the stream
         return None, error
