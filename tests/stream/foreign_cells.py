@@ -217,7 +217,7 @@ class Closing:
     def __iter__(self) -> Any:
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self) -> Any:
         return next(self._chunks)
 
 

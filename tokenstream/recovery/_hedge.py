@@ -8,17 +8,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.kept_errors import forget_frames
+from tokenstream._basics.kept_errors import FunctionFailed, forget_frames
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.causes import find_foreign
-from tokenstream._sources.failures import FunctionFailed, reading_error
+from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
 from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, raise_only, run_until_cancelled
+from tokenstream.stream._reading.items import LEAST_WAIT
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import Silence
 
 if TYPE_CHECKING:

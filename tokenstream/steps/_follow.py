@@ -28,7 +28,7 @@ from tokenstream.steps._program import (
     ask_async,
     make_line_writer,
 )
-from tokenstream.stream._reading.reader import LEAST_WAIT
+from tokenstream.stream._reading.items import LEAST_WAIT
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:

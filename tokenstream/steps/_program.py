@@ -15,8 +15,9 @@ from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
+from tokenstream.stream._reading.items import LEAST_WAIT
 from tokenstream.stream._reading.read_ahead import CHECK_SECONDS, ReadTimeout
-from tokenstream.stream._reading.reader import LEAST_WAIT, raise_only, run_until_cancelled
+from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import make_stalled_error
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from weakref import ref
 
 from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
@@ -252,7 +252,7 @@ class Driver(UncopyableObject):
         """Process the response head of a source that was just opened."""
         head = source.head
         self._read_deadlines = source.read_deadlines
-        self.was_opened = True
+        self.was_opened, self.silence.turn = True, None
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
@@ -335,7 +335,9 @@ class Driver(UncopyableObject):
         earliest = silence.find_safe_time() if is_alone else -math.inf
         if machine.now >= earliest:
             deadline = silence.deadline
-            if not is_alone or (deadline is not None and machine.now >= deadline):
+            is_due = not is_alone or (deadline is not None and machine.now >= deadline)
+            is_reading = machine.state != "sliced"
+            if is_due and not (is_reading and self._gives_turn(machine.now, has_waited=False)):
                 self._check_deadlines(machine.now)
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
@@ -350,6 +352,8 @@ class Driver(UncopyableObject):
         if self.machine.said in ANSWERED or self.machine.error is not None:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
+        elif self.silence.turn is not None and self.silence.is_turn:
+            self.silence.since, deadline = self.silence.turn.since, self.silence.turn.until
         else:
             self.silence.since = self.clock() if since is None else since
             deadline = self.deadline
@@ -408,8 +412,18 @@ class Driver(UncopyableObject):
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
         if self.machine.said in ANSWERED or self.machine.error is not None:
             self._end_input(None, now)
-        else:
+        elif not self._gives_turn(now, has_waited=True):
             self._check_deadlines(now)
+
+    def _gives_turn(self, now: float, *, has_waited: bool) -> bool:
+        """Let the source deliver what it has, if a deadline has passed; False if the deadline counts now."""
+        silence = self.silence
+        silence.tick(now)
+        if silence.error is None and not silence.is_over:
+            return False
+        # Each color has a pump of its own, which only its class names.
+        has_arrived = cast("Any", self).pump.find_turn(has_waited=has_waited)
+        return has_arrived is not None and silence.give_turn(now, has_arrived=has_arrived)
 
     def _check_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; otherwise release events that are due."""
@@ -497,19 +511,23 @@ class Driver(UncopyableObject):
 
     def fail(self, error: Exception) -> None:
         """End the input because the source raised an exception."""
-        foreign = error.raised if isinstance(error, FunctionFailed) else find_foreign(error)
+        foreign = find_foreign(error)
         begun = self.machine.meter.first_event_at is not None
         mask = mask_of(self.machine.asked.request)
-        try:
-            if foreign is not None:
-                self._end_for(foreign)
-                raise foreign
-            converted = reading_error(error, self._read_deadlines, mask, begun=begun)
-            if isinstance(converted, MisuseError):
+        converted: BaseException = (
+            reading_error(error, self._read_deadlines, mask, begun=begun)
+            if foreign is None
+            else FunctionFailed(foreign)
+        )
+        if not isinstance(converted, StreamError):
+            if isinstance(converted, FunctionFailed):
+                converted = converted.raised
+                self._end_for(converted)
+            try:
                 raise converted
-        finally:
-            # The traceback of what is raised has this frame, which would keep it.
-            del error, foreign
+            finally:
+                # The traceback of what is raised has this frame, which would keep it.
+                del error, foreign, converted
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:

@@ -12,7 +12,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._builder import RunBuilder
 from tokenstream.steps._peer.exchange import PeerCall, PeerExchange
 from tokenstream.steps._program import AGENT_DEADLINES, NOTHING, Patience
-from tokenstream.stream._reading.reader import LEAST_WAIT
+from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

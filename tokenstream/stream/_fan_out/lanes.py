@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from tokenstream._basics.kept_errors import as_raised
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import find_driver
-from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
@@ -105,16 +104,7 @@ class _QueueEntry:
 class MergeLane(Generic[K, DriverT]):
     """One of the streams of a merge."""
 
-    __slots__ = (
-        "alarm",
-        "alarm_is_earliest",
-        "driver",
-        "entry",
-        "grace_given",
-        "has_ended",
-        "label",
-        "since",
-    )
+    __slots__ = ("alarm", "alarm_is_earliest", "driver", "entry", "has_ended", "label", "since")
 
     def __init__(self, label: K, driver: DriverT, entry: _QueueEntry) -> None:
         self.label = label
@@ -128,8 +118,6 @@ class MergeLane(Generic[K, DriverT]):
         """Time at which to check the stream's deadlines, by the monotonic clock."""
         self.alarm_is_earliest = False
         """True if nothing that arrives before the alarm can require an earlier alarm."""
-        self.grace_given = False
-        """True once a passed deadline was put off a moment, to read chunks that have arrived before it."""
 
 
 class _Errors(Mapping[K, StreamError]):
@@ -290,8 +278,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             return
         self._turn_count = 0
         self._queue.numbers.popleft()
-        # `grace_given` is True while unread chunks may be why a deadline seems passed: all are read now.
-        lane.grace_given = lane.entry.is_queued = False
+        lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
         # In the middle of an answer, unless a frame is missing, chunks can only postpone deadlines.
         is_in_the_middle = machine.state == "reading" and driver.earliest_deadline > -math.inf
@@ -398,11 +385,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return None
 
     def _check_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
-        """Check a stream's deadlines: set a later alarm, or apply the deadlines.
-
-        Before the deadlines are applied, the reading thread or task gets a short time to read the
-        data that has arrived.
-        """
+        """Check a stream's deadlines: set a later alarm, or apply the deadlines."""
         driver = lane.driver
         until = driver.idle_until(lane.since)
         if until is None:
@@ -411,9 +394,6 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         seconds = until - driver.clock()
         if seconds > 0:
             self._set_alarm(lane, now + seconds)
-        elif not lane.grace_given:
-            lane.grace_given = True
-            self._set_alarm(lane, now + LEAST_WAIT)
         else:
             driver.expire()
             lane.entry.set()

@@ -96,6 +96,16 @@ class AsyncPump:
             return None
         return self.take_item()
 
+    def find_turn(self, *, has_waited: bool) -> bool | None:
+        """Return True if something has arrived, else False; None if another read is of no use.
+
+        Only a task goes on with a read that `has_waited` in vain.
+        """
+        reader = self.reader
+        if not isinstance(reader, Reader):
+            return None
+        return length_hint(self.batch) > 0 or reader.has_item
+
     @property
     def will_ring(self) -> bool:
         """True if no item is left to take, and the next one will ring the bell passed to `listen`."""

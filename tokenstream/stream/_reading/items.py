@@ -17,6 +17,10 @@ WAITED = object()
 """The read reached its time limit before a chunk arrived."""
 NOTHING = object()
 """The caller's own time limit was reached before a chunk arrived; no deadline of the stream was checked."""
+LEAST_WAIT = 0.02
+"""Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
+MAX_AHEAD = 64
+"""Maximum number of chunks that are read ahead of the loop."""
 NOTABLE_SECONDS = 0.01
 """Shortest time between two reads of the loop that is reported as `BusyTime`."""
 

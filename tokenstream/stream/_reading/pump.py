@@ -140,6 +140,17 @@ class Pump:
         """True if the next read returns at once, because the thread has an item for it."""
         return self._read_ahead is not None and self._read_ahead.has_item
 
+    def find_turn(self, *, has_waited: bool) -> bool | None:
+        """Return True if something may have arrived that the source can still deliver, else False.
+
+        The result is None if another read is of no use, such as of a source whose last read `has_waited` in
+        vain, and has ended it thereby.
+        """
+        if self._limit is not None:
+            return None if has_waited else True
+        has_connection = self._read_ahead is not None or self._socket is not None
+        return self.has_item if self.limit_read is not None and has_connection else None
+
     @property
     def will_ring(self) -> bool:
         """True if all items were taken, and the thread will ring the bell of `listen` for the next one."""

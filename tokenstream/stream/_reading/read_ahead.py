@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.kinds import keep
 from tokenstream.stream._log import log
-from tokenstream.stream._reading.items import SourceOpened
+from tokenstream.stream._reading.items import MAX_AHEAD, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream._sources import LazySource, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
-MAX_AHEAD = 64
-"""Maximum number of chunks that are read ahead of the loop."""
 CHECK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""
 _CLOSING_SECONDS = 5.0

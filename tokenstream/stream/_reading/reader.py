@@ -17,13 +17,14 @@ from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
     END,
+    LEAST_WAIT,
+    MAX_AHEAD,
     NOTABLE_SECONDS,
     WAITED,
     BusyTime,
     SourceFailed,
     SourceOpened,
 )
-from tokenstream.stream._reading.read_ahead import MAX_AHEAD
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._refusals import ended_loop_error
 
@@ -41,12 +42,12 @@ _MAX_BYTES_AHEAD = 256 * 1024
 """Maximum number of bytes to read ahead; the last chunk may exceed it."""
 _LARGE_CHUNK = _MAX_BYTES_AHEAD // MAX_AHEAD
 """Size up to which `MAX_AHEAD` chunks are within `_MAX_BYTES_AHEAD`, so that no sum is needed."""
+_TURNS = 8
+"""Number of turns of the event loop in which a client reads and passes on what its socket already holds."""
 CLOSING_SECONDS = 5.0
 """Time that a source may take to close after the waiting task was cancelled or failed."""
 _MAX_LEFTOVER = 1_000
 """Maximum number of chunks, already arrived, to read from a closed body before its generator ends."""
-LEAST_WAIT = 0.02
-"""Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
 RUNNING: set[asyncio.Task[None]] = set()
 """Running tasks; the event loop itself has only weak references to them."""
 
@@ -193,7 +194,17 @@ class Reader:
         else:
             has_arrived = await self._wait_for_bell(seconds)
         self._grace_ends = math.inf
-        return has_arrived
+        return has_arrived or (seconds is not None and seconds <= LEAST_WAIT and await self._give_turns())
+
+    async def _give_turns(self) -> bool:
+        """Let the task run some more, on a machine that is too busy to have done so in a short wait."""
+        from anyio.lowlevel import checkpoint
+
+        for _ in range(_TURNS):
+            if self._items or self.has_ended:
+                return True
+            await checkpoint()
+        return bool(self._items or self.has_ended)
 
     def _give_grace(self, seconds: float | None) -> float | None:
         """Return the seconds to wait, long enough for the task to read what its socket already holds.

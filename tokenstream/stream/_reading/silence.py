@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.errors import StreamStalled
+from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
@@ -35,6 +36,19 @@ _MAX_BYTES_AFTER_END = 64 * 1024
 """Maximum number of bytes to read after the terminal event, so that the connection can be reused."""
 
 
+class LastTurn(NamedTuple):
+    """A turn of the source, before a deadline ends the stream."""
+
+    wait: tuple[str | None, float]
+    """The name of the deadline, and what would begin the wait anew."""
+    chunks: int
+    """Number of chunks before it."""
+    until: float
+    """Time at which it ends."""
+    since: float | None
+    """Time at which the read in progress began."""
+
+
 class Silence:
     """The deadlines of a stream that is silent; one that has passed is an error, or the end.
 
@@ -44,6 +58,7 @@ class Silence:
     __slots__ = (
         "_busy_at_end",
         "_busy_since_content",
+        "_chunks_at_turn",
         "_machine",
         "_own",
         "chunks_before",
@@ -51,6 +66,7 @@ class Silence:
         "error",
         "is_over",
         "since",
+        "turn",
     )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
@@ -65,6 +81,10 @@ class Silence:
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
+        self.turn: LastTurn | None = None
+        """The last turn of the source; None if it has had none on this connection."""
+        self._chunks_at_turn = 0
+        """Number of chunks when the deadlines were last put off."""
         self.chunks_before = 0
         """Number of chunks before this connection; until its first chunk, only `first_event` applies."""
 
@@ -118,6 +138,28 @@ class Silence:
             else:
                 self.error = make_stalled_error(limit, seconds)
 
+    def give_turn(self, now: float, *, has_arrived: bool) -> bool:
+        """Let the source deliver what it has, before a deadline that has passed ends the stream.
+
+        The process may have been stopped, while bytes arrived in the socket. The result is False if the
+        source has had its turn since the wait began, and nothing `has_arrived` that is still to be read.
+        """
+        meter, limit = self._machine.meter, _AFTER_FINISH if self.error is None else self.error.limit
+        # A chunk begins another wait for bytes, content another one for content, and nothing another answer.
+        marks: dict[str | None, float] = {"idle_content": meter.content_at, _AFTER_FINISH: meter.content_at}
+        wait = limit, 0.0 if limit == "total" else marks.get(limit, meter.chunks)
+        if self.turn is None or self.turn.wait != wait:
+            self.turn = LastTurn(wait, meter.chunks, now + LEAST_WAIT, self.since)
+        elif not has_arrived or meter.chunks - self.turn.chunks > MAX_AHEAD:
+            return False
+        self.error, self.is_over, self._chunks_at_turn = None, False, meter.chunks
+        return True
+
+    @property
+    def is_turn(self) -> bool:
+        """True while the source has a turn, until a chunk arrives or the deadlines are checked again."""
+        return self.turn is not None and self._chunks_at_turn == self._machine.meter.chunks
+
     def apply(self, bounds: Deadlines | None) -> None:
         """Apply the bounds of a route from now on; None for those of the stream.
 
@@ -127,7 +169,7 @@ class Silence:
 
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection."""
-        self.error, self.is_over = None, False
+        self.error, self.is_over, self.turn = None, False, None
         # The first chunk of a connection is cut into frames.
         self.chunks_before = self._machine.meter.framed_chunks
         self._machine.begun_at = now

@@ -14,6 +14,8 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.stream._reading.items import LEAST_WAIT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -183,27 +185,37 @@ class ReadTimer:
         seconds: Longest time for the read.
     """
 
-    __slots__ = ("_find_socket", "_seconds", "_timer")
+    __slots__ = ("_find_socket", "_last", "_seconds", "_timer")
 
     def __init__(self, find_socket: Callable[[], Any], seconds: float) -> None:
         self._find_socket = find_socket
         self._seconds = seconds
         self._timer: TimedCall | None = None
-        """Ends the read when its time is over: it returns when its socket is shut down."""
+        """Sets the last timer when the time is over."""
+        self._last: TimedCall | None = None
+        """Ends the read, which returns when its socket is shut down."""
 
     @property
     def fired(self) -> bool:
         """True if the time passed before the read returned."""
-        return self._timer is not None and self._timer.was_made
+        return self._last is not None and self._last.was_made
 
     def __enter__(self) -> Self:
         # While the interpreter exits, no thread can be started, and the read has no time limit.
         with suppress(RuntimeError):
-            self._timer = timers.set(self._seconds, partial(shut_down, self._find_socket))
+            self._timer = timers.set(self._seconds, self._give_turn)
         return self
+
+    def _give_turn(self) -> None:
+        """Let the read return what has arrived, as after a time in which the process was stopped."""
+        with suppress(RuntimeError):
+            self._last = timers.set(LEAST_WAIT, partial(shut_down, self._find_socket))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # The first one may have set the second one meanwhile.
         if self._timer is not None:
             self._timer.cancel()
+        if self._last is not None:
+            self._last.cancel()
