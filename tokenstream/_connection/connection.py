@@ -76,6 +76,7 @@ class Connection:
         "_limits",
         "_make_stage",
         "_offered",
+        "_url",
         "error",
         "format",
         "framing",
@@ -103,7 +104,7 @@ class Connection:
         self._found = found
         self._departures = departures
         self._make_stage = make_stage
-        self._offered = offered
+        self._offered, self._url = offered, ""
         self._find_text = find_text
         self._last_events: list[Event] = []
         """The events of the last frames, read at the end of the input, which the message may still lack."""
@@ -147,8 +148,11 @@ class Connection:
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
-    def take_content_type(self, content_type: str | None) -> None:
-        """Take the server's content type before the body, whose first bytes take precedence."""
+    def take_content_type(self, content_type: str | None, url: str = "") -> None:
+        """Take the address and the content type before the body, whose first bytes take precedence."""
+        self._url = url
+        if not isinstance(self.format, UndetectedFormat):
+            self.format.parts.url = url
         if isinstance(self.framing, UnframedInput):
             self.framing.content_type = content_type
 
@@ -162,7 +166,7 @@ class Connection:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""
         self.format = format
         format.departures = self._departures
-        format.parts.offered = self._offered
+        format.parts.offered, format.parts.url = self._offered, self._url
         format.parts.find_text = None if self._find_text is None else self._find_arrived
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:

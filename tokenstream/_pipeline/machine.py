@@ -547,7 +547,7 @@ class Machine:
         if head.refuses:
             self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
         else:
-            self.connection.take_content_type(head.content_type)
+            self.connection.take_content_type(head.content_type, head.url)
         self.coding = make_content_decoder(coding, self.limits)
 
     def take_request(self, asked: object) -> None:

@@ -11,6 +11,8 @@ from pydantic_core import from_json
 from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
+from tokenstream._basics.url import place_of
+from tokenstream._hosts import gives_reasons
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (
@@ -791,11 +793,14 @@ class Format(Resuming, ABC):
 
         1. the arguments of an open call are the beginning of a JSON value;
         2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
-        3. the format closes its parts, and anything is open.
+        3. the format closes its parts, and anything is open;
+        4. the host always sends a reason, and no choice has any.
         """
         parts = self.parts
         needs_answer = self.closes_parts or self.assumed
         is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
+        if not (is_cut or any(choice.finish for choice in parts.choices.values())):
+            is_cut = gives_reasons(place_of(parts.url).host)
         return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
 
     def _read_object(self, payload: dict[str, Any], event: str) -> None:

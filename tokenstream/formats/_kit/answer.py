@@ -115,6 +115,7 @@ class AnswerEvents:
         "stage",
         "starts",
         "text_before",
+        "url",
         "whole_text_repeated",
         "withheld",
         "withholds",
@@ -122,7 +123,7 @@ class AnswerEvents:
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         """_has_fields _payload_data _out difference documented fields find_text limits note offered raw stage
-        starts whole_text_repeated withheld withholds""".split()  # noqa: SIM905
+        starts url whole_text_repeated withheld withholds""".split()  # noqa: SIM905
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -137,6 +138,8 @@ class AnswerEvents:
             self.documented = getattr(note.__self__, "documented", None)
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
+        self.url = ""
+        """The address of the response; "" if it is not known."""
         # The payload.
         self.raw: Any = None
         """The payload being read; it becomes the `raw` of every event made from it."""
