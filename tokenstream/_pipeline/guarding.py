@@ -117,11 +117,7 @@ class Guarding:
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards for their verdicts when the input is used up; return the `Stopped` event, if any.
-
-        Before the end of the input, only the guards that count what arrives are asked, so that no more
-        input is read than they allow. At the end, all guards are asked for their last verdict.
-        """
+        """Ask the guards for verdicts when the input is used up; return the `Stopped` event, if any."""
         machine = self._machine
         needs_more_input = machine.state == "reading" or (
             machine.awaits_end_since is not None and machine.error is None and machine.state not in CLOSED

@@ -125,11 +125,7 @@ class Joining:
         return machine.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
 
     def _pull_after(self, seam: Splice) -> Event | None:
-        """Return the next event of a continuation, or None when more input is needed.
-
-        The seam first removes from each event the markers of the request, which may give several events or
-        none; `_add` then changes each of these into an event of the answer.
-        """
+        """Return the next event of a continuation, without markers of the request; None to read more."""
         machine, cleaned = self._machine, self._cleaned
         glanced = machine.glanced_event
         while True:
@@ -169,10 +165,7 @@ class Joining:
     # -- what is held back -------------------------------------------------
 
     def _fill(self, hold: Hold) -> bool:
-        """Hold back the available events; return True once they were released to `hold.ready`.
-
-        The result is False while they stay held back, or if the continuation was refused.
-        """
+        """Hold back the available events; return True once they were released to `hold.ready`."""
         machine, event = self._machine, None
         is_complete = hold.is_met and not self._is_extended
         while not is_complete and (event := machine.read()) is not None:
@@ -195,10 +188,7 @@ class Joining:
         return self.refusal is None
 
     def _release(self, hold: Hold, *, failed: bool) -> None:
-        """Release held-back events, unless that shows that the continuation does not join the answer.
-
-        The input may have failed before the hold was complete.
-        """
+        """Release held-back events, unless the continuation does not join the answer."""
         machine = self._machine
         hold.release(failed=failed)
         # The release has called `on_release`, which may have refused the continuation.

@@ -472,10 +472,7 @@ class Machine:
         self.accumulator.name_format(name)
 
     def _find_late_usage(self) -> Usage | None:
-        """Return token counts that the format knows, but has reported in no event; the message includes them.
-
-        The result is None while the first events are held back, because the message lacks these as well.
-        """
+        """Return token counts that no event has reported; None while the first events are held back."""
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: ToldText) -> str:
@@ -796,10 +793,7 @@ class Machine:
             self.meter.mark(now, frame=True)
 
     def _end_connection(self, cause: StreamError | None) -> bool:
-        """End framing and format; return True if the transport or malformed bytes have broken the end.
-
-        The last events go to `events_left`, and an error to `error`.
-        """
+        """End framing and format; return True if the transport or malformed bytes have broken the end."""
         connection = self.connection
         if self.error is not None:
             self._take_wait()
@@ -882,10 +876,7 @@ class Machine:
             self.observer.ended(self)
 
     def _note_markup(self) -> None:
-        """Count a departure for each choice whose text contains the markup of a tool call, or of reasoning.
-
-        It is looked for once, at the end, so that the deltas of the text cost no more.
-        """
+        """Count a departure for each choice whose whole text has the markup of a call, or of reasoning."""
         parts = self.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():

@@ -280,10 +280,7 @@ class SplitTexts:
             self._write(text, delta, out)
 
     def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare the whole text of a part with what has arrived; add an end that its open text lacks.
-
-        A `ToldText` in `out` is compared once more, with the message: tags that it lacks make it an error.
-        """
+        """Compare a part's whole text with what has arrived; add an end that its open text lacks."""
         key = told.choice, told.part
         open_text = self._open_texts.get(key)
         text = open_text or self._ended_texts.get(key)

@@ -305,11 +305,7 @@ class HTTPRequest:
         return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
-        """Convert an exception that a client raised, instead of returning a response, to our own error.
-
-        The message of an error about the request itself quotes neither the headers nor the address,
-        because they may contain a key.
-        """
+        """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
         converted = opening_error(error, self._host(), self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
@@ -370,11 +366,7 @@ def _import_aiohttp_client() -> ModuleType:
 
 
 def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:
-    """Return a request's options with a copy of the headers, and with httpx's own redirects turned off.
-
-    The headers are copied because httpx-sse modifies them; unless they say otherwise, they ask for no
-    compression.
-    """
+    """Return options with copied headers, which httpx-sse modifies, without compression and redirects."""
     # The headers have the client's own class, because httpx2 does not accept the class of httpx.
     headers = type(client.headers)(options.get("headers"))
     # A proxy that compresses a stream would hold the stream back until a block is full.

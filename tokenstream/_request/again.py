@@ -140,11 +140,7 @@ class _RepeatedRequests(SourceOpener):
         return payload(attempt) if callable(payload) else payload
 
     def _call_open(self, attempt: Attempt) -> LazySource:
-        """Return the source for an attempt's request: the original one, or one that resumes or continues.
-
-        The request gets its idempotency key, and is noted in `asked`. If the attempt abandons an answer that
-        may still run in the background, opening the source first cancels that answer.
-        """
+        """Return the source for an attempt's request, which first cancels an answer that it abandons."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
         method, url, client, deadlines, options = self.arguments
@@ -245,10 +241,7 @@ class _RepeatedRequests(SourceOpener):
         raise NotImplementedError
 
     def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that opens and closes a source, to send its request, and then opens another.
-
-        A failure of the first is only logged.
-        """
+        """Return a function that sends one request, whose failure is only logged, and then opens another."""
         raise NotImplementedError
 
 
@@ -333,20 +326,13 @@ class _IdempotencyKey:
         return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
 
     def _note_payload(self, payload: object, attempt: Attempt) -> bool:
-        """Remember a request's payload; return True if the request needs another key than the one before.
-
-        It needs no other key if it repeats the request before, and that request brought no content.
-        """
+        """Remember a payload; return True if another key is needed: it differs, or content came before."""
         last, self._payload = self._payload, payload
         return not attempt.is_repetition or payload != last
 
 
 def _resuming_arguments(attempt: Attempt, asked: RequestTuple) -> RequestTuple:
-    """Return the arguments of a request that resumes the answer from the attempt's position.
-
-    In some formats, an answer has an address of its own, which takes the position as a parameter. In all
-    others, the original request is sent again, with the position in a header, and perhaps in its JSON.
-    """
+    """Return the arguments of a request that resumes: of the answer's own address, or the original."""
     api = api_named(attempt.message.format)
     parameter = None if api is None else api.replay_parameter
     if parameter is None:
@@ -379,10 +365,7 @@ def _with_position_header(attempt: Attempt, asked: RequestTuple) -> RequestTuple
 
 
 def _fetching_arguments(attempt: Attempt, asked: RequestTuple, parameter: str) -> RequestTuple:
-    """Return the arguments of a request that fetches an answer from its own address.
-
-    The answer is fetched from the attempt's position on; without a position, the finished answer is.
-    """
+    """Return the arguments of a request for an answer at its address, from a position or finished."""
     _, url, client, deadlines, options = asked
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The body belongs to the original request.

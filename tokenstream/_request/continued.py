@@ -212,10 +212,7 @@ def with_other_body(options: dict[str, Any], payload: object) -> dict[str, Any]:
 
 
 def _find(payload: object, path: tuple[str, ...]) -> Json:
-    """Return the value at a path in a payload; None if it is missing.
-
-    Each name may be written in camel case or with underscores.
-    """
+    """Return the value at a path, in camel case or with underscores, in a payload; None if it is missing."""
     for name in path:
         if not is_dict(payload):
             return None

@@ -266,11 +266,7 @@ def find_advice(error: Exception) -> str:
 
 
 def _find_tls_advice(reason: str) -> str:
-    """Return advice for a failed TLS handshake, by OpenSSL's words in upper case; "" for other failures.
-
-    If they name an alert, the server has sent it; an alert about a certificate is then about the
-    client's.
-    """
+    """Return advice for a failed TLS handshake, by OpenSSL's words in upper case, or else an empty text."""
     if "CERTIFICATE REQUIRED" in reason:
         return (
             "the server asks for a certificate of the client: "

@@ -83,10 +83,7 @@ def _was_read(response: FromHTTPX) -> bool:
 
 
 def _find_socket(response: FromHTTPX) -> Callable[[], object] | None:
-    """Return the function that returns the socket of an open response; None if it has none for itself.
-
-    Over HTTP/2, responses share a connection; a response of a transport in memory has no connection.
-    """
+    """Return the function that returns an open response's socket; None if it has none for itself."""
     stream = response.extensions.get("network_stream")
     if stream is None or not response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
         return None
@@ -199,10 +196,7 @@ def response_beneath(source: object) -> FromHTTPX:
 
 
 def _is_empty_response(response: object, source: object) -> bool:
-    """Return True if an object's response was read and is empty, but the object itself has items.
-
-    A litellm stream is such an object if it iterates over an answer that came whole.
-    """
+    """Return True for an empty response of an object that has items, such as litellm's of a whole answer."""
     return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 
 

@@ -151,12 +151,7 @@ def as_received(items: object, item: object) -> object:
 
 
 def _stream_in_router(items: object) -> object:
-    """Return the inner stream inside a stream of litellm's `Router`; return any other object unchanged.
-
-    The router's stream passes on the items of an inner stream, and only the inner stream has attributes that
-    show the finish reasons. It has no public access: the generator that reads it has it as a local variable.
-    The result is None if it is not found there.
-    """
+    """Return the stream within litellm's `Router` stream, if its generator shows it; others as is."""
     while items.__class__.__module__.startswith(_ROUTER_PREFIX):
         generator = getattr(items, "completion_stream", None)
         frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
@@ -237,11 +232,7 @@ def _is_event(item: object, fields: dict[str, Any]) -> bool:
 
 
 def _check_server_value(payload: object, items: object) -> object:
-    """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
-
-    If the iterator is not an SDK's stream, the value is from the caller, and is returned. Otherwise, a
-    value that is not an object is a ProtocolError.
-    """
+    """Refuse a JSON value of an SDK's stream that is no object; return any other converted item."""
     if type(payload) in _VALUE_NAMES and _package_of(items) in _SDKS:
         name = _VALUE_NAMES[type(payload)]
         raise ProtocolError(f"a JSON object is expected, not {name}; what came before it is in .partial")

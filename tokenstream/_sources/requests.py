@@ -292,11 +292,7 @@ def _read_chunks(raw: Urllib3Response) -> Iterator[bytes]:
 
 
 def _make_socket_finder(raw: Urllib3Response) -> Callable[[], object]:
-    """Return a function that returns the socket of a response.
-
-    The function returns None once the connection is in its pool again. It keeps the socket object
-    instead of the socket's file number, which may be reused later.
-    """
+    """Return a function that returns a response's socket, and None once it is in its pool again."""
     socket = getattr(raw.connection, "sock", None)
     if socket is None and raw.connection is not None and hasattr(raw, "shutdown"):
         # If the end of the connection ends the body, urllib3 has detached the socket from the connection.

@@ -209,10 +209,7 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
 
 
 def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of error that a closing frame means, and True if another attempt may help.
-
-    The second value is None if the closing frame does not show that: then the kind of error decides it.
-    """
+    """Return the kind of error that a closing frame means; True, False or None if it may help again."""
     # The first of these that says more than "unknown" decides: the reason as a provider's error code or type,
     # if that has a specific kind; a word in the reason; the reason's general kind; the close code.
     kind, retryable = error_kind(reason)

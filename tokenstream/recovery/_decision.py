@@ -250,10 +250,7 @@ def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
 
 
 def _is_retried(broken: Failure, mode: AttemptMode) -> bool:
-    """Return True if the error is retried by default, with a request like the one that failed.
-
-    Without its position, the answer is asked for anew, which is another request.
-    """
+    """Return True if the error is retried by default, with a request like the one that failed."""
     asks_anew = mode == "continue" or (mode == "restart" and broken.has_content)
     return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
 

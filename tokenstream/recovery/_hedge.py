@@ -97,10 +97,7 @@ def _make_contender(
 def _note_loser(
     current: CurrentAttempt, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
 ) -> None:
-    """Add a report on the losing attempt, and make the winner the current attempt.
-
-    The loser's usage is a minimum, because the provider may have gone on writing.
-    """
+    """Report the losing attempt, whose usage is a minimum, and make the winner the current attempt."""
     # The second attempt began when the first had brought no content for that long.
     wait = current.itinerary.hedge_after or 0.0
     ended_at = now if loser.ended_at is None else loser.ended_at
@@ -324,10 +321,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
-    """Run both attempts until one brings content or neither can, and return the winner.
-
-    Both may bring content at the same time; the first attempt wins then. The arguments are those of `race`.
-    """
+    """Run both attempts until one brings content, the first if both do, or neither can; return the winner."""
     from anyio import Event, create_task_group, move_on_after
 
     try:

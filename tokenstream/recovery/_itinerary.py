@@ -167,10 +167,7 @@ def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
 
 
 def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
-    """Put the openers into the order that the caller wants, beginning with one that may be used now.
-
-    A route that has failed too often is out for a while, and so may not be used.
-    """
+    """Put the openers into the caller's order, beginning with one that is not out for a while."""
     key, first = _KEYS.get(order), openers[0]
     if key is not None:
         # Nothing is remembered of a function: as the first request it stays first, and others come last.

@@ -135,10 +135,7 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
 
 
 def _find_outcome(current: CurrentAttempt) -> StreamError | None:
-    """Return the error for an answer that is finished but useless; None if the answer is acceptable.
-
-    The result is also None if some of the answer was delivered, because it cannot be taken back then.
-    """
+    """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
     if current.hold.released or current.has_content or not current.retry.outcomes:
         return None
     if current.machine.connection.format.parts.withheld is not None:

@@ -111,10 +111,7 @@ class Planner:
         )
 
     def _plan_to_go_on(self, broken: Failure, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
-        """Return the plan to go on with the answer, or to begin one that has no content yet.
-
-        `failed` gets the result of each opener that must not make the attempt.
-        """
+        """Return the plan to go on, or to begin without content; `failed` gets the openers that must not."""
         if not (has_left and (broken.fetches is not None or self._resumes(broken.error))):
             indexes = self._find_next_openers(broken.now, has_left=has_left)
             return self._plan_first(indexes, broken, failed)
@@ -143,11 +140,7 @@ class Planner:
         return None
 
     def _resumes(self, error: StreamError) -> bool:
-        """Return True if the next attempt, at the same server, should resume the answer.
-
-        Before anything was delivered, a restart would leave no trace. But if the server is still writing the
-        answer, both answers would have to be paid for.
-        """
+        """Return True if the next attempt here should resume: a restart would pay for both answers."""
         needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
         # A provider's error ends the answer for good, and a lost position stays lost.
         is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
@@ -170,10 +163,7 @@ class Planner:
         return self._retry.wants(error, otherwise=otherwise)
 
     def _find_backoff(self, error: StreamError, *, polls: bool) -> float | None:
-        """Return the seconds before the next request to this server; None if it wants too long a wait.
-
-        Before one that `polls`, they are those of the server, or else grow from poll to poll.
-        """
+        """Return the seconds before the next request, or poll, at this server; None for too long a wait."""
         # The caller's function replaces the back-off later, but not the server's wait.
         initial = 0.0 if callable(self._retry.wait) else self._retry.wait
         if polls:

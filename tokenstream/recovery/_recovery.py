@@ -360,10 +360,7 @@ class Recovery:
     # -- the first events of an attempt ------------------------------------
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
-        """Return the events to deliver before an attempt's first ones; None to discard the attempt.
-
-        The attempt may have failed before it brought content.
-        """
+        """Return the events before an attempt's first ones; None to discard an attempt that has failed."""
         machine, current = self._machine, self._current
         if failed and current.has_content:
             # The answer is still the content that was delivered before.

@@ -211,10 +211,7 @@ class Shaping:
         return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
-        """Return a text part's text that its stages have held back, and the part's end with its new text.
-
-        The end of any other part is returned unchanged.
-        """
+        """Return the text that the stages of a text part have held back, and the end of any part."""
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         events: list[Event] = []

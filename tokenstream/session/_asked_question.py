@@ -170,10 +170,7 @@ class AskedQuestion:
         return None
 
     def _note(self, message: bytes) -> None:
-        """Keep a message that a restart or the tools need.
-
-        The tools need those with a call or with the end of the answer, and all where the text may have calls.
-        """
+        """Keep a message that a restart or the tools need: a call, an end, or text that may have calls."""
         if self._may_restart:
             self._read.append(message)
         if _CREATED in message and self.exchange is not None and self.exchange.steers:

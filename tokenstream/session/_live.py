@@ -189,10 +189,7 @@ class LiveAPI(SessionAPI):
         return None
 
     def _ends_left_turn(self, fields: Payload, exchange: AskedExchange | None, *, is_end: bool) -> bool:
-        """Return True if a message is only about the end of the turn that has called tools.
-
-        The server ends that turn if a question comes in place of the results.
-        """
+        """Return True if a message only ends the turn that called tools: a question came for the results."""
         is_about_end = "serverContent" in fields and object_in(fields, "serverContent").keys() <= _END
         if exchange is not None and exchange.round.question.results is not None:
             # The turn goes on with the results, and its end counts the tokens.

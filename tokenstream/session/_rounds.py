@@ -225,10 +225,7 @@ def write_history(
 
 
 def _write_answer(message: Message, method: str, later: Question | None) -> list[dict[str, Any]]:
-    """Return the assistant's turns of an answer, without calls that were never answered.
-
-    Work that the model has delegated is left out, too: a result without a call has no place in a request.
-    """
+    """Return the assistant's turns of an answer, without delegated work and calls never answered."""
     called = {part.id for part in message.parts if part.kind == "server_tool_call"}
     parts = [
         # Spoken parts are repeated as text: audio cannot be sent back.

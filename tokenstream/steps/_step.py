@@ -595,10 +595,7 @@ class Step(RunNode):
         return answer
 
     def _around_tool(self, call: ToolCall) -> AbstractContextManager[Step | None]:
-        """Return the context manager in which a router runs a tool: a sub-step of this step.
-
-        After the end of this step, the context manager does nothing, and its value is None.
-        """
+        """Return the context manager in which a router runs a tool: a sub-step, or nothing after the end."""
         return nullcontext() if self.ended is not None else self.step(call)
 
     def _tell_observer(self) -> None:

@@ -118,10 +118,7 @@ def _draw_lines(steps: tuple[Step, ...]) -> Iterator[str]:
 
 
 def _draw_branches(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
-    """Yield sibling steps, the last one first, so that popping them from a list restores the order.
-
-    Each step comes with the branch drawn before it, and with the indentation of its sub-steps.
-    """
+    """Yield sibling steps, the last first, as for a stack, with branch and indentation of each."""
     for step in reversed(steps):
         is_last = step is steps[-1]
         yield step, f"{indent}{'└─ ' if is_last else '├─ '}", indent + ("   " if is_last else "│  ")

@@ -212,11 +212,7 @@ class AsyncDriver(Driver):
         return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
-        """Read chunks that have arrived until one produces an event; return that event, or None.
-
-        Only the reading task opens and closes sources, so that this method never waits. The task sets `bell`
-        once it has done that.
-        """
+        """Take arrived chunks until one produces an event; return it, or None: then the task sets `bell`."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._waits_for_guards:
@@ -482,11 +478,7 @@ class AsyncDriver(Driver):
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item with an earlier wait's timer; None if none is set, or if it has rung.
-
-        The item is `NOTHING` at the time `until`. After None, the caller waits with `pump.read`, which
-        applies the deadlines.
-        """
+        """Wait for the next item, or `NOTHING` at `until`, with an earlier timer; None for `pump.read`."""
         limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
         pump, reader = self.pump, self.pump.reader
         arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)

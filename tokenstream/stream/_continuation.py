@@ -130,10 +130,7 @@ class Continuation:
         return sum(part.kind == kind for part in self.message.parts)
 
     def _select_accepted(self) -> Message:
-        """Return the message without unfinished or unsigned parts, which providers refuse.
-
-        If the answer ends the request, as a prefix, its trailing white space is removed, too.
-        """
+        """Return the message without what providers refuse, such as a prefix's last white space."""
         parts = [*self.message.parts] if self.prefix is None else _strip_end([*self.message.parts])
         accepted = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
         # If a text is left out, its citations are left out, too.

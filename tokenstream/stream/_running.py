@@ -248,10 +248,7 @@ class _Tasks:
         )
 
     async def _run_in_thread(self, work: Work, step: Any, call: Callable[[], object]) -> object:  # noqa: ANN401 - as above
-        """Call a function in a thread, and run the generator there that it may return.
-
-        All of the generator runs in one thread, which some objects, such as database cursors, require.
-        """
+        """Call a function in a thread, and run there all of the generator that it may return."""
         from anyio.from_thread import check_cancelled
         from anyio.from_thread import run as run_in_loop
         from anyio.to_thread import run_sync

@@ -245,10 +245,7 @@ _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
 def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
-    """Return the value of an event's field as a JSON value.
-
-    A pydantic model, such as a part, becomes an object without the fields that have their defaults.
-    """
+    """Return the value of an event's field as JSON: a pydantic model without its defaults."""
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):
@@ -284,10 +281,7 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 
 @cache
 def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
-    """Return pairs of a field's name and its default, for a pydantic class.
-
-    If the default depends on other fields, the pair contains the pydantic field instead.
-    """
+    """Return a class's fields with their defaults, or the pydantic field of a default that depends."""
     defaults: dict[str, Any] = {**cls.model_fields}
     for name, field in cls.model_fields.items():
         if not field.default_factory_takes_validated_data:

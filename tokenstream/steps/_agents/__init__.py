@@ -347,10 +347,7 @@ class TextAgentReader(AgentReader):
             self._turn.step.feed(UsageUpdate(usage))
 
     def _break_answer(self, usage: Usage | None = None) -> None:
-        """End the answer in progress as cut off: the provider's stream has broken, and the agent asks anew.
-
-        What had come of it stays, as a message of its own with the ending "truncated"; it is no result.
-        """
+        """End the answer in progress as cut off, a message of its own: the agent asks its provider anew."""
         answer, self._answer = self._answer, None
         if answer is None and usage:
             answer = TextAnswer(self._speaker, self._model)

@@ -339,10 +339,7 @@ class ClaudeCode(AgentReader):
         return sum(costs) if costs else own
 
     def _set_aside(self) -> None:
-        """Set the turn in progress aside if it has its last answer, because the next one begins.
-
-        After a task in the background, the agent goes on before it sends the result of the turn.
-        """
+        """Set the turn aside if it has its last answer: the next may begin before its result comes."""
         if self._turn is not None and self._turn.step.has_answer and not self._is_calling:
             answer = self._answers.get("")
             is_whole = answer is not None and answer.blocks > 0 and not self._streamed

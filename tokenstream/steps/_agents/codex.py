@@ -432,10 +432,7 @@ class _Thread(ConversationReader):
             self._end_answer("stop")
 
     def _ask_anew(self) -> None:
-        """Break the answer off whose item has not ended, since Codex asks its provider again.
-
-        The item may begin anew under the same id.
-        """
+        """Break off the answer whose item has not ended: Codex asks again, and the item may begin anew."""
         if self._item is not None:
             id, _, _ = self._item.rpartition(" ")
             self._said.pop(id, None)

@@ -85,10 +85,7 @@ class BasePeer:
             now = time.monotonic()
 
     def _take_in(self, chunk: bytes) -> bool:
-        """Take in bytes of the peer; return True if they complete a message.
-
-        Once the peer is closed, what no loop has room for is dropped.
-        """
+        """Take in bytes, or drop them once the peer is closed; return True if they complete a message."""
         if self._is_closing and not self.exchange.has_room:
             return False
         return self.exchange.feed(chunk, now=time.monotonic())

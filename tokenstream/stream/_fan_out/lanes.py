@@ -264,10 +264,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return LabelledEvent(lane.label, event)
 
     def _schedule_pause(self) -> None:
-        """Set the number of events until the loop pauses again, so that the tasks that read the streams run.
-
-        It is two for each stream in the queue, but never less than a minimum.
-        """
+        """Set the number of events until the loop pauses, so that the tasks that read the streams run."""
         self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.numbers))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
@@ -301,10 +298,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._live_count -= 1
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
-        """Take out a stream whose turn has raised an exception, because it has failed or ended.
-
-        Any other exception is raised again.
-        """
+        """Take out a stream whose turn has failed or ended; raise any other exception again."""
         if isinstance(error, StreamError):
             self._remove_failed(lane, error)
         elif isinstance(error, lane.driver.exhausted):
@@ -314,10 +308,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             raise error
 
     def _remove_failed(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
-        """Take out a stream that has failed.
-
-        With `fail_fast`, the other streams only deliver the events that have already arrived.
-        """
+        """Take out a failed stream; with `fail_fast`, the others only deliver what has already arrived."""
         self._remove_lane(lane)
         if not self._errors:
             self.failed = lane.label
@@ -336,10 +327,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         self._live_count -= 1
 
     def _take_error(self) -> StreamError | None:
-        """Return the error to raise at the end of the merge; None if there is none, or on a later call.
-
-        With `fail_fast`, the first call stops the other streams.
-        """
+        """Return the error to raise at the end, once; with `fail_fast`, stop the other streams before."""
         if not self._errors or self._was_error_raised:
             return None
         self._was_error_raised = True

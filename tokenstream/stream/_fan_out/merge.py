@@ -206,10 +206,7 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
 
 
 def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
-    """Return the class of the streams in a mapping; None for an empty mapping.
-
-    A stream that is in the mapping twice is a mistake, and so are streams of both kinds.
-    """
+    """Return the class of the streams in a mapping, each of one kind and there once; None if it is empty."""
     if not _is_mapping(streams):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '

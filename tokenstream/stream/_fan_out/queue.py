@@ -285,10 +285,7 @@ class EventQueue(Generic[DriverT]):
         return ring[number]
 
     def _begin_events(self, cursor: ReaderCursor) -> None:
-        """Start to deliver events to a reader.
-
-        If the first events are no longer held, the reader gets a summary of the answer so far instead.
-        """
+        """Start to deliver events to a reader, or a summary if the first ones are no longer held."""
         cursor.reads_events = self._options_fixed = True
         if cursor.next < self.ring.begin:
             from tokenstream.stream._views.event_cursor import EventCursor
@@ -305,11 +302,7 @@ class EventQueue(Generic[DriverT]):
             self._lowest_number = min(self._lowest_number, cursor.next)
 
     def _apply_policy(self, cursor: ReaderCursor) -> int:
-        """Let a slow reader skip the events that it has missed, because its next event is no longer held.
-
-        The result is the number of the oldest event held, where the reader goes on. If the answer began
-        anew among the missed events, the reader gets the event that says so first.
-        """
+        """Let a slow reader skip events that are not held, but for a restart's; return the next number."""
         if self.policy == "drop_oldest":
             number, restarted = self.last_restart
             if restarted is not None and cursor.next <= number < self.ring.begin:

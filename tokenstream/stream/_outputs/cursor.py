@@ -266,10 +266,7 @@ class OutputCursor(Generic[ItemT]):
         self._note_error(document)
 
     def _note_error(self, document: OutputDocument[ItemT]) -> None:
-        """Record an error that ends the output; stop the stream if the document's stage asks for that.
-
-        Other errors are recorded at the end of the answer; see `_read_end`.
-        """
+        """Record an error that ends the output; stop the stream if the document's stage asks for that."""
         stage = document.stage
         error = stage.error
         if error is None:

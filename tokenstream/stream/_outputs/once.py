@@ -273,10 +273,7 @@ def _take(step: Step) -> object:
 
 
 async def _take_async(step: Step, interruption: BaseException | None) -> object:
-    """Take a step, and return its result, awaited if it is an awaitable; None for a pause.
-
-    After an interruption, a step that takes too long raises TimeoutError.
-    """
+    """Take a step, bounded after an interruption, and return its awaited result; None for a pause."""
     from anyio import fail_after, sleep
 
     if isinstance(step, Sleep):

@@ -307,10 +307,7 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Open the source, and return `SourceOpened`; `WAITED` if the time was too short; `END` after `stop`.
-
-        If an earlier call was interrupted while it opened the source, the result is `LOST`.
-        """
+        """Open the source; `SourceOpened`, `WAITED`, `END` after `stop`, or `LOST` if it was interrupted."""
         if self._stopped:
             return END
         lazy, self.source = self.source, None

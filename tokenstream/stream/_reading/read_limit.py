@@ -92,10 +92,7 @@ class ReadLimit:
 
 
 def _find_end(driver: Driver, now: float) -> float | None:
-    """Return the time at which a read that begins now must end, and its source with it; None for never.
-
-    Unlike `Driver.find_read_limit`, this leaves out deadlines after which the answer goes on.
-    """
+    """Return when a read that begins now must end, and its source and answer with it; None for never."""
     machine, silence = driver.machine, driver.silence
     if machine.said in ANSWERED or machine.error is not None:
         return driver.limits_after_end().until

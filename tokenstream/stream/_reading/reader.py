@@ -207,10 +207,7 @@ class Reader:
         return bool(self._items or self.has_ended)
 
     def _give_grace(self, seconds: float | None) -> float | None:
-        """Return the seconds to wait, long enough for the task to read what its socket already holds.
-
-        Waits that are cancelled add up: otherwise, shorter timeouts of the caller's would end no silence.
-        """
+        """Return seconds that let the task read what its socket holds; waits that are cancelled add up."""
         if seconds is None or seconds >= LEAST_WAIT:
             self._grace_ends = math.inf
             return seconds
@@ -403,10 +400,7 @@ class Reader:
             self._keep_for_loop(error)
 
     def _keep_for_loop(self, error: BaseException) -> None:
-        """Let the loop raise what is no `Exception`; raise a cancellation of this task, and an exit, here.
-
-        asyncio's `CancelledError` is kept if a function has raised it in the opening.
-        """
+        """Let the loop raise what is no `Exception`; raise an exit, and a cancellation from outside, here."""
         import asyncio
 
         from anyio import get_cancelled_exc_class

@@ -60,17 +60,11 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
         )
 
     def _is_last_error(self, lane: AnswerLane | None, *, had_ended: bool) -> bool:
-        """Return True if an error is that of the only answer, or of the connection, so that no more follow.
-
-        Any other error belongs to that one answer, whose reader has left it.
-        """
+        """Return True if an error is of the only answer, or of the connection: no more follow."""
         return lane is None or (self._session.has_ended and not had_ended and not lane.is_whole)
 
     def _find_next(self) -> StreamT | None:
-        """Return the stream of the next answer; None if more must be read first, or no more follow.
-
-        If the connection has only one answer, that is the parent stream, which reads the connection.
-        """
+        """Return the stream of the next answer, or the parent's for an only one; None if none is there."""
         session, driver = self._session, self._driver
         if session.has_several is None:
             return None
@@ -174,9 +168,6 @@ class AsyncResponses(_ResponsesBase[StreamT]):
 def _find_reader(
     find_stream: Callable[[], Any], driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
 ) -> Any:  # noqa: ANN401 - a stream, or a reader of one
-    """Return an object that reads an answer to its end, for all its readers if it is shared.
-
-    That is its own stream; or if the stream was dropped, one more reader, or a new stream.
-    """
+    """Return an object that reads an answer for all its readers: its own stream, or another one."""
     hub = driver.sharing
     return find_stream() or (make_stream(driver) if hub is None else hub.make_reader())

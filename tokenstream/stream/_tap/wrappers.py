@@ -117,10 +117,7 @@ class WatchedStream(Generic[ItemT]):
         return self._target
 
     def _watch_items(self, wrapper: Any, items: object, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
-        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body.
-
-        `iterable` is None if the loop over it began earlier.
-        """
+        """Wrap an iterator, so that the watcher sees its items, unless it sees the response's body."""
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
 

@@ -264,11 +264,7 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 def _list_changes(
     fields: dict[str, Any], returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[ProviderData]:
-    """Yield an event for the fields of an answer that are new or changed, if there are any.
-
-    Of a list that has grown, it has only the new items: `returned` holds a field's last value and
-    its length. `shared` fields belong to all choices.
-    """
+    """Yield an event for the new or changed fields, and of a list that has grown only for its new items."""
     event = ProviderData(choice=choice, shared=shared)
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
@@ -287,11 +283,7 @@ def _list_changes(
 
 
 def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
-    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
-
-    The result replaces what was `reported` for this attempt, so it has all of those counts. It is None if
-    nothing was counted.
-    """
+    """Return this attempt's usage for the `reported` one: the total minus abandoned ones; None without."""
     if not total:
         return None
     counts: dict[str, Any] = {}

@@ -183,10 +183,7 @@ class LogWordCursor(LogCursor[ItemT]):
         """The log's number of turns when that run was read; -1 while a restarted answer is compared."""
 
     def _read_new(self, event: AnyEvent) -> list[tuple[int, str]]:
-        """Return the words that the reader lacks, each run with its part, and count them as delivered.
-
-        `event` is the last delta, if it is known.
-        """
+        """Return the words that the reader lacks, each run with its part, and count them as delivered."""
         log = self._find_log()
         self._note_read()
         # Read before the runs: another thread may begin one.
@@ -383,10 +380,7 @@ class LogCallCursor(LogCursor[ToolCall]):
         return LogCallCursor(self.accumulator, self.choice, wait=True)
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:
-        """Return a call that has ended as the reader gets it: in a list, or [] if the reader does not get it.
-
-        The result is None if the call, and all behind it, have to wait.
-        """
+        """Return an ended call in a list, or [] if the reader gets none; None if this and later ones wait."""
         return [call] if call.complete else []
 
     def _list_delivered(self) -> dict[type, DeliveredItems]:
@@ -394,10 +388,7 @@ class LogCallCursor(LogCursor[ToolCall]):
 
 
 def _make_difference_error(accumulator: Accumulator) -> StreamError:
-    """Return the error that ends a stream whose answer was requested again and came out differently.
-
-    The result is the error that broke off the first answer, if there was one; otherwise a new error.
-    """
+    """Return the error for an answer that came out differently: the one that broke off the first, or new."""
     restarted = None if accumulator.given_up is None else accumulator.given_up.event
     error = None if restarted is None else restarted.error
     if error is None:

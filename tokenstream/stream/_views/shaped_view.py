@@ -293,10 +293,7 @@ class _DraftShaping:
         return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return this view's plan with a stage that makes JSON Patches; `append` allows "append" operations.
-
-        `by_alias` is None for each type's default.
-        """
+        """Return this view's plan with a stage that makes JSON Patches; `append` allows such operations."""
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Self:

@@ -214,11 +214,7 @@ class _TextShaping:
         raise NotImplementedError
 
     def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
-        """Return the plan of this view, followed by the stage that returns the whole text so far.
-
-        Before that stage comes a throttle with the rate `hz`. If `hz` is None, a throttle with the usual rate
-        is added only if no stage of the view paces the text.
-        """
+        """Return this view's plan with the stage of the whole text so far, after a throttle of rate `hz`."""
         from tokenstream.stages._text.pacing import Accumulate
 
         plan = self._plan

@@ -257,10 +257,7 @@ class AnthropicEncoder(BlockEncoder):
         return self._server_input_deltas(event.part, call.arguments_text)
 
     def _server_input_deltas(self, part: int, fragment: str) -> list[Payload]:
-        """Return the deltas for a fragment of the input of a tool that the provider runs.
-
-        There is one delta, or none while `ServerInput` holds back the start of the input.
-        """
+        """Return the deltas, if any yet, for a fragment of the input of a tool that the provider runs."""
         server_input = self._inputs.get(part)
         sent = fragment if server_input is None else server_input.feed(fragment)
         return [self._input_delta(part, sent)] if sent else []

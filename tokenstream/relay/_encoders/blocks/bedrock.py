@@ -345,10 +345,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
 
 def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
-    """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it.
-
-    The error of a tool is the first piece, unless the content contains it.
-    """
+    """Return a result's content, and a tool's error, as text and JSON; unchanged if Bedrock has sent it."""
     content = result.content
     if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
         pieces = content

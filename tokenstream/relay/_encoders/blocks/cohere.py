@@ -174,10 +174,7 @@ class CohereEncoder(BlockEncoder):
         }
 
     def _find_span(self, citation: Citation, part: int) -> tuple[int, int]:
-        """Return the start and the end of the span of text that a citation supports.
-
-        A citation without a start and an end supports all text of the part that was not cited yet.
-        """
+        """Return the start and end of the text that a citation supports: what was not cited, by default."""
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:
             return citation.start or 0, length if citation.end is None else citation.end

@@ -170,10 +170,7 @@ def _input_of(call: ServerToolCall) -> dict[str, Any]:
 
 
 def _response_of(content: Json, error: str | None) -> dict[str, Any]:
-    """Return the content of a result, and the error of a tool that has failed, as an object.
-
-    The fields `output` and `error` are those that Google's documentation names for responses.
-    """
+    """Return a result's content, and a failed tool's error, as an object with Google's documented fields."""
     if is_dict(content) and failure_of_code({"response": content}) == error:
         return content
     if error is None:

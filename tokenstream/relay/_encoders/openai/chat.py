@@ -198,10 +198,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
     def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:
-        """Return the chunk of a delta with one more item of a list.
-
-        The item has its index in the list: without one, openai-python's `stream()` raises at the second item.
-        """
+        """Return the chunk of a delta with one more item of a list, and the index that it needs."""
         index = self._list_lengths.get((choice, name), 0)
         self._list_lengths[choice, name] = index + 1
         return self.make_delta(choice, **{name: [{"index": index, **item}]})
@@ -212,10 +209,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
 
 def _kind_of(medium: Medium) -> str:
-    """Return the kind of a medium: "audio", "image", or the first half of another type.
-
-    A medium without a type counts as audio, because OpenAI sends audio without a type.
-    """
+    """Return the kind of a medium: audio, as without a type, image, or the first half of another type."""
     return (medium.mime_type or "audio").partition("/")[0]
 
 

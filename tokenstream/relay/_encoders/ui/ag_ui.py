@@ -269,10 +269,7 @@ class AGUIEncoder(NamedEncoder):
     # -- within ----------------------------------------------------------------
 
     def _activity(self, kind: str, id: str, step: str | None, content: dict[str, Any]) -> Payloads:
-        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message.
-
-        The id is unique among all messages of the run.
-        """
+        """Return an `ACTIVITY_SNAPSHOT`, of which the client keeps the last one of each id of the run."""
         payload = {
             "type": "ACTIVITY_SNAPSHOT",
             "messageId": f"{self.scope}{id}",

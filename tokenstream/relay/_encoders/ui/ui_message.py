@@ -276,10 +276,7 @@ class UIMessageEncoder(NamedEncoder):
         return payloads
 
     def _send_cause(self, id: str) -> list[Payload] | None:
-        """Return the payloads of a call that only its step has named; None if the call is not known at all.
-
-        There are none if the call was sent before.
-        """
+        """Return the payloads, if not sent yet, of a call that only its step has named, or None."""
         if id in self.sent_calls:
             return []
         cause = self._causes.pop(id, None)
