@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.anthropic.payloads import STOP, answer, arguments, finish, read, start, stop, tool
+from tests.formats.anthropic.payloads import (
+    STOP,
+    Payload,
+    answer,
+    arguments,
+    block,
+    finish,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+)
 from tests.support.tables import in_one_test
 from tokenstream.message import OpaquePart
 
@@ -27,6 +39,27 @@ def test_a_call_on_a_used_index_is_another_call(fragments: list[str], handed_out
 
     assert handed_out == [call.id for call in came.calls]
     assert len(came.message.tool_calls) == 2
+
+
+@in_one_test("ends_at", ["once", "the end", "never"])
+def test_parallel_calls_without_any_index_keep_their_order(ends_at: str) -> None:
+    """Wherever their ends stand, each has its own arguments, and they are handed out in order."""
+    blocks: list[Payload] = [block(0, "text", text=""), text(0, "I look.")]
+    blocks += [stop(0)] if ends_at == "once" else []
+    for number, city in enumerate(("Rome", "Oslo", "Bern"), 1):
+        blocks.append(tool(number, city.lower(), f"toolu_{number}"))
+        blocks += [arguments(number, piece) for piece in ("", '{"city": ', f'"{city}"}}')]
+        blocks += [stop(number)] if ends_at == "once" else []
+    blocks += [stop(number) for number in range(4)] if ends_at == "the end" else []
+    came = read(*[{**payload, "index": None} for payload in answer(*blocks, reason="tool_use")])
+
+    assert ("I look.", None) == (came.message.text, came.error)
+    assert [(call.name, call.arguments) for call in came.calls] == [
+        ("rome", {"city": "Rome"}),
+        ("oslo", {"city": "Oslo"}),
+        ("bern", {"city": "Bern"}),
+    ]
+    assert came.calls == list(came.message.tool_calls)
 
 
 def test_a_start_in_the_middle_of_a_call_cuts_it() -> None:

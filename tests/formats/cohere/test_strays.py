@@ -70,6 +70,19 @@ def test_events_without_an_index_mean_what_came_last() -> None:
     assert {"part_index_missing": 3, "call_index_missing": 3} == came.departures
 
 
+def test_ends_without_an_index_come_in_the_order_of_the_calls() -> None:
+    """Also where all of them stand behind the last call."""
+    calls = [
+        tool(0, call_id="rm_1"),
+        arguments(0, '{"a": 1}'),
+        tool(1, call_id="rm_2"),
+        arguments(1, '{"a": 2}'),
+    ]
+    came = read(*[{**payload, "index": None} for payload in answer(*calls, tool_stop(0), tool_stop(1))])
+
+    assert [("rm_1", {"a": 1}), ("rm_2", {"a": 2})] == [(call.id, call.arguments) for call in came.calls]
+
+
 def test_a_piece_without_an_index_may_have_another_field() -> None:
     """It is the latest block's, and the field is carried."""
     piece = text(0, "Hi")

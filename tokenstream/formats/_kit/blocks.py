@@ -10,7 +10,7 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import says_no_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import TextKind
@@ -74,12 +74,19 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
-    def find_index(self, index: object, *, new: bool = False) -> int:
-        """Return the index of a payload's block; without one, a departure, the newest or a new one."""
+    def find_index(self, index: object, *, new: bool = False, ends: bool = False) -> int:
+        """Return the index of a payload's block; without one, a departure, that of the newest block.
+
+        Args:
+            new: Whether the payload begins a block.
+            ends: Whether the payload ends a block: without indexes, blocks end in the order of their starts.
+        """
         number = index if type(index) is int else whole_number(index_of(index))
         if number is not None:
             return number
         self.note("part_index_missing")
+        if ends:
+            return next((key for key, _ in self._unended() if isinstance(key, int)), max(self.newest, 0))
         return self.newest + 1 if new else max(self.newest, 0)
 
     def _note_unopened(self, key: KeyT) -> None:
@@ -156,21 +163,27 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     @property
     def has_open(self) -> bool:
-        """True if a block is open; a call that waits for its arguments was closed."""
-        return any(block.part is None or not block.part.waits for block in self._open.values())
+        """True if a block is open."""
+        return any(self._unended())
+
+    def _unended(self) -> Iterator[tuple[KeyT, BlockT]]:
+        """Yield the open blocks, oldest first; a call that waits for its arguments was closed."""
+        for key, block in self._open.items():
+            if block.part is None or not block.part.waits:
+                yield key, block
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
         self._note_unclosed()
-        for block in self._open.values():
-            if block.part is not None and not block.part.waits:
+        for _, block in self._unended():
+            if block.part is not None:
                 self._close_part(block.part, whole=False)
         self._open.clear()
 
     def _note_unclosed(self) -> None:
         """Count each open block as a departure: the documentation says that the server closes it."""
-        for block in self._open.values():
-            if block.part is not None and not block.part.waits:
+        for _, block in self._unended():
+            if block.part is not None:
                 self.note("part_unclosed")
                 self._report_unsent(block)
 

@@ -220,7 +220,7 @@ class Anthropic(Format):
         if self._repeats_start():
             # The start already contained the whole answer.
             return
-        self._blocks.stop(self._blocks.find_index(payload.get("index")))
+        self._blocks.stop(self._blocks.find_index(payload.get("index"), ends=True))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:

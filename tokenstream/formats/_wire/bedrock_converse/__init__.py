@@ -311,7 +311,7 @@ class BedrockConverse(Format):
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
         """End a block."""
         self._note_missing_start()
-        self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex")))
+        self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex"), ends=True))
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:

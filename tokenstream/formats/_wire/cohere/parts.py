@@ -219,16 +219,16 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.stray("tool-call-delta", {"index": key[1], **call})
 
     def end_call(self, index: int | None) -> None:
-        """Close a tool call, by default the one that began last, and hand it out if it is whole."""
-        self.stop(self._call_key(index))
+        """Close a tool call, by default the first that is open, and hand it out if it is whole."""
+        self.stop(self._call_key(index, ends=True))
 
-    def _call_key(self, index: int | None, *, new: bool = False) -> tuple[str, int]:
-        """Return the key of a call; a missing index is that of a new call or else of the newest open one."""
+    def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> tuple[str, int]:
+        """Return the key of a call; a missing index means, as in `find_index`, a new or an open call."""
         if index is None:
             self.note("call_index_missing")
             # The open call with the highest index began last.
             indexes = self._call_indexes(*self._closed) if new else self._call_indexes()
-            index = max(indexes, default=-1) + 1 if new else max(indexes, default=0)
+            index = max(indexes, default=-1) + 1 if new else (min if ends else max)(indexes, default=0)
         return "call", index
 
     def _call_indexes(self, *others: tuple[str, int]) -> list[int]:

@@ -253,7 +253,7 @@ class GeminiInteractions(Format):
 
     def _stop_step(self, payload: dict[str, Any]) -> None:
         """Close a step, and report usage."""
-        self._steps.stop(self._steps.find_index(payload.get("index")))
+        self._steps.stop(self._steps.find_index(payload.get("index"), ends=True))
         self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
