@@ -23,7 +23,6 @@ import tokenstream
 from tests.otel.backend import Backend
 from tests.relay.journals import Answer, Place, in_memory
 from tests.session import servers
-from tests.session.openai_live_server import OpenAILiveServer
 from tests.support.asgi import Client
 from tests.support.recordings import OURS as RECORDINGS
 from tests.support.recordings import events_of
@@ -726,23 +725,6 @@ def gemini_live_sessions() -> None:
         ]
 
 
-def gpt_live_sessions() -> None:
-    """It is steered, too: what the session is told comes into the running answer."""
-    words: list[dict[str, Any]] = [
-        {"type": "session.instructions.append", "content": said, "delegation_id": None}
-        for said in ("one", "two")
-    ]
-    with (
-        servers.serving(OpenAILiveServer()) as url,
-        Session(partial(websockets.connect, url), model="gpt-live-1") as session,
-        session.ask([words[0]]) as answer,
-    ):
-        next(iter(answer.text))
-        steer = session.steer([words[1], {"type": "session.close"}])
-        answer.final()
-    assert (answer.message.text, steer.state) == ("I know: oneI know: one | two", "applied")
-
-
 def steering() -> None:
     first = testing.script().text("One ").silence(60).text("two").finish()
     serving = testing.serve([first, HELLO], sessions=True, steers=True, pace="recorded")
@@ -774,7 +756,7 @@ def gpt_live() -> None:
 
 def live_interactions() -> None:
     """No session speaks them, and it says which APIs it does speak."""
-    spoken = "gemini-live, openai-live, openai-realtime, openai-responses"
+    spoken = "gemini-live, openai-realtime, openai-responses"
     server = servers.LiveServer()
     server.path = "/v1beta/interactions"
     with servers.serving(server) as url:

@@ -115,7 +115,6 @@ _WORDS: dict[str, dict[str, Program]] = {
     "steer / inject into a running answer": {
         "steer / inject into a running answer": probes.steering,
         "OpenAI Responses": probes.steering,
-        "GPT-Live": probes.gpt_live_sessions,
         "agents": probes.steering_agents,
     },
     "GPT-Live, Live Interactions, realtime translation/transcription": {
@@ -123,7 +122,6 @@ _WORDS: dict[str, dict[str, Program]] = {
         "Live Interactions": probes.live_interactions,
         "realtime translation": probes.translation,
         "transcription": probes.transcription,
-        "GPT-Live also as a session": probes.gpt_live_sessions,
     },
     "coding agents, ACP, A2A, hosted sessions as runs": {
         "coding agents": probes.coding_agents,

@@ -83,7 +83,7 @@ def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"format": "anthropic"}, "a session speaks gemini-live, openai-live, openai-realtime, .*, and not"),
+        ({"format": "anthropic"}, "a session speaks gemini-live, openai-realtime, .*, and not"),
         ({"settings": ["instructions"]}, "settings= is a dict"),
         ({"tools": "look_up"}, "tools= is Tools"),
         ({"fallback": "https://api.openai.com/v1/responses"}, "fallback= is a function"),

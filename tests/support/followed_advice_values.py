@@ -31,7 +31,6 @@ from tokenstream import (
     Retry,
     Route,
     Router,
-    Session,
     Steps,
     Stream,
     Tools,
@@ -165,12 +164,6 @@ def priced(**options: Any) -> str:
         return stream.final().text
 
 
-def live(**options: Any) -> object:
-    return Session(lambda: None, format="openai-live", tools=Tools(find), **options).format
-
-
-DELEGATION = {"delegation": {"type": "responses", "responses": {"model": "m"}}}
-
 VALUES: dict[str, tuple[Program, Program]] = {
     "the file is closed, or": (
         lambda: of_file("ab"),
@@ -265,7 +258,6 @@ VALUES: dict[str, tuple[Program, Program]] = {
         lambda: check("strict" in Tools(filtered).to_openai_chat()[0]["function"], False),
     ),
     "most= needs the price of": (priced, lambda: check(priced(price=lambda _: 0.01), "Hello")),
-    "the tools of openai-live are": (live, lambda: check(live(settings=DELEGATION), "openai-live")),
     "the tool … was given as a type, which has nothing to run: register the": (
         lambda: Router(Tools(find=Find)),
         lambda: (Router().tool("find")(find), check(Tools(find=find).functions(), {"find": find})),

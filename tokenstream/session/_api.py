@@ -120,10 +120,6 @@ class SessionAPI(ABC):
     """True if several answers may be in flight, each in a lane of its own."""
     keeps_attempts: ClassVar[bool] = False
     """True if an answer also builds on attempts at it that were given up on the same connection."""
-    keeps_steers: ClassVar[bool] = True
-    """True if an answer waits for what becomes of its input, and the history has that input."""
-    lists_items: ClassVar[bool] = True
-    """True if the messages that end an answer, or have its calls, also have the text before the calls."""
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Mapping[str, Any]) -> None:
         self.model = model
@@ -152,9 +148,6 @@ class SessionAPI(ABC):
         self.owners.clear()
         self.must_rotate = False
         return []
-
-    def leave(self) -> None:  # noqa: B027 - nothing, by default
-        """Note that the connection is closed, so that the server says nothing more on it."""
 
     def forget_handle(self) -> bool:
         """Forget the handle with which the session was to be resumed; return True if there was one."""
@@ -220,18 +213,12 @@ class SessionAPI(ABC):
     def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer."""
 
-    def make_tool_format(self) -> Format | str:
-        """Return the format that reads the calls of an answer whose tools are run, or its name."""
-        return self.format
-
 
 class FormatOfRounds(Format):
     """Mixin of formats of an answer that ends with its last round, which only the question knows."""
 
     asked: HasRounds | None = None
     """The question; None for a single answer."""
-    cannot_continue: ClassVar[str | None] = None
-    """The reason why no question can continue a broken answer; None if one can."""
 
     def of_rounds(self, asked: HasRounds | None) -> Self:
         """Return this format, which is not finished as long as a question goes on."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_path
 from tokenstream.session._live import LiveAPI
-from tokenstream.session._openai_live import OpenAILiveAPI
 from tokenstream.session._realtime import RealtimeAPI
 from tokenstream.session._responses import ResponsesAPI
 
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream.session._api import SessionAPI
 
-APIS: dict[str, type[SessionAPI]] = {
-    api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI, OpenAILiveAPI)
-}
+APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
 
 
 def make_api(

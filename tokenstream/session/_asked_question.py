@@ -194,9 +194,8 @@ class AskedQuestion:
         if not results:
             return False
         answer, earlier = self.round.answer, self.round.text_calls_before
-        # The words before the input, or those that no message repeats, are only in the answer's own stream.
-        is_elsewhere = bool(answered.steers) or not self.conversation.known_api.lists_items
-        self.round.keep(self.round.message if is_elsewhere else results.message)
+        # The words before the input are only in the answer's own stream.
+        self.round.keep(self.round.message if answered.steers else results.message)
         self.round = Round(Question(results), self.round.lane, self)
         self.round.be_answered_by(answer)
         self.round.text_calls_before = earlier + sum(map(bool, map(dialect_of, results.message.tool_calls)))

@@ -93,7 +93,7 @@ class AsyncSession(SessionBase):
         model: The model's name; None if the URL names it, as for OpenAI Realtime.
         tools: The tools that the model may call: `Tools`, a `Router`, or a list in the form of the API.
         format: The name of the format of the API's answers, which tells the API: "openai-responses",
-            "openai-realtime", "gemini-live" or "openai-live"; None to find it by the connection's URL.
+            "openai-realtime" or "gemini-live"; None to find it by the connection's URL.
         settings: Further fields of each request (OpenAI Responses) or of the session's setup, such as
             {"instructions": "Be brief."}.
         retry: Rules for an answer that breaks off; None to raise its error.
@@ -178,7 +178,7 @@ class AsyncSession(SessionBase):
         return AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 
     async def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see `Session.steer`
-        """Say something to the model while it answers, without stopping it (OpenAI Responses and Live).
+        """Say something to the model while it answers, without stopping it (OpenAI Responses).
 
         Another task may call this while the answer is read. The arguments, the result and the errors are
         those of `Session.steer`.

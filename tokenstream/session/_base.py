@@ -172,7 +172,7 @@ class SessionBase:
         options = None
         if router is not None:
             # The stream of the answer has the deadlines, also while tools are run.
-            options = self._options_for(self._conversation.known_api.make_tool_format())
+            options = self._options_for(self._conversation.known_api.format)
             options = options._replace(deadlines=None)
         question, may_restart = Question(content), self._retry is not None
         asked = AskedQuestion(self._conversation, question, lane, router, options, may_restart=may_restart)
@@ -231,13 +231,10 @@ class SessionOpening:
 
     makes_request = True
     """True: the session makes the request, and so follows the mode of each attempt."""
-    format: Any
-    """The format that reads the answer."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why no question continues a broken answer; None if one does."""
-        reason: str | None = getattr(self.format, "cannot_continue", None)
-        return reason
+        """Return None: a question can continue any broken answer."""
+        return None
 
 
 def _make_async_bell() -> Bell:

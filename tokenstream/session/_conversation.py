@@ -147,16 +147,9 @@ class SessionConversation:
                 is_closed = error is None or is_clean(error)
                 exchange.again = is_closed and not exchange.begun
                 exchange.end(error)
-        self.leave()
-
-    def leave(self) -> None:
-        """Note that the server says nothing more on the current connection."""
-        if self.api is not None:
-            self.api.leave()
 
     def leave_for_good(self) -> None:
         """Note that the session is closed, and keep the messages of its answers instead of their streams."""
-        self.leave()
         for rounds in self._rounds.values():
             for each in rounds:
                 each.let_go()

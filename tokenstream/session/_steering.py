@@ -84,8 +84,7 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     if refusal is not None:
         steer.refuse(refusal)
         return steer
-    if api.keeps_steers:
-        exchange.steers.append(steer)
+    exchange.steers.append(steer)
     try:
         yield from conversation.send_quietly(payloads)
     except BaseException:

@@ -86,7 +86,7 @@ class Session(SessionBase):
         model: The model's name; None if the URL names it, as for OpenAI Realtime.
         tools: The tools that the model may call: `Tools`, a `Router`, or a list in the form of the API.
         format: The name of the format of the API's answers, which tells the API: "openai-responses",
-            "openai-realtime", "gemini-live" or "openai-live"; None to find it by the connection's URL.
+            "openai-realtime" or "gemini-live"; None to find it by the connection's URL.
         settings: Further fields of each request (OpenAI Responses) or of the session's setup, such as
             {"instructions": "Be brief."}.
         retry: Rules for an answer that breaks off; None to raise its error.
@@ -164,15 +164,13 @@ class Session(SessionBase):
         return Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 
     def steer(self, content: Any, *, lane: str | None = None) -> Steer:  # noqa: ANN401 - see the docstring
-        """Say something to the model while it answers, without stopping it (OpenAI Responses and Live).
+        """Say something to the model while it answers, without stopping it (OpenAI Responses).
 
-        If the server of OpenAI Responses applies the input, the answer ends where it is, and the model goes
-        on with the input: in the same stream, after a `MessageStart` with `another`. Any thread may call
-        this.
+        If the server applies the input, the answer ends where it is, and the model goes on with the input: in
+        the same stream, after a `MessageStart` with `another`. Any thread may call this.
 
         Args:
-            content: A text, or an item or a list of items: those with the role "user" for OpenAI Responses,
-                any message for OpenAI Live, such as a piece of the user's audio.
+            content: A text, or an item or a list of items with the role "user".
             lane: The lane of the answer; None for the default lane.
 
         Returns:

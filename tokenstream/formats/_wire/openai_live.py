@@ -16,7 +16,6 @@ from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from collections.abc import Set as AbstractSet
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall, OpenPart
@@ -44,52 +43,6 @@ _ARGUMENTS = ("response.function_call_arguments.delta", "response.custom_tool_ca
 _CUT_STATUSES = ("incomplete", "in_progress")
 _ITEM_DONE = "response.output_item.done"
 _ITEM_EVENTS = ("response.output_item.added", _ITEM_DONE)
-
-
-class WaitingCalls:
-    """Tells when delegated responses wait for the results of the application's tools.
-
-    Example:
-        >>> calls, item = WaitingCalls(), {"type": "function_call", "name": "f", "call_id": "call_1"}
-        >>> calls.follow("d", {"type": "response.output_item.done", "item": item})
-        False
-        >>> calls.follow("d", {"type": "response.completed"}), calls.answer({"call_1"})
-        (True, 1)
-    """
-
-    __slots__ = ("_calling", "_waiting")
-
-    def __init__(self) -> None:
-        self._calling: dict[str, set[str]] = {}
-        """The ids of the whole calls of each open response that calls a tool, by delegations."""
-        self._waiting: list[set[str]] = []
-        """The ids of the calls without results, of each response that waits."""
-
-    def follow(self, delegation: str, nested: dict[str, Any]) -> bool:
-        """Follow an event of a delegated response; return True if responses wait and no open one calls."""
-        kind, item = text_of(nested, "type"), dict_of(nested, "item")
-        if kind in _ITEM_EVENTS and _is_call(item):
-            called = self._calling.setdefault(delegation, set())
-            if kind == _ITEM_DONE and _is_whole(item):
-                called.add(text_of(item, "call_id") or "")
-        if kind not in _RESPONSE_ENDS or delegation not in self._calling:
-            return False
-        called = self._calling.pop(delegation)
-        if called and kind == "response.completed":
-            self._waiting.append(called)
-        return bool(self._waiting) and not self._calling
-
-    def answer(self, call_ids: AbstractSet[str]) -> int | None:
-        """Note results of calls; return how many responses have all now, None if none waits for these."""
-        if not any(called & call_ids for called in self._waiting):
-            return None
-        left = [called - call_ids for called in self._waiting]
-        self._waiting = [called for called in left if called]
-        return len(left) - len(self._waiting)
-
-    def clear(self) -> None:
-        """Forget the responses that wait."""
-        self._waiting.clear()
 
 
 class _Delegation:
@@ -121,7 +74,7 @@ class OpenAILive(SessionEvents):
         ['Hel']
     """
 
-    __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text", "_waiting")
+    __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text")
 
     name: ClassVar[str] = "openai-live"
     # Of `SessionUsageUpdatedEvent` in openai-python.
@@ -134,9 +87,6 @@ class OpenAILive(SessionEvents):
         units=frozenset({"message"}),
     )
 
-    ends_with_calls: ClassVar[bool] = False
-    """True if an answer ends where the server waits for the results of calls; more may follow."""
-
     def __init__(self, *, limits: Limits | None = None, session: dict[str, Any] | None = None) -> None:
         super().__init__(limits=limits)
         self._session: dict[str, Any] = session or {}
@@ -147,8 +97,6 @@ class OpenAILive(SessionEvents):
         """The audio in which the model speaks them."""
         self._delegated: dict[str, _Delegation] = {}
         """The open responses, by the ids of their delegations."""
-        self._waiting = WaitingCalls()
-        """Tells when responses wait for the results of calls."""
 
     def _make_parts(self) -> SessionParts:
         self._speech = SessionParts(self.limits, self.note)
@@ -176,28 +124,18 @@ class OpenAILive(SessionEvents):
 
     @property
     def is_over(self) -> bool:
-        """True if the last answer has ended, with calls."""
+        """True once the session was closed."""
         return self.parts.finished
 
     def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
         """Begin the message with its first event; return True."""
         if not self.parts.started and self._READERS[kind] is not self._READERS["session.started"]:
             if self._session:
-                self._begin()
+                self.parts.head(id=text_of(self._session, "id"), model=text_of(self._session, "model"))
             else:
                 self.note_missing_start()
                 self.parts.head()
         return True
-
-    def _begin(self) -> None:
-        """Begin the message, or another answer in it after one that has ended with calls."""
-        self._speech.begin_answer(text_of(self._session, "id"), text_of(self._session, "model"))
-
-    def _go_on(self) -> None:
-        """Note that content comes: errors before it do not end the session, and an answer goes on."""
-        self._last_error = None
-        if self.parts.finished:
-            self._begin()
 
     # -- the session -------------------------------------------------------
 
@@ -220,8 +158,7 @@ class OpenAILive(SessionEvents):
         for id in [*self._delegated]:
             self._end_response(id, _UNENDED)
         reason = "stop" if word is None else _REASONS.get(word, "unknown")
-        # An answer that had ended with calls has no more to come. Nobody waits for results.
-        self.parts.choice(0).finish = None
+        # Nobody waits for results.
         self._speech.end_answer(reason, word, awaits_results=False)
         if reason == "error":
             error = {"message": "the session lost its connection", "code": word}
@@ -237,7 +174,7 @@ class OpenAILive(SessionEvents):
         if text is None:
             self.report_misfit(payload)
             return
-        self._go_on()
+        self._last_error = None
         if self._text is NO_PART:
             self._text = self.parts.open(0, TextPart())
         self.parts.add(self._text, text)
@@ -256,7 +193,7 @@ class OpenAILive(SessionEvents):
         if data is None:
             self.report_misfit(payload)
             return
-        self._go_on()
+        self._last_error = None
         if self._audio is NO_PART:
             of_session = dict_of(dict_of(self._session, "audio"), "format")
             of_delta = {"type": "audio/pcm", "rate": payload.get("sample_rate")}
@@ -272,7 +209,6 @@ class OpenAILive(SessionEvents):
         """Read an event of a delegated response: its text, calls, or end; report any other as unknown."""
         nested, id = dict_of(payload, "event"), text_of(payload, "delegation_id") or ""
         kind = text_of(nested, "type") or ""
-        waits = self._waiting.follow(id, nested)
         if self._read_piece(nested, kind, id):
             return
         self.parts.unknown("response.event", payload)
@@ -282,13 +218,6 @@ class OpenAILive(SessionEvents):
         word = kind.removeprefix("response.")
         is_completed = kind == "response.completed"
         self._end_response(id, None if is_completed else failure_text(response.get("error"), word=word))
-        if waits and self.ends_with_calls:
-            # Responses that are still open go on in further parts.
-            for open_id in [*self._delegated]:
-                self._end_response(open_id, None)
-            self._waiting.clear()
-            self._text = self._audio = NO_PART
-            self.parts.finish(0, "tool_calls", word)
 
     def _read_piece(self, nested: dict[str, Any], kind: str, id: str) -> bool:
         """Add a piece of a delegated response's text, or of a call; return False for any other event."""
@@ -296,14 +225,14 @@ class OpenAILive(SessionEvents):
         response = self._delegated.get(id)
         call = None if response is None else response.calls.get(text_of(nested, "item_id") or "")
         if kind in _ARGUMENTS and delta is not None and call is not None:
-            self._go_on()
+            self._last_error = None
             self.parts.add_arguments(call, delta)
             return True
         is_text = kind == "response.output_text.delta" and delta is not None
         is_call = kind in _ITEM_EVENTS and _is_call(item)
         if not (is_text or is_call):
             return False
-        self._go_on()
+        self._last_error = None
         if response is None:
             response = self._delegated[id] = _Delegation()
         if is_call:
