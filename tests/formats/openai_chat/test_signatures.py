@@ -120,6 +120,55 @@ def test_a_list_of_blocks_beside_their_joined_text_keeps_the_blocks() -> None:
     assert ("hmaha", blocks) == (message.reasoning, message.to_openai_chat()["thinking_blocks"])
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("text", ["First.\n\nSecond.", "First. Second.", "A summary."])
+def test_signed_blocks_keep_what_was_signed_beside_another_text(field: str, text: str) -> None:
+    """The text is joined in another way, or is a summary: it is carried, and each signature fits its text."""
+    blocks = [("First.", "S1"), ("Second.", "S2")]
+    items = [{"type": "thinking", "thinking": words, "signature": signed} for words, signed in blocks]
+    message = _message({field: text, "thinking_blocks": items})
+
+    assert ("First.Second.", blocks) == (message.reasoning, _blocks_of(message.to_openai_chat()))
+    assert text == message.provider_data["reasoning_content"]
+
+
+def _detail(text: str, signature: str = "", **fields: Any) -> Delta:
+    return {"reasoning_details": [{"type": "reasoning.text", "text": text, "signature": signature, **fields}]}
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}])
+@pytest.mark.parametrize(
+    ("deltas", "whole"),
+    [
+        ([_detail("I go "), {"reasoning": "there."}], "I go there."),
+        ([{"reasoning": "I "}, _detail("go "), {"reasoning": "there."}], "go there."),
+        ([{"reasoning": "In short.", **_detail("I go there.")}], "In short."),
+    ],
+)
+def test_a_signature_of_another_text_is_not_sent_back(deltas: list[Delta], whole: str, index: Delta) -> None:
+    """Where text and details alternate, an API would refuse it; if it comes with the whole text, it fits."""
+    for delta in deltas:
+        for item in delta.get("reasoning_details", ()):
+            item.update(index)
+    stream = Stream(
+        [*map(chat, [*deltas, _detail("", "proof", **index), {"content": "Hi"}]), chat({}, "stop"), DONE]
+    )
+    signed = _message(*deltas, _detail(whole, "proof", **index), {"content": "Hi"})
+
+    assert "proof" not in json.dumps(stream.final().to_openai_chat())
+    assert {"delta_misfits": 1} == {
+        name: count for name, count in stream.departures.details.items() if name == "delta_misfits"
+    }
+    assert (whole, "proof") == _blocks_of(signed.to_openai_chat())[-1]
+
+
+def test_a_signature_behind_a_repeated_text_goes_back_with_the_text() -> None:
+    """The detail has repeated the text without its signature, which follows alone."""
+    message = _message({"reasoning": "Hm."}, _detail("Hm."), _detail("", "proof"), {"content": "Hi"})
+
+    assert ("Hm.", [("Hm.", "proof")]) == (message.reasoning, _blocks_of(message.to_openai_chat()))
+
+
 @pytest.mark.parametrize("kind", ["thinking", "reasoning"])
 def test_a_list_of_content_has_a_block_for_each_signature(kind: str) -> None:
     """A text with the same signature goes on; a whole text that is signed later is told once."""

@@ -32,7 +32,10 @@ class ChatReasoning:
         content: Reads the other content of the choice.
     """
 
-    __slots__ = ("_content", "_fields", "_key", "_part", "_parts", "_plain_part", "_signed", "_text")
+    __slots__ = (
+        *("_content", "_fields", "_is_mixed", "_key", "_part", "_parts", "_plain_part", "_repeated"),
+        *("_signed", "_text"),
+    )
 
     def __init__(self, content: ChatContent) -> None:
         self._content = content
@@ -46,8 +49,12 @@ class ChatReasoning:
         """Fields of the block's details, which the next request must have, too."""
         self._text: TextLog | None = None
         """The text of a block that has details; None before the first of them."""
+        self._is_mixed = False
+        """True if the block has another text than its details, whose signature then does not fit it."""
         self._plain_part: OpenPart | None = None
         """The last part of plain text, which details may repeat; None if there is none."""
+        self._repeated = ""
+        """The text of the last detail that repeated it, while the signature is still to come."""
         self._signed: set[tuple[str, str]] = set()
         """The signatures of earlier blocks, each with the text of its block, and with an empty one."""
 
@@ -121,27 +128,36 @@ class ChatReasoning:
             # The signature has ended the block: `write` begins another one.
             self._content.write("reasoning", text)
         else:
+            self._is_mixed = True
             self._append(part, text)
 
     # -- details -----------------------------------------------------------
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
-        """Read a list of reasoning details; if plain text beside them differs, it is used instead."""
-        own_texts = [text_of(item, *_DETAIL_TEXT_FIELDS) or "" for item in details if "data" not in item]
+        """Read a list of reasoning details; if plain text beside them differs, it is used instead.
+
+        Where a block begins, a signature is about the text of its detail: the plain text is then carried.
+        """
+        own_texts = [_text_in(item) for item in details if "data" not in item]
         if text and any(own_texts):
             self._parts.note("reasoning_twice")
         is_sum = text == "".join(own_texts)
+        begun = self._content.state.current_part
+        is_begun = begun is not None and begun.kind == "reasoning" and not begun.signature
+        if text and not is_sum and not is_begun and any(own_texts) and any(map(_signature_in, details)):
+            is_sum = True
+            self._parts.field(REASONING_FIELDS[0], text, self._content.choice)
         unread_text = "" if is_sum else text
         for item in details:
             encrypted = text_of(item, "data")
             if encrypted is not None:
                 self._content.read_encrypted(item, encrypted)
                 continue
-            own_text = text_of(item, *_DETAIL_TEXT_FIELDS) or ""
+            own_text = _text_in(item)
             # If the texts differ, the first readable detail gets all of the plain text, and others nothing.
             added_text = own_text if is_sum or not text else unread_text
             unread_text = ""
-            signature = text_of(item, "signature") or ""
+            signature = _signature_in(item)
             if added_text or signature:
                 self._read_detail(item, added_text, signature)
             elif fields_except(item, *_DETAIL_FIELDS) is not None and not own_text:
@@ -167,14 +183,20 @@ class ChatReasoning:
             if text or not signature or item.get("index") is None:
                 part = None
         fields = _fields_of(item)
-        if part is None and text and self._plain_part and self._parts.has_text(self._plain_part, text):
+        whole = text or self._repeated
+        repeats = part is None and self._plain_part and self._parts.has_text(self._plain_part, whole)
+        if repeats:
             self._parts.note("reasoning_twice")
+            self._repeated = whole
             if not signature:
                 return
             # The next request must have the text where its signature is.
-            fields, text = {**fields, _text_field_of(item): text}, ""
+            fields, text = {**fields, _text_field_of(item): whole}, ""
         if part is None:
             part = self._begin(item, fields)
+            # Of the text that will be signed, the last details may have had the beginning.
+            self._is_mixed = not repeats and self._repeated != ""
+            self._repeated = ""
         else:
             self._add_fields(part, fields)
         if text and signature and self._is_whole(text):
@@ -182,7 +204,17 @@ class ChatReasoning:
             self._parts.note("reasoning_twice")
         elif text:
             self._append(part, text)
-        self._parts.add_signature(part, signature)
+            self._is_mixed = self._is_mixed or _text_in(item) not in ("", text)
+        self._sign(part, item, signature)
+
+    def _sign(self, part: OpenPart, item: dict[str, Any], signature: str) -> None:
+        """Add a signature to a block, unless it is that of another text."""
+        if not self._is_mixed or self._is_whole(_text_in(item)):
+            self._parts.add_signature(part, signature)
+        elif signature:
+            # The next request would be refused with it.
+            self._parts.note("delta_misfits")
+            self._part = part if item.get("index") is not None else None
 
     def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
         """Begin a block with an item, whose fields the next request must have, too."""
@@ -250,6 +282,16 @@ class ChatReasoning:
 def _key_of(item: dict[str, Any]) -> tuple[object, object]:
     """Return the type and the index of a detail, by which those of one block are known."""
     return item.get("type"), scalar_or_none(item.get("index"))
+
+
+def _text_in(item: dict[str, Any]) -> str:
+    """Return the text of a detail; "" if it has none."""
+    return text_of(item, *_DETAIL_TEXT_FIELDS) or ""
+
+
+def _signature_in(item: dict[str, Any]) -> str:
+    """Return the signature of a detail; "" if it has none."""
+    return text_of(item, "signature") or ""
 
 
 def _text_field_of(item: dict[str, Any]) -> str:
