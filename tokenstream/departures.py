@@ -30,6 +30,7 @@ DepartureName: TypeAlias = Literal[
     "call_in_text",
     "call_unfinished",
     "call_contradicted",
+    "start_lost",
     "added_late",
     "rewritten",
     "characters_replaced",
@@ -61,6 +62,7 @@ RULES: dict[DepartureName, str] = {
     "call_in_text": "a tool call is in the text or the reasoning: it stays, unless tags name the dialect",
     "call_unfinished": "a tool call was cut off, or its arguments are in doubt: it is kept, never handed out",
     "call_contradicted": "other arguments came for a tool call than before: the answer fails",
+    "start_lost": "the answer or a part came without its start: what came before it may be missing",
     "added_late": "content came behind its end, or only there: it is added",
     "rewritten": "the end says otherwise than what was streamed: what was delivered cannot be taken back",
     "characters_replaced": "broken characters were replaced by U+FFFD",
@@ -74,8 +76,7 @@ RULES: dict[DepartureName, str] = {
 _DETAILS: dict[Affects, dict[DepartureName, str]] = {
     "form": {
         "end_unmarked": "done_missing blank_line_missing part_unclosed",
-        "start_unmarked": "start_missing start_with_content role_missing part_unopened"
-        " event_name_missing type_missing",
+        "start_unmarked": "start_with_content role_missing part_unannounced event_name_missing type_missing",
         "repeated": "finish_repeated end_repeated start_twice frame_repeated part_repeated part_end_unmatched"
         " call_repeated call_twice call_after_done text_twice reasoning_twice content_twice result_repeated",
         "skipped": "empty_data bare_frame part_empty arguments_placeholder",
@@ -97,6 +98,7 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "call_in_text": "call_in_text",
         "call_unfinished": "call_open_at_end call_invalid",
         "call_contradicted": "late_content",
+        "start_lost": "start_missing part_unopened",
         "added_late": "text_completed content_after_finish part_after_close",
         "rewritten": "text_rewritten arguments_rewritten reasoning_late",
         "characters_replaced": "invalid_utf8 lone_surrogate",

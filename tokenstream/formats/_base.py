@@ -555,9 +555,10 @@ class Format(Resuming, ABC):
         return kind or event
 
     def note_missing_start(self) -> None:
-        """Count a departure: the input begins inside the answer, whose end may repeat its texts whole."""
-        self.note("start_missing")
-        self.parts.begins_inside = True
+        """Count once that the input begins inside the answer, whose end may repeat its texts whole."""
+        if not self.parts.begins_inside:
+            self.note("start_missing")
+            self.parts.begins_inside = True
 
     def note_second_start(self) -> None:
         """Count a departure: the start of the answer came again, before its content or behind some of it."""

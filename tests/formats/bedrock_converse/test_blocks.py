@@ -134,7 +134,7 @@ def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
 
 
 def test_a_stop_without_a_block_is_ignored() -> None:
-    assert {"part_end_unmatched": 1} == read(START, stop(3), finish()).departures
+    assert {"part_unopened": 1} == read(START, stop(3), finish()).departures
 
 
 def test_a_part_is_done_when_its_block_stops() -> None:

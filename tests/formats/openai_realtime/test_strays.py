@@ -38,8 +38,8 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
     "a response without its beginning": ([*HELLO[1:], done()], "start_missing", "Hello"),
     "an item that begins twice": ([*HELLO[:2], *HELLO[1:], done()], "content_twice", "Hello"),
     "a part that begins twice": ([*HELLO[:3], *HELLO[2:], done()], "content_twice", "Hello"),
-    "a part that was never begun": ([*HELLO[:2], *HELLO[3:], done()], "part_unopened", "Hello"),
-    "an item that was never begun": ([created(), *HELLO[3:], done()], "part_unopened", "Hello"),
+    "a part that was never begun": ([*HELLO[:2], *HELLO[3:], done()], "part_unannounced", "Hello"),
+    "an item that was never begun": ([created(), *HELLO[3:], done()], "part_unannounced", "Hello"),
     "a part that ends twice": ([*HELLO[:6], HELLO[5], HELLO[6], done()], "part_end_unmatched", "Hello"),
     "an item that never ends": ([*HELLO[:6], done()], "", "Hello"),
     "a part that never ends": ([*HELLO[:5], done()], "part_unclosed", "Hello"),
@@ -119,7 +119,7 @@ def test_a_call_that_was_never_begun_is_taken_from_its_end() -> None:
     )
 
     assert [(one.id, one.name, one.arguments) for one in came.calls] == [("call_1", "get_tide", {"a": 1})]
-    assert came.departures == {"part_unopened": 2}
+    assert came.departures == {"part_unannounced": 2}
 
 
 def test_a_fragment_after_its_call_is_ignored() -> None:

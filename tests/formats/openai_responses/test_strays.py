@@ -103,7 +103,7 @@ def test_reasoning_that_is_told_under_another_field_is_told_once() -> None:
     )
 
     assert came.message.reasoning == "Hmm"
-    assert came.departures.keys() == {"part_unopened", "reasoning_twice"}
+    assert came.departures.keys() == {"part_unannounced", "reasoning_twice"}
 
 
 @pytest.mark.parametrize("content", ["Hmm", [{"type": "text", "text": "Hmm"}]])
@@ -310,7 +310,7 @@ def test_an_answer_may_begin_in_its_middle() -> None:
     came = read(*map(frame, numbered(delta("lo"), ended())))
 
     assert (came.text, came.message.id, came.error) == ("lo", "resp_1", None)
-    assert came.departures == {"start_missing": 1, "part_unopened": 2, "part_unclosed": 1}
+    assert came.departures == {"start_missing": 1, "part_unannounced": 2, "part_unclosed": 1}
 
 
 def test_a_start_that_comes_again_changes_nothing() -> None:

@@ -300,7 +300,7 @@ def test_two_items_on_one_index_may_be_written_in_turns() -> None:
     )
 
     assert (came.message.reasoning, came.message.text) == ("So", "Hi")
-    assert came.departures == {"part_index_reused": 1, "part_unopened": 2}
+    assert came.departures == {"part_index_reused": 1, "part_unannounced": 2}
 
 
 def test_an_item_that_is_still_open_is_closed_by_another_one_on_its_index() -> None:

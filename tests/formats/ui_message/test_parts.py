@@ -265,7 +265,7 @@ def test_unknown_chunks_and_fields_are_carried() -> None:
     [
         ([HELLO[1], HELLO[3]], "part_unopened", "Hel"),
         ([*HELLO, HELLO[1], HELLO[3]], "part_after_close", "HelloHel"),
-        ([HELLO[3]], "part_end_unmatched", ""),
+        ([HELLO[3]], "part_unopened", ""),
         ([HELLO[0], HELLO[1], HELLO[0], HELLO[2], HELLO[3]], "part_unclosed", "Hello"),
         ([HELLO[0], {"type": "text-delta", "delta": "x"}, HELLO[3]], "part_index_missing", "x"),
         ([{"type": "text-start"}, {"type": "text-delta", "delta": "x"}], "part_index_missing", "x"),

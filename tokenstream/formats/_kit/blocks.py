@@ -130,7 +130,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """
         block = self._open.pop(key, None)
         if block is None:
-            self.note("part_end_unmatched")
+            self.note("part_end_unmatched" if key in self._closed else "part_unopened")
             return
         self._end_block(block)
         if block.part is not None and block.part.waits:

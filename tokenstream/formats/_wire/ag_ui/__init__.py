@@ -166,7 +166,7 @@ class AGUI(Format):
 
     def _report_head(self, payload: dict[str, Any], kind: str) -> None:
         """Report the start of the answer, with the run's id, which only events of the run itself have."""
-        if kind not in _RUN_EVENTS:
+        if kind not in ("RUN_STARTED", "RUN_ERROR"):
             self.note_missing_start()
         id, model = text_of(payload, "runId"), model_in_metadata(payload)
         self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)

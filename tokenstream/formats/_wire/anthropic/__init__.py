@@ -83,7 +83,7 @@ class Anthropic(Format):
         ['Hel']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_nameless", "_start_expected", "_start_was_whole")
+    __slots__ = ("_blocks", "_has_head", "_nameless", "_start_was_whole")
 
     name: ClassVar[str] = "anthropic"
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
@@ -108,8 +108,6 @@ class Anthropic(Format):
         """True if the SSE event of the current payload has no name."""
         self._has_head = False
         """True once the start of the answer, or a whole answer, has been read."""
-        self._start_expected = True
-        """True until the start has arrived, or its lack was counted."""
         self._start_was_whole = False
         """True if the start already contained the whole answer."""
 
@@ -225,6 +223,7 @@ class Anthropic(Format):
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
         """Read the end of the message: token counts and finish reason."""
+        self._expect_start()
         delta = dict_of(payload, "delta")
         self._report_unknown_fields(payload, _KNOWN_IN_MESSAGE_DELTAS)
         self._report_unknown_fields(delta, _END_FIELDS)
@@ -233,24 +232,27 @@ class Anthropic(Format):
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         """Read the end of the answer."""
+        self._expect_start()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         self.end_at_mark()
 
     # -- internals -----------------------------------------------------------
 
+    def _expect_start(self) -> None:
+        """Count a departure if no `message_start` has arrived."""
+        if not self._has_head:
+            self.note_missing_start()
+
     def _repeats_start(self) -> bool:
         """Return True if the events of blocks only repeat the whole answer that `message_start` contained."""
-        if self._start_expected:
-            # No `message_start` has arrived; this is counted once.
-            self._start_expected = False
-            self.note_missing_start()
+        self._expect_start()
         if self._start_was_whole:
             self.note("content_twice")
         return self._start_was_whole
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
         """Read a message: its head, its token counts and, if it is whole, its content and finish reason."""
-        self._has_head, self._start_expected = True, False
+        self._has_head = True
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
         )

@@ -144,7 +144,7 @@ class BedrockConverse(Format):
         ['lo']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
+    __slots__ = ("_blocks", "_has_head", "_stopped")
 
     name: ClassVar[str] = "bedrock-converse"
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
@@ -169,8 +169,6 @@ class BedrockConverse(Format):
         super().__init__(limits=limits)
         self._has_head = False
         """True once the start of the message has arrived."""
-        self._start_expected = True
-        """True until the start has arrived, or its lack was counted."""
         self._stopped = False
         """True once the event `messageStop` has arrived."""
 
@@ -287,7 +285,7 @@ class BedrockConverse(Format):
         if self._has_head:
             self.note_second_start()
             self._blocks.cut()
-        self._has_head, self._start_expected = True, False
+        self._has_head = True
         self.parts.head(role=text_of(payload, "role"))
         self._report_unknown_fields(payload, "role")
 
@@ -316,6 +314,7 @@ class BedrockConverse(Format):
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         """Record the finish reason; without one, open calls may not be whole, and are not handed out."""
+        self._note_missing_start()
         self._report_unknown_fields(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True
@@ -338,9 +337,8 @@ class BedrockConverse(Format):
     # -- internals -----------------------------------------------------------
 
     def _note_missing_start(self) -> None:
-        """Count once, as a departure from the documentation, that the answer began without `messageStart`."""
-        if self._start_expected:
-            self._start_expected = False
+        """Count a departure if no `messageStart` has arrived."""
+        if not self._has_head:
             self.note_missing_start()
 
     def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:

@@ -66,6 +66,8 @@ class V2(Format):
         if reader is None:
             self.parts.unknown(kind, payload)
         else:
+            if not (self.parts.started or kind in ("message-start", "debug")):
+                self.note_missing_start()
             reader(self, payload)
             if not self.later_frames:
                 self._report_rest(payload)

@@ -33,6 +33,7 @@ _EVENTS = frozenset(
     """interaction.created interaction.status_update interaction.completed step.start step.delta
         step.stop""".split()  # noqa: SIM905
 )
+_STARTS = ("interaction.created", "interaction.status_update")
 _OWN_FIELDS = ("interaction", "interaction_id", "index")
 """Fields of which each event has at least one."""
 _REMEMBERED = 500
@@ -173,6 +174,8 @@ class GeminiInteractions(Format):
                 del self._event_ids[:MOST_SAVED]
         reader = self._READERS.get(kind)
         if reader is not None:
+            if not (self.parts.started or kind in _STARTS or _steps_of(dict_of(payload, "interaction"))):
+                self.note_missing_start()
             reader(self, payload)
             if payload.keys() != _PLAIN_PAYLOAD and not self.later_frames:
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)

@@ -109,7 +109,7 @@ class RealtimeOutputs(SessionParts):
         """End an output item, and add its content, except the content that earlier events have reported."""
         ended = self.find_item(payload, item)
         if ended is None:
-            self.note("part_unopened")
+            self.note("part_unannounced")
             ended = self.start_item(payload, item)
         if ended.done:
             self.note("part_end_unmatched")
@@ -141,7 +141,7 @@ class RealtimeOutputs(SessionParts):
         """Return the open content part that a delta adds to, or open it; None if the item is no message."""
         item = self.find_item(payload)
         if item is None:
-            self.note("part_unopened")
+            self.note("part_unannounced")
             item = self.start_item(payload, {"id": payload.get("item_id"), "type": "message"})
         if item.type != "message":
             return None
@@ -149,14 +149,14 @@ class RealtimeOutputs(SessionParts):
         content = item.contents.get(index)
         if content is not None and (content.part.told or not content.part.closed):
             return content
-        self.note("part_unopened" if content is None else "part_after_close")
+        self.note("part_unannounced" if content is None else "part_after_close")
         return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
         """Start a content part; one of no known message, or a second start, only counts as a departure."""
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
-            self.note("part_unopened" if item is None else "delta_misfits")
+            self.note("part_unannounced" if item is None else "delta_misfits")
             return
         index = self._content_index(payload)
         if index in item.contents:
@@ -259,7 +259,7 @@ class RealtimeOutputs(SessionParts):
         """Add a fragment to an open call's arguments; drop others, because the end event repeats all."""
         item = self.find_item(payload)
         if item is None or item.call is None:
-            self.note("part_unopened")
+            self.note("part_unannounced")
             self.note_lost_arguments(fragment)
             return
         self.add_fragment(item.call, fragment)
@@ -269,7 +269,7 @@ class RealtimeOutputs(SessionParts):
         """Add a call's arguments, unless there were deltas; the end of the item will close the call."""
         item = self.find_item(payload)
         if item is None:
-            self.note("part_unopened")
+            self.note("part_unannounced")
             item = self.start_item(payload, {**payload, "id": payload.get("item_id"), "type": type})
         elif item.call is None and item.type == type:
             # The start of the call had no name.

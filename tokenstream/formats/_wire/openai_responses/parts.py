@@ -284,7 +284,7 @@ class ResponseItems(SessionParts):
     def _create_for(self, payload: dict[str, Any], item: dict[str, Any]) -> ResponseItem:
         """Create the state of an item whose start has not come, for an event about it."""
         index = number_of(payload, "output_index")
-        self.note("part_index_reused" if index in self._items else "part_unopened")
+        self.note("part_index_reused" if index in self._items else "part_unannounced")
         return self._create_item(self._free_index() if index is None else index, item)
 
     def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:

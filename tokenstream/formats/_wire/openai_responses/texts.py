@@ -134,7 +134,7 @@ class TextItem(ResponseItem):
             self.parts.note("part_index_reused")
             self.parts.close(section.part)
         elif not expected:
-            self.parts.note("part_unopened")
+            self.parts.note("part_unannounced")
         field, index = key
         self.parts.go_to((self.place[0], (field == "content_index", index)))
         section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
