@@ -599,6 +599,32 @@ class OutputIncomplete(_OutputError):
     """
 
 
+class CostExceeded(OutputIncomplete, StreamError):
+    """`Retry.most` has stopped the answer, or not sent its request: a budget or a `Purse` has no room for it.
+
+    It is an `OutputIncomplete` of the kind "quota", so that neither this library asks again nor a client of a
+    relay, which gets status 402, or an error in the running answer.
+
+    Args:
+        message: The reason why the answer was not sent, or was stopped.
+        text: The answer's text as far as it had arrived.
+    """
+
+    default_kind = "quota"
+
+    def __init__(self, message: str, *, text: str = "") -> None:
+        super().__init__(message, text=text, offset=len(text))
+
+
+class PurseUnavailable(StreamError):
+    """A `Purse` cannot be used now: its file or its Redis cannot, whose exception is the cause.
+
+    No request is sent without it, and an answer for which more has to be taken is ended.
+    """
+
+    default_kind = "server"
+
+
 class CallUncertain(_AnswerError):
     """A tool call has begun before, but its result is not known, so it is not run again.
 

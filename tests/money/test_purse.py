@@ -28,7 +28,7 @@ from tests.support.either import Each, connect_in, inside, read_whole, run_in
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
-from tokenstream.errors import MisuseError, OutputIncomplete, StreamTruncated
+from tokenstream.errors import MisuseError, OutputIncomplete, PurseUnavailable, StreamTruncated
 from tokenstream.recovery._purse import Amount
 
 CHAT = "https://chat.test/v1/chat/completions"
@@ -141,7 +141,7 @@ class TestAPurse:
         provider = Provider("openai-chat", Behaviour(script=testing.script().text(*["word "] * 400).finish()))
         purse = Purse(most=TAKEN)
 
-        with pytest.raises(OutputIncomplete, match="taken from the purse") as caught:
+        with pytest.raises(OutputIncomplete, match="the purse is empty: 89 of 89 are") as caught:
             ask("sync", purse, provider)
 
         assert 60 < len(caught.value.partial.text) / 4 < TAKEN
@@ -207,10 +207,11 @@ class TestAPurse:
 
         assert provider.requests == []
 
-    def test_needs_a_request_of_the_library(self) -> None:
-        """The request of a function is not known."""
-        with pytest.raises(MisuseError, match="requests that the library makes"):
-            resilient(lambda: [b""], Retry(most=Purse(tokens=9)))
+    def test_needs_a_price_for_the_request_of_a_function(self) -> None:
+        """Nothing says which model it asks; the error says where a price goes."""
+        for most in (1.0, Purse(most=1.0)):
+            with pytest.raises(MisuseError, match=r"names no model.*Purse\(most=…, price=…\)"):
+                resilient(lambda: [b""], Retry(most=most))
 
     def test_refuses_a_file_of_something_else(self, tmp_path: Path) -> None:
         """It would be written over."""
@@ -222,11 +223,14 @@ class TestAPurse:
         assert (tmp_path / "notes").read_text() == "Buy milk"
 
     def test_that_cannot_be_reached_sends_nothing(self, tmp_path: Path) -> None:
-        """The exception is raised as it is, and no further attempt is made."""
-        provider = Provider("openai-chat")
-        with pytest.raises(FileNotFoundError):
-            ask("sync", Purse(most=1_000, file=tmp_path / "no" / "purse"), provider)
+        """The exception is the cause of ours, and no further attempt is made."""
+        provider, purse = Provider("openai-chat"), Purse(most=1_000, file=tmp_path / "no" / "purse")
+        with pytest.raises(PurseUnavailable, match="file cannot be used now") as caught:
+            ask("sync", purse, provider)
+        with pytest.raises(PurseUnavailable):
+            str(purse)
 
+        assert isinstance(caught.value.__cause__, FileNotFoundError)
         assert provider.requests == []
 
     def test_that_is_gone_after_the_answer_keeps_what_was_taken(

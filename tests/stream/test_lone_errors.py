@@ -46,7 +46,7 @@ async def leave_struck_group() -> None:
 
 async def hedge() -> None:
     first, second = (Contender(strike, "text", None, Deadlines(), time.monotonic) for _ in range(2))
-    await race(first, second, 0.0)
+    await race(first, second, 0.0, lambda _: None)
 
 
 each_place = pytest.mark.parametrize("run", [read_beside, leave_struck_group, hedge])

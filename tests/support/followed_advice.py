@@ -159,10 +159,6 @@ def hello_with(tools: Any) -> object:
 
 FOLLOWED: dict[str, tuple[Program, Program]] = {
     "a Budget without a bound stops nothing": (budget, lambda: budget(tokens=9)),
-    "price= tells what an answer costs": (
-        lambda: budget(price=lambda _: 0.0),
-        lambda: budget(price=lambda _: 0.0, most=1.0),
-    ),
     "a Route has its own request": (
         lambda: connect(Route(URL, json={}), json={}),
         lambda: connect(Route(URL, json={})),

@@ -536,10 +536,6 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
         lambda: in_folder(lambda folder: spend_in(folder, redis=object())),
         gives("Hello", lambda: in_folder(spend_in)),
     ),
-    "a Purse needs requests": (
-        lambda: resilient(lambda: CHUNKS, Retry(most=Purse(tokens=1_000))).final(),
-        gives("Hello", lambda: ask_with_purse(PRICED)),
-    ),
     "a Purse takes out": (
         lambda: ask_with_purse({"model": "m", "messages": []}),
         gives("Hello", lambda: ask_with_purse({"model": "m", "messages": [], "max_tokens": 50})),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_type
 
-from tokenstream import AsyncStream, Message, Stream, Usage
+from tokenstream import AsyncStream, Message, Stream
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Event
 from tokenstream.stages import Budget, Chain, Repetition, Words
@@ -21,16 +21,11 @@ async def judge(message: Message) -> str | None:
     return message.text or None
 
 
-def price(usage: Usage) -> float:
-    """What tokens cost."""
-    return float(usage.output_tokens or 0)
-
-
 def rules(stream: Stream) -> None:
     """Each gives the stream back."""
     assert_type(stream.guard("a|b").guard(re.compile("c")), Stream)
     assert_type(stream.guard(off_topic, first_tokens=20, every=5, hold=True), Stream)
-    assert_type(stream.guard(Budget(tokens=5, characters=6, seconds=1.5, price=price, most=0.1)), Stream)
+    assert_type(stream.guard(Budget(tokens=5, characters=6, seconds=1.5)), Stream)
     assert_type(stream.guard(Repetition()).guard(Repetition(times=3, longest=100)), Stream)
     assert_type(stream.guard(lambda message: message.text), Stream)
     assert_type(stream.stop_reason, str | None)

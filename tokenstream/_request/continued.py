@@ -151,12 +151,14 @@ class ContinuationRequests:
         remember_refusal(self._host, self._model)
 
     def limit(self, format: str | None) -> int | None:
-        """Return the request's output limit, in tokens; the answer's format may say where it is."""
+        """Return the output limit of all choices, in tokens; the answer's format may say where it is."""
         shape = _SHAPES.get((format if self.format is None else self.format) or "")
         if shape is None or not is_dict(self._payload):
             return None
         limits = [_find(self._payload, path) for path in shape.limits]
-        return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+        limit = next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+        count = _find(self._payload, shape.alternatives)
+        return limit if limit is None or not isinstance(count, int) else limit * max(count, 1)
 
     def build_options(self, attempt: Attempt) -> dict[str, Any]:
         """Return the httpx options for the request with which an attempt continues the answer."""

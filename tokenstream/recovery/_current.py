@@ -10,7 +10,7 @@ from tokenstream._growing_usage import NO_USAGE
 from tokenstream.errors import PositionLost, ProviderError, StatusError
 from tokenstream.events import MessageStart, ProviderData
 from tokenstream.message import Message, Usage
-from tokenstream.recovery._spending import estimate_attempt, is_counted
+from tokenstream.recovery._estimates import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._prices import find_tariff
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.recovery._hedge import Race
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._spending import Spending
@@ -50,6 +51,10 @@ class CurrentAttempt:
     ) -> None:
         self.retry, self.resumption, self.machine = retry, resumption, resumption.machine
         self.itinerary, self._silence, self._spending = itinerary, silence, spending
+        self.sent = itinerary.openers[0].sent
+        """The numbers of the attempts whose requests were sent."""
+        self.race: Race | None = None
+        """The race of the first two attempts; None without one, and once it is decided or left."""
         self.hold = hold
         """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
@@ -149,6 +154,7 @@ class CurrentAttempt:
 
         An uncounted attempt does not count towards `Retry.attempts`.
         """
+        resumed = (self._counted or self._paid) if attempt.mode == "resume" else NO_USAGE
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
@@ -162,10 +168,8 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        if attempt.mode == "resume":
-            self._paid = self._counted or self._paid
-        else:
-            self._paid = NO_USAGE
+        self._paid = resumed
+        if attempt.mode != "resume":
             self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
         self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
         self._is_over = False
@@ -208,6 +212,8 @@ class CurrentAttempt:
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Note how this attempt has ended, and let its route remember that."""
+        if self.race is not None:
+            self.race.settle()
         self._error, self._ended_at = error, now
         cost = self.find_cost()
         if self._spending is not None:
@@ -216,7 +222,7 @@ class CurrentAttempt:
         if route is not None and error is not None:
             route.health.note_failure(error, now)
         elif route is not None and self.hold.released:
-            route.health.note_success(now)
+            route.health.note_success()
         self.ended = is_last
 
     def note_hedge(
@@ -292,12 +298,15 @@ class CurrentAttempt:
 
     @property
     def reports(self) -> list[AttemptReport]:
-        """Reports on all attempts so far, this one included."""
-        return [*self._kept_reports, *([] if self._has_kept else [self._make_report()])]
+        """Reports on all attempts so far whose requests were sent, this one included."""
+        beside = [] if self.race is None else self.race.reports
+        is_due = self.number in self.sent and not self._has_kept
+        return [*self._kept_reports, *beside, *([self._make_report()] if is_due else [])]
 
     def keep_report(self) -> None:
         """Keep the report on this attempt as it is now; nothing that happens later changes it."""
-        self._kept_reports.append(self._make_report())
+        if self.number in self.sent:
+            self._kept_reports.append(self._make_report())
         self._has_kept = True
 
     def _make_report(self) -> AttemptReport:
@@ -351,6 +360,8 @@ class CurrentAttempt:
     @property
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
+        if self.number not in self.sent:
+            return NO_USAGE
         usage = self._usage
         if is_counted(usage, self._error or self.machine.error):
             return usage

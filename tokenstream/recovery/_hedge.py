@@ -14,8 +14,8 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.causes import find_foreign
 from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
+from tokenstream.recovery._estimates import estimate_attempt, is_counted
 from tokenstream.recovery._notes import log_hedge
-from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.items import LEAST_WAIT
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.stream._attempts import Attempt
+
+
+_SECOND = 2
+"""The number of the attempt that runs beside the first."""
 
 
 async def run_race(
@@ -60,21 +64,19 @@ async def run_race(
     opener, other = openers[0], openers[rival]
     if other is not opener:
         other.succeed(opener)
-    hedge = replace(attempt, number=2, mode="hedge", route=current.itinerary.names[rival])
+    hedge = replace(attempt, number=_SECOND, mode="hedge", route=current.itinerary.names[rival])
     first = _make_contender(current, deadlines, opener, open_first, clock)
     open_second = partial(log_hedge, current.machine, other.name, after, other.lazy(hedge).open)
     second = _make_contender(current, deadlines, other, open_second, clock)
-    winner = await race(first, second, after)
+    run = current.race = Race(current, (first, second), rival, began_at)
+    winner = await race(first, second, after, run.settle)
+    current.race = None
     current.end_race(winner.ended_at if winner.has_content else None)
-    if second.begun:
-        loser, second_won = (first, True) if winner is second else (second, False)
-        current.itinerary.note_attempt(rival, began_at + after)
-        _note_loser(current, loser, rival, second_won=second_won, began_at=began_at, now=clock())
-        if second_won and other is not opener:
-            # Another provider's answer may be in another format.
-            current.machine.expect_format(other.format, current.itinerary.stage_of(other))
-            current.machine.connect()
-            current.begin_route(rival, None)
+    if winner is second and other is not opener:
+        # Another provider's answer may be in another format.
+        current.machine.expect_format(other.format, current.itinerary.stage_of(other))
+        current.machine.connect()
+        current.begin_route(rival, None)
     source = winner.make_source()
     first.dispose()
     second.dispose()
@@ -94,57 +96,77 @@ def _make_contender(
     return Contender(open_source, opener.format, current.machine.limits, own, clock)
 
 
-def _note_loser(
-    current: CurrentAttempt, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
-) -> None:
-    """Report the losing attempt, whose usage is a minimum, and make the winner the current attempt."""
-    # The second attempt began when the first had brought no content for that long.
-    wait = current.itinerary.hedge_after or 0.0
-    ended_at = now if loser.ended_at is None else loser.ended_at
-    opener_index = 0 if second_won else rival
-    report = _report_loser(current, loser, opener_index, ended_at)
-    if not second_won:
-        # The loser is the second attempt, so it gets the number and the times of a second attempt.
-        began = max(0.0, began_at + wait - current.machine.meter.started_at)
-        seconds = max(0.0, ended_at - began_at - wait)
-        report = replace(
-            report, number=2, mode="hedge", kind="hedge", wait=wait, began=began, seconds=seconds
-        )
-    current.note_hedge(report, wait, began_at, second_won=second_won)
-    error, route, have_same_opener = report.error, current.itinerary.openers[opener_index].route, rival == 0
-    if error is None and route is not None:
-        # The loser's first content would have taken at least that long.
-        route.health.note_content(report.seconds or 0.0)
-    if error is not None and route is not None:
-        route.health.note_failure(error, ended_at)
-    if error is not None and not error.retryable and not have_same_opener:
-        # An opener of both attempts is not skipped, because it may have served the winner.
-        current.itinerary.skip(opener_index)
-    current.machine.accumulator.spend(loser.usage.model_copy(update={"basis": "partial"}))
+class Race:
+    """The first two attempts, which run side by side; the loser's report is made here.
 
+    The second has its report from the moment at which its request is sent: a race may be left at any time.
+    """
 
-def _report_loser(
-    current: CurrentAttempt, loser: Contender, opener_index: int, ended_at: float
-) -> AttemptReport:
-    """Return a report on the losing attempt, as if it were the first: with its number and its times."""
-    if loser.error is not None:
-        forget_frames(loser.error)
-    opener, error = current.itinerary.openers[opener_index], loser.error
-    usage, failure = loser.usage, error if isinstance(error, StreamError) else None
-    if not is_counted(usage, failure):
-        usage = estimate_attempt(usage, 0, opener)
-    return AttemptReport(
-        number=1,
-        mode="start",
+    def __init__(
+        self, current: CurrentAttempt, contenders: tuple[Contender, Contender], rival: int, began_at: float
+    ) -> None:
+        self._current, self._rival = current, rival
+        self._first, self._second = contenders
+        self._began_at, self._wait = began_at, current.itinerary.hedge_after or 0.0
+
+    @property
+    def reports(self) -> list[AttemptReport]:
+        """The report on the second attempt while the race runs; empty if its request was not sent."""
+        return [self._report(second_won=False)] if _SECOND in self._current.sent else []
+
+    def settle(self, winner: Contender | None = None) -> None:
+        """End the race: keep a report on the loser, and make the winner the current attempt.
+
+        A race that is left has no winner: the first attempt stays the current one. The loser's usage is a
+        minimum, because the provider may have gone on writing.
+        """
+        current, itinerary = self._current, self._current.itinerary
+        if current.race is not self or _SECOND not in current.sent:
+            # It is settled, or the second request was not sent (yet).
+            return
+        current.race, second_won = None, winner is self._second
+        itinerary.note_attempt(self._rival, self._began_at + self._wait)
+        loser, opener_index = (self._first, 0) if second_won else (self._second, self._rival)
+        report = self._report(second_won=second_won)
+        current.note_hedge(report, self._wait, self._began_at, second_won=second_won)
+        error, route = report.error, itinerary.openers[opener_index].route
+        if error is None and route is not None:
+            # The loser's first content would have taken at least that long.
+            route.health.note_content(report.seconds or 0.0)
+        if error is not None and route is not None:
+            route.health.note_failure(error, loser.over_at)
+        if error is not None and not error.retryable and self._rival != 0:
+            # An opener of both attempts is not skipped, because it may have served the winner.
+            itinerary.skip(opener_index)
+        current.machine.accumulator.spend(loser.usage.model_copy(update={"basis": "partial"}))
+
+    def _report(self, *, second_won: bool) -> AttemptReport:
+        """Return a report on the loser, with the number and the times of its own attempt."""
+        current = self._current
+        loser, index = (self._first, 0) if second_won else (self._second, self._rival)
+        if loser.error is not None:
+            forget_frames(loser.error)
+        usage = loser.usage
         # Without an error, the loser was only slower.
-        error=error if isinstance(error, StreamError) else None,
-        seconds=max(0.0, ended_at - current.machine.meter.started_at),
-        usage=usage,
-        id=loser.message.id,
-        model=loser.message.model,
-        _bill=current.find_bill(opener_index, usage),
-        **current.itinerary.describe(opener_index, loser.answered_in),
-    )
+        error = loser.error if isinstance(loser.error, StreamError) else None
+        if not is_counted(usage, error):
+            usage = estimate_attempt(usage, 0, current.itinerary.openers[index])
+        started_at, wait = current.machine.meter.started_at, 0.0 if second_won else self._wait
+        begun_at = started_at if second_won else self._began_at + wait
+        return AttemptReport(
+            number=1 if second_won else _SECOND,
+            mode="start" if second_won else "hedge",
+            kind="attempt" if second_won else "hedge",
+            error=error,
+            wait=wait,
+            began=max(0.0, begun_at - started_at),
+            seconds=max(0.0, loser.over_at - begun_at),
+            usage=usage,
+            id=loser.message.id,
+            model=loser.message.model,
+            _bill=current.find_bill(index, usage),
+            **current.itinerary.describe(index, loser.answered_in),
+        )
 
 
 class Contender:
@@ -250,6 +272,11 @@ class Contender:
         return replace(source, chunks=_PrependedChunks(self._chunks, source, self._error), instant=False)
 
     @property
+    def over_at(self) -> float:
+        """The clock reading at which the attempt has ended, or now."""
+        return self._clock() if self.ended_at is None else self.ended_at
+
+    @property
     def usage(self) -> Usage:
         """The token counts that the server reported; empty if it reported none."""
         return self._machine.accumulator.own_usage
@@ -301,7 +328,9 @@ class _PrependedChunks:
         return await self._unread.__anext__()
 
 
-async def race(first: Contender, second: Contender, after: float) -> Contender:
+async def race(
+    first: Contender, second: Contender, after: float, settle: Callable[[Contender | None], object]
+) -> Contender:
     """Return the attempt that brings content earlier, and close the other attempt.
 
     The second begins if the first brings no content for `after` seconds. If neither does, the winner is
@@ -313,6 +342,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
         return winner
     finally:
         # If the race is cancelled, there is no winner, and both attempts are closed.
+        settle(winner)
         for contender in (first, second):
             if contender is not winner:
                 await contender.close()

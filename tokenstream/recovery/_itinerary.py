@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, TypedDict
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
 from tokenstream.formats._registry import format_of_request
+from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._retry import to_routes
 from tokenstream.recovery._spending import Price
 from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Order, Retry
-    from tokenstream.recovery._route import RouteHealth
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
@@ -69,11 +69,13 @@ class Itinerary:
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
+        self._price = retry.most.price if isinstance(retry.most, Purse) else None
         self.prices = [_FREE] * len(ordered)
-        """The price of each opener's route; with `Retry.most`, else the one of the table."""
+        """The price of each opener's route, else of the purse; with `Retry.most`, else of the table."""
         if self.has_routes:
             self.names = [each.name for each in ordered]
-            self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
+        if self.has_routes or self._price is not None:
+            self.prices = [Price((each.route and each.route.price) or self._price) for each in ordered]
         self._make_stage = make_stage
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
@@ -81,9 +83,9 @@ class Itinerary:
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
 
     def has_price(self, index: int) -> bool:
-        """Return True if the caller has given the price of an opener's route."""
+        """Return True if the caller has given the price of an opener's requests."""
         route = self.openers[index].route
-        return route is not None and route.price is not None
+        return self._price is not None or (route is not None and route.price is not None)
 
     def take_prices(self) -> None:
         """Take the prices that the caller does not give from the table, for a bound on them."""
@@ -168,11 +170,14 @@ def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
 
 def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
     """Put the openers into the caller's order, beginning with one that is not out for a while."""
-    key, first = _KEYS.get(order), openers[0]
-    if key is not None:
-        # Nothing is remembered of a function: as the first request it stays first, and others come last.
+    if order == "latency":
+        first = openers[0]
+        # A route that was never measured is tried. Nothing is remembered of a function: as the first request
+        # it stays first, and others come last.
         openers.sort(
-            key=lambda each: (1, key(each.route.health)) if each.route else (2 * (each is not first), 0.0)
+            key=lambda each: (
+                (1, each.route.health.latency or 0) if each.route else (2 * (each is not first), 0)
+            )
         )
     # Move routes that are out to the end. If all of them are, the order is that from before the loop again.
     for _ in openers:
@@ -188,12 +193,3 @@ def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
 def _is_out(opener: SourceOpener, now: float) -> bool:
     """Return True if an opener's route has failed too often to be used now."""
     return opener.route is not None and opener.route.health.is_out(now)
-
-
-_KEYS: dict[str, Callable[[RouteHealth], float]] = {
-    # It is 0 if it was never measured, so that the route is tried.
-    "latency": lambda health: health.latency or 0.0,
-    # The latest sorts first.
-    "last": lambda health: -health.worked_at,
-}
-"""The keys by which `Routes.order` sorts; "given" has none."""

@@ -78,6 +78,8 @@ class SourceOpener(ABC):
     def __init__(self, opens: Opens, format: FormatChoice) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
+        self.sent: set[int] = set()
+        """The numbers of the attempts whose requests were sent, by any opener: their reports have begun."""
         self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)
         """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
@@ -182,9 +184,11 @@ class SyncOpener(SourceOpener):
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
-                source: Any = self._call_open(attempt)
+                source: Any = self._call_open(attempt) if self.makes_request else None
                 if self.reserve is not None:
                     self.reserve(self, attempt)
+                self.sent.add(attempt.number)
+                source = source if self.makes_request else self._call_open(attempt)
                 while not isinstance(source, SyncSource):
                     if not isinstance(source, LazySource):
                         source = find_sync_source(source)
@@ -245,9 +249,11 @@ class AsyncOpener(SourceOpener):
     async def open(self, attempt: Attempt) -> AsyncSource:
         """Open the source of an attempt; StreamError if that fails."""
         try:
-            source: Any = self._call_open(attempt)
+            source: Any = self._call_open(attempt) if self.makes_request else None
             if self.reserve is not None:
                 await self.reserve(self, attempt)
+            self.sent.add(attempt.number)
+            source = source if self.makes_request else self._call_open(attempt)
             while not isinstance(source, AsyncSource):
                 # The caller's function may have returned a source that is still to be opened.
                 source = await source.open() if isinstance(source, LazySource) else find_async_source(source)

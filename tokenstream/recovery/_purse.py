@@ -8,14 +8,17 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.limits import check_seconds, check_whole
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import FileIO
 
     from redis import Redis
+
+    from tokenstream.message import Usage
 
 if sys.platform == "win32":
     import msvcrt
@@ -78,14 +81,17 @@ class Purse:
     """Money and tokens that many answers share, for `Retry(most=purse)`, in any thread, process or machine.
 
     Before a request is sent, the most that its answer may cost is taken out: a token of input for every two
-    bytes of the request's JSON, and the tokens of its output limit. Once the answer has ended, what it has
-    not cost is put back. What a killed process has taken stays taken. A request for which there is no room is
-    not sent: `OutputIncomplete` is raised, with what is left. An answer that has cost what was taken for it
-    is stopped.
+    bytes of the request's JSON, 2,000 for an image and 20,000 for a document, and the tokens of its output
+    limit. If the answer costs more, the rest is taken while it arrives. Once it has ended, what it has not
+    cost is put back. What a killed process has taken stays taken. A request for which there is no room is
+    not sent, and an answer is stopped once the purse is empty: `OutputIncomplete` is raised, with what is
+    left. For a request that a function of yours makes, everything is taken while the answer arrives.
 
     Args:
-        most: The highest sum of all costs, by `Route.price` or by the table of the extra `prices`; None for
-            no bound.
+        most: The highest sum of all costs, by `Route.price`, by `price` or by the table of the extra
+            `prices`; None for no bound.
+        price: Returns the cost of the given token counts, for requests without a `Route.price`; None for the
+            table.
         tokens: The most tokens of all requests and answers; None for no bound.
         file: A file for what was spent, which is locked for each change, and created if it is missing. None,
             without `redis`, for this process alone.
@@ -94,19 +100,34 @@ class Purse:
 
     Raises:
         MisuseError: There is no bound, or an option is wrong.
+        StreamError: The file or Redis cannot be used now; raised where the purse is asked.
 
     Example:
         >>> purse = Purse(most=5.0, tokens=2_000_000)
         >>> purse.spent, purse.tokens_spent
         (0.0, 0)
+        >>> print(purse)
+        0 and 0 tokens of 5 and 2,000,000 tokens are spent
     """
 
-    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "bounds", "failures", "most", "tokens")
+    __slots__ = (
+        "_failures",
+        "_file",
+        "_lock",
+        "_name",
+        "_redis",
+        "_spent",
+        "bounds",
+        "most",
+        "price",
+        "tokens",
+    )
 
     def __init__(
         self,
         *,
         most: float | None = None,
+        price: Callable[[Usage], float] | None = None,
         tokens: int | None = None,
         file: str | os.PathLike[str] | None = None,
         redis: Redis | None = None,
@@ -116,8 +137,12 @@ class Purse:
             raise MisuseError("a Purse without a bound bounds nothing: give most=, tokens=, or both")
         if file is not None and redis is not None:
             raise MisuseError("a Purse is in one place: give file= or redis=")
+        if price is not None and (most is None or not callable(price)):
+            raise MisuseError("price= is a function that takes a Usage and returns a number, beside most=")
         self.most = None if most is None else check_seconds("most", most, unit="money")
         """The highest sum of all costs; None for no bound."""
+        self.price = price
+        """The caller's price of requests without one of their own; None for the table."""
         self.tokens = None if tokens is None else check_whole("tokens", tokens)
         """The most tokens of all requests and answers; None for no bound."""
         money = _NO_BOUNDS.money if self.most is None else Amount.of(self.most, 0).money
@@ -125,10 +150,13 @@ class Purse:
         """The bounds in whole numbers."""
         self._file = None if file is None else os.fspath(file)
         self._redis = redis
-        self.failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
+        self._failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
         """The classes of errors of the file, or of Redis."""
         self._name = name
         self._spent, self._lock = Amount(), Lock()
+
+    def __str__(self) -> str:
+        return self.compare(self.add(Amount(), bounded=False)[1])
 
     @property
     def spent(self) -> float:
@@ -147,6 +175,14 @@ class Purse:
 
     def add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
         """Add a change to what was spent, if there is room; return True if it was added, and the sum."""
+        try:
+            return self._add(change, bounded=bounded)
+        except self._failures as error:
+            why = f"{'Redis' if self._file is None else 'file'} cannot be used now ({type(error).__name__})"
+            raise PurseUnavailable(f"the purse's {why}") from error
+
+    def _add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
+        """Add a change as `add` does, and let an error of the file or of Redis pass."""
         if self._redis is not None:
             client: Any = self._redis
             keys = self._name, f"{self._name}:{os.urandom(12).hex()}"
@@ -175,6 +211,10 @@ class Purse:
         # If somebody has emptied the purse since, more is put back than was spent.
         return True, Amount(max(total.money, 0), max(total.tokens, 0))
 
+    def compare(self, spent: Amount) -> str:
+        """Return the words for what is spent, beside the bounds."""
+        return f"{self.describe(spent)} of {self.describe(self.bounds)} are spent"
+
     def describe(self, amount: Amount) -> str:
         """Return the words for an amount, in what the purse bounds."""
         money = None if self.most is None else f"{max(amount.cost, 0.0):.6g}"
@@ -186,27 +226,35 @@ class Booking(NamedTuple):
     """A change of what a purse has spent."""
 
     purse: Purse
-    change: Amount
-    bounded: bool = False
+    changes: tuple[Amount, ...]
+    """The first of them is made for which there is room."""
+    bounded: bool = True
 
-    def make(self) -> tuple[bool, Amount]:
-        """Change what was spent; see `Purse.add`. What was not booked stays taken, as after a kill."""
+    def make(self) -> tuple[Amount | None, Amount]:
+        """Change what was spent; return the change that was made, if any, and what is spent then.
+
+        What was not booked stays taken, as after a kill.
+        """
+        spent = Amount()
         try:
-            return self.purse.add(self.change, bounded=self.bounded)
-        except self.purse.failures as error:
+            for change in self.changes:
+                added, spent = self.purse.add(change, bounded=self.bounded)
+                if added:
+                    return change, spent
+        except PurseUnavailable as error:
             if self.bounded:
                 raise
-            warn("a purse keeps what was taken for an answer, which was not booked: %r", error)
-        return False, Amount()
+            warn("a purse keeps what was taken for an answer, which was not booked: %r", error.__cause__)
+        return None, spent
 
-    async def make_async(self) -> tuple[bool, Amount]:
+    async def make_async(self) -> tuple[Amount | None, Amount]:
         """Change what was spent, in a thread if that waits."""
         from anyio import CancelScope, to_thread
 
         if not self.purse.waits:
             return self.make()
         # What was taken must be known to the caller, or else nobody puts it back.
-        booked = False, Amount()
+        booked: tuple[Amount | None, Amount] = None, Amount()
         with CancelScope(shield=True):
             booked = await to_thread.run_sync(self.make)
         # Not within the block, which might swallow an exception as far as a type checker knows.

@@ -32,7 +32,6 @@ from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
-from tokenstream.stream._prices import require_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import Splice
     from tokenstream._sources import LazySource
     from tokenstream.events import Event
-    from tokenstream.message import Usage
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
@@ -63,7 +61,7 @@ class Recovery:
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = silence.deadlines
         for opener in self._openers:
-            opener.prefills = retry.seam.prefill
+            opener.prefills, opener.sent = retry.seam.prefill, self._openers[0].sent
         # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
@@ -221,13 +219,6 @@ class Recovery:
         waits = "pause" in count_pauses(self._retry.pauses)
         answer_id = self._current.find_running(None) if waits else None
         return None if answer_id is None else self._current.opener.cancel(answer_id)
-
-    def find_price(self) -> Callable[[Usage], float | None]:
-        """Return the price of the first request, for a `Budget` without one."""
-        opener = self._openers[0]
-        if self._itinerary.prices[0].function is not None:
-            return self._itinerary.prices[0].of
-        return require_tariff(opener.asked, opener.format, "Budget(price=…)").find_cost
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""

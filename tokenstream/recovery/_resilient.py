@@ -140,8 +140,7 @@ def make_stream(
     recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence)
     driver.recovery = recovery
     if recovery.spending is not None:
-        budget = recovery.spending.budget
-        recovery.spending.budget = guard(driver, budget, first_tokens=1, every=None, hold=False, counts=True)
+        guard(driver, recovery.spending.bound, first_tokens=1, every=None, hold=False, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)
 

@@ -74,8 +74,8 @@ def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncom
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
 """The way to recover an answer that broke off after its first content."""
-Order: TypeAlias = Literal["given", "last", "latency"]
-"""The order of routes: as given, the one that worked last first, or the fastest first."""
+Order: TypeAlias = Literal["given", "latency"]
+"""The order of routes: as given, or the fastest first."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Function that opens a source, and gets the attempt if it takes an argument."""
 AnyRoute: TypeAlias = "Route | Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
@@ -143,18 +143,20 @@ class Routes:
     routes: tuple[AnyRoute, ...]
     """The other routes, in order."""
     order: Order
-    """Order of all routes: "given"; "last", with the one first that worked last; or "latency", with the one
-    first that was fastest to its first content, and those that were never tried before it. Only `Route`s are
-    remembered: functions come last."""
+    """Order of all routes: "given"; or "latency", with the one first that was fastest to its first content,
+    and those that were never tried before it. Only `Route`s are remembered: functions come last."""
     hedge_after: float | None
-    """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
-    route, or without one at the same server. The attempt that brings content earlier is read, and the other
-    is closed. Only for `aresilient` and `aconnect`."""
+    """Seconds after which a second attempt, and no third one, starts if the first has brought no content: at
+    the next route, or without one at the same server. The attempt that brings content earlier is read, and
+    the other is closed. Only for `aresilient` and `aconnect`."""
 
     @explain_all_options()
     def __init__(self, *routes: AnyRoute, order: Order = "given", hedge_after: float | None = None) -> None:
         if order not in _ORDERS:
-            raise MisuseError(f"order= is one of {', '.join(_ORDERS)}, and not {order!r}")
+            words = " or ".join(_ORDERS)
+            raise MisuseError(
+                f"order= is {words}, and not {order!r}: a route that is down is left out by itself"
+            )
         if hedge_after is not None:
             check_wait("hedge_after", hedge_after)
         for each in routes:
@@ -228,8 +230,9 @@ class Retry:
     attempt whose answer is refused has failed, with the outcome "invalid"."""
     most: float | Purse | None = None
     """The highest cost of all attempts together, by `Route.price` or the table of the extra `prices`. Once
-    it is reached, no attempt begins, and the one in progress is stopped, as by a `Budget`; `final` then
-    raises `OutputIncomplete`. Requests without a price are refused. A `Purse` is for many answers."""
+    it is reached, no attempt begins, and the one in progress is stopped; `final` then raises
+    `OutputIncomplete`. Requests without a price are refused. A `Purse` is for many answers, and may have a
+    price of its own."""
     on_retry: Callable[[Attempt], object] | None = None
     """Function that gets each further attempt before the wait for it; a plain `def`, also for an
     asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any

@@ -46,7 +46,7 @@ class RouteHealth:
         rest: Seconds for which the route is out; None to keep it in.
     """
 
-    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest", "latency", "worked_at")
+    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest", "latency")
 
     def __init__(self, rest: float | None) -> None:
         self._rest = rest
@@ -58,8 +58,6 @@ class RouteHealth:
         self.latency: float | None = None
         """Seconds from the request to the first content, averaged over the last answers; infinity if all
         attempts have failed, and None before the first one has ended."""
-        self.worked_at = -math.inf
-        """Clock reading at which an attempt succeeded last."""
 
     def is_out(self, now: float) -> bool:
         """Return True if no attempt may be made now."""
@@ -82,11 +80,11 @@ class RouteHealth:
             before = seconds if self.latency is None or math.isinf(self.latency) else self.latency
             self.latency = before + _SHARE_OF_LAST * (seconds - before)
 
-    def note_success(self, now: float) -> None:
+    def note_success(self) -> None:
         """Note that an attempt has brought an answer to its end."""
         with self._lock:
             self._failed_at.clear()
-            self._out_until, self.worked_at = None, now
+            self._out_until = None
 
     def note_failure(self, error: StreamError, now: float) -> None:
         """Note that an attempt has failed; an error that the request has caused does not count."""
@@ -131,8 +129,8 @@ class Route:
             `total` is over all attempts, and so belongs to the stream.
         tags: The markup in this route's texts, as for `connect`; None for that of the stream.
         name: Name in reports; None for the host.
-        price: Returns the cost of the given token counts, as for `Budget`; None for the price of the model at
-            this address, from the table of the extra `prices`.
+        price: Returns the cost of the given token counts; None for the price of `Retry.most`, or of the model
+            at this address in the table of the extra `prices`.
         rest: Seconds for which the route is left out after 5 failures within a minute; then one attempt
             decides if it comes back. None to never leave it out. If all routes are out, they are asked
             nevertheless.

@@ -6,13 +6,14 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import to_json_bytes
+from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import BYTES_PER_TOKEN, estimate_from
-from tokenstream._sources import FunctionFailed
-from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputIncomplete, StatusError
+from tokenstream._growing_usage import GrowingUsage
+from tokenstream.errors import CostExceeded, MisuseError, PurseUnavailable
+from tokenstream.events import UsageUpdate
 from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
+from tokenstream.recovery._estimates import RequestSize, estimate_attempt, measure_request
 from tokenstream.recovery._purse import Amount, Booking, Purse
 from tokenstream.stages import Budget
 from tokenstream.stream._prices import adds_cached, count_tokens, require_tariff
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.stream._attempts import Attempt
 
-_UNPAID = (ConnectError, StatusError, NotAStream)
-"""Errors of requests that no model has answered, and that cost nothing."""
 _LEAST_BYTES_PER_TOKEN = 2
 """Fewer bytes per token than requests have on average in any language, so that enough is taken."""
+_AHEAD = 8
+"""The part of what was taken for an answer that is taken ahead, once it costs more."""
 
 
 class Price:
@@ -60,11 +61,40 @@ class Price:
         return self._cost
 
 
+class CostBound(Budget):
+    """The guard that stops an answer once there is no money for more of it: it counts all that arrives."""
+
+    __slots__ = ("_counted", "_size", "_spending")
+
+    def __init__(self, spending: Spending) -> None:
+        self._spending = spending
+        super().__init__(tokens=1)
+
+    def begin_again(self) -> None:
+        super().begin_again()
+        self._counted, self._size = GrowingUsage(), 0
+
+    def fresh(self) -> CostBound:
+        return self
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, UsageUpdate):
+            self._counted.add(event.usage)
+        super()._count(event)
+
+    def _add_text(self, text: str) -> None:
+        self._size += size_of(text)
+
+    def _check_bounds(self) -> None:
+        self.stop = self._spending.find_excess(self._counted.build(final=False), self._size)
+
+
 class Spending:
     """Adds up the costs of all attempts, and stops the answer before the sum exceeds `Retry.most`.
 
-    The attempt in progress is counted by a `Budget` as it arrives, also while it is held back. The budget
-    estimates what the provider has not counted yet. With a purse, the bound is what was taken from it.
+    The attempt in progress is counted as it arrives, also while it is held back. What the provider has not
+    counted yet is estimated. With a purse, the bound is what the purse has: once an answer costs more than
+    was taken for it, more is taken.
     """
 
     def __init__(self, most: float | Purse, machine: Machine, opener: SourceOpener) -> None:
@@ -76,14 +106,16 @@ class Spending:
         """The cost of the answers before the one that arrives now, and their tokens."""
         self._price, self._opener = Price(None), opener
         """The price and the opener of the current attempt."""
-        self._input: int | None = None
-        """The estimated tokens of the current attempt's request; None before they are needed."""
+        self._request: RequestSize | None = None
+        """The size of the current attempt's request; None before it is needed."""
         self._now, self._tokens_now = 0.0, 0
         """The cost of the answer that arrives now, and its tokens."""
         self._taken = Amount()
         """The amount taken from the purse for this answer."""
-        self.budget = Budget(price=self._add_up, most=self.most or 1.0)
-        """The rule that stops the answer."""
+        self._lacks: Booking | None = None
+        """Takes from the purse what the answer has cost beyond what was taken; None for nothing."""
+        self.bound = CostBound(self)
+        """The guard that stops the answer."""
         self._refusal: str | None = None
         """The reason for which a request was not sent; None if all were."""
 
@@ -92,15 +124,11 @@ class Spending:
         if not goes_on:
             self.spent, self._now = self.spent + self._now, 0.0
             self._spent_tokens, self._tokens_now = self._spent_tokens + self._tokens_now, 0
-        self._price, self._opener, self._input = price, opener, None
+        self._price, self._opener, self._request = price, opener, None
 
     def end(self, cost: float | None, usage: Usage) -> None:
-        """Note the cost of the attempt that has ended."""
-        tokens = self._count_tokens(usage)
-        if usage.basis != "reported":
-            # The server may have counted less than what has arrived, or what has arrived may not be visible.
-            cost, tokens = max(cost or 0.0, self._now), max(tokens, self._tokens_now)
-        self._now, self._tokens_now = cost or 0.0, tokens
+        """Note the cost of the attempt that has ended, which is that of its report."""
+        self._now, self._tokens_now = cost or 0.0, self._count_tokens(usage)
 
     def add(self, cost: float | None, usage: Usage) -> None:
         """Add the cost of an attempt that was made beside the current one; None if it is unknown."""
@@ -111,18 +139,25 @@ class Spending:
         """Return True if nothing is left for another attempt; a purse is asked before each request."""
         return self.purse is None and self.spent + max(cost or 0.0, self._now) >= (self.most or 0.0)
 
-    def _add_up(self, usage: Usage) -> float:
-        """Return the cost of all attempts; infinity if they have more tokens than the purse has given."""
-        if usage.input_tokens is None:
-            if self._input is None:
-                self._input = _with_input(Usage(), self._opener).input_tokens
-            usage = usage.model_copy(update={"input_tokens": self._input})
-        self._now = self._price.of(usage) or 0.0
-        self._tokens_now = self._count_tokens(usage)
-        tokens = None if self.purse is None else self.purse.tokens
-        if tokens is not None and self._spent_tokens + self._tokens_now > self._taken.tokens:
-            return math.inf
-        return self.spent + self._now
+    def find_excess(self, usage: Usage, size: int) -> str | None:
+        """Count what has arrived; return the reason to stop the answer, or None if it may go on."""
+        if usage.input_tokens is None and self._request is None:
+            self._request = measure_request(self._opener)
+        usage = estimate_attempt(usage, size, self._opener, self._request)
+        self._now, self._tokens_now = self._price.of(usage) or 0.0, self._count_tokens(usage)
+        purse, cost = self.purse, self.spent + self._now
+        most = math.inf if self.most is None else self.most if purse is None else self._taken.cost
+        tokens = math.inf if purse is None or purse.tokens is None else self._taken.tokens
+        if cost <= most and self._spent_tokens + self._tokens_now <= tokens:
+            return None
+        if self._machine.connection.format.said() not in ("nothing", "doubt"):
+            # All of it has arrived, and is paid for.
+            return None
+        if purse is None:
+            estimated = ", by estimate" if usage.basis == "estimated" else ""
+            return f"the budget of {most:g} for the answer is used up{estimated}"
+        self._lacks = self._plan_more(purse)
+        return None
 
     def _count_tokens(self, usage: Usage) -> int:
         """Return the number of tokens of a usage, as the current attempt's provider counts them."""
@@ -132,33 +167,40 @@ class Spending:
     # -- the purse ---------------------------------------------------------
 
     def check(self, opener: SourceOpener) -> None:
-        """Refuse a request without a price and, for a purse, one that the library does not make."""
+        """Refuse a request without a price."""
         if opener.asked is not None and callable(opener.asked[1]):
             # It is made, and then checked, once the attempt begins.
             return
-        if self.most is not None and (opener.route is None or opener.route.price is None):
-            require_tariff(opener.asked, opener.format, "Route(price=…)")
-        if self.purse is not None and not opener.makes_request:
-            raise MisuseError("a Purse needs requests that the library makes: use connect, and routes=")
+        has_price = self.purse is not None and self.purse.price is not None
+        if self.most is not None and not has_price and (opener.route is None or opener.route.price is None):
+            require_tariff(opener.asked, opener.format)
 
     def reserve(self, opener: SourceOpener, attempt: Attempt, price: Price) -> None:
         """Take from the purse what an attempt may cost, before its request; raise if there is no room."""
-        self.check(opener)
-        if self.purse is not None and attempt.mode != "resume":
-            with _raise_as_function():
-                booking = self._plan_booking(self.purse, opener, attempt, price)
+        with self._raise_as_function():
+            if (booking := self._plan_booking(opener, attempt, price)) is not None:
                 self._note(booking, attempt, *booking.make())
 
     async def reserve_async(self, opener: SourceOpener, attempt: Attempt, price: Price) -> None:
         """Take from the purse as `reserve` does, without waiting in the event loop."""
-        self.check(opener)
-        if self.purse is not None and attempt.mode != "resume":
-            with _raise_as_function():
-                booking = self._plan_booking(self.purse, opener, attempt, price)
+        with self._raise_as_function():
+            if (booking := self._plan_booking(opener, attempt, price)) is not None:
                 self._note(booking, attempt, *await booking.make_async())
 
-    def _plan_booking(self, purse: Purse, opener: SourceOpener, attempt: Attempt, price: Price) -> Booking:
+    def _plan_booking(self, opener: SourceOpener, attempt: Attempt, price: Price) -> Booking | None:
         """Return what an attempt may cost, less what is taken for the ones before it and was not spent."""
+        self.check(opener)
+        purse = self.purse
+        if purse is None or attempt.mode == "resume":
+            return None
+        needed = self._find_needed(purse, opener, attempt, price) if opener.makes_request else Amount()
+        # Beside a hedge, the first request is still running.
+        is_beside = attempt.mode == "hedge"
+        change = needed if is_beside else needed.plus(self._total).minus(self._taken)
+        return Booking(purse, (change,))
+
+    def _find_needed(self, purse: Purse, opener: SourceOpener, attempt: Attempt, price: Price) -> Amount:
+        """Return the most that the answer to an attempt's request may cost."""
         url = "" if opener.asked is None else opener.asked[0]
         limit = attempt.limit_left or opener.limit(format_of_request(url, opener.format))
         if limit is None:
@@ -166,98 +208,86 @@ class Spending:
                 "a Purse takes out what an answer may cost, for which its request needs an output limit: "
                 "set it in the payload, such as max_tokens"
             )
-        size = _size_of_request(opener) + (size_of(attempt.message.text) if attempt.asked else 0)
-        tokens = math.ceil(size / _LEAST_BYTES_PER_TOKEN)
-        usage = Usage(input_tokens=tokens, output_tokens=limit, basis="estimated")
-        cost = price.of(usage)
+        size, media = measure_request(opener)
+        size += size_of(attempt.message.text) if attempt.asked else 0
+        tokens = RequestSize(size, media).count_tokens(_LEAST_BYTES_PER_TOKEN)
+        cost = price.of(Usage(input_tokens=tokens, output_tokens=limit, basis="estimated"))
         if cost is None and purse.most is not None:
             raise MisuseError("a Purse of money needs a cost for each request, and price= has returned None")
-        needed = Amount.of(cost or 0.0, tokens + limit)
-        # Beside a hedge, the first request is still running.
-        is_beside = attempt.mode == "hedge"
-        change = needed if is_beside else needed.plus(self._total).minus(self._taken)
-        return Booking(purse, change, bounded=True)
+        return Amount.of(cost or 0.0, tokens + limit)
 
-    def _note(self, booking: Booking, attempt: Attempt, added: bool, spent: Amount) -> None:  # noqa: FBT001 - a result
-        """Note what was taken; raise `OutputIncomplete` if there was no room."""
-        purse, change, _ = booking
-        if not added:
-            refusal = (
-                "the request was not sent, because the purse has no room for it: it may take "
-                f"{purse.describe(change)} of the {purse.describe(purse.bounds.minus(spent))} that are left"
-            )
-            if attempt.mode != "hedge":
-                # Without a hedge, the first request goes on.
-                self._refusal = refusal
-            raise self._make_error(refusal)
-        self._taken = self._taken.plus(change)
-        most = math.inf if purse.most is None else self._taken.cost
-        self.budget.allow(most, "what was taken from the purse for the answer")
+    def _note(self, booking: Booking, attempt: Attempt, added: Amount | None, spent: Amount) -> None:
+        """Note what was taken; raise `CostExceeded` if there was no room."""
+        if added is not None:
+            self._taken = self._taken.plus(added)
+            return
+        purse, (change,), _ = booking
+        refusal = (
+            "the request was not sent, because the purse has no room for it: it may take "
+            f"{purse.describe(change)} of the {purse.describe(purse.bounds.minus(spent))} that are left"
+        )
+        if attempt.mode != "hedge":
+            # Without a hedge, the first request goes on.
+            self._refusal = refusal
+        raise self._make_error(refusal)
+
+    def take_more(self) -> Booking | None:
+        """Return what takes more from the purse; None unless the answer has cost more than was taken.
+
+        The driver calls it between two reads, because a purse in a file or in Redis waits.
+        """
+        lacks, self._lacks = self._lacks, None
+        return lacks
+
+    def _plan_more(self, purse: Purse) -> Booking:
+        """Return what takes the rest of what the answer has cost and, if there is room, a little ahead."""
+        rest = self._total.minus(self._taken)
+        least = Amount(max(rest.money, 0), max(rest.tokens, 0))
+        ahead = Amount(self._taken.money // _AHEAD, self._taken.tokens // _AHEAD)
+        return Booking(purse, (least.plus(ahead), least))
+
+    def note_booked(self, added: Amount | None, spent: Amount) -> None:
+        """Note what was taken beside the first amount, or stop the answer because there was no room."""
+        if added is not None:
+            self._taken = self._taken.plus(added)
+        elif self.purse is not None:
+            self.bound.stop = f"the purse is empty: {self.purse.compare(spent)}"
 
     def take_booking(self) -> Booking | None:
         """Return what books the cost of the answer once it has ended; None if nothing is to be booked."""
         change = self._total.minus(self._taken)
-        # Nothing is taken for an answer that was not sent.
-        if self.purse is None or not any(self._taken):
+        if self.purse is None or not any(change):
             return None
         self._taken = self._total
-        return Booking(self.purse, change) if any(change) else None
+        return Booking(self.purse, (change,), bounded=False)
 
     @property
     def _total(self) -> Amount:
         """The amount that the answer has cost so far, in all attempts."""
         return Amount.of(self.spent + self._now, self._spent_tokens + self._tokens_now)
 
-    def find_error(self, stop_reason: str | None) -> OutputIncomplete | None:
+    def find_error(self, stop_reason: str | None) -> CostExceeded | None:
         """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
         reason = self._refusal
-        if reason is None and stop_reason is not None and stop_reason == self.budget.stop:
+        if reason is None and stop_reason is not None and stop_reason == self.bound.stop:
             reason = f"the answer was stopped: {stop_reason}"
         return None if reason is None else self._make_error(reason)
 
-    def _make_error(self, reason: str) -> OutputIncomplete:
+    def _make_error(self, reason: str) -> CostExceeded:
         """Return the error of an answer that has cost too much, with the partial answer."""
-        message = self._machine.accumulator.message
-        if message.ending == "streaming":
-            message = message.model_copy(update={"ending": "stopped"})
-        error = OutputIncomplete(reason, text=message.text, offset=len(message.text))
-        error.partial, error.origin = message, self._machine.origin
+        error = CostExceeded(reason, text=self._machine.accumulator.message.text)
+        self._machine.progress.store_on(error, "stopped")
         return error
 
-
-@contextmanager
-def _raise_as_function() -> Generator[None]:
-    """Let an exception end the stream as it is, so that no further attempt is made because of it."""
-    try:
-        yield
-    except Exception as error:
-        raise FunctionFailed(error) from error
-
-
-def is_counted(usage: Usage, error: StreamError | None) -> bool:
-    """Return True if the token counts of an attempt that has ended need no estimate."""
-    if usage.basis == "none":
-        return isinstance(error, _UNPAID)
-    return usage.basis == "reported" and bool(usage.output_tokens)
-
-
-def estimate_attempt(usage: Usage, size: int, opener: SourceOpener) -> Usage:
-    """Return the token counts of an attempt that has brought some bytes, with estimates of missing ones."""
-    return _with_input(estimate_from(usage, size), opener)
-
-
-def _with_input(usage: Usage, opener: SourceOpener) -> Usage:
-    """Return a usage with an estimate of the request's tokens if the provider has not counted them."""
-    if usage.input_tokens is not None or opener.asked is None:
-        return usage
-    tokens = math.ceil(_size_of_request(opener) / BYTES_PER_TOKEN)
-    return usage.model_copy(update={"input_tokens": tokens, "basis": "estimated"})
-
-
-def _size_of_request(opener: SourceOpener) -> int:
-    """Return the number of bytes of a request's JSON; 0 if that is not known."""
-    payload = None if opener.asked is None else opener.asked[1]
-    return 0 if payload is None or callable(payload) else len(to_json_bytes(payload))
+    @contextmanager
+    def _raise_as_function(self) -> Generator[None]:
+        """Let an exception end the stream as it is, so that no further attempt is made because of it."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, PurseUnavailable):
+                self._machine.progress.store_on(error, "stopped")
+            raise FunctionFailed(error) from error
 
 
 def _check_cost(returned: object) -> float:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.visible import one_line
 from tokenstream._origin import Origin
-from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import CostExceeded, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
-from tokenstream.stream._log import WARNING, describe_cause, inform, tell
+from tokenstream.stream._log import INFO, WARNING, describe_cause, inform, tell
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
@@ -70,6 +70,11 @@ class ServedAnswer:
         """Note that the answer's first event has arrived."""
         self.has_begun = True
 
+    def find_broken(self, ending: Ending | None) -> StreamError | None:
+        """Return the error of an answer whose loop ended without one; None for a good ending."""
+        cost = find_money_error(find_driver(self._source)) if isinstance(self._source, StreamBase) else None
+        return cost or find_broken(ending)
+
     def note_head(self, status: int, id: str | None) -> None:
         """Note that a head was sent, with a status and, if it has one, the answer's id."""
         self.status, self.id = status, id or self.id
@@ -99,13 +104,14 @@ class ServedAnswer:
         tell(level, message, *details, of=_KnownOrigin(self._find_origin(error)), advice=advice, **fields)
 
     def _tell_failure(self, why: str, status: int | None, error: StreamError | None) -> None:
-        """Log a warning of a failure, which says what its reader gets."""
+        """Log a failure, and what its reader gets."""
         what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
         if not self.has_begun and self.status is not None:
             what = f"{what}; its reader has status {self.status} already"
         elif not self.has_begun and status is not None:
             what = f"{what}; its reader gets status {status}"
-        self.tell(WARNING, what, why, error=error)
+        # Who asks although nothing is left must not fill the log with warnings.
+        self.tell(INFO if isinstance(error, CostExceeded) else WARNING, what, why, error=error)
 
     def _find_origin(self, error: StreamError | None) -> Origin:
         """Return the origin of an error, or else of the source, under the id that readers have."""
@@ -150,11 +156,8 @@ def make_answer_id() -> str:
 
 
 def ending_of(source: object) -> Ending | None:
-    """Return the ending of a source's message, "truncated" if it cost too much; None without a message."""
-    stream: Any = source
-    if isinstance(source, StreamBase) and find_money_error(find_driver(stream)) is not None:
-        return "truncated"
-    ending: Ending | None = getattr(getattr(stream, "message", None), "ending", None)
+    """Return the ending of a source's message; None without a message."""
+    ending: Ending | None = getattr(getattr(source, "message", None), "ending", None)
     return ending
 
 

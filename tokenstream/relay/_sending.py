@@ -27,7 +27,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._attribution import ServedAnswer, find_broken
+from tokenstream.relay._attribution import ServedAnswer
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, implied_ending
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
@@ -263,9 +263,9 @@ class Sending:
         """Return the chunks that end an answer without an error; by default, the events imply its ending."""
         held_back = self._flush_shape()
         ending = self._told.choose(ending)
-        broken = find_broken(ending)
+        broken = self.served.find_broken(ending)
         if broken is not None:
-            return [*held_back, *self.fail(broken, ending)]
+            return [*held_back, *self.fail(broken)]
         encoder: Encoder = self._encoder
         if self._is_own_protocol:
             self._report_losses()

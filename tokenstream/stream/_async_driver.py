@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import AsyncSource, LazySource
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._state import CLOSED
 from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import Driver
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class AsyncDriver(Driver):
     """Drives a stream in the event loop that asks for its events."""
 
-    __slots__ = ("_next_source", "awaited_guards", "pump")
+    __slots__ = ("_booking", "_next_source", "awaited_guards", "pump")
 
     block = "async with"  # described in `Driver`, as are the next three
     exhausted = StopAsyncIteration
@@ -53,6 +53,8 @@ class AsyncDriver(Driver):
             if isinstance(source, LazySource):
                 source.discard()
             raise
+        self._booking: Any = None
+        """What the next read has to take from a purse first; None for nothing."""
         self._next_source: LazySource | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None
@@ -227,6 +229,8 @@ class AsyncDriver(Driver):
                     break
                 await self._replace_ended_source(self._next_source)
                 self.begin_polling(bell)
+            elif self._booking is not None:
+                await self._book(self._booking)
             else:
                 item = pump.take_item()
                 if item is None:
@@ -399,6 +403,9 @@ class AsyncDriver(Driver):
                 return None
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
+            if self._booking is not None:
+                await self._book(self._booking)
+                return None
             # A pair: the time of its arrival, and a chunk or the like.
             item = next(self.pump.batch, None) or await self.next_item(until)
             return self.process_item(item[1], item[0])
@@ -439,6 +446,19 @@ class AsyncDriver(Driver):
             self.pump.busy = False
         if self.machine.waits and not self.has_ended:
             self._check_deadlines(self.clock())
+
+    def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
+        self._booking = booking  # the next read makes it, in a thread
+
+    async def _book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
+        """Take more from a purse, unless the stream was stopped."""
+        self.pump.busy, self._booking = True, None
+        try:
+            self.note_booked(*await booking.make_async())
+        except PurseUnavailable as error:
+            self.fail_booking(error)
+        finally:
+            self.pump.busy = False
 
     async def _replace_ended_source(self, source: LazySource) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""

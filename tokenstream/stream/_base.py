@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream.departures import Departures
-    from tokenstream.errors import OutputIncomplete
+    from tokenstream.errors import CostExceeded
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stream._attempts import AttemptReport
@@ -150,7 +150,7 @@ else:
     SyncStreamBase = AsyncStreamBase = StreamBase
 
 
-def find_money_error(driver: Driver | Onlooker) -> OutputIncomplete | None:
+def find_money_error(driver: Driver | Onlooker) -> CostExceeded | None:
     """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
     stream: Any = driver
     # The onlooker of a tap has no recovery.

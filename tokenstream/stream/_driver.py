@@ -329,6 +329,9 @@ class Driver(UncopyableObject):
         # No read is in progress.
         silence.since = None
         is_alone = machine.guarding is None and machine.arrivals.reorder is None
+        has_purse = not is_alone and self._spending is not None and self._spending.purse is not None
+        if has_purse and (booking := self._spending.take_more()) is not None:
+            self.book(booking)
         if machine.meter.framed_chunks == silence.chunks_before and is_alone:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
@@ -342,7 +345,7 @@ class Driver(UncopyableObject):
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
             knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-            earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
+            earliest = silence.find_earliest(deadline) if knows_gaps and not has_purse else -math.inf
             earliest = min(earliest, machine.guarded_until)
         self.earliest_deadline = earliest
         return machine.state not in CLOSED and machine.error is None
@@ -488,10 +491,29 @@ class Driver(UncopyableObject):
         self.is_cancelled = True
         return recovery.make_cancelling()
 
+    @property
+    def _spending(self) -> Any:  # noqa: ANN401 - a `Spending`, whose module comes after this one
+        """What adds up the costs of the answer; None if they are not limited."""
+        return None if self.recovery is None else self.recovery.spending
+
+    def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
+        """Take more from a purse before the next read."""
+        raise NotImplementedError
+
+    def note_booked(self, added: Any, spent: Any) -> None:  # noqa: ANN401 - an `Amount` or None, and an `Amount`
+        """Note what more was taken from a purse, or stop the answer because nothing was."""
+        if self.machine.guarding is not None:
+            self.machine.guarding.call(lambda: self._spending.note_booked(added, spent))
+
+    def fail_booking(self, error: StreamError) -> NoReturn:
+        """End the stream with the error of a purse that cannot be used."""
+        self.machine.progress.store_on(error, "stopped")
+        self._end_for(error)
+        raise error
+
     def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, whose module comes after this one
         """Return what books the cost of the answer in its purse; None before its end, and without one."""
-        spending = None if self.recovery is None else self.recovery.spending
-        return spending.take_booking() if spending is not None and self.has_ended else None
+        return self._spending.take_booking() if self.has_ended and self._spending is not None else None
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._state import CLOSED
-from tokenstream.stages import Budget
 from tokenstream.stages._guards.guards import Guards, make_rule
-from tokenstream.stream._prices import require_tariff
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from typing import TypeAlias
 
-    from tokenstream.message import Usage
-    from tokenstream.stages import Repetition
+    from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver
 
     Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
@@ -55,15 +52,6 @@ def is_awaited(rule: object) -> bool:
     return inspect.iscoroutinefunction(rule) or inspect.iscoroutinefunction(call)
 
 
-def _find_price(driver: Any) -> Callable[[Usage], float | None]:  # noqa: ANN401 - a driver with a pump
-    """Return the price of a stream's request for a `Budget` without one."""
-    if driver.recovery is not None:
-        price: Callable[[Usage], float | None] = driver.recovery.find_price()
-        return price
-    asked = getattr(driver.pump.source, "asked", None)
-    return require_tariff(asked, driver.machine.wanted, "Budget(price=…)").find_cost
-
-
 def guard(
     driver: Driver, rule: object, *, first_tokens: int, every: int | None, hold: bool, counts: bool = False
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
@@ -76,9 +64,6 @@ def guard(
     """
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
-    if isinstance(internal_rule, Budget) and internal_rule.needs_price:
-        find_cost: Any = _find_price(driver)
-        internal_rule.price = find_cost
     has_begun = machine.state in CLOSED or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.has_ended or driver.diverted:

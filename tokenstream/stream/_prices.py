@@ -74,16 +74,18 @@ def find_tariff(asked: tuple[str, object] | None, format: FormatChoice) -> Tarif
     return Tariff(model, url, adds_cached(asked, format))
 
 
-def require_tariff(asked: tuple[str, object] | None, format: FormatChoice, holder: str) -> Tariff:
-    """Return the tariff for a request; refuse one without a price, and name what can hold one."""
+def require_tariff(asked: tuple[str, object] | None, format: FormatChoice) -> None:
+    """Refuse a request whose price the table does not have, and name what can hold one."""
     tariff = find_tariff(asked, format)
     if tariff is None or tariff.find_cost(Usage(input_tokens=1, output_tokens=1)) is None:
         model = "a request that names no model" if tariff is None else f"the model {tariff.model!r}"
         way = "the installed genai-prices has none for it at this address"
         if find_spec("genai_prices") is None:
             way = f'or install the prices with pip install "{find_requirement("genai-prices")[0]}"'
-        raise MisuseError(f"most= needs the price of {model}: give it, as in {holder}; {way}")
-    return tariff
+        raise MisuseError(
+            f"most= needs the price of {model}: give it, as in Route(price=…) or Purse(most=…, price=…); "
+            f"{way}"
+        )
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import LazySource, SyncSource
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._state import ANSWERED, CLOSED
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
@@ -421,6 +421,12 @@ class SyncDriver(Driver):
     def release_source(self) -> None:
         """Close the source; if closing fails, only log the error."""
         self.close_source(quiet=True)
+
+    def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
+        try:
+            self.note_booked(*booking.make())
+        except PurseUnavailable as error:
+            self.fail_booking(error)
 
     def replace_source(self, source: LazySource) -> None:
         """Close the current source, and read from another one, which is not open yet."""

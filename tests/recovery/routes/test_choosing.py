@@ -168,17 +168,6 @@ class TestARouteThatFails:
 class TestTheOrder:
     """`Retry(order=…)`, which uses what the routes remember."""
 
-    def test_begins_with_the_route_that_worked_last(self) -> None:
-        """The next answer goes there at once."""
-        first, second, third = Provider("openai-chat", DOWN), Provider("anthropic"), Provider("gemini")
-        routes = [each.route() for each in (first, second, third)]
-
-        assert _order("last", routes) == ["chat.test", "claude.test"]
-        assert _order("last", routes) == ["claude.test"]
-        second.add(DOWN)
-        assert _order("last", routes) == ["claude.test", "chat.test"]
-        assert _order("last", routes) == ["chat.test"]
-
     def test_begins_with_the_fastest_route_once_each_was_measured(self) -> None:
         """The seconds to the first content count; a route that was never measured is tried first."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
@@ -247,21 +236,26 @@ class TestTheOrder:
         chat, claude = Provider("openai-chat", DOWN), Provider("anthropic")
         routes = [chat.route(format="openai-chat"), claude.route(format="anthropic")]
 
-        assert _order("last", routes) == ["chat.test", "claude.test"]
-        assert _order("last", routes) == ["claude.test"]
+        assert _order("latency", routes) == ["chat.test", "claude.test"]
+        assert _order("latency", routes) == ["claude.test"]
 
-    @pytest.mark.parametrize("order", ["last", "latency"])
-    def test_leaves_a_first_request_that_is_no_route_in_its_place(self, order: Any) -> None:
+    def test_leaves_a_first_request_that_is_no_route_in_its_place(self) -> None:
         """Nothing is remembered of it, so a route that has worked does not replace it for good."""
         first, second = Provider("openai-chat"), Provider("anthropic")
         route = second.route()
-        _order("last", [route])
+        _order("latency", [route])
 
-        retry = Retry(attempts=1, routes=Routes(route, order=order))
+        retry = Retry(attempts=1, routes=Routes(route, order="latency"))
         with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
             stream.final()
 
         assert [report.route for report in stream.attempts] == ["chat.test"]
+
+    def test_by_the_last_success_is_gone(self) -> None:
+        """A route that is down is left out by itself, which the error says."""
+        gone: Any = "last"
+        with pytest.raises(MisuseError, match="left out by itself"):
+            Routes(order=gone)
 
     def test_leaves_functions_at_the_end(self) -> None:
         """Nothing is remembered of them."""

@@ -81,7 +81,7 @@ class Case:
             plans,
             [random_.randint(1, 3) for _ in range(count)],
             random_.choice([None, None, random_.uniform(1, 120)]),
-            random_.choice(["given", "given", "last", "latency"]),
+            random_.choice(["given", "latency"]),
             random_.random() < 0.3,
             None if world == "sync" else random_.choice([None, None, 0.0, 0.002]),
             random_.choice([None, None, 2, 3]),

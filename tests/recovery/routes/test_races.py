@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
-from tokenstream import Deadlines, Retry, Route, Routes, aconnect, testing
+from tokenstream import Deadlines, Purse, Retry, Route, Routes, aconnect, testing
 from tokenstream.errors import StreamError, StreamStalled
 from tokenstream.recovery import AttemptReport
 
@@ -307,3 +308,96 @@ def _ask(
         return [(report.mode, report.route) for report in stream.attempts], stream.message.text
 
     return anyio.run(ask, backend=backend)
+
+
+class TestARaceThatIsLeft:
+    """Both requests were sent, so both are told and paid for, whoever ends the race."""
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    @pytest.mark.parametrize("how", ["cancel", "stop", "aclose", "total"])
+    def test_tells_and_books_both_requests(self, how: str, backend: str) -> None:
+        """Each has cost at least its own input."""
+        asked = list[str]()
+        purse = Purse(most=1_000)
+
+        async def leave() -> Any:
+            sent = anyio.Event()
+
+            async def answer(request: httpx.Request) -> httpx.Response:
+                asked.append(request.url.host)
+                if len(asked) == 2:
+                    sent.set()
+                await anyio.sleep_forever()
+                raise AssertionError
+
+            def ask(host: str) -> Route:
+                return Route(
+                    f"https://{host}/v1/chat/completions",
+                    json={"model": "m", "max_tokens": 9, "messages": ["x" * 400]},
+                    client=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+                    price=lambda usage: float(usage.input_tokens or 0),
+                )
+
+            deadlines = Deadlines(total=0.2) if how == "total" else None
+            retry = Retry(routes=Routes(ask("b.test"), hedge_after=0.001), most=purse)
+            stream = aconnect(ask("a.test"), retry=retry, deadlines=deadlines)
+
+            async def end() -> None:
+                await sent.wait()
+                if how == "stop":
+                    stream.stop()
+                elif how == "aclose":
+                    await stream.aclose()
+                elif how == "cancel":
+                    scope.cancel()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(end)
+                with anyio.CancelScope() as scope, suppress(StreamError):
+                    async with stream:
+                        await stream.final()
+            return stream
+
+        stream = anyio.run(leave, backend=backend)
+
+        assert asked == ["a.test", "b.test"]
+        assert [(report.mode, report.host) for report in stream.attempts] == [
+            ("start", "a.test"),
+            ("hedge", "b.test"),
+        ]
+        assert [report.cost for report in stream.attempts] == [pytest.approx(115, abs=10)] * 2
+        assert purse.spent == pytest.approx(stream.cost)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_request_that_was_not_sent_has_no_report(backend: str) -> None:
+    """A stream that is left in the wait before its second attempt has made one."""
+    asked = list[str]()
+
+    async def leave() -> Any:
+        waiting = anyio.Event()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.method)
+            return httpx.Response(503)
+
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        retry = Retry(wait=30, on_retry=lambda _: waiting.set())
+        async with anyio.create_task_group() as tasks:
+
+            async def end() -> None:
+                await waiting.wait()
+                scope.cancel()
+
+            tasks.start_soon(end)
+            with anyio.CancelScope() as scope:
+                async with aconnect(
+                    "https://a.test/v1/chat/completions", client=client, json={}, retry=retry
+                ) as stream:
+                    await stream.final()
+        return stream
+
+    stream = anyio.run(leave, backend=backend)
+
+    assert asked == ["POST"]
+    assert [report.number for report in stream.attempts] == [1]

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenstream._kinds import ERROR_KINDS
-from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
+from tokenstream.errors import (
+    CostExceeded,
+    GuardFailed,
+    ProviderError,
+    PurseUnavailable,
+    StatusError,
+    StreamError,
+    StreamStalled,
+)
 from tokenstream.stream._log import INFO, WARNING
 
 if TYPE_CHECKING:
@@ -20,6 +28,13 @@ if TYPE_CHECKING:
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
+_OWN: dict[type[StreamError], tuple[int, str]] = {
+    # The SDKs of providers ask again after 429 and 500, and not after 402.
+    CostExceeded: (402, "The budget has no room for the answer."),
+    PurseUnavailable: (_UNAVAILABLE, "The budget for answers cannot be read now."),
+    GuardFailed: (500, "A guard of the answer has failed."),
+}
+"""The statuses and the messages of errors that are none of the provider's."""
 _TIMEOUT_MESSAGE = "The provider did not answer in time."
 
 
@@ -68,9 +83,8 @@ def status_of(error: StreamError) -> int:
         >>> status_of(StatusError("HTTP 529", status=529, kind="overloaded"))
         503
     """
-    if isinstance(error, GuardFailed):
-        # The application's guard has failed, not the provider.
-        return 500
+    if type(error) in _OWN:
+        return _OWN[type(error)][0]
     if _is_timeout(error):
         return _GATEWAY_TIMEOUT
     status = _TOLD_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
@@ -81,7 +95,7 @@ def refuse_failed(error: StreamError) -> Refusal:
     """Return the response for an answer that failed before its first event."""
     status = status_of(error)
     # Not the error's own message: it may quote the provider's, which may be private.
-    message = ERROR_KINDS[error.kind].refusal
+    message = _OWN[type(error)][1] if type(error) in _OWN else ERROR_KINDS[error.kind].refusal
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
     after, headers = {}, dict[str, str]()

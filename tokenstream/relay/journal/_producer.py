@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
-from tokenstream.relay._attribution import ending_of, find_broken, interrupt_source, make_interruption
+from tokenstream.relay._attribution import ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
@@ -245,9 +245,9 @@ class Producer:
             with self._reading:
                 await self._consume()
                 ending = self._told.choose(ending_of(self._stream))
-                broken = find_broken(ending)
+                broken = self.served.find_broken(ending)
                 if broken is not None:
-                    self.served.report(broken)
+                    raise broken
                 last = [record_ending(ending)]
         except StreamError as error:
             if self.opened.is_set():

@@ -21,6 +21,7 @@ from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import (
     AnswerRejected,
     ConnectError,
+    CostExceeded,
     ErrorKind,
     LimitExceeded,
     Outcome,
@@ -47,14 +48,16 @@ _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _ERRORS: dict[str, type[StreamError]] = {
     name: found
-    for name in _errors.__all__
+    for name in (*_errors.__all__, "CostExceeded", "PurseUnavailable")
     if isinstance(found := getattr(_errors, name), type) and issubclass(found, StreamError)
 }
 _MESSAGES_BY_CLASS = {
     "ConnectError": "the provider could not be reached",
+    "CostExceeded": "the budget has no room for the answer",
     "GuardFailed": "a guard of the answer has failed",
     "LimitExceeded": "the answer outgrew a bound",
     "ProtocolError": "the provider's answer does not follow its protocol",
+    "PurseUnavailable": "the budget for answers cannot be read now",
     "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
     "StreamStalled": "the provider was silent for too long",
     "StreamTruncated": "the answer ended before it was whole",
@@ -207,7 +210,7 @@ def _short_text(payload: dict[str, Any], name: str) -> str | None:
     return None if word is None else mend_surrogates(word[:_MAX_WORD])
 
 
-_TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled)
+_TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled, CostExceeded)
 
 
 class _EventType(NamedTuple):

@@ -1,0 +1,143 @@
+"""What the readers of a relay get when a budget ends an answer, or can't be asked."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from tokenstream import AsyncStream, Purse, Retry, Stream, Usage, aconnect, relay, testing
+from tokenstream import Route as Provider
+from tokenstream.errors import CostExceeded, StreamError
+
+ASKED = {"model": "m", "stream": True, "max_tokens": 50, "messages": []}
+SAID = testing.script().text(*["four"] * 200).finish("stop")
+PROTOCOLS = ["tokenstream", "openai-chat", "anthropic", "ui-message", "ag-ui"]
+WAYS = ["respond", "journal", "endpoints"]
+
+
+def price(usage: Usage) -> float:
+    """One for each token of the answer."""
+    return float(usage.output_tokens or 0)
+
+
+def make_app(way: str, protocol: Any, most: Any, journal: relay.MemoryJournal) -> Starlette:
+    """Return an application with one endpoint, at which an answer may cost `most`."""
+
+    def ask(*_: object) -> AsyncStream:
+        client = httpx.AsyncClient(transport=testing.transport(SAID))
+        route = Provider("https://p.test/v1/chat/completions", json=ASKED, client=client, price=price)
+        return aconnect(route, retry=Retry(wait=0, most=most))
+
+    async def respond(_: object) -> Any:
+        return relay.respond(ask(), protocol=protocol, journal=journal if way == "journal" else None)
+
+    if way == "endpoints":
+        return Starlette(routes=[Mount("/", relay.endpoints(journal, ask, protocol=protocol))])
+    return Starlette(routes=[Route("/", respond, methods=["POST"])])
+
+
+def post(way: str, protocol: str, most: Any) -> httpx.Response:
+    """Ask once, and follow the address of the answer if there is one; return the last response."""
+
+    async def send() -> httpx.Response:
+        async with relay.MemoryJournal() as journal:
+            transport = httpx.ASGITransport(make_app(way, protocol, most, journal))
+            async with httpx.AsyncClient(transport=transport, base_url="http://relay.test") as client:
+                response = await client.post("/", json={})
+                if response.status_code == 201:
+                    response = await client.get(response.headers["location"])
+                return response
+
+    return anyio.run(send)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_answer_for_which_there_is_no_room_is_a_402_with_json(
+    way: str, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In each protocol; that somebody has spent all is no warning in the log."""
+    with caplog.at_level(logging.INFO):
+        response = post(way, protocol, Purse(most=10))
+
+    assert response.status_code == 402
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
+    assert (error["type"], error["retryable"]) == ("quota", False)
+    assert {each.levelname for each in caplog.records if "tokenstream" in each.name} == {"INFO"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("most", [Purse(most=100), 100.0], ids=["purse", "most"])
+def test_an_answer_that_is_stopped_ends_with_a_quota(way: str, most: Any) -> None:
+    """Which this library reads as what it is, with the partial answer, and does not ask again."""
+    if isinstance(most, Purse):
+        most = Purse(most=100)
+    response = post(way, "tokenstream", most)
+
+    assert response.status_code == 200
+    told = json.loads(response.content.split(b"data: ")[-1])
+    assert (told["kind"], told["retryable"], told["ending"]) == ("quota", False, "truncated")
+    with pytest.raises(CostExceeded) as caught, Stream([response.content]) as stream:
+        stream.final()
+    assert caught.value.partial.text.startswith("fourfour")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [
+        ("openai-chat", b'"code":"insufficient_quota"'),
+        ("anthropic", b'"type":"error"'),
+        ("ui-message", b'{"type":"error","errorText":"Insufficient quota"}'),
+        ("ag-ui", b"RUN_ERROR"),
+    ],
+)
+def test_other_protocols_have_their_own_error(protocol: str, words: bytes) -> None:
+    """It stands at the end."""
+    assert words in post("respond", protocol, Purse(most=100)).content[-250:]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_purse_that_is_gone_is_a_503(way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing of the place leaves the process."""
+    response = post(way, "openai-chat", Purse(most=10, file=tmp_path / "gone" / "purse"))
+
+    assert response.status_code == 503
+    assert response.json()["error"]["retryable"] is True
+    assert str(tmp_path) not in response.text
+    assert {each.levelname for each in caplog.records if "tokenstream" in each.name} == {"WARNING"}
+
+
+def test_the_sdk_of_openai_asks_once() -> None:
+    """After every 429 it would ask again."""
+    openai: Any = pytest.importorskip("openai")
+    asked = list[str]()
+
+    async def ask() -> None:
+        async with relay.MemoryJournal() as journal:
+            app = make_app("respond", "openai-chat", Purse(most=10), journal)
+
+            async def count(scope: Any, receive: Any, send: Any) -> None:
+                asked.append(scope["path"])
+                await app({**scope, "path": "/"}, receive, send)
+
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(count))
+            sdk = openai.AsyncOpenAI(base_url="http://relay.test", api_key="k", http_client=client)
+            await sdk.chat.completions.create(model="m", messages=[], stream=True)
+
+    with pytest.raises(openai.APIStatusError, match="402"):
+        anyio.run(ask)
+    assert asked == ["/chat/completions"]
+
+
+def test_an_error_of_the_purse_is_one_of_a_stream() -> None:
+    """So that whoever catches these gets it, with its kind."""
+    assert issubclass(CostExceeded, StreamError)
