@@ -32,7 +32,6 @@ FormatName: TypeAlias = Literal[
     "gemini-interactions",
     "openai-completions",
     "tgi",
-    "openai-agents",
     "anthropic-agents",
     "mistral-conversations",
     "transcription",
@@ -300,7 +299,6 @@ _APIS = (
         paths="/generate_stream",
         request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
     ),
-    APIRecord("openai-agents", f"{_WIRE}.openai_agents.OpenAIAgents", provider="openai"),
     APIRecord(
         "anthropic-agents",
         f"{_WIRE}.anthropic_agents.AnthropicAgents",

@@ -183,30 +183,11 @@ MISTRAL = Shape(
 )
 
 
-def _of_turn(kind: str, number: int, source: random.Random | None = None, **fields: Any) -> Event:
-    name = f"agent.session.turn.{kind}"
-    padding = "abcdefgh" if source is None else letters(source, 16)
-    head = {"type": name, "event_id": f"evt_{number:08}", "session_id": "sess_6a1f", "turn_id": "turn_1"}
-    return name, {**head, **fields, "obfuscation": padding}
-
-
-_TURN: Payload = {"id": "turn_1", "agent_id": "agent_1", "status": "queued", "subagent_id": None}
-_PLACE: Payload = {"item_id": "msg_059e", "output_index": 0, "content_index": 0}
-AGENTS = Shape(
-    "openai-agents",
-    named,
-    lambda number, text, source: _of_turn("output_text.delta", number + 2, source, delta=text, **_PLACE),
-    (_of_turn("created", 1, turn=_TURN),),
-    (_of_turn("completed", 99_999_999, turn={**_TURN, "status": "completed"}),),
-)
-
-
 SHAPES = {
     "openai-chat, Mistral": MISTRAL,
     "openai-responses": RESPONSES,
     "openai-completions": COMPLETIONS,
     "openai-realtime, messages": REALTIME,
     "openai-live, messages": LIVE,
-    "openai-agents": AGENTS,
 }
 """The shapes of answers, by their names in the tables."""

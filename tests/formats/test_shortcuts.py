@@ -29,13 +29,12 @@ _UNITS = {
     "langchain-protocol, JSON lines": {"event", "line"},
     "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
-    "openai-agents": set[str](),
     "openai-live, messages": {"message"},
     "openai-realtime, messages": {"message"},
     "tokenstream": {"event", "line", "message"},
 }
 """What each reads; what stands in messages of AWS has a way of its own."""
-_BY_ID = frozenset({"anthropic-agents", "openai-agents"})
+_BY_ID = frozenset({"anthropic-agents"})
 """Formats that look at the id of each event, and so decode it."""
 _LEARNT = 40
 """Deltas after which every format has learnt what the next one looks like."""

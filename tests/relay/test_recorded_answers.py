@@ -52,11 +52,6 @@ class Difference:
 
 DIFFERENCES = (
     Difference(
-        ("gemini", "google-genai of Python"),
-        ("openai-agents/subagents",),
-        "Gemini's calls are sent whole: one that began before another and ended after it comes behind it.",
-    ),
-    Difference(
         (
             "openai responses",
             "openai of Python, responses",

@@ -62,8 +62,6 @@ _IDLE = {"type": "session.status_idle", "id": "3"}
 _ASKED = {"type": "session.status_idle", "id": "2"}
 _ASKED["stop_reason"] = {"type": "requires_action", "event_ids": ["u"]}  # type: ignore[assignment]
 _USE = {"type": "agent.custom_tool_use", "id": "u", "name": "rm", "input": {}}
-_SESSION = {"id": "s", "required_actions": [{"type": "confirm", "call_id": "i1", "turn_id": "turn"}]}
-_TURN = {"id": "turn", "subagent_id": None}
 
 
 def _pydantic_ai(kind: str, **fields: Any) -> Any:
@@ -154,17 +152,6 @@ ASKERS = {
         [_USE, _ASKED],
         [{"type": "user.custom_tool_result", "id": "4", "custom_tool_use_id": "u", "content": []}, _IDLE],
     ),
-    "a session of OpenAI": Asker(
-        "openai-agents",
-        [
-            {"type": "agent.session.turn.created", "event_id": "1", "turn_id": "turn", "turn": _TURN},
-            {"type": "agent.session.requires_action", "event_id": "2", "session": _SESSION},
-        ],
-        [
-            {"type": "agent.session.in_progress", "event_id": "3", "session": {"id": "s"}},
-            {"type": "agent.session.turn.completed", "event_id": "4", "turn_id": "turn", "turn": _TURN},
-        ],
-    ),
 }
 """The agents that stop to ask, one for each reader."""
 every_asker = pytest.mark.parametrize("asker", ASKERS.values(), ids=ASKERS.keys())
@@ -200,7 +187,7 @@ def test_a_question_waits_after_the_loop(asker: Asker) -> None:
 def test_after_the_answer_nothing_waits(asker: Asker) -> None:
     """The agent goes on in another loop or, as a session does, in the same."""
     with Steps() as run:
-        if asker.agent in {"openai-agents", "anthropic-agents"}:
+        if asker.agent == "anthropic-agents":
             for _ in run.follow([*asker.asks, *asker.goes_on], **_named(asker)):
                 pass
         else:

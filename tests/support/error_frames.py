@@ -203,27 +203,6 @@ ERRORS: dict[str, Errors] = {
         again="overloaded, generation, incomplete_generation",
         final="validation",
     ),
-    "openai-agents": Errors(
-        lambda word: {
-            "type": "agent.session.turn.failed",
-            "turn_id": "t",
-            "turn": {"id": "t", "status": "failed", "error": {"code": word, "message": "m"}},
-        },
-        shapes=(
-            {
-                "type": "agent.session.turn.failed",
-                "turn": {"id": "t", "error": {"code": "server_overloaded"}},
-            },
-            {"type": "agent.session.failed", "session": {"id": "s", "error": "the sandbox is gone"}},
-        ),
-        again="rate_limit_exceeded, server_overloaded, server_error, internal_error, request_timeout",
-        final=(
-            "context_length_exceeded, usage_limit_exceeded, project_spend_limit_exceeded, "
-            "organization_spend_limit_exceeded, organization_usage_limit_exceeded, "
-            "billing_not_active, credit_balance_exhausted, authentication_error, "
-            "invalid_request"
-        ),
-    ),
     "anthropic-agents": Errors(
         lambda word: {
             "type": "session.error",

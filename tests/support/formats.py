@@ -16,7 +16,6 @@ from tokenstream.formats._wire.langchain.protocol import LangChainProtocol
 from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
-from tokenstream.formats._wire.openai_agents import OpenAIAgents
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.formats._wire.openai_completions import OpenAICompletions
 from tokenstream.formats._wire.openai_live import OpenAILive
@@ -45,7 +44,6 @@ __all__ = [
     "LlamaIndex",
     "MistralConversations",
     "Ollama",
-    "OpenAIAgents",
     "OpenAIChat",
     "OpenAICompletions",
     "OpenAILive",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WHOLE = frozenset({"event_start", "event_delta"})
 """Types of events that no history has."""
-NAMES = ["anthropic-agents/tools", "anthropic-agents/threads", "openai-agents/text"]
+NAMES = ["anthropic-agents/tools", "anthropic-agents/threads"]
 
 
 @pytest.fixture(autouse=True)

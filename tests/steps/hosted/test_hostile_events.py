@@ -14,7 +14,7 @@ from tokenstream import Steps
 from tokenstream.errors import StreamError
 
 _AGENTS = {
-    **{name: name for name in ("openai-agents", "anthropic-agents", "mistral-conversations", "ag-ui")},
+    **{name: name for name in ("anthropic-agents", "mistral-conversations", "ag-ui")},
     "langchain-protocol": "langgraph",
 }
 """The names of the agents, by the formats of their events."""

@@ -10,7 +10,6 @@ import pytest
 
 from tests.formats import test_anthropic_agents as anthropic
 from tests.formats import test_langchain_protocol as langchain
-from tests.formats import test_openai_agents as openai
 from tests.formats.gemini_live.support import DONE, text
 from tests.support.either import Each, got, run_in, stream_in
 from tests.support.views import VIEWS
@@ -52,12 +51,6 @@ SESSIONS: dict[str, list[Any]] = {
         anthropic.running(),
         anthropic.message("Hello"),
         anthropic.event("session.deleted"),
-    ],
-    "openai-agents": [
-        openai.turn("created"),
-        openai.piece("Hello"),
-        openai.turn("completed"),
-        openai.session("failed", error={"message": "gone"}),
     ],
     "gemini-live, failed": [text("Hello"), DONE, {"error": {"code": 500, "message": "gone"}}],
 }

@@ -17,7 +17,6 @@ from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex, CodexServer
 from tokenstream.steps._agents.hosted import AnthropicAgentsRun, MistralConversationsRun
 from tokenstream.steps._agents.langgraph import LangGraphRun
-from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
 from tokenstream.steps._agents.protocols import MCP, A2ATasks
 from tokenstream.steps._agents.text_agents import (
@@ -55,7 +54,6 @@ _ALL = (
     AgentCore,
     A2ATasks,
     MCP,
-    OpenAIAgentsRun,
     AnthropicAgentsRun,
     MistralConversationsRun,
     LangGraphRun,

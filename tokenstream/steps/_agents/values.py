@@ -38,11 +38,7 @@ _LINES = {
 }
 """The types of lines by the classes that claude-agent-sdk makes of them."""
 
-_HOSTED = {
-    "openai": ("AgentSession", "AgentOutput"),
-    "anthropic": ("BetaManagedAgents",),
-    "mistralai": ("ConversationEvents",),
-}
+_HOSTED = {"anthropic": ("BetaManagedAgents",), "mistralai": ("ConversationEvents",)}
 """The beginnings of the names of the classes that SDKs have for the events of hosted agents."""
 
 
