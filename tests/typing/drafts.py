@@ -67,8 +67,8 @@ def several_tools(body: Iterable[bytes]) -> None:
     for three in stream.tool_partials(book_table, WeatherArgs, Point):
         assert_type(three, CallDraft[dict[str, Any]] | CallDraft[WeatherArgs] | CallDraft[Point])
     for four in stream.tool_partials(WeatherArgs, Point, book_table, Point):
-        assert_type(four, CallDraft[WeatherArgs] | CallDraft[Point] | CallDraft[dict[str, Any]])
-        assert_type(four.final(), WeatherArgs | Point | dict[str, Any])
+        assert_type(four, CallDraft)
+        assert_type(four.final(), Any)
     for named in stream.tool_partials(get_weather=WeatherArgs):
         assert_type(named, CallDraft[WeatherArgs])
     for lenient in stream.tool_partials(WeatherArgs, book_table, lenient="closed"):

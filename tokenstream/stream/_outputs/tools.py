@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     A1 = TypeVar("A1", default=dict[str, Any])
     A2 = TypeVar("A2", default=dict[str, Any])
     A3 = TypeVar("A3", default=dict[str, Any])
-    A4 = TypeVar("A4", default=dict[str, Any])
-    A5 = TypeVar("A5", default=dict[str, Any])
-    A6 = TypeVar("A6", default=dict[str, Any])
     R1 = TypeVar("R1", default=Any)
     R2 = TypeVar("R2", default=Any)
     ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -108,35 +105,6 @@ class CallViews(SyncChoiceBase):
     def validated_calls(
         self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
-    @overload
-    def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[CallOptions]
-    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
-    @overload
-    def validated_calls(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        /,
-        **options: Unpack[CallOptions],
-    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
-    @overload
-    def validated_calls(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        f: Tool[A6],
-        /,
-        **options: Unpack[CallOptions],
-    ) -> ToolCallView[
-        ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
-    ]: ...
     @overload
     def validated_calls(
         self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
@@ -219,29 +187,6 @@ class CallViews(SyncChoiceBase):
         self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
     @overload
-    def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, *, lenient: Lenient = False
-    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
-    @overload
-    def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], e: Tool[A5], /, *, lenient: Lenient = False
-    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
-    @overload
-    def tool_partials(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        f: Tool[A6],
-        /,
-        *,
-        lenient: Lenient = False,
-    ) -> View[
-        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
-    ]: ...
-    @overload
     def tool_partials(self, /, *, lenient: Lenient = False, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
     @overload
     def tool_partials(self, /, *, lenient: Lenient = False, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
@@ -317,35 +262,6 @@ class AsyncCallViews(AsyncChoiceBase):
     def validated_calls(
         self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
-    @overload
-    def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[AsyncCallOptions]
-    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
-    @overload
-    def validated_calls(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        /,
-        **options: Unpack[AsyncCallOptions],
-    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
-    @overload
-    def validated_calls(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        f: Tool[A6],
-        /,
-        **options: Unpack[AsyncCallOptions],
-    ) -> AsyncToolCallView[
-        ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
-    ]: ...
     @overload
     def validated_calls(
         self, /, *, lenient: Lenient = False, once: None = None, **named: OfType[A1]
@@ -427,29 +343,6 @@ class AsyncCallViews(AsyncChoiceBase):
     def tool_partials(
         self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
-    @overload
-    def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
-    @overload
-    def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], e: Tool[A5], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
-    @overload
-    def tool_partials(
-        self,
-        a: Tool[A1],
-        b: Tool[A2],
-        c: Tool[A3],
-        d: Tool[A4],
-        e: Tool[A5],
-        f: Tool[A6],
-        /,
-        *,
-        lenient: Lenient = False,
-    ) -> AsyncView[
-        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
-    ]: ...
     @overload
     def tool_partials(
         self, /, *, lenient: Lenient = False, **named: OfType[A1]
