@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
-from tokenstream._basics.elsewhere import explain_names_of_messages, explain_options
+from tokenstream._basics.elsewhere import explain_names_of_messages
 from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
 from tokenstream._message_parts import (
     Citation,
@@ -260,7 +260,6 @@ class Message(Value):
 
     # -- back to the provider ------------------------------------------------
 
-    @explain_options(tool_tags="it is called dialect=")
     def to_openai_chat(
         self, *, drop: Drop = (), reasoning_field: str = "reasoning_content", dialect: str | None = None
     ) -> dict[str, Any]:

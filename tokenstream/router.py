@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event
@@ -42,8 +42,6 @@ ResultT = TypeVar("ResultT")
 FunctionT = TypeVar("FunctionT", bound="Callable[..., object]")
 
 _EVENTS: tuple[type, ...] = get_args(Event)
-_VIEWS = {"field": "field", "item": "items"}
-"""Maps the name under which a handler of a view is looked for to the method of a stream that has the view."""
 
 
 class _ToolDecorator(Protocol[T]):
@@ -171,17 +169,6 @@ class Router:
             if kept := tuple(each for each in entry.events if each in events):
                 other._add(replace(entry, events=kept))
         return other
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Raise the error for a handler of a view, and for any other attribute that is missing."""
-            if name in _VIEWS:
-                raise MisuseError(
-                    f"a router has no handlers of views, such as router.{name}: read the view in a loop "
-                    f"over stream.{_VIEWS[name]}()"
-                )
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- registering -------------------------------------------------------
 

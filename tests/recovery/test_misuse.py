@@ -69,7 +69,6 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
         (Retry, {"fallback": [list]}, "routes="),
         (Retry, {"hedge_after": 2}, "routes=Routes("),
         (Retry, {"least": 0.9}, "seam=Seam("),
-        (Retry, {"pauses_at": "length"}, 'pauses={"pause": 8, "length": 2}'),
         (Retry, {"max_output_tokens": 64}, "attempt.tokens_left(limit)"),
         (Routes, {"order": "fastest"}, "is given or latency"),
         (Routes, {"hedge_after": "soon"}, "number of seconds"),

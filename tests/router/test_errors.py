@@ -131,15 +131,3 @@ def test_types_that_are_not_there_yet_are_looked_for_when_the_router_is_run() ->
         name: str
 
     assert ["name"] == router.tools.to_anthropic()[0]["input_schema"]["required"]
-
-
-@pytest.mark.parametrize(("name", "view"), [("field", "field"), ("item", "items")])
-def test_a_handler_of_a_view_is_misuse_that_names_the_view(name: str, view: str) -> None:
-    """The same is read in a loop."""
-    router: Any = Router()
-    with pytest.raises(
-        MisuseError, match=rf"no handlers of views, .*: read the view in a loop over stream\.{view}\(\)"
-    ):
-        getattr(router, name)
-
-    assert not hasattr(router, "fields")

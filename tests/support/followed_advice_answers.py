@@ -36,7 +36,6 @@ from tokenstream import (
     Deadlines,
     Retry,
     Route,
-    Router,
     Session,
     Steps,
     Stream,
@@ -580,13 +579,6 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
         lambda: ToolResults(read(called()).message, {"call_1": 1}).turns("text"),
         gives(
             "user", lambda: ToolResults(read(called()).message, {"call_1": 1}).turns("anthropic")[-1]["role"]
-        ),
-    ),
-    "a router has no": (
-        lambda: Router().item("steps"),
-        gives(
-            ["a", "b"],
-            lambda: [*testing.script().text('["a", "b"]').finish("stop").stream("openai-chat").items(str)],
         ),
     ),
     "a … cannot be replayed:": (

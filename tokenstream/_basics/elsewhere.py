@@ -139,7 +139,6 @@ OF_USAGE = {
     "cached_content_token_count": "it is `usage.cached_tokens`",
     "completion_tokens_details": "it is `usage.reasoning_tokens`, and all is in `usage.provider_data`",
     "prompt_tokens_details": "it is `usage.cached_tokens`, and all is in `usage.provider_data`",
-    "source": "it is `usage.basis`",
     "thoughts_token_count": "it is `usage.reasoning_tokens`",
     "total": "it is `usage.total_tokens`",
     "total_token_count": "it is `usage.total_tokens`",
@@ -148,15 +147,6 @@ OF_USAGE = {
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
 """Options that throttles of other libraries have, with the end of the error: what to use here instead."""
-REPLACED = {
-    "citation_markers": "write tags=Tags(citations=…)",
-    "clock": "tokenstream.testing has a VirtualClock, which all streams made in its `with` block read",
-    "pings": "a heartbeat is not an event; `metrics` has the gaps, and a relay sends heartbeats of its own",
-    "reasoning_tags": "write tags=Tags(reasoning=…)",
-    "reorder": "HTTP keeps the order of frames; Stream(source, reorder=…) reads a source that does not",
-    "tool_tags": "write tags=Tags(calls=…)",
-}
-"""Options that have another form, or another place, each with the end of the error."""
 _TIMES = ("grace", "keep_alive", "open_within", "send_timeout")
 OF_RELAY = {
     **{name: f"write timing=relay.Timing({name}=…)" for name in _TIMES},
@@ -229,7 +219,7 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
 
 
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
-    """Make a function explain options that it lacks: those in `REPLACED`, and those of other libraries.
+    """Make a function explain options that it lacks: those of other libraries, and of functions nearby.
 
     Each hint ends the error for the option of its name: what to use here instead.
     """
@@ -248,7 +238,7 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         """Return the function with the explanations; its signature stays the same."""
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        lacked = {name: hint for name, hint in {**REPLACED, **hints}.items() if name not in known}
+        lacked = {name: hint for name, hint in hints.items() if name not in known}
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:

@@ -8,21 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
 _MADE = "Broadcast BroadcastReader Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
 _CLIENTS = "Anthropic AsyncAnthropic AsyncOpenAI ChatAnthropic ChatOpenAI Client OpenAI completion"
 _ELSEWHERE = {
-    **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
     **dict.fromkeys(["LabelledEvent", *_MADE.split()], "a type checker infers what the function returns"),
-    **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     **dict.fromkeys(_CLIENTS.split(), "connect(url, json=payload, headers=…) sends the request"),
-    "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
-    "Ping": "a relay has Timing(keep_alive=…), and stream.metrics has the gaps",
-    "RecordingRefused": 'it is a RecordingInvalid whose kind is "secret"',
-    "Response": "relay.respond() returns a Response of Starlette or FastAPI, if one of them is used",
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
     "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',
-    "routes": "the routes of a relay are relay.endpoints()",
 }
 """Names that one may expect, each with the way to what it would stand for."""
 _ROOMS: list[str] = []
@@ -30,7 +22,7 @@ _ROOMS: list[str] = []
 _OF_PROGRAMS = ("IMPORT_FROM", "LOAD_ATTR", "LOAD_METHOD")
 """Instructions by which a program asks for a name that it has written."""
 _LOADERS: dict[str, Callable[[str], Any]] = {}
-"""The `__getattr__` of each package, and of each module with names that are gone."""
+"""The `__getattr__` of each package, and of each module that names where others are."""
 
 
 def make_lazy_loader(

@@ -8,7 +8,7 @@ import re
 from json import dumps
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from tokenstream._basics.elsewhere import REPLACED, name_options
+from tokenstream._basics.elsewhere import name_options
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 
@@ -92,7 +92,7 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
             raise MisuseError(f"{function.__name__}() has no option {option}=, {place}")
         parameters = inspect.signature(function).parameters.values()
         known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
-        advice = REPLACED.get(option) or name_options(_OTHER_NAMES.get(option, option), known_options)
+        advice = name_options(_OTHER_NAMES.get(option, option), known_options)
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 

@@ -298,12 +298,9 @@ class Retry:
 # Applied here, because a dataclass writes its own `__init__`.
 Seam.__init__ = explain_all_options()(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
-    align="views skip what they have; a loop over events gets `Restarted`, then the whole new answer",
     answer_id="connect, resilient and Stream have it",
     fallback="its entries go into routes=",
-    hold="a continuation is held back until it is known where it joins the answer",
     max_output_tokens="connect reads it from the payload; your own open asks attempt.tokens_left(limit)",
-    pauses_at='write pauses={"pause": 8, "length": 2}',
     timeout="it is called within=",
     max_attempts="it is called attempts=",
     **dict.fromkeys(("ask", "least", "prefill"), _OF_SEAM),

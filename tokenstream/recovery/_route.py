@@ -103,7 +103,6 @@ class RouteHealth:
 
 
 _HTTP = ("http", "https")
-_RESTS = "rest= is for how many seconds a route is left out after 5 failures within a minute"
 
 
 class Route:
@@ -166,7 +165,6 @@ class Route:
         retries="write attempts=, which counts the first request of the route, too",
         cost="it is called price=",
         retry="connect(route, retry=…) takes it",
-        **dict.fromkeys(("failures", "pause", "within"), _RESTS),
     )
     def __init__(
         self,

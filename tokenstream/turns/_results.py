@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream._basics.call_keys import ids_of
-from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
@@ -187,7 +186,6 @@ class ToolResults(Mapping[str, Any]):
 
     # -- back to the provider ------------------------------------------------
 
-    @explain_options(tool_tags="it is called dialect=")
     def turns(
         self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, dialect: str | None = None
     ) -> list[dict[str, Any]]:
@@ -237,7 +235,6 @@ class ToolResults(Mapping[str, Any]):
         )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
-    @explain_options(tool_tags="it is called dialect=")
     def to_openai_chat(self, *, dialect: str | None = None) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
 
