@@ -287,11 +287,7 @@ class Message(Value):
     def to_openai_responses(self, *, drop: Drop = ()) -> list[dict[str, Any]]:
         """Return the assistant's turn for OpenAI Responses: items of its `input`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_responses()
@@ -303,11 +299,7 @@ class Message(Value):
     def to_anthropic(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Anthropic Messages: one of its `messages`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_anthropic()
@@ -318,11 +310,7 @@ class Message(Value):
     def to_gemini(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Gemini's generateContent: one of its `contents`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_gemini()
@@ -333,11 +321,7 @@ class Message(Value):
     def to_bedrock(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Bedrock's Converse API: one of its `messages`, as for boto3.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_bedrock()
@@ -348,11 +332,7 @@ class Message(Value):
     def to_ollama(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Ollama's native chat API: one of its `messages`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_ollama()
@@ -363,11 +343,7 @@ class Message(Value):
     def to_cohere(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Cohere's v2 chat API: one of its `messages`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_cohere()
@@ -378,11 +354,7 @@ class Message(Value):
     def to_mistral(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Mistral's native chat API: one of its `messages`.
 
-        Args:
-            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-
-        Raises:
-            NotExpressible: The message has content that the API does not accept, or no content at all.
+        The argument and the errors are those of `Message.to_openai_chat`.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_mistral()

@@ -246,21 +246,9 @@ class RedisCallStore(_SyncStore):
 
 
 class AsyncRedisCallStore(_AsyncStore):
-    """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio; see `RedisCallStore`.
+    """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio.
 
-    Args:
-        client: A `redis.asyncio.Redis` of the application; the store does not close it.
-        prefix: Prefix of the keys in Redis.
-        lease: Seconds within which a call has to end; after that, its state is "unknown".
-        keep: Seconds for which a call is remembered: a week.
-        max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
-        retry_failed: True to run a call again that has failed.
-        same_calls: True to refuse an answer whose calls differ from those of the first answer under the same
-            id, with `CallsDiffer`.
-
-    Raises:
-        MisuseError: The client is not a `redis.asyncio.Redis`, redis-py is not installed, or an option is
-            wrong.
+    The client is a `redis.asyncio.Redis`; the other arguments and the errors are those of `RedisCallStore`.
 
     Example:
         >>> from redis.asyncio import Redis

@@ -87,24 +87,10 @@ def aresilient(
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
 
-    This is `resilient` for an `AsyncStream`: `open` may be an `async def`,
-    and may return any source for an `AsyncStream`.
+    This is `resilient` for an `AsyncStream`: `open` may be an `async def`, and may return any source for an
+    `AsyncStream`, or an unread `aconnect(…)`.
 
-    Args:
-        open: Returns a source, or an unread `aconnect(…)`. The function gets the `Attempt`; without a
-            parameter, it can only request the whole answer.
-        retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
-        format: The format of the answer: a name, a class or an object; None to detect it.
-        limits: How large the answer may get, over all attempts; None for the defaults of `Limits`.
-        deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
-            `Deadlines`.
-        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
-
-    Raises:
-        MisuseError: The options cannot work.
-        StreamError: The last attempt failed; `.partial` has the answer so far. Raised in the loop.
+    The other arguments and the errors are those of `resilient`.
 
     Example:
         >>> async def answer(client, question: str) -> str:

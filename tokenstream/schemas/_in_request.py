@@ -268,13 +268,7 @@ class ResponseFormat:
     def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
         """Return a dict with the key `text`, for a request to OpenAI Responses.
 
-        Args:
-            strict: True makes the API enforce the schema; the model then writes every
-                field, even one with a default.
-
-        Raises:
-            MisuseError: The type is not an object, or has a field that OpenAI's strict mode
-                does not support.
+        The argument and the errors are those of `ResponseFormat.to_openai_chat`.
         """
         spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"text": {"format": {"type": "json_schema", **spec}}}

@@ -85,27 +85,11 @@ class AsyncAnswer(AsyncStream):
 class AsyncSession(SessionBase):
     """A conversation over a WebSocket, which is kept open from one question to the next.
 
-    Otherwise like `Session`; on trio, too.
+    Otherwise like `Session`; on trio, too. `open` returns a connection of `websockets`, an awaitable of it,
+    or a context manager, such as those of the openai SDK and google-genai; `fallback` may return an unread
+    `aconnect(…)`.
 
-    Args:
-        open: Opens a connection: a function without parameters that returns one of `websockets`, an awaitable
-            of it, or a context manager, such as those of the openai SDK and google-genai.
-        model: The model's name; None if the URL names it, as for OpenAI Realtime.
-        tools: The tools that the model may call: `Tools`, a `Router`, or a list in the form of the API.
-        format: The name of the format of the API's answers, which tells the API: "openai-responses",
-            "openai-realtime" or "gemini-live"; None to find it by the connection's URL.
-        settings: Further fields of each request (OpenAI Responses) or of the session's setup, such as
-            {"instructions": "Be brief."}.
-        retry: Rules for an answer that breaks off; None to raise its error.
-        fallback: A function that takes a payload of the Responses API, sends it as a POST, and returns the
-            response or an unread `aconnect(…)`; used if no connection can be opened. None for no fallback.
-        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
-        deadlines: Bounds on the silence of each answer, in seconds; None for the defaults of `Deadlines`.
-        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-
-    Raises:
-        MisuseError: An option is invalid, or the URL does not tell the API.
-        StreamError: At the beginning of the `async with` block: no connection can be opened.
+    The other arguments and the errors are those of `Session`.
 
     Example:
         >>> async def talk(questions: list[str]) -> None:

@@ -160,14 +160,7 @@ class AsyncStream(AsyncStreamOfEvents):
         A web handler awaits this method before it sends its own response. The loop still yields
         every event; `message` may already include the events that were read here.
 
-        Args:
-            first: "head" to wait for the head of the response, "event" to wait for the first event.
-
-        Raises:
-            ConnectError: No response arrived.
-            StatusError: The status was 400 or more.
-            NotAStream: The response is something else, such as a web page.
-            StreamError: With "event", the answer failed before its first event.
+        The argument and the errors are those of `Stream.wait_open`.
 
         Example:
             >>> async def handle(stream: AsyncStream) -> int:
@@ -247,17 +240,7 @@ class AsyncStream(AsyncStreamOfEvents):
         may be used in different tasks of one event loop. The stream itself becomes one more reader:
         its earlier views raise an error, so ask it for new views.
 
-        Args:
-            policy: What to do if a loop over events falls `size` events behind: "wait" for it before more
-                is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: How many events to keep for slow loops; None for 1,024.
-
-        Returns:
-            The broadcast, whose `reader` method makes readers; each call returns the same object.
-
-        Raises:
-            MisuseError: The stream is already shared with other options.
-            MisuseError: The stream is being read; `kind` is "concurrent".
+        The arguments, the result and the errors are those of `Stream.broadcast`.
 
         Example:
             >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:

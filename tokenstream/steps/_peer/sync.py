@@ -96,10 +96,7 @@ class Peer(BasePeer):
     def begin(self, method: str, params: Any = None, /, **names: Any) -> PeerCall:  # noqa: ANN401 - JSON
         """Send a request, and return at once; the answer comes while a loop or `ask` reads.
 
-        Args:
-            method: The method.
-            params: The parameters, as an object or an array; None for those by name alone.
-            names: Parameters by their names.
+        The arguments are those of `Peer.ask`.
 
         Returns:
             The request with its `result`, which `run.follow(peer, until=…)` takes, too.
@@ -125,10 +122,7 @@ class Peer(BasePeer):
     def notify(self, method: str, params: Any = None, /, **names: Any) -> None:  # noqa: ANN401 - JSON
         """Send a notification, which has no answer.
 
-        Args:
-            method: The method.
-            params: The parameters, as an object or an array; None for those by name alone.
-            names: Parameters by their names.
+        The arguments are those of `Peer.ask`.
 
         Raises:
             StreamInterrupted: The agent no longer reads.

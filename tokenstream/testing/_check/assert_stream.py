@@ -131,24 +131,7 @@ async def aassert_stream(
 ) -> ResultT:
     r"""Test that an async handler copes with a stream, as `assert_stream` does, in a running event loop.
 
-    The handler is called many times, each time with a new stream of the recording. At every chunking it
-    must return the same value. At every cut, it must return, or raise only an exception that `allow`
-    permits. The stream must be closed after each call.
-
-    Args:
-        handler: An async function that takes an `AsyncStream` and returns a comparable value.
-        recording: A recording, the path of a recording, or a script.
-        allow: Exceptions that the handler may raise: one class, or several.
-        chunkings: One or several of the chunkings of `Recording.stream`; by default, several.
-        cuts: Largest number of cuts; 0 for none.
-        **options: Arguments for the stream: `format`, `limits`, `deadlines`.
-
-    Returns:
-        The handler's result for the recording replayed unchanged.
-
-    Raises:
-        AssertionError: A check failed; the message names the replay, and explains how to reproduce it.
-        Exception: The handler's own exception, if it fails on the unchanged recording.
+    The arguments, the result and the errors are those of `assert_stream`.
 
     Example:
         >>> import asyncio

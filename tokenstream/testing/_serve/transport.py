@@ -222,16 +222,8 @@ def transport(
     client raises its `ReadTimeout` at once. Each chunk is one item of the response's stream.
     If the connection of an answer breaks, the client raises its own error for that.
 
-    Args:
-        what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
-            paths to these; or a function that takes the request and returns a recording or a
-            script.
-        format: Format in which scripts are sent; None to take it from the request's path,
-            such as "/v1/messages".
-        pace: Times of the chunks: "instant", "recorded", or a factor of speed.
-        chunking: Boundaries of the chunks, as for `Recording.stream`.
-        fault: A fault made by `testing.faults`, or several, applied to each answer; None for no fault.
-        clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
+    The clock is a new `VirtualClock`, or `time.monotonic` to wait in real time. The other arguments are those
+    of `testing.serve`.
 
     Raises:
         MisuseError: `what` cannot be played.
