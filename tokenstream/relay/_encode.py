@@ -232,12 +232,8 @@ def payloads(
     data does not repeat, the dict has the keys `event` and `data`. Bedrock's events are
     `{name: data}`, as boto3 returns them.
 
-    Args:
-        stream: As for `encode`.
-        protocol: As for `encode`.
-        ids: True to number the payloads, under the key `at`; for "tokenstream" and "ndjson" only.
-        raw: As for `encode`.
-        shape: As for `encode`; None for no change.
+    With `ids`, which "tokenstream" and "ndjson" alone have, a payload has its number under the key `at`. The
+    other arguments are those of `encode`.
 
     Raises:
         MisuseError: The protocol is unknown, has no ids, or does not send JSON objects; or `stream` is not

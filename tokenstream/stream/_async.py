@@ -42,26 +42,12 @@ class AsyncStream(AsyncStreamOfEvents):
     The source is closed at its end, by an error, by `stop` or `aclose`, and at the end of `async with`.
     `break` only leaves the loop: the source stays open, and a second loop goes on.
 
+    The other arguments and the errors are those of `Stream`.
+
     Args:
         source: An asynchronous response (httpx, httpx2, aiohttp), an SDK's stream, an asynchronous
             iterable of bytes, text or payloads, an awaitable or an asynchronous context manager
             that returns one of these, or a whole body in memory.
-        format: The format of the answer: a name, a class or an object; None to detect it.
-        limits: How large the answer and its parts may get; None for the defaults of `Limits`.
-        deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
-        started_at: When the request was sent, by `time.monotonic`, so that metrics begin there; None for now.
-        reorder: A `Reorder`, which puts frames in order and drops repeated ones; None to take them as they
-            come.
-        tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-        tools: The tools that the request offers: `Tools`, the request's list, or a list of functions, types
-            and names; None if they are unknown. With them, a piece of a tool's name is not taken for another
-            tool.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
-
-    Raises:
-        StreamError: The answer failed: raised in the loop, after all events that arrived before;
-            `.partial` is the answer so far.
 
     Example:
         >>> import asyncio

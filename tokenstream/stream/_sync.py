@@ -308,15 +308,7 @@ class Stream(StreamOfEvents):
     ) -> tuple[BroadcastReader, ...]:
         """Share this stream as `broadcast` does, and return `n` readers of it.
 
-        Args:
-            n: Number of readers.
-            policy: What to do if a loop over events falls `size` events behind, as for `broadcast`:
-                "wait", "drop_oldest" or "raise"; None for "wait".
-            size: How many events to keep for slow loops; None for 1,024.
-
-        Raises:
-            MisuseError: The stream is already shared with other options.
-            MisuseError: The stream is being read; `kind` is "concurrent".
+        The other arguments and the errors are those of `Stream.broadcast`.
 
         Example:
             >>> one, two = Stream(["The ", "sky"], format="pieces").tee(2)

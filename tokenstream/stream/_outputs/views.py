@@ -108,7 +108,8 @@ class OutputViews(SyncChoiceBase):
         """Return a view of an array's elements, each validated and delivered as soon as it is complete.
 
         For an element that breaks the schema, the view raises `OutputInvalid`; read
-        the same view again to continue after that element.
+        the same view again to continue after that element. With `document`, "last" delivers nothing before
+        the end. The other arguments are those of `Stream.partials`.
 
         Args:
             type: The elements' type, or a pydantic `TypeAdapter`.
@@ -118,10 +119,6 @@ class OutputViews(SyncChoiceBase):
                 the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
                 the schema.
-            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
-                that was cut off.
-            document: The document to read if there are several, with *lenient*: "first" ignores the others,
-                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
             OutputInvalid: An element or, at the end, the answer does not match; raised in the loop.
@@ -151,17 +148,13 @@ class OutputViews(SyncChoiceBase):
 
         A path with wildcards reads several strings, one after the other. For a value
         that is not a string, the view raises `OutputInvalid`; read the same view
-        again to continue after that value.
+        again to continue after that value. The other arguments are those of `Stream.items`.
 
         Args:
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
             tool: The tool whose arguments to read instead of the text, from its first call that has
                 arguments; None to read the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
-            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
-                that was cut off.
-            document: The document to read if there are several, with *lenient*: "first" ignores the others,
-                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
             OutputInvalid: The answer has no string at that path, or no JSON; raised in the loop.

@@ -260,15 +260,7 @@ class Recording:
         clock: Callable[[], float] | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncStream:
-        """Return an `AsyncStream` of the recording on a virtual clock, which takes no real time.
-
-        Args:
-            pace: As for `stream`.
-            chunking: As for `stream`.
-            fault: As for `stream`; None for no fault.
-            clock: As for `stream`.
-            **options: Arguments of `AsyncStream`.
-        """
+        """Return an `AsyncStream` of the recording on a virtual clock, with the arguments of `stream`."""
         from tokenstream.testing._recordings.replay import Playback
 
         return Playback(self, pace=pace, chunking=chunking, fault=fault, clock=clock).astream(**options)
