@@ -192,8 +192,7 @@ class Stream(StreamOfEvents):
     def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers.
 
-        Handlers of tools, fields and items also get the tool calls, fields and items that arrived
-        before this call; handlers of events get only later events.
+        Handlers of tools also get the calls that had arrived before; those of events get only later events.
 
         Args:
             router: The handlers.
@@ -203,8 +202,6 @@ class Stream(StreamOfEvents):
 
         Raises:
             StreamError: The answer failed; `tool_results` has the results so far.
-            OutputInvalid: The output does not match the type of a field or item handler.
-            OutputIncomplete: That output is unfinished, because the answer was cut off.
             Exception: A handler raised it. A note names the handler, the stream is closed, and
                 `tool_results` has the results so far.
         """
