@@ -42,7 +42,10 @@ def test_json_holds_the_librarys_own_message(
     assert stream.message.text == "".join(
         event["text"] for event in events if (event["event"], event["choice"]) == ("TextDelta", 0)
     )
-    assert (stream.format, None, {}) == (last["format"], last["error"], last["departures"])
+    assert (stream.format, None) == (last["format"], last["error"])
+    assert stream.departures.details == {
+        name: count for each in last["departures"].values() for name, count in each["details"].items()
+    }
     assert stream.metrics.output_tokens == last["metrics"]["output_tokens"]
 
 
