@@ -600,15 +600,7 @@ class OutputIncomplete(_OutputError):
 
 
 class CostExceeded(OutputIncomplete, StreamError):
-    """`Retry.most` has stopped the answer, or not sent its request: a budget or a `Purse` has no room for it.
-
-    It is an `OutputIncomplete` of the kind "quota", so that neither this library asks again nor a client of a
-    relay, which gets status 402, or an error in the running answer.
-
-    Args:
-        message: The reason why the answer was not sent, or was stopped.
-        text: The answer's text as far as it had arrived.
-    """
+    """`Retry.most` has stopped the answer, or not sent its request; nobody asks again by himself."""
 
     default_kind = "quota"
 
@@ -617,10 +609,7 @@ class CostExceeded(OutputIncomplete, StreamError):
 
 
 class PurseUnavailable(StreamError):
-    """A `Purse` cannot be used now: its file or its Redis cannot, whose exception is the cause.
-
-    No request is sent without it, and an answer for which more has to be taken is ended.
-    """
+    """A `Purse` cannot be used now: its file or its Redis cannot, whose exception is the cause."""
 
     default_kind = "server"
 

@@ -97,10 +97,7 @@ def _make_contender(
 
 
 class Race:
-    """The first two attempts, which run side by side; the loser's report is made here.
-
-    The second has its report from the moment at which its request is sent: a race may be left at any time.
-    """
+    """The first two attempts, which run side by side; both have a report, even if the race is left."""
 
     def __init__(
         self, current: CurrentAttempt, contenders: tuple[Contender, Contender], rival: int, began_at: float
@@ -115,11 +112,7 @@ class Race:
         return [self._report(second_won=False)] if _SECOND in self._current.sent else []
 
     def settle(self, winner: Contender | None = None) -> None:
-        """End the race: keep a report on the loser, and make the winner the current attempt.
-
-        A race that is left has no winner: the first attempt stays the current one. The loser's usage is a
-        minimum, because the provider may have gone on writing.
-        """
+        """Keep a report on the loser, and make the winner, by default the first, the current attempt."""
         current, itinerary = self._current, self._current.itinerary
         if current.race is not self or _SECOND not in current.sent:
             # It is settled, or the second request was not sent (yet).
@@ -138,6 +131,7 @@ class Race:
         if error is not None and not error.retryable and self._rival != 0:
             # An opener of both attempts is not skipped, because it may have served the winner.
             itinerary.skip(opener_index)
+        # It is a minimum: the provider may have gone on writing.
         current.machine.accumulator.spend(loser.usage.model_copy(update={"basis": "partial"}))
 
     def _report(self, *, second_won: bool) -> AttemptReport:

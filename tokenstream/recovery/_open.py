@@ -184,6 +184,7 @@ class SyncOpener(SourceOpener):
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
+                # A function may send its request at once; the library's own is sent below.
                 source: Any = self._call_open(attempt) if self.makes_request else None
                 if self.reserve is not None:
                     self.reserve(self, attempt)
@@ -249,6 +250,7 @@ class AsyncOpener(SourceOpener):
     async def open(self, attempt: Attempt) -> AsyncSource:
         """Open the source of an attempt; StreamError if that fails."""
         try:
+            # A function may send its request at once; the library's own is sent below.
             source: Any = self._call_open(attempt) if self.makes_request else None
             if self.reserve is not None:
                 await self.reserve(self, attempt)

@@ -231,10 +231,7 @@ class Booking(NamedTuple):
     bounded: bool = True
 
     def make(self) -> tuple[Amount | None, Amount]:
-        """Change what was spent; return the change that was made, if any, and what is spent then.
-
-        What was not booked stays taken, as after a kill.
-        """
+        """Change what was spent; return the change that was made, if any, and what is spent then."""
         spent = Amount()
         try:
             for change in self.changes:

@@ -101,6 +101,8 @@ class Spending:
         self._machine = machine
         self.purse = most if isinstance(most, Purse) else None
         """The purse from which each request takes what it may cost; None without one."""
+        self.waits = self.purse is not None and self.purse.waits
+        """True if the driver has to take more from the purse between two reads, with `take_more`."""
         self.most = most.most if isinstance(most, Purse) else most
         self.spent, self._spent_tokens = 0.0, 0
         """The cost of the answers before the one that arrives now, and their tokens."""
@@ -156,8 +158,12 @@ class Spending:
         if purse is None:
             estimated = ", by estimate" if usage.basis == "estimated" else ""
             return f"the budget of {most:g} for the answer is used up{estimated}"
-        self._lacks = self._plan_more(purse)
-        return None
+        booking = self._plan_more(purse)
+        if self.waits:
+            self._lacks = booking
+            return None
+        self.note_booked(*booking.make())
+        return self.bound.stop
 
     def _count_tokens(self, usage: Usage) -> int:
         """Return the number of tokens of a usage, as the current attempt's provider counts them."""
@@ -232,10 +238,7 @@ class Spending:
         raise self._make_error(refusal)
 
     def take_more(self) -> Booking | None:
-        """Return what takes more from the purse; None unless the answer has cost more than was taken.
-
-        The driver calls it between two reads, because a purse in a file or in Redis waits.
-        """
+        """Return what takes more from the purse; None unless the answer has cost more than was taken."""
         lacks, self._lacks = self._lacks, None
         return lacks
 
