@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,9 +23,10 @@ from tests.recovery.unseen import (
     cut_at,
     read,
     read_together,
+    text_sent_back,
 )
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Router, Seam, connect, merge, relay, resilient
+from tokenstream import Retry, Router, Seam, connect, merge, relay, resilient, testing
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, Restarted, TextDelta
 from tokenstream.recovery import Attempt
@@ -78,10 +81,6 @@ def test_a_call_that_was_handed_out_is_not_asked_for_again(world: str) -> None:
 
 def test_a_result_is_of_one_answer_alone() -> None:
     """`result` has delivered nothing before it returns, so JSON is asked for again, too."""
-    import httpx
-
-    from tokenstream import testing
-
     whole = testing.script().text('{"knots": ', "7}").finish("stop").chunks("openai-chat")
     bodies = [whole[:2], whole]
 
@@ -197,6 +196,37 @@ def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
     assert seen.error is not None
     assert seen.modes == ("start",)
     assert "it is too short" in seen.notes
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "openai-responses"])
+@pytest.mark.parametrize("text", ["A", "Sure.", "Let me look.", "Let me see them."])
+def test_a_call_cut_behind_a_text_of_any_length_is_asked_for_behind_it(
+    text: str, format: str, repeats: bool
+) -> None:
+    """The call has closed the text, so the model may repeat that or not: it is there once, as the call is."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(text_sent_back(json.loads(request.content)))
+        script = testing.script(id=f"id_{len(asked)}")
+        script = script.text(text) if repeats or len(asked) == 1 else script
+        script = script.tool_call("sail", {"boat": 1}, id=f"call_{len(asked)}").finish("tool_calls")
+        chunks = script.chunks(format)
+        half = next(number for number, chunk in enumerate(chunks) if b"boat" in chunk) + 1
+        body = b"".join(chunks[:half] if len(asked) == 1 else chunks)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    payload = {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "To sea?"}]}
+    if format == "openai-responses":
+        payload = {"model": "m", "input": "To sea?"}
+    with connect(URLS[format], json=payload, client=client, retry=AUTO) as stream:
+        shown = "".join(stream.text)
+
+    calls = [(call.name, call.arguments) for call in stream.message.tool_calls]
+    assert (text, text, [("sail", {"boat": 1})]) == (shown, stream.message.text, calls)
+    assert ["", text] == asked
 
 
 @pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import anyio
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.recovery.continuing import last_words
 from tests.recovery.odd_frames import FRAMES, with_odd_frames
@@ -22,8 +20,9 @@ from tests.recovery.paused import TEXT as PAUSED_TEXT
 from tests.recovery.test_resume_sweep import FORMATS as RESUMED
 from tests.recovery.test_resume_sweep import Answer, make_answer, options_of
 from tests.recovery.unseen import STORY, URLS, text_sent_back
-from tests.support.effort import examples
+from tests.support.effort import trials
 from tests.support.either import Each, client_in, connect_in, got, inside, run_in
+from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Retry, Route, Routes, testing
 from tokenstream.errors import StreamError
@@ -56,7 +55,14 @@ ERRORS = {
     "gemini": {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}},
     "ollama": {"error": "busy"},
 }
-SEEDS = st.integers(0, 2**32 - 1)
+_FEW = 4
+"""Number of draws by default for each format: twenty over five of them."""
+in_draws = in_one_test(
+    "seed",
+    range(_FEW + trials(200, one_in=5)),
+    by=lambda seed: "some" if seed < _FEW else "many",
+    slow={"many"},
+)
 
 
 class Got(NamedTuple):
@@ -208,8 +214,7 @@ def plain(format: str, cell: str, place: float, world: str, view: str) -> Got:
 
 
 @pytest.mark.parametrize("format", FRAMES)
-@examples(200)
-@given(seed=SEEDS)
+@in_draws
 def test_what_is_unknown_changes_nothing_in_any_cell(format: str, seed: int) -> None:
     """Whatever goes wrong, wherever, and however the answer is read."""
     chance = random.Random(seed)
@@ -255,8 +260,7 @@ class _Silent(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("format", FRAMES)
-@examples(200)
-@given(seed=SEEDS)
+@in_draws
 def test_what_is_unknown_wins_no_race(format: str, seed: int) -> None:
     """The second attempt wins, since only that has content."""
     url = str(httpx.URL(URLS[format]).copy_with(host="well.test"))
@@ -283,8 +287,7 @@ class Pausing(Provider):
         return self.reply(LEGS[number_asked(json.loads(request.content))])
 
 
-@examples(200)
-@given(seed=SEEDS)
+@in_draws
 def test_what_is_unknown_changes_nothing_in_a_pause(seed: int) -> None:
     """Each leg is asked for once, with what the server wrote before it."""
     chance = random.Random(seed)
@@ -336,8 +339,7 @@ class Replaying:
 
 
 @pytest.mark.parametrize("format", RESUMED)
-@examples(200)
-@given(seed=SEEDS)
+@in_draws
 def test_what_is_unknown_changes_nothing_in_a_replay(format: FormatName, seed: int) -> None:
     """However far back the server begins, each text is there once, and the answer is resumed."""
     chance = random.Random(seed)

@@ -242,9 +242,9 @@ def reply_to(items: list[Payload]) -> str | Payload:
     An answer that broke off goes on from its last words.
     """
     if _TO_GO_ON in text_of(items[-1]):
-        given, whole = text_of(items[-2]).rstrip(), reply_to(items[:-2])
+        said, whole = text_of(items[-2]).rstrip(), reply_to(items[:-2])
         assert isinstance(whole, str)
-        return given[-40:].lstrip() + whole[len(given) :]
+        return said[-40:].lstrip() + whole[len(said) :]
     questions = questions_in(items)
     last = questions[-1]
     leaks = [index for index, question in enumerate(questions) if question.startswith("leak:")]

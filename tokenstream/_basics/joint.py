@@ -92,6 +92,8 @@ class Joint:
         """True once no further text can change `dropped` and `confidence`."""
         self._compared_text = self._base
         """The text that a continuation with an echo (one that repeats the answer first) begins with."""
+        self.is_closed = False
+        """True if the answer's text had ended: then what repeats all of a short one is no chance."""
         self._echoed = 0
         """Number of characters of the continuation that repeat the answer from the answer's beginning."""
         self._after_echo: str | None = None
@@ -305,7 +307,7 @@ class AskedJoint(Joint):
         new text, unless they are distinct: nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
-            return UNKNOWN
+            return _LIKELY if self.is_closed else UNKNOWN
         is_anchor = repeated == self._anchor
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN

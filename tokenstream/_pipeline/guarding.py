@@ -155,10 +155,7 @@ class Guarding:
 
     @property
     def deadline(self) -> float:
-        """The clock reading at which a guard's deadline passes, and the guard stops the answer.
-
-        Infinity if no guard has a deadline.
-        """
+        """The clock reading at which a guard stops the answer; infinity if no guard has a deadline."""
         machine, deadline = self._machine, None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
         if self.waits or machine.state not in CLOSED:

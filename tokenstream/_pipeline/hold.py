@@ -97,10 +97,7 @@ class Hold:
         return bool(self._dropped)
 
     def adopt(self, other: Hold) -> None:
-        """Take over the events of another hold, from an earlier connection of the same answer.
-
-        They are its held events, and those that it was about to return.
-        """
+        """Take over the events that another hold, of the connection before, holds or was about to return."""
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
@@ -171,8 +168,5 @@ class Hold:
 
 
 def ends_at_once(_: Event) -> bool:
-    """Return True for any event: as the `until` of a `Hold`, this ends the hold at the first event.
-
-    The held events are then released as soon as the guards, if there are any, have decided.
-    """
+    """Return True for any event: as the `until` of a `Hold`, this leaves the release to the guards."""
     return True

@@ -829,10 +829,7 @@ class Machine:
         self.cut(now)
 
     def cut(self, now: float) -> None:
-        """Stop reading here: drop frames that were not decoded, and events that were held back.
-
-        A `Stopped` event that is due is still returned.
-        """
+        """Stop reading here: drop what was not decoded or was held back, but not a due `Stopped` event."""
         self.end_input(now)
         self.chunk, self.events_left = None, []
         if self.guarding is not None:

@@ -236,9 +236,6 @@ class Resumption:
 
     @property
     def reconnect_after(self) -> int | None:
-        """The reconnection time that the server sent last, on this or an earlier connection, in milliseconds.
-
-        None if the server sent none.
-        """
+        """The reconnection time that the server sent last, on any connection, in milliseconds, or None."""
         retry = self.machine.connection.retry
         return self._retry_before if retry is None else retry

@@ -83,6 +83,7 @@ class Splice:
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._text_before = message.text
         """The answer's text before the continuation."""
+        joint.is_closed = self._open_part is None
         self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
         """The text of the answer's unfinished part before the continuation."""
         self._known_fields = frozenset(message.provider_data)
@@ -338,11 +339,7 @@ class Splice:
         return told.text if found == unmarked else found
 
     def _is_left_out(self, event: Event) -> bool:
-        """Return True if an event must not be added to the answer.
-
-        The answer already contains the event (a head, a citation, the start of a part), or the event
-        belongs to a part that is left out.
-        """
+        """Return True for a head, citation or start that the answer has, and in parts that are left out."""
         if isinstance(event, MessageStart):
             # Later additions to the head describe only the continuation, like its head.
             return True
@@ -438,10 +435,7 @@ class Splice:
 
 
 def _find_open_part(parts: tuple[Part, ...]) -> int | None:
-    """Return the index of the part in which the answer broke off; None if it broke off between parts.
-
-    Citations after the part are ignored, and so are parts of unknown kinds.
-    """
+    """Return the index of the part in which the answer broke off, before those beside it; None for none."""
     for index in reversed(range(len(parts))):
         if parts[index].kind not in BESIDE:
             return None if parts[index].complete else index

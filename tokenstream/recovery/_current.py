@@ -140,20 +140,14 @@ class CurrentAttempt:
         return self.kind in ("poll", "document") and not self.has_answered
 
     def count_failed_fetch(self, error: StreamError, now: float) -> None:
-        """Count this attempt if it was to bring the answer by its id, and has failed.
-
-        A server that says that it does not have the answer is not asked for it again, so that is not counted.
-        """
+        """Count this attempt if it was to bring the answer by its id and failed, though the server has it."""
         is_failure = self.fetch_failed and not isinstance(error, PositionLost)
         if is_failure and self.itinerary.has_left(self.opener_index):
             self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
             self.itinerary.note_attempt(self.opener_index, now)
 
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
-        """Replace the current attempt with the next one.
-
-        An uncounted attempt does not count towards `Retry.attempts`.
-        """
+        """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
         resumed = (self._counted or self._paid) if attempt.mode == "resume" else NO_USAGE
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.connection.format.frames
@@ -192,10 +186,7 @@ class CurrentAttempt:
             self._spending.begin(self.itinerary.prices[index], self.opener, goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
-        """Compute the cost of this attempt, which has ended; return that of its request, None if unknown.
-
-        Reports contain the cost from then on. The caller's `price` function may raise, but only once.
-        """
+        """Compute what this attempt has cost, for its reports; return the cost of its request, or None."""
         self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
@@ -415,10 +406,7 @@ class CurrentAttempt:
 
     @property
     def message(self) -> Message:
-        """The answer so far; while all its events are still held back, only its head.
-
-        After a pause, it has the id of what goes on, which is another one than that of the message.
-        """
+        """The answer so far, but its head while all is held back; after a pause, it has the later id."""
         machine = self.machine
         if self.has_content or self.hold.released:
             message, parts = machine.accumulator.message, machine.connection.format.parts
@@ -429,10 +417,7 @@ class CurrentAttempt:
         return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
 
     def find_running(self, error: StreamError | None) -> str | None:
-        """Return the id of the answer if the server may still be writing it, at the caller's cost.
-
-        The result is None if the answer has ended, or if its server does not go on writing.
-        """
+        """Return the id of the answer if its server may be writing it, at the caller's cost; else None."""
         if isinstance(error, ProviderError) or self.machine.connection.format.ended:
             return None
         cause = None if error is None else error.__cause__

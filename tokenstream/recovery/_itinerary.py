@@ -122,11 +122,7 @@ class Itinerary:
         }
 
     def find_rival(self, now: float) -> int | None:
-        """Return the index of the opener for a hedge, an attempt that runs beside the first attempt.
-
-        It is the next opener if there are routes, and otherwise the first one again. The result is None if no
-        second attempt may be made.
-        """
+        """Return the index of the opener for a hedge: the next route, else the first again; None for none."""
         return next(filter(self.has_left, [*self.find_following(0, now), 0]), None)
 
     def skip(self, index: int) -> None:

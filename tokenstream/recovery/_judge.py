@@ -32,11 +32,7 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 
 
 def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a function that returns True for an event after which the answer can't be rejected any more.
-
-    Such an event has content that the caller can see, and that none of the outcomes, such as "refusal",
-    rejects.
-    """
+    """Return a function that finds the event with visible content that none of the outcomes can reject."""
     if "invalid" in outcomes:
         # Only the whole answer can be judged.
         return lambda _: False
@@ -87,10 +83,7 @@ _NO_CONTENT = 204
 
 
 def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -> StreamError | None:
-    """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
-
-    The cause is None after a clean end, or if the machine has the error.
-    """
+    """Return the error of an attempt whose input has ended or, with a cause, failed; None for success."""
     machine = current.machine
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal

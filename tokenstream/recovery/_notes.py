@@ -76,10 +76,7 @@ def pass_notes(error: StreamError, raised: StreamError | None) -> None:
 
 
 def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> None:
-    """Add a note to an error about the continuations that were refused at their seams, if there were any.
-
-    It says how many were tried, why each was refused, and which option would have taken them.
-    """
+    """Note on an error which continuations their seams refused, why, and which option takes them."""
     refused = [report for report in reports if _is_refused_at_seam(report.error)]
     if not refused:
         return

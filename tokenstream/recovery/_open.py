@@ -101,18 +101,10 @@ class SourceOpener(ABC):
         return host or getattr(self._opens, "__name__", "") or type(self._opens).__name__
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
-        """Prepare to be asked about an attempt that may be made, for example by `why_not`.
-
-        There is nothing to prepare here; an opener that makes the request itself finds out its format and
-        payload.
-        """
+        """Prepare to be asked about an attempt that may be made; an opener of requests reads its payload."""
 
     def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
-        """Take over what the next request needs from the opener of the attempt before, which may be this one.
-
-        There is nothing to take over here; an opener that makes the request itself continues the numbering of
-        the requests.
-        """
+        """Take over what the next request needs from the opener of the attempt before, perhaps this one."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can."""
@@ -133,10 +125,7 @@ class SourceOpener(ABC):
         return None
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return the request fields for sending the answer so far as a prefix, which the model continues.
-
-        The result is None if a user's turn has to ask the model to go on.
-        """
+        """Return the fields that send the answer so far as a prefix; None if a user's turn asks on."""
         # `prefills` is the caller's `prefill` option, which says that the server continues a prefix.
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 

@@ -162,9 +162,11 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
     """
     accumulator = current.machine.accumulator
     messages = accumulator.messages or [accumulator.message]
+    is_closed = False
     if error is not None and (cut_calls := accumulator.cut_calls):
         # Nobody was given them, and the model makes them again.
         kept = messages[0].parts[: -len(cut_calls)]
+        is_closed = all(part.complete for part in kept)
         messages[0] = messages[0].model_copy(update={"parts": kept})
     has_prefix = opener.prefix(messages[0]) is not None
     reason = reason_against(messages, error, prefill=has_prefix)
@@ -172,8 +174,8 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
         return reason
     tokens_left = None if error is None else count_tokens_left(current, opener)
     # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
-    is_too_short = current.retry.seam.least > UNKNOWN and not is_recognizable(messages[0].text)
-    if not has_prefix and is_too_short and tokens_left != 0:
+    is_joined = is_closed or is_recognizable(messages[0].text) or current.retry.seam.least <= UNKNOWN
+    if not has_prefix and not is_joined and tokens_left != 0:
         return TOO_SHORT
     return opener.why_not(messages[0], tokens_left)
 

@@ -143,10 +143,7 @@ class AskedQuestion:
         return attempt.continuation("gemini" if is_live else "openai-responses")
 
     def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
-        """Return the next message of the answer; None at its end.
-
-        With a router, the answer ends only once the model calls no more tools.
-        """
+        """Return the next message of the answer; None at its end, after which no tools are to be run."""
         if self.router is None:
             return (yield from self.conversation.read(exchange, seconds))
         if self._repeated:

@@ -420,10 +420,7 @@ class SessionConversation:
         yield from self.send_quietly(payloads)
 
     def send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
-        """Write messages, unless the connection turns out to be closed.
-
-        Then, the next read says so, after the messages that had arrived before.
-        """
+        """Write messages; if the connection is closed, the next read says so, after what had arrived."""
         number = self._connection.number
         try:
             yield from self._connection.send(payloads)

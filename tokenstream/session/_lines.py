@@ -75,10 +75,7 @@ class RunTools(NamedTuple):
     """Returns True once the application has stopped the answer; generators are then closed."""
 
     def tools_for(self, stream: Stream | AsyncStream) -> Router:
-        """Return the tools, and the handlers of their progress, for a stream of the messages.
-
-        The stream is stopped once the answer is stopped.
-        """
+        """Return the tools, and handlers of their progress, for a stream that is stopped with the answer."""
         tools = self.router.tools_only(ToolProgress)
 
         def stop_early(_: ToolProgress) -> None:

@@ -122,23 +122,6 @@ def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
     ]
 
 
-def test_a_cut_call_after_a_short_text_asks_for_the_whole_answer_again() -> None:
-    """The text is compared, so that nobody reads it twice; a loop over events is told."""
-    whole = testing.script().text("Let me see. ").tool_call("remove", {"path": "/tmp/x"}).finish("tool_calls")
-    body = b"".join(whole.chunks("openai-chat"))
-    first, second = Provider("openai-chat"), Provider("anthropic", Behaviour(script=whole))
-    client = first.client()
-    client._transport = _Cut(body[: body.index(b"/tmp") + 3])  # noqa: SLF001 - as above
-
-    retry = Retry(attempts=1, routes=[second.route()], wait=0)
-    with connect(first.url, json=first.payload, client=client, retry=retry) as stream:
-        restarts = [event for event in stream if isinstance(event, Restarted)]
-
-    assert len(restarts) == len(second.requests) == 1
-    assert stream.message.text == "Let me see. "
-    assert [call.arguments for call in stream.message.tool_calls] == [{"path": "/tmp/x"}]
-
-
 def test_reasoning_that_one_provider_has_signed_is_not_sent_to_another() -> None:
     """It has no meaning there; the report tells that it was left out, and the message still has it."""
     script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*_words())

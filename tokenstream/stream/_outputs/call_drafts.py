@@ -138,6 +138,7 @@ class CallDraftCursor:
         "_open_calls",
         "_queue",
         "_restarts",
+        "_restored",
         "_tools",
     )
 
@@ -148,6 +149,8 @@ class CallDraftCursor:
         self._ended_calls = CheckedCursor(answer.accumulator, answer.choice, tools)
         self._open_calls: dict[int, _DraftedCall] = {}
         """Calls that have begun but not ended, by part index."""
+        self._restored = 0
+        """Number of calls that were passed over, being from before the checkpoint."""
         self._delivered: set[int] = set()
         """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
         self._queue: deque[CallDraft[Any, Any]] = deque()
@@ -230,8 +233,8 @@ class CallDraftCursor:
         """Read all that has arrived since the last call of this method, and queue the drafts."""
         for call in self._begun_calls.find_new():
             log = self._answer.accumulator.log_of(self._answer.choice)
-            if any(call.part.final is each for each in log.calls[: log.restored]):
-                # It was delivered before the checkpoint.
+            if self._restored < log.restored and call.part.final is log.calls[self._restored]:
+                self._restored += 1
                 continue
             self._open_calls[call.part_index] = _DraftedCall(
                 call, self._tools, was_delivered=call.number in self._delivered
