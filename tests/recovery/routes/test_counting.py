@@ -194,7 +194,6 @@ def test_no_part_of_a_request_stands_beside_its_route(extra: dict[str, object]) 
         ({"name": ""}, "name="),
         ({"price": 3}, "price="),
         ({"rest": -1}, "rest="),
-        ({"failures": 3}, "rest= is"),
         ({"deadlines": 5}, "deadlines="),
         ({"timeout": 5}, "deadlines=Deadlines"),
         ({"payload": {}}, "json="),
