@@ -197,6 +197,22 @@ def says_nothing(value: object) -> bool:
     return not value and (value is None or isinstance(value, str | list | dict))
 
 
+def has_text(value: object) -> bool:
+    """Return whether a text that is not empty is in a value, at any depth.
+
+    Example:
+        >>> has_text({"a": [1, {"b": "x"}]}), has_text([0, "", {"b": None}])
+        (True, False)
+    """
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str) and inner:
+            return True
+        waiting += inner.values() if is_dict(inner) else inner if is_list(inner) else ()
+    return False
+
+
 def fields_except(fields: dict[str, Any], *names: str) -> dict[str, Any] | None:
     """Return the fields that have a value and are not in `names`; None if there are none.
 

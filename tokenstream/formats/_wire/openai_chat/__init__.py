@@ -401,11 +401,17 @@ class OpenAIChat(Format):
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
-            reader = state.reader = ChoiceReader(self.parts, state.index, messages_grow=self._messages_grow)
+            reader = state.reader = ChoiceReader(
+                self.parts, state.index, self.NO_CONTENT, messages_grow=self._messages_grow
+            )
             if _find_role(choice) is None:
                 self.note("role_missing")
         return reader
 
+    NO_CONTENT: ClassVar[frozenset[str]] = frozenset(documented or ()).difference(
+        ChoiceReader.DELTA_READERS, ["tokens"]
+    )
+    """Documented fields of choices and deltas whose texts are no content."""
     HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
     ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
         "usage": _read_usage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from tokenstream._basics.chat_words import ITEM_FIELDS, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
-from tokenstream._basics.untrusted import are_text, is_dict, is_list, says_nothing, text_of
+from tokenstream._basics.untrusted import are_text, has_text, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._detect.unknown import SNOWFLAKE, refusal
 from tokenstream.formats._kit.errors import provider_error
@@ -87,14 +87,17 @@ class ChoiceReader:
         parts: Makes the events.
         messages_grow: True if each whole message contains all so far, False if each is a piece, None
             if this is not known.
+        no_content: Names of unread fields whose texts are no content, so that they leave no doubt of an end.
     """
 
     __slots__ = (
         "_has_choice_text",
+        "_has_unread",
         "_last_delta_values",
         "_last_values",
         "_messages",
         "_messages_grow",
+        "_no_content",
         "_parts",
         "_reasoning",
         "content",
@@ -102,8 +105,11 @@ class ChoiceReader:
         "index",
     )
 
-    def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
+    def __init__(
+        self, parts: Parts, choice: int, no_content: frozenset[str], *, messages_grow: bool | None = None
+    ) -> None:
         self._parts = parts
+        self._no_content, self._has_unread = no_content, False
         self._messages_grow = messages_grow
         self.index = choice
         self.content = ChatContent(parts, choice)
@@ -166,6 +172,8 @@ class ChoiceReader:
         """Report an unknown field; if the field is a list that each chunk continues, report its new items."""
         if says_nothing(value):
             return
+        if not (self._has_unread or self.content.is_read or key in self._no_content):
+            self._has_unread = has_text(value)
         if key in ITEM_FIELDS:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
@@ -175,8 +183,11 @@ class ChoiceReader:
     # -- the choice --------------------------------------------------------
 
     def _read_finish(self, key: str, value: object) -> None:
-        """Report the finish reason, or a field if it is no text, after the calls without a name."""
-        if not isinstance(value, str):
+        """Report the finish reason, after the calls without a name; it is only a field if it ends nothing.
+
+        It is no text, or the choice has texts under unknown names and none under those that are read.
+        """
+        if not isinstance(value, str) or (self._has_unread and not self.content.is_read):
             self.read_field(key, value)
         else:
             self.settle()

@@ -52,6 +52,7 @@ class ChatContent:
         "_reported_items",
         "begun_calls",
         "choice",
+        "has_empty",
         "kinds",
         "parts",
         "state",
@@ -63,6 +64,8 @@ class ChatContent:
         self.choice = choice
         self.state = parts.choices[choice]
         """The state of the choice, such as its open part."""
+        self.has_empty = False
+        """True once an empty text has arrived."""
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
         # Text.
@@ -88,6 +91,11 @@ class ChatContent:
             self.begun_calls = ChatCalls(self.parts, self.choice)
         return self.begun_calls
 
+    @property
+    def is_read(self) -> bool:
+        """True once any content was read, also an empty one."""
+        return self.has_empty or self.state.next_part > 0 or bool(self.kinds)
+
     def record_kind(self, kind: str) -> None:
         """Record that a delta has contained content of a kind, which a whole message may repeat later."""
         if kind not in self.kinds:
@@ -96,6 +104,7 @@ class ChatContent:
     def write(self, kind: TextKind, text: str) -> None:
         """Add text, reasoning or a refusal."""
         if not text:
+            self.has_empty = True
             return
         if kind not in self.kinds:
             self.record_kind(kind)
