@@ -124,6 +124,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "LangChain": _langchain,
 }
 """How the documentation of a library reads an answer; the page's own program does so with openai."""
+_FAULTS: list[Callable[..., faults.Fault]] = [faults.cut, faults.close, faults.error_event]
 _FORMATS: dict[str, ScriptFormat] = {"anthropic": "anthropic", "google-genai": "gemini"}
 _READ = {"no call": None, "half a call": _HALF, "a whole call": {"city": "Oslo", "days": 1}}
 
@@ -144,7 +145,7 @@ def test_a_library_does_with_a_broken_answer_what_the_table_says(
     at = next(number for number, event in enumerate(events) if b"days" in event)
     # Gemini sends a call whole, so an answer breaks off before it.
     at += library != "google-genai"
-    for fault, cell in zip((faults.cut, faults.close, faults.error_event), _ROWS[library], strict=True):
+    for fault, cell in zip(_FAULTS, _ROWS[library], strict=True):
         said = cell.partition(":")[0].strip("`")
         with testing.serve(_ANSWER, fault=fault(event=at)) as server:
             assert _outcome(_READERS[library], server.url) in (

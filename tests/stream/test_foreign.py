@@ -170,7 +170,7 @@ def test_a_limit_that_strikes_while_a_source_is_closed_goes_out() -> None:
 class _Closing:
     def __init__(self, items: Any) -> None:
         self.close = items.close
-        self._items = iter(items)
+        self._items: Iterator[bytes] = iter(items)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._items

@@ -212,7 +212,8 @@ def _items_of(recorded: Recorded) -> list[dict[str, Any]]:
     done: dict[int, dict[str, Any]] = {}
     for payload in _payloads(recorded):
         if payload.get("type") == "response.output_item.done" and payload["item"]:
-            done[payload["output_index"]] = payload["item"]
+            # A server that sends no index has ended its items in their order.
+            done[payload.get("output_index", len(done))] = payload["item"]
         elif payload.get("type") in _ENDS:
             items = payload["response"]["output"] or []
     return [

@@ -72,7 +72,8 @@ class ServedAnswer:
 
     def find_broken(self, ending: Ending | None) -> StreamError | None:
         """Return the error of an answer whose loop ended without one; None for a good ending."""
-        cost = find_money_error(find_driver(self._source)) if isinstance(self._source, StreamBase) else None
+        stream: object = self._source
+        cost = find_money_error(find_driver(stream)) if isinstance(self._source, StreamBase) else None
         return cost or find_broken(ending)
 
     def note_head(self, status: int, id: str | None) -> None:

@@ -329,8 +329,8 @@ class Driver(UncopyableObject):
         # No read is in progress.
         silence.since = None
         is_alone = machine.guarding is None and machine.arrivals.reorder is None
-        may_book = not is_alone and self._spending is not None and self._spending.waits
-        if may_book and (booking := self._spending.take_more()) is not None:
+        spending = None if is_alone or self._spending is None or not self._spending.waits else self._spending
+        if spending is not None and (booking := spending.take_more()) is not None:
             self.book(booking)
         if machine.meter.framed_chunks == silence.chunks_before and is_alone:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
@@ -345,7 +345,7 @@ class Driver(UncopyableObject):
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
             knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-            earliest = silence.find_earliest(deadline) if knows_gaps and not may_book else -math.inf
+            earliest = silence.find_earliest(deadline) if knows_gaps and spending is None else -math.inf
             earliest = min(earliest, machine.guarded_until)
         self.earliest_deadline = earliest
         return machine.state not in CLOSED and machine.error is None

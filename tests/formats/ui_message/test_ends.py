@@ -202,9 +202,8 @@ def test_a_start_that_says_nothing_leaves_it_to_what_follows(chunks: list[Any]) 
 @pytest.mark.parametrize("kind, reason", [("finish", None), ("abort", "cancelled")])
 def test_an_end_that_stands_alone_ends_the_answer_alike(kind: str, reason: str | None, end: bytes) -> None:
     """Whether the format is named or only this one fits: nothing was said, and nothing was lost."""
-    found, named = (
-        read([wire.sse({"type": kind}) + end], **options) for options in ({}, {"format": "ui-message"})
-    )
+    body = [wire.sse({"type": kind}) + end]
+    found, named = read(body), read(body, format="ui-message")
 
     for reading in (found, named):
         assert (None, "ui-message") == (reading.error, reading.format)

@@ -65,7 +65,7 @@ _Found: TypeAlias = tuple[bool, int, int]
 """True for a count that is not above zero, the rank of its place, and the count: the least one is read."""
 
 
-def _keep(found: dict[str, _Found], place: tuple[str, int], value: object) -> None:
+def _keep(found: dict[str, _Found], place: tuple[str, int], value: Any) -> None:  # noqa: ANN401 - by class
     """Store the count at a place, the field of `Usage` and a rank, unless a better one was found."""
     number = value if value.__class__ is int else whole_number(index_of(value))
     if number is not None:

@@ -81,10 +81,10 @@ class OpenAIResponses(Format):
     )
 
     name: ClassVar[str] = "openai-responses"
-    # Of `Response`, and of the events of a stream, of speech, of a transcript and of an image.
+    # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
     documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS | frozenset(
         """duration languages message output_format param partial_image_b64 partial_image_index quality reason
-        required_input size steer stream_id""".split()  # noqa: SIM905
+        required_input size steer stream_id timings""".split()  # noqa: SIM905
     )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True

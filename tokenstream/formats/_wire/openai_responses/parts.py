@@ -451,7 +451,8 @@ def _item_class(
     item_type: str, item: dict[str, Any], custom_tools: Container[str] | None
 ) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
-    if item_type == "custom_tool_call" and custom_tools is not None and item.get("name") not in custom_tools:
+    name = text_of(item, "name") or ""
+    if item_type == "custom_tool_call" and custom_tools is not None and name not in custom_tools:
         # xAI runs searches of its own, and reports them so (2026-11).
         return HostedItem
     if is_for_application(item_type, item):
