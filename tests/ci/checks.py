@@ -242,7 +242,8 @@ class Checks:
     def _build(self, shell: Shell) -> None:
         self._in_main(f"python -m build --installer uv -o {self._work}/dist")(shell)
         self._in_main(f"sh -c 'twine check --strict {self._work}/dist/*'")(shell)
-        self._in_main(f"check-wheel-contents {self._work}/dist")(shell)
+        # W004: no name that PyInstaller gives a hook can be imported.
+        self._in_main(f"check-wheel-contents --ignore W004 {self._work}/dist")(shell)
 
     def _coding_agents(self, shell: Shell) -> None:
         """Run real coding agents, with a scripted model in place of their providers."""

@@ -50,7 +50,8 @@ def modules(package: Path) -> list[Module]:
     return found
 
 
-_LONG_STRING = r'"""(?:[^"\\]+|\\.|"(?!""))*+"""'
+# No possessive group: CPython before 3.11.5 matches one wrongly where its subpattern backtracks.
+_LONG_STRING = r'"""(?:[^"\\]|\\.|"(?!""))*"""'
 _KINDS = re.compile(
     rf"""(?<![(,]\n)^[ ]*+(?P<docstrings>r?{_LONG_STRING})(?=[ ]*(?:\#[^\n]*)?$)
     |^[ ]*+(?:
