@@ -671,7 +671,7 @@ class Parts(AnswerEvents):
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
         state.finish_waits = bool(state.opened and state.open_calls())
-        if not state.finish_waits and state.finish != early:
+        if not state.finish_waits and (early is None or state.finish != early):
             self._report_finish(state.finish)
 
     def _report_finish(self, finish: Finish) -> None:
