@@ -25,7 +25,7 @@ def test_what_comes_out_is_what_went_in(pieces: list[str]) -> None:
         piece for piece in pieces if piece
     ]
     assert (format.error, format.finished) == (None, True)
-    assert format.departures.details == {}
+    assert format.departures.details == ({} if any(pieces) else {"answer_empty": 1})
 
 
 def test_one_part_holds_all_pieces() -> None:

@@ -153,7 +153,7 @@ def test_a_ui_message_tells_all_counts_that_the_ai_sdk_has() -> None:
         cache_write_tokens=6,
     )
     chunks = relayed("ui-message", UsageUpdate(usage), Finish("stop"))
-    message, _ = read(chunks, "ui-message")
+    message, _ = read(chunks, "ui-message", "answer_empty")
 
     assert {
         "inputTokens": 1,

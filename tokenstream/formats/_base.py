@@ -448,6 +448,8 @@ class Format(Resuming, ABC):
                 self.error = self.withheld or self.cut_short()
         if self.error is not None:
             self.classify_error(self.error)
+        elif self.parts.is_empty:
+            self.note("answer_empty")
         try:
             self.finish_input()
         except ProtocolError as error:

@@ -94,7 +94,7 @@ def test_arguments_without_a_call_are_carried() -> None:
     """Without a name there is nothing to call."""
     came = read(*answer(arguments(0, "{}")))
 
-    assert (came.calls, came.departures) == ([], {"part_unopened": 1})
+    assert (came.calls, came.departures) == ([], {"part_unopened": 1, "answer_empty": 1})
     assert came.message.provider_data["input_json_delta"] == [arguments(0, "{}")]
 
 

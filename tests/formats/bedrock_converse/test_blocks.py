@@ -134,7 +134,17 @@ def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
 
 
 def test_a_stop_without_a_block_is_ignored() -> None:
-    assert {"part_unopened": 1} == read(START, stop(3), finish()).departures
+    assert {"part_unopened": 1, "answer_empty": 1} == read(START, stop(3), finish()).departures
+
+
+def test_a_call_with_words_that_are_not_read_is_not_handed_out() -> None:
+    """They may be its arguments; numbers are none, nor is text beside an empty object."""
+    lost, beside = delta(0, toolUse={"piece": '{"a": 1}'}), delta(0, toolPiece={"input": "x"})
+    counted = delta(0, toolUse={"count": 3})
+
+    assert [[], []] == [read(START, tool(0), each, stop(0), finish()).calls for each in (lost, beside)]
+    for more in ([counted], [lost, arguments(0, "{}")]):
+        assert [{}] == [each.arguments for each in read(START, tool(0), *more, stop(0), finish()).calls]
 
 
 def test_a_part_is_done_when_its_block_stops() -> None:

@@ -130,7 +130,7 @@ def test_text_of_the_wrong_type_is_counted() -> None:
     """It stays in the provider's own data."""
     message, departures = read(answer({"text": 3}))
 
-    assert ("", {"delta_misfits"}) == (message.text, departures)
+    assert ("", {"delta_misfits", "answer_empty"}) == (message.text, departures)
     assert ["text"] == list(message.provider_data)
 
 

@@ -122,4 +122,4 @@ def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
     assert {"finish_missing": 1, "call_open_at_end": 1} == came.departures
     finished = Cohere()
     finished.parts.finish(0, "stop", None)
-    assert {} == read_by(finished, b"[DONE]").departures
+    assert {"answer_empty": 1} == read_by(finished, b"[DONE]").departures

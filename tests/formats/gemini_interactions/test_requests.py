@@ -163,7 +163,7 @@ def test_the_type_of_an_event_counts_and_not_its_name() -> None:
     told = read(("step.stop", created()[1]), ("interaction.completed", nameless))
 
     assert told.message.complete
-    assert told.rules == {"event_name_differs", "type_missing"}
+    assert told.rules == {"event_name_differs", "type_missing", "answer_empty"}
     assert read(created()[1], completed()[1]).message.complete
 
 
@@ -171,7 +171,7 @@ def test_a_second_start_is_counted() -> None:
     told = read(created(), created(id="i2"), completed())
 
     assert told.message.id == "i1"
-    assert told.rules == {"start_twice", "id_changed"}
+    assert told.rules == {"start_twice", "id_changed", "answer_empty"}
 
 
 @pytest.mark.parametrize(

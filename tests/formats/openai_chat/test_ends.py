@@ -150,7 +150,7 @@ def test_usage_that_is_empty_says_nothing() -> None:
     """No report is no report."""
     got = answer({**chunk({}, usage={}), "usage": {}, "x_groq": {"usage": {}}})
 
-    assert (Usage(), set()) == (got.message.usage, got.rules)
+    assert (Usage(), {"answer_empty"}) == (got.message.usage, got.rules)
 
 
 @pytest.mark.parametrize("usage", [7, "many", [1]])

@@ -108,6 +108,7 @@ class OpenCall(OpenPart):
         "id",
         "is_doubtful",
         "is_renamed",
+        "is_unread",
         "may_repeat",
         "name",
         "number",
@@ -141,6 +142,8 @@ class OpenCall(OpenPart):
         """True if the server sent the id, False if it is made up."""
         self.is_doubtful = False
         """True if the call may be another one again, so that it is not handed out."""
+        self.is_unread = False
+        """True if its deltas have texts that are not read, which may be its arguments if it has no others."""
         self.may_repeat: list[ToolCall] = []
         """Finished calls that this call may repeat, judging by its content so far.
 
@@ -300,7 +303,12 @@ class OpenChoice:
     @property
     def is_early(self) -> bool:
         """True if the reason says that the model itself has ended the choice, which has no content so far."""
-        return self.finish is not None and self.finish.reason in OWN_ENDS and not self.next_part
+        return self.finish is not None and self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the choice has no content, and no reason but the model's own for that."""
+        return not self.next_part and (self.finish is None or self.finish.reason in OWN_ENDS)
 
     def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""

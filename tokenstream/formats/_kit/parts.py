@@ -579,7 +579,9 @@ class Parts(AnswerEvents):
             self.note("call_repeated")
         elif not whole:
             self.note("call_open_at_end")
-        elif call.is_whole and not (call.is_doubtful or (self._has_lost_arguments and call.is_empty)):
+        elif call.is_whole and not (
+            call.is_doubtful or (call.is_empty and (call.is_unread or self._has_lost_arguments))
+        ):
             finished = call.as_content(complete=True)
             state.ended.add(call, finished)
             self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))

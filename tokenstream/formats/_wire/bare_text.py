@@ -89,8 +89,6 @@ class Text(Format):
 
     def read_sentinel(self) -> None:
         """End the answer at `[DONE]`."""
-        if not self.parts.started:
-            self.note("answer_empty")
         self.conclude()
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:

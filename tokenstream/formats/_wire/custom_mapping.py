@@ -327,9 +327,6 @@ class Custom(Format):
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later payloads."""
         self._report_changed_fields()
-        if not self.parts.started:
-            # The server sent no text, or a path is wrong and everything was reported as unknown.
-            self.note("answer_empty")
         super().conclude()
 
     def finish_input(self) -> None:

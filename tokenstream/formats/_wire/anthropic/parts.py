@@ -76,11 +76,13 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         block = self._open.get(index) or self._open_unannounced(index, kind, delta)
         if block is not None:
             reader = self._DELTA_READERS.get(kind)
-            if reader is not None:
-                if reader(self, block, delta):
-                    # A delta between those of another open part is a departure.
-                    self.record_written_part(block.part)
-                    return True
+            if reader is None:
+                self.note_unread(block.part, delta)
+            elif reader(self, block, delta):
+                # A delta between those of another open part is a departure.
+                self.record_written_part(block.part)
+                return True
+            else:
                 self.note("delta_misfits")
         self.stray(kind or "content_block_delta", payload)
         return False
@@ -214,6 +216,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
+        self.note_unread(block.part, delta, "partial_json")
         fragment = fragment_text(delta.get("partial_json"), self.note)
         if fragment is None or not self.add_fragment(block.part, fragment):
             return False

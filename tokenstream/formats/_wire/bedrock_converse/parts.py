@@ -150,6 +150,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
                 continue
             reader = self._DELTA_READERS.get(name)
             if reader is None:
+                self.note_unread(block.part, {name: value})
                 self.stray(name, payload)
             elif not reader(self, block, value):
                 self.note("delta_misfits")
@@ -279,6 +280,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             if block.part is None:
                 self.note("part_unopened")
             return False
+        self.note_unread(block.part, delta, "toolUseId", "name", "input")
         fragment = delta.get("input")
         if fragment is None and block.part.kind in ("tool_call", "server_tool_call"):
             self.note("arguments_null")

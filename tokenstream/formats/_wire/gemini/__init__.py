@@ -254,12 +254,6 @@ class Gemini(Format):
             self.ended = True
         return super().end(now=now)
 
-    def finish_input(self) -> None:
-        """Close the open parts at the end of the input; an empty candidate is a departure."""
-        if self.ended and any(_is_empty(choice) for choice in self.parts.choices.values()):
-            self.note("answer_empty")
-        super().finish_input()
-
     # -- internals -----------------------------------------------------------
 
     def _read_candidate(self, candidate: dict[str, Any], blocked: str | None) -> None:
@@ -327,12 +321,6 @@ def _is_plain_delta(chunk: dict[str, Any]) -> bool:
         return False
     has_only_text = parts[0].keys() <= {"text", "thought"} and bool(text_of(parts[0], "text"))
     return has_only_text and not candidate.keys() & {"finishReason", "logprobsResult"}
-
-
-def _is_empty(choice: OpenChoice) -> bool:
-    """Return whether a choice stopped by itself without any content."""
-    finish = choice.finish
-    return finish is not None and finish.reason == "stop" and not choice.next_part
 
 
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
+    CALL_FIELDS,
     MEDIA_TYPES,
     NOT_TEXT,
     OUTPUT,
@@ -76,6 +77,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         adder = self._ADDERS.get(kind)
         # A delta for which there is no adder should have the same type as its step.
         fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
+        if adder is None or kind == "arguments_delta":
+            self.note_unread(step.part, delta, *(CALL_FIELDS if fits else ()))
         if not fits:
             self.note("delta_misfits")
             self.stray(kind or "step.delta", payload)
@@ -381,7 +384,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         has_none = not step.has_fragments and not data.get("arguments")
         if has_none and whole and not call.may_repeat:
             # An empty object is what every step starts with, so its end does not tell the arguments.
-            call.placeholder, call.waits = "{}", True
+            call.placeholder, call.waits = "" if call.is_unread else "{}", True
             return
         # Without arguments, the start of a finished call has come again.
         if not step.has_fragments and not (has_none and call.may_repeat):

@@ -53,6 +53,8 @@ OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
+CALL_FIELDS = ("id", "name", "arguments", "signature")
+"""Fields of a call, or of its deltas, that are read or hold no arguments."""
 MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
 NOT_TEXT = -1
 """Stands for the index of a part in `ToldStep.contents` if the content is not text."""

@@ -228,10 +228,6 @@ class OpenAIChat(Format):
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
-        parts = self.parts
-        if not parts.has_content and parts.finished and parts.id is None and parts.model is None:
-            # There was nothing but the reason.
-            self.note("answer_empty")
         return super().end(now=now)
 
     def find_cut(self) -> StreamError | None:
