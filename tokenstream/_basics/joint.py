@@ -92,12 +92,15 @@ class Joint:
         """True once no further text can change `dropped` and `confidence`."""
         self._compared_text = self._base
         """The text that a continuation with an echo (one that repeats the answer first) begins with."""
-        self.is_closed = False
-        """True if the answer's text had ended: then what repeats all of a short one is no chance."""
+        self._is_closed = False
         self._echoed = 0
         """Number of characters of the continuation that repeat the answer from the answer's beginning."""
         self._after_echo: str | None = None
         """The continuation's text after the echo; None while everything that has arrived is an echo."""
+
+    def close_text(self) -> None:
+        """Note that the answer's text had ended: then what repeats all of a short one is no chance."""
+        self._is_closed = True
 
     def feed(self, piece: str) -> bool:
         """Take a piece of the continuation; return True once `dropped` and `confidence` are decided."""
@@ -307,7 +310,7 @@ class AskedJoint(Joint):
         new text, unless they are distinct: nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
-            return _LIKELY if self.is_closed else UNKNOWN
+            return _LIKELY if self._is_closed else UNKNOWN
         is_anchor = repeated == self._anchor
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN

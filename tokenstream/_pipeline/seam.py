@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
 from tokenstream._basics.joint import MarkerFilter, breaks_line_behind_marker, holds_markers, without_markers
-from tokenstream._message_parts import BESIDE
+from tokenstream._message_parts import BESIDE, WORDED
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -81,9 +81,16 @@ class Splice:
         """The number of parts that the answer had before the continuation."""
         self._open_part = _find_open_part(parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
+        self._left_open = [
+            index
+            for index, part in enumerate(parts)
+            if isinstance(part, WORDED) and not part.complete and index != self._open_part
+        ]
+        """Indexes of earlier texts that the server had not ended: llama.cpp ends all at the end (2026-11)."""
         self._text_before = message.text
         """The answer's text before the continuation."""
-        joint.is_closed = self._open_part is None
+        if self._open_part is None:
+            joint.close_text()
         self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
         """The text of the answer's unfinished part before the continuation."""
         self._known_fields = frozenset(message.provider_data)
@@ -231,6 +238,10 @@ class Splice:
         """
         to_drop = self._joint.dropped
         joined: list[Event] = []
+        for number, index in enumerate(self._left_open, 1):
+            # Replaced by `relocate`, as `_UNCONTINUED` is.
+            self._indexes[_UNCONTINUED - number] = index
+            joined.append(PartDone(None, part=_UNCONTINUED - number))
         event: Any
         cleaned = [each for event in events for each in self.clean(event)]
         for event in self._drop_left_out(cleaned):

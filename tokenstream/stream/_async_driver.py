@@ -439,11 +439,8 @@ class AsyncDriver(Driver):
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
         """Wait for the verdict of a guard on which every held-back event depends, or until a deadline."""
         until = min((limit for limit in (self.deadline, until) if limit is not None), default=None)
-        self.pump.busy = True
-        try:
+        with self.pump.hold():
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))
-        finally:
-            self.pump.busy = False
         if self.machine.waits and not self.has_ended:
             self._check_deadlines(self.clock())
 
@@ -452,13 +449,12 @@ class AsyncDriver(Driver):
 
     async def _book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
         """Take more from a purse, unless the stream was stopped."""
-        self.pump.busy, self._booking = True, None
-        try:
-            self.note_booked(*await booking.make_async())
-        except PurseUnavailable as error:
-            self.fail_booking(error)
-        finally:
-            self.pump.busy = False
+        self._booking = None
+        with self.pump.hold():
+            try:
+                self.note_booked(*await booking.make_async())
+            except PurseUnavailable as error:
+                self.fail_booking(error)
 
     async def _replace_ended_source(self, source: LazySource) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""

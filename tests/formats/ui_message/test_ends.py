@@ -198,20 +198,6 @@ def test_a_start_that_says_nothing_leaves_it_to_what_follows(chunks: list[Any]) 
     assert ("ui-message", True) == (reading.format, reading.error is None)
 
 
-@pytest.mark.parametrize("end", [wire.DONE, b""])
-@pytest.mark.parametrize("kind, reason", [("finish", None), ("abort", "cancelled")])
-def test_an_end_that_stands_alone_ends_the_answer_alike(kind: str, reason: str | None, end: bytes) -> None:
-    """Whether the format is named or only this one fits: nothing was said, and nothing was lost."""
-    body = [wire.sse({"type": kind}) + end]
-    found, named = read(body), read(body, format="ui-message")
-
-    for reading in (found, named):
-        assert (None, "ui-message") == (reading.error, reading.format)
-        assert reading.message is not None
-        assert ("complete", reason) == (reading.message.ending, reading.message.finish_reason)
-    assert found.departures == named.departures
-
-
 def test_usage_is_ours_in_the_end() -> None:
     """Counts that were not reported are absent."""
     message = answer(*HELLO, finish={**FINISH, "messageMetadata": {"usage": {"outputTokens": 4}}}).message

@@ -103,8 +103,8 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
     """Return the one format that fits all frames of a body, and whether that is as good as proven.
 
     The format is None if no format fits, or several do. It is as good as proven if frames of several kinds
-    fit it, or one that says nothing but its type. The body has ended before any frame proved a format. One
-    that consists of `[DONE]` alone may be a chat completion.
+    fit it. The function is called for a body that has ended before any frame proved a format. A body that
+    consists of `[DONE]` alone may be a chat completion.
     """
     candidates: set[str] | None = None
     kinds: set[object] = set()
@@ -123,7 +123,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
         candidates = fitting if candidates is None else candidates & fitting
         kinds.add((text_of(payload, "type"), *payload) if is_dict(payload) else None)
     only = candidates.pop() if candidates is not None and len(candidates) == 1 else None
-    return only, len(kinds) > 1 or any(isinstance(kind, tuple) and kind[1:] == ("type",) for kind in kinds)
+    return only, len(kinds) > 1
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:

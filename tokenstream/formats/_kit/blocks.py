@@ -106,9 +106,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
     def note_unread(self, part: OpenPart | None, delta: dict[str, Any], *known: str) -> None:
         """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
         if isinstance(part, OpenCall) and has_text(fields_except(delta, "type", *known)):
-            part.is_unread = True
-            if part.waits:
-                part.placeholder = ""
+            part.note_unread()
 
     def add_or_write(self, part: OpenPart, kind: TextKind, text: str) -> bool:
         """Add text to its block's part; of another kind, it becomes a part of its own, unless it is blank."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -205,6 +205,12 @@ class OpenCall(OpenPart):
         ]
         return bool(self.may_repeat)
 
+    def note_unread(self) -> None:
+        """Note texts under unknown names, which may be the arguments."""
+        self.is_unread = True
+        if self.waits:
+            self.placeholder = ""
+
     def drop_held(self) -> None:
         """Forget what is held back of the arguments, because all of them are known."""
         self.placeholder = self.held = ""
@@ -309,6 +315,17 @@ class OpenChoice:
     def is_empty(self) -> bool:
         """True if the choice has no content, and no reason but the model's own for that."""
         return not self.next_part and (self.finish is None or self.finish.reason in OWN_ENDS)
+
+    def void_finish(self) -> None:
+        """Keep the reason, which content follows, for another one or the end mark to confirm."""
+        self.early_finish, self.finish, self.has_reopened = self.finish, None, True
+
+    def confirm_finish(self, early: Finish) -> None:
+        """Take a reason that content has followed for the choice's, unless it has another one."""
+        self.early_finish, self.finish = None, self.finish or early
+        if early.reason == "stop" and self.calls_seen:
+            # Reported behind the calls.
+            self.finish, self.finish_waits = replace(early, reason="tool_calls"), True
 
     def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""

@@ -7,7 +7,6 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._message_parts import BESIDE, WORDED
@@ -112,7 +111,7 @@ class Parts(AnswerEvents):
     def _void_finish(self, state: OpenChoice) -> None:
         """Count content behind a choice's finish reason, which is void until another one or the end mark."""
         self.note("content_after_finish")
-        state.early_finish, state.finish, state.has_reopened = state.finish, None, True
+        state.void_finish()
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data; the part keeps its text."""
@@ -611,11 +610,8 @@ class Parts(AnswerEvents):
     def confirm_finishes(self) -> None:
         """Take the reasons that content has followed for the choices' reasons: the end mark has come."""
         for choice in self.choices.values():
-            early, choice.early_finish = choice.early_finish, None
-            choice.finish = choice.finish or early
-            if early is not None and early.reason == "stop" and choice.calls_seen:
-                # Reported behind the calls.
-                choice.finish, choice.finish_waits = replace(early, reason="tool_calls"), True
+            if choice.early_finish is not None:
+                choice.confirm_finish(choice.early_finish)
 
     @property
     def open_call_count(self) -> int:

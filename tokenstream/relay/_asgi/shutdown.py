@@ -105,7 +105,7 @@ def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> 
         watch = _watches.get(host.loop)
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
-    entry = _Entry(response, receive, send)
+    entry = _OpenResponse(response, receive, send)
     watch.add(entry)
     try:
         yield entry.is_server_exiting() or _is_server_exiting()
@@ -113,7 +113,7 @@ def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> 
         watch.remove(entry)
 
 
-class _Entry:
+class _OpenResponse:
     """An open response, and what was found of its server."""
 
     def __init__(self, response: WatchedResponse, receive: object, send: object) -> None:
@@ -140,19 +140,19 @@ class _Watch:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, _OpenResponse] = {}
         """The entries of the open responses, by the `id()` of each."""
         self._cancel_polling: Callable[[], object] | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: _OpenResponse) -> None:
         """Watch the server of a response for a shutdown; with the first response, the polling begins."""
         self._entries[id(entry)] = entry
         if self._cancel_polling is None:
             self._cancel_polling = self._begin_polling()
 
-    def remove(self, entry: _Entry) -> None:
+    def remove(self, entry: _OpenResponse) -> None:
         """Forget a response that has ended; after the last one, no server is polled for a shutdown."""
         self._entries.pop(id(entry), None)
         if not self._entries:
@@ -168,14 +168,14 @@ class _Watch:
 
     def poll(self) -> None:
         """Ask each server once if it is shutting down, and shut down the responses of those that are."""
-        all_end, ending = _is_server_exiting(), list[_Entry]()
+        all_end, ending = _is_server_exiting(), list[_OpenResponse]()
         for entry in list(self._entries.values()):
             entry.response.let_stuck_go()
             if all_end or entry.ends_at < math.inf or entry.is_server_exiting():
                 ending.append(entry)
         self._end_those(ending)
 
-    def _end_those(self, entries: list[_Entry]) -> None:
+    def _end_those(self, entries: list[_OpenResponse]) -> None:
         """End those of the responses whose servers shut down that may not run on, and report how many."""
         now, count = time.monotonic(), 0
         for entry in entries:

@@ -6,6 +6,7 @@ A `Reader` reads the source in a separate task; a `DirectReader` reads it in the
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,15 @@ class AsyncPump:
         self.busy = False
         """True while a read is in progress."""
         self.replace(source)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let nobody read inside the block."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
 
     def replace(self, source: AsyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""

@@ -145,8 +145,9 @@ class Silence:
         source has had its turn since the wait began, and nothing `has_arrived` that is still to be read.
         """
         meter, limit = self._machine.meter, _AFTER_FINISH if self.error is None else self.error.limit
-        # A chunk begins another wait for bytes, content another one for content, and nothing another answer.
+        # A chunk begins another wait for bytes, content another one for content, a connection for an event.
         marks: dict[str | None, float] = {"idle_content": meter.content_at, _AFTER_FINISH: meter.content_at}
+        marks["first_event"] = self.chunks_before
         wait = limit, 0.0 if limit == "total" else marks.get(limit, meter.chunks)
         if self.turn is None or self.turn.wait != wait:
             self.turn = LastTurn(wait, meter.chunks, now + LEAST_WAIT, self.since)

@@ -26,7 +26,6 @@ from tokenstream.formats._wire.openai_responses.words import (
     END_WORDS,
     FINAL_STATUSES,
     RETRYABLE,
-    custom_tools_in,
     error_of,
     is_about_input,
     marks_of,
@@ -371,7 +370,7 @@ class OpenAIResponses(Format):
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         if tools := dicts_of(response.get("tools")):
-            self._items.custom_tools = custom_tools_in(tools)
+            self._items.note_tools(tools)
 
     def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""

@@ -34,7 +34,7 @@ from tokenstream.formats._wire.openai_responses.texts import (
     WorkerItem,
     is_from_worker,
 )
-from tokenstream.formats._wire.openai_responses.words import media_of
+from tokenstream.formats._wire.openai_responses.words import custom_tools_in, media_of
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class ResponseItems(SessionParts):
     __slots__ = (
         "_all_items",
         "_audio",
+        "_custom_tools",
         "_highest",
         "_items",
-        "custom_tools",
         "last_section",
         "number",
         "research",
@@ -108,7 +108,7 @@ class ResponseItems(SessionParts):
         """The last delta, if it was read without decoding; its payload may have a later number."""
         self._audio: OpenPart | None = None
         """The media part with the spoken answer."""
-        self.custom_tools: dict[str, None] | None = None
+        self._custom_tools: dict[str, None] | None = None
         """The names of the request's tools that take free text; None unless the response lists them all."""
         self.research = Research()
         """The thoughts and sources that were reported."""
@@ -144,6 +144,10 @@ class ResponseItems(SessionParts):
     def mend_surrogates_in(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
+
+    def note_tools(self, tools: list[dict[str, Any]]) -> None:
+        """Note the tools of the request, which a response repeats."""
+        self._custom_tools = custom_tools_in(tools)
 
     def note_number(self, number: int) -> None:
         """Set the number of the last event, which was decoded; a delta of the fast path came before it."""
@@ -292,7 +296,7 @@ class ResponseItems(SessionParts):
         self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
         self.place = (len(self._all_items), (False, 0))
-        state = _item_class(item_type, item, self.custom_tools)(self, item_type, index)
+        state = _item_class(item_type, item, self._custom_tools)(self, item_type, index)
         self._highest = max(self._highest, index)
         self._items[index] = self._items[index, item_type] = state
         self._all_items.append(state)
