@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from math import ceil
 
-LINES = 151_160
+LINES = 150_250
 """Lines of all kinds."""
-CODE = 84_768
+CODE = 84_565
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""
