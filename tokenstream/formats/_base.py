@@ -294,6 +294,12 @@ class Format(Resuming, ABC):
         return False
 
     @property
+    def is_empty(self) -> bool:
+        """True if a choice, or the answer, has no content, and no reason but the model's own for that."""
+        choices = self.parts.choices.values()
+        return not self.parts.first_part and (not choices or any(each.is_empty for each in choices))
+
+    @property
     def is_amid(self) -> bool:
         """True inside an answer, or a run of several, whose end the server sends itself."""
         return False
@@ -448,7 +454,7 @@ class Format(Resuming, ABC):
                 self.error = self.withheld or self.cut_short()
         if self.error is not None:
             self.classify_error(self.error)
-        elif self.parts.is_empty:
+        elif self.is_empty:
             self.note("answer_empty")
         try:
             self.finish_input()

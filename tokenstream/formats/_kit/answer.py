@@ -279,12 +279,6 @@ class AnswerEvents:
         return self._parts_seen > 0
 
     @property
-    def is_empty(self) -> bool:
-        """True if a choice, or the answer, has no content, and no reason but the model's own for that."""
-        is_first = not self.first_part
-        return is_first and (not self.choices or any(each.is_empty for each in self.choices.values()))
-
-    @property
     def id(self) -> str | None:
         """The answer's id; None if the server sent none."""
         return None if self._head is None else self._head[0]

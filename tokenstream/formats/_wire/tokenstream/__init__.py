@@ -148,6 +148,11 @@ class TokenStream(Format):
         self._unchecked = True
         """True until the first event of a connection was read, which names the answer."""
 
+    @property
+    def is_empty(self) -> bool:
+        """False: the answer that the relay reads has the departure."""
+        return False
+
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         """Return whether a first payload is of this format."""
