@@ -20,7 +20,7 @@ from tokenstream.stream._reading.reader import RUNNING, Reader, enter_group, lea
 from tokenstream.stream._reading.reader_native import NativeReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 
     from anyio.abc import TaskGroup
 
@@ -51,7 +51,7 @@ class AsyncPump:
         self.replace(source)
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Generator[None]:
         """Let nobody read inside the block."""
         self.busy = True
         try:
