@@ -111,7 +111,7 @@ class ServedAnswer:
             what = f"{what}; its reader has status {self.status} already"
         elif not self.has_begun and status is not None:
             what = f"{what}; its reader gets status {status}"
-        # Who asks although nothing is left must not fill the log with warnings.
+        # Requests that come after the money is spent must not fill the log with warnings.
         self.tell(INFO if isinstance(error, CostExceeded) else WARNING, what, why, error=error)
 
     def _find_origin(self, error: StreamError | None) -> Origin:

@@ -54,7 +54,7 @@ class AsyncDriver(Driver):
                 source.discard()
             raise
         self._booking: Any = None
-        """What the next read has to take from a purse first; None for nothing."""
+        """The amount that the next read takes from a purse first; None for nothing."""
         self._next_source: LazySource | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None

@@ -477,7 +477,7 @@ class Driver(UncopyableObject):
             self.cut_short("stopped", "an exception of the application's")
         finally:
             self.release_source()
-        # What is raised holds the frames that read; a later reader gets its equal.
+        # A raised exception holds the frames that read; a later reader gets its equal.
         self.error = FunctionFailed(frameless(raised))
 
     def take_cancelling(self) -> LazySource | None:
@@ -493,7 +493,7 @@ class Driver(UncopyableObject):
 
     @property
     def _spending(self) -> Any:  # noqa: ANN401 - a `Spending`, whose module comes after this one
-        """What adds up the costs of the answer; None if they are not limited."""
+        """Adds up the costs of the answer; None if they are not limited."""
         return None if self.recovery is None else self.recovery.spending
 
     def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
