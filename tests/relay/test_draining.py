@@ -234,5 +234,5 @@ async def test_the_last_event_comes_before_the_servers_own_limit() -> None:
 
 async def test_a_drain_is_not_negative() -> None:
     """As little as the other times of a relay."""
-    with pytest.raises(MisuseError, match="drain= must not be negative, or None, not -1"):
+    with pytest.raises(MisuseError, match="drain= is None or a number of seconds from 0 on, not -1"):
         Timing(drain=-1)

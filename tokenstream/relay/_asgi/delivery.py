@@ -56,7 +56,7 @@ class Timing:
         if not self.grace >= 0 or not (self.open_within is None or self.open_within >= 0):
             raise MisuseError("open_within= and grace= must not be negative")
         if not (self.drain is None or self.drain >= 0):
-            raise MisuseError(f"drain= must not be negative, or None, not {self.drain!r}")
+            raise MisuseError(f"drain= is None or a number of seconds from 0 on, not {self.drain!r}")
 
 
 TIMING = Timing()
