@@ -105,7 +105,7 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
 
 
 def whole_number(value: object) -> int | None:
-    """Return a value if it is a whole number, and None for any other value; true is no number.
+    """Return a value if it is a whole number, and None for any other value; true does not count as a number.
 
     Example:
         >>> whole_number(3), whole_number(3.0), whole_number(3.5), whole_number("3"), whole_number(True)

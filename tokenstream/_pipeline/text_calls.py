@@ -86,7 +86,7 @@ class CallsInText:
     # -- calls of the API ------------------------------------------------------
 
     def read_own(self, event: AnyEvent, out: list[Event]) -> None:
-        """Add an event of the API's calls, or of another part that is no text."""
+        """Add an event of the API's calls, or of another part that is not text."""
         call = None
         if isinstance(event, ToolCallStart):
             self.has_own = True

@@ -53,7 +53,7 @@ class TaggedText:
     has_parts: bool = False
     """True once any part of the message has received text."""
     texts: list[int] = field(default_factory=list[int])
-    """The parts of the message that have received text that is no reasoning."""
+    """The parts of the message that have received text other than reasoning."""
     passes_to: int | None = None
     """The receiving part if a piece without an opening may be returned as it is, and be read later."""
     read_ahead: list[SplitPiece] | None = None

@@ -97,7 +97,7 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
 
 
 def _find_place(option: str) -> str | None:
-    """Return where in a request an argument of an SDK belongs; None if it is no such argument."""
+    """Return where in a request an argument of an SDK belongs; None for any other argument."""
     if option in _OF_PAYLOAD:
         return f'which belongs to the payload: pass json={{"{option}": …, …}}'
     if option in _OF_HEADERS:

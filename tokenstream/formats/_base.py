@@ -139,7 +139,7 @@ class Format(Resuming, ABC):
     sentinel: ClassVar[bytes | None] = None
     """The frame that means the end and contains no data, such as `[DONE]`."""
     ends_twice: ClassVar[bool] = False
-    """True if the sentinel follows the terminal event, where it is no departure."""
+    """True if the sentinel follows the terminal event, where it is not a departure."""
     ends_with_input: ClassVar[bool] = False
     """True if the end of the input is the end of the answer: the format has no terminal event."""
     finish_is_last: ClassVar[bool] = True

@@ -227,7 +227,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
 
 
 def _counts() -> dict[str, Any]:
-    """Return a number for each token count; the total is no sum, so it is not redundant."""
+    """Return a number for each token count; the total may differ from their sum."""
     totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
 

@@ -319,7 +319,7 @@ class Sending:
         return self._add_id(chunks, counts=event.__class__ not in (ProviderData, Unknown))
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
-        """Return an event's chunks, with an id in the last one, unless it is no part of the answer.
+        """Return an event's chunks, with an id in the last one, unless it is not part of the answer.
 
         A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
         """

@@ -386,7 +386,7 @@ class FastPath:
     # -- features of a delta -----------------------------------------------------
 
     def _find_text(self, frame: Frame, events: list[Event]) -> str | None:
-        """Return the text of a frame's only event; None if that is no delta, or one not to learn from.
+        """Return the text of a frame's only event; None if that is not a delta, or one not to learn from.
 
         Nothing is learnt from a call that holds text back, or from a frame with a departure. The start of the
         delta's part may come before it, if the deltas may take turns.

@@ -258,7 +258,7 @@ class Transcription(SessionEvents):
         self._last_error = None
 
     def _finish(self, key: str) -> None:
-        """End a transcript; if no other is open, report the finish reason, for which there is no word."""
+        """End a transcript; if no other is open, report a finish reason, which the provider never sends."""
         part = self._open.pop(key)
         self._ended_last = key
         self._ended_items.add(key)

@@ -44,7 +44,7 @@ _MEMBERS = {
 
 
 def _leave_out(text: str) -> None:
-    """Do nothing with a text: it is no part of a call."""
+    """Do nothing with a text: it is not part of a call."""
 
 
 class MarkupCalls(MarkupReader):

@@ -66,7 +66,7 @@ Reader: TypeAlias = "Generator[None, None, Any]"
 
 
 class NoCall(Exception):
-    """The text is no call of this dialect."""
+    """The text is not a call of this dialect."""
 
 
 class MarkupBroken(Exception):
@@ -118,7 +118,7 @@ class MarkupReader:
 
     @property
     def failed(self) -> bool:
-        """True if the text is no call of this dialect."""
+        """True if the text is not a call of this dialect."""
         return self.over and not self.begun
 
     @property
@@ -164,7 +164,7 @@ class MarkupReader:
         self.over = True
 
     def _give_up(self) -> None:
-        """Leave the text since the last call, which is no call, to the caller."""
+        """Leave the text since the last call, which is not a call, to the caller."""
         self.over = True
         self.at = self.sure_at if self.begun else self.at
 

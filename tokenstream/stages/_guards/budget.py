@@ -44,7 +44,7 @@ class Budget:
         seconds: The most seconds since the request; None for no bound.
 
     Raises:
-        MisuseError: There is no bound, or a bound is no number above 0.
+        MisuseError: No bound is given, or one is not a number above 0.
 
     Example:
         >>> from tokenstream.events import TextDelta

@@ -125,7 +125,7 @@ def count_columns(text: str) -> int:
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:
-    """Return True if a formula continues after a line, False if it ends there, None if it is no formula."""
+    """Return whether a formula continues after a line; None if it is not a formula."""
     continues = _continues_brackets if mark == "\\[" else _continues_dollars
     result = continues(line.strip(" \t"), is_first_line=not size)
     is_too_long = size + len(line) > MOST_MATH

@@ -1,4 +1,4 @@
-"""The marks of emphasis, by the rules of CommonMark, and the spans in which marks are no emphasis."""
+"""The marks of emphasis, by the rules of CommonMark, and the spans in which marks mean nothing."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _CONTAINER_ERRORS = frozenset(
     """dataclass_type dict_type frozen_set_type iterable_type list_type mapping_type
         model_attributes_type model_type named_tuple_type set_type tuple_type typed_dict_type""".split()  # noqa: SIM905
 )
-"""The types of pydantic's errors for a value that is no object or no list, although the schema wants one."""
+"""The types of pydantic's errors for a value that is not the object or list that the schema wants."""
 
 
 def unwrap(

@@ -189,7 +189,7 @@ class RunParts(NamedParts):
         self.whole(0, result)
 
     def read_activity(self, payload: dict[str, Any]) -> None:
-        """Read an activity, which is no part: the progress of a tool, if our relay has sent it."""
+        """Read an activity, which opens no part: the progress of a tool, if our relay has sent it."""
         progress = read_progress(payload)
         if progress is None or not self.progress_of_call(*progress):
             self.unknown("ACTIVITY_SNAPSHOT", payload)

@@ -407,7 +407,7 @@ class OpenAIChat(Format):
     NO_CONTENT: ClassVar[frozenset[str]] = frozenset(documented or ()).difference(
         ChoiceReader.DELTA_READERS, ["tokens"]
     )
-    """Documented fields of choices and deltas whose texts are no content."""
+    """Documented fields of choices and deltas that never hold content."""
     HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
     ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
         "usage": _read_usage,

@@ -87,7 +87,7 @@ class ChoiceReader:
         parts: Makes the events.
         messages_grow: True if each whole message contains all so far, False if each is a piece, None
             if this is not known.
-        no_content: Names of unread fields whose texts are no content, so that they leave no doubt of an end.
+        no_content: Names of unread fields that never hold content, so that they leave no doubt of an end.
     """
 
     __slots__ = (
@@ -220,7 +220,7 @@ class ChoiceReader:
         report_logprobs(self._parts, key, value, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
-        """Read the answer's token counts; report what is no object as an unknown field."""
+        """Read the answer's token counts; report anything but an object as an unknown field."""
         if not is_dict(value):
             self.read_field(key, value)
         elif value:

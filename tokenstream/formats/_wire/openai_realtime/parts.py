@@ -138,7 +138,7 @@ class RealtimeOutputs(SessionParts):
     # -- content -----------------------------------------------------------
 
     def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
-        """Return the open content part that a delta adds to, or open it; None if the item is no message."""
+        """Return the content part that a delta adds to, open by now; None if the item is not a message."""
         item = self.find_item(payload)
         if item is None:
             self.note("part_unannounced")

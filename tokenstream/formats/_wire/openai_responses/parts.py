@@ -304,7 +304,7 @@ class ResponseItems(SessionParts):
         return state
 
     def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
-        """Record the ids of an item and its call: they may change, and one of several items is no item's."""
+        """Record the ids of an item and its call: they may change, and one that items share names none."""
         item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         if item_id is not None and item_id != state.id:
             if state.id is not None and self._items.get(state.id) is state:

@@ -124,7 +124,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
 
 
 def _describe(name: str, kind: str) -> str:
-    """Return this library's message for an error of a class and a kind; a shutdown is no provider's fault."""
+    """Return our message for an error of a class and a kind; a shutdown is not the provider's fault."""
     failure = ERROR_KINDS[kind].failure
     return failure if kind == "shutdown" else _MESSAGES_BY_CLASS.get(name, failure)
 
