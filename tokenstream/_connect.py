@@ -70,8 +70,8 @@ def connect(
         client: The httpx or httpx2 client that sends the request; it keeps its settings, and stays open.
             None for a new httpx client, whose read timeout is the longer of `first_event` and `idle_bytes`.
         format: The format of the answer: a name, a class or an object; None to detect it.
-        retry: When and how to ask again after a failure; None for a single request. A GET with event ids,
-            OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        retry: When and how to ask again after a failure; None for a single request. What a server can replay
+            is resumed: a GET with event ids, OpenAI's Responses in the background, Gemini's Interactions.
         limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
@@ -82,7 +82,7 @@ def connect(
     Raises:
         MisuseError: An argument is unknown or misplaced.
         ConnectError: No response arrived: raised at the first read or, without one, at the block's end.
-        StatusError: The status was 400 or more: raised there, too.
+        StatusError: The status was 400 or more: raised at the same place.
         StreamError: The answer failed: raised in the loop, after all events that arrived before.
 
     Example:
@@ -144,8 +144,8 @@ def aconnect(
             shares and closes with the event loop. None for what the environment variable
             `TOKENSTREAM_CLIENT` names, or else "httpx".
         format: The format of the answer: a name, a class or an object; None to detect it.
-        retry: When and how to ask again after a failure; None for a single request. A GET with event ids,
-            OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        retry: When and how to ask again after a failure; None for a single request. What a server can replay
+            is resumed: a GET with event ids, OpenAI's Responses in the background, Gemini's Interactions.
         limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
@@ -156,7 +156,7 @@ def aconnect(
     Raises:
         MisuseError: An argument is unknown or misplaced.
         ConnectError: No response arrived: raised at the first read or, without one, at the block's end.
-        StatusError: The status was 400 or more: raised there, too.
+        StatusError: The status was 400 or more: raised at the same place.
         StreamError: The answer failed: raised in the loop, after all events that arrived before.
 
     Example:

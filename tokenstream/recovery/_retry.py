@@ -197,8 +197,8 @@ class Retry:
     """
 
     attempts: int | None = None
-    """Number of requests that ask a model, with the first; by default 3, and one more for each pause. With
-    `routes`, this is the number at your own address, by default 2; each route has a number of its own."""
+    """Number of requests that ask a model, including the first; by default 3, and one more for each pause.
+    With `routes`, this is the number at your own address, by default 2; each route has one of its own."""
     mode: Mode = "auto"
     """The way to recover an answer of which a part was delivered; see the table."""
     pauses: int | Mapping[PauseReason, int] = 0
@@ -211,7 +211,7 @@ class Retry:
     return at once. If the server asks for more, it gets up to five minutes; beyond that, the error is
     raised."""
     within: float | None = 600.0
-    """Seconds after the first request in which any others may begin; None for no limit. If a wait would end
+    """No request begins later than this many seconds after the first; None for no limit. If a wait would end
     later, the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
     """Causes to retry besides errors whose `retryable` is True: classes and kinds of errors, and outcomes

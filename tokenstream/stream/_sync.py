@@ -54,8 +54,7 @@ class Stream(StreamOfEvents):
             come.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
         tools: The tools that the request offers: `Tools`, the request's list, or a list of functions, types
-            and names; None if they are unknown. With them, a piece of a tool's name is not taken for another
-            tool.
+            and names; None if they are unknown. They help where a server sends a tool's name in pieces.
         answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
             the provider's id. See `ToolCall.key`.
 
