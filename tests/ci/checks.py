@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import tomllib
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,9 @@ _BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
 _AGENTS = "pytest -n 0 tests/agents -m agents"
 _FAILURE = re.compile(r"^(FAILED|ERROR) .*", re.MULTILINE)
 _FAILED_BEFORE = ("-n", "0", "--last-failed", "--last-failed-no-failures=none")
+_SHELL_BLOCK = re.compile(r"(?ms)^```sh\n(.*?)^```")
+_TESTS = "&& pytest\n"
+"""The end of README's command that runs the tests."""
 _MISSING = re.compile(r"^missing here: .*", re.MULTILINE)
 """What a run of tests tells of programs that it has not found."""
 _FROM_THE_WHEEL = """
@@ -97,7 +100,7 @@ class Checks:
         lanes = [
             Lane("Debian packages", lambda shell: install_debian(shell, self._pythons[self._newest])),
             Lane("environment", self._make_environment, ["Debian packages"]),
-            Lane("README: demo", self._readme("tokenstream demo")),
+            Lane("README: demo", self._demo),
             Lane("npm packages", self._install_npm, ["environment"]),
             Lane("wheel", self._build, ["environment"]),
             Lane(
@@ -111,10 +114,10 @@ class Checks:
                 "README: tests",
                 # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two,
                 # and where two processes share a core, each takes up to twice the time that it takes alone.
-                self._readme("&& pytest\n", TOKENSTREAM_MOST_SECONDS="5"),
+                self._readme,
                 processes=2,
             ),
-            Lane("CONTRIBUTING", self._contributing, processes=2),
+            Lane("CONTRIBUTING", self._contributing, ["README: tests"]),
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
             Lane("shaken tests", self._shake, ["environment"]),
             # CONTRIBUTING's commands have these checks; each alone is for who waits for one of them.
@@ -209,29 +212,30 @@ class Checks:
         judges = ("--no-binary", ":all:", "--no-deps", "markdown-it-py", "marko")
         shell.run(pip, "download", "-q", "-d", os.environ["TOKENSTREAM_MARKDOWN"], *judges)
 
-    def _readme(self, text: str, **variables: str) -> Work:
-        """Return the README's first command with a text, run once by a newcomer on a bare machine."""
+    @cached_property
+    def _newcomer(self) -> BareMachine:
+        """The machine of somebody who reads README, and then CONTRIBUTING."""
+        return self._bare_machine()
 
-        def work(shell: Shell) -> None:
-            readme = (self._snapshot / "README.md").read_text(encoding="utf-8")
-            commands = [block for block in re.findall(r"(?ms)^```sh\n(.*?)^```", readme) if text in block]
-            if not commands:
-                raise Failed(f"README.md has no command with {text}")
-            machine = BareMachine(self._work)
-            _copied(self._snapshot, machine.clone)
-            try:
-                machine.run(shell, commands[0], **variables)
-            finally:
-                shell.notes += _MISSING.findall(shell.said())
-
-        return work
-
-    def _contributing(self, shell: Shell) -> None:
-        """Run the commands of CONTRIBUTING in their order, once, by a newcomer on a bare machine."""
-        page = (self._snapshot / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    def _bare_machine(self) -> BareMachine:
         machine = BareMachine(self._work)
         _copied(self._snapshot, machine.clone)
-        machine.run(shell, "".join(re.findall(r"(?ms)^```sh\n(.*?)^```", page)))
+        return machine
+
+    def _demo(self, shell: Shell) -> None:
+        """Run the README's demo, once, on a bare machine."""
+        self._bare_machine().run(shell, _block_with(self._snapshot, "tokenstream demo"))
+
+    def _readme(self, shell: Shell) -> None:
+        """Run the README's tests, once, as a newcomer."""
+        try:
+            self._newcomer.run(shell, _block_with(self._snapshot, _TESTS), TOKENSTREAM_MOST_SECONDS="5")
+        finally:
+            shell.notes += _MISSING.findall(shell.said())
+
+    def _contributing(self, shell: Shell) -> None:
+        """Run what CONTRIBUTING adds, in the same clone and environment."""
+        self._newcomer.run(shell, contributors_commands(self._snapshot))
 
     def _install_npm(self, shell: Shell) -> None:
         self._node.mkdir()
@@ -383,6 +387,31 @@ class Checks:
         link = folder / "node_modules" / ".bin" / "node"
         link.unlink(missing_ok=True)
         link.symlink_to(node / "bin" / "node")
+
+
+def contributors_commands(root: Path) -> str:
+    """Return CONTRIBUTING's commands in their order, without those that the README's tests have run.
+
+    What changes the shell itself, as `. .venv/bin/activate`, is run in each shell.
+    """
+    done = set(_commands(_block_with(root, _TESTS)))
+    blocks = _SHELL_BLOCK.findall((root / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    commands = _commands("".join(blocks))
+    return "\n".join(each for each in commands if each.startswith(". ") or each not in done)
+
+
+def _block_with(root: Path, text: str) -> str:
+    """Return the README's first block of commands that has a text."""
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for block in _SHELL_BLOCK.findall(readme):
+        if text in block:
+            return str(block)
+    raise Failed(f"README.md has no command with {text}")
+
+
+def _commands(block: str) -> list[str]:
+    """Return the commands of a block, in which a line break means `&&`: the first failure ends it."""
+    return [command.strip() for command in re.split(r"&&|\n", block) if command.strip()]
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.checks import ROOT, SLOW, Checks, run_tests
+from tests.ci.checks import ROOT, SLOW, Checks, contributors_commands, run_tests
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, notes, run_lanes, table
 from tests.project import PYPROJECT
 from tests.support.timing import PATIENCE
@@ -208,6 +208,24 @@ def test_the_page_for_contributors_has_three_commands() -> None:
 
     assert ["python3", "pytest", "ruff"] == [command.split()[0] for command in commands]
     assert len(alone) - 2 == len(commands[2].split("&&"))
+
+
+def test_a_contributor_runs_no_command_of_the_readme_twice(tmp_path: Path) -> None:
+    """What differs in a word is another command. A shell of its own enters the environment again."""
+    (tmp_path / ".github").mkdir()
+    pages = {
+        "README.md": "```sh\nuvx demo\n```\n```sh\nmake venv && . venv/on && add tests && pytest\n```\n",
+        ".github/CONTRIBUTING.md": "```sh\nmake venv && . venv/on && add tests lint\n```\n"
+        "```sh\npytest\n```\n```sh\npytest -x && mypy\n```\n",
+    }
+    for name, text in pages.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    assert [". venv/on", "add tests lint", "pytest -x", "mypy"] == contributors_commands(tmp_path).split("\n")
+    assert "pytest" not in contributors_commands(ROOT).split("\n")
+    assert {"README: tests", "CONTRIBUTING"} == {
+        lane.name for lane in chosen(Checks(ROOT, {"3.11": "python3.11"}).lanes(), ["CONTRIBUTING"])
+    }
 
 
 _ELSEWHERE = {mark: f"tests/{mark}" for mark in ("agents", "browser", "cookbook", "site")}
