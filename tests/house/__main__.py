@@ -82,10 +82,10 @@ def _classes(package: list[Module]) -> Iterator[str]:
 
 def _walks() -> Iterator[str]:
     # It imports servers and clients.
-    from tests.house.walks import WALKS, count_retry, shortest
+    from tests.house.walks import WALKS, count_retry, walk
 
     yield "calls of Python, and of the package, with its functions and its modules"
-    yield from (f"    {name:40} {shortest(name)}" for name in WALKS)
+    yield from (f"    {name:40} {walk(prepared)}" for name, prepared in WALKS.items())
     yield f"    {'a retry= that is not needed adds':40} {count_retry(0):14}"
     yield f"    {'a retry after a 503 adds':40} {count_retry(1):14}"
 

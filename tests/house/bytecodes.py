@@ -115,7 +115,8 @@ def _trace(work: Callable[[], None]) -> Counter[str]:
     counted = Counter[str]()
 
     def is_ours(frame: FrameType) -> bool:
-        return frame.f_globals.get("__name__", "").partition(".")[0] == "tokenstream"
+        name: str = frame.f_globals.get("__name__", "")
+        return name.partition(".")[0] == "tokenstream"
 
     def local(_: FrameType, event: str, __: object) -> Any:
         counted["bytecodes"] += event == "opcode"
