@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     }
     assert dataclasses.asdict(Deadlines()) == {
         "first_event": 600.0,
-        "idle_bytes": 120.0,
+        "idle_bytes": 300.0,
         "idle_content": 600.0,
         "after_finish": 1.0,
         "total": None,

@@ -65,11 +65,18 @@ DEFAULT_LIMITS = Limits()
 """The default limits; code that gets this very object may skip comparing the single bounds."""
 
 
+class Default(float):
+    """A number of seconds that no caller wrote: a longer timeout that one did write takes its place."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.
 
-    The defaults suit reasoning models, which are silent for minutes. A `Stream` of a plain iterable
+    The defaults suit reasoning models, which are silent for minutes. They never shorten a timeout of the
+    request, of its client or of a response: a longer one takes their place. A `Stream` of a plain iterable
     cannot end a read that blocks, and notices a deadline only when the next item arrives.
 
     Example:
@@ -77,11 +84,11 @@ class Deadlines:
         30.0
     """
 
-    first_event: float | None = 600.0
+    first_event: float | None = Default(600.0)
     """The longest time from the request to the first frame."""
-    idle_bytes: float | None = 120.0
+    idle_bytes: float | None = Default(300.0)
     """The longest time without a byte after the first frame; comments and pings count as bytes."""
-    idle_content: float | None = 600.0
+    idle_content: float | None = Default(600.0)
     """The longest time without content after the first frame; comments and pings are not content."""
     after_finish: float | None = 1.0
     """The longest silence once every choice has its finish reason, or once an event of a kind that is not

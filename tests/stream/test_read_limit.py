@@ -90,15 +90,15 @@ def _end_of(connection: Connection, **options: Any) -> StreamError | None:
     return None
 
 
-def test_the_defaults_allow_ten_minutes_for_the_first_event_and_two_for_each_byte_after_it() -> None:
+def test_the_defaults_allow_ten_minutes_for_the_first_event_and_five_for_each_byte_after_it() -> None:
     """A client's constant timeout could not tell these two from each other."""
     connection = Connection(FIRST, NEXT, NEVER)
     error = _end_of(connection)
 
     assert isinstance(error, StreamStalled)
     assert (error.limit, error.partial.text) == ("idle_bytes", "Let me ")
-    assert connection.allowed == pytest.approx([600, 120, 120], abs=TOLERANCE)
-    assert connection.now == pytest.approx(122, abs=TOLERANCE)
+    assert connection.allowed == pytest.approx([600, 300, 300], abs=TOLERANCE)
+    assert connection.now == pytest.approx(302, abs=TOLERANCE)
 
 
 def test_pings_leave_less_and_less_for_content() -> None:
@@ -144,7 +144,7 @@ def test_time_that_the_loop_takes_is_left_out() -> None:
         for _ in stream.text:
             connection.now += 1000.0
 
-    assert connection.allowed == pytest.approx([600, 120, 120], abs=TOLERANCE)
+    assert connection.allowed == pytest.approx([600, 300, 300], abs=TOLERANCE)
 
 
 def test_a_timeout_before_any_deadline_is_the_transports() -> None:

@@ -7,12 +7,18 @@ import re
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.request_facts import AskedRequest, is_harmless
-from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
+from tokenstream._request.client import (
+    CONNECT_SECONDS,
+    find_patience,
+    find_timeouts,
+    get_tls_context,
+    origin_of,
+)
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
     AsyncSource,
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream.limits import Deadlines
 
+SourceT = TypeVar("SourceT", SyncSource, AsyncSource)
 _CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
 """The environment variable with the name of the client of `aconnect` in this process."""
 _LIBRARIES = ("httpx", "aiohttp")
@@ -154,6 +161,7 @@ class HTTPRequest:
         sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
         self._read_deadlines = self._deadlines if sets_timeout else None
         """The deadlines, if the client's read timeout is derived from them; otherwise None."""
+        self._patience = find_patience(self._client, options)
 
     def make_lazy(self) -> LazySource:
         """Return a source that sends the request when it is opened."""
@@ -195,9 +203,7 @@ class HTTPRequest:
                     raise_converted(self._convert_error(error))
                 if timeouts is not None:
                     timeouts.end(response)
-                return from_response(
-                    response, stack.pop_all().close, read_deadlines=self._read_deadlines, asked=self._asked
-                )
+                return self._complete(from_response(response, stack.pop_all().close))
 
         return LazySource(
             open_source,
@@ -205,6 +211,13 @@ class HTTPRequest:
             limit_open=None if self._client is None else self._limit_open,
             prepare=lambda: self._prepare("Client"),
             asked=self._asked,
+            patience=self._patience,
+        )
+
+    def _complete(self, source: SourceT) -> SourceT:
+        """Return the source of a response with what its request tells of it."""
+        return replace(
+            source, read_deadlines=self._read_deadlines, asked=self._asked, patience=self._patience
         )
 
     def _limit_open(self, find_left: Callable[[], float]) -> None:
@@ -254,16 +267,13 @@ class HTTPRequest:
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     raise_converted(self._convert_error(error))
                 source = make_source(response)
-                return replace(
-                    source,
-                    close=stack.pop_all().aclose,
-                    read_deadlines=self._read_deadlines,
-                    asked=self._asked,
-                )
+                return self._complete(replace(source, close=stack.pop_all().aclose))
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
         kind = "ClientSession" if uses_aiohttp else "AsyncClient"
-        return LazySource(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
+        return LazySource(
+            open_source, prepare=lambda: self._prepare(kind), asked=self._asked, patience=self._patience
+        )
 
     def _prepare(self, kind: str) -> None:
         """Import modules and create the client in advance, because the first time in a process takes long."""

@@ -104,7 +104,7 @@ class _RepeatedRequests(SourceOpener):
         # Imports modules and creates the client, before the clock of the answer starts.
         self.prepare = self._first.prepare
         # The address and the JSON of the request.
-        self.asked = self._first.asked
+        self.asked, self.patience = self._first.asked, self._first.patience
         # Servers may resume a GET after the last event id, so that is tried unless the caller forbids it.
         self.replays = method.upper() == "GET"
         # Builds the options of requests that ask the model to continue the answer.

@@ -7,7 +7,7 @@ import ssl
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict
@@ -134,3 +134,25 @@ def find_timeouts(
         if is_of_signal(error):
             raise
     return None
+
+
+def find_patience(client: object, options: dict[str, Any]) -> float | None:
+    """Return the longest silence, in seconds, that the timeouts of a request or of its client allow.
+
+    The result is None if they allow any, and 0 if there are none.
+    """
+    given: dict[str, Any] = {**options, **(options.get("extensions") or {})}
+    timeout: Any = given.get("timeout", 0.0)
+    if "timeout" not in given or "UseClientDefault" in type(timeout).__name__:
+        timeout = getattr(client, "timeout", 0.0)
+    if is_dict(timeout):
+        timeout = timeout.get("read", 0.0)
+    elif isinstance(timeout, tuple):
+        # As in httpx: connect, read, write, pool.
+        timeout = cast("tuple[Any, ...]", (*timeout, 0.0, 0.0))[1]
+    elif hasattr(timeout, "sock_read"):
+        # A session of aiohttp may also have a timeout for the whole answer.
+        bounds: list[float] = [each for each in (timeout.total, timeout.sock_read) if each]
+        timeout = min(bounds, default=None)
+    seconds: object = getattr(timeout, "read", timeout)
+    return seconds if seconds is None or isinstance(seconds, int | float) else 0.0

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources.kinds import SupportsReadLimit
-    from tokenstream.limits import Deadlines
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
@@ -33,24 +32,15 @@ def is_response(source: object) -> bool:
     return is_response_like(source, _NAMES, "status_code")
 
 
-def from_response(
-    response: FromHTTPX,
-    close: Callable[[], object] | None = None,
-    *,
-    read_deadlines: Deadlines | None = None,
-    asked: tuple[str, object] | None = None,
-) -> SyncSource:
+def from_response(response: FromHTTPX, close: Callable[[], object] | None = None) -> SyncSource:
     """Return the source through which a `Stream` reads an httpx or httpx2 response.
 
-    `close` also closes what was opened for the response; by default, only the response is closed. The
-    deadlines are those from which the read timeout was derived. `asked` is the address and the JSON of a
-    request that this library sent.
+    `close` also closes what was opened for the response; by default, only the response is closed.
     """
     head = _head_of(response)
     if _was_read(response):
         # httpx has decoded this body, so the source has no content coding.
-        body = iter([response.content])
-        return SyncSource(body, close or do_nothing, head, read_deadlines=read_deadlines, asked=asked)
+        return SyncSource(iter([response.content]), close or do_nothing, head)
     if not isinstance(response.stream, Iterable):
         raise MisuseError("the response is asynchronous: read it with AsyncStream, in `async for`")
     return SyncSource(
@@ -59,9 +49,8 @@ def from_response(
         head,
         head.content_coding,
         socket=_find_socket(response),
-        read_deadlines=read_deadlines,
+        patience=_find_patience(response),
         keep_limit=_find_limiter(response),
-        asked=asked,
     )
 
 
@@ -73,13 +62,25 @@ def from_async_response(response: FromHTTPX) -> AsyncSource:
     if not isinstance(response.stream, AsyncIterable):
         raise MisuseError("the response is not asynchronous: read it with Stream, in `for`")
     return AsyncSource(
-        response.aiter_raw(), response.aclose, head, head.content_coding, socket=_find_socket(response)
+        response.aiter_raw(),
+        response.aclose,
+        head,
+        head.content_coding,
+        socket=_find_socket(response),
+        patience=_find_patience(response),
     )
 
 
 def _was_read(response: FromHTTPX) -> bool:
     """Return True if the body was read to its end and is stored in the response."""
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
+
+
+def _find_patience(response: FromHTTPX) -> float | None:
+    """Return the read timeout that the client or the request has; None for none, 0 if it is not known."""
+    request: FromHTTPX = getattr(response, "_request", None)
+    timeouts: dict[str, Any] = {} if request is None else request.extensions.get("timeout") or {}
+    return timeouts.get("read", 0.0)
 
 
 def _find_socket(response: FromHTTPX) -> Callable[[], object] | None:

@@ -53,15 +53,15 @@ class SupportsReadLimit(Protocol):
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class SyncSource:
-    """A source of chunks or payloads for a `Stream`.
+class _Source:
+    """A source of chunks or payloads.
 
     An adapter makes a source from the object that the caller passes, such as a response. The
     attributes say how the stream reads, interrupts and closes that object.
     """
 
-    chunks: Iterator[Any]
-    close: Callable[[], object]
+    chunks: Any
+    close: Callable[[], Any]
     head: ResponseHead | None = None
     coding: str = ""
     """The content coding of the chunks, which the stream must decode; "" if there is none."""
@@ -69,17 +69,15 @@ class SyncSource:
     """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     read_deadlines: Deadlines | None = None
     """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
+    patience: float | None = 0.0
+    """The longest silence, in seconds, that the caller's own timeouts allow; None for any, 0 without them."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     limit_read: Callable[[float | None], object] | None = None
-    """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
-    keep_limit: Callable[[SupportsReadLimit], object] | None = None
-    """Limits the seconds of all further reads; a longer read raises a timeout, and ends the source.
+    """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
 
-    None if the reads cannot be limited.
+    For an `AsyncStream`, only a source that is `instant` has it; the seconds are those of its own clock.
     """
-    read_ahead: Callable[[], Callable[[float | None], object]] | None = None
-    """Starts a thread that reads a connection which several answers share; returns the new `limit_read`."""
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
@@ -88,6 +86,21 @@ class SyncSource:
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
     reading: Reading | None = None
     """The format and the stage for this source, used if the stream was given none; None for no options."""
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class SyncSource(_Source):
+    """A source of chunks or payloads for a `Stream`."""
+
+    chunks: Iterator[Any]
+    close: Callable[[], object]
+    keep_limit: Callable[[SupportsReadLimit], object] | None = None
+    """Limits the seconds of all further reads; a longer read raises a timeout, and ends the source.
+
+    None if the reads cannot be limited.
+    """
+    read_ahead: Callable[[], Callable[[float | None], object]] | None = None
+    """Starts a thread that reads a connection which several answers share; returns the new `limit_read`."""
 
     @property
     def reads_behind_error(self) -> bool:
@@ -108,43 +121,17 @@ class SyncSource:
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class AsyncSource:
-    """A source of chunks or payloads for an `AsyncStream`.
-
-    An adapter makes a source from the object that the caller passes, such as a response. The
-    attributes say how the stream reads, interrupts and closes that object.
-    """
+class AsyncSource(_Source):
+    """A source of chunks or payloads for an `AsyncStream`."""
 
     chunks: AsyncIterator[Any]
     close: Callable[[], Awaitable[object]]
-    head: ResponseHead | None = None
-    coding: str = ""
-    """The content coding of the chunks, which the stream must decode; "" if there is none."""
-    socket: Callable[[], Any] | None = None
-    """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     instant: bool = False
     """True if all chunks are available, so that no read waits, and no read can be cancelled."""
     survives: bool = False
     """True if a cancelled read loses nothing, so that no separate task has to read."""
     entered: bool = False
     """True if a context manager was entered, which may have a cancel scope open until it is left."""
-    read_deadlines: Deadlines | None = None
-    """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
-    messages: bool = False
-    """True if each chunk is one whole payload, like the messages of a WebSocket."""
-    limit_read: Callable[[float | None], object] | None = None
-    """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
-
-    Only for a source that is `instant`; the seconds are those of the source's own clock.
-    """
-    lent: bool = False
-    """True if another object closes the connection, so that a dropped stream must leave it open."""
-    asked: tuple[str, object] | None = None
-    """The address and the JSON of the request, if this library sent it."""
-    convert: Callable[[Any], Any] | None = None
-    """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
-    reading: Reading | None = None
-    """The format and the stage for this source, used if the stream was given none; None for no options."""
 
     @property
     def reads_behind_error(self) -> bool:
@@ -198,6 +185,8 @@ class LazySource:
     """Seconds to wait before opening."""
     asked: tuple[str, object] | None = None
     """The address and the JSON of the request, if this library sends it."""
+    patience: float | None = 0.0
+    """The longest silence that the caller's own timeouts allow, as for the source that it opens."""
 
 
 def open_up(source: SyncSource | LazySource) -> SyncSource:

@@ -57,6 +57,12 @@ class SocketLimit:
         self._own: float | None = None
         """The timeout that the socket had, which is never exceeded."""
 
+    @property
+    def patience(self) -> float | None:
+        """The socket's timeout, in seconds; None for none."""
+        seconds: float | None = self._socket.gettimeout()
+        return seconds
+
     def keep(self, limit: SupportsReadLimit) -> None:
         """Limit how long all reads from now on wait."""
         self._limit = limit
@@ -115,6 +121,7 @@ def from_http_client(response: HTTPClientResponse) -> SyncSource:
         head,
         head.content_coding,
         socket=lambda: None if response.fp is None else body.socket,
+        patience=0.0 if body.limit is None else body.limit.patience,
         keep_limit=None if body.limit is None else body.limit.keep,
     )
 
@@ -227,6 +234,7 @@ def _make_live_source(raw: Urllib3Response, head: ResponseHead, close: Callable[
         head,
         head.content_coding,
         socket=_make_socket_finder(raw),
+        patience=0.0 if limit is None else limit.patience,
         keep_limit=None if limit is None else limit.keep,
     )
 

@@ -20,7 +20,7 @@ from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.items import LEAST_WAIT
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, raise_only, run_until_cancelled
-from tokenstream.stream._reading.silence import Silence
+from tokenstream.stream._reading.silence import Silence, give_way
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,7 +92,7 @@ def _make_contender(
 ) -> Contender:
     """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
     # The total is over all attempts, so the stream keeps it.
-    own = replace(opener.deadlines or deadlines, total=None)
+    own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
     return Contender(open_source, opener.format, current.machine.limits, own, clock)
 
 
@@ -214,6 +214,7 @@ class Contender:
         try:
             self._set_deadline(scope)
             source = self._source = await self._open_source()
+            self._silence.allow(source.patience)
             prepare_machine(self._machine, source)
             # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
             while not self.has_content and self._machine.error is None:

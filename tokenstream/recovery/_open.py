@@ -71,6 +71,8 @@ class SourceOpener(ABC):
     """True if it can open only one source."""
     deadlines: Deadlines | None = None
     """Bounds on silence for this opener's attempts; None for those of the stream."""
+    patience: float | None = 0.0
+    """The longest silence that the timeouts of its request allow; None for any, 0 if they are not known."""
     reserve: Callable[[SourceOpener, Attempt], Any] | None = None
     """Takes what an attempt may cost before its request is sent; an awaitable for an `AsyncStream`. None
     without `Retry.most`."""
@@ -208,6 +210,7 @@ class SyncOpener(SourceOpener):
             begins=attempt.mode == "start",
             wait=attempt.wait,
             asked=self.asked,
+            patience=self.patience,
         )
 
 
@@ -234,6 +237,7 @@ class AsyncOpener(SourceOpener):
             begins=attempt.mode == "start",
             wait=attempt.wait,
             asked=self.asked,
+            patience=self.patience,
         )
 
     async def open(self, attempt: Attempt) -> AsyncSource:

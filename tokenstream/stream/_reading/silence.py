@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.errors import StreamStalled
+from tokenstream.limits import DEFAULT_DEADLINES, Default
 from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _WAITED_FOR = {
 }
 
 
+_SILENCES = ("first_event", "idle_bytes", "idle_content")
+_SHORTEST_DEFAULT = min(getattr(DEFAULT_DEADLINES, name) for name in _SILENCES)
 _AFTER_FINISH = "after_finish"
 _HEARTBEATS = 1.25
 """The longest wait for the end of a finished answer with heartbeats, in terms of the one without."""
@@ -56,11 +59,13 @@ class Silence:
     """
 
     __slots__ = (
+        "_bounds",
         "_busy_at_end",
         "_busy_since_content",
         "_chunks_at_turn",
         "_machine",
         "_own",
+        "_patience",
         "chunks_before",
         "deadlines",
         "error",
@@ -70,7 +75,9 @@ class Silence:
     )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
-        self.deadlines = self._own = deadlines
+        self.deadlines = self._bounds = self._own = deadlines
+        self._patience: float | None = 0.0
+        """The longest silence that the caller's own timeouts allow; see `allow`."""
         self._machine = machine
         self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
@@ -166,7 +173,12 @@ class Silence:
 
         The total is over all attempts, so that of the stream stays.
         """
-        self.deadlines = self._own if bounds is None else replace(bounds, total=self._own.total)
+        self._bounds = self._own if bounds is None else replace(bounds, total=self._own.total)
+        self.allow(self._patience)
+
+    def allow(self, patience: float | None) -> None:
+        """Let no default end a silence that timeouts of the caller's allow: of any length for None."""
+        self.deadlines, self._patience = give_way(self._bounds, patience), patience
 
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection."""
@@ -239,6 +251,19 @@ class Silence:
             # Content has arrived since the busy time.
             busy_seconds = 0.0
         return max(last_arrival, self._machine.begun_at) + busy_seconds
+
+
+def give_way(deadlines: Deadlines, patience: float | None) -> Deadlines:
+    """Return deadlines without the defaults that are shorter than a timeout of the caller's.
+
+    The client itself ends the read at that timeout.
+    """
+    seconds = math.inf if patience is None else patience
+    if seconds <= _SHORTEST_DEFAULT:
+        return deadlines
+    bounds = {name: getattr(deadlines, name) for name in _SILENCES}
+    shorter = [name for name, value in bounds.items() if isinstance(value, Default) and value < seconds]
+    return replace(deadlines, **dict.fromkeys(shorter))
 
 
 def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
