@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.message import ToolCall
+    from tokenstream.message import Part, ToolCall
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 """A piece of text, of reasoning or of a refusal."""
@@ -36,11 +36,17 @@ class PartWords(TextLog):
         kind: The class of the deltas that bring the words.
     """
 
-    __slots__ = ("kind",)
+    __slots__ = ("is_remark", "kind")
 
     def __init__(self, kind: type[Delta]) -> None:
         super().__init__()
         self.kind = kind
+        self.is_remark = False
+        """True for text that the model wrote beside its answer."""
+
+    def note_phase(self, part: Part) -> None:
+        """Note whether the part, as it is at its start or at its end, is a remark."""
+        self.is_remark = part.kind == "text" and part.phase == "commentary"
 
 
 class AnswerLog:
@@ -107,11 +113,12 @@ class AnswerLog:
         *,
         most: dict[int, int] | None = None,
         last: AnyEvent = None,
+        remarks: bool = True,
     ) -> tuple[int, list[tuple[int, str]]]:
         """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
 
         Where items of these kinds end, `ENDED` takes the place of the part, with an empty text. `read`, which
-        is updated, and `most` are numbers of characters by part.
+        is updated, and `most` are numbers of characters by part. Without `remarks`, these are left out.
         """
         count = len(self._runs)
         found: list[tuple[int, str]] = []
@@ -123,7 +130,7 @@ class AnswerLog:
                     found.append((ENDED, ""))
                 continue
             words = self.words[part]
-            if words.kind not in kinds:
+            if words.kind not in kinds or (words.is_remark and not remarks):
                 continue
             # Read before the run's end: another thread may end this run, and begin another one of the part.
             length, end = words.length, self._runs[index] & _OPEN
@@ -145,12 +152,12 @@ class AnswerLog:
         """Return the part of a run; a negative number at an end of items, and before any words."""
         return self._runs[index] >> _BITS if self._runs else ENDED
 
-    def join(self, *kinds: type[Delta]) -> str:
-        """Return all words of some kinds."""
-        if len(self.words) == 1:
+    def join(self, *kinds: type[Delta], remarks: bool = True) -> str:
+        """Return all words of some kinds; without `remarks`, these are left out."""
+        if len(self.words) == 1 and remarks:
             (words,) = self.words.values()
             return words.join() if words.kind in kinds else ""
-        return "".join([text for _, text in self.read(0, {}, kinds)[1]])
+        return "".join([text for _, text in self.read(0, {}, kinds, remarks=remarks)[1]])
 
     @property
     def size(self) -> int:

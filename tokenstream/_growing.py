@@ -80,6 +80,8 @@ class GrowingPart:
     def finish(self, content: Part) -> None:
         """Store the part as it is at its end; later snapshots use the stored part."""
         self.final = content
+        if self.log is not None:
+            self.log.note_phase(content)
         if not isinstance(content, WORDED):
             # The finished part contains its pieces; readers still need the words, which the choice's log has.
             self.start, self.pieces, self.extra = content, None, None
@@ -267,6 +269,7 @@ class ChoiceState:
         log = part.log
         if log is None:
             log = part.log = PartWords(kind)
+            log.note_phase(part.start)
         self.log.begin_run(index, log)
         return log
 

@@ -178,6 +178,12 @@ class Message(Value):
         """All text of the answer, joined."""
         return "".join([part.text for part in self.parts if part.kind == "text"])
 
+    @property
+    def answer(self) -> str:
+        """The text without the model's remarks, which have the phase "commentary"; joined as `text` is."""
+        texts = [part for part in self.parts if part.kind == "text"]
+        return "".join([part.text for part in texts if part.phase != "commentary"])
+
     def join_text(self, separator: str = "\n\n") -> str:
         r"""Return the text with a separator between its parts, which `text` joins without one.
 

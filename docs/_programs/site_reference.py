@@ -76,7 +76,7 @@ _FIRST = ("Stream", "connect", "aconnect", "tap", "merge", "TextView", "View")
 """Names that come first on the page of their module, in this order; the others follow by the alphabet."""
 
 _MEMBERS = (
-    *("text", "message", "messages", "final", "result", "partials", "items", "field"),
+    *("text", "answer", "message", "messages", "final", "result", "partials", "items", "field"),
     *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "choice", "print"),
     *("stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "cost", "pauses"),
     *("response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),

@@ -15,6 +15,9 @@ from tokenstream.stream import AsyncTextView, AsyncView, TextView, View
 def views(stream: Stream) -> None:
     """Each step is a text again, until the last one."""
     assert_type(stream.text, TextView)
+    assert_type(stream.answer.words(), TextView)
+    assert_type(stream.choice(1).answer, TextView)
+    assert_type(stream.message.answer, str)
     assert_type(stream.field("title").words(), TextView)
     assert_type(stream.reasoning.sentences(first=20, longest=200, spoken=True), TextView)
     assert_type(stream.text.graphemes().throttle(20, timer=True), TextView)
@@ -33,6 +36,8 @@ def views(stream: Stream) -> None:
 async def asynchronous_views(stream: AsyncStream) -> None:
     """The same in an `async for` loop."""
     assert_type(stream.text, AsyncTextView)
+    assert_type(stream.answer, AsyncTextView)
+    assert_type(stream.choice(1).answer.sentences(), AsyncTextView)
     assert_type(stream.field("title").words().smooth(), AsyncTextView)
     assert_type(stream.text.accumulate(hz=10), AsyncView[str])
     async for piece in stream.text.redact("a").words().throttle(20):

@@ -62,11 +62,14 @@ def _is_type(accept: object) -> bool:
 
 
 def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncomplete | None:  # noqa: ANN401 - a type of any kind
-    """Return the error with which `Stream.result` would refuse the answer's text; None if it matches."""
+    """Return the error with which `Stream.result` would refuse the answer; None if it matches."""
     from tokenstream.stream import Stream
+    from tokenstream.stream._outputs.text import missing_json_error
 
     try:
-        Stream([message.text], format="pieces").result(accept)
+        if not message.answer.strip():
+            raise missing_json_error(message, tool=None)
+        Stream([message.answer], format="pieces").result(accept)
     except (OutputInvalid, OutputIncomplete) as error:
         return error
     return None

@@ -9,7 +9,7 @@ from tokenstream._growing import ended_itself
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
-from tokenstream.stream._views.log_cursor import LogTextCursor
+from tokenstream.stream._views.log_cursor import LogAnswerCursor
 
 if TYPE_CHECKING:
     from tokenstream._accumulator import Accumulator
@@ -51,13 +51,14 @@ def missing_json_error(message: Message, tool: str | None) -> OutputError:
     if is_cut(message):
         how, advice = _describe_cut(message)
         return OutputIncomplete(f"the answer {how} before it had a {wanted}{advice}", text=message.text)
+    # Without an answer, all text is of remarks.
+    has_remarks = tool is None and bool(message.text.strip())
+    why = f"the answer has no {wanted}{' but remarks (phase commentary)' if has_remarks else ''}"
     called_tools = sorted({call.name for call in message.tool_calls})
     if called_tools and tool is None:
         names = ", ".join(map(repr, called_tools))
-        return OutputInvalid(
-            f"the answer has no text, but calls {names}; pass tool=… to read a call's arguments", text=""
-        )
-    return OutputInvalid(f"the answer has no {wanted}", text=message.text)
+        why += f", {'and' if has_remarks else 'but'} calls {names}; pass tool=… to read a call's arguments"
+    return OutputInvalid(why, text=message.text)
 
 
 def incomplete_error(
@@ -134,8 +135,8 @@ _MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
-class AnswerTextCursor(LogTextCursor):
-    """A reader's cursor in the text of a choice."""
+class AnswerTextCursor(LogAnswerCursor):
+    """A reader's cursor in the text of a choice that may be JSON: that without the model's remarks."""
 
     __slots__ = ()
 
@@ -150,7 +151,7 @@ class AnswerTextCursor(LogTextCursor):
     @property
     def text(self) -> str:
         """The text received so far."""
-        return self.accumulator.log_of(self.choice).join(TextDelta)
+        return self.accumulator.log_of(self.choice).join(TextDelta, remarks=False)
 
     @property
     def empty(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._views.log_cursor import LogCallCursor, LogDeltaCursor, LogTextCursor
+from tokenstream.stream._views.log_cursor import LogAnswerCursor, LogCallCursor, LogDeltaCursor, LogTextCursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,10 @@ class Cursors:
     def text(self) -> TextCursor[str]:
         """Return a cursor at the start of the text."""
         return LogTextCursor(self._driver.accumulator, self._choice, TextDelta)
+
+    def answer(self) -> TextCursor[str]:
+        """Return a cursor at the start of the text, without the model's remarks."""
+        return LogAnswerCursor(self._driver.accumulator, self._choice, TextDelta)
 
     def reasoning(self) -> TextCursor[str]:
         """Return a cursor at the start of the reasoning."""

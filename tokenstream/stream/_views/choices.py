@@ -37,6 +37,12 @@ class Choice(OutputViews, CallViews):
         return TextView(self._driver, plan, self._message_expression("text"))
 
     @property
+    def answer(self) -> TextView:
+        """The text without the model's remarks, which have the phase "commentary": a view like `text`."""
+        plan = ShapingPlan(self._cursors.answer, reading="content")
+        return TextView(self._driver, plan, self._message_expression("answer"))
+
+    @property
     def reasoning(self) -> TextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
         plan = ShapingPlan(self._cursors.reasoning, reading="reasoning")
@@ -95,6 +101,12 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
         plan = ShapingPlan(self._cursors.text, reading="content")
         return AsyncTextView(self._driver, plan, self._message_expression("text"))
+
+    @property
+    def answer(self) -> AsyncTextView:
+        """The text without the model's remarks, which have the phase "commentary": a view like `text`."""
+        plan = ShapingPlan(self._cursors.answer, reading="content")
+        return AsyncTextView(self._driver, plan, self._message_expression("answer"))
 
     @property
     def reasoning(self) -> AsyncTextView:

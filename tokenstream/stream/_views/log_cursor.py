@@ -168,6 +168,9 @@ class LogWordCursor(LogCursor[ItemT]):
 
     __slots__ = ("_kinds", "_part", "_read", "_to", "_turns", "_words")
 
+    _remarks = True
+    """True to read also the text that the model wrote beside its answer."""
+
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
         super().__init__(accumulator, choice)
         self._kinds = kinds
@@ -188,11 +191,12 @@ class LogWordCursor(LogCursor[ItemT]):
         self._note_read()
         # Read before the runs: another thread may begin one.
         turns, self._turns = log.turns, -1
-        count, found = log.read(self._at, self._read, self._kinds, last=event)
+        count, found = log.read(self._at, self._read, self._kinds, last=event, remarks=self._remarks)
         self._at = max(count - 1, 0)
         self._part = log.part_of(self._at)
         words = log.words.get(self._part)
-        self._words = words if words is not None and words.kind in self._kinds else None
+        is_read = words is not None and words.kind in self._kinds and (self._remarks or not words.is_remark)
+        self._words = words if is_read else None
         self._to = self._read.get(self._part, 0)
         if self._has:
             found = self._skip_runs(log, found)
@@ -225,7 +229,7 @@ class LogWordCursor(LogCursor[ItemT]):
         self._note_read()
         delivered: dict[type, DeliveredItems] = {}
         for kind in self._kinds:
-            _, runs = self._log.read(0, {}, (kind,), most=self._read)
+            _, runs = self._log.read(0, {}, (kind,), most=self._read, remarks=self._remarks)
             # After another restart, a reader may have more than the new answer has repeated.
             known = self._has[kind].items if kind in self._has else ()
             longest = max(("".join([text for _, text in runs]), *known), key=len)
@@ -283,6 +287,14 @@ class LogTextCursor(LogWordCursor[str]):
         for is_end, runs in groupby(found, key=lambda each: each[0] == ENDED):
             self.waiting.append(ITEM_END if is_end else "".join([text for _, text in runs]))
         return self.waiting.popleft() if self.waiting else None
+
+
+class LogAnswerCursor(LogTextCursor):
+    """A reader's cursor in the text of a choice, without the model's remarks."""
+
+    __slots__ = ()
+
+    _remarks = False
 
 
 class LogDeltaCursor(LogWordCursor[Delta]):
