@@ -31,7 +31,8 @@ from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, Out
 VIEWS = {
     "partials": lambda stream: stream.partials(Recipe),
     "items": lambda stream: stream.items(Step, at="steps"),
-    "field": lambda stream: stream.field("title"),
+    # Its loop reads on to the end of the answer: no other value follows.
+    "field": lambda stream: stream.field("steps.1.text"),
     "result": lambda stream: stream.result(Recipe),
 }
 

@@ -18,6 +18,9 @@ NULL: Any = object()
 ITEM_END: Any = object()
 """Returned in place of text where an item ends: what comes later belongs to another word or sentence."""
 
+LOOP_END: Any = object()
+"""Returned by a stage in place of an item where no further item can come, although the document goes on."""
+
 
 class Stage(Protocol[InT_contra, OutT]):
     r"""An object that turns items of one kind into items of another, without any I/O.

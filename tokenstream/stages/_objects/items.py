@@ -68,9 +68,14 @@ class Field(Search[str | OutputInvalid]):
 
 
 class MarkedField(Field):
-    """The pieces of one string in a document, with `ITEM_END` after the string, or after each of several."""
+    """The pieces of one string in a document, with `ITEM_END` after the string, or after each of several.
+
+    `LOOP_END` comes where another value begins after the only string.
+    """
 
     __slots__ = ()
+
+    _marks_end = True
 
     def _on_end(self, event: ValueDone, position: int, out: list[str | OutputInvalid]) -> None:
         """Mark the end of a string at the path; `position` is 0 for a value at the path itself."""
@@ -204,3 +209,11 @@ class Items(Search[T | OutputInvalid]):
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
         """Put the error in place of the elements."""
         self._go_on_behind(error, out)
+
+
+class MarkedItems(Items[T]):
+    """The elements of an array in a document, with `LOOP_END` where another value begins after the array."""
+
+    __slots__ = ()
+
+    _marks_end = True

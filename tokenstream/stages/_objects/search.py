@@ -11,6 +11,7 @@ from tokenstream.partial_json._document import release_value
 from tokenstream.partial_json._events import CONTAINERS, OFF, PathMatcher, Pattern, StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
+from tokenstream.stages._protocols import LOOP_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,7 @@ class Search(DocumentStage, Generic[OutT]):
 
     __slots__ = (
         "_fail_fast",
+        "_has_ended",
         "_keeps_values",
         "_kind",
         "_last_start",
@@ -89,6 +91,8 @@ class Search(DocumentStage, Generic[OutT]):
     """The kinds of values that the path may lead to; any other value except null is an error."""
     _wanted_name: ClassVar[str]
     """The name by which error messages call the kinds in `_wanted`."""
+    _marks_end: ClassVar[bool] = False
+    """True to return `LOOP_END` where another value begins after the only one at the path."""
 
     def __init__(
         self,
@@ -118,6 +122,8 @@ class Search(DocumentStage, Generic[OutT]):
         """The position of the value nearest to the path: 0 at the path, minus n if it is n keys above."""
         self._kind = ""
         """The kind of the value nearest to the path."""
+        self._has_ended = False
+        """True from the end of the only value at the path until `LOOP_END` is returned."""
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -209,6 +215,9 @@ class Search(DocumentStage, Generic[OutT]):
         """Read the start of a value, and pass it to the subclass."""
         position = self._matcher.start(event)
         self._last_start = event.offset
+        if self._has_ended and position == OFF:
+            self._has_ended = False
+            out.append(LOOP_END)
         # A literal may be null, which is known only at its end.
         if event.kind != "literal":
             self._note_nearest(event.kind, position, out)
@@ -225,6 +234,9 @@ class Search(DocumentStage, Generic[OutT]):
         if position <= 1 and not self._keeps_values:
             release_value(event)
         self._on_end(event, position, out)
+        if position == 0 and self._marks_end:
+            # A path with wildcards may lead to further values.
+            self._has_ended = not self._matcher.pattern.wild
 
     def _note_nearest(self, kind: str, position: int, out: list[OutT]) -> None:
         """Remember the value nearest to the path, and refuse a value of the wrong kind at the path."""

@@ -11,7 +11,7 @@ from tokenstream.events import Finish, PartDone, ToolCallDone
 from tokenstream.partial_json._parser import check_choice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._objects.partials import Partials, validate_output
-from tokenstream.stages._protocols import ITEM_END, NULL
+from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
 from tokenstream.stream._views.log_cursor import DeliveredItems
@@ -236,7 +236,7 @@ class OutputCursor(Generic[ItemT]):
 
     def _pop_item(self) -> ItemT | None:
         """Return the first item of the queue, NULL if it is None, or raise it; None for an empty queue."""
-        while self._queue and self._queue[0] is ITEM_END and not self._tells_ends:
+        while self._queue and self._passes(self._queue[0]):
             self._queue.popleft()
         if not self._queue:
             if self._raise_at_once and self._failure is not None:
@@ -247,6 +247,15 @@ class OutputCursor(Generic[ItemT]):
             raise add_context(item, self._answer.message, self._answer.origin, text="", best=None)
         # From a cursor, None would mean that no item has arrived.
         return cast("ItemT", NULL) if item is None else item
+
+    def _passes(self, item: object) -> bool:
+        """Return True for a mark that tells this reader nothing; at the loop's end, raise its exception."""
+        if item is LOOP_END and self._answer.may_be_left:
+            # The mark stays in the queue, and ends each further loop.
+            if self._delivered is not None:
+                self._delivered.check_end()
+            raise self._answer.exhausted
+        return item is LOOP_END or (item is ITEM_END and not self._tells_ends)
 
     def _read_arrived(self) -> None:
         """Read all that has arrived since the last call of this method."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Repair
+    from tokenstream.stream._protocols import Driver
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """Kinds of items: snapshots of the whole object, elements of an array, or pieces of a string."""
@@ -54,18 +55,24 @@ class OutputChoice:
 
     Args:
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
-        stop: Stops the stream, for a given reason.
     """
 
-    __slots__ = ("accumulator", "choice", "stop", "tool")
+    __slots__ = ("_verdict", "accumulator", "choice", "exhausted", "stop", "tool")
 
-    def __init__(
-        self, accumulator: Accumulator, choice: int, tool: str | None, stop: Callable[[str], object]
-    ) -> None:
-        self.accumulator = accumulator
+    def __init__(self, driver: Driver, choice: int, tool: str | None) -> None:
+        self.accumulator: Accumulator = driver.accumulator
         self.choice = choice
         self.tool = tool
-        self.stop = stop
+        self.stop = driver.stop
+        """Stops the stream for a given reason, as `fail_fast` wants it at invalid output."""
+        self.exhausted = driver.exhausted
+        """The exception that ends a loop."""
+        self._verdict = driver.verdict
+
+    @property
+    def may_be_left(self) -> bool:
+        """True if a loop may end before the answer does, because a `with` block will close the stream."""
+        return self._verdict.in_block and not self._verdict.is_asked
 
     @property
     def index(self) -> int:

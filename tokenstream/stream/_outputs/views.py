@@ -111,6 +111,10 @@ class OutputViews(SyncChoiceBase):
         the same view again to continue after that element. With `document`, "last" delivers nothing before
         the end. The other arguments are those of `Stream.partials`.
 
+        Inside `with`, the loop over one array of the text ends where the document goes on with another
+        value; errors after that come up in the next read. Without one, the block stops the stream;
+        `final()` reads to the end.
+
         Args:
             type: The elements' type, or a pydantic `TypeAdapter`.
             at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
@@ -123,7 +127,7 @@ class OutputViews(SyncChoiceBase):
         Raises:
             OutputInvalid: An element or, at the end, the answer does not match; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
-            StreamError: The answer failed, as in every view.
+            StreamError: The answer failed before the loop's end.
 
         Example:
             >>> from tokenstream import Stream
@@ -150,6 +154,10 @@ class OutputViews(SyncChoiceBase):
         that is not a string, the view raises `OutputInvalid`; read the same view
         again to continue after that value. The other arguments are those of `Stream.items`.
 
+        Inside `with`, the loop over a path without wildcards ends where the document goes on with another
+        value; errors after that come up in the next read. Without one, the block stops the stream; `final()`
+        reads to the end.
+
         Args:
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
             tool: The tool whose arguments to read instead of the text, from its first call that has
@@ -159,7 +167,7 @@ class OutputViews(SyncChoiceBase):
         Raises:
             OutputInvalid: The answer has no string at that path, or no JSON; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
-            StreamError: The answer failed, as in every view.
+            StreamError: The answer failed before the loop's end.
 
         Example:
             >>> from tokenstream import Stream

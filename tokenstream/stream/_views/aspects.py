@@ -96,10 +96,12 @@ class Cursors:
 
     def items(self, *args: Any, tool: str | None = None, **options: Any) -> Cursor[Any]:  # noqa: ANN401
         """Return a cursor in the elements of an array in the answer's JSON; see the view `items`."""
-        from tokenstream.stages._objects.items import Items
+        from tokenstream.stages._objects.items import Items, MarkedItems
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        make_stage: partial[Items[Any]] = partial(Items, *args, **options)
+        # The elements in a tool's arguments are those of all its calls.
+        kind: type[Items[Any]] = MarkedItems if tool is None else Items
+        make_stage: partial[Items[Any]] = partial(kind, *args, **options)
         return OutputCursor(self._make_answer(tool), make_stage, "items")
 
     def field(self, *args: Any, tool: str | None = None, **options: Any) -> TextCursor[Any]:  # noqa: ANN401
@@ -122,5 +124,4 @@ class Cursors:
 
         if tool is not None and not isinstance(cast("object", tool), str):
             raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
-        # The last argument ends the stream, as `fail_fast` wants it at invalid output.
-        return OutputChoice(self._driver.accumulator, self._choice, tool, self._driver.stop)
+        return OutputChoice(self._driver, self._choice, tool)

@@ -336,7 +336,7 @@ class ShapedCursor(Generic[ItemT]):
         elif self.is_timed and not self._have_stages_ended and self._chain.deadline is not None:
             # Nothing has arrived, but a stage may hold an item that is due.
             return self.tick()
-        while self._waiting and not (self._queue or self._failure or self._have_stages_ended):
+        while self._waiting and not (self._queue or self._failure or self.has_text_ended):
             piece = self._read_piece(self._text.ready)
             if piece is not None:
                 self._feed(piece)
@@ -346,6 +346,10 @@ class ShapedCursor(Generic[ItemT]):
         """Return the text's next piece or None; store an error, to raise it after the items before it."""
         try:
             return read(*event)
+        except (StopIteration, StopAsyncIteration):
+            # The text ends before the answer does, as if a stage had stopped it: `end` then ends the stages.
+            self.has_text_ended = True
+            return None
         except Exception as error:  # noqa: BLE001 - raised after the items before it
             # Pieces that were gathered while the reader was busy come before the error.
             self._feed_gathered()
