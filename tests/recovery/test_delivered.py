@@ -26,7 +26,7 @@ from tests.recovery.unseen import (
     text_sent_back,
 )
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Router, Seam, connect, merge, relay, resilient, testing
+from tokenstream import Retry, Route, Router, Seam, connect, merge, relay, resilient, testing
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, Restarted, TextDelta
 from tokenstream.recovery import Attempt
@@ -227,6 +227,36 @@ def test_a_call_cut_behind_a_text_of_any_length_is_asked_for_behind_it(
     calls = [(call.name, call.arguments) for call in stream.message.tool_calls]
     assert (text, text, [("sail", {"boat": 1})]) == (shown, stream.message.text, calls)
     assert ["", text] == asked
+
+
+@pytest.mark.parametrize("reply", ["Let me look. Rivers part.", "Rivers part."])
+def test_a_continuation_that_goes_on_with_a_closed_text_is_asked_for_as_a_whole(reply: str) -> None:
+    """A short text that a call has closed is never joined to other words, whichever route has them."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(text_sent_back(json.loads(request.content)))
+        script = testing.script(id=f"id_{len(asked)}")
+        if asked[-1]:
+            body = b"".join(script.text(*reply).finish("stop").chunks("openai-chat"))
+        else:
+            called = script.text("Let me look.").tool_call("sail", {"boat": 1}, id=f"call_{len(asked)}")
+            chunks = called.finish("tool_calls").chunks("openai-chat")
+            half = next(number for number, chunk in enumerate(chunks) if b"boat" in chunk) + 1
+            body = b"".join(chunks[:half] if len(asked) == 1 else chunks)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    payload = {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "To sea?"}]}
+    other = Route("https://other.test/v1/chat/completions", json=payload, client=client)
+    retry = Retry(attempts=2, wait=0, routes=[other])
+    with connect(URLS["openai-chat"], json=payload, client=client, retry=retry) as stream:
+        shown = "".join(stream.text)
+
+    calls = [(call.name, call.arguments) for call in stream.message.tool_calls]
+    assert ("Let me look.", "Let me look.") == (shown, stream.message.text)
+    assert ([("sail", {"boat": 1})], "complete") == (calls, stream.message.ending)
+    assert ["", "Let me look.", ""] == asked
 
 
 @pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])

@@ -272,7 +272,10 @@ class AskedJoint(Joint):
         3. An overlap: a beginning of the continuation, of any other length, ends the answer.
         """
         if self._echoed_all:
-            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct)
+            if self._is_closed and not (ended or beyond.strip()):
+                # More text would be a text that the answer does not have: the answer's had ended.
+                return False
+            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct, beyond)
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
@@ -282,7 +285,7 @@ class AskedJoint(Joint):
         length = self._find_repetition(text, anchor_at)
         if length:
             repeated = text[:length]
-            confidence = self._confidence_in(repeated, self._is_distinct(repeated))
+            confidence = self._confidence_in(repeated, self._is_distinct(repeated), text[length:])
             return self._drop_beginning(length, text, confidence, ended=ended)
         # The model may have written a sentence of its own before the anchor.
         if 0 < anchor_at <= _LONGEST_PREAMBLE and self._is_distinct(self._anchor):
@@ -303,14 +306,15 @@ class AskedJoint(Joint):
             return len(through_anchor)
         return self._find_overlap(text)
 
-    def _confidence_in(self, repeated: str, is_distinct: bool) -> float:  # noqa: FBT001 - one fact
+    def _confidence_in(self, repeated: str, is_distinct: bool, beyond: str) -> float:  # noqa: FBT001 - one fact
         """Return the confidence that the first words of a continuation repeat the answer's end.
 
         A model that was asked to begin with the anchor, and does, is believed. Other repetitions may also be
-        new text, unless they are distinct: nowhere else in the answer.
+        new text, unless they are distinct: nowhere else in the answer. What has only a few words in common
+        with a text that had ended, and goes on, is another answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
-            return _LIKELY if self._is_closed else UNKNOWN
+            return _LIKELY if self._is_closed and not beyond.strip() else UNKNOWN
         is_anchor = repeated == self._anchor
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN

@@ -166,7 +166,9 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
     if error is not None and (cut_calls := accumulator.cut_calls):
         # Nobody was given them, and the model makes them again.
         kept = messages[0].parts[: -len(cut_calls)]
-        is_closed = all(part.complete for part in kept)
+        # Once is enough: a reply that repeats a short text can't be told from one that begins with it.
+        was_continued = any(report.mode == "continue" for report in current.reports)
+        is_closed = not was_continued and all(part.complete for part in kept)
         messages[0] = messages[0].model_copy(update={"parts": kept})
     has_prefix = opener.prefix(messages[0]) is not None
     reason = reason_against(messages, error, prefill=has_prefix)
