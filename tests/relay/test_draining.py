@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -95,6 +96,23 @@ async def test_what_does_not_end_in_time_is_one_line_at_info(caplog: pytest.LogC
     assert [(logging.INFO, "answers that the server's shutdown has ended: 3")] == lines_in(caplog)
 
 
+async def test_an_answer_that_has_more_to_read_at_its_end_is_a_shutdown_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """On a busy server, the next piece has come when the answer is ended, and its task is about to read it."""
+    source, client = Source(), Client()
+    answer = relay.respond(AsyncStream(source(), format="pieces"), timing=Timing(drain=0))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, answer)
+        await client.until(partial(_has_begun, client))
+        await anyio.wait_all_tasks_blocked()
+        source.may_end.set()
+        shut_down()
+
+    assert b'"error":"StreamInterrupted","kind":"shutdown"' in client.body
+    assert [(logging.INFO, "answers that the server's shutdown has ended: 1")] == lines_in(caplog)
+
+
 @pytest.mark.parametrize("protocol", ["ui-message", "openai-chat", "anthropic", "ndjson"])
 async def test_the_last_event_of_each_protocol_is_an_error(protocol: Any) -> None:
     """One that says something of the server, and nothing of the provider."""
@@ -174,6 +192,40 @@ async def test_a_new_answer_is_refused_and_the_model_is_not_asked() -> None:
     assert {"type": "shutdown", "message": "The server is being restarted.", "retryable": True} == (
         client.json["error"]
     )
+
+
+@pytest.fixture
+def exiting() -> Iterator[None]:
+    """As where uvicorn has got SIGTERM, and still reads from the connections that it has accepted."""
+    server = Uvicorn()
+    before = signal.signal(signal.SIGTERM, server.handle_exit)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Uvicorn:
+    """The object that handles SIGTERM in uvicorn."""
+
+    should_exit = True
+
+    def handle_exit(self, *_: object) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.usefixtures("exiting")
+async def test_an_answer_that_begins_at_the_moment_of_the_shutdown_is_whole() -> None:
+    """A busy server comes to its last requests after the signal; once the end was noticed, new ones wait."""
+    source, client, late = Source(), Client(), Client()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(AsyncStream(source(), format="pieces")))
+        await client.until(partial(_has_begun, client))
+        shut_down()
+        await anyio.wait_all_tasks_blocked()
+        await late.call(relay.respond(AsyncStream(source(), format="pieces")))
+        source.may_end.set()
+
+    assert client.body.endswith(b'data: {"type":"end","ending":"complete"}\n\n')
+    assert (200, 503, "1") == (client.status, late.status, late.headers["retry-after"])
 
 
 class Connection:

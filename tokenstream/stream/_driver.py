@@ -613,7 +613,8 @@ class Driver(UncopyableObject):
         """End the stream with an error of its reader's, unless it has ended; no other attempt follows."""
         if not self.has_ended:
             self.machine.stop(self.clock())
-            self.machine.error = self.machine.error or error
+            # A loop that reads on before it is cancelled meets the error, and no end without one.
+            self.machine.error = self.error = self.verdict.error_due = self.machine.error or error
             self._end_with(self._decide_ending(None))
 
     def _end_with(self, ending: Ending | None) -> None:

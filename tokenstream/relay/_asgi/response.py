@@ -91,6 +91,9 @@ class HTTPDelivery(Delivery):
             try:
                 chunk = outlet.encode(await outlet.next())
             except (StopAsyncIteration, TokenStreamError) as error:
+                if self.shutting_down:
+                    # The answer was ended before its task was cancelled: `_conclude` sends the last chunk.
+                    return
                 chunk = outlet.encode_end(error)
             # After a disconnect, the answer is still read for the grace period.
             if chunk is None or self._disconnected:

@@ -96,7 +96,8 @@ class WatchedResponse(Protocol):
 def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> Generator[bool, None, None]:
     """Return a context manager that ends a response in time if its server shuts down.
 
-    The block gets True if the server shuts down already: the response is a new one.
+    The block gets True if the server was noticed to shut down before: the response is a new one. What a
+    server lets in at that very moment is answered, because the server waits for it as for the others.
     """
     host = find_host()
     if host is None:
@@ -106,9 +107,10 @@ def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> 
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
     entry = _OpenResponse(response, receive, send)
+    is_new = entry.is_server_exiting() or (watch.is_draining and _is_server_exiting())
     watch.add(entry)
     try:
-        yield entry.is_server_exiting() or _is_server_exiting()
+        yield is_new
     finally:
         watch.remove(entry)
 
@@ -145,6 +147,11 @@ class _Watch:
         self._cancel_polling: Callable[[], object] | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
+
+    @property
+    def is_draining(self) -> bool:
+        """True once a shutdown was noticed, while responses that were open then have not ended."""
+        return any(entry.ends_at < math.inf for entry in self._entries.values())
 
     def add(self, entry: _OpenResponse) -> None:
         """Watch the server of a response for a shutdown; with the first response, the polling begins."""
