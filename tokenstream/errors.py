@@ -263,6 +263,8 @@ class StreamError(_AnswerError):
     """Number of bytes that were read from the source before the failure."""
     request_id: str | None
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
+    provider_message: str | None = None
+    """The provider's own sentence about the failure alone, at most 500 characters; None if it sent none."""
     tail: bytes
     """The bytes of an event that had not arrived completely, at most `Limits.tail` of them."""
     stderr: str

@@ -130,12 +130,13 @@ def make_status_error(
         text = SecretMask(head.keys).mask_text(text)
         body = text.encode()
     reported, payload = _find_error(body, limits)
+    words = _words_of(text) if reported is None else ""
     kind, retryable = _classify(head, reported, expected)
     retry_after = _find_wait(head, reported, payload)
     advice = _advice(head.status, kind, retry_after, retryable=retryable)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
-        f"{_words_of(text, reported)}; {advice}",
+        f"{_describe_body(text, reported, words)}; {advice}",
         status=head.status,
         code=reported.code if reported is not None else None,
         type=(reported.type if reported is not None else None) or _aws_exception_of(head),
@@ -145,6 +146,7 @@ def make_status_error(
         retry_after=retry_after,
     )
     error.request_id = (reported.request_id if reported is not None else None) or head.request_id
+    error.provider_message = words or None if reported is None else reported.provider_message
     return add_advice(error, advice)
 
 
@@ -203,19 +205,28 @@ def _aws_exception_of(head: ResponseHead) -> str | None:
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
-def _words_of(text: str, reported: ProviderError | None) -> str:
+def _describe_body(text: str, reported: ProviderError | None, words: str) -> str:
     """Return the part of the error's message that describes the body; "" if nothing can be said."""
     if reported is not None:
         return f"; {reported.message}"
-    if text.lstrip("\ufeff \t\r\n")[:1] == "<":
+    if _is_page(text):
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"
+    return f"; its body says: {words}" if words else ""
+
+
+def _is_page(text: str) -> bool:
+    """Return True for a body that is a web page."""
+    return text.lstrip("\ufeff \t\r\n")[:1] == "<"
+
+
+def _words_of(text: str) -> str:
+    """Return the words of a body that is bare text; "" for any other body."""
     words = " ".join(text[: 2 * _MAX_CHARACTERS].split())
     # Bodies that are not text, or are JSON that may repeat the request, appear only in `.body`.
-    if not words or not words.isprintable() or words[:1] in "{[":
+    if not words or _is_page(text) or not words.isprintable() or words[:1] in "{[":
         return ""
-    shortened = words if len(words) <= _MAX_CHARACTERS else f"{words[: _MAX_CHARACTERS - 1]}…"
-    return f"; its body says: {shortened}"
+    return words if len(words) <= _MAX_CHARACTERS else f"{words[: _MAX_CHARACTERS - 1]}…"
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:

@@ -196,9 +196,11 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
     else:
         description = f"the server closed the connection with code {code}" + (f": {reason}" if reason else "")
     kind, retryable = _error_kind_of(code, reason)
-    return StreamInterrupted(
+    closed = StreamInterrupted(
         f"{description}; what had arrived is in .partial", kind=kind, retryable=retryable
     )
+    closed.provider_message = reason or None
+    return closed
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets

@@ -166,9 +166,12 @@ def _specific_kind_of(word: object) -> ErrorKind | None:
     return "quota" if str(word) == str(_PAYMENT_REQUIRED) else None
 
 
-def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
-    """Return the error in a payload, or None if the payload contains no error."""
-    details = find_details(payload, event)
+def provider_error(payload: dict[str, Any], event: str = "", *, ours: str = "") -> ProviderError | None:
+    """Return the error in a payload, or None if the payload contains no error.
+
+    With words of `ours`, it is an error in any case; they describe it if the provider says nothing.
+    """
+    details = find_details(payload, event) or ({} if ours else None)
     if details is None:
         return None
     if isinstance(details, str):
@@ -186,12 +189,13 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     inner_code = inner.get("error_code") if inner and is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
     word_code = code if isinstance(code, str) else None
-    kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
+    kind, retryable = error_kind(inner_code, word_code, kind_word, code, message or ours)
     if retryable is None and listed and _is_daily(listed):
         # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
+    words = message or ours or kind_word or code
     error = ProviderError(
-        f"{_REPORTED}{message or kind_word or code}" if message or kind_word or code else _UNSAID,
+        f"{_REPORTED}{words}" if words else _UNSAID,
         code=None if code is None else str(code),
         type=kind_word,
         kind=kind,
@@ -199,6 +203,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         retry_after=_find_wait(details, listed),
     )
     error.request_id = _first_text(payload, "request_id")
+    error.provider_message = message
     return error
 
 

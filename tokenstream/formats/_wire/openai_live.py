@@ -161,8 +161,7 @@ class OpenAILive(SessionEvents):
         # Nobody waits for results.
         self._speech.end_answer(reason, word, awaits_results=False)
         if reason == "error":
-            error = {"message": "the session lost its connection", "code": word}
-            self.error = provider_error({"error": error})
+            self.error = provider_error({"error": {"code": word}}, ours="the session lost its connection")
         else:
             self.conclude()
 

@@ -202,7 +202,8 @@ class Transcription(SessionEvents):
         is_late = self._is_late(key, "finish_repeated")
         if not is_late:
             self._begin(key)
-            self._failure = provider_error({"error": dict_of(payload, "error") or "the transcription failed"})
+            details = {"error": dict_of(payload, "error")}
+            self._failure = provider_error(details, ours="the transcription failed")
         self.parts.unknown(INPUT_TRANSCRIPTION + "failed", payload)
         if not is_late:
             self._finish(key)

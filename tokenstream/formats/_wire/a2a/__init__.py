@@ -261,8 +261,8 @@ class A2A(Format):
         self._go_on()
         self.parts.finish(0, reason, word)
         if reason == "error":
-            text = text_in(pieces_of(message)) or _FAILURES[state]
-            self.error = provider_error({"error": {"message": text, "type": state}})
+            details = {"message": text_in(pieces_of(message)), "type": state}
+            self.error = provider_error({"error": details}, ours=_FAILURES[state])
         self._is_paused = state in PAUSED and not is_final
         if not self._is_paused:
             self.conclude()

@@ -15,7 +15,6 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream._message_parts import make_usage
-from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
@@ -25,6 +24,7 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, U
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.errors import ProviderError
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
 
@@ -357,8 +357,8 @@ def failure_of(reason: str, failure_message: str | None) -> ProviderError | None
     """Return the error for a finish reason; None if the reason is not a failure."""
     if reason not in _FAILURES:
         return None
-    error = provider_error({"error": {"message": failure_message or _FAILURES[reason], "type": reason}})
-    if error is None or error.kind != "unknown":
-        return error
-    # Cohere's word says only that the server failed.
-    return ProviderError(error.message, type=error.type, kind="server")
+    error = provider_error({"error": {"message": failure_message, "type": reason}}, ours=_FAILURES[reason])
+    if error is not None and error.kind == "unknown":
+        # Cohere's word says only that the server failed.
+        error.kind, error.retryable = "server", True
+    return error

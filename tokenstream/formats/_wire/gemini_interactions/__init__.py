@@ -336,7 +336,7 @@ class GeminiInteractions(Format):
     def _set_error(self, errors: list[dict[str, Any]]) -> None:
         """Store the first error of a failed interaction, or a general one if there is none."""
         fields = (fields_except(errors[0]) or {}) if errors else {}
-        self.error = provider_error({"error": {"message": "the interaction failed", **fields}})
+        self.error = provider_error({"error": fields}, ours="the interaction failed")
 
     def _report_position(self) -> None:
         """Report the id of the last event as a field: the answer can be resumed after this event."""

@@ -211,7 +211,7 @@ class LangChainProtocol(HostedSession):
         # The run may be called complete although its last answer has failed.
         failure = self._failure
         if text_of(data, "event") == "failed":
-            failure = provider_error({"error": text_of(data, "error") or "the run failed"})
+            failure = provider_error({"error": text_of(data, "error")}, ours="the run failed")
         if self.answer_is_open:
             self.error = failure or self.cut_short()
             return

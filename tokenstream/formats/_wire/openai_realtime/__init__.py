@@ -264,7 +264,7 @@ class OpenAIRealtime(SessionEvents):
         self.parts.finish(0, reason, status)
         if reason == "error":
             details = dict_of(dict_of(response, "status_details"), "error")
-            self._failure = provider_error({"error": details or "the response failed"})
+            self._failure = provider_error({"error": details}, ours="the response failed")
         if self._answer is not None:
             # This format reads only one response, which has ended now.
             self.error = self._failure
