@@ -22,6 +22,7 @@ from tokenstream.formats._fast.template import Template
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.formats._registry import path_patterns
 from tokenstream.framing import _json_array as json_array
+from tokenstream.stages._calls import reading
 from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations import MARKERS, search_for
 from tokenstream.stages._markdown import inline
@@ -83,6 +84,9 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._markdown.inline._compile": inline._compile(dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,
+    "tokenstream.stages._calls.reading._heads_of": reading._heads_of(  # noqa: SLF001 - as above
+        next(row for row in DIALECTS if row.name == "qwen")
+    ),
     "tokenstream.stages._citations.__init__": _pattern_of(search_for(MARKERS).in_more),
     # The openings and ends of calls, and names of tags.
     "tokenstream.stages._text.scanning.__init__": TextSearch(

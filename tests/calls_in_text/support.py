@@ -112,7 +112,7 @@ def _minimax_m3(calls: list[Call]) -> str:
 
 
 def _kimi_k3(calls: list[Call]) -> str:
-    kinds = TYPES | {"text": "string"}
+    kinds = TYPES | dict.fromkeys(("text", "path", "content"), "string")
     each = [
         f'<|open|>call tool="{call.name}" index="{number}"<|sep|>'
         + "".join(

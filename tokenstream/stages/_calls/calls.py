@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tokenstream._basics.json import is_one_value
 from tokenstream._basics.request_facts import offered_of
 from tokenstream._basics.text_log import TextLog
 from tokenstream._message_parts import set_dialect, set_repairs
@@ -21,6 +20,7 @@ from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages._calls.dialects import BARE, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
+from tokenstream.stages._calls.values import is_whole
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, Passage, TextSearch, end_of_space
 
@@ -347,7 +347,7 @@ class ThoughtScanner(CallScanner):
             if isinstance(piece, ArgumentsPiece):
                 arguments.append(piece.text)
             elif isinstance(piece, CallEnded):
-                if piece.how not in {"closed", "open"} or not is_one_value("".join(arguments)):
+                if piece.how not in {"closed", "open"} or not is_whole("".join(arguments)):
                     return False
                 arguments.clear()
         return True
@@ -396,12 +396,12 @@ class TextCall:
     def finish(self, ended: CallEnded, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
         """Return the event of the call's end: it is handed out if its arguments are JSON."""
         text = self.arguments.join()
-        is_whole = ended.how != "broken" and is_one_value(text)
-        call = ToolCall(id=self.id, name=self.begun.name, arguments_text=text, complete=is_whole)
+        is_done = ended.how != "broken" and is_whole(text)
+        call = ToolCall(id=self.id, name=self.begun.name, arguments_text=text, complete=is_done)
         set_dialect(call, self.begun.dialect)
         if ended.repairs:
             set_repairs(call, tuple([Repair(name, len(text)) for name in ended.repairs]))
-        if is_whole:
+        if is_done:
             return ToolCallDone(call, choice=self.choice, part=self.part, raw=raw)
         return PartDone(call, choice=self.choice, part=self.part, raw=raw)
 

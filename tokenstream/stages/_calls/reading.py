@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, MarkupBroken, MarkupReader, NoCall
+from tokenstream.stages._calls.steps import (
+    LONGEST_HEAD,
+    LONGEST_KEY,
+    NAME,
+    MarkupBroken,
+    MarkupReader,
+    NoCall,
+)
 from tokenstream.stages._calls.values import (
     ANY,
     BARE_WORDS,
@@ -23,6 +31,7 @@ from tokenstream.stages._text.scanning import search_for_texts
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Reader
 
 _PYTHON_STOPS = tuple("\"'()[]{}\\")
@@ -32,6 +41,7 @@ _MOST_TEXT = 256
 """The most text behind whole arguments that is held back, because the end of the call may follow."""
 _DEEPEST = 32
 """The most elements within one another."""
+_NOT_IN_KEYS = frozenset("<>\n")
 _MEMBERS = {
     **dict.fromkeys(("name", "tool_name", "function"), "name"),
     **dict.fromkeys(("arguments", "parameters", "input", "args"), "arguments"),
@@ -41,6 +51,20 @@ _MEMBERS = {
 
 `function` may also be an object around the others. Any other member may be an argument, or not.
 """
+
+
+@cache
+def _heads_of(row: Dialect) -> re.Pattern[str]:
+    """Return the pattern of a call's head, perhaps with a call's end before it, and a parameter behind."""
+    ends, heads, around = (
+        "|".join(map(re.escape, texts))
+        for texts in (row.ends, [row.before] if row.before else row.openings, [*row.closes, *row.openings])
+    )
+    return re.compile(
+        rf"(?P<end>(?:{ends})\s*+(?:(?:{around})\s*+){{0,3}}?)?(?:{heads})\s*+(?P<name>{NAME})"
+        rf"(?:.{{0,{LONGEST_HEAD}}}?(?P<parameter>{re.escape(row.elements.opening)}))?",
+        re.DOTALL,
+    )
 
 
 def _leave_out(text: str) -> None:
@@ -284,12 +308,14 @@ class MarkupCalls(MarkupReader):
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
         key = (yield from self.near(element.name_end, LONGEST_KEY)).strip()
-        if key[:1] == "/":
-            # The end of an element that is not open.
+        self.emit(f"{quote(key)}: ")
+        if key[:1] == "/" or not _NOT_IN_KEYS.isdisjoint(key):
+            # The end of an element that is not open, or a text in which an end is missing.
             raise MarkupBroken
         if element.value_start:
             attributes = yield from self.near(element.value_start, LONGEST_KEY)
-        self.emit(f"{quote(key)}: ")
+        if "<" in attributes:
+            raise MarkupBroken
         schema = find_schema(self.schema, self.schema, key)
         types = types_in(schema, self.schema)
         if 'string="true"' in attributes or 'type="string"' in attributes:
@@ -307,20 +333,36 @@ class MarkupCalls(MarkupReader):
         if "{}" in element.value_end and (types != STRING or schema is None):
             self.emit((yield from self._nested_value(key, schema)))
             found = end
-        elif types == STRING:
-            self.emit('"')
-            found = yield from self.until(stops, lambda text: self.emit(quote(text)[1:-1]))
-            self.emit('"')
         else:
+            self.emit('"' * (types == STRING))
             value: list[str] = []
-            found = yield from self.until(stops, value.append)
-            text, repairs = write_value("".join(value), types)
+            found = yield from self.until(stops, partial(self._take_value, value, types))
+            text, repairs = ('"', ()) if types == STRING else write_value("".join(value), types)
+            self._check_value(key, "".join([*value, found]))
             self.emit(text)
             self.note_repairs(*repairs)
         if not found.endswith(end):
             self.at -= len(found)
             self.note_repairs("missing_end")
         self.is_whole = True
+
+    def _take_value(self, value: list[str], types: frozenset[str], text: str) -> None:
+        """Add a piece of a value to it; report it if the value is a string."""
+        value.append(text)
+        if types == STRING:
+            self.emit(quote(text)[1:-1])
+
+    def _check_value(self, key: str, value: str) -> None:
+        """Raise MarkupBroken if a value has another call's head: its end may be that call's.
+
+        A value may quote a head, but not behind a call's end, nor with a parameter of the same end.
+        """
+        element = self.dialect.elements
+        has_same_end = "{}" not in element.value_end or f"{element.opening}{key}{element.name_end}" in value
+        for head in _heads_of(self.dialect).finditer(value):
+            is_within = has_same_end and head["parameter"]
+            if (is_within or head["end"]) and (not self.tools or self.tools.find_name(head["name"])):
+                raise MarkupBroken(1 if head["end"] else 2)
 
     def _nested_value(
         self, name: str, schema: Mapping[str, Any] | None, depth: int = 0

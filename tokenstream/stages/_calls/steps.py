@@ -29,7 +29,9 @@ LONGEST_HEAD = 64
 """The most characters between the name of a call and its body."""
 LONGEST_KEY = 256
 """The most characters of a parameter's name, and of its attributes."""
-_NAME = re.compile(r"[^\W\d][\w.-]*")
+NAME = r"[^\W\d][\w.-]*+"
+"""The pattern of a call's name."""
+_NAME = re.compile(NAME)
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _OUTSIDE = re.compile(r'["{}\[\]<`]')
 
@@ -70,7 +72,7 @@ class NoCall(Exception):
 
 
 class MarkupBroken(Exception):
-    """The markup of a call fails after the call has begun."""
+    """The markup of a call fails after the call has begun; it may tell how many calls are open."""
 
 
 class TextEnd(Exception):
@@ -157,8 +159,8 @@ class MarkupReader:
             yield from self.read_calls()
         except NoCall:
             self._give_up()
-        except MarkupBroken:
-            yield from self._drain()
+        except MarkupBroken as broken:
+            yield from self._drain(*broken.args)
         except TextEnd:
             self._finish_open()
         self.over = True
@@ -180,11 +182,17 @@ class MarkupReader:
         else:
             self.close("cut")
 
-    def _drain(self) -> Reader:
-        """Read a call whose markup has failed up to its end; what it has is kept with its arguments."""
-        ends = (*self.dialect.ends, *self.dialect.closes)
+    def _drain(self, depth: int = 1) -> Reader:
+        """Read a call whose markup has failed up to its end; what it has is kept with its arguments.
+
+        A value that quotes other calls ends behind them, so their heads and ends are counted.
+        """
+        row, head = self.dialect, self.dialect.before or self.dialect.openings[0]
+        stops = (head, *row.ends) if depth > 1 else (*row.ends, *row.closes)
         with suppress(TextEnd):
-            yield from self.until(ends, self.emit) if ends else ()
+            while depth:
+                found = (yield from self.until(stops, self.emit)) if stops else ""
+                depth += 1 if found == head else -1
         self.close("broken")
 
     # -- calls -------------------------------------------------------------

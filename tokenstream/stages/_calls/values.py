@@ -55,6 +55,15 @@ def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
     return (mended, tuple(repairs)) if is_one_value(mended) else (text, ())
 
 
+def is_whole(arguments: str) -> bool:
+    """Return True for arguments that are one JSON value, in which no name comes again with another value."""
+    if not is_one_value(arguments) or arguments.lstrip()[:1] != "{":
+        return is_one_value(arguments)
+    members: list[tuple[str, object]] = json.loads(arguments, object_pairs_hook=list)
+    last = dict(members)
+    return all(last[name] == value for name, value in members)
+
+
 _TYPES: dict[type, str] = {
     bool: "boolean",
     int: "integer",
