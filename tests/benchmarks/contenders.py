@@ -20,6 +20,8 @@ from tests.support.proxies import free_port
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from starlette.routing import Route
+
 Run = Callable[[], object]
 
 
@@ -52,3 +54,28 @@ def server(module: str, *arguments: str) -> Generator[int]:
             yield port
         finally:
             process.terminate()
+
+
+def route_of_spent() -> Route:
+    """Return the route at which a server of Starlette says what processor time it has taken."""
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def answer(_: Any) -> PlainTextResponse:
+        return PlainTextResponse(f"seconds={time.process_time()}")
+
+    return Route("/spent", answer)
+
+
+async def spent(port: int) -> float:
+    """Return the seconds of processor time that a server with this route has taken."""
+    return float((await get(port, "/spent")).partition(b"seconds=")[2].split()[0])
+
+
+async def get(port: int, path: str) -> bytes:
+    """Return what a server on this machine answers, its head and its body, at little cost for the reader."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer

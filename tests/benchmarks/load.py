@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.contenders import server
+from tests.benchmarks.contenders import get, route_of_spent, server, spent
 from tests.benchmarks.tables import Table
 from tests.support import wire
 from tests.support.redis_servers import RedisServer
@@ -49,7 +49,7 @@ async def _upstream(count: int, pause: float) -> AsyncIterator[bytes]:
 def _app(redis_path: str) -> Starlette:
     from redis.asyncio import Redis
     from starlette.applications import Starlette
-    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
     from tokenstream import AsyncStream, relay
@@ -74,22 +74,7 @@ def _app(redis_path: str) -> Starlette:
             return relay.respond(AsyncStream(source), journal=journals[way])
         return relay.respond(AsyncStream(source), protocol="tokenstream" if way == "respond" else way)
 
-    async def spent(_: Any) -> PlainTextResponse:
-        return PlainTextResponse(f"seconds={time.process_time()}")
-
-    return Starlette(routes=[Route("/spent", spent), Route("/{way}", answer)], lifespan=lifespan)
-
-
-async def _get(port: int, path: str) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
-    body = await reader.read()
-    writer.close()
-    return body
-
-
-async def _spent(port: int) -> float:
-    return float((await _get(port, "/spent")).partition(b"seconds=")[2].split()[0])
+    return Starlette(routes=[route_of_spent(), Route("/{way}", answer)], lifespan=lifespan)
 
 
 async def _measure(port: int, way: str, streams: int, tokens: int, pace: int) -> float:
@@ -97,11 +82,11 @@ async def _measure(port: int, way: str, streams: int, tokens: int, pace: int) ->
 
     async def read(number: int) -> bytes:
         await asyncio.sleep(number / pace / streams)
-        return await _get(port, f"/{way}?count={tokens}&pause={1 / pace}")
+        return await get(port, f"/{way}?count={tokens}&pause={1 / pace}")
 
-    before = await _spent(port)
+    before = await spent(port)
     bodies = await asyncio.gather(*map(read, range(streams)))
-    after = await _spent(port)
+    after = await spent(port)
     if failed := [body for body in bodies if b"token %d " % tokens not in body]:
         first = failed[0].partition(b"\r\n")[0].decode()
         raise RuntimeError(f"{way}: {len(failed)} of {streams} answers are not whole; the first: {first}")

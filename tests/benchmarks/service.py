@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import json
 import sys
-import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.contenders import server
+from tests.benchmarks.contenders import get, route_of_spent, server, spent
 from tests.benchmarks.tables import Table
 from tests.support import wire
 
@@ -69,7 +68,7 @@ def _service(base: str) -> Starlette:
     import httpx
     import openai
     from starlette.applications import Starlette
-    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
     from tokenstream import Retry, aconnect, relay
@@ -95,18 +94,7 @@ def _service(base: str) -> Starlette:
         stream = aconnect(f"{base}/v1/chat/completions", json=ask, client=clients[way], retry=Retry())
         return relay.respond(stream, protocol="ui-message")
 
-    async def spent(_: Any) -> PlainTextResponse:
-        return PlainTextResponse(f"seconds={time.process_time()}")
-
-    return Starlette(routes=[Route("/spent", spent), Route("/{way}", answer)], lifespan=lifespan)
-
-
-async def _get(port: int, path: str) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
-    body = await reader.read()
-    writer.close()
-    return body
+    return Starlette(routes=[route_of_spent(), Route("/{way}", answer)], lifespan=lifespan)
 
 
 async def _measure(port: int, way: str, readers: int, count: int) -> float:
@@ -114,14 +102,11 @@ async def _measure(port: int, way: str, readers: int, count: int) -> float:
 
     async def read(number: int) -> bytes:
         await asyncio.sleep(number * count * _PAUSE / 2 / readers)
-        return await _get(port, f"/{way}?count={count}")
+        return await get(port, f"/{way}?count={count}")
 
-    async def spent() -> float:
-        return float((await _get(port, "/spent")).partition(b"seconds=")[2].split()[0])
-
-    before = await spent()
+    before = await spent(port)
     bodies = await asyncio.gather(*map(read, range(readers)))
-    after = await spent()
+    after = await spent(port)
     if broken := [body for body in bodies if b'"finish"' not in body]:
         raise RuntimeError(
             f"{way}: {len(broken)} of {readers} answers are not whole; the first: {broken[0]!r:.200}"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,24 +42,6 @@ COST = 27
 def price(usage: Usage) -> float:
     """One for each token."""
     return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "file", "redis"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Purse]]:
-    """Return what makes a purse; each of the same name has the same money, but for one in memory."""
-    if request.param != "redis":
-        yield lambda **bounds: Purse(file=tmp_path / "purse" if request.param == "file" else None, **bounds)
-        return
-    server: RedisServer = request.getfixturevalue("server")
-    with Redis(unix_socket_path=server.path) as client:
-        client.flushall()
-        yield lambda **bounds: Purse(redis=client, **bounds)
 
 
 def ask(world: str, purse: Purse, provider: Provider, **options: Any) -> str:

@@ -10,11 +10,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from redis import Redis
 
 from tests.recovery.attempts import in_each_world
 from tests.support.either import Each, connect_in, got, inside, run_in
-from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import Purse, Retry, Route, Usage, connect, resilient, testing
 from tokenstream.errors import CostExceeded, MisuseError, PurseUnavailable
@@ -61,23 +59,6 @@ def answering(world: str, body: Any, asked: list[Any] | None = None) -> Any:
 
     made = httpx.Client if world == "sync" else httpx.AsyncClient
     return made(transport=httpx.MockTransport(answer))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "file", "redis"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Purse]]:
-    """Return what makes an empty purse at one of the three places."""
-    if request.param != "redis":
-        yield lambda **bounds: Purse(file=tmp_path / "purse" if request.param == "file" else None, **bounds)
-        return
-    with Redis(unix_socket_path=request.getfixturevalue("server").path) as client:
-        client.flushall()
-        yield lambda **bounds: Purse(redis=client, **bounds)
 
 
 async def read_text(world: str, purse: Purse, body: Any, route: Route | None = None) -> Any:

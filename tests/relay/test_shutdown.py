@@ -104,6 +104,13 @@ def _serving(server: str, port: int, limit: int) -> Generator[subprocess.Popen[s
             process.kill()
 
 
+def _ended_with_five(server: str, limit: int, path: str) -> tuple[list[bytes], str]:
+    """End a server while it answers five readers; return what they got then, and its output."""
+    port = free_port()
+    with _serving(server, port, limit) as process:
+        return ended(process, [opened(port, process, path) for _ in range(5)])
+
+
 def _gunicorn_settings() -> dict[str, object]:
     """Return gunicorn's settings by name."""
     settings: dict[str, object] = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
@@ -114,10 +121,7 @@ def _gunicorn_settings() -> dict[str, object]:
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
 def test_running_answers_end_by_themselves_within_the_servers_limit(server: str) -> None:
     """A rolling deploy cuts none of them, and the process ends when the last one has."""
-    port = free_port()
-    with _serving(server, port, 20) as process:
-        readers = [opened(port, process, "/lasting/1") for _ in range(5)]
-        last, out = ended(process, readers)
+    last, out = _ended_with_five(server, 20, "/lasting/1")
 
     assert all(b" the end" in rest and b'"ending":"complete"' in rest for rest in last), last
     assert "" == out
@@ -127,10 +131,7 @@ def test_running_answers_end_by_themselves_within_the_servers_limit(server: str)
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
 def test_answers_that_last_longer_are_ended_before_the_server_cancels_them(server: str) -> None:
     """With a last event that says so, and one line of the log for all of them."""
-    port = free_port()
-    with _serving(server, port, 3) as process:
-        readers = [opened(port, process, "/lasting/10") for _ in range(5)]
-        last, out = ended(process, readers)
+    last, out = _ended_with_five(server, 3, "/lasting/10")
 
     assert all(b'"kind":"shutdown"' in rest and b"retry: 1000\n\n" in rest for rest in last), last
     assert [f"{_ENDED}: 5"] == out.splitlines()

@@ -1,0 +1,30 @@
+"""Purses at the three places that they may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.support.redis_servers import RedisServer
+from tokenstream import Purse
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Purse]]:
+    """Return what makes a purse; each of the same name has the same money, but for one in memory."""
+    if request.param != "redis":
+        yield lambda **bounds: Purse(file=tmp_path / "purse" if request.param == "file" else None, **bounds)
+        return
+    server: RedisServer = request.getfixturevalue("server")
+    with Redis(unix_socket_path=server.path) as client:
+        client.flushall()
+        yield lambda **bounds: Purse(redis=client, **bounds)
