@@ -1,4 +1,4 @@
-"""Framing, format and accumulator in one object: bytes in, events out, without a loop."""
+"""Framing, format and accumulator in one object: chunks in, events out, without a loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
+from tokenstream._sources.payloads import payload_of
 from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ __all__ = ["Decoder"]
 
 
 class Decoder:
-    r"""Turns the bytes of an answer into events and a message: a `Stream` without a loop.
+    r"""Turns the chunks of an answer into events and a message: a `Stream` without a source or a loop.
+
+    Nothing is read ahead and nothing closed, and what the caller's source raises passes as it is.
 
     Args:
         format: The format's name or a format object; None to detect it from the
@@ -71,12 +74,16 @@ class Decoder:
             offered=make_offered(tools),
         )
 
-    def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:
+    def feed(self, chunk: object, *, now: float = 0.0) -> list[Event]:
         """Return the events that `chunk` completes; none after a failure or the end of the input.
 
         Args:
-            chunk: Bytes of the body, or its text; the format `pieces` takes only text.
+            chunk: Bytes of the body, its text, or a payload that somebody else has decoded: a dict, an
+                object of an SDK, or one with the same attributes. The format `pieces` takes only text.
             now: A clock reading, in seconds; only the metrics use it.
+
+        Raises:
+            MisuseError: `chunk` is none of these.
         """
         machine = self._machine
         if machine.state != "reading" and (machine.state in CLOSED or machine.error is not None):
@@ -90,16 +97,23 @@ class Decoder:
                 # Unless the answer simply continues, more events or an error follow this one.
                 return [event] if machine.state == "reading" else [event, *self._drain()]
         else:
-            machine.push(chunk, now)
+            payload = payload_of(data)
+            if payload is None and chunk is not None:
+                # A helper of an SDK has added the object to those of the server.
+                return []
+            machine.push(payload, now)
         return self._drain()
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def end(self, *, complete: bool = False, now: float = 0.0) -> list[Event]:
         """End the input and return the remaining events; `error` is set if the answer was cut off.
 
         Args:
+            complete: True if you know that the answer is over, for example because the iterator of an SDK
+                has ended: it stands for an end mark of the server. Evidence of a cut still wins, such as
+                half of a call's arguments.
             now: A clock reading, in seconds; only the metrics use it.
         """
-        self._machine.finish(None, now)
+        self._machine.finish(None, now, is_told=complete)
         return self._drain()
 
     def __del__(self) -> None:

@@ -146,6 +146,8 @@ def turns(message: Message, error: NotExpressible) -> None:
 def decoders(chunk: bytes) -> None:
     """Without a loop of ours."""
     assert_type(Decoder("text").feed(chunk), list[Event])
+    assert_type(Decoder().feed({"choices": []}), list[Event])
+    assert_type(Decoder().end(complete=True), list[Event])
     assert_type(SSEParser().feed(chunk), list[ServerSentEvent])
 
 

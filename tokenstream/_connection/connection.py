@@ -76,6 +76,7 @@ class Connection:
         "_limits",
         "_make_stage",
         "_offered",
+        "_told_over",
         "_url",
         "error",
         "format",
@@ -110,6 +111,8 @@ class Connection:
         """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
+        self._told_over = False
+        """True if the caller knows at the end of the input that the answer is over."""
         self.framing_ended = False
         """True once `framing.end()` has been called."""
         self.log: EventLog | None = None
@@ -161,6 +164,10 @@ class Connection:
         self._offered = offered
         if not isinstance(self.format, UndetectedFormat):
             self.format.parts.offered = offered
+
+    def take_end(self) -> None:
+        """Take from the caller that the answer is over when its input ends, as if an end mark had come."""
+        self._told_over = True
 
     def _use_format(self, format: Format) -> None:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""
@@ -501,6 +508,9 @@ class Connection:
         if self.error is None and isinstance(self.framing, Payloads) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
+        if self._told_over and self.error is None and not format.ended and not self.tail:
+            # The mark notes a missing reason; `end` finds a cut in what lies before it.
+            format.read_sentinel()
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
         cut_message = self._cut_message

@@ -755,11 +755,16 @@ class Machine:
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 
-    def finish(self, cause: StreamError | None, now: float) -> None:
-        """End the input, which a cause has broken off or which ended cleanly; `pull` returns the rest."""
+    def finish(self, cause: StreamError | None, now: float, *, is_told: bool = False) -> None:
+        """End the input, which a cause has broken off or which ended cleanly; `pull` returns the rest.
+
+        With `is_told`, the caller knows that the answer is over, as if its server had sent an end mark.
+        """
         if self.state in CLOSED:
             return
         self.end_input(now)
+        if is_told:
+            self.connection.take_end()
         if self.refusal is not None:
             self.error = self.error or self.refusal.end()
             return

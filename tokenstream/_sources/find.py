@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Iterable
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.untrusted import is_mock
 from tokenstream._sources import awaited, plain, requests
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
 from tokenstream._sources.httpx import (
@@ -23,6 +24,7 @@ from tokenstream._sources.payloads import is_mapping, is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
+from tokenstream.formats._detect.unknown import describe_bad_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +218,8 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
 
 def _unreadable_source_error(source: object) -> MisuseError:
     """Return the error for an object that cannot be read, with advice on what to pass instead."""
+    if is_mock(source):
+        return describe_bad_piece(source)
     if is_whole(source):
         return MisuseError(
             f"{class_name_of(source)} is a whole answer, not a stream: pass stream=True in the request, "

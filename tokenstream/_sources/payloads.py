@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list, is_mock
 from tokenstream._sources.kinds import SKIPPED, keep
 from tokenstream.errors import ProtocolError
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
+_SCALARS = (str, int, float)
 _UNCHANGED_TYPES = frozenset({bytes, str, dict, bytearray, memoryview})
 _SDKS_WITH_HELPERS = frozenset({"openai", "anthropic"})
 """SDKs whose stream helpers add events of their own to the server's events."""
@@ -61,6 +64,7 @@ _NAMED_EVENT_FIELDS = frozenset({"event", "data"})
 """The fields of an object for an SSE event with a name, which mistralai has for conversations."""
 _VALUE_NAMES: dict[type, str] = {bool: "true or false", float: "a number", int: "a number", list: "an array"}
 """Maps the types of JSON values that cannot be payloads to their names in messages."""
+_ATTRIBUTES = "__dict__"
 _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""
 _REASON_ATTRIBUTE, _OTHER_REASON_ATTRIBUTE = "received_finish_reason", "intermittent_finish_reason"
@@ -124,8 +128,8 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     # This library's own events are dataclasses, too, but not payloads.
     is_own = type(item).__module__.startswith("tokenstream.")
     if is_dataclass(item) and not isinstance(item, type) and not is_own:
-        return payload_of(model_event_of(item)) if is_run_event(item) else asdict(item)
-    return item
+        return payload_of(model_event_of(item)) if is_run_event(item) else _convert_attributes(item)
+    return _convert_attributes(item) if _is_bare(item) else item
 
 
 def as_received(items: object, item: object) -> object:
@@ -179,6 +183,27 @@ def _convert_message(item: Any) -> object:  # noqa: ANN401 - an object of google
     # A class of proto-plus wraps a protobuf message, which its `pb` returns.
     json_format: Any = importlib.import_module("google.protobuf.json_format")
     return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
+
+
+def _is_bare(item: object) -> bool:
+    """Return True for an object with the fields of a payload as attributes, such as tests make."""
+    has_choices = is_list(getattr(item, "choices", None)) and not is_mock(item)
+    return isinstance(item, SimpleNamespace) or (has_choices and hasattr(item, _ATTRIBUTES))
+
+
+def _convert_attributes(value: object) -> object:
+    """Return the public attributes of an object as a dict, also those of the objects within it."""
+    if is_list(value):
+        return [_convert_attributes(inner) for inner in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {each.name: getattr(value, each.name) for each in fields_of(value)}
+    elif is_dict(value):
+        named = value
+    elif is_object(value) or isinstance(value, _SCALARS) or not hasattr(value, _ATTRIBUTES):
+        return payload_of(value)
+    else:
+        named = {name: inner for name, inner in vars(value).items() if name[:1] != "_"}
+    return {name: _convert_attributes(inner) for name, inner in named.items()}
 
 
 def _convert_fields(value: object) -> object:

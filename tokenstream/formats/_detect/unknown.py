@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_mock
 from tokenstream.errors import MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._custom import COMMON_REASONS
@@ -224,11 +224,16 @@ def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
 
 def describe_bad_piece(item: object) -> MisuseError:
     """Return the error for an item of a source that is not bytes, text or a payload."""
+    if is_mock(item):
+        return MisuseError(
+            f"{type(item).__qualname__} is a mock: let the test give an answer, create.return_value = "
+            'testing.script().text("Hi").finish().chunks("openai-chat")'
+        )
     # LangGraph streams messages as tuples.
     advice = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
-        f"{type(item).__qualname__} is not a piece of a body; bytes are expected, text, or payloads as dicts"
-        f"{advice if isinstance(item, tuple) else ''}"
+        f"{type(item).__qualname__} is not a piece of a body; bytes are expected, text, or payloads: "
+        f"dicts or objects of an SDK{advice if isinstance(item, tuple) else ''}"
     )
 
 

@@ -174,7 +174,9 @@ class Silence:
         The total is over all attempts, so that of the stream stays.
         """
         self._bounds = self._own if bounds is None else replace(bounds, total=self._own.total)
-        self.allow(self._patience)
+        self.deadlines = self._bounds
+        if self._patience != 0:
+            self.allow(self._patience)
 
     def allow(self, patience: float | None) -> None:
         """Let no default end a silence that timeouts of the caller's allow: of any length for None."""
