@@ -339,6 +339,7 @@ def test_another_end_of_a_refusal_stays_as_it_is() -> None:
 # -- what the log says -----------------------------------------------------------------------------
 
 
+_CITED = CitationAdded(Citation(url="https://a.test"))
 _RICH: list[Event] = [
     ReasoningDelta("Hm", "c2ln"),
     TextDelta("Hi", part=1),
@@ -387,13 +388,26 @@ def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFi
     """What was lost before the failure."""
 
     def events() -> Iterator[Event]:
-        yield ReasoningDelta("Hm")
+        yield _CITED
         raise StreamTruncated("cut")
 
     with caplog.at_level(logging.WARNING):
         b"".join(relay.encode(events(), "openai-completions"))
 
-    assert ["reasoning"] == _warned(caplog)
+    assert ["citation"] == _warned(caplog)
+
+
+@pytest.mark.parametrize("protocol", ["text", "ollama"])
+def test_a_healthy_answer_warns_of_nothing(protocol: ProtocolName, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever sends bare text does without counts and thoughts, and reads so once."""
+    healthy = [ReasoningDelta("Hm", "c2ln"), TextDelta("Hi", part=1), UsageUpdate(Usage(cost=0.5))]
+    with caplog.at_level(logging.DEBUG, "tokenstream"):
+        for _ in range(20):
+            _sent([*healthy, Finish("stop")], protocol)
+
+    lines = [(record.levelno, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in lines if level > logging.DEBUG] == []
+    assert len([line for _, line in lines if f"the format {protocol} has no place for" in line]) == 1
 
 
 def test_what_a_replaced_answer_has_lost_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -420,11 +434,11 @@ def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.Lo
     with caplog.at_level(logging.WARNING):
         anyio.run(main)
 
-    assert ["reasoning"] * 2 == _warned(caplog)
+    assert ["citation"] * 2 == _warned(caplog)
 
 
 async def _events() -> AsyncIterator[Event]:
-    for event in (ReasoningDelta("Hm"), TextDelta("Hi", part=1), Finish("stop")):
+    for event in (_CITED, TextDelta("Hi", part=1), Finish("stop")):
         yield event
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -11,10 +12,12 @@ from urllib.parse import unquote
 import anyio
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place, in_memory
 from tests.support.asgi import Client
+from tests.support.packages import needed
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, aconnect, relay, testing
 from tokenstream.errors import StreamError
@@ -96,7 +99,8 @@ async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
     record = told(caplog)
     message, origin = record.getMessage(), vars(record)["origin"]
     begins = {
-        "cut": "an answer broke off: network (StreamTruncated) · ",
+        "cut": "an answer broke off: network (StreamTruncated): the input ended after 3 frames, before the "
+        "end of the answer · ",
         "refused": "an answer failed before its first event: overloaded (StatusError 503); its reader gets "
         "status 503 · ",
         "refused late": "an answer failed before its first event: overloaded (StatusError 503); its reader "
@@ -284,6 +288,105 @@ async def test_an_exception_of_the_application_is_a_line_too(
             assert " · answer " in line
             assert client.headers.get("x-answer-id", "") in line
             assert "private" not in line
+
+
+_CAUSES: list[tuple[Any, str]] = [
+    (
+        httpx.ConnectError("[Errno 111] Connection refused"),
+        "no connection to gateway.example (ConnectError: ",
+    ),
+    (httpx.ReadTimeout("private words"), "no response came from gateway.example (ReadTimeout"),
+    (httpx.Response(200, html="<title>private words</title>"), "the body is a web page, not a stream: check"),
+    (httpx.Response(200, headers={"content-type": "text/event-stream"}), "the input ended without a single"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "sentence"), _CAUSES, ids=[sentence for _, sentence in _CAUSES])
+async def test_the_line_has_the_librarys_own_sentence(
+    outcome: Any, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever has the log alone can tell one cause from another; what a server wrote stays out."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        if isinstance(outcome, Exception):
+            raise outcome
+        response: httpx.Response = outcome
+        return response
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        stream = aconnect("https://gateway.example/v1/chat/completions", json={}, client=http)
+        await Client().call(relay.respond(stream))
+    line = told(caplog).getMessage()
+
+    assert f"): {sentence}" in line
+    assert "titled" not in line
+
+
+def _load(kind: str) -> None:
+    """Fail as a library does for its caller."""
+    if kind == "JSONDecodeError":
+        json.loads("<private words>")
+    elif kind == "ValidationError":
+        TypeAdapter(int).validate_python("private words")
+    else:
+        httpx.get("nothing://private.words")
+
+
+@pytest.mark.parametrize("kind", ["JSONDecodeError", "ValidationError", "UnsupportedProtocol"])
+async def test_the_bug_of_an_application_has_a_line_of_the_application(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own frames are in the record, and its words in no line."""
+
+    async def answer() -> AsyncIterator[Event]:
+        _load(kind)
+        yield TextDelta("Hello")
+
+    with pytest.raises(Exception, match=r".*") as failed:
+        await Client().call(relay.respond(answer()))
+    record = told(caplog)
+    lines = (record.stack_info or "").splitlines()
+    written = logging.Formatter().format(record)
+
+    assert type(failed.value).__name__ == kind
+    assert f"the application raised {kind} (test_served_ids.py:" in record.getMessage()
+    assert [line.rpartition(" ")[2] for line in lines] == ["answer", "_load"]
+    assert all(line.startswith(f'File "{__file__}", line ') for line in lines)
+    assert vars(record)["origin"]["exception"] == kind
+    assert "private" not in f"{written} {vars(record)}"
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["without a journal", "with a journal"])
+@pytest.mark.parametrize("is_function", [False, True], ids=["generator", "function"])
+@pytest.mark.parametrize(("status", "told_status"), [(429, 429), (401, 502), (503, 503)])
+async def test_what_an_sdk_raises_before_a_stream_is_the_providers_refusal(
+    status: int, told_status: int, is_function: bool, keeps: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The application awaits the call itself, so that the SDK and no stream of ours has raised."""
+    openai = needed("openai")
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers={"retry-after": "7"}, json={"error": {"message": "private"}})
+
+    sdk = openai.AsyncOpenAI(
+        api_key="made-up", max_retries=0, http_client=httpx.AsyncClient(transport=httpx.MockTransport(refuse))
+    )
+
+    async def ask() -> AsyncStream:
+        return AsyncStream(await sdk.chat.completions.create(model="m", messages=[], stream=True))
+
+    async def answer() -> AsyncIterator[Event]:
+        async for event in await ask():
+            yield event
+
+    client = Client()
+    async with MemoryJournal() as journal:
+        source: Any = ask if is_function else answer()
+        await client.call(relay.respond(source, journal=journal if keeps else None))
+
+    assert client.status == told_status
+    assert client.headers.get("retry-after") == (None if status == 401 else "7")
+    assert f"(StatusError {status}); its reader gets status {told_status}" in told(caplog).getMessage()
 
 
 @pytest.mark.parametrize("inner_is_raised", [False, True])

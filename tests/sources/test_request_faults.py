@@ -46,6 +46,34 @@ def test_a_full_connection_of_http2_may_take_the_request_later(library: Any) -> 
     assert LIMIT in str(error)
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("own_client", [False, True], ids=["no client", "own client"])
+def test_a_proxy_that_takes_no_connection_is_named(
+    variable: str, own_client: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API's host is not to blame; whether a client of one's own goes through it is not known."""
+    for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, "http://user:sk-secret@127.0.0.1:9")
+    client = httpx.Client() if own_client else None
+    error = _error_of("http://api.example/v1/chat/completions", client)
+
+    assert isinstance(error, ConnectError)
+    assert (f"no connection to api.example through the proxy 127.0.0.1:9 ({variable})" in error.message) == (
+        not own_client
+    )
+    assert "sk-secret" not in str(error)
+
+
+def test_a_header_that_is_given_as_a_text_is_refused_at_once() -> None:
+    """It says how headers are given, and quotes no key."""
+    with pytest.raises(MisuseError, match="headers= takes a dict") as caught:
+        connect("https://api.example/v1/chat/completions", headers="Bearer sk-secret")
+
+    assert "sk-secret" not in str(caught.value)
+
+
 PROTOCOL_FAULTS = {
     "Illegal header value b'sk-secret\\n'": "a header contains a forbidden character",
     "Illegal header name b'x y'": "a header contains a forbidden character",

@@ -15,6 +15,7 @@ Cause: TypeAlias = Literal["agent", "redirect", "unknown_format"]
 EMPTY_INPUT_HINT = "; ask again, or pass a new iterator if the one that you passed was read before"
 """Advice for input without a single event: the server has failed, or the iterator is used up."""
 
+_KEPT = "; what had arrived is in .partial"
 ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 
 
@@ -29,6 +30,18 @@ def add_advice(error: ErrorT, advice: str) -> ErrorT:
     """Note the library's own advice, with which an error's message ends, for a log; return the error."""
     vars(error)["_advice"] = advice
     return error
+
+
+def add_sentence(error: ErrorT, sentence: str = "") -> ErrorT:
+    """Note the library's own words for what failed, by default an error's message, for a log; return it."""
+    vars(error)["_sentence"] = sentence or error.message.removesuffix(_KEPT)
+    return error
+
+
+def sentence_of(error: Exception) -> str:
+    """Return the library's own words for what failed, which quote nobody; "" if there are none."""
+    noted: str = vars(error).get("_sentence", "")
+    return noted
 
 
 def advice_of(error: Exception) -> str:

@@ -17,6 +17,7 @@ from tokenstream._request.client import (
     find_patience,
     find_timeouts,
     get_tls_context,
+    name_proxy,
     origin_of,
 )
 from tokenstream._request.options import find_mistake
@@ -145,6 +146,8 @@ class HTTPRequest:
         """The library that sends the request; "" for the default."""
         if not isinstance(options.get("extensions"), dict | None):
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
+        if isinstance(options.get("headers"), str | bytes):
+            raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         self._method = method
         self._url = str(url)
         self._client: FromHTTPX = None if isinstance(client, str) else client
@@ -317,7 +320,9 @@ class HTTPRequest:
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
-        converted = opening_error(error, self._host(), self._read_deadlines, mask)
+        # What a client of the caller's is set to is not known.
+        proxy = name_proxy(self._url) if self._client is None else ""
+        converted = opening_error(error, self._host() + proxy, self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
         is_own = converted is error or isinstance(converted, FunctionFailed)
         if isinstance(converted, MisuseError) and not is_own:

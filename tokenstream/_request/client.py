@@ -75,6 +75,22 @@ def origin_of(url: FromHTTPX) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
+def name_proxy(url: str) -> str:
+    """Return words for the proxy that the environment names for an address; "" if there is none."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    try:
+        target, proxies = urlsplit(url), getproxies()
+        scheme = target.scheme if target.scheme in proxies else "all"
+        proxy = proxies.get(scheme, "")
+        place = urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+    is_used = place and not proxy_bypass(target.netloc)
+    return f" through the proxy {place} ({scheme.upper()}_PROXY)" if is_used else ""
+
+
 class TimeoutsLeft(dict[str, Any]):
     """The timeouts of a request with the caller's client, which are shorter while its answer is awaited.
 

@@ -36,10 +36,11 @@ _CLIENTS = re.compile(
     r"(aiohttp|anyio|h11|h2|hpack|http(core|x)2?|httpx_sse|idna|tokenstream|trio|urllib3|yarl)$"
 )
 """Packages whose exceptions may quote a header, an address or the payload of the request."""
-_TRANSPORTS = frozenset(
-    """aiohttp anthropic anyio botocore cohere google groq grpc h11 h2 hpack httpcore httpcore2 httpx httpx2
-        httpx_sse huggingface_hub idna litellm mistralai ollama openai redis requests tokenstream trio urllib3
-        websockets yarl""".split()  # noqa: SIM905
+SDKS = frozenset("anthropic cohere google groq huggingface_hub litellm mistralai ollama openai".split())  # noqa: SIM905
+"""Packages that ask providers of models, and nobody else."""
+_TRANSPORTS = SDKS | frozenset(
+    """aiohttp anyio botocore grpc h11 h2 hpack httpcore httpcore2 httpx httpx2 httpx_sse idna redis requests
+        tokenstream trio urllib3 websockets yarl""".split()  # noqa: SIM905
 )
 """Packages of clients and stores: what they raise is a transport's, of whatever class it is."""
 _TRANSPORT_CLASSES = frozenset(

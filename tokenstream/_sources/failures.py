@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.kept_errors import FunctionFailed, mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream._connection.status import status_error
 from tokenstream._sources.causes import (
     CONNECT_ERRORS,
+    SDKS,
     chain_class_names,
     class_names,
     describe,
@@ -44,6 +46,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
     from tokenstream.limits import Deadlines
 
 _CODING_ERRORS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
@@ -108,10 +111,12 @@ def reading_error(
         # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
         limit = "transport" if read_deadlines is None else deadline
-        converted = StreamStalled(
-            f"nothing arrived within the client's read timeout ({describe(error, mask)}); "
-            "what had arrived is in .partial",
-            limit=limit,
+        converted = add_sentence(
+            StreamStalled(
+                f"nothing arrived within the client's read timeout ({describe(error, mask)}); "
+                "what had arrived is in .partial",
+                limit=limit,
+            )
         )
     elif causes & _CODING_ERRORS:
         converted = ProtocolError(
@@ -131,18 +136,17 @@ def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> Str
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
+    broke_on_the_way = is_transport(error)
+    what = f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error, mask)})"
     if "ClosedResourceError" in chain_class_names(error):
         # The name of the exception of anyio and of trio for a socket that was closed on this side.
-        return StreamInterrupted(
+        broke_on_the_way = True
+        what = (
             "the client was closed while an answer was read; close it after what reads: with a journal, "
-            "`async with client, journal`; what had arrived is in .partial"
+            "`async with client, journal`"
         )
-    broke_on_the_way = is_transport(error)
-    return StreamInterrupted(
-        f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error, mask)}); "
-        "what had arrived is in .partial",
-        kind="network" if broke_on_the_way else "unknown",
-    )
+    kind: ErrorKind = "network" if broke_on_the_way else "unknown"
+    return add_sentence(StreamInterrupted(f"{what}; what had arrived is in .partial", kind=kind))
 
 
 def _convert_cause(
@@ -183,6 +187,12 @@ def opening_error(
     return converted
 
 
+def find_refusal(error: Exception) -> StreamError | None:
+    """Return the error for what a provider's SDK has raised elsewhere about a response; else None."""
+    is_of_sdk = type(error).__module__.partition(".")[0] in SDKS
+    return _convert_provider_error(error, class_names(error)) if is_of_sdk else None
+
+
 def _convert_opening(
     error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None, mask: SecretMask
 ) -> StreamError | MisuseError:
@@ -200,7 +210,9 @@ def _convert_opening(
     had_no_connection = bool(all_names & CONNECT_ERRORS) or bool(pool_advice)
     if is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
-        return StreamStalled(f"no response came from {server} ({describe(error, mask)})", limit=limit)
+        return add_sentence(
+            StreamStalled(f"no response came from {server} ({describe(error, mask)})", limit=limit)
+        )
     if not had_no_connection and not is_transport(error):
         return MisuseError(f"the source cannot be opened: {mask.describe(error)}")
     cause = describe_chain(error, mask)[-1]
@@ -218,10 +230,12 @@ def _convert_opening(
         if had_no_connection
         else f"{server} was reached but gave no response ({cause})"
     )
-    return ConnectError(
-        "; ".join(filter(None, (description, advice or pool_advice))),
-        stage="connect" if had_no_connection else "head",
-        retryable=not advice,
+    return add_sentence(
+        ConnectError(
+            "; ".join(filter(None, (description, advice or pool_advice))),
+            stage="connect" if had_no_connection else "head",
+            retryable=not advice,
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_urlsafe
@@ -17,11 +18,17 @@ from tokenstream.stream._base import StreamBase, find_driver, find_money_error
 from tokenstream.stream._log import INFO, WARNING, describe_cause, inform, tell
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from tokenstream.message import Ending
 
 SHUT_DOWN = "the relay's server was shut down"
 """The message of the error of an answer that a server's shutdown ends."""
 
+_LIBRARIES = sys.stdlib_module_names | {"tokenstream"}
+"""Packages that are not the application's, wherever they lie."""
+_INSTALLED = frozenset({"dist-packages", "site-packages"})
+"""Folders of packages that were installed."""
 _BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
 """The class of error for each ending of an answer that has broken off."""
 
@@ -89,7 +96,7 @@ class ServedAnswer:
 
     def report_bug(self, error: Exception) -> None:
         """Log that the application has raised an exception, and where; its text may be private."""
-        self._tell_failure(f"the application raised {describe_bug(error)}", None, None)
+        self._tell_failure(f"the application raised {describe_bug(error)}", None, error)
 
     def report_refusal(self, level: int, why: str, status: int) -> None:
         """Log that a reader is refused, with a status unless it has a head already."""
@@ -98,13 +105,26 @@ class ServedAnswer:
         else:
             self.tell(level, "a reader that has status %d already gets no answer: %s", self.status, why)
 
-    def tell(self, level: int, message: str, *details: object, error: StreamError | None = None) -> None:
-        """Log a message about the answer, with the origin of its error, or of its source."""
-        fields = {"owner": self.owner, "status": self.status, "head_sent": self.status is not None}
-        advice = "" if error is None else advice_of(error)
-        tell(level, message, *details, of=_KnownOrigin(self._find_origin(error)), advice=advice, **fields)
+    def tell(self, level: int, message: str, *details: object, error: Exception | None = None) -> None:
+        """Log a message about the answer, with the origin of its error, or of its source.
 
-    def _tell_failure(self, why: str, status: int | None, error: StreamError | None) -> None:
+        Of an exception of the application's, the record has the type, and the places that have raised it.
+        """
+        fields: dict[str, object] = {
+            "owner": self.owner,
+            "status": self.status,
+            "head_sent": self.status is not None,
+        }
+        advice = stack = ""
+        known = error if isinstance(error, StreamError) else None
+        if known is not None:
+            advice = advice_of(known)
+        elif error is not None:
+            stack, fields["exception"] = _describe_places(error), type(_raised(error)).__name__
+        of = _KnownOrigin(self._find_origin(known))
+        tell(level, message, *details, of=of, advice=advice, stack=stack, **fields)
+
+    def _tell_failure(self, why: str, status: int | None, error: Exception) -> None:
         """Log a failure, and what its reader gets."""
         what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
         if not self.has_begun and self.status is not None:
@@ -135,13 +155,36 @@ class _KnownOrigin(NamedTuple):
 
 
 def describe_bug(error: Exception) -> str:
-    """Return the type of an exception that was raised, and the line that has raised it, without its text."""
+    """Return the type of an exception that was raised, and the line that has raised it, without its text.
+
+    It is a line of the application's: a library raises most exceptions for its caller.
+    """
+    *_, (frame, line) = _own_frames(error) or walk_tb(_raised(error).__traceback__)
+    return f"{type(_raised(error)).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
+
+
+def _describe_places(error: Exception) -> str:
+    """Return the frames of the application in which an exception was raised, a line each."""
+    return "\n".join(
+        f'File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
+        for frame, line in _own_frames(error)
+    )
+
+
+def _raised(error: Exception) -> Exception:
+    """Return the exception that was raised first, if a group of tasks has raised it in a group of its own."""
     inner: Any = getattr(error, "exceptions", ())
-    if len(inner) == 1 and inner[0].__traceback__ is not None:
-        # A group with one exception, as a group of tasks raises it.
-        return describe_bug(inner[0])
-    *_, (frame, line) = walk_tb(error.__traceback__)
-    return f"{type(error).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
+    return _raised(inner[0]) if len(inner) == 1 and inner[0].__traceback__ is not None else error
+
+
+def _own_frames(error: Exception) -> list[tuple[FrameType, int]]:
+    """Return the frames of the application in which an exception was raised, and their lines."""
+    return [
+        (frame, line)
+        for frame, line in walk_tb(_raised(error).__traceback__)
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _LIBRARIES
+        and _INSTALLED.isdisjoint(Path(frame.f_code.co_filename).parts)
+    ]
 
 
 def find_origin(source: object) -> Origin | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
@@ -15,7 +17,7 @@ from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._fan_out.reader import ReaderDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -38,6 +40,17 @@ async def close_stream(stream: object) -> None:
     if close is not None:
         with move_on_after(_CLOSING_SECONDS, shield=True):
             await close()
+
+
+@contextmanager
+def converted_refusals() -> Generator[None]:
+    """Convert what a provider's SDK raises in the application's code to the error that our stream raises."""
+    try:
+        yield
+    except Exception as error:
+        if (refusal := find_refusal(error)) is None:
+            raise
+        raise refusal from error
 
 
 class EventsIn:
@@ -92,7 +105,7 @@ class EventsIn:
                 raise self._error
             self._events = aiter(self.source)
         event: Awaitable[Event] = self._events.__anext__()
-        return event
+        return event if self._is_stream else _without_refusal(event)
 
     async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
@@ -122,6 +135,12 @@ class EventsIn:
             self.source.stop(reason)
             return True
         return False
+
+
+async def _without_refusal(event: Awaitable[Event]) -> Event:
+    """Return the next event of an application's own source."""
+    with converted_refusals():
+        return await event
 
 
 def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:

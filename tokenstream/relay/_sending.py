@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from copy import copy
-from functools import lru_cache
+from functools import cache, lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
-from tokenstream.stream._log import WARNING
+from tokenstream.stream._log import WARNING, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -336,7 +336,9 @@ class Sending:
         lost = self._encoder.losses.describe()
         if not lost:
             return
-        if self._is_followed:
+        if not self._encoder.losses.has_content:
+            _report_usual_losses(self._encoder.name, lost)
+        elif self._is_followed:
             _report_losses_of(self.served.id, self._encoder.name, lost)
         else:
             report_losses(self._encoder.name, lost, self.served)
@@ -355,6 +357,12 @@ def report_losses(format: str, lost: str, served: ServedAnswer) -> None:
     """Log a warning that readers of a format do not get everything in an answer as it was."""
     said = "the format %s cannot express everything in an answer; left out or changed: %s"
     served.tell(WARNING, said, format, lost)
+
+
+@cache
+def _report_usual_losses(format: str, lost: str) -> None:
+    """Log, once in a process, what no answer has in a format."""
+    log("the format %s has no place for %s: `relay.losses` lists what it cannot express", format, lost)
 
 
 @lru_cache(maxsize=1024)

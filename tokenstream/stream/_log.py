@@ -13,6 +13,7 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._basics.error_marks import sentence_of
 from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ def tell(
     *details: object,
     of: HasOrigin | None = None,
     advice: str = "",
+    stack: str = "",
     **fields: object,
 ) -> None:
     """Log a message, and the origin of the answer that it is about, if the level is enabled.
 
-    The message must never contain the answer or the request. The record's origin gets more fields, too.
+    The message must never contain the answer or the request. The record's origin gets more fields, too. The
+    stack, if it is known, is the one of the application.
     """
     # A warning is shown also by a program that has not imported `logging`.
     if level < WARNING and "logging" not in sys.modules:
@@ -67,7 +70,12 @@ def tell(
     if advice:
         message, details = f"{message} · advice: %s", (*details, advice)
     # The record has the place in this library that logs the message, not this function.
-    logger.log(level, message, *map(_clean, details), extra=extra, stacklevel=2)
+    place = logger.findCaller(stacklevel=2)[:3]
+    arguments = tuple(map(_clean, details))
+    record = logger.makeRecord(
+        logger.name, level, *place[:2], message, arguments, None, place[2], extra, stack or None
+    )
+    logger.handle(record)
 
 
 log = partial(tell, DEBUG)
@@ -102,9 +110,9 @@ def _clean(detail: object) -> object:
 
 def describe_cause(error: StreamError) -> str:
     """Return the cause of an error in a few words, such as "overloaded (StatusError 503)"; no payload."""
-    status = getattr(error, "status", None)
+    status, sentence = getattr(error, "status", None), sentence_of(error)
     name = type(error).__name__ + ("" if status is None else f" {status}")
-    return f"{error.kind} ({name})"
+    return f"{error.kind} ({name}){sentence and f': {sentence}'}"
 
 
 @cache

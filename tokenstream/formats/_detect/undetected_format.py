@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._detect.first_frames import truncation_error
 from tokenstream.formats._detect.payloads import name_of, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format
@@ -188,7 +188,7 @@ class UndetectedFormat(Format):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
-        return add_code_hint(StreamTruncated("the body ended without a single event"), EMPTY_INPUT_HINT)
+        return truncation_error(0, 0)
 
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None

@@ -7,7 +7,7 @@ from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_code_hint, mark_cause
+from tokenstream._basics.error_marks import add_code_hint, add_sentence, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_mock
 from tokenstream.errors import MisuseError, NotAStream, ProtocolError
@@ -59,10 +59,8 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
     if kind == "html":
         title = title_of(start)
         with_title = f" titled {title!r}" if title else ""
-        return NotAStream(
-            f"the body is a web page{with_title}, not a stream: check the address, and any proxy on the way",
-            body=start,
-        )
+        page, advice = "the body is a web page", "not a stream: check the address, and any proxy on the way"
+        return add_sentence(NotAStream(f"{page}{with_title}, {advice}", body=start), f"{page}, {advice}")
     if text:
         return NotAStream(
             "the text is neither an event stream nor JSON; its start is in .body. If these are pieces of "

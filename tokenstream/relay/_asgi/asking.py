@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._events_in import converted_refusals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
@@ -129,8 +130,9 @@ async def make_source(source: Source) -> AsyncIterable[Event]:
     # An answer may be callable as well.
     if not callable(source) or hasattr(source, "__aiter__"):
         return cast("AsyncIterable[Event]", source)
-    made = source()
-    return await made if isawaitable(made) else made
+    with converted_refusals():
+        made = source()
+        return await made if isawaitable(made) else made
 
 
 def _hash(content: bytes) -> str:

@@ -99,7 +99,7 @@ def refuse_failed(error: StreamError) -> Refusal:
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
     after, headers = {}, dict[str, str]()
-    if error.retry_after is not None:
+    if error.retry_after is not None and error.retryable:
         after = {"retry_after": max(math.ceil(error.retry_after), 0)}
         headers = {"retry-after": str(after["retry_after"])}
     body = error_body(error.kind, message, retryable=error.retryable, **after)

@@ -71,6 +71,8 @@ PHRASES: dict[Loss, str] = {
     "stopped": "an answer that was stopped",
 }
 """Descriptions of what each name of a loss stands for, for error messages."""
+_USUAL = frozenset({"encrypted_reasoning", "phase", "reasoning", "signature", "usage"})
+"""What healthy answers lose in a format that has no place for it; anything else is content."""
 _WHOLE = ""
 """The detail for a loss of everything that a name stands for."""
 
@@ -108,6 +110,11 @@ class Losses:
     def by_kind(self) -> dict[Loss, tuple[str, ...]]:
         """Return what was left out: the details of each kind, or () for all of the kind."""
         return {kind: () if kind in self else tuple(details) for kind, details in self._details.items()}
+
+    @property
+    def has_content(self) -> bool:
+        """True if more was left out than what whoever chooses the format does without."""
+        return bool(self.unknown_events or self._details.keys() - _USUAL)
 
     def describe(self) -> str:
         """Return what was left out, for the log; "" if there is nothing."""

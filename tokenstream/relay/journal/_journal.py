@@ -401,7 +401,7 @@ class Journal:
             await producer.run()
         except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
             producer.served.tell(
-                WARNING, "an answer of a journal could not be written: %s", describe_bug(error)
+                WARNING, "an answer of a journal could not be written: %s", describe_bug(error), error=error
             )
         finally:
             del self._producers[producer.id]

@@ -23,7 +23,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
 from tokenstream.relay._attribution import ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
-from tokenstream.relay._events_in import close_stream
+from tokenstream.relay._events_in import close_stream, converted_refusals
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError, describe_failure
@@ -243,7 +243,8 @@ class Producer:
         try:
             # `stop` and `interrupt` cancel this scope.
             with self._reading:
-                await self._consume()
+                with converted_refusals():
+                    await self._consume()
                 ending = self._told.choose(ending_of(self._stream))
                 broken = self.served.find_broken(ending)
                 if broken is not None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamStalled
 from tokenstream.limits import DEFAULT_DEADLINES, Default
 from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
@@ -270,10 +271,8 @@ def give_way(deadlines: Deadlines, patience: float | None) -> Deadlines:
 
 def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
     """Return the error for a deadline, named by its field of `Deadlines`, that has passed."""
-    return StreamStalled(
-        f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
-        limit=limit,
-    )
+    waited = f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit})"
+    return add_sentence(StreamStalled(f"{waited}; what had arrived is in .partial", limit=limit))
 
 
 class RestLimits(NamedTuple):
