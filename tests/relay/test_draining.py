@@ -99,7 +99,7 @@ async def test_what_does_not_end_in_time_is_one_line_at_info(caplog: pytest.LogC
 async def test_an_answer_that_has_more_to_read_at_its_end_is_a_shutdown_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """On a busy server, the next piece has come when the answer is ended, and its task is about to read it."""
+    """On a busy server, the next piece has come when the answer is ended, and its task is to read it."""
     source, client = Source(), Client()
     answer = relay.respond(AsyncStream(source(), format="pieces"), timing=Timing(drain=0))
     async with anyio.create_task_group() as tasks:

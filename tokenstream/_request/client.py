@@ -7,7 +7,7 @@ import ssl
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict
@@ -165,7 +165,7 @@ def find_patience(client: object, options: dict[str, Any]) -> float | None:
         timeout = timeout.get("read", 0.0)
     elif isinstance(timeout, tuple):
         # As in httpx: connect, read, write, pool.
-        timeout = cast("tuple[Any, ...]", (*timeout, 0.0, 0.0))[1]
+        timeout = (*timeout, 0.0, 0.0)[1]
     elif hasattr(timeout, "sock_read"):
         # A session of aiohttp may also have a timeout for the whole answer.
         bounds: list[float] = [each for each in (timeout.total, timeout.sock_read) if each]
