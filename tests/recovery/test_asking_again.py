@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -23,6 +24,9 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.recovery import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HELLO = testing.script().text("Hello wonderful world").finish("stop")
 WHOLE = HELLO.chunks("openai-chat")
@@ -142,6 +146,29 @@ def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) ->
             assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
 
     anyio.run(main, backend=loop)
+
+
+def test_a_model_whose_first_token_does_not_come_is_asked_again() -> None:
+    """Neither the head, nor an empty first event, nor pings are a token; nothing has been given by then."""
+    asked: list[float] = []
+
+    def silent() -> Iterator[bytes]:
+        yield HELLO.chunks("openai-chat")[0]
+        while True:
+            clock.advance(1)
+            yield b": ping\n\n"
+
+    def opened() -> Any:
+        asked.append(clock())
+        return silent() if len(asked) < 3 else WHOLE
+
+    with testing.VirtualClock() as clock:
+        deadlines = Deadlines(first_event=8, idle_content=8)
+        with resilient(opened, Retry(attempts=3, wait=0), deadlines=deadlines) as stream:
+            assert "Hello wonderful world" == "".join(stream.text)
+            assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
+
+    assert [later - at for at, later in pairwise(asked)] == pytest.approx([9, 9], abs=1)
 
 
 @in_each_world

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import permutations
 from typing import Any
 
@@ -30,6 +31,7 @@ SHAPES: dict[str, Callable[[Any], Any]] = {
     "accumulate": lambda text: text.accumulate(),
     "throttle, accumulate": lambda text: text.throttle(hz=20).accumulate(),
     "smooth, accumulate": lambda text: text.smooth().accumulate(),
+    "sentences": lambda text: text.sentences(max_delay=0.2),
 }
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
@@ -380,6 +382,57 @@ def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
             seen.append(piece)
 
     assert len(seen) <= 12
+
+
+DRIBBLE = "Well then, let me look at what we have got there today. Yes, I see."
+
+
+def dribbled() -> Playback:
+    """Return the replay of a word a second."""
+    words = [chunk({"content": f"{word} "}) for word in DRIBBLE.split(" ")]
+    return silent_after(*(step for word in words for step in (word, 1.0)), chunk({}, "stop"), wire.DONE)
+
+
+def test_words_of_a_sentence_that_dribbles_are_given_in_time() -> None:
+    """A voice is silent for four seconds at most; without a time, for as long as the sentence takes."""
+    loops: list[list[tuple[float, str]]] = []
+    options: dict[str, Any]
+    for options in ({"max_delay": 3.5}, {"max_delay": 3.5, "timer": True}, {}):
+        playback = dribbled()
+        with playback.stream(format="openai-chat") as stream:
+            sentences = stream.text.sentences(**options)
+            loops.append([(playback.clock(), piece) for piece in sentences])
+    timely, timed, plain = loops
+
+    async def read() -> list[tuple[float, str]]:
+        playback = dribbled()
+        async with playback.astream(format="openai-chat") as stream:
+            return [(playback.clock(), piece) async for piece in stream.text.sentences(max_delay=3.5)]
+
+    for loop in (timed, anyio.run(read), trio.run(read)):
+        assert [piece for _, piece in loop] == [piece for _, piece in timely]
+        assert [at for at, _ in loop] == pytest.approx([at for at, _ in timely], abs=1e-4)
+    assert [(3.5, "Well then, let me ")] == [(round(at, 3), piece) for at, piece in timely[:1]]
+    assert plain[0] == (12.0, "Well then, let me look at what we have got there today. ")
+    assert "".join(piece for _, piece in timely) == f"{DRIBBLE} " == "".join(piece for _, piece in plain)
+
+
+def test_a_for_loop_is_given_words_in_time_where_a_thread_reads() -> None:
+    """Also where nothing more comes; without it, they come with the next piece."""
+    given = threading.Event()
+
+    def silent_until_it_is_given() -> Iterator[str]:
+        yield "The sky "
+        assert given.wait(PATIENCE)
+        yield "is blue."
+
+    with Stream(silent_until_it_is_given(), format="pieces") as stream:
+        text = stream.text.sentences(max_delay=0.02, timer=True)
+        seen = [next(text)]
+        given.set()
+        seen.extend(text)
+
+    assert seen == ["The sky ", "is blue."]
 
 
 # -- how often stages are made -------------------------------------------------

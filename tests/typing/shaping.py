@@ -20,6 +20,7 @@ def views(stream: Stream) -> None:
     assert_type(stream.message.answer, str)
     assert_type(stream.field("title").words(), TextView)
     assert_type(stream.reasoning.sentences(first=20, longest=200, spoken=True), TextView)
+    assert_type(stream.text.sentences(max_delay=2, timer=True), TextView)
     assert_type(stream.text.graphemes().throttle(20, timer=True), TextView)
     assert_type(stream.text.lines().smooth(max_delay=0.3), TextView)
     assert_type(stream.text.redact(re.compile("a"), with_=lambda _: "b").until(regex.compile("c")), TextView)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tokenstream.limits import check_whole
+from tokenstream.limits import check_seconds, check_whole
 from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.scanning import end_of_match
 from tokenstream.stages._text.spoken import MarkdownSpeech
@@ -225,7 +225,11 @@ class Sentences(TextStage):
             elif self._is_end(text, start, mark_at, marks_end):
                 start = self._emit(text, start, next_start, out)
         # Half a reference after a mark may belong to the next sentence, so the length does not include it.
-        start = self._cut_overlong(text, start, self._scanned_to, out)
+        self._keep(text, self._cut_overlong(text, start, self._scanned_to, out))
+        return out
+
+    def _keep(self, text: str, start: int) -> None:
+        """Hold the rest of a text, from `start` on."""
         if self._mark_at is not None and self._mark_at < start:
             # The text with this mark has been cut off: look for another mark in the rest.
             self._scanned_to, self._mark_at, self._marks_end = start, None, None
@@ -236,7 +240,6 @@ class Sentences(TextStage):
             self._mark_at -= start
         if self._marks_end is not None:
             self._marks_end -= start
-        return out
 
     def _find_next_mark(self, text: str) -> tuple[int, int] | None:
         """Find a mark that may end a sentence, and the end of its quotes; None until both have arrived.
@@ -307,10 +310,70 @@ class Sentences(TextStage):
     def _find_cut(self, text: str, start: int) -> int:
         """Return the place to cut an overlong sentence: after a clause, else a word, else a letter."""
         latest = start + self._longest
-        match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)
-        if match is not None:
-            return find_last_boundary(text, start, match.end())
-        # Scripts without blanks have boundaries between words, too.
-        cuts = (match.start() for match in WORD_CUT.finditer(text, start + 1, latest + 1))
-        boundary = max(cuts, default=0)
-        return boundary if start < boundary <= latest else find_last_boundary(text, start, latest)
+        clause = _LAST_CLAUSE.match(text, start, latest)
+        if clause is not None:
+            return find_last_boundary(text, start, clause.end())
+        return _find_word_end(text, start, latest) or find_last_boundary(text, start, latest)
+
+
+def _find_word_end(text: str, start: int, latest: int) -> int | None:
+    """Return the last place between two words, up to `latest`, with the blanks there; None without one."""
+    match = _LAST_BLANK.match(text, start, latest)
+    if match is not None:
+        return find_last_boundary(text, start, match.end())
+    # Scripts without blanks have boundaries between words, too.
+    cuts = (match.start() for match in WORD_CUT.finditer(text, start + 1, latest + 1))
+    boundary = max(cuts, default=0)
+    return boundary if start < boundary <= latest else None
+
+
+class TimelySentences(Sentences):
+    """A stage as `Sentences`, which holds no whole word for longer than `max_delay`.
+
+    If a sentence takes longer, its words so far are a piece; what looks like its end is one without waiting
+    for the next sentence. A word that is not whole waits for its end.
+
+    Args:
+        max_delay: The longest time to hold whole words, in seconds.
+
+    Raises:
+        MisuseError: `max_delay` is not a number above 0.
+    """
+
+    __slots__ = ("_due", "_is_late", "_max_delay")
+
+    def __init__(
+        self, max_delay: float, *, first: int | None = None, longest: int | None = None, spoken: bool = False
+    ) -> None:
+        super().__init__(first=first, longest=longest, spoken=spoken)
+        self._max_delay = check_seconds("max_delay", max_delay)
+        self._due = 0.0
+        """The clock reading at which the held text is due."""
+        self._is_late = False
+        """True once it was due without having a whole word."""
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock reading at which words are due; None while none are held, or none is whole."""
+        return self._due if self._held and not self._is_late else None
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the sentences whose end is certain, and the words that are due."""
+        held_before = self._held
+        out = super().feed(item)
+        if out or not held_before:
+            self._due, self._is_late = now + self._max_delay, False
+        return out + self.tick(now)
+
+    def tick(self, now: float) -> list[str]:
+        """Return the words that are due; none are due before `deadline`."""
+        text, out = self._held, list[str]()
+        if not text or now < self._due:
+            return out
+        # After a mark that may end the sentence, only its closing quotes and blanks have come.
+        end = _find_word_end(text, 0, len(text)) if self._mark_at is None else len(text)
+        self._is_late = end is None
+        if end is not None:
+            self._keep(text, self._emit(text, 0, end, out))
+            self._due = now + self._max_delay
+        return out

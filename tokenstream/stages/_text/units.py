@@ -106,8 +106,7 @@ def find_last_boundary(text: str, start: int, last: int) -> int:
     """
     if text[last - 1 : last + 1].isascii():
         # Only CR and LF form one letter of two ASCII characters.
-        is_line_ending = text[last - 1] == "\r" and text[last] == "\n"
-        boundary = last - 1 if is_line_ending else last
+        boundary = last - 1 if text[last - 1 : last + 1] == "\r\n" else last
     elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, last + 1)):
         # One character more was passed, because the pattern leaves out the last letter.
         boundary = match.end()

@@ -78,7 +78,13 @@ class _TextShaping:
         return self._with_stage("lines", _stage_maker("Lines"))
 
     def sentences(
-        self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
+        self,
+        *,
+        first: int | None = None,
+        longest: int | None = None,
+        spoken: bool = False,
+        max_delay: float | None = None,
+        timer: bool = False,
     ) -> Self:
         """Return a view of sentences, each delivered as soon as its end is certain, for example for speech.
 
@@ -88,9 +94,13 @@ class _TextShaping:
             longest: Number of characters at which a sentence is cut, at a clause or a word if possible;
                 None to cut no sentence.
             spoken: True to leave out the marks and the code of markdown, which are not read aloud.
+            max_delay: Longest time to hold back whole words, in seconds, if a sentence takes longer; None to
+                wait for its end.
+            timer: In a `for` loop, True to let a thread read the source, so that words are delivered on
+                time, as with `throttle`.
 
         Raises:
-            MisuseError: A number is not above 0.
+            MisuseError: A number is not above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
             >>> from tokenstream import Stream
@@ -98,9 +108,8 @@ class _TextShaping:
             >>> list(text.sentences())
             ['It is 3.5 km away. ', 'Go now!']
         """
-        return self._with_stage(
-            "sentences", _stage_maker("Sentences", first=first, longest=longest, spoken=spoken)
-        )
+        make = partial(_make_sentences, max_delay, first=first, longest=longest, spoken=spoken)
+        return self._with_stage("sentences", make, timer=timer)
 
     @explain_options(**THROTTLE_HINTS)
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
@@ -239,6 +248,13 @@ def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Stag
     """Return a new stage: a class of `tokenstream.stages`, found by its name, called with the arguments."""
     stage: Stage[Any, Any] = getattr(import_module("tokenstream.stages"), name)(*args, **named)
     return stage
+
+
+def _make_sentences(max_delay: float | None, **options: Any) -> Stage[Any, Any]:  # noqa: ANN401 - of `Sentences`
+    """Return a new stage of sentences, with a time at which words are due unless that is None."""
+    from tokenstream.stages._text.sentences import Sentences, TimelySentences
+
+    return Sentences(**options) if max_delay is None else TimelySentences(max_delay, **options)
 
 
 class TextView(_TextShaping, PlannedView[str]):
