@@ -84,7 +84,10 @@ function show({ id, question, answer: key, form, fresh }, article) {
     given.hidden = message.text !== "" || !given.childNodes.length;
     find(place, ".reasoning").hidden = !message.reasoning;
     find(place, ".reasoning p").textContent = message.reasoning;
-    if (!form) showMarkdown(find(place, ".text"), message.text);
+    const remarks = textOf(message, isRemark);
+    find(place, ".remarks").hidden = !remarks;
+    find(place, ".remarks p").textContent = remarks;
+    if (!form) showMarkdown(find(place, ".text"), textOf(message, part => !isRemark(part)));
     const calls = message.toolCalls;
     calls.forEach((call, at) => showCall(find(place, ".calls"), call, at));
     // The abandoned answer may have had more calls.
@@ -104,6 +107,13 @@ function show({ id, question, answer: key, form, fresh }, article) {
   draw();
   runTools(answer, find(place, ".calls"));
 }
+
+/** @param {import("./tokenstream/tokenstream.js").Part} part */
+const isRemark = ({ phase }) => phase === "commentary";
+/** @param {{parts: import("./tokenstream/tokenstream.js").Part[]}} message */
+/** @param {(part: import("./tokenstream/tokenstream.js").Part) => boolean} which */
+const textOf = ({ parts }, which) =>
+  parts.reduce((text, part) => (part.kind === "text" && which(part) ? text + part.text : text), "");
 
 /** @type {Set<object>} */ const running = new Set();
 /** Say when answers are written, and when they are there. @param {import("./tokenstream/tokenstream.js").Answer} answer */

@@ -61,9 +61,10 @@ _WHOLE = _SCRIPT.text(BRIDGE * 3).finish("stop")
 _BREAKS = _WHOLE.recording("openai-chat").with_fault(faults.cut(at=0.4))
 _BRIDGES: Iterator[Recording | Script] = itertools.cycle([_BREAKS, _WHOLE])
 _LONG = _SCRIPT.reasoning("They ask about flow. An image helps, and a table.").text(LONG)
+_REMARK = {"content": "Let me look it up.", "channel": "commentary"}
 _WEATHER = (
     _SCRIPT.reasoning("The weather is the tool's to say.")
-    .text("Let me look it up.")
+    .raw({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": _REMARK}]})
     .tool_call("get_weather", {"city": "Oslo", "unit": "celsius", "days": ["today", "tomorrow"]})
 )
 

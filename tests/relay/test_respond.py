@@ -26,8 +26,17 @@ from tests.support.asgi import Client
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Steps, Stream, aconnect, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
-from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.message import ToolCall
+from tokenstream.events import (
+    Finish,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import TextPart, ToolCall
 from tokenstream.relay._asgi.response_type import StarletteResponse
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +119,77 @@ async def test_a_run_a_reader_of_a_shared_stream_and_any_events_are_sent_as_well
         assert Stream(client.body).final().text == "Let me look."
     # What tells that a run is over is the run's and not an answer's.
     assert b'"Let me look."' in (await sent(run.events(), protocol="ui-message")).body
+
+
+REMARKED: list[Any] = [
+    PartStart(TextPart(phase="commentary")),
+    TextDelta("I'll look it up."),
+    PartDone(),
+    PartStart(TextPart(phase="final_answer"), part=1),
+    TextDelta("It is ", part=1),
+    TextDelta("5 °C.", part=1),
+    PartDone(part=1),
+    Finish("stop"),
+]
+
+
+def remarked(*, breaks: bool = False) -> AsyncStream:
+    """Return an answer with a remark before it; one that breaks lacks its last words."""
+    written = [*relay.encode(REMARKED, "tokenstream")]
+    return AsyncStream(Source(*written[: 5 if breaks else None], ends=True), format="tokenstream")
+
+
+async def test_the_answer_alone_is_sent_as_text() -> None:
+    """Of a stream or of a function that makes it; shaped, too. The stream is closed at the end."""
+    streams = [remarked(), remarked(), remarked(), remarked()]
+    whole, answer, words, made = streams
+    sources: list[Any] = [whole, answer.answer, words.answer.words(), lambda: made.answer]
+    bodies = [(await sent(source, protocol="text")).body for source in sources]
+
+    said = ["".join(Stream(body, format="text").text) for body in bodies]
+    assert said == ["I'll look it up.It is 5 °C.", *["It is 5 °C."] * 3]
+    assert bodies[1].endswith(b"data: It is \n\ndata: 5 \xc2\xb0C.\n\ndata: [DONE]\n\n")
+    assert b"data:  5" in bodies[2]
+    assert all(stream.closed for stream in streams)
+
+
+async def test_a_page_that_gets_our_own_events_can_fold_the_remarks() -> None:
+    """They keep the phase of each text."""
+    client = await sent(remarked())
+    message = Stream(client.body).final()
+
+    assert (message.text, message.answer) == ("I'll look it up.It is 5 °C.", "It is 5 °C.")
+
+
+async def test_an_answer_alone_that_breaks_off_says_so() -> None:
+    client = await sent(remarked(breaks=True).answer, protocol="text")
+
+    assert b"event: error" in client.body
+    assert b"[DONE]" not in client.body
+
+
+async def test_a_text_is_stopped_as_its_stream() -> None:
+    """The stream of a reader that has gone is closed."""
+    source = Source(*[*relay.encode(REMARKED, "tokenstream")][:5])
+    stream = AsyncStream(source, format="tokenstream")
+    client = Client()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(stream.answer, protocol="text"))
+        await client.until(lambda: b"It is" in client.body)
+        client.leave()
+        with anyio.fail_after(PATIENCE):
+            await source.closed.wait()
+
+    assert stream.message.ending == "stopped"
+
+
+async def test_a_text_is_sent_as_text_alone() -> None:
+    """Another protocol would lack the rest of the answer; and only a stream is closed by a relay."""
+    async with remarked() as stream:
+        with pytest.raises(MisuseError, match='protocol="text"'):
+            relay.respond(stream.answer, protocol="ui-message")
+        with pytest.raises(MisuseError, match='protocol="text"'):
+            relay.respond(stream.broadcast().reader().answer, protocol="text")
 
 
 async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None:

@@ -21,6 +21,7 @@ from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 from tokenstream.stages._text import pacing
+from tokenstream.stream import TextView
 
 pytestmark = pytest.mark.anyio
 
@@ -396,12 +397,15 @@ def dribbled() -> Playback:
 def test_words_of_a_sentence_that_dribbles_are_given_in_time() -> None:
     """A voice is silent for four seconds at most; without a time, for as long as the sentence takes."""
     loops: list[list[tuple[float, str]]] = []
-    options: dict[str, Any]
-    for options in ({"max_delay": 3.5}, {"max_delay": 3.5, "timer": True}, {}):
+    shapes: list[Callable[[TextView], TextView]] = [
+        lambda text: text.sentences(max_delay=3.5),
+        lambda text: text.sentences(max_delay=3.5, timer=True),
+        lambda text: text.sentences(),
+    ]
+    for shape in shapes:
         playback = dribbled()
         with playback.stream(format="openai-chat") as stream:
-            sentences = stream.text.sentences(**options)
-            loops.append([(playback.clock(), piece) for piece in sentences])
+            loops.append([(playback.clock(), piece) for piece in shape(stream.text)])
     timely, timed, plain = loops
 
     async def read() -> list[tuple[float, str]]:

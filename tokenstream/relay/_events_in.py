@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
@@ -54,21 +54,30 @@ def converted_refusals() -> Generator[None]:
 
 
 class EventsIn:
-    """Reads events one by one, or all that have arrived; as a context manager, it enters their source."""
+    """Reads events one by one, or all that have arrived; as a context manager, it enters their source.
 
-    def __init__(self, source: AsyncIterable[Event]) -> None:
+    Args:
+        as_text: True to read also a view of text, whose pieces are the events; the source is its stream.
+    """
+
+    def __init__(self, source: AsyncIterable[Event] | AsyncTextView, *, as_text: bool = False) -> None:
+        text = source if as_text and isinstance(source, AsyncTextView) else None
+        of_text: Any = None if text is None else text._driver  # noqa: SLF001 - ours
+        if isinstance(of_text, AsyncDriver):
+            source = AsyncStream(cast("Any", of_text))
         if isinstance(source, Stream | AsyncTextView) or not hasattr(source, "__aiter__"):
             raise MisuseError(
-                f"a relay sends an AsyncStream, or another async iterable of events, not {source!r:.80}"
+                f"a relay sends an AsyncStream, another async iterable of events, or a stream's text as "
+                f'protocol="text", not {source!r:.80}'
             )
         self.source: Any = source
         """The source of the events."""
         driver = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
-        self._events: Any = None
+        self._events: Any = None if text is None else _TextEvents(text)
         """The iterator over the events of the source; None before the first, and once `_error` is set."""
-        self._take_next = _make_take_function(driver)
+        self._take_next = None if text is not None else _make_take_function(driver)
         """Returns the next event if it has arrived, else None. There is no such function for some sources."""
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
         """Returns the events of a run that have arrived. There is no such function for other sources."""
@@ -80,7 +89,7 @@ class EventsIn:
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
             with pass_over("consumed", "closed"):  # `next` raises them
-                self._events = aiter(self.source)
+                self._events = self._events or aiter(self.source)
         if hasattr(self.source, "__aenter__"):
             await self.source.__aenter__()
         return self
@@ -141,6 +150,16 @@ async def _without_refusal(event: Awaitable[Event]) -> Event:
     """Return the next event of an application's own source."""
     with converted_refusals():
         return await event
+
+
+class _TextEvents:
+    """The pieces of a view of text, as events."""
+
+    def __init__(self, text: AsyncTextView) -> None:
+        self._text = text
+
+    async def __anext__(self) -> Event:
+        return TextDelta(await anext(self._text))
 
 
 def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:

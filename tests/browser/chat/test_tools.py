@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser]
 
 
 def test_a_tool_call_appears_and_is_not_done_again(page: Page, url: str) -> None:
-    """Its arguments grow; what the page does for it is done once, and not for a page that was reloaded."""
+    """The remark before it is folded. Its arguments grow; what the page does for it is done once, and not for a page that was reloaded."""
     page.add_init_script("""new MutationObserver(() => {
       const told = document.querySelector(".call .arguments")?.textContent;
       if (told) (window.given ??= new Set()).add(told);
@@ -26,6 +26,9 @@ def test_a_tool_call_appears_and_is_not_done_again(page: Page, url: str) -> None
 
     assert page.evaluate("window.given.size") >= 2
     assert call.locator(".name").text_content() == "get_weather"
+    assert article.locator(".remarks p").text_content() == "Let me look it up."
+    assert not article.locator(".remarks p").is_visible()
+    assert article.locator(".text").inner_text() == ""
     assert '"city": "Oslo"' in str(call.locator(".arguments").text_content())
     article.locator(".call.now").wait_for()
     page.reload()

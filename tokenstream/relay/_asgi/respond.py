@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
+    from tokenstream.stream import AsyncTextView
 
 
 class _Nothing:
@@ -51,7 +52,7 @@ class AnswerOutlet(Outlet):
 
     ends_by_itself = True
 
-    def __init__(self, source: Source, writer: Sending) -> None:
+    def __init__(self, source: Source | AsyncTextView, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
@@ -69,8 +70,8 @@ class AnswerOutlet(Outlet):
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
         """Set the source of the answer's events."""
-        self._events = EventsIn(source)
-        self._writer.read_from(source)
+        self._events = EventsIn(source, as_text=self._writer.protocol.name == "text")
+        self._writer.read_from(self._events.source)
         self._batches = BatchReader(self._events)
 
     @property
@@ -195,7 +196,7 @@ class AnswerOutlet(Outlet):
 
 @explain_options(**OF_RELAY)
 def respond(
-    stream: Source,
+    stream: Source | AsyncTextView,
     *,
     protocol: ProtocolName = "tokenstream",
     journal: Journal | None = None,
@@ -216,8 +217,9 @@ def respond(
     error messages are never sent. The header `x-answer-id` has an id of ours, which the log has, too.
 
     Args:
-        stream: The answer, or a function, sync or async, that makes it. If the request continues an answer,
-            an unread stream is closed without being opened, and a function is not called.
+        stream: The answer, or a function, sync or async, that makes it; for "text", also one text of a
+            stream, such as `stream.answer`. If the request continues an answer, an unread stream is closed
+            without being opened, and a function is not called.
         protocol: The name of the protocol in which to send the answer.
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
             whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `location` has
@@ -249,8 +251,9 @@ def respond(
     if journal is not None:
         from tokenstream.relay._asgi.start import StartOutlet
 
+        events: Any = stream
         recorded = StartOutlet(
-            stream, journal, id, protocol=protocol, owner=owner, shape=shape, body=body, location=location
+            events, journal, id, protocol=protocol, owner=owner, shape=shape, body=body, location=location
         )
         return make_response(recorded, timing=timing, headers=headers)
     if id is not None or owner is not None:

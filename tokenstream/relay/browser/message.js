@@ -4,6 +4,7 @@
  * @property {string} kind "text", "reasoning", "refusal", "tool_call", "citation", "media", …
  * @property {boolean} complete True once the part no longer changes.
  * @property {string} [text] Text, reasoning, refusal: the text so far.
+ * @property {string} [phase] Text: "commentary" for a remark beside the answer.
  * @property {string} [id] Tool call: its id.
  * @property {string} [name] Tool call: the tool's name.
  * @property {string} [arguments_text] Tool call: its JSON so far.
