@@ -298,6 +298,29 @@ def test_a_borrowed_word_is_no_proof(payload: dict[str, Any]) -> None:
     assert "openai-chat" == read([sse(json.dumps(payload)) + CHAT]).format
 
 
+@pytest.mark.parametrize("end", [b"", DONE], ids=["cut", "done"])
+@pytest.mark.parametrize(
+    "format, payload",
+    [
+        ("ui-message", {"type": "finish"}),
+        ("ui-message", {"type": "abort", "reason": "user"}),
+        ("ag-ui", {"type": "RUN_FINISHED"}),
+        ("openai-responses", {"type": "response.completed"}),
+        ("openai-responses", {"type": "response.incomplete"}),
+    ],
+)
+def test_an_end_that_says_nothing_else_is_a_cut_detected_and_named(
+    format: Any, payload: dict[str, Any], end: bytes
+) -> None:
+    """The servers write a start, or a field of their own, with each end: what the end belongs to is lost."""
+    for count in (1, 2):
+        body = [sse(json.dumps(payload)) * count + end]
+        readings = [read(body), read(body, format=format)]
+
+        assert [StreamTruncated] * 2 == [type(each.error) for each in readings]
+        assert ["truncated"] * 2 == [each.message and each.message.ending for each in readings]
+
+
 def test_a_borrowed_word_makes_no_answer_in_a_named_format() -> None:
     """The beginning of a message is no content: nothing but what is unknown has come after it."""
     body = b"".join(sse(json.dumps(payload)) for payload in _BORROWED[:2])

@@ -533,8 +533,8 @@ class Connection:
         format = self.format
         if (mismatch := format.first_frames.find_mismatch(format)) is not None:
             return mismatch
-        if not format.first_frames.is_proven:
-            # A beginning is not an answer: the server has lost it.
+        if format.first_frames.prove_no_answer(format):
+            # A beginning or an end alone is not an answer: the server has lost it.
             return format.cut_short()
         return None
 

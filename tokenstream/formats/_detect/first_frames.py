@@ -89,6 +89,17 @@ class FirstFrames:
             return None
         return self._compare(format, certain=certain or bool(format.parts.choices))
 
+    def prove_no_answer(self, format: Format) -> bool:
+        """Return True for frames without content, all of one kind, which any vocabulary may have.
+
+        That the caller has named the format says no more of the answer than that no other format fits.
+        """
+        from tokenstream.formats._detect.recognise import find_likeliest
+
+        if self.enough or self.is_detected or not self._frames:
+            return not self.is_proven
+        return (format.name, False) == find_likeliest(self._frames, format.limits)
+
     def find_nothing_read(self, format: Format) -> ProtocolError | NotAStream | None:
         """Return the error for an answer whose payloads were all unknown; None for any other answer."""
         # A format that has read another connection before may know the answer from there.
