@@ -419,7 +419,9 @@ class FastPath:
         of a call that waits for its arguments are counted, so they are decoded.
         """
         call = self._format().parts.part_of(event)
-        is_growing = isinstance(call, OpenCall) and not (call.held or call.placeholder or call.waits)
+        is_growing = isinstance(call, OpenCall) and not (
+            call.held or call.placeholder or call.waits or call.turn
+        )
         return call if isinstance(call, OpenCall) and is_growing else None
 
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:

@@ -74,17 +74,30 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
-    def find_index(self, index: object, *, new: bool = False, ends: bool = False) -> int:
+    def find_index(
+        self, index: object, *, new: bool = False, ends: bool = False, arguments: bool = False
+    ) -> int:
         """Return the index of a payload's block; without one, a departure, that of the newest block.
 
         Args:
             new: Whether the payload begins a block.
+            arguments: Whether it has a piece of a call's arguments.
             ends: Whether the payload ends a block: without indexes, blocks end in the order of their starts.
         """
         number = index if type(index) is int else whole_number(index_of(index))
         if number is not None:
             return number
         self.note("part_index_missing")
+        call = self.find_call_in_turn(0) if arguments else None
+        if call is not None and type(call.number) is int:
+            opened = {key: block.part for key, block in self._unended() if block.part is not None}
+            hosted = {key: part for key, part in opened.items() if part.kind == "server_tool_call"}
+            is_own = self.newest not in hosted
+            # Both kinds of calls have pieces of this type.
+            if call.is_empty and not (is_own and all(part.is_written for part in hosted.values())):
+                call.is_doubtful = True
+            if is_own:
+                return call.number
         if ends:
             return next((key for key, _ in self._unended() if isinstance(key, int)), max(self.newest, 0))
         return self.newest + 1 if new else max(self.newest, 0)

@@ -17,6 +17,7 @@ from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
+    Wholeness,
     find_equal,
     is_beginning,
     says_no_arguments,
@@ -116,6 +117,7 @@ class OpenCall(OpenPart):
         "provider_data",
         "repeated",
         "sent_id",
+        "turn",
         "type",
     )
 
@@ -162,6 +164,8 @@ class OpenCall(OpenPart):
         some servers send before the real arguments."""
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""
+        self.turn: CallsInTurn | None = None
+        """The calls that pieces of this one may have been of; None if the server has told them apart."""
 
     @property
     def has_arguments(self) -> bool:
@@ -182,6 +186,16 @@ class OpenCall(OpenPart):
             return True
         text = self.arguments.join()
         return not text or text.isspace() or is_one_value(text)
+
+    def is_unsure(self, *, for_now: bool = False) -> bool:
+        """Return True if the arguments may be those of another call; `for_now` if further pieces may tell."""
+        rivals = [] if self.turn is None else [each for each in self.turn.calls if each.turn is self.turn]
+        return any(
+            each.is_empty
+            or not each.is_whole
+            or (for_now and says_no_arguments(each.arguments.join() + each.placeholder))
+            for each in rivals
+        )
 
     @property
     def breaks_off(self) -> bool:
@@ -262,6 +276,42 @@ class OpenCall(OpenPart):
         return call
 
 
+class CallsInTurn:
+    """Calls that began one after another, before any piece of their arguments.
+
+    Pieces that name no call come in the order of the calls, one whole value for each. If a call gets none, it
+    is not known whose the values are.
+    """
+
+    __slots__ = ("_has_pieces", "_length", "_place", "_value", "calls")
+
+    def __init__(self) -> None:
+        self.calls: list[OpenCall] = []
+        self._has_pieces = False
+        """True once a piece has come that names no call."""
+        self._place, self._length, self._value = 0, 0, Wholeness()
+        """The place of the call whose turn it is, and as many characters of its arguments as were read."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """True as long as the pieces of another call that begins now can't be told from those of these."""
+        return not self._has_pieces and all(each.is_empty and not each.waits for each in self.calls)
+
+    def find(self) -> OpenCall | None:
+        """Return the call that the next piece is of; None if that has ended."""
+        if not self._has_pieces and len(self.calls) > 1:
+            for each in self.calls:
+                each.turn = self
+        self._has_pieces = True
+        for call in self.calls[self._place : -1]:
+            self._value.add(call.arguments.since(self._length) + call.placeholder)
+            self._length = call.arguments.length
+            if not self._value.whole:
+                return call
+            self._place, self._length, self._value = self._place + 1, 0, Wholeness()
+        return None if self.calls[-1].closed else self.calls[-1]
+
+
 class OpenChoice:
     """State of one alternative answer."""
 
@@ -279,6 +329,7 @@ class OpenChoice:
         "opened",
         "order",
         "reader",
+        "turn",
     )
 
     def __init__(self, index: int) -> None:
@@ -292,6 +343,8 @@ class OpenChoice:
         """Every open part, by index."""
         self.calls_seen = 0
         """Number of calls of the application's tools."""
+        self.turn: CallsInTurn | None = None
+        """The calls that began last; None before the first."""
         self.ended = EndedCalls()
         """The calls that were handed out."""
         self.finish: Finish | None = None

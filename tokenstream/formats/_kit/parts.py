@@ -28,7 +28,14 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.answer import AnswerEvents
 from tokenstream.formats._kit.late import choose_arguments, text_of_arguments
-from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
+from tokenstream.formats._kit.open import (
+    CallsInTurn,
+    OpenCall,
+    OpenChoice,
+    OpenPart,
+    join_halves,
+    mend_surrogates,
+)
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
 from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
@@ -389,11 +396,20 @@ class Parts(AnswerEvents):
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
+        if not self._takes_nothing(call):
+            if state.turn is None or not state.turn.may_go_on:
+                state.turn = CallsInTurn()
+            state.turn.calls.append(call)
         # Arguments that are still to arrive may show that this is a finished call, sent again.
         call.may_repeat = state.ended.find_like(call)
         if not call.may_repeat:
             self.report_call(call)
         return call
+
+    def find_call_in_turn(self, choice: int) -> OpenCall | None:
+        """Return the call that a piece of arguments is of which names none; None if there is no call."""
+        state = self.choices.get(choice)
+        return None if state is None or state.turn is None else state.turn.find()
 
     def new_id(self, choice: int) -> str:
         """Return an id for a call that has none, or has the id of another call."""
@@ -552,7 +568,8 @@ class Parts(AnswerEvents):
 
     def end_at_mark(self, call: OpenCall, *, whole: bool = True) -> None:
         """Close a call at its own mark; one that lacks arguments waits for the end of the answer."""
-        call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
+        may_go_on = call.is_empty or call.breaks_off or call.is_unsure(for_now=True)
+        call.waits = whole and not call.closed and may_go_on
         if not call.waits:
             self.close_call(call, whole=whole)
 
@@ -579,7 +596,9 @@ class Parts(AnswerEvents):
         elif not whole:
             self.note("call_open_at_end")
         elif call.is_whole and not (
-            call.is_doubtful or (call.is_empty and (call.is_unread or self._has_lost_arguments))
+            call.is_doubtful
+            or call.is_unsure()
+            or (call.is_empty and (call.is_unread or self._has_lost_arguments))
         ):
             finished = call.as_content(complete=True)
             state.ended.add(call, finished)
@@ -591,8 +610,12 @@ class Parts(AnswerEvents):
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason: not if it takes none."""
-        takes_nothing = self.offered is not None and self.offered.takes_nothing(call.name)
-        return call.breaks_off if takes_nothing else call.may_go_on
+        may_go_on = call.breaks_off if self._takes_nothing(call) else call.may_go_on
+        return may_go_on or call.is_unsure(for_now=True)
+
+    def _takes_nothing(self, call: OpenCall) -> bool:
+        """Return True if the schema of a call's tool says that it takes no arguments."""
+        return self.offered is not None and self.offered.takes_nothing(call.name)
 
     # -- ends --------------------------------------------------------------
 

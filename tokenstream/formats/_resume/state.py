@@ -22,7 +22,7 @@ from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
 from tokenstream._event_base import is_told
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.late import EndedCalls, LateArguments
-from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenChoice, OpenPart
+from tokenstream.formats._kit.open import NO_PART, CallsInTurn, OpenCall, OpenChoice, OpenPart
 from tokenstream.formats._kit.repeated import RepeatedArguments, Wholeness
 from tokenstream.message import ToolCall
 
@@ -207,7 +207,16 @@ def _is_json(value: Any) -> bool:  # noqa: ANN401 - any value
     return kind in _SCALARS or (kind is str and is_encodable(value))
 
 
-_SHARED = (OpenPart, OpenCall, OpenChoice, EndedCalls, RepeatedArguments, LateArguments, Wholeness)
+_SHARED = (
+    OpenPart,
+    OpenCall,
+    CallsInTurn,
+    OpenChoice,
+    EndedCalls,
+    RepeatedArguments,
+    LateArguments,
+    Wholeness,
+)
 """Classes that the open parts of all formats consist of."""
 
 

@@ -207,7 +207,8 @@ class Anthropic(Format):
             # The start already contained the whole answer.
             return
         delta = dict_of(payload, "delta")
-        index = self._blocks.find_index(payload.get("index"))
+        is_input = "partial_json" in delta
+        index = self._blocks.find_index(payload.get("index"), arguments=is_input)
         # A payload that fits no block was reported as unknown, with all its fields.
         if self._blocks.add_delta(index, delta, payload):
             self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)

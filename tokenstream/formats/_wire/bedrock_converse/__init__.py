@@ -303,7 +303,8 @@ class BedrockConverse(Format):
         """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
-        self._blocks.add_delta(self._blocks.find_index(payload.get("contentBlockIndex")), delta, payload)
+        index = self._blocks.find_index(payload.get("contentBlockIndex"), arguments="toolUse" in delta)
+        self._blocks.add_delta(index, delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:

@@ -226,9 +226,11 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Return the key of a call; a missing index means, as in `find_index`, a new or an open call."""
         if index is None:
             self.note("call_index_missing")
-            # The open call with the highest index began last.
             indexes = self._call_indexes(*self._closed) if new else self._call_indexes()
-            index = max(indexes, default=-1) + 1 if new else (min if ends else max)(indexes, default=0)
+            index = max(indexes, default=-1) + 1 if new else min(indexes, default=0)
+            in_turn = None if new or ends else self.find_call_in_turn(0)
+            if in_turn is not None and type(in_turn.number) is int:
+                index = in_turn.number
         return "call", index
 
     def _call_indexes(self, *others: tuple[str, int]) -> list[int]:

@@ -250,7 +250,9 @@ class GeminiInteractions(Format):
     def _read_delta(self, payload: dict[str, Any]) -> None:
         """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
-        self._steps.add_delta(self._steps.find_index(payload.get("index")), delta, payload)
+        self._steps.add_delta(
+            self._steps.find_index(payload.get("index"), arguments="arguments" in delta), delta, payload
+        )
         self._read_usage(dict_of(payload, "metadata").get("total_usage"))
         self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 

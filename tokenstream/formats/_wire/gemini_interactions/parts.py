@@ -384,7 +384,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         has_none = not step.has_fragments and not data.get("arguments")
         if has_none and whole and not call.may_repeat:
             # An empty object is what every step starts with, so its end does not tell the arguments.
-            call.placeholder, call.waits = "" if call.is_unread else "{}", True
+            call.placeholder, call.waits = "" if call.is_unread or call.is_unsure() else "{}", True
             return
         # Without arguments, the start of a finished call has come again.
         if not step.has_fragments and not (has_none and call.may_repeat):

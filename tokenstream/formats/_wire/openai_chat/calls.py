@@ -43,7 +43,10 @@ class ChatCalls:
         """Calls that were reported without a name; it may still come, with a fragment of its own."""
         self._waiting_calls: list[ChatCall] = []
         """Calls whose name another piece may continue."""
-        self._call_count = 0
+        self._calls: list[ChatCall] = []
+        """All of them, in the order in which they have begun."""
+        self._shared_indexes: dict[int | str, None] = {}
+        """The indexes that several calls have."""
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
 
@@ -150,7 +153,15 @@ class ChatCalls:
             return self._find_by_name(fragment)
         if fragment.position is not None:
             return self._by_position.get(fragment.position, self._last_call)
-        return self._last_call
+        return self._find_in_turn(fragment)
+
+    def _find_in_turn(self, fragment: Fragment) -> ChatCall | None:
+        """Return the call of a fragment that names none: the last one, unless several wait for arguments."""
+        if self._last_call is None or not self._last_call.name or fragment.arguments in (ABSENT, "", None):
+            return self._last_call
+        self.open_waiting()
+        part = self._parts.find_call_in_turn(self._choice)
+        return next((call for call in self._calls if part and call.part is part), self._last_call)
 
     def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
         """Return the call that a fragment with an id continues; None if the fragment begins a call."""
@@ -186,7 +197,7 @@ class ChatCalls:
         if call is not None and self._begins_another(call, fragment):
             self._parts.note("call_index_reused")
             return None
-        return call
+        return self._find_in_turn(fragment) if index in self._shared_indexes else call
 
     def _begins_another(self, call: ChatCall, fragment: Fragment) -> bool:
         """Return whether a fragment with the id or index of a known call begins another call.
@@ -243,13 +254,13 @@ class ChatCalls:
 
     def begin(self, fragment: Fragment) -> ChatCall:
         """Create a call for a fragment; first hand out the last call, if its arguments are whole."""
-        if self._call_count >= self._parts.limits.tool_calls:
+        if len(self._calls) >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
-        self._call_count += 1
         # Even though the name of the call may still arrive.
         self._parts.close_current(self._parts.choice(self._choice))
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
+        self._calls.append(call)
         self._unnamed_calls.append(call)
         # The name of an earlier call may come after the finish reason: its arguments are those of this one.
         earlier = next((each for each in self._given_up if each.is_continued_by(fragment)), None)
@@ -277,6 +288,8 @@ class ChatCalls:
         if fragment.id is not None:
             self._by_id[fragment.id] = call
         if fragment.index is not None:
+            if self._by_index.setdefault(fragment.index, call) is not call:
+                self._shared_indexes[fragment.index] = None
             self._by_index[fragment.index] = call
         if fragment.position is not None:
             self._by_position[fragment.position] = call

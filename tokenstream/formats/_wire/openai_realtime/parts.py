@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _AUDIO_TYPES = frozenset({"audio", "output_audio"})
 _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
 _CALL_TYPES = frozenset({"function_call", "mcp_call"})
+_PLACES = frozenset({"item_id", "call_id", "output_index"})
+"""Fields by which a payload names its item."""
 
 
 class RealtimeOutputs(SessionParts):
@@ -262,6 +264,9 @@ class RealtimeOutputs(SessionParts):
             self.note("part_unannounced")
             self.note_lost_arguments(fragment)
             return
+        if payload.keys().isdisjoint(_PLACES):
+            # The piece may be of a call that began before this one.
+            self.find_call_in_turn(0)
         self.add_fragment(item.call, fragment)
         item.arguments_reported = True
 

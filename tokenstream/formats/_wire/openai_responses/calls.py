@@ -9,6 +9,7 @@ from typing_extensions import override
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
@@ -89,6 +90,11 @@ class CallItem(ResponseItem):
             return
         call.provider_data = data
         if complete:
+            if text_of(item, "call_id") and not says_no_arguments(
+                arguments_text(arguments_of(item, self.type))
+            ):
+                # Here the server says whose they are.
+                call.turn = None
             self.read_arguments(call, arguments_of(item, self.type))
             self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
 

@@ -266,7 +266,13 @@ class ResponseItems(SessionParts):
         likest = max(ranked, key=lambda each: (each[0], not each[1].ended), default=None)
         if likest is not None and likest[0] > likest[1].ended:
             return likest[1]
-        return next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
+        last = next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
+        call = (
+            self.find_call_in_turn(0) if whole is None and isinstance(last, CallItem) and last.call else None
+        )
+        return next(
+            (item for item in recent if isinstance(item, CallItem) and call and item.call is call), last
+        )
 
     def find_or_start_item(
         self, payload: dict[str, Any], item_type: str, whole: dict[str, Any] | None = None
