@@ -9,6 +9,7 @@ from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.payloads import payload_of
+from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Decoder:
             MisuseError: `chunk` is none of these.
         """
         machine = self._machine
-        if machine.state != "reading" and (machine.state in CLOSED or machine.error is not None):
+        if machine.state != "reading" and (machine.state in CLOSED or self.error is not None):
             return []
         data: Any = chunk
         if data.__class__ is machine.unit:
@@ -129,13 +130,17 @@ class Decoder:
 
     @property
     def error(self) -> StreamError | None:
-        """The failure that follows the events returned last; None if there is none."""
-        return self._machine.error
+        """The failure that follows the events returned last; None if there is none.
+
+        A provider's error that says nothing about itself waits for one that does, or for `end`.
+        """
+        machine = self._machine
+        return None if machine.state not in CLOSED and is_unsaid(machine.error) else machine.error
 
     @property
     def stop(self) -> str | None:
         """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
-        if self._machine.error is not None:
+        if self.error is not None:
             return "error"
         return "end" if self._machine.said in ANSWERED else None
 
@@ -175,7 +180,7 @@ class Decoder:
         except StopIteration:
             # An exception in an earlier `pull` has ended the generator behind it.
             machine.break_off(machine.now)
-        if machine.error is None and machine.state not in CLOSED:
+        if self.error is None and machine.state not in CLOSED:
             return events
         if machine.state not in CLOSED:
             # The end of the input may release events that were held back.

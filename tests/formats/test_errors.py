@@ -20,7 +20,8 @@ def _told(payload: dict[str, Any], event: str = "") -> StreamError | None:
     """Return what a payload in the middle of an answer is taken for: an error, or None."""
     decoder = Decoder("openai-chat")
     decoder.feed(sse(payload, event=event))
-    return decoder.error
+    decoder.end()
+    return decoder.error if isinstance(decoder.error, ProviderError) else None
 
 
 def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from tests.support.chunkings import several
-from tests.support.playing import silent_after
+from tests.support.playing import read as play
+from tests.support.playing import silent_after, three_worlds
 from tests.support.reading import read
 from tests.support.wire import DONE, chat, sse
-from tokenstream import Deadlines, Stream
+from tokenstream import Deadlines, Decoder, Stream
 from tokenstream.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -71,10 +72,51 @@ def test_a_stop_behind_an_error_that_says_nothing_is_behind_the_failure() -> Non
 
 
 def test_an_error_that_says_nothing_waits_as_an_end_mark_does() -> None:
-    """The body stays open: `Deadlines.after_finish` bounds the wait."""
-    stream = silent_after(BEGUN, FAILED).stream(deadlines=Deadlines(idle_content=9.0, after_finish=2.0))
+    """The body stays open: `Deadlines.after_finish` bounds the wait, and no comment shortens it."""
+    for deadlines, ends in (
+        ({}, 1.0),
+        ({"after_finish": 2.0}, 2.0),
+        ({"after_finish": 0.1}, 0.1),
+        ({"after_finish": 3.0, "total": 1.5}, 1.5),
+        ({"after_finish": None, "idle_content": 5.0}, 5.0),
+    ):
+        playback = silent_after(BEGUN, FAILED, 0.05, b": alive\n\n")
+        with pytest.raises(ProviderError, match="does not say which"):
+            playback.stream(deadlines=Deadlines(**deadlines)).final()
+
+        assert pytest.approx(ends, abs=1e-5) == playback.clock()
+
+
+@three_worlds
+def test_an_error_within_the_wait_is_the_error_of_its_body(world: str) -> None:
+    """What comes later is not waited for, nor what may follow an error that says something."""
+    for wait, code, ends in ((0.9, "rate_limit_exceeded", 1.4), (1.1, None, 1.0)):
+        playback = silent_after(BEGUN, FAILED, 0.4, b": alive\n\n", wait - 0.4, LIMITED)
+        error: Any = play(world, playback).error
+
+        assert (ProviderError, code) == (type(error), error.code)
+        assert pytest.approx(ends, abs=1e-5) == playback.clock()
+
+
+def test_a_decoder_holds_an_error_that_says_nothing_until_its_end() -> None:
+    """It has no clock: whoever feeds it knows when no more follows."""
+    for chunks in several(BEGUN + FAILED + LIMITED, "unsaid").values():
+        decoder = Decoder()
+        for chunk in chunks:
+            assert decoder.error is None
+            decoder.feed(chunk)
+
+        assert isinstance(decoder.error, ProviderError)
+        assert ("rate_limit_exceeded", "error") == (decoder.error.code, decoder.stop)
+
+    decoder = Decoder()
+    decoder.feed(BEGUN + FAILED)
+
+    assert (None, None, "streaming") == (decoder.error, decoder.stop, decoder.message.ending)
+    decoder.end()
     with pytest.raises(ProviderError, match="does not say which"):
-        stream.final()
+        decoder.check()
+    assert "failed" == decoder.message.ending
 
 
 @pytest.mark.parametrize("error", [{"message": "Slow down."}, {"code": "rate_limit_exceeded"}])

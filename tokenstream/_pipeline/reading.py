@@ -8,6 +8,7 @@ from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.formats._state import ANSWERED, OPEN
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 error = machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
                 machine.current_frame = frame
-                if machine.reads_behind_error is None or not reader.reads_on:
+                is_read_on = machine.reads_behind_error is not None or is_unsaid(error)
+                if not (is_read_on and reader.reads_on):
                     break
         else:
             if error is None:

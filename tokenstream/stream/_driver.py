@@ -296,11 +296,14 @@ class Driver(UncopyableObject):
         """True while only the rest of the connection, and events held back, are left to come."""
         return not self.has_ended and self.machine.state not in OPEN
 
+    @property
+    def is_behind_end(self) -> bool:
+        """True once the terminal event, or an error, has come: the rest of the connection is all that may."""
+        return self.machine.said in ANSWERED or self.machine.error is not None
+
     def reads_on(self) -> bool:
         """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
-        machine = self.machine
-        is_over = machine.said in ANSWERED or machine.state in CLOSED or machine.error is not None
-        if is_over or machine.state == "sliced" or self.diverted:
+        if self.is_behind_end or self.machine.state in (*CLOSED, "sliced") or self.diverted:
             return False
         return self._apply_deadlines_between_reads()
 
@@ -354,7 +357,7 @@ class Driver(UncopyableObject):
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read stops waiting, whose silence counts from `since` or from now."""
-        if self.machine.said in ANSWERED or self.machine.error is not None:
+        if self.is_behind_end:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
         elif self.silence.turn is not None and self.silence.is_turn:
@@ -415,7 +418,7 @@ class Driver(UncopyableObject):
 
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
-        if self.machine.said in ANSWERED or self.machine.error is not None:
+        if self.is_behind_end:
             self._end_input(None, now)
         elif not self._gives_turn(now, has_waited=True):
             self._check_deadlines(now)
@@ -526,10 +529,15 @@ class Driver(UncopyableObject):
         raise NotImplementedError
 
     def limits_after_end(self) -> RestLimits:
-        """Return the limits for reading after the terminal event; the first call sets the limits."""
-        if self._rest_limits is None:
-            self._rest_limits = RestLimits.begin(self.machine, self.clock())
-        return self._rest_limits
+        """Return the limits for reading after the terminal event; the first call sets the limits.
+
+        So does the first one behind an error that says something about itself.
+        """
+        limits = self._rest_limits
+        if limits is None or (limits.waits_for_error and not is_unsaid(self.machine.error)):
+            self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
+            return self._rest_limits
+        return limits
 
     # -- ending ------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream.errors import MisuseError, PurseUnavailable
-from tokenstream.formats._state import ANSWERED, CLOSED
+from tokenstream.formats._state import CLOSED
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
@@ -183,7 +183,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.needs_no_limit):
+        if pump.chunks is not None and (pump.needs_no_limit or not self.is_behind_end):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)

@@ -13,7 +13,6 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import is_timeout
-from tokenstream.formats._state import ANSWERED
 
 if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
@@ -94,7 +93,7 @@ class ReadLimit:
 def _find_end(driver: Driver, now: float) -> float | None:
     """Return when a read that begins now must end, and its source and answer with it; None for never."""
     machine, silence = driver.machine, driver.silence
-    if machine.said in ANSWERED or machine.error is not None:
+    if driver.is_behind_end:
         return driver.limits_after_end().until
     silence.since = now
     idle = silence.deadlines.idle_bytes

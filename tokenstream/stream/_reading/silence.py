@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamStalled
+from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.limits import DEFAULT_DEADLINES, Default
 from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
 
@@ -280,19 +281,32 @@ class RestLimits(NamedTuple):
 
     size: int
     """Number of bytes of the whole connection at which to stop."""
-    comments: int
+    comments: float
     """Number of comments at the terminal event; one more is a heartbeat."""
     until: float
     """Time at which to stop."""
 
     @classmethod
-    def begin(cls, machine: Machine, now: float) -> RestLimits:
-        """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments."""
-        most_bytes, comments = machine.meter.bytes + _MAX_BYTES_AFTER_END, machine.connection.comments
+    def begin(cls, machine: Machine, now: float, silence: Silence) -> RestLimits:
+        """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments.
+
+        Behind an error that says nothing about itself, one may follow that does: then the deadlines count.
+        """
+        comments: float = machine.connection.comments
+        until: float = now + REST_SECONDS
+        if is_unsaid(machine.error):
+            seconds, deadline = silence.deadlines.after_finish, silence.deadline
+            ends = (None if seconds is None else now + seconds, deadline)
+            comments, until = math.inf, min((end for end in ends if end is not None), default=math.inf)
         # A call of the class takes five times as long.
-        return tuple.__new__(cls, (most_bytes, comments, now + REST_SECONDS))  # pyright: ignore[reportUnknownMemberType]
+        return tuple.__new__(cls, (machine.meter.bytes + _MAX_BYTES_AFTER_END, comments, until))  # pyright: ignore[reportUnknownMemberType]
+
+    @property
+    def waits_for_error(self) -> bool:
+        """True if the error so far says nothing about itself, and another may follow."""
+        return self.comments == math.inf
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True while no limit is reached; the first comment after the terminal event reaches one."""
-        is_silent = machine.connection.comments == self.comments
+        is_silent = machine.connection.comments <= self.comments
         return is_silent and machine.meter.bytes < self.size and now < self.until
