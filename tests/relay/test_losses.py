@@ -400,10 +400,10 @@ def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize("protocol", ["text", "ollama"])
 def test_a_healthy_answer_warns_of_nothing(protocol: ProtocolName, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever sends bare text does without counts and thoughts, and reads so once."""
-    healthy = [ReasoningDelta("Hm", "c2ln"), TextDelta("Hi", part=1), UsageUpdate(Usage(cost=0.5))]
+    healthy: list[Event] = [ReasoningDelta("Hm", "c2ln"), TextDelta("Hi", part=1), Finish("stop")]
     with caplog.at_level(logging.DEBUG, "tokenstream"):
         for _ in range(20):
-            _sent([*healthy, Finish("stop")], protocol)
+            _sent([*healthy[:2], UsageUpdate(Usage(cost=0.5)), healthy[2]], protocol)
 
     lines = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in lines if level > logging.DEBUG] == []

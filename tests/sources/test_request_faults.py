@@ -69,7 +69,7 @@ def test_a_proxy_that_takes_no_connection_is_named(
 def test_a_header_that_is_given_as_a_text_is_refused_at_once() -> None:
     """It says how headers are given, and quotes no key."""
     with pytest.raises(MisuseError, match="headers= takes a dict") as caught:
-        connect("https://api.example/v1/chat/completions", headers="Bearer sk-secret")
+        connect("https://api.example/v1/chat/completions", headers="Bearer sk-secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
     assert "sk-secret" not in str(caught.value)
 

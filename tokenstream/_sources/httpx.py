@@ -80,7 +80,8 @@ def _find_patience(response: FromHTTPX) -> float | None:
     """Return the read timeout that the client or the request has; None for none, 0 if it is not known."""
     request: FromHTTPX = getattr(response, "_request", None)
     timeouts: dict[str, Any] = {} if request is None else request.extensions.get("timeout") or {}
-    return timeouts.get("read", 0.0)
+    read: float | None = timeouts.get("read", 0.0)
+    return read
 
 
 def _find_socket(response: FromHTTPX) -> Callable[[], object] | None:

@@ -247,13 +247,15 @@ class Driver(UncopyableObject):
                 raise
             self.machine.meter.begin(self.clock(), wrapped=False)
         self.machine.asked.take_request(lazy.asked)
-        self.silence.allow(lazy.patience)
+        if lazy.patience != self.silence.patience:
+            self.silence.allow(lazy.patience)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Process the response head of a source that was just opened."""
         head = source.head
         self._read_deadlines = source.read_deadlines
-        self.silence.allow(source.patience)
+        if source.patience != self.silence.patience:
+            self.silence.allow(source.patience)
         self.was_opened, self.silence.turn = True, None
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.

@@ -67,18 +67,18 @@ class Silence:
         "_chunks_at_turn",
         "_machine",
         "_own",
-        "_patience",
         "chunks_before",
         "deadlines",
         "error",
         "is_over",
+        "patience",
         "since",
         "turn",
     )
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
         self.deadlines = self._bounds = self._own = deadlines
-        self._patience: float | None = 0.0
+        self.patience: float | None = 0.0
         """The longest silence that the caller's own timeouts allow; see `allow`."""
         self._machine = machine
         self._busy_since_content = (0.0, 0.0)
@@ -177,12 +177,12 @@ class Silence:
         """
         self._bounds = self._own if bounds is None else replace(bounds, total=self._own.total)
         self.deadlines = self._bounds
-        if self._patience != 0:
-            self.allow(self._patience)
+        if self.patience != 0:
+            self.allow(self.patience)
 
     def allow(self, patience: float | None) -> None:
         """Let no default end a silence that timeouts of the caller's allow: of any length for None."""
-        self.deadlines, self._patience = give_way(self._bounds, patience), patience
+        self.deadlines, self.patience = give_way(self._bounds, patience), patience
 
     def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection."""
