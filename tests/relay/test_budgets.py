@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
+from tests.support.asgi import Client
+from tests.support.packages import needed
 from tokenstream import AsyncStream, Purse, Retry, Stream, Usage, aconnect, relay, testing
 from tokenstream import Route as Provider
-from tokenstream.errors import CostExceeded, StreamError
+from tokenstream.errors import CostExceeded, MisuseError, StreamError
 
 ASKED = {"model": "m", "stream": True, "max_tokens": 50, "messages": []}
 SAID = testing.script().text(*["four"] * 200).finish("stop")
@@ -71,8 +74,73 @@ def test_an_answer_for_which_there_is_no_room_is_a_402_with_json(
     assert response.status_code == 402
     assert response.headers["content-type"] == "application/json"
     error = response.json()["error"]
-    assert (error["type"], error["retryable"]) == ("quota", False)
+    assert (error.get("kind", error["type"]), error["retryable"]) == ("quota", False)
     assert {each.levelname for each in caplog.records if "tokenstream" in each.name} == {"INFO"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body"),
+    [
+        ("openai-chat", {"type": "insufficient_quota", "param": None, "code": "insufficient_quota"}),
+        ("openai-responses", {"type": "insufficient_quota", "param": None, "code": "insufficient_quota"}),
+        ("anthropic", {"type": "billing_error"}),
+        ("gemini", {"code": 402, "status": "RESOURCE_EXHAUSTED"}),
+    ],
+)
+def test_the_error_has_the_words_of_the_protocols_api(protocol: str, body: dict[str, Any]) -> None:
+    """So its SDK finds the type, the code and the message where it looks for them."""
+    told = post("respond", protocol, Purse(most=10)).json()
+
+    ours = {"kind": "quota", "retryable": False, "message": "The budget has no room for the answer."}
+    assert told["error"] == {**told["error"], **body, **ours}
+    assert told.get("type") == ("error" if protocol == "anthropic" else None)
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_an_sdk_reads_the_error_and_asks_once(protocol: str) -> None:
+    """With its own options: a status 429 or 500 would be asked for again."""
+    sdk, asked = needed(protocol), list[str]()
+
+    async def ask() -> Any:
+        async with relay.MemoryJournal() as journal:
+            name = {"openai": "openai-chat"}.get(protocol, protocol)
+            app = make_app("respond", name, Purse(most=10), journal)
+
+            async def at_root(scope: Any, receive: Any, send: Any) -> None:
+                asked.append(scope["path"])
+                await app({**scope, "path": "/"}, receive, send)
+
+            http: Any = sys.modules[sdk.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
+            client = http.AsyncClient(transport=http.ASGITransport(at_root))
+            if protocol == "openai":
+                api = sdk.AsyncOpenAI(api_key="k", base_url="http://x/v1", http_client=client)
+                return await api.chat.completions.create(model="m", messages=[], stream=True)
+            api = sdk.AsyncAnthropic(api_key="k", base_url="http://x", http_client=client)
+            return await api.messages.create(model="m", messages=[], max_tokens=9, stream=True)
+
+    with pytest.raises(sdk.APIStatusError) as caught:
+        anyio.run(ask)
+
+    assert (402, 1) == (caught.value.status_code, len(asked))
+    assert "The budget has no room for the answer." in str(caught.value)
+    assert caught.value.type == {"openai": "insufficient_quota"}.get(protocol, "billing_error")
+    assert getattr(caught.value, "code", None) == ("insufficient_quota" if protocol == "openai" else None)
+
+
+def test_a_mistake_of_the_application_is_a_500_with_json() -> None:
+    """A request without the output limit that a purse needs: clients are not to ask again."""
+    client = Client()
+    asked = {name: value for name, value in ASKED.items() if name != "max_tokens"}
+    route = Provider("https://p.test/v1/chat/completions", json=asked, price=price)
+
+    async def ask() -> None:
+        with pytest.raises(MisuseError, match="max_tokens"):
+            await client.call(relay.respond(aconnect(route, retry=Retry(most=Purse(most=60)))))
+
+    anyio.run(ask)
+
+    assert (500, "false") == (client.status, client.headers["x-should-retry"])
+    assert ("server", False) == (client.json["error"]["type"], client.json["error"]["retryable"])
 
 
 @pytest.mark.parametrize("way", WAYS)

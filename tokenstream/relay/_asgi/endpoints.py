@@ -177,7 +177,7 @@ class Endpoints:
             response = _to_response(refused.refusal)
         except StreamError as error:
             # The head was not sent yet, so the error needs no event.
-            response = _to_response(refuse_failed(error))
+            response = _to_response(refuse_failed(error, self._protocol))
         except JournalError as error:
             response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import (
@@ -17,6 +17,7 @@ from tokenstream.errors import (
     StreamError,
     StreamStalled,
 )
+from tokenstream.relay._encoders import load
 from tokenstream.stream._log import INFO, WARNING
 
 if TYPE_CHECKING:
@@ -64,10 +65,20 @@ class Refusal:
             served.report_refusal(level, describe_failure(error), status)
 
 
-def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
-    """Return the JSON body of an error response."""
+def error_body(
+    kind: Any,  # noqa: ANN401 - a kind of error, or a word of the relay's own
+    message: str,
+    *,
+    retryable: bool,
+    protocol: str = "tokenstream",
+    **more: object,
+) -> bytes:
+    """Return the JSON body of an error response, with what the API of a protocol has there, for its SDKs."""
     error = {"type": kind, "message": message, "retryable": retryable, **more}
-    return json.dumps({"error": error}, separators=(",", ":")).encode()
+    body = load(protocol).make_error_body(kind, message)
+    if body:
+        error = {**error, "kind": kind, **body["error"]}
+    return json.dumps({**body, "error": error}, separators=(",", ":")).encode()
 
 
 def status_of(error: StreamError) -> int:
@@ -91,7 +102,7 @@ def status_of(error: StreamError) -> int:
     return status or ERROR_KINDS[error.kind].refusal_status
 
 
-def refuse_failed(error: StreamError) -> Refusal:
+def refuse_failed(error: StreamError, protocol: str = "tokenstream") -> Refusal:
     """Return the response for an answer that failed before its first event."""
     status = status_of(error)
     # Not the error's own message: it may quote the provider's, which may be private.
@@ -102,7 +113,7 @@ def refuse_failed(error: StreamError) -> Refusal:
     if error.retry_after is not None and error.retryable:
         after = {"retry_after": max(math.ceil(error.retry_after), 0)}
         headers = {"retry-after": str(after["retry_after"])}
-    body = error_body(error.kind, message, retryable=error.retryable, **after)
+    body = error_body(error.kind, message, retryable=error.retryable, protocol=protocol, **after)
     return Refusal(status, body, headers, error)
 
 

@@ -134,7 +134,7 @@ class AnswerOutlet(Outlet):
             self.first_chunk = self.encode_end(error)
         except StreamError as error:
             self.has_ended = True
-            return refuse_failed(error)
+            return refuse_failed(error, self._writer.protocol.name)
         return None
 
     async def open_head(self) -> Refusal | None:

@@ -43,6 +43,13 @@ _SHUT_DOWN = Refusal(
     503, error_body("shutdown", ERROR_KINDS["shutdown"].refusal, retryable=True), {"retry-after": "1"}
 )
 """The response in place of an answer that has not begun when the server shuts down."""
+_MISUSED = Refusal(
+    500,
+    error_body("server", "This server has made a mistake.", retryable=False),
+    # The SDKs of OpenAI and Anthropic ask again after a 500 without this header.
+    {"x-should-retry": "false"},
+)
+"""The response in place of an answer that the application has asked for in a wrong way."""
 
 
 class HTTPDelivery(Delivery):
@@ -80,6 +87,9 @@ class HTTPDelivery(Delivery):
                     await self._send_refusal(refusal)
         except Exception as error:
             self._outlet.served.report_bug(error)
+            if isinstance(error, MisuseError) and not (self._head_begun or self._disconnected):
+                # Any other exception is the application's, whose framework may have a response for it.
+                await self._send_complete(_MISUSED)
             raise
 
     async def _send_chunks(self) -> None:

@@ -148,7 +148,7 @@ class StartOutlet(FollowOutlet):
         except SourceRefused as refused:
             return refused.refusal
         except StreamError as error:
-            return refuse_failed(error)
+            return refuse_failed(error, self._protocol)
         except JournalError as error:
             await close_stream(self._source)
             return refuse_journal_error(error)

@@ -334,6 +334,11 @@ class Encoder(Vocabulary):
         """Return the payloads that end the answer, after a `Finish`."""
         raise NotImplementedError
 
+    @classmethod
+    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:  # noqa: ARG003 - of subclasses
+        """Return the body of an error response, as the API's SDKs read it; empty if the API has none."""
+        return {}
+
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the payloads that report an error in the middle of an answer."""
         raise make_error(self.name, "an error in the middle of an answer")

@@ -236,6 +236,11 @@ class AnthropicEncoder(BlockEncoder):
             usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
+    @classmethod
+    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+        error = {"type": word_for(kind, _ERRORS, "api_error"), "message": message}
+        return {"type": "error", "error": error}
+
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
         error_type = code or word_for(kind, _ERRORS, "api_error")

@@ -108,14 +108,19 @@ class GeminiEncoder(PartEncoder):
         """Return a chunk with each candidate's finish reason and citations, and the token counts."""
         return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
+    @classmethod
+    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+        number, status = word_for(kind, ERRORS, OTHER_ERROR)
+        return {"error": {"code": number, "message": message, "status": status}}
+
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an error object in place of a chunk, for a status of HTTP or a word of Google's."""
-        number, status = word_for(kind, ERRORS, OTHER_ERROR)
+        body = self.make_error_body(kind, message)
         if code is not None and code.isdecimal():
-            number = int(code)
+            body["error"]["code"] = int(code)
         elif code is not None:
-            status = code
-        return [("", {"error": {"code": number, "message": message, "status": status}})]
+            body["error"]["status"] = code
+        return [("", body)]
 
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an event whose lines end with CRLF, as in the Gemini API."""

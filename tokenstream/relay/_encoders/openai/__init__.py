@@ -106,6 +106,10 @@ class ChunkEncoder(Encoder, ABC):
             yield "", {**self.envelope, "choices": [], "usage": report}
         yield "", "[DONE]"
 
+    @classmethod
+    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+        return {"error": make_error(kind, message, None)}
+
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an error object instead of a chunk."""
         return [("", {"error": make_error(kind, message, code)})]

@@ -227,6 +227,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Return the chunk of a `keepalive`."""
         return [self.frame(*self._event("keepalive"))]
 
+    @classmethod
+    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+        return {"error": make_error(kind, message, None)}
+
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event, whose code identifies the kind of error."""
         error = make_error(kind, message, code)
