@@ -19,7 +19,7 @@ EVENTS = [
     .finish("tool_calls")
     .chunks("openai-responses")
 ]
-VIEWS = ("validated_calls", "router")
+VIEWS = ("validated_calls", "tool_partials", "router")
 
 
 class Process:
@@ -38,8 +38,10 @@ class Process:
         if view == "router":
             await got(stream.run(Router(Tools(self.order), once=self.store)))
             return
-        async for call in Each(stream.validated_calls(self.order, once=self.store)):
-            await got(call.run())
+        async for item in Each(getattr(stream, view)(self.order, once=self.store)):
+            call = item.call if view == "tool_partials" else item
+            if call is not None:
+                await got(call.run())
 
 
 def stop_at(number: int, *, runs: bool, store: MemoryCallStore) -> tuple[Checkpoint, list[str]]:
@@ -105,3 +107,41 @@ def test_drafts_of_calls_leave_out_those_of_the_checkpoint(number: int) -> None:
         drafts = [draft.call for draft in stream.tool_partials(Tools(Process(None).order)) if draft.call]
 
     assert ["call_2"][: 2 - number] == [call.id for call in drafts]
+
+
+def test_a_store_lets_drafts_begin_with_the_calls_of_the_checkpoint() -> None:
+    """A form that was filled when the process died is shown once more, whole, and then the others grow."""
+    store = MemoryCallStore()
+    point, _ = stop_at(1, runs=True, store=store)
+    process = Process(store)
+    with go_on(point, "sync") as stream:
+        drafts = list(stream.tool_partials(process.order, once=store))
+
+    assert ["call_1", "call_2", "call_2"] == [draft.id for draft in drafts][:3]
+    assert ("valve", True) == (drafts[0].draft["part"], drafts[0].complete)
+    assert ["done", "new"] == [draft.call.state.status for draft in drafts if draft.call]
+    assert [] == process.ordered
+
+
+def test_a_store_that_is_away_loses_no_last_draft() -> None:
+    """The next read asks it again, and no draft before it comes twice."""
+
+    class Away(MemoryCallStore):
+        is_away = True
+
+        def look(self, key: str) -> Any:
+            if self.is_away:
+                raise ConnectionError("away")
+            return super().look(key)
+
+    store = Away()
+    process = Process(store)
+    with stream_in("sync")(EVENTS) as stream:
+        view = stream.tool_partials(process.order, once=store)
+        with pytest.raises(ConnectionError):
+            list(view)
+        store.is_away = False
+        whole = next(view)
+
+    assert whole.call is not None
+    assert ("2 ordered", ["valve"]) == (whole.call.run(), process.ordered)

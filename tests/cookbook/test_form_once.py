@@ -153,9 +153,13 @@ def test_a_form_goes_on_over_two_deaths_and_is_posted_once(tmp_path: Path) -> No
 
 def test_a_process_that_dies_between_the_last_draft_and_the_order_loses_no_order(tmp_path: Path) -> None:
     """The checkpoint has the call as handed out, and the store knows that it has not begun."""
-    provider = Provider(_LAST, _LAST + 1)
+    provider = Provider(*[_LAST + 1] * 2)
+    runs = "            if drafted.call is not None:\n"
+    waits = f"{runs}                __import__('time').sleep(60)\n"
     with working(tmp_path, provider) as job:
+        job.edit(runs, waits)
         job.die_behind(_FILLED, times=2)
+        job.edit(waits, runs)
         assert not job.orders.exists()
         assert "ordered 40 tiles for Ann" == job.finish()[-1]
 

@@ -20,6 +20,7 @@ from tokenstream.call_store import (
 )
 from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.relay import MemoryJournal
+from tokenstream.stages import CallDraft
 
 
 class Order(BaseModel):
@@ -44,6 +45,10 @@ def plain(stream: Stream, store: MemoryCallStore) -> None:
         assert_type(call.error, OutputInvalid | CallUncertain | None)
     for order in stream.validated_calls(Order, once=RedisCallStore(Redis())):
         assert_type(order.arguments, Order)
+    for drafted in stream.tool_partials(Order, get_weather, once=store):
+        assert_type(drafted, CallDraft[Order] | CallDraft[dict[str, Any], str])
+    for named in stream.tool_partials(get_weather=get_weather, once=store):
+        assert_type(named, CallDraft[dict[str, Any], str])
 
 
 async def asynchronous(stream: AsyncStream, store: AsyncCallStore, journal: MemoryJournal) -> None:
@@ -56,6 +61,14 @@ async def asynchronous(stream: AsyncStream, store: AsyncCallStore, journal: Memo
         await order.finish(1)
     async for named in stream.validated_calls(get_weather=book, once=journal.calls):
         assert_type(await named.run(), Any)
+    async for drafted in stream.tool_partials(book, once=store):
+        if drafted.call is not None:
+            assert_type(await drafted.call.run(), int)
+    async for draft in stream.tool_partials(Order, once=store):
+        assert_type(draft, CallDraft[Order])
+    async for plain_draft in stream.tool_partials(get_weather, once=store):
+        if plain_draft.call is not None:
+            assert_type(await plain_draft.call.run(), str)
 
 
 def stores() -> None:

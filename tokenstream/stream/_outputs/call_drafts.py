@@ -79,7 +79,7 @@ class CheckedCursor(LogCallCursor):
     def make_waiting(self) -> CheckedCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
         waiting = CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
-        waiting._has_store = self._has_store
+        waiting.has_store = self.has_store
         return waiting
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:
@@ -162,6 +162,15 @@ class CallDraftCursor:
         self._restarts = answer.accumulator.restarts
         """Number of the answer's restarts for which this cursor has started over."""
 
+    @property
+    def describe(self) -> Describe:
+        """Describes the validated arguments of a call."""
+        return self._ended_calls.describe
+
+    def use_store(self) -> None:
+        """Deliver the calls of a checkpoint again, because a store decides which are run."""
+        self._ended_calls.use_store()
+
     def ready(self) -> CallDraft[Any, Any] | None:
         """Return the next draft that the reader lacks, or None; StreamError if a delivered call differs."""
         if self._restarts != self._answer.accumulator.restarts:
@@ -233,7 +242,8 @@ class CallDraftCursor:
         """Read all that has arrived since the last call of this method, and queue the drafts."""
         for call in self._begun_calls.find_new():
             log = self._answer.accumulator.log_of(self._answer.choice)
-            if self._restored < log.restored and call.part.final is log.calls[self._restored]:
+            is_restored = self._restored < log.restored and call.part.final is log.calls[self._restored]
+            if is_restored and not self._ended_calls.has_store:
                 self._restored += 1
                 continue
             self._open_calls[call.part_index] = _DraftedCall(

@@ -12,13 +12,14 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._tools.once import CallRun, Interruption, Sleep
 from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
-from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
+from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ItemT, ToolCallView, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream._accumulator import Accumulator
     from tokenstream.stages._handlers import CheckedCalls
+    from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
@@ -177,39 +178,34 @@ class _TakenSteps:
         self._resume = partial(next, self._steps)
 
 
-class OnceView(ToolCallView[CallT]):
+class OnceView(View[ItemT]):
     """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(self, driver: SyncDriver, cursor: CallCursor[CallT], instead: str, once: Once) -> None:
+    def __init__(self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str, once: Once) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None
-        """A call that was read, and is not yet delivered; an error of the store leaves it here."""
+        """A call or draft that was read, and is not yet delivered; an error of the store leaves it here."""
         self._run: CallRun | None = None
         """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
-    def when_complete(self) -> View[CallT]:
-        """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
-        return OnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
-
-    def __next__(self) -> CallT:
-        """Return the next call, once the store was asked about it.
+    def __next__(self) -> ItemT:
+        """Return the next item; before one with a call that has ended, ask the store about the call.
 
         At the end, this raises the stream's error or StopIteration.
         """
-        # Kept until the call is delivered: if the store raises an error, the next read asks it again.
+        # Kept until it is delivered: if the store raises an error, the next read asks it again.
         if self._taken is None:
             with suppress(StopIteration):
                 self._taken = super().__next__()
-        call = self._taken
-        if call is None:
+        item = self._taken
+        if item is None:
             self._once.do(self._once.end(self._driver.accumulator))
             raise StopIteration
-        # A call with an error cannot be run, so the store need not know it.
-        if call.error is None:
+        call = _find_call(item)
+        if call is not None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             self._once.do(call.enter(run))
@@ -217,43 +213,49 @@ class OnceView(ToolCallView[CallT]):
             if run.is_in_hand:
                 self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
-        return call  # type: ignore[no-any-return] # what the view's cursor gives
+        return item  # type: ignore[no-any-return] # what the view's cursor gives
 
 
-class AsyncOnceView(AsyncToolCallView[CallT]):
+class OnceCallView(OnceView[CallT], ToolCallView[CallT]):
+    """A view of calls that asks a store before it delivers one."""
+
+    __slots__ = ()
+
+    def when_complete(self) -> View[CallT]:
+        """Return a view that holds back all calls until the whole answer is complete."""
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
+        return OnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
+
+
+class AsyncOnceView(AsyncView[ItemT]):
     """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(self, driver: AsyncDriver, cursor: CallCursor[CallT], instead: str, once: AsyncOnce) -> None:
+    def __init__(self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str, once: AsyncOnce) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None
-        """A call that was read, and is not yet delivered; an error or a cancellation leaves it here."""
+        """A call or draft that was read and not yet delivered; an error or a cancellation leaves it here."""
         self._run: CallRun | None = None
         """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
-    def when_complete(self) -> AsyncView[CallT]:
-        """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
-        return AsyncOnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
-
-    async def __anext__(self) -> CallT:
-        """Return the next call, once the store was asked about it.
+    async def __anext__(self) -> ItemT:
+        """Return the next item; before one with a call that has ended, ask the store about the call.
 
         At the end, this raises the stream's error or StopAsyncIteration.
         """
-        # Kept until the call is delivered: if the wait for the store is cancelled, or the store raises an
-        # error, the next read asks it again.
+        # Kept until it is delivered: if the wait for the store is cancelled, or the store raises an error,
+        # the next read asks it again.
         if self._taken is None:
             with suppress(StopAsyncIteration):
                 self._taken = await super().__anext__()
-        call = self._taken
-        if call is None:
+        item = self._taken
+        if item is None:
             await self._once.do(self._once.end(self._driver.accumulator))
             raise StopAsyncIteration
-        # A call with an error cannot be run, so the store need not know it.
-        if call.error is None:
+        call = _find_call(item)
+        if call is not None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             await self._once.do(call.enter(run))
@@ -261,7 +263,25 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
             if run.is_in_hand:
                 self._driver.calls_in_hand.append((self._once, run))
         self._taken = self._run = None
-        return call  # type: ignore[no-any-return] # what the view's cursor gives
+        return item  # type: ignore[no-any-return] # what the view's cursor gives
+
+
+class AsyncOnceCallView(AsyncOnceView[CallT], AsyncToolCallView[CallT]):
+    """A view of calls that asks a store before it delivers one."""
+
+    __slots__ = ()
+
+    def when_complete(self) -> AsyncView[CallT]:
+        """Return a view that holds back all calls until the whole answer is complete."""
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
+        return AsyncOnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
+
+
+def _find_call(item: Any) -> Any:  # noqa: ANN401 - a call or a draft
+    """Return the call that has ended with an item; None for a draft before that, or if it cannot be run."""
+    call = getattr(item, "call", item)
+    # A call with an error cannot be run, so the store need not know it.
+    return None if call is None or call.error is not None else call
 
 
 def _take(step: Step) -> object:

@@ -158,43 +158,49 @@ class CallViews(SyncChoiceBase):
         instead = self._message_expression("tool_calls")
         if once is None:
             return ToolCallView(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import Once, OnceView
+        from tokenstream.stream._outputs.once import Once, OnceCallView
 
-        return OnceView(self._driver, cursor, instead, Once(once, cursor, self._index))
+        return OnceCallView(self._driver, cursor, instead, Once(once, cursor, self._index))
 
     @overload
-    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> View[CallDraft[A1]]: ...
+    def tool_partials(self, a: OfType[A1], /, **options: Unpack[CallOptions]) -> View[CallDraft[A1]]: ...
     @overload
-    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> View[DraftOf[R1]]: ...
+    def tool_partials(self, a: OfFunction[R1], /, **options: Unpack[CallOptions]) -> View[DraftOf[R1]]: ...
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> View[CallDraft[A1] | CallDraft[A2]]: ...
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> View[CallDraft[A1] | DraftOf[R2]]: ...
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> View[DraftOf[R1] | CallDraft[A2]]: ...
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> View[DraftOf[R1] | DraftOf[R2]]: ...
     @overload
     def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
     @overload
-    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
-    @overload
-    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
+    ) -> View[CallDraft[A1]]: ...
     @overload
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
+    ) -> View[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
     ) -> View[CallDraft]: ...
-    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+    ) -> View[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
         Interleaved calls are distinguished by `id` and `name`. The first draft of a call is
@@ -206,6 +212,8 @@ class CallViews(SyncChoiceBase):
             tools: Types or functions, as for `validated_calls`.
             lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
                 refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            once: A store of calls, with which no call of a last draft is run twice, as for
+                `validated_calls`. A tool named "once" must be passed in `tools`.
             named: Types or functions, each under the name by which the model calls it.
 
         Raises:
@@ -226,7 +234,12 @@ class CallViews(SyncChoiceBase):
             get_weather Oslo True
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        return View(self._driver, cursor, self._message_expression("tool_calls"))
+        instead = self._message_expression("tool_calls")
+        if once is None:
+            return View(self._driver, cursor, instead)
+        from tokenstream.stream._outputs.once import Once, OnceView
+
+        return OnceView(self._driver, cursor, instead, Once(once, cursor, self._index))
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -315,47 +328,69 @@ class AsyncCallViews(AsyncChoiceBase):
         instead = self._message_expression("tool_calls")
         if once is None:
             return AsyncToolCallView(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
+        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceCallView
 
-        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))
+        return AsyncOnceCallView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))
 
     @overload
-    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> AsyncView[CallDraft[A1]]: ...
-    @overload
-    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> AsyncView[DraftOf[R1]]: ...
-    @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
-    @overload
-    def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
-    @overload
-    def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
-    ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
-    @overload
-    def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
-    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
-    @overload
-    def tool_partials(
-        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+        self, a: OfType[A1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncView[CallDraft[A1]]: ...
     @overload
     def tool_partials(
-        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+        self, a: OfFunction[R1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncView[DraftOf[R1]]: ...
     @overload
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, once: None = None, **named: OfType[A1]
+    ) -> AsyncView[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, once: None = None, **named: OfFunction[R1]
+    ) -> AsyncView[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, once: None = None, **named: object
     ) -> AsyncView[CallDraft]: ...
-    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
+    @overload
+    def tool_partials(
+        self, /, *tools: OfType[A1], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: OfFunction[Awaitable[A1]], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[Awaitable[A1]]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: OfFunction[R1], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[Awaitable[R1]]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
+    ) -> AsyncView[CallDraft[Any, Awaitable[Any]]]: ...
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
+    ) -> AsyncView[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
         Interleaved calls are distinguished by `id` and `name`. The last draft of a call has the call
@@ -372,4 +407,9 @@ class AsyncCallViews(AsyncChoiceBase):
             ...         print(drafted.name, drafted.draft.get("city", default="…"))
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        return AsyncView(self._driver, cursor, self._message_expression("tool_calls"))
+        instead = self._message_expression("tool_calls")
+        if once is None:
+            return AsyncView(self._driver, cursor, instead)
+        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
+
+        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))

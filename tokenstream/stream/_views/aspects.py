@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from tokenstream._answer_log import Delta
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stages import CallDraft
     from tokenstream.stages._protocols import Cursor
-    from tokenstream.stream._outputs.call_drafts import CheckedCursor
+    from tokenstream.stream._outputs.call_drafts import CallDraftCursor, CheckedCursor
     from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._protocols import CallCursor, Driver, TextCursor, WholeCursor
 
@@ -77,7 +76,7 @@ class Cursors:
 
         return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient))
 
-    def tool_partials(self, /, *tools: object, **options: Any) -> Cursor[CallDraft[Any, Any]]:  # noqa: ANN401 - of `ValidatedCalls`
+    def tool_partials(self, /, *tools: object, **options: Any) -> CallDraftCursor:  # noqa: ANN401 - of `ValidatedCalls`
         """Return a cursor in the drafts of tool calls: snapshots of each while the model writes it."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor

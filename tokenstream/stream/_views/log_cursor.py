@@ -346,11 +346,11 @@ class LogCallCursor(LogCursor[ToolCall]):
         wait: True to hold back all calls until the answer is complete.
     """
 
-    __slots__ = ("_calls", "_has_store", "_until_complete")
+    __slots__ = ("_calls", "_until_complete", "has_store")
 
     def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
         super().__init__(accumulator, choice)
-        self._has_store = False
+        self.has_store = False
         """True if a store decides which calls are run."""
         self._calls: list[ToolCall] = []
         """The calls that were delivered."""
@@ -381,11 +381,11 @@ class LogCallCursor(LogCursor[ToolCall]):
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def _begin(self) -> None:
-        self._at = 0 if self._has_store else self._log.restored
+        self._at = 0 if self.has_store else self._log.restored
 
     def use_store(self) -> None:
         """Deliver the calls of a checkpoint again, because a store decides which are run."""
-        self._has_store = True
+        self.has_store = True
 
     def make_waiting(self) -> LogCallCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
