@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.steps.agents.support import FOLDER, cuts_of
+from tests.support.recordings import Recorded, ours, shared
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream._message_parts import COUNTS
@@ -25,7 +27,7 @@ _COUNTS_OF_CLAUDE = {"input_tokens": 400, "output_tokens": 29, "cache_read_input
 
 def _follow(body: bytes, **options: Any) -> Steps:
     with Steps() as run, suppress(TokenStreamError):
-        for _ in run.follow(body.splitlines(keepends=True), **options):
+        for _ in run.follow(io.BytesIO(body), **options):
             pass
     return run
 
@@ -43,10 +45,20 @@ def _claude(turns: int, **fields: Any) -> bytes:
     return b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
 
 
+def _amounts_of(run: Steps) -> dict[str, float]:
+    """Return what a run has counted, without an estimate."""
+    total = run.total_usage
+    counted = {name: getattr(total, name) or 0 for name in COUNTS}
+    if total.basis == "estimated":
+        counted["output_tokens"] = 0
+    return {**counted, "cost": run.cost or 0}
+
+
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_the_total_is_the_sum_of_the_turns(path: Path) -> None:
-    """Also if the lines are cut anywhere."""
+    """Also if the lines are cut anywhere; then it is never more than that of all lines."""
     body = path.read_bytes()
+    whole = _amounts_of(_follow(body))
     for place in [*cuts_of(body, path.name), len(body)]:
         run = _follow(body[:place])
         if run.turns:
@@ -55,12 +67,82 @@ def test_the_total_is_the_sum_of_the_turns(path: Path) -> None:
             assert [getattr(total, name) for name in COUNTS] == [
                 getattr(run.total_usage, name) for name in COUNTS
             ], place
+        assert all(n <= whole[name] for name, n in _amounts_of(run).items()), place
 
 
-@pytest.mark.parametrize("agent", ["claude-code", "qwen-code"])
-def test_cached_tokens_are_in_the_total_and_not_in_the_input(agent: str) -> None:
+def _assert_that_cuts_have_less(body: bytes, **options: Any) -> None:
+    whole = _amounts_of(_follow(body, **options))
+    ends = [place for place, byte in enumerate(body) if byte == 0x0A]
+    for place in ends[:: len(ends) // 20 + 1]:
+        cut = _amounts_of(_follow(body[: place + 1], **options))
+        assert all(n <= whole[name] for name, n in cut.items()), place
+
+
+@pytest.mark.slow
+@in_one_test("recorded", [*ours(), *shared()], ids=lambda recorded: recorded.name)
+def test_a_cut_run_of_a_server_never_has_more_tokens_than_the_whole(recorded: Recorded) -> None:
+    if _follow(recorded.body).turns:
+        _assert_that_cuts_have_less(recorded.body)
+
+
+def _models_of(line: dict[str, Any]) -> list[int]:
+    return [
+        sum(model[name] for model in line["modelUsage"].values())
+        for name in ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    ]
+
+
+@in_one_test("path", [path for path in _RECORDINGS if b"modelUsage" in path.read_bytes()])
+def test_the_total_is_what_the_agent_itself_counts(path: Path) -> None:
+    """Also of its subagents, and of answers that broke off: Claude Code counts its session by model."""
+    body = path.read_bytes()
+    results = [json.loads(line) for line in body.splitlines() if b'"modelUsage"' in line]
+    total = _follow(body).total_usage
+
+    counted = [getattr(total, name) or 0 for name in ("input_tokens", "output_tokens")]
+    counted += [total.cached_tokens or 0, total.cache_write_tokens or 0]
+    assert counted == _models_of(results[-1])
+
+
+@in_one_test("has_ledger", [True, False], ids=str)
+def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
+    """Their lines have them; versions that count by model count them as well."""
+    counts = {"input_tokens": 100, "output_tokens": 10}
+    lines: list[dict[str, Any]] = [
+        {"type": "system", "subtype": "init", "model": "m"},
+        _claude_message("m1", "Ask.", counts),
+        {**_claude_message("s1", "Sub.", counts), "parent_tool_use_id": "call"},
+        _claude_message("m2", "It is 7.", counts),
+        {"type": "result", "subtype": "success", "usage": {"input_tokens": 200, "output_tokens": 20}},
+    ]
+    if has_ledger:
+        spent = {"inputTokens": 300, "outputTokens": 30, "costUSD": 0.5}
+        lines[-1] |= {"modelUsage": {"m": spent}, "total_cost_usd": 0.5}
+    session = b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
+
+    run = _follow(session, agent="claude-code")
+    for counted in (run.turns[0].usage, run.total_usage):
+        assert (counted.input_tokens, counted.output_tokens) == (300, 30)
+    _assert_that_cuts_have_less(session, agent="claude-code")
+
+
+def test_a_session_that_is_resumed_has_the_tokens_of_its_own_turns() -> None:
+    """Its first result may count the turns before it, of which nothing is new."""
+    before, after = ({"m": {"inputTokens": n, "outputTokens": 1}} for n in (900, 950))
+    lines: list[dict[str, Any]] = [
+        {"type": "system", "subtype": "init", "model": "m"},
+        {"type": "result", "subtype": "success", "modelUsage": before, "model_usage_since_last_result": {}},
+        {"type": "result", "subtype": "success", "modelUsage": after},
+    ]
+    session = b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
+    run = _follow(session, agent="claude-code")
+
+    assert [turn.usage.input_tokens for turn in run.turns] == [0, 50]
+
+
+def test_cached_tokens_are_in_the_total_and_not_in_the_input() -> None:
     """Two turns; the input is what the provider counts."""
-    run = _follow(_claude(2), agent=agent)
+    run = _follow(_claude(2), agent="claude-code")
 
     total = run.total_usage
     assert (total.input_tokens, total.output_tokens, total.cached_tokens) == (800, 58, 200)

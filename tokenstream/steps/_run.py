@@ -200,10 +200,8 @@ class Steps(RunNode):
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""
-        self.tokens = Ledger()
-        """The tokens of the agents' sessions up to their last turns, also over several loops."""
-        self.costs = Ledger()
-        """The costs of the agents' sessions up to their last turns, also over several loops."""
+        self.ledger = Ledger()
+        """The tokens and costs of the agents' sessions up to their last turns, also over several loops."""
         self._turns: list[Turn] = []
         self._reader: ref[AgentReader] | None = None
         """Reads the agent that is followed; None before."""

@@ -21,7 +21,9 @@ def test_an_agent_that_outlives_its_turn_goes_on_beside_the_turns() -> None:
 
     assert error is None
     assert [turn.state for turn in run.turns] == ["done"] * 4
-    assert [turn.usage.output_tokens for turn in run.turns] == [29, 9, 9, 9]
+    # A turn has the tokens that its subagents have spent up to its result.
+    assert [turn.usage.output_tokens for turn in run.turns] == [37, 19, 9, 9]
+    assert run.total_usage.output_tokens == 74
     said = [[message.text for message in turn.step.messages] for turn in run.turns]
     assert said == [["I delegate twice.", "The answer is 7."], *[["The answer is 7."]] * 3]
     assert [(agent.state, agent.result) for agent in agents] == [

@@ -26,13 +26,13 @@ def item(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_an_answer_whose_provider_has_broken_off_is_truncated() -> None:
-    """Claude Code closes it with the events of a whole answer, and asks anew."""
+    """Claude Code closes it with the events of a whole answer, and asks anew; it has counted both."""
     run, _, error = follow(body_of("claude-code-own-broken-answer"))
     (turn,) = run.turns
 
     assert error is None
     assert [message.ending for message in turn.step.messages] == ["truncated", "complete"]
-    assert (turn.result, turn.usage.output_tokens) == ("The whole answer.", 5)
+    assert (turn.result, turn.usage.output_tokens) == ("The whole answer.", 16)
 
 
 def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:

@@ -175,3 +175,41 @@ def test_an_error_says_why() -> None:
     run, _ = program.run()
 
     assert "no credit" in str(run.turns[0].error)
+
+
+@pytest.mark.parametrize("advice", ["", "\nPossible quota limitations. Please wait and try again later."])
+@in_both_modes
+def test_an_error_of_its_provider_fails_the_turn(streams: bool, advice: str) -> None:
+    """Qwen Code writes it as an answer, and calls the turn a success."""
+    text = f"[API Error: 400 no credit]{advice}"
+    program = Program(streams=streams)
+    program.answer(said(text), tokens=0)
+    program.write(**result(result=text))
+    run, error = program.run()
+
+    (turn,) = run.turns
+    assert (error, turn.state) == (None, "failed")
+    assert "no credit" in str(turn.error)
+
+
+@pytest.mark.parametrize("text", ["[API Error: 400] means that it is refused.", "It said [API Error: 400]"])
+@in_both_modes
+def test_an_answer_about_such_an_error_fails_nothing(streams: bool, text: str) -> None:
+    program = Program(streams=streams)
+    program.answer(said(text), tokens=1)
+    program.write(**result(result=text))
+    run, _ = program.run()
+
+    assert [(turn.state, turn.result) for turn in run.turns] == [("done", text)]
+
+
+@in_both_modes
+def test_its_input_has_the_cached_tokens(streams: bool) -> None:
+    """Whatever its provider does: Qwen Code adds those of Anthropic's API itself."""
+    program = Program(streams=streams)
+    program.answer(said("Hi."), tokens=1)
+    usage = {"input_tokens": 300, "output_tokens": 40, "cache_read_input_tokens": 10, "total_tokens": 340}
+    program.write(**result(usage=usage))
+    total = program.run()[0].total_usage
+
+    assert (total.input_tokens, total.cached_tokens, total.total_tokens) == (300, 10, 340)

@@ -224,7 +224,7 @@ class _ACPSession(ConversationReader):
         self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), _usage_in(result))
         self._own_ids = RecentIds(REMEMBERED)
         if self._cost is not None:
-            self._run.costs.keep(self.id, self._cost)
+            self._run.ledger.keep(self.id, self._cost)
         self._message.clear()
         if error is not None:
             self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
@@ -305,9 +305,9 @@ class _ACPSession(ConversationReader):
         if amount is not None and text_of(cost, "currency") == "USD":
             self._cost = {"cost": amount}
             if self._turn is None:
-                self._run.costs.keep(self.id, self._cost)
+                self._run.ledger.keep(self.id, self._cost)
             else:
-                self._turn.cost = self._run.costs.subtract(self.id, self._cost)["cost"]
+                self._turn.cost = self._run.ledger.subtract(self.id, self._cost)["cost"]
 
 
 def _usage_in(result: dict[str, Json]) -> Usage | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, float_of, is_dict, is_list, text_of
+from tokenstream._message_parts import counts_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
 
+_REFUSAL = re.compile(r"\[API Error.*\](\n[^\n]*try again later[^\n]*)?\s*", re.DOTALL)
+"""An answer that Qwen Code writes in place of its model, with advice if the requests were too many."""
+_COUNTS = {**COUNTS, "total_tokens": "total_tokens"}
+"""Our names of counts by those of a turn; only Qwen Code, whose input has the cached ones, has a total."""
+_MODEL_COUNTS = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "cacheReadInputTokens": "cached_tokens",
+    "cacheCreationInputTokens": "cache_write_tokens",
+    "costUSD": "cost",
+}
+"""Our names of counts by those of a model's share of a session."""
 _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
 _OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
@@ -60,6 +74,8 @@ class ClaudeCode(AgentReader):
         """The reader of the last answer; None before the first."""
         self._line_usage = Usage()
         """The tokens of the turn that whole lines have told; a result tells them anew."""
+        self._left_over: dict[str, float] = {}
+        """The tokens of the session that are of no turn with a result, since a later turn was open."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
@@ -255,24 +271,26 @@ class ClaudeCode(AgentReader):
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         turn.session = text_of(line, "session_id") or turn.session
         self._run.introduce(session=turn.session)
-        counted = counts_in(dict_of(line, "usage"), COUNTS)
-        if counted:
-            turn.usage = counted
+        counted = counts_in(dict_of(line, "usage"), _COUNTS) or Usage()
+        if spent := self._count_spent(line, turn, counted):
+            turn.usage = spent
             if not is_aside:
                 self._line_usage = Usage()
-        turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
         error: StreamError | None = None
+        # Quirk (Qwen Code 0.24, 2026-11): an error of its provider is an answer, and a success.
+        is_refused = self._splits_answers and _REFUSAL.fullmatch(text_of(line, "result") or "") is not None
         # Quirk (Claude Code 2.1, 2026-04): `is_error` is missing or false for some of the subtypes of errors;
         # anthropics/claude-code#40432.
-        if line.get("is_error") is True or (text_of(line, "subtype") or "").startswith("error_"):
+        word = text_of(line, "subtype") or ""
+        if is_refused or line.get("is_error") is True or word.startswith("error_"):
             status = line.get("api_error_status")
             # It is the status with which the provider refused the agent's request.
             code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else None
-            told = told or text_of(dict_of(line, "error"), "message") or text_of(line, "subtype")
+            told = told or text_of(dict_of(line, "error"), "message") or word
             message = text_of(line, "result", "error") or told
             error = self._failure(message, code=code)
         if is_aside:
@@ -280,7 +298,7 @@ class ClaudeCode(AgentReader):
                 turn.step.feed(UsageUpdate(turn.usage))
             self._close_turn(turn, error)
             return
-        self._end_answers(counted or Usage(), text_of(line, "stop_reason"))
+        self._end_answers(counted, text_of(line, "stop_reason"))
         # Quirk (Claude Code 2.1, by a report of 2026-04): a run that is stopped from outside is a "success".
         if (
             error is None
@@ -325,18 +343,29 @@ class ClaudeCode(AgentReader):
                 kept[id] = step
         return kept
 
-    def _count_cost(self, line: dict[str, Json]) -> float | None:
-        """Return the cost of the turn that a result ends; None if the agent has not told it."""
-        total = float_of(line, "total_cost_usd")
-        if total is None:
-            return None
-        # The agent tells the cost of the session so far.
-        own = self._run.costs.take(text_of(line, "session_id") or "", {"cost": total})["cost"]
-        # A session that was resumed begins with the cost of the turns before.
-        models = [*dict_of(line, "model_usage_since_last_result").values()]
-        told = [float_of(model, "costUSD") for model in models if is_dict(model)]
-        costs = [cost for cost in told if cost is not None]
-        return sum(costs) if costs else own
+    def _count_spent(self, line: dict[str, Json], turn: Turn, counted: Usage) -> Usage:
+        """Note the cost of the turn that a result ends; return its tokens, with those of its subagents."""
+        totals, cost = _sum_of_models(line, "modelUsage"), float_of(line, "total_cost_usd")
+        if cost is not None:
+            totals["cost"] = cost
+        # The agent counts the session so far; one that was resumed begins with what the turns before spent.
+        own = self._run.ledger.take(text_of(line, "session_id") or "", totals)
+        if "model_usage_since_last_result" in line:
+            since = _sum_of_models(line, "model_usage_since_last_result")
+            own = {name: since.get(name, 0) for name in totals}
+        turn.cost = own.pop("cost", None)
+        told = counts_of(counted)
+        if own:
+            own = {name: n + self._left_over.pop(name, 0) for name, n in own.items()}
+            if told and (self._answered or self._turn not in (None, turn)):
+                # The session's counts have what a turn after this one has spent.
+                self._left_over = {name: n - told.get(name, 0) for name, n in own.items()}
+                return counted
+            whole: dict[str, Any] = own
+            return Usage(**whole)
+        # The counts of the turn may lack those of its subagents, which their lines have.
+        of_lines = counts_of(turn.step.counted_usage or Usage()) if told else {}
+        return counted.model_copy(update={name: n for name, n in of_lines.items() if n > told.get(name, 0)})
 
     def _set_aside(self) -> None:
         """Set the turn aside if it has its last answer: the next may begin before its result comes."""
@@ -372,7 +401,7 @@ class ClaudeCode(AgentReader):
         """Count the tokens of a message whose first whole line has come."""
         # Qwen Code gives the line the id of its message.
         if id is None or not self._is_repeated(f"counted {id}"):
-            self._line_usage += counts_in(counts, COUNTS) or Usage()
+            self._line_usage += counts_in(counts, _COUNTS) or Usage()
             self._count_lines()
 
     def _count_lines(self, *, is_last: bool = False) -> None:
@@ -473,3 +502,14 @@ class ClaudeCode(AgentReader):
         "result": _read_result,
     }
     """The methods that read lines, by their types; all other lines are signs of life."""
+
+
+def _sum_of_models(line: dict[str, Json], name: str) -> dict[str, float]:
+    """Return the counts under a name in a line, which has them by model."""
+    sums: dict[str, float] = {}
+    for model in dict_of(line, name).values():
+        for theirs, ours in _MODEL_COUNTS.items() if is_dict(model) else ():
+            count = float_of(model, theirs) if ours == "cost" else count_of(model, theirs)
+            if count is not None:
+                sums[ours] = sums.get(ours, 0) + count
+    return sums

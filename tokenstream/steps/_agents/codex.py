@@ -188,7 +188,7 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        own: dict[str, Any] = self._run.tokens.take(self._run.session or "", _counts_in(counts))
+        own: dict[str, Any] = self._run.ledger.take(self._run.session or "", _counts_in(counts))
         return Usage(**own)
 
 
@@ -358,7 +358,7 @@ class _Thread(ConversationReader):
             self.turn_id = id
             if self._total:
                 # Tokens that were counted since the last turn are not this one's.
-                self._run.tokens.keep(self.id, self._total)
+                self._run.ledger.keep(self.id, self._total)
             self._open_turn()
 
     def _complete_turn(self, turn: dict[str, Json]) -> None:
@@ -393,10 +393,10 @@ class _Thread(ConversationReader):
         """Note the thread's tokens so far, and how full the model's context is."""
         last = dict_of(usage, "last")
         total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
-        if not (self._total or self._run.tokens.knows(self.id)):
+        if not (self._total or self._run.ledger.knows(self.id)):
             # The first counts of a thread that an earlier process began have its earlier turns as well.
             earlier = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
-            self._run.tokens.keep(self.id, earlier)
+            self._run.ledger.keep(self.id, earlier)
         self._total = total
         self._run.context_used = int_of(last, "totalTokens")
         self._run.context_size = int_of(usage, "modelContextWindow")
@@ -404,8 +404,8 @@ class _Thread(ConversationReader):
     def _usage_of_turn(self) -> Usage:
         """Return the tokens of the turn: those of the thread so far, less those before the turn."""
         # A turn without counts of its own leaves the thread's as they were, also in another loop.
-        total: dict[str, Any] = self._total or self._run.tokens.totals_of(self.id)
-        own: dict[str, Any] = self._run.tokens.take(self.id, total)
+        total: dict[str, Any] = self._total or self._run.ledger.totals_of(self.id)
+        own: dict[str, Any] = self._run.ledger.take(self.id, total)
         return Usage(**own)
 
     # -- items -------------------------------------------------------------
