@@ -109,7 +109,7 @@ class RunBuilder(ABC):
     @property
     def is_resting(self) -> bool:
         """True if the agent has nothing to do, so that its silence means nothing."""
-        return False
+        return self._reader is not None and self._reader.is_waiting
 
     @property
     def plain_lines(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.errors import StreamError
+    from tokenstream.events import StepWaiting
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -31,6 +32,8 @@ class RunOfAFramework(ABC):
         """Tool calls of the models' answers; a call is removed once the step of its tool begins."""
         self._open: dict[str, Step] = {}
         """Steps that have not ended, by the key that the framework uses for the step."""
+        self._tool_keys: set[str] = set()
+        """The keys of the steps of tools."""
 
     @abstractmethod
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
@@ -44,9 +47,18 @@ class RunOfAFramework(ABC):
         """End all open steps after the last event."""
         # After an exception, the open answers end with their steps, which get that exception.
         answer_errors: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
+        left = [key for key in self._open if key in self._tool_keys]
+        if error is None and left and not any(answer_errors.values()):
+            self._wait_for(left)
         for key, step in reversed(self._open.items()):
-            step.end(error or answer_errors.get(key))
+            reason: BaseException | None = error or answer_errors.get(key)
+            if reason is None and key in left and not step.has_stopped_to_ask:
+                reason = LeftOpenStep("it has no result")
+            step.end(reason)
         self._open.clear()
+
+    def _wait_for(self, tools: list[str]) -> None:  # noqa: B027 - most frameworks end their tools
+        """Let tools without a result wait, by their keys, if the run has stopped because of them."""
 
     def stop(self) -> None:
         """Stop all open steps, because the events are no longer read."""
@@ -66,11 +78,14 @@ class RunOfAFramework(ABC):
             # No followed answer contains the call, but its id is known.
             cause = ToolCall(id=id, name=name, complete=True)
         self._open[key] = parent.step(name, cause=cause)
+        self._tool_keys.add(key)
 
     def _end_step(self, key: str, result: object = None, error: Exception | None = None) -> None:
-        """End the step with a key, unless it has ended already."""
+        """End the step with a key, unless it has ended already; its call may have waited in a run before."""
         step = self._open.pop(key, None)
-        if step is not None:
+        if step is None:
+            self._run.requests.settle(key, result, error)
+        else:
             step.result = result
             step.end(error)
 
@@ -113,6 +128,13 @@ class RunOfAgents(RunOfAFramework):
             self._error = None
             step = self._open[self._AGENT_KEY] = self._run.step(name, agent=name)
         return step
+
+    def _ask(self, asker: str, kind: str, id: str, name: str, arguments: object) -> None:
+        """Report a call that waits, in the step of its tool if that has begun; the agent waits with it."""
+        step, requests = self._open.get(id) or self._open[self._AGENT_KEY], self._run.requests
+        request = {"type": kind, "id": id, "name": name, "args": arguments}
+        event = step.wait_for(requests.find_free_id(id), request)
+        requests.hold(self._open.get(self._AGENT_KEY, step), asker, event)
 
 
 def _is_call_of(call: ToolCall, id: str | None, name: str, arguments: object) -> bool:
@@ -185,7 +207,15 @@ _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class AgentsRun(RunOfAgents):
-    """Reads the events of the OpenAI Agents SDK; agents and their tools become steps."""
+    """Reads the events of the OpenAI Agents SDK; agents and their tools become steps.
+
+    No event tells that a tool needs an approval: the events end, and the tool has no output. That comes with
+    the next run.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        run.requests.resumed_by(_AGENTS)
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
         """Begin, continue or end steps, as an event says."""
@@ -223,9 +253,20 @@ class AgentsRun(RunOfAgents):
             # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)
         elif id is not None and kind == "tool_call_output_item":
+            if id not in self._open and id not in self._run.requests.unsettled:
+                # Its call is in a run that was not followed; no field of the output has the tool's name.
+                self._begin_tool(id, "tool", self._agent, id=id)
             self._end_step(id, getattr(item, "output", None))
 
+    def _wait_for(self, tools: list[str]) -> None:
+        """Report the tools that wait for an approval."""
+        for id in tools:
+            cause = self._open[id].cause
+            self._ask(_AGENTS, "approval", id, self._open[id].name, cause and cause.arguments_text)
 
+
+_AGENTS = "openai-agents"
+"""The name of the SDK that stops to ask, as for `Requests.hold`."""
 _GRAPH = "langgraph "
 """The name of a graph that stops to ask, as for `Requests.hold`; it is that of the newer protocol, too."""
 
@@ -237,8 +278,8 @@ class RunOfAGraph(RunOfAFramework):
         super().__init__(run)
         self._model_answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the keys of their steps."""
-        self._asked: set[str] = set()
-        """The ids of the interrupts so far; each may be told in several modes."""
+        self._asked: dict[str, StepWaiting] = {}
+        """The interrupts so far by their ids; each may be told in several modes."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         """End the answers in progress; return the error of each, or None, by the key of its step."""
@@ -249,10 +290,15 @@ class RunOfAGraph(RunOfAFramework):
         for id, value in interrupts_of(update):
             if id in self._asked:
                 continue
-            self._asked.add(id)
             step = next(reversed(self._open.values()), None) or self._run.step("interrupt")
             self._open.setdefault(step.id, step)
-            self._run.requests.hold(step, _GRAPH, step.wait_for(id, value))
+            self._asked[id] = step.wait_for(id, value)
+            self._run.requests.hold(step, _GRAPH, self._asked[id])
+
+    def _wait_for(self, tools: list[str]) -> None:
+        """Let all tools wait with the one that has asked: they run again with the answer."""
+        for key in tools if self._asked else ():
+            self._run.requests.hold(self._open[key], _GRAPH, *self._asked.values())
 
 
 class LangChainRun(RunOfAGraph):

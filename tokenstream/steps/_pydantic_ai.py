@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
 
     FromPydanticAI: TypeAlias = Any
     """An object of pydantic-ai, which this library does not import."""
@@ -62,8 +61,8 @@ class PydanticAIRun(RunOfAgents):
         """Begin, continue or end steps, as an event or a node says; ignore other ones."""
         read = self._READERS.get(getattr(event, "event_kind", None) or type(event).__name__)
         if self._turn is None:
+            self.end(None)
             self._run.requests.resumed_by(_NAME)
-            self._end_steps(None)
             self._turn = Turn(self._switch_agent("agent"), None)
             self._run.add_turn(self._turn)
         if read is not None:
@@ -178,33 +177,23 @@ class PydanticAIRun(RunOfAgents):
 
     def _read_end(self, node: FromPydanticAI) -> None:
         """End the turn, and the call of an output tool, which no request follows."""
-        self._end_turn(node.data.output)
+        self._end_turn(node.data.output, ends_tools=True)
 
-    def _end_turn(self, result: object) -> None:
+    def _end_turn(self, result: FromPydanticAI, *, ends_tools: bool = False) -> None:
         """End the turn and its tools; calls that a person approves, or others make, wait."""
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.result = result
             if type(result).__name__ == "DeferredToolRequests":
                 # The steps are open until the loop ends: it may still fail.
-                self._wait(turn.step, result)
+                for kind, parts in (("approval", result.approvals), ("call", result.calls)):
+                    for part in parts:
+                        self._ask(_NAME, kind, part.tool_call_id, part.tool_name, part.args)
                 return
-        self._end_steps(result)
-
-    def _end_steps(self, result: object) -> None:
-        """End the steps of tools that are open, and then the agent's."""
-        for key in [key for key in self._open if key != self._AGENT_KEY]:
+            turn.step.result = result
+        for key in [key for key in self._open if key != self._AGENT_KEY] if ends_tools else ():
             self._end_step(key, result)
-        self._end_step(self._AGENT_KEY, result)
-
-    def _wait(self, agent: Step, requests: FromPydanticAI) -> None:
-        """Report the calls with which the run has stopped, each in its tool's step if that has begun."""
-        for kind, parts in (("approval", requests.approvals), ("call", requests.calls)):
-            for part in parts:
-                id = self._run.requests.find_free_id(part.tool_call_id)
-                step = self._open.get(part.tool_call_id, agent)
-                request = {"type": kind, "id": part.tool_call_id, "name": part.tool_name, "args": part.args}
-                self._run.requests.hold(agent, _NAME, step.wait_for(id, request))
+        self.end(None)
 
     _READERS: ClassVar[dict[str, Callable[[PydanticAIRun, Any], object]]] = {
         "part_start": _begin_part,

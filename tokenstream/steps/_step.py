@@ -85,6 +85,11 @@ class RunNode:
         return "running" if self.ended is None else self._outcome
 
     @property
+    def has_failed(self) -> bool:
+        """True once the run or step has ended with an error."""
+        return self._outcome == "failed"
+
+    @property
     def seconds(self) -> float:
         """The duration in seconds, up to now or up to the end."""
         return (self._clock() if self.ended is None else self.ended) - self.started
@@ -114,14 +119,18 @@ class RunNode:
             # A step that waits for a person has not been stopped: it goes on with the answer.
             is_left_waiting = isinstance(error, LeftOpenStep) and self.state == "waiting"
             if error is not None and not is_left_waiting:
-                self._outcome = "failed" if isinstance(error, Exception) else "stopped"
-                self.error, self.error_type = _describe_error(error), type(error).__name__
+                self._note_error(error)
             self.ended = self._clock()
             self._record_end()
         self._log.wake_readers()
         # A step that was left open ends with its run, which holds the lock, and tells the observer itself.
         if not isinstance(error, LeftOpenStep):
             self._tell_observer()
+
+    def _note_error(self, error: BaseException) -> None:
+        """Note the error with which the run or step ends."""
+        self._outcome = "failed" if isinstance(error, Exception) else "stopped"
+        self.error, self.error_type = _describe_error(error), type(error).__name__
 
     def _find_usages(self, *, counts_all: bool = False) -> Iterator[Usage]:
         """Yield the token counts of all sub-steps; with `counts_all`, only those that their agents count.
@@ -238,6 +247,8 @@ class Step(RunNode):
         """The tokens of the step and its sub-steps, as an agent counts them; None if it has not."""
         self._held_for: list[StepWaiting] = []
         """The requests without whose answers the agent does not go on; empty if it has not stopped to ask."""
+        self._is_unsettled = False
+        """True if the step of a call has ended because it waits, and the call has no result yet."""
         self._requests: dict[str, StepWaiting] = {}
         """The requests of the step by their ids, answered or not."""
         self._stop_listening: list[Callable[[], object]] = []
@@ -488,10 +499,16 @@ class Step(RunNode):
     def state(self) -> State:
         """The current state: "running", "waiting" for a person, "done", "failed" or "stopped"."""
         state = super().state
-        is_held = state in ("running", "done") and any(not each.answered for each in self._held_for)
-        if not is_held:
+        if state not in ("running", "done"):
             return state
-        return "failed" if self.run.state == "failed" else "waiting"
+        if any(not each.answered for each in self._held_for):
+            above = self.parent
+            while above is not None and not above.has_failed:
+                above = above.parent
+            return "failed" if above is not None or self.run.has_failed else "waiting"
+        if not self._is_unsettled:
+            return state
+        return "running" if self.run.ended is None else "stopped"
 
     @property
     def requests(self) -> tuple[StepWaiting, ...]:
@@ -512,6 +529,22 @@ class Step(RunNode):
     def hold(self, requests: list[StepWaiting]) -> None:
         """Make the step wait until each of the requests is answered, also after its end."""
         self._held_for += requests
+
+    def settle(self, result: object, error: BaseException | None) -> None:
+        """Take the result of the step's call, which has waited, and whose step has ended before."""
+        with self._log.lock:
+            self.result, self._is_unsettled = result, False
+            if error is not None:
+                self._note_error(error)
+            for id in self._requests:
+                self.run.requests.note_answered(id)
+            self._log.add_event(self._make_result(), self.id)
+        self._log.wake_readers()
+
+    def copy_outcome(self, step: Step) -> None:
+        """Take the outcome of the step in which the call of this one was begun anew."""
+        self.result, self.error, self.error_type = step.result, step.error, step.error_type
+        self._outcome, self._is_unsettled = step._outcome, False
 
     def count(self, usage: Usage) -> None:
         """Note the tokens of the step and its sub-steps, as an agent counts them."""
@@ -602,6 +635,10 @@ class Step(RunNode):
         if self.parent is None and self.run.observer is not None:
             self.run.observer.ended(self)
 
+    def _make_result(self) -> ToolResult:
+        """Return the event with the outcome of the step's call."""
+        return ToolResult(self._call_id or "", self.result, self.error, self.provider_executed)
+
     def _record_end(self) -> None:
         """Conclude the answers built by `feed`, and record the end of the step."""
         for answer in self._answers:
@@ -614,16 +651,18 @@ class Step(RunNode):
             self._output.is_closed = True
         if self._progress is not None:
             self._progress.is_closed = True
-        has_outcome = self.result is not None or self.error is not None
+        is_waiting, has_outcome = self.state == "waiting", self.result is not None or self.error is not None
+        unsettled, id = self.run.requests.unsettled, None if self.cause is None else self.cause.id
+        if id is not None and is_waiting and not has_outcome:
+            # The next run of the agent has the result: it tells that alone, or begins the call anew.
+            unsettled[id], self._is_unsettled = self, True
         # A call that still waits for an answer, such as an approval, has no result yet.
-        if self._call_id is not None and (
-            has_outcome or all(each.answered for each in self._requests.values())
-        ):
-            result = ToolResult(self._call_id, self.result, self.error, self.provider_executed)
-            self._log.add_event(result, self.id)
-        self._log.add_event(
-            StepDone(self.id, "waiting" if self.state == "waiting" else self._outcome, self.error), self.id
-        )
+        elif id is not None and (has_outcome or all(each.answered for each in self._requests.values())):
+            self._log.add_event(self._make_result(), self.id)
+            if id in unsettled and self._outcome != "stopped":
+                unsettled.pop(id).copy_outcome(self)
+        state = "waiting" if is_waiting else self._outcome
+        self._log.add_event(StepDone(self.id, state, self.error), self.id)
         for stop_listening in self._stop_listening:
             stop_listening()
 

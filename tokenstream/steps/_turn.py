@@ -115,6 +115,8 @@ class Requests:
         """The ids of all requests, and those that were given out for one."""
         self._held: dict[str, list[str]] = {}
         """The ids of the requests with which agents have stopped, by the names of what goes on later."""
+        self.unsettled: dict[str, Step] = {}
+        """The steps of calls that have waited and have no result yet, by the ids of the calls."""
 
     @property
     def open(self) -> tuple[StepWaiting, ...]:
@@ -159,6 +161,12 @@ class Requests:
             for held in {step, *[each.step for each in asked]}:
                 held.hold([each.event for each in asked])
             self._held.setdefault(name, []).extend(each.event.id for each in asked)
+
+    def settle(self, id: str, result: object, error: BaseException | None) -> None:
+        """Give the result of a call to its step, if that has waited and has ended before the result came."""
+        step = self.unsettled.pop(id, None)
+        if step is not None:
+            step.settle(result, error)
 
     def resumed_by(self, name: str) -> None:
         """Note that a run goes on: it has got, or has cancelled, what it had stopped for."""

@@ -39,7 +39,7 @@ def test_events_of_no_known_framework_pass_and_are_told_of(caplog: pytest.LogCap
 
 
 def test_what_comes_after_the_end_of_a_step_disturbs_nobody() -> None:
-    """A node that has ended takes its model along."""
+    """A node that has ended takes its model along; a tool without an end is stopped."""
     events = [
         event("chain_start", "ask", node="ask"),
         event("chat_model_start", "m", "ask"),
@@ -53,7 +53,7 @@ def test_what_comes_after_the_end_of_a_step_disturbs_nobody() -> None:
     with Steps() as run:
         list(run.follow(events))
 
-    assert [("ask", "done", ("m", "stopped")), ("search", "done")] == tree(run.steps)
+    assert [("ask", "done", ("m", "stopped")), ("search", "stopped")] == tree(run.steps)
 
 
 def test_events_that_are_not_as_expected_disturb_nobody(caplog: pytest.LogCaptureFixture) -> None:

@@ -104,7 +104,7 @@ def test_a_tool_of_a_subagent_that_waits_for_the_user_is_not_stopped() -> None:
     run = follow([START, {**STARTED, "parentToolCallId": None}, *TEXT, *calls, {**INTERRUPTED, **usage}])
 
     assert tree(run) == [
-        ("ag-ui", "waiting", "", [("scout", "done", "I look out.", [("weather", "done", "", [])])])
+        ("ag-ui", "waiting", "", [("scout", "done", "I look out.", [("weather", "waiting", "", [])])])
     ]
     assert run.total_usage.output_tokens == 4
 

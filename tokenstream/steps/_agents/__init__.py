@@ -117,7 +117,7 @@ class AgentReader(ABC):
         turn, self._exit_code = self._turn, exit_code
         if turn is None:
             return None
-        is_over = turn.state == "waiting" or self._ends_without_a_line()
+        is_over = self.is_waiting or self._ends_without_a_line()
         error = None if is_over else self._truncation_of(turn)
         self._end_turn(error)
         return error
@@ -125,7 +125,12 @@ class AgentReader(ABC):
     @property
     def has_open_turn(self) -> bool:
         """True while a turn is in progress, and does not wait for a person."""
-        return self._turn is not None and self._turn.state != "waiting"
+        return self._turn is not None and not self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while the agent waits for a person within a turn."""
+        return self._turn is not None and self._turn.state == "waiting"
 
     def find_partial(self) -> Message | None:
         """Return the last answer of the last turn, for an error of the run; None without a turn."""
@@ -211,6 +216,13 @@ class AgentReader(ABC):
         self._run.requests.hold(self._open_turn().step, self._asker)
         self._count_turn()
 
+    def _hold_tools(self) -> None:
+        """Let the turn, and its tools without a result, wait for the answers to what was asked in it."""
+        step = self._open_turn().step
+        asked = step.open_requests
+        for waiting in (step, *self._tools.values()) if asked else ():
+            self._run.requests.hold(waiting, self._asker, *asked)
+
     def _end_held(self, error: BaseException | None, ended: list[Turn] | None = None) -> None:
         """End the steps of turns in which the agent has stopped to ask; by default, of all."""
         ended = self._held if ended is None else ended
@@ -260,11 +272,14 @@ class AgentReader(ABC):
         Each agent numbers its requests from 0, so a request has an id of its own in the run.
         """
         id: Any = message.get("id")
-        run_id = self._request_ids.get(str(id))
-        if run_id is None:
-            run_id = self._request_ids[str(id)] = self._run.requests.find_free_id(str(id))
         send = self.send_answer
-        step.wait_for(run_id, message, send=None if send is None else partial(send, id))
+        step.wait_for(self._request_id(str(id)), message, send=None if send is None else partial(send, id))
+
+    def _request_id(self, id: str) -> str:
+        """Return the id that a request of the agent has in the run."""
+        if id not in self._request_ids:
+            self._request_ids[id] = self._run.requests.find_free_id(id)
+        return self._request_ids[id]
 
     # -- tools -------------------------------------------------------------
 
@@ -277,12 +292,16 @@ class AgentReader(ABC):
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
-        """End the step of a tool; a line that tells it again is known by "done" and the id."""
+        """End the step of a tool, also of one that has waited in a run before; its id counts as "done"."""
         self._ids.add(f"done {id}")
-        step = self._tools.pop(id, None)
-        if step is not None and step.ended is None:
+        step, error = self._tools.pop(id, None), None if failure is None else ToolFailed(failure[:_SHOWN])
+        if step is None:
+            self._run.requests.settle(id, result, error)
+        elif step.ended is None:
+            for request in step.requests if step.has_stopped_to_ask else ():
+                self._run.requests.note_answered(request.id)
             step.result = result
-            step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
+            step.end(error)
 
     @staticmethod
     def _replace_output(step: Step, output: str) -> None:

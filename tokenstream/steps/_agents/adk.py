@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _OF_AN_ANSWER = ("usage_metadata", "usageMetadata", "model_version", "modelVersion")
 """Fields that an event has from the model's answer, in both spellings."""
+_ASKING = "adk_request_"
+"""The beginning of the names of the calls with which ADK itself asks a person."""
 
 
 class ADK(AgentReader):
@@ -66,10 +68,11 @@ class ADK(AgentReader):
         self._open_turn()
         parts = dicts_of(dict_of(line, "content").get("parts"))
         answered = [part for part in parts if _field(part, "function_response") is not None]
+        actions = dict_of(line, "actions")
         for part in answered:
-            self._read_response(part)
+            self._read_response(part, asked=_field(actions, "requested_tool_confirmations"))
         if answered:
-            self._is_final = _field(dict_of(line, "actions"), "skip_summarization") is True
+            self._is_final = _field(actions, "skip_summarization") is True
         said = [part for part in parts if part not in answered]
         if name != "user" and (said or _field(line, "usage_metadata") or _field(line, "error_code")):
             self._read_answer(self._author_named(name), line, said, is_partial=is_partial)
@@ -82,7 +85,7 @@ class ADK(AgentReader):
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the invocation, since no more events come; return the error of the run, or None."""
-        if self._turn is not None and self._is_final:
+        if self._turn is not None and (self._is_final or self.is_waiting):
             self._finish()
         return super().end(exit_code)
 
@@ -121,13 +124,25 @@ class ADK(AgentReader):
         later_ids = later if is_list(later) else []
         self._is_final = all(call.id in later_ids for call in author.calls)
         for call in author.calls:
-            self._begin_tool(call.id, call.name, author.step, call.arguments_text)
+            if call.name.startswith(_ASKING):
+                self._ask(author.step, call)
+            else:
+                self._begin_tool(call.id, call.name, author.step, call.arguments_text)
         author.calls.clear()
 
-    def _read_response(self, part: dict[str, Json]) -> None:
+    def _ask(self, author: Step, call: ToolCall) -> None:
+        """Report what ADK asks a person with a call of its own, in the step of the tool that has to wait."""
+        arguments: object = call.arguments
+        asked: dict[str, Any] = arguments if is_dict(arguments) else {}
+        id = text_of(dict_of(asked, "originalFunctionCall"), "id") or text_of(asked, "functionCallId")
+        tool = self._tools.get(id or "", author)
+        self._run.requests.hold(author, self._asker, tool.wait_for(call.id, {"type": "approval", **asked}))
+        self._hold_turn()
+
+    def _read_response(self, part: dict[str, Json], *, asked: Json) -> None:
         """End a tool; ADK reports a call that it could not run as the field `error` of the result."""
         response = _field(part, "function_response")
-        if is_dict(response):
+        if is_dict(response) and not (is_dict(asked) and text_of(response, "id") in asked):
             error = text_of(dict_of(response, "response"), "error")
             self._end_tool(text_of(response, "id") or "", response.get("response"), failure=error)
 

@@ -11,6 +11,7 @@ from tokenstream.formats._wire.ag_ui import unwrap
 from tokenstream.formats._wire.ag_ui.parts import read_output
 from tokenstream.steps._agents import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
+from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,11 +104,11 @@ class AGUIRun(AgentReader):
         self._find_answer("").read_piece(event)
         interrupts = dicts_of(dict_of(event, "outcome").get("interrupts"))
         for interrupt in interrupts:
-            request = text_of(interrupt, "id")
+            request, tool = text_of(interrupt, "id"), self._tools.get(text_of(interrupt, "toolCallId") or "")
             if request is not None:
-                self._open_turn().step.wait_for(request, interrupt)
+                self._open_step(tool).wait_for(request, interrupt)
         if interrupts:
-            self._run.requests.hold(self._open_turn().step, self._asker)
+            self._hold_tools()
             # The subagents wait as well, and the next run goes on with them.
             for subagent in [*self._subagents]:
                 self._end_answer(subagent, {**_END, "outcome": event.get("outcome")})
@@ -130,8 +131,12 @@ class AGUIRun(AgentReader):
 
     def _end_steps(self, error: StreamError | None, *, cut: StreamError | None) -> None:
         """End the open steps of the turn; subagents, which have no end of their own, get the error `cut`."""
-        ends: list[tuple[Step, StreamError | None]] = [(step, cut) for step in self._subagents.values()]
-        ends += [(step, error) for step in (*self._named.values(), *self._tools.values())]
+        ends: list[tuple[Step, BaseException | None]] = [(step, cut) for step in self._subagents.values()]
+        ends += [(step, error) for step in self._named.values()]
+        left = LeftOpenStep("it has no result")
+        ends += [
+            (step, error or (None if step.has_stopped_to_ask else left)) for step in self._tools.values()
+        ]
         # A step ends before the one that it is below, which has a lower number.
         for step, reason in sorted(ends, key=lambda each: int(each[0].id), reverse=True):
             step.end(reason)

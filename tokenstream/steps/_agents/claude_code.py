@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream._steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._model_answer import ModelAnswer
+    from tokenstream.steps._program import LineWriter
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
@@ -60,6 +62,7 @@ class ClaudeCode(AgentReader):
     | `stream_event` | an event of Anthropic's API, of the main agent or of a subagent |
     | `assistant` | a piece of an answer, unless its events were sent before |
     | `user` with a `tool_result` | the end of a tool |
+    | `control_request` | a tool that waits for a permission |
     | `result` | the end of a turn, with its tokens and the cost of the session so far |
     """
 
@@ -251,6 +254,22 @@ class ClaudeCode(AgentReader):
                 is_error = block.get("is_error") is True
                 self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
 
+    def _read_request(self, line: dict[str, Json]) -> None:
+        """Report that a tool waits for a permission; the answer to it goes to the process."""
+        request, id = dict_of(line, "request"), text_of(line, "request_id") or ""
+        tool = self._tools.get(text_of(request, "tool_use_id") or "")
+        if text_of(request, "subtype") != "can_use_tool" or (tool is not None and tool.ended is not None):
+            return
+        step, write = tool or self._open_turn().step, self.steering.write
+        send = None if write is None else partial(_permit, write, id)
+        event = step.wait_for(self._request_id(id), {"type": "approval", **request}, send=send)
+        for waiting in (step, self._open_turn().step):
+            self._run.requests.hold(waiting, self._asker, event)
+
+    def _read_withdrawal(self, line: dict[str, Json]) -> None:
+        """Note that a request for a permission was answered elsewhere, or is void."""
+        self.read_reply(line.get("request_id"))
+
     def _read_lifecycle(self, line: dict[str, Json]) -> None:
         """Note what the agent says of input: it waits for its place in the turn, or has got there."""
         id, state = text_of(line, "command_uuid"), text_of(line, "state")
@@ -271,6 +290,9 @@ class ClaudeCode(AgentReader):
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         turn.session = text_of(line, "session_id") or turn.session
         self._run.introduce(session=turn.session)
+        if not is_aside:
+            # What it has asked for was answered, or is no longer wanted.
+            self._run.requests.resumed_by(self._asker)
         counted = counts_in(dict_of(line, "usage"), _COUNTS) or Usage()
         if spent := self._count_spent(line, turn, counted):
             turn.usage = spent
@@ -441,7 +463,8 @@ class ClaudeCode(AgentReader):
             if agent:
                 self._step_of(agent)
             step = self._resume(id)
-            self._end_tool(id, last_text(step) if result is None else result, failure=failure)
+            result = last_text(step) if result is None else result
+        self._end_tool(id, result, failure=failure)
 
     def _resume(self, id: str) -> Step:
         """Return the step of a call; if its turn has ended, it goes on in another step, beside the turns."""
@@ -499,9 +522,17 @@ class ClaudeCode(AgentReader):
         "assistant": _read_message,
         "user": _read_user,
         "command_lifecycle": _read_lifecycle,
+        "control_request": _read_request,
+        "control_cancel_request": _read_withdrawal,
         "result": _read_result,
     }
     """The methods that read lines, by their types; all other lines are signs of life."""
+
+
+def _permit(write: LineWriter, id: str, answer: Json) -> None:
+    """Write the answer to a request for a permission."""
+    response: dict[str, Json] = {"subtype": "success", "request_id": id, "response": answer}
+    write({"type": "control_response", "response": response})
 
 
 def _sum_of_models(line: dict[str, Json], name: str) -> dict[str, float]:

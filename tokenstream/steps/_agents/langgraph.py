@@ -157,12 +157,8 @@ class LangGraphRun(AgentReader):
 
     def _finish(self, error: StreamError | None, *, may_wait: bool = True) -> None:
         """End the turn; one that has asked, and may still wait for the answer, waits."""
-        step = self._open_turn().step
         if error is None and may_wait:
-            asked = step.open_requests
-            for asking in (step, *self._tools.values()) if asked else ():
-                # A tool that has asked has no end yet: it goes on with the answer.
-                self._run.requests.hold(asking, self._asker, *asked)
+            self._hold_tools()
         for namespace in sorted(self._steps, key=len, reverse=True):
             self._end_subgraph(namespace, error)
         self._end_turn(error)
