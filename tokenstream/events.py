@@ -490,7 +490,7 @@ class StepDone(AnswerEvent):
     id: str
     """The step's id."""
     state: Literal["done", "waiting", "failed", "stopped"] = "done"
-    """The step's outcome; "waiting" if it has asked a person, and goes on with another step after the answer;
+    """The step's outcome; "waiting" if it has asked a person, and goes on, mostly in another step, after the answer;
     "stopped" if it was cancelled, or still open when the run ended.
     """
     error: str | None = None

@@ -94,6 +94,25 @@ def questions(_: Path) -> None:
     assert (told, run.waiting) == ([{"outcome": "allowed"}], ())
     assert (run.turns[-1].state, run.turns[-1].result) == ("done", "I xxxxxxxxxwait")
 
+    ids, call = {"threadId": "t", "runId": "r"}, {"toolCallId": "c"}
+    interrupt = {"type": "interrupt", "interrupts": [{"id": "i", **call}]}
+    asks = [
+        {"type": "RUN_STARTED", **ids},
+        {"type": "TOOL_CALL_START", "toolCallName": "rm", **call},
+        {"type": "TOOL_CALL_END", **call},
+        {"type": "RUN_FINISHED", **ids, "outcome": interrupt},
+    ]
+    ids["runId"] = "r2"
+    result = {"type": "TOOL_CALL_RESULT", "content": "ok", **call}
+    goes_on = [{"type": "RUN_STARTED", **ids}, result, {"type": "RUN_FINISHED", **ids}]
+    with Steps() as run:
+        states = list[tuple[str, object]]()
+        for events in (asks, goes_on):
+            for _ in run.follow(events, agent="ag-ui"):
+                pass
+            states += [(tool.state, tool.result) for tool in run.turns[0].step.steps]
+    assert states == [("waiting", None), ("done", "ok")]
+
 
 def redis_journals(folder: Path) -> None:
     """Two journals with connections of their own, as two processes have them."""
