@@ -108,8 +108,7 @@ def questions(_: Path) -> None:
     with Steps() as run:
         states = list[tuple[str, object]]()
         for events in (asks, goes_on):
-            for _ in run.follow(events, agent="ag-ui"):
-                pass
+            list(run.follow(events, agent="ag-ui"))
             states += [(tool.state, tool.result) for tool in run.turns[0].step.steps]
     assert states == [("waiting", None), ("done", "ok")]
 
