@@ -16,6 +16,7 @@ ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, ou
 WHOLE = ANSWER.chunks("openai-chat")
 OTHER = testing.script().text("Good morning").finish("stop").chunks("openai-chat")
 SHORT, LONG = 0.02, 30.0
+NEXT = "until the next attempt waits too, or gives its last chunk"
 
 on_each_loop = pytest.mark.parametrize("loop", ["asyncio", "trio"])
 
@@ -24,12 +25,14 @@ class Provider:
     """Answers each attempt in its own time, and notes which were closed.
 
     Args:
-        answers: The chunks of each attempt, and the seconds before the second one.
+        answers: The chunks of each attempt, and the seconds before the second one, or `NEXT`.
     """
 
-    def __init__(self, *answers: tuple[list[bytes], float]) -> None:
+    def __init__(self, *answers: tuple[list[bytes], float | str]) -> None:
         self._answers = answers
         self.asked = 0
+        self.waits = [anyio.Event() for _ in answers]
+        """What each attempt sets where it waits, or gives its last chunk."""
         self.closed: list[int] = []
 
     async def open(self) -> AsyncIterator[bytes]:
@@ -38,11 +41,13 @@ class Provider:
         return self._body(number)
 
     async def _body(self, number: int) -> AsyncIterator[bytes]:
-        chunks, seconds = self._answers[number]
+        chunks, wait = self._answers[number]
         try:
             for place, chunk in enumerate(chunks):
+                if place == len(chunks) - 1 or (place == 1 and wait):
+                    self.waits[number].set()
                 if place == 1:
-                    await anyio.sleep(seconds)
+                    await (self.waits[number + 1].wait() if isinstance(wait, str) else anyio.sleep(wait))
                 yield chunk
         finally:
             self.closed.append(number)
@@ -69,7 +74,7 @@ def test_the_second_attempt_is_read_where_it_shows_content_first(loop: str) -> N
 @on_each_loop
 def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> None:
     """What the second one may have cost makes the counts partial."""
-    provider = Provider((WHOLE, 5 * SHORT), (OTHER, LONG))
+    provider = Provider((WHOLE, NEXT), (OTHER, LONG))
 
     async def main() -> None:
         async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
@@ -87,7 +92,7 @@ def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> No
 @pytest.mark.parametrize("second_wins", [True, False])
 def test_the_time_of_each_attempt_begins_with_its_own_request(loop: str, *, second_wins: bool) -> None:
     """The second one is sent later than the first: its report says how much later."""
-    waits = (LONG, 0.0) if second_wins else (5 * SHORT, LONG)
+    waits = (LONG, 0.0) if second_wins else (NEXT, LONG)
     provider = Provider((WHOLE, waits[0]), (OTHER, waits[1]))
 
     async def main() -> None:
@@ -125,7 +130,7 @@ def test_no_second_attempt_is_made_where_the_first_shows_content_in_time(loop: s
 @on_each_loop
 def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
     refused = testing.script().error("server").chunks("openai-chat")
-    provider = Provider((WHOLE, 5 * SHORT), (refused, 0.0))
+    provider = Provider((WHOLE, NEXT), (refused, 0.0))
 
     async def main() -> None:
         async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
@@ -140,7 +145,7 @@ def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
 def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
     """As it would be the answer without the other attempt."""
     empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")
-    provider = Provider((WHOLE[:1] * 2, 5 * SHORT), (empty, 0.0))
+    provider = Provider((WHOLE[:1] * 2, NEXT), (empty, 0.0))
 
     async def main() -> None:
         retry = Retry(routes=Routes(hedge_after=SHORT), attempts=2, wait=0)
@@ -161,9 +166,15 @@ def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None
     provider = Provider((WHOLE, LONG), (WHOLE, LONG))
 
     async def main() -> None:
-        with anyio.move_on_after(5 * SHORT) as scope:
-            async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-                await stream.final()
+        async def cancel() -> None:
+            await provider.waits[1].wait()
+            scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel)
+            with anyio.CancelScope() as scope:
+                async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+                    await stream.final()
 
         assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
 

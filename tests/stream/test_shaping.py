@@ -18,7 +18,7 @@ from tests.support import wire
 from tests.support.playing import Playback, silent_after
 from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE
-from tokenstream import AsyncStream, Retry, Stream, resilient, stages
+from tokenstream import AsyncStream, Retry, Stream, resilient, stages, testing
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 from tokenstream.stages._text import pacing
 from tokenstream.stream import TextView
@@ -38,7 +38,13 @@ every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys(
 
 
 def pieces(*texts: str) -> Stream:
-    return Stream(list(texts), format="pieces")
+    return at_one_time(list(texts), format="pieces")
+
+
+def at_one_time(source: Any, **options: Any) -> Stream:
+    """Return a stream that comes all at once, whatever else the machine does meanwhile."""
+    with testing.VirtualClock():
+        return Stream(source, **options)
 
 
 # -- what a loop is given ----------------------------------------------------
@@ -57,7 +63,7 @@ def test_a_text_so_far_is_given_for_what_repaints_it() -> None:
 
 def test_reasoning_and_a_field_are_shaped_alike() -> None:
     """Whatever is a view of text."""
-    assert list(Stream(ANSWER).reasoning.throttle(hz=20)) == ["Hm. ", "Weather."]
+    assert list(at_one_time(ANSWER).reasoning.throttle(hz=20)) == ["Hm. ", "Weather."]
     assert list(pieces('{"a": "x', "y", 'z"}').field("a").throttle(hz=20)) == ["x", "yz"]
 
 

@@ -46,6 +46,8 @@ URL = "https://api.example/v1/chat/completions"
 HELLO = testing.script().text("Hello").finish("stop")
 CALLED = testing.script().tool_call("find", {"n": 1}, id="call_1").finish("tool_calls")
 CHUNKS = HELLO.chunks("openai-chat")
+FEW = 10
+"""Cuts of an answer, where a handler is checked and the cuts are not what the advice is about."""
 
 
 class Recipe(pydantic.BaseModel):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.followed_advice import HELLO, URL, Recipe
+from tests.support.followed_advice import FEW, HELLO, URL, Recipe
 from tokenstream import Deadlines, Stream, testing
 from tokenstream.errors import StatusError, StreamError, StreamStalled
 
@@ -47,7 +47,8 @@ def check(value: object, expected: object) -> None:
 
 
 def shown(kind: Callable[[str], Any]) -> Any:
-    return testing.assert_stream(lambda stream: kind(stream.final().text), HELLO.recording("openai-chat"))
+    said = HELLO.recording("openai-chat")
+    return testing.assert_stream(lambda stream: kind(stream.final().text), said, cuts=FEW)
 
 
 def broken(recording: testing.Recording) -> object:
