@@ -92,7 +92,6 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._text.scanning.__init__": TextSearch(
         [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
     ).pattern,
-    "tokenstream.stages._text.tags._ends_of": tags._ends_of(tags.KNOWN_TAGS, is_stripped=True),  # noqa: SLF001 - as above
     # The user's own expressions and markers, and the names of files.
     "tokenstream.stages._matching._compile": None,
     "tokenstream.stages._text.searching.__init__": None,

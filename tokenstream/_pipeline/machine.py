@@ -51,7 +51,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import UNMARKED, find_tag, has_reasoning, with_marks
+from tokenstream.stages._text.tags import UNMARKED, has_reasoning, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -886,7 +886,7 @@ class Machine:
             dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
-            if find_tag(marked) is not None and not reads_reasoning and has_reasoning(marked):
+            if not reads_reasoning and has_reasoning(marked):
                 self.note_departure("reasoning_in_text")
 
     def fail(self, error: StreamError) -> None:

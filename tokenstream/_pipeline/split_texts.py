@@ -22,10 +22,11 @@ from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
+from tokenstream.stages._calls.dialects import HARMONY
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
 from tokenstream.stages._citations import CitedWords, MarkerScanner
 from tokenstream.stages._text.scanning import Passage
-from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, ScanTargets, TagScanner
+from tokenstream.stages._text.tags import FirstText, LoneEnd, ScanTargets, TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

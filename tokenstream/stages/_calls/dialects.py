@@ -10,10 +10,11 @@ from tokenstream.stages._text.scanning import Passage, TextSearch
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
 
-Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation"]
+Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation", "reasoning"]
 """The notation of a call's arguments: "objects" are JSON objects that have the name, too; "json" is the JSON
 of the arguments alone; "parameters" are elements, one for each argument; "python" is a Python call;
-"notation" is JSON with bare keys and its own quotes."""
+"notation" is JSON with bare keys and its own quotes. In a row of "reasoning", each of `ends` ends it, also
+where its opening was in the prompt, and `closes` are left out of the answer behind it."""
 
 
 class Elements(NamedTuple):
@@ -225,6 +226,64 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("llama_json", ("{",), "objects", named_only=True),
     Dialect("pythonic", ("[",), "python", named_only=True),
 )
+
+
+def tag_of(name: str, *closes: str) -> Dialect:
+    """Return the row of reasoning within a tag."""
+    return Dialect(name, (f"<{name}>",), "reasoning", ends=(f"</{name}>",), closes=closes)
+
+
+HARMONY = "harmony"
+"""The name of gpt-oss's channels."""
+_TURN, _END = "<|start|>assistant", "<|end|>"
+_FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
+"""The heads of a channel; the kind of its content may stand behind the name."""
+_HEADS = [form.format(channel) for channel in ("final", "commentary") for form in _FORMS]
+# Sources, read on 2026-11-29: the tests of vllm/reasoning of vLLM 0.33 and of sglang/srt/parser of SGLang
+# 0.5.23. Hunyuan A13B and Ernie 4.5 write `<think>`, and a tag around their answer.
+THOUGHTS: dict[str, Dialect] = {
+    row.name: row
+    for row in (
+        tag_of("think", "<answer>\n", "</answer>", "<response>\n", "</response>"),
+        *map(tag_of, ("thinking", "thought", "reasoning", "mm:think", "seed:think")),
+        Dialect("k2_horizon", ("<ifm|think>",), "reasoning", ends=("</ifm|think>",)),
+        Dialect("gemma4", ("<|channel>thought",), "reasoning", ends=("<channel|>",)),
+        Dialect("mistral", ("[THINK]",), "reasoning", ends=("[/THINK]",)),
+        Dialect("apertus", ("<|inner_prefix|>",), "reasoning", ends=("<|inner_suffix|>",)),
+        Dialect(
+            "cohere",
+            ("<|START_THINKING|>",),
+            "reasoning",
+            ends=("<|END_THINKING|>",),
+            closes=tuple([f"<|{how}_{what}|>" for how in ("START", "END") for what in ("RESPONSE", "TEXT")]),
+        ),
+        Dialect(
+            "kimi_k3",
+            ("<|open|>think<|sep|>",),
+            "reasoning",
+            ends=("<|close|>think<|sep|>",),
+            closes=tuple(
+                [f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")]
+            ),
+        ),
+        # In these two, what ends reasoning ends the answer, too.
+        Dialect(
+            "inkling",
+            ("<|content_thinking|>",),
+            "reasoning",
+            ends=("<|end_message|><|message_model|><|content_text|>",),
+            closes=("<|end_message|>", "<|message_model|>", "<|content_text|>"),
+        ),
+        Dialect(
+            HARMONY,
+            tuple([turn + form.format("analysis") for turn in ("", _TURN) for form in _FORMS]),
+            "reasoning",
+            ends=tuple([_END + _TURN + head for head in _HEADS]),
+            closes=(*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>"),
+        ),
+    )
+}
+"""The markups of reasoning, by their names."""
 BARE = frozenset({"{", "["})
 """Openings that count only at the very start of a text."""
 NAMES = tuple(sorted({dialect.name for dialect in DIALECTS}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError
-from tokenstream.stages._calls.dialects import Dialect, choose_dialects
+from tokenstream.stages._calls.dialects import HARMONY, THOUGHTS, Dialect, choose_dialects, tag_of
 from tokenstream.stages._citations import Marker, choose_markers
 from tokenstream.stages._text.scanning import (
     MOST_BLANK,
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
-HARMONY = "harmony"
-"""Stands, among the names of tags, for the channels in which gpt-oss answers."""
-KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
-"""The tags in which models are known to wrap their reasoning."""
-find_tag = re.compile(rf"<(?:/?(?:{'|'.join(KNOWN_TAGS)})>|\|)", re.ASCII | re.IGNORECASE).search
-"""Finds what may be markup of reasoning: a text without it has none."""
-_TURN, _END = "<|start|>assistant", "<|end|>"
-_FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
-"""The heads of a channel; the kind of its content may stand behind the name."""
-_ANALYSIS, *_ = _CHANNELS = tuple([turn + form.format("analysis") for turn in ("", _TURN) for form in _FORMS])
-"""Texts behind which a text of gpt-oss is reasoning."""
-_HEADS = [form.format(channel) for channel in ("final", "commentary") for form in _FORMS]
-_MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
-"""Texts of gpt-oss that are left out."""
 _STRIPPED = "analysis"
 """The word with which a text of gpt-oss begins whose marks were removed."""
 _BARE_HEADS = ("assistantfinal", "assistantanalysis", "assistantcommentary")
@@ -49,8 +35,8 @@ _bare_heads = re.compile(rf"assistant(final|analysis|commentary(?! to=))|{_BARE_
 _search_unfinished_call = re.compile(
     r"assistantcommentary(?: (?:to?|to=[\w.:-]{0,128} ?(?:j|js|jso|json|c|co|cod|code)?\s?)?)?\Z"
 ).search
-_LONGEST_NAME = 64
-"""The most characters of a tag's name."""
+_LONGEST_END = 128
+"""The most characters of what ends reasoning."""
 
 
 class LoneEnd(NamedTuple):
@@ -97,8 +83,8 @@ class Tags:
     """
 
     reasoning: bool | str | Iterable[str] = ()
-    """Names of tags, such as ("think",), in which the model wraps its reasoning. True for the usual ones;
-    "starts_inside" if a closing tag may come alone."""
+    """Names of tags, such as ("think",), or of markups, such as ("gemma4",), in which the model wraps its
+    reasoning. True for the usual ones; "starts_inside" if an end may come alone."""
     calls: bool | str | Iterable[str] = ()
     """The dialects, such as "hermes", in which the model writes tool calls where the server does not read
     them. True for all that need not be named; "auto" for the same, if the request offers tools and the API
@@ -132,10 +118,10 @@ def _choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - a
             "Tags.reasoning takes names of tags, such as ('think',), True for the known ones, "
             f"or 'starts_inside', not {tags!r}"
         )
-    names = KNOWN_TAGS if tags is True else _check_tags(tuple(tags))
+    names = tuple(THOUGHTS) if tags is True else _check_tags(tuple(tags))
     starts_inside = _STARTS_INSIDE in names
     named = tuple([name for name in names if name != _STARTS_INSIDE])
-    return named or KNOWN_TAGS * starts_inside, starts_inside
+    return named or tuple(THOUGHTS) * starts_inside, starts_inside
 
 
 def _check_tags(names: tuple[Any, ...]) -> tuple[str, ...]:
@@ -146,17 +132,47 @@ def _check_tags(names: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-@cache
-def _search_for_tags(tags: tuple[str, ...]) -> TextSearch:
-    """Return a search for tags, which are given in lower case, regardless of case."""
-    return TextSearch(tags, ignores_case=True)
+class _Markup(NamedTuple):
+    """The markup of reasoning that is looked for; marks are in lower case."""
+
+    rows: dict[str, Dialect]
+    """The row of each mark."""
+    openings: frozenset[str]
+    """The marks behind which a text is reasoning."""
+    first: tuple[str, ...]
+    """Marks with which a text may begin."""
+    tags: tuple[str, ...]
+    """Openings that count after white space as well."""
+    ends: tuple[str, ...]
+    """Marks that end reasoning whose opening is missing."""
 
 
 @cache
-def _ends_of(names: tuple[str, ...], *, is_stripped: bool) -> re.Pattern[str]:
-    """Return the pattern of what ends reasoning: the closing tags of some names, or heads without marks."""
-    tags = f"(?ai:</({'|'.join(map(re.escape, names)) or '(?!)'})>)"
-    return re.compile("|".join([tags, *_BARE_HEADS * is_stripped]))
+def _markup_of(names: tuple[str, ...]) -> _Markup:
+    """Return the markup of reasoning with some names; one that no row has is that of a tag."""
+    chosen = [THOUGHTS.get(name) or tag_of(name) for name in names]
+    rows = {mark: row for row in chosen for mark in _marks_of(row)}
+    openings = [opening.lower() for row in chosen for opening in row.openings]
+    heads = [head.lower() for row in chosen if not _is_tag(row) for head in row.closes]
+    tags = tuple([opening for opening in openings if _is_tag(rows[opening])])
+    ends = tuple([end.lower() for row in chosen for end in row.ends])
+    return _Markup(rows, frozenset(openings), (*openings, *heads), tags, ends)
+
+
+def _marks_of(row: Dialect) -> tuple[str, ...]:
+    """Return all marks of a row, in lower case."""
+    return tuple([mark.lower() for mark in (*row.openings, *row.ends, *row.closes)])
+
+
+def _is_tag(row: Dialect) -> bool:
+    """Return True for a row whose reasoning is within a tag."""
+    return row.ends[0] == f"</{row.openings[0][1:]}"
+
+
+@cache
+def _search_for_marks(marks: tuple[str, ...]) -> TextSearch:
+    """Return a search for marks, which are given in lower case, regardless of case."""
+    return TextSearch(marks, ignores_case=True)
 
 
 class FirstText:
@@ -179,10 +195,8 @@ class FirstText:
         self._limit = limit
         self._names = names if starts_inside else ()
         self._has_calls = has_calls
-        self._ends: re.Pattern[str] | None = (
-            None if HARMONY in names else _ends_of(self._names, is_stripped=False)
-        )
-        """Matches the ends of the reasoning; None until the first word is known."""
+        self._ends = None if HARMONY in names else _search_for_marks(_markup_of(self._names).ends)
+        """Finds the ends of the reasoning; None until the first word is known."""
         self._is_marked = False
         """True if the text gets the marks of gpt-oss."""
         self._held: list[str] = []
@@ -199,26 +213,26 @@ class FirstText:
         self._held.append(text)
         self._size += len(text)
         text = self._recent + text
-        self._recent = text[-_LONGEST_NAME:]
+        self._recent = text[-_LONGEST_END:]
         if self._ends is None:
             if any(each.startswith(text) for each in UNMARKED):
                 return ""
             if text.startswith(_BARE_HEADS):
                 return self._begin_marks(text)
             is_stripped = text.startswith(_STRIPPED) and not text[len(_STRIPPED)].isspace()
-            self._ends = _ends_of(self._names, is_stripped=is_stripped)
+            self._ends = _search_for_marks((*_markup_of(self._names).ends, *_BARE_HEADS * is_stripped))
             self.over = not (self._names or is_stripped)
-        is_ended = self._ends.search(text) is not None
+        is_ended = self._ends.pattern.search(text) is not None
         self.over = self.over or is_ended or self._size > self._limit
         if not self.over:
             return ""
         text = "".join(self._held)
-        end = self._ends.search(text) if is_ended else None
+        end = self._ends.pattern.search(text) if is_ended else None
         if end is None:
             return text
-        if end[1] is None:
-            return _ANALYSIS + self._begin_marks(text[len(_STRIPPED) :])
-        opening = f"<{end[1]}>"
+        if end[0] in _BARE_HEADS:
+            return THOUGHTS[HARMONY].openings[0] + self._begin_marks(text[len(_STRIPPED) :])
+        opening = _markup_of(self._names).rows[end[0].lower()].openings[0]
         return text if text.lstrip().lower().startswith(opening.lower()) else opening + text
 
     def end(self) -> str:
@@ -244,8 +258,8 @@ class FirstText:
         """Return a head with its marks; one of a call stays as it is if none is read."""
         channel, to = head.groups()
         if to is not None and not self._has_calls:
-            return _END + head[0]
-        return f"{_END}{_TURN}<|channel|>{channel or 'commentary'}{to or ''}<|message|>"
+            return "<|end|>" + head[0]
+        return f"<|end|><|start|>assistant<|channel|>{channel or 'commentary'}{to or ''}<|message|>"
 
 
 def with_marks(text: str) -> str:
@@ -255,16 +269,16 @@ def with_marks(text: str) -> str:
 
 
 class TagScanner:
-    r"""Splits a text into pieces inside and outside of tags.
+    r"""Splits a text into pieces inside and outside of the markup of reasoning.
 
     An opening tag counts at the start of the text or after white space, in upper or lower case, and not in
     code. It is closed by the first closing tag of its name, wherever that is. White space after either tag is
     dropped, and so is white space before an opening tag at the very start: models send `<think>\n` and
-    `</think>\n\n`. The channels of gpt-oss count in a text that begins with one.
+    `</think>\n\n`. Other marks count in a text that begins with one.
 
     Args:
-        names: The names of the tags, in lower case.
-        is_first: True if a closing tag without an opening one ends reasoning that has come as text.
+        names: The names of the rows, or of tags, in lower case.
+        is_first: True if an end without an opening ends reasoning that has come as text.
         inside: True if all of the text is reasoning.
     """
 
@@ -272,12 +286,13 @@ class TagScanner:
         "_at_text_start",
         "_code",
         "_drops_space",
+        "_first",
+        "_head",
         "_held",
         "_is_first",
-        "_is_harmony",
         "_last",
-        "_marks",
-        "_openings",
+        "_markup",
+        "_row",
         "_search",
         "_turns",
         "inside",
@@ -285,34 +300,34 @@ class TagScanner:
     )
 
     def __init__(self, names: tuple[str, ...], *, is_first: bool = False, inside: bool = False) -> None:
-        self._openings = tuple([f"<{name}>" for name in names])
-        heads = (*_CHANNELS, *_MARKS) if HARMONY in names else ()
-        self._marks = _search_for_tags((*self._openings, *heads))
+        self._markup = markup = _markup_of(names)
+        self._first = _search_for_marks(markup.first)
         """Searches for what may stand at the very start of the text."""
         self._is_first = is_first
-        closings = tuple([f"</{name}>" for name in names])
-        self._search = _search_for_tags((*self._openings, *closings * is_first))
+        self._search = _search_for_marks((*markup.openings, *markup.ends) if is_first else markup.tags)
         """Searches for what may begin or end reasoning from here on."""
-        self._is_harmony = False
-        """True once the text has begun with a mark of gpt-oss."""
+        self._row: Dialect | None = None
+        """The row of which all marks count; None if it is not known, and for tags."""
+        self._head: Dialect | None = None
+        """The row of the tag that has just ended: a tag around the answer may follow."""
         self._code = CodeMarks()
         self._held = ""
-        """The end of the text so far, if it may become a tag."""
+        """The end of the text so far, if it may become a mark."""
         self._last = "\n"
-        """The last character outside of tags; a line ending at the start of the text, and after a tag."""
+        """The last character outside of reasoning; a line ending at the start, and after a mark."""
         self._at_text_start = not inside
-        """True while only white space has arrived, which is held back, and dropped if a tag follows."""
+        """True while only white space has arrived, which is held back, and dropped if a mark follows."""
         self._drops_space = False
         """True after a tag: white space is dropped."""
         self._turns = False
-        """True after a tag that no text has followed yet, so that the next one begins another part."""
+        """True after a mark that no text has followed yet, so that the next one begins another part."""
         self.inside, self.tagged = inside, False
-        """True if the next character is inside of a tag, and if any text is, or may be, inside of a tag."""
+        """True if the next character is reasoning, and if any text is, or may be."""
 
     @property
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with a tag has one."""
-        return self._marks.firsts
+        return self._first.firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
@@ -352,57 +367,79 @@ class TagScanner:
         return [*passages(held, inside=self.inside)]
 
     def _read_outside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
-        """Read up to the next opening tag; return the position after it, or the end of the text."""
+        """Read up to the next mark; return the position after it, or the end of the text."""
         if self._drops_space:
             position = end_of_space(text, position)
+            heads = _search_for_marks(() if self._head is None else _marks_of(self._head))
+            if heads.may_begin(text, position):
+                self._held = text[position:]
+                return len(text)
             self._drops_space = position == len(text)
+            head = heads.pattern.match(text, position)
+            if head is not None:
+                self._row = self._head
+                return self._take_mark(head)
+            self._head = self._head if self._drops_space else None
         if self._at_text_start:
-            first_tag_end = self._read_first_tag(text, position)
-            if first_tag_end is not None:
-                return first_tag_end
+            first_mark_end = self._read_first_mark(text, position)
+            if first_mark_end is not None:
+                return first_mark_end
             self._at_text_start = False
-        tag_at, tag = self._find_tag(text, position)
-        if tag_at > position:
-            out.append(Passage(self.inside, text[position:tag_at]))
-        if tag is not None and tag[0][1] == "/":
-            out.append(LoneEnd(tag[0]))
-            self.tagged = True
-            return self._leave(tag)
-        if tag is not None:
-            return self._enter(tag[0], tag.end())
-        self._held = text[tag_at:]
-        return len(text)
+        mark_at, mark = self._find_mark(text, position)
+        if mark_at > position:
+            out.append(Passage(self.inside, text[position:mark_at]))
+        if mark is None:
+            self._held = text[mark_at:]
+            return len(text)
+        if self._row is None and mark[0].lower() in self._markup.ends:
+            out.append(LoneEnd(mark[0]))
+        return self._take_mark(mark)
 
-    def _find_tag(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
-        """Find the next tag that counts, or the beginning of one, without a match, at the end."""
+    def _find_mark(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
+        """Find the next mark that counts, or the beginning of one, without a match, at the end."""
         while True:
-            tag = self._search.pattern.search(text, position)
-            tag_at = self._search.find_unfinished(text, position) if tag is None else tag.start()
-            self._note_outside(text[position:tag_at])
-            if tag_at == len(text) or self._counts(text[tag_at + 1 : tag_at + 2]):
-                return tag_at, tag
-            # This is not a tag (it is in code, or directly after a word): go on after it.
-            self._note_outside("<")
-            position = tag_at + 1
+            mark = self._search.pattern.search(text, position)
+            mark_at = self._search.find_unfinished(text, position) if mark is None else mark.start()
+            self._note_outside(text[position:mark_at])
+            if mark_at == len(text) or self._counts(text[mark_at:] if mark is None else mark[0]):
+                return mark_at, mark
+            if mark is None and self._is_first:
+                return mark_at, mark
+            if mark is not None and not self._code.is_code():
+                self._note_mark(mark[0].lower())
+            # This is not a mark (it is in code, or directly after a word): go on after it.
+            self._note_outside(text[mark_at])
+            position = mark_at + 1
 
-    def _counts(self, second: str) -> bool:
-        """Return True if a tag, or the beginning of one, with this second character counts here."""
+    def _note_mark(self, mark: str) -> None:
+        """Note a mark that does not count: behind an opening, the end does not come alone."""
+        if self._is_first and mark in self._markup.openings:
+            self._is_first, self._search = False, _search_for_marks(self._markup.tags)
+
+    def _counts(self, mark: str) -> bool:
+        """Return True if a mark, or the beginning of one, counts here."""
         if self._code.is_code():
             return False
-        # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the tag.
-        may_close = self._is_first and second in {"", "/"} and self._last not in " \t"
-        return self._is_harmony or may_close or (second != "/" and self._last.isspace())
+        if self._row is not None:
+            # Brackets are no special token: a sentence names them.
+            return mark[0] != "[" or self._last == "\n"
+        mark = mark.lower()
+        # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the mark.
+        may_close = self._is_first and self._last not in " \t"
+        return (may_close and any(each.startswith(mark) for each in self._markup.ends)) or (
+            self._last.isspace() and any(each.startswith(mark) for each in self._markup.tags)
+        )
 
-    def _read_first_tag(self, text: str, position: int) -> int | None:
-        """Read a tag after white space; return its end, the text's if undecided, or None for no tag."""
+    def _read_first_mark(self, text: str, position: int) -> int | None:
+        """Read a mark after white space; return its end, the text's if undecided, or None for no mark."""
         space_end = end_of_space(text, position)
         if space_end - position > MOST_BLANK:
             # No more white space is held back.
             return None
-        opening = self._marks.pattern.match(text, space_end)
-        if opening is not None:
-            return self._enter(opening[0], opening.end())
-        if space_end == len(text) or self._marks.may_begin(text, space_end):
+        mark = self._first.pattern.match(text, space_end)
+        if mark is not None:
+            return self._take_mark(mark)
+        if space_end == len(text) or self._first.may_begin(text, space_end):
             self._held = text[position:]
             return len(text)
         return None
@@ -413,28 +450,24 @@ class TagScanner:
             self._code.feed(text)
             self._last = text[-1]
 
-    def _enter(self, tag: str, end: int) -> int:
-        """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
-        tag = tag.lower()
-        if tag.startswith("<|"):
-            # A channel ends with its mark, or without one where the next channel begins.
-            self._is_harmony, self.inside = True, tag.endswith(_CHANNELS)
-            self._search = _search_for_tags((*_CHANNELS, *_MARKS))
+    def _take_mark(self, found: re.Match[str]) -> int:
+        """Leave out a mark, behind which reasoning or an answer begins; return its end."""
+        mark, markup = found[0].lower(), self._markup
+        row, self.inside = markup.rows[mark], mark in markup.openings
+        is_tag = _is_tag(row) and self._row is None
+        self._drops_space = _is_tag(row) or not row.closes
+        if not is_tag:
+            # Of special tokens, each ends what stands before it.
+            self._row, self._search = row, _search_for_marks(_marks_of(row))
+        elif self.inside:
+            self._search = _search_for_marks((row.ends[0].lower(),))
         else:
-            self._search = _search_for_tags((f"</{tag[1:-1]}>",))
-            self.inside = self._drops_space = True
+            self._head, self._search = row, _search_for_marks(markup.tags)
+        if not self.inside:
+            # The text after the mark begins outside of code.
+            self._last, self._code = "\n", CodeMarks()
         self.tagged, self._turns, self._at_text_start, self._is_first = True, True, False, False
-        return end
-
-    def _leave(self, closing: re.Match[str]) -> int:
-        """Leave a tag; return the end of what closes it."""
-        self.inside, self._drops_space, self._last = False, not self._is_harmony, "\n"
-        self._turns, self._is_first = True, False
-        if not self._is_harmony:
-            self._search = _search_for_tags(self._openings)
-        # The text after the tag begins outside of code.
-        self._code = CodeMarks()
-        return closing.end() if closing[0][1] == "/" or closing[0] == _END else closing.start()
+        return found.end()
 
     def _read_inside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
@@ -450,11 +483,14 @@ class TagScanner:
         if closing is None:
             self._held = text[tag_at:]
             return len(text)
-        return self._leave(closing)
+        return self._take_mark(closing)
 
 
 def has_reasoning(text: str) -> bool:
     """Return True if reasoning that is written in a whole text, with its marks, would be found."""
-    scanner = TagScanner(KNOWN_TAGS, is_first=True)
+    names = tuple(THOUGHTS)
+    if not _search_for_marks(tuple(_markup_of(names).rows)).begins_in(text):
+        return False
+    scanner = TagScanner(names, is_first=True)
     scanner.feed(text)
     return scanner.tagged
