@@ -27,7 +27,6 @@ from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations import MARKERS, search_for
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.leaf import OpenTag
-from tokenstream.stages._text import tags
 from tokenstream.stages._text.scanning import TextSearch
 
 _SIZES = 16, 128, 1_024, 8_192

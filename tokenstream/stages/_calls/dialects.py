@@ -228,9 +228,14 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 
 
+def _thought(name: str, opening: str, end: str, *closes: str) -> Dialect:
+    """Return a row of reasoning."""
+    return Dialect(name, (opening,), "reasoning", ends=(end,), closes=closes)
+
+
 def tag_of(name: str, *closes: str) -> Dialect:
     """Return the row of reasoning within a tag."""
-    return Dialect(name, (f"<{name}>",), "reasoning", ends=(f"</{name}>",), closes=closes)
+    return _thought(name, f"<{name}>", f"</{name}>", *closes)
 
 
 HARMONY = "harmony"
@@ -238,51 +243,40 @@ HARMONY = "harmony"
 _TURN, _END = "<|start|>assistant", "<|end|>"
 _FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
 """The heads of a channel; the kind of its content may stand behind the name."""
+_ANSWERS = ("<|end_message|>", "<|message_model|>", "<|content_text|>")
 _HEADS = [form.format(channel) for channel in ("final", "commentary") for form in _FORMS]
 # Sources, read on 2026-11-29: the tests of vllm/reasoning of vLLM 0.33 and of sglang/srt/parser of SGLang
 # 0.5.23. Hunyuan A13B and Ernie 4.5 write `<think>`, and a tag around their answer.
-THOUGHTS: dict[str, Dialect] = {
-    row.name: row
-    for row in (
-        tag_of("think", "<answer>\n", "</answer>", "<response>\n", "</response>"),
-        *map(tag_of, ("thinking", "thought", "reasoning", "mm:think", "seed:think")),
-        Dialect("k2_horizon", ("<ifm|think>",), "reasoning", ends=("</ifm|think>",)),
-        Dialect("gemma4", ("<|channel>thought",), "reasoning", ends=("<channel|>",)),
-        Dialect("mistral", ("[THINK]",), "reasoning", ends=("[/THINK]",)),
-        Dialect("apertus", ("<|inner_prefix|>",), "reasoning", ends=("<|inner_suffix|>",)),
-        Dialect(
-            "cohere",
-            ("<|START_THINKING|>",),
-            "reasoning",
-            ends=("<|END_THINKING|>",),
-            closes=tuple([f"<|{how}_{what}|>" for how in ("START", "END") for what in ("RESPONSE", "TEXT")]),
-        ),
-        Dialect(
-            "kimi_k3",
-            ("<|open|>think<|sep|>",),
-            "reasoning",
-            ends=("<|close|>think<|sep|>",),
-            closes=tuple(
-                [f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")]
-            ),
-        ),
-        # In these two, what ends reasoning ends the answer, too.
-        Dialect(
-            "inkling",
-            ("<|content_thinking|>",),
-            "reasoning",
-            ends=("<|end_message|><|message_model|><|content_text|>",),
-            closes=("<|end_message|>", "<|message_model|>", "<|content_text|>"),
-        ),
-        Dialect(
-            HARMONY,
-            tuple([turn + form.format("analysis") for turn in ("", _TURN) for form in _FORMS]),
-            "reasoning",
-            ends=tuple([_END + _TURN + head for head in _HEADS]),
-            closes=(*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>"),
-        ),
-    )
-}
+_THOUGHTS = (
+    tag_of("think", "<answer>\n", "</answer>", "<response>\n", "</response>"),
+    *map(tag_of, ("thinking", "thought", "reasoning", "mm:think", "seed:think")),
+    _thought("k2_horizon", "<ifm|think>", "</ifm|think>"),
+    _thought("gemma4", "<|channel>thought", "<channel|>"),
+    _thought("mistral", "[THINK]", "[/THINK]"),
+    _thought("apertus", "<|inner_prefix|>", "<|inner_suffix|>"),
+    _thought(
+        "cohere",
+        "<|START_THINKING|>",
+        "<|END_THINKING|>",
+        *[f"<|{how}_{what}|>" for how in ("START", "END") for what in ("RESPONSE", "TEXT")],
+    ),
+    _thought(
+        "kimi_k3",
+        "<|open|>think<|sep|>",
+        "<|close|>think<|sep|>",
+        *[f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")],
+    ),
+    # In these two, what ends reasoning ends the answer, too.
+    _thought("inkling", "<|content_thinking|>", "".join(_ANSWERS), *_ANSWERS),
+    Dialect(
+        HARMONY,
+        tuple([turn + form.format("analysis") for turn in ("", _TURN) for form in _FORMS]),
+        "reasoning",
+        ends=tuple([_END + _TURN + head for head in _HEADS]),
+        closes=(*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>"),
+    ),
+)
+THOUGHTS = {row.name: row for row in _THOUGHTS}
 """The markups of reasoning, by their names."""
 BARE = frozenset({"{", "["})
 """Openings that count only at the very start of a text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,6 +135,7 @@ def end_of_match(pattern: re.Pattern[str], text: str, position: int) -> int:
     return position if match is None else match.end()
 
 
+@dataclass(slots=True, eq=False)
 class CodeMarks:
     r"""Tracks whether a text is in code: between backticks, or between fences.
 
@@ -148,37 +150,24 @@ class CodeMarks:
         (None, True, None, False)
     """
 
-    __slots__ = (
-        "_is_fence",
-        "_length",
-        "_line_is_blank",
-        "_may_close",
-        "_on_opening_line",
-        "_opened_by",
-        "_pending_at_line_start",
-        "_pending_mark",
-        "_pending_marks",
-    )
-
-    def __init__(self) -> None:
-        self._line_is_blank = True
-        """True while the line contains only white space."""
-        self._opened_by = ""
-        """The character that opened the code, a backtick or a tilde; "" outside of code."""
-        self._length = 0
-        """Number of marks that opened the code."""
-        self._is_fence = False
-        """True if the marks that opened the code are a fence."""
-        self._may_close = False
-        """True if the fence closes at the end of this line, unless more than white space follows."""
-        self._on_opening_line = False
-        """True on the line of an opening fence; more backticks on that line mean that it is not a fence."""
-        self._pending_marks = 0
-        """Number of marks at the end of the text so far; more of them may follow."""
-        self._pending_mark = ""
-        """The character of the marks at the end of the text so far."""
-        self._pending_at_line_start = False
-        """True if the marks at the end are at the start of a line."""
+    line_is_blank: bool = True
+    """True while the line contains only white space."""
+    opened_by: str = ""
+    """The character that opened the code, a backtick or a tilde; "" outside of code."""
+    length: int = 0
+    """Number of marks that opened the code."""
+    is_fence: bool = False
+    """True if the marks that opened the code are a fence."""
+    may_close: bool = False
+    """True if the fence closes at the end of this line, unless more than white space follows."""
+    on_opening_line: bool = False
+    """True on the line of an opening fence; more backticks on that line mean that it is not a fence."""
+    pending_marks: int = 0
+    """Number of marks at the end of the text so far; more of them may follow."""
+    pending_mark: str = ""
+    """The character of the marks at the end of the text so far."""
+    pending_at_line_start: bool = False
+    """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text; `is_code` then answers for the character after it."""
@@ -187,9 +176,9 @@ class CodeMarks:
             if tilde < position:
                 found = text.find("~", position)
                 tilde = size if found < 0 else found
-            if self._pending_marks and text[position] != self._pending_mark:
+            if self.pending_marks and text[position] != self.pending_mark:
                 self._interpret_marks()
-            if not self._pending_marks:
+            if not self.pending_marks:
                 position = self._skip_plain(text, position, tilde)
                 if position == size:
                     break
@@ -207,17 +196,17 @@ class CodeMarks:
     def _skip_plain(self, text: str, start: int, tilde: int) -> int:
         """Read text in which no code begins or ends, of which only the last line matters; return its end."""
         match = _match_plain
-        if self._opened_by:
+        if self.opened_by:
             # The line of a closing fence, and a blank line, are read by themselves.
-            if self._may_close if self._is_fence else self._line_is_blank:
+            if self.may_close if self.is_fence else self.line_is_blank:
                 return start
-            match = _match_fenced if self._is_fence else _match_span
+            match = _match_fenced if self.is_fence else _match_span
         found = match(text, start, tilde)
         end = start if found is None else found.end()
         line = text.rfind("\n", start, end) + 1
-        is_blank = self._line_is_blank or line > 0
-        self._on_opening_line = self._on_opening_line and not line
-        self._line_is_blank = is_blank and not text[line or start : end].strip()
+        is_blank = self.line_is_blank or line > 0
+        self.on_opening_line = self.on_opening_line and not line
+        self.line_is_blank = is_blank and not text[line or start : end].strip()
         return end
 
     def is_code(self) -> bool:
@@ -226,54 +215,54 @@ class CodeMarks:
         Do not ask before a backtick or a tilde, which may itself begin or end code.
         """
         self._interpret_marks()
-        return bool(self._opened_by)
+        return bool(self.opened_by)
 
     def _take_text(self, text: str) -> None:
         """Read text without backticks, tildes and line endings."""
         if text:
             self._interpret_marks()
             # With text in it, the line is not blank, and the fence on it closes nothing.
-            if (self._line_is_blank or self._may_close) and not text.isspace():
-                self._line_is_blank = self._may_close = False
+            if (self.line_is_blank or self.may_close) and not text.isspace():
+                self.line_is_blank = self.may_close = False
 
     def _end_line(self) -> None:
         """Read a line ending: it may close a fence, and a blank line may close inline code."""
         self._interpret_marks()
-        # `_may_close`: the line is a closing fence. A run of three or more (`_FENCE`) survives a blank line.
-        if self._may_close or (self._line_is_blank and not self._is_fence and self._length < _FENCE):
-            self._opened_by = ""  # the code has ended
-        self._line_is_blank, self._on_opening_line, self._may_close = True, False, False
+        # `may_close`: the line is a closing fence. A run of three or more (`_FENCE`) survives a blank line.
+        if self.may_close or (self.line_is_blank and not self.is_fence and self.length < _FENCE):
+            self.opened_by = ""  # the code has ended
+        self.line_is_blank, self.on_opening_line, self.may_close = True, False, False
 
     def _take_marks(self, marks: str) -> None:
         """Read a run of backticks or tildes; its meaning is decided later, since more may follow."""
-        if marks[0] != self._pending_mark:
+        if marks[0] != self.pending_mark:
             # Marks of another kind end the run before them.
             self._interpret_marks()
-        if not self._pending_marks:
-            self._pending_mark, self._pending_at_line_start = marks[0], self._line_is_blank
-        self._pending_marks += len(marks)
+        if not self.pending_marks:
+            self.pending_mark, self.pending_at_line_start = marks[0], self.line_is_blank
+        self.pending_marks += len(marks)
 
     def _interpret_marks(self) -> None:
         """Interpret the backticks or tildes that ended the text so far.
 
         Another character has arrived, so no more of them can follow, and their number is known.
         """
-        count, mark = self._pending_marks, self._pending_mark
+        count, mark = self.pending_marks, self.pending_mark
         if not count:
             return
-        self._pending_marks, self._line_is_blank, self._may_close = 0, False, False
-        if not self._opened_by:
-            is_fence = self._pending_at_line_start and count >= _FENCE
+        self.pending_marks, self.line_is_blank, self.may_close = 0, False, False
+        if not self.opened_by:
+            is_fence = self.pending_at_line_start and count >= _FENCE
             # Tildes open code only as a fence.
             if is_fence or mark == "`":
-                self._opened_by, self._length = mark, count
-                self._is_fence = self._on_opening_line = is_fence
-        elif mark != self._opened_by:
+                self.opened_by, self.length = mark, count
+                self.is_fence = self.on_opening_line = is_fence
+        elif mark != self.opened_by:
             # Other marks are part of the code.
             return
-        elif not self._is_fence or (self._on_opening_line and mark == "`"):
+        elif not self.is_fence or (self.on_opening_line and mark == "`"):
             # Inline code, even if it is at the start of a line and opened by as many marks as a fence.
-            if count == self._length:
-                self._opened_by = ""
+            if count == self.length:
+                self.opened_by = ""
         else:
-            self._may_close = self._pending_at_line_start and count >= self._length
+            self.may_close = self.pending_at_line_start and count >= self.length

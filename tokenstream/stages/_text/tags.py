@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
+_KNOWN = tuple(THOUGHTS)
+"""The names of all rows."""
 _STRIPPED = "analysis"
 """The word with which a text of gpt-oss begins whose marks were removed."""
 _BARE_HEADS = ("assistantfinal", "assistantanalysis", "assistantcommentary")
@@ -118,10 +120,10 @@ def _choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - a
             "Tags.reasoning takes names of tags, such as ('think',), True for the known ones, "
             f"or 'starts_inside', not {tags!r}"
         )
-    names = tuple(THOUGHTS) if tags is True else _check_tags(tuple(tags))
+    names = _KNOWN if tags is True else _check_tags(tuple(tags))
     starts_inside = _STARTS_INSIDE in names
     named = tuple([name for name in names if name != _STARTS_INSIDE])
-    return named or tuple(THOUGHTS) * starts_inside, starts_inside
+    return named or _KNOWN * starts_inside, starts_inside
 
 
 def _check_tags(names: tuple[Any, ...]) -> tuple[str, ...]:
@@ -268,6 +270,7 @@ def with_marks(text: str) -> str:
     return first.feed(text) + first.end()
 
 
+@dataclass(slots=True, eq=False)
 class TagScanner:
     r"""Splits a text into pieces inside and outside of the markup of reasoning.
 
@@ -275,65 +278,50 @@ class TagScanner:
     code. It is closed by the first closing tag of its name, wherever that is. White space after either tag is
     dropped, and so is white space before an opening tag at the very start: models send `<think>\n` and
     `</think>\n\n`. Other marks count in a text that begins with one.
-
-    Args:
-        names: The names of the rows, or of tags, in lower case.
-        is_first: True if an end without an opening ends reasoning that has come as text.
-        inside: True if all of the text is reasoning.
     """
 
-    __slots__ = (
-        "_at_text_start",
-        "_code",
-        "_drops_space",
-        "_first",
-        "_head",
-        "_held",
-        "_is_first",
-        "_last",
-        "_markup",
-        "_row",
-        "_search",
-        "_turns",
-        "inside",
-        "tagged",
-    )
+    names: InitVar[tuple[str, ...]]
+    """The names of the rows, or of tags, in lower case."""
+    is_first: bool = field(default=False, kw_only=True)
+    """True if an end without an opening ends reasoning that has come as text."""
+    inside: bool = field(default=False, kw_only=True)
+    """True if the next character is reasoning."""
+    tagged: bool = field(default=False, init=False)
+    """True if any text is, or may be, reasoning."""
+    markup: _Markup = field(init=False)
+    search: TextSearch = field(init=False)
+    """Searches for what may begin or end reasoning from here on."""
+    row: Dialect | None = field(default=None, init=False)
+    """The row of which all marks count; None if it is not known, and for tags."""
+    head: Dialect | None = field(default=None, init=False)
+    """The row of the tag that has just ended: a tag around the answer may follow."""
+    code: CodeMarks = field(default_factory=CodeMarks, init=False)
+    held: str = field(default="", init=False)
+    """The end of the text so far, if it may become a mark."""
+    last: str = field(default="\n", init=False)
+    """The last character outside of reasoning; a line ending at the start, and after a mark."""
+    at_text_start: bool = field(init=False)
+    """True while only white space has arrived, which is held back, and dropped if a mark follows."""
+    drops_space: bool = field(default=False, init=False)
+    """True after a tag: white space is dropped."""
+    turns: bool = field(default=False, init=False)
+    """True after a mark that no text has followed yet, so that the next one begins another part."""
 
-    def __init__(self, names: tuple[str, ...], *, is_first: bool = False, inside: bool = False) -> None:
-        self._markup = markup = _markup_of(names)
-        self._first = _search_for_marks(markup.first)
-        """Searches for what may stand at the very start of the text."""
-        self._is_first = is_first
-        self._search = _search_for_marks((*markup.openings, *markup.ends) if is_first else markup.tags)
-        """Searches for what may begin or end reasoning from here on."""
-        self._row: Dialect | None = None
-        """The row of which all marks count; None if it is not known, and for tags."""
-        self._head: Dialect | None = None
-        """The row of the tag that has just ended: a tag around the answer may follow."""
-        self._code = CodeMarks()
-        self._held = ""
-        """The end of the text so far, if it may become a mark."""
-        self._last = "\n"
-        """The last character outside of reasoning; a line ending at the start, and after a mark."""
-        self._at_text_start = not inside
-        """True while only white space has arrived, which is held back, and dropped if a mark follows."""
-        self._drops_space = False
-        """True after a tag: white space is dropped."""
-        self._turns = False
-        """True after a mark that no text has followed yet, so that the next one begins another part."""
-        self.inside, self.tagged = inside, False
-        """True if the next character is reasoning, and if any text is, or may be."""
+    def __post_init__(self, names: tuple[str, ...]) -> None:
+        self.markup = markup = _markup_of(names)
+        self.search = _search_for_marks((*markup.openings, *markup.ends) if self.is_first else markup.tags)
+        self.at_text_start = not self.inside
 
     @property
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with a tag has one."""
-        return self._first.firsts
+        return _search_for_marks(self.markup.first).firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
-        undecided = self._held or self._turns or self._drops_space or self._at_text_start
-        return not (undecided or self._search.begins_in(text))
+        undecided = self.held or self.turns or self.drops_space or self.at_text_start
+        return not (undecided or self.search.begins_in(text))
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
@@ -354,7 +342,7 @@ class TagScanner:
             self.skim(text)
             return [Passage(self.inside, text)]
         out: list[Passage | LoneEnd] = []
-        text, self._held, self._turns = self._held + text, "", False
+        text, self.held, self.turns = self.held + text, "", False
         position = 0
         while position < len(text):
             read = self._read_inside if self.inside else self._read_outside
@@ -363,49 +351,49 @@ class TagScanner:
 
     def end(self) -> list[Passage | LoneEnd]:
         """Return the held-back text, which did not become a tag."""
-        held, self._held = self._held, ""
+        held, self.held = self.held, ""
         return [*passages(held, inside=self.inside)]
 
     def _read_outside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
         """Read up to the next mark; return the position after it, or the end of the text."""
-        if self._drops_space:
+        if self.drops_space:
             position = end_of_space(text, position)
-            heads = _search_for_marks(() if self._head is None else _marks_of(self._head))
+            heads = _search_for_marks(() if self.head is None else _marks_of(self.head))
             if heads.may_begin(text, position):
-                self._held = text[position:]
+                self.held = text[position:]
                 return len(text)
-            self._drops_space = position == len(text)
+            self.drops_space = position == len(text)
             head = heads.pattern.match(text, position)
             if head is not None:
-                self._row = self._head
+                self.row = self.head
                 return self._take_mark(head)
-            self._head = self._head if self._drops_space else None
-        if self._at_text_start:
+            self.head = self.head if self.drops_space else None
+        if self.at_text_start:
             first_mark_end = self._read_first_mark(text, position)
             if first_mark_end is not None:
                 return first_mark_end
-            self._at_text_start = False
+            self.at_text_start = False
         mark_at, mark = self._find_mark(text, position)
         if mark_at > position:
             out.append(Passage(self.inside, text[position:mark_at]))
         if mark is None:
-            self._held = text[mark_at:]
+            self.held = text[mark_at:]
             return len(text)
-        if self._row is None and mark[0].lower() in self._markup.ends:
+        if self.row is None and mark[0].lower() in self.markup.ends:
             out.append(LoneEnd(mark[0]))
         return self._take_mark(mark)
 
     def _find_mark(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
         """Find the next mark that counts, or the beginning of one, without a match, at the end."""
         while True:
-            mark = self._search.pattern.search(text, position)
-            mark_at = self._search.find_unfinished(text, position) if mark is None else mark.start()
+            mark = self.search.pattern.search(text, position)
+            mark_at = self.search.find_unfinished(text, position) if mark is None else mark.start()
             self._note_outside(text[position:mark_at])
             if mark_at == len(text) or self._counts(text[mark_at:] if mark is None else mark[0]):
                 return mark_at, mark
-            if mark is None and self._is_first:
+            if mark is None and self.is_first:
                 return mark_at, mark
-            if mark is not None and not self._code.is_code():
+            if mark is not None and not self.code.is_code():
                 self._note_mark(mark[0].lower())
             # This is not a mark (it is in code, or directly after a word): go on after it.
             self._note_outside(text[mark_at])
@@ -413,21 +401,21 @@ class TagScanner:
 
     def _note_mark(self, mark: str) -> None:
         """Note a mark that does not count: behind an opening, the end does not come alone."""
-        if self._is_first and mark in self._markup.openings:
-            self._is_first, self._search = False, _search_for_marks(self._markup.tags)
+        if self.is_first and mark in self.markup.openings:
+            self.is_first, self.search = False, _search_for_marks(self.markup.tags)
 
     def _counts(self, mark: str) -> bool:
         """Return True if a mark, or the beginning of one, counts here."""
-        if self._code.is_code():
+        if self.code.is_code():
             return False
-        if self._row is not None:
+        if self.row is not None:
             # Brackets are no special token: a sentence names them.
-            return mark[0] != "[" or self._last == "\n"
+            return mark[0] != "[" or self.last == "\n"
         mark = mark.lower()
         # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the mark.
-        may_close = self._is_first and self._last not in " \t"
-        return (may_close and any(each.startswith(mark) for each in self._markup.ends)) or (
-            self._last.isspace() and any(each.startswith(mark) for each in self._markup.tags)
+        may_close = self.is_first and self.last not in " \t"
+        return (may_close and any(each.startswith(mark) for each in self.markup.ends)) or (
+            self.last.isspace() and any(each.startswith(mark) for each in self.markup.tags)
         )
 
     def _read_first_mark(self, text: str, position: int) -> int | None:
@@ -436,61 +424,67 @@ class TagScanner:
         if space_end - position > MOST_BLANK:
             # No more white space is held back.
             return None
-        mark = self._first.pattern.match(text, space_end)
+        first = _search_for_marks(self.markup.first)
+        mark = first.pattern.match(text, space_end)
         if mark is not None:
             return self._take_mark(mark)
-        if space_end == len(text) or self._first.may_begin(text, space_end):
-            self._held = text[position:]
+        if space_end == len(text) or first.may_begin(text, space_end):
+            self.held = text[position:]
             return len(text)
         return None
 
     def _note_outside(self, text: str) -> None:
         """Record if text outside of tags ends in code or with white space, which decides if a tag counts."""
         if text:
-            self._code.feed(text)
-            self._last = text[-1]
+            self.code.feed(text)
+            self.last = text[-1]
 
     def _take_mark(self, found: re.Match[str]) -> int:
         """Leave out a mark, behind which reasoning or an answer begins; return its end."""
-        mark, markup = found[0].lower(), self._markup
+        mark, markup = found[0].lower(), self.markup
         row, self.inside = markup.rows[mark], mark in markup.openings
-        is_tag = _is_tag(row) and self._row is None
-        self._drops_space = _is_tag(row) or not row.closes
+        is_tag = _is_tag(row) and self.row is None
+        self.drops_space = _is_tag(row) or not row.closes
         if not is_tag:
             # Of special tokens, each ends what stands before it.
-            self._row, self._search = row, _search_for_marks(_marks_of(row))
+            self.row, self.search = row, _search_for_marks(_marks_of(row))
         elif self.inside:
-            self._search = _search_for_marks((row.ends[0].lower(),))
+            self.search = _search_for_marks((row.ends[0].lower(),))
         else:
-            self._head, self._search = row, _search_for_marks(markup.tags)
+            self.head, self.search = row, _search_for_marks(markup.tags)
         if not self.inside:
             # The text after the mark begins outside of code.
-            self._last, self._code = "\n", CodeMarks()
-        self.tagged, self._turns, self._at_text_start, self._is_first = True, True, False, False
+            self.last, self.code = "\n", CodeMarks()
+        self.tagged, self.turns, self.at_text_start, self.is_first = True, True, False, False
         return found.end()
 
     def _read_inside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
-        if self._drops_space:
+        if self.drops_space:
             position = end_of_space(text, position)
             if position == len(text):
                 return position
-            self._drops_space = False
-        closing = self._search.pattern.search(text, position)
-        tag_at = self._search.find_unfinished(text, position) if closing is None else closing.start()
+            self.drops_space = False
+        closing = self.search.pattern.search(text, position)
+        tag_at = self.search.find_unfinished(text, position) if closing is None else closing.start()
         if tag_at > position:
             out.append(Passage(self.inside, text[position:tag_at]))
         if closing is None:
-            self._held = text[tag_at:]
+            self.held = text[tag_at:]
             return len(text)
         return self._take_mark(closing)
 
 
+_find_mark = _search_for_marks(
+    tuple({mark[:4] for mark in (*_markup_of(_KNOWN).first, *_markup_of(_KNOWN).ends)})
+).pattern.search
+"""Finds where a mark may begin, in a quarter of the time of a search for whole ones."""
+
+
 def has_reasoning(text: str) -> bool:
     """Return True if reasoning that is written in a whole text, with its marks, would be found."""
-    names = tuple(THOUGHTS)
-    if not _search_for_marks(tuple(_markup_of(names).rows)).begins_in(text):
+    if _find_mark(text) is None:
         return False
-    scanner = TagScanner(names, is_first=True)
+    scanner = TagScanner(_KNOWN, is_first=True)
     scanner.feed(text)
     return scanner.tagged
