@@ -6,7 +6,6 @@ stages of the transformed view are created anew for each text part of the answer
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
@@ -23,14 +22,14 @@ from tokenstream.events import (
 )
 from tokenstream.message import Message
 from tokenstream.stages import Chain
-from tokenstream.stream._views.text_plan import ShapingPlan
-from tokenstream.stream._views.text_view import TextView
+from tokenstream.stream import Stream, TextView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
     from tokenstream.events import Event
+    from tokenstream.stream._views.text_plan import ShapingPlan
 
     Shape: TypeAlias = Callable[[TextView], Any]
     _ChoiceAndStep: TypeAlias = tuple[int, str | None]
@@ -39,39 +38,11 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 
 
-class _EmptyStream:
-    """Stands for a stream without events, so that a text view can be created without a stream.
-
-    `stages_of` creates such a view to see which stages a shape applies. The object is both the view's text
-    and its driver.
-    """
-
-    is_behind = False
-    """False: no text waits to be read."""
-    over = True
-    """True: no text will arrive."""
-
-    def __init__(self) -> None:
-        self.readings: dict[str, bool] = {}
-        """Empty, because nobody is given anything."""
-
-    def clock(self) -> float:
-        """Return a constant clock reading, since nothing is ever waited for."""
-        return 0.0
-
-    def tell_ends(self) -> deque[Any]:
-        """Return what waits to be read, which is nothing."""
-        return deque()
-
-    def ready(self) -> None:
-        """Return None: no text has arrived."""
-
-
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     """Return the functions that create the stages which a shape applies to a text."""
     # The function transforms a view that has no text: the view records the stages that it would apply.
-    empty_stream: Any = _EmptyStream()
-    shaped = shape(TextView(empty_stream, ShapingPlan(lambda: empty_stream), instead=""))
+    with Stream([], format="pieces") as empty:
+        shaped = shape(empty.text)
     plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
     if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
         raise MisuseError(

@@ -361,26 +361,36 @@ class ResultCursor(Generic[T]):
 
     def end(self) -> T:
         """Return the value."""
-        outcome: _Outcome[T] | None = self._outcomes.get(self._key)
-        if outcome is None:
+        if self._key not in self._outcomes:
             try:
-                outcome = _Outcome(self._type, self._read_value())
+                self._store(self._read_value())
             except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-                outcome = _Outcome(self._type, error=error.with_traceback(None))
-            self._outcomes[self._key] = outcome
-        return outcome.get()
+                self._store(error=error.with_traceback(None))
+        return self._take_outcome()
 
     def end_broken_off(self, cause: StreamError) -> T:
         """Return the value although the stream broke off; OutputIncomplete if the choice was not complete."""
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
             return self.end()
-        outcome: _Outcome[T] | None = self._outcomes.get(self._key)
-        if outcome is None:
-            outcome = self._outcomes[self._key] = _Outcome[T](self._type, error=self._unfinished_error(cause))
-        return outcome.get()
+        if self._key not in self._outcomes:
+            self._store(error=self._unfinished_error(cause))
+        return self._take_outcome()
 
     # -- within ------------------------------------------------------------------
+
+    def _store(self, value: T | None = None, error: OutputError | None = None) -> None:
+        """Store the outcome, with the type: the key may contain its `id()`, so it is kept alive."""
+        self._outcomes[self._key] = value, error, self._type
+
+    def _take_outcome(self) -> T:
+        """Return the stored value, or raise the stored error."""
+        value, error, _ = self._outcomes[self._key]
+        if error is not None:
+            raise raised_anew(error)
+        # From a cursor, None would mean that no item has arrived.
+        outcome: T = NULL if value is None else value
+        return outcome
 
     def _read_value(self) -> T:
         """Return the value of the finished answer, read at once if possible, or else as drafts."""
@@ -411,30 +421,6 @@ class ResultCursor(Generic[T]):
 
     def _make_stage(self) -> Partials[T]:
         return Partials(self._type, lenient=self._lenient, document=self._document)
-
-
-class _Outcome(Generic[T]):
-    """A stored result: a value or an error.
-
-    Args:
-        type: The requested type; kept alive, because the key under which the result is stored may
-            contain its `id()`.
-    """
-
-    __slots__ = ("_error", "_type", "_value")
-
-    def __init__(self, type: object, value: T | None = None, error: OutputError | None = None) -> None:  # noqa: A002
-        self._type = type
-        self._value: Any = value
-        self._error = error
-
-    def get(self) -> T:
-        """Return the value, or raise the error."""
-        if self._error is not None:
-            raise raised_anew(self._error)
-        # From a cursor, None would mean that no item has arrived.
-        value: T = NULL if self._value is None else self._value
-        return value
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002

@@ -9,14 +9,7 @@ from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
-from tokenstream.stream._views.view import (
-    AsyncChoiceBase,
-    AsyncItemsView,
-    AsyncItemView,
-    ItemsView,
-    ItemView,
-    SyncChoiceBase,
-)
+from tokenstream.stream._views.view import AsyncChoiceBase, AsyncItemsView, ItemsView, SyncChoiceBase
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -214,7 +207,7 @@ class OutputViews(SyncChoiceBase):
         """
         cursor: WholeCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
-            return next(ItemView(self._driver, cursor, self._result_expression))
+            return next(ItemsView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:
             # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)
@@ -317,7 +310,7 @@ class AsyncOutputViews(AsyncChoiceBase):
         """
         cursor: WholeCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
-            return await anext(AsyncItemView(self._driver, cursor, self._result_expression))
+            return await anext(AsyncItemsView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:
             # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)

@@ -193,19 +193,13 @@ class View(_ViewBase[ItemT]):
         return item
 
 
-class ItemView(View[ItemT]):
-    """A view whose items may be None; its cursor returns `NULL` in place of such an item."""
+class ItemsView(RepairedView, View[ItemT]):
+    """A view of the elements of an array, each delivered as soon as it is complete; one may be None."""
 
     __slots__ = ()
 
     def __next__(self) -> ItemT:
         return _unwrap_null(super().__next__())
-
-
-class ItemsView(RepairedView, ItemView[ItemT]):
-    """A view of the elements of an array, each delivered as soon as it is complete."""
-
-    __slots__ = ()
 
 
 class AsyncView(_ViewBase[ItemT]):
@@ -261,19 +255,13 @@ class AsyncView(_ViewBase[ItemT]):
         return item
 
 
-class AsyncItemView(AsyncView[ItemT]):
-    """A view whose items may be None; its cursor returns `NULL` in place of such an item."""
+class AsyncItemsView(RepairedView, AsyncView[ItemT]):
+    """A view of the elements of an array, each delivered as soon as it is complete; one may be None."""
 
     __slots__ = ()
 
     async def __anext__(self) -> ItemT:
         return _unwrap_null(await super().__anext__())
-
-
-class AsyncItemsView(RepairedView, AsyncItemView[ItemT]):
-    """A view of the elements of an array, each delivered as soon as it is complete."""
-
-    __slots__ = ()
 
 
 class ToolCallView(View[CallT]):
