@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from tokenstream.limits import check_seconds, check_whole
@@ -340,7 +341,7 @@ class TimelySentences(Sentences):
         MisuseError: `max_delay` is not a number above 0.
     """
 
-    __slots__ = ("_due", "_is_late", "_max_delay")
+    __slots__ = ("_due", "_max_delay")
 
     def __init__(
         self, max_delay: float, *, first: int | None = None, longest: int | None = None, spoken: bool = False
@@ -348,21 +349,19 @@ class TimelySentences(Sentences):
         super().__init__(first=first, longest=longest, spoken=spoken)
         self._max_delay = check_seconds("max_delay", max_delay)
         self._due = 0.0
-        """The clock reading at which the held text is due."""
-        self._is_late = False
-        """True once it was due without having a whole word."""
+        """The clock reading at which the held text is due; minus infinity if it was, without a whole word."""
 
     @property
     def deadline(self) -> float | None:
         """The clock reading at which words are due; None while none are held, or none is whole."""
-        return self._due if self._held and not self._is_late else None
+        return self._due if self._held and self._due > -math.inf else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the sentences whose end is certain, and the words that are due."""
         held_before = self._held
         out = super().feed(item)
         if out or not held_before:
-            self._due, self._is_late = now + self._max_delay, False
+            self._due = now + self._max_delay
         return out + self.tick(now)
 
     def tick(self, now: float) -> list[str]:
@@ -372,8 +371,7 @@ class TimelySentences(Sentences):
             return out
         # After a mark that may end the sentence, only its closing quotes and blanks have come.
         end = _find_word_end(text, 0, len(text)) if self._mark_at is None else len(text)
-        self._is_late = end is None
         if end is not None:
             self._keep(text, self._emit(text, 0, end, out))
-            self._due = now + self._max_delay
+        self._due = -math.inf if end is None else now + self._max_delay
         return out

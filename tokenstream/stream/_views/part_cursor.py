@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._answer_log import DELTAS
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -11,8 +12,6 @@ from tokenstream.events import (
     PartDone,
     PartStart,
     ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
@@ -140,19 +139,10 @@ class PartCursor:
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
         """Yield the start and the new text of a part; for reasoning, also the new signature."""
         yield from self._read_start(start)
-        text, choice, index = self._take_new_text(self._part.log), self._choice, self._index
-        if isinstance(content, TextPart):
-            if text:
-                yield TextDelta(text, choice=choice, part=index)
-        elif isinstance(content, RefusalPart):
-            if text:
-                yield RefusalDelta(text, choice=choice, part=index)
-        else:
-            if text:
-                yield ReasoningDelta(text, choice=choice, part=index)
-            signature = self._take_new_extra("")
-            if signature:
-                yield ReasoningDelta("", signature, choice=choice, part=index)
+        if text := self._take_new_text(self._part.log):
+            yield DELTAS[content.kind](text, choice=self._choice, part=self._index)
+        if isinstance(content, ReasoningPart) and (signature := self._take_new_extra("")):
+            yield ReasoningDelta("", signature, choice=self._choice, part=self._index)
 
     def _read_arguments(
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None

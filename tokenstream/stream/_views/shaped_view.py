@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING, Any, Generic, Never, Self
 
@@ -13,7 +12,7 @@ from typing_extensions import TypeVar
 from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed
+from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed, stage_maker
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
-    from tokenstream.stages._patches import Patches
-    from tokenstream.stages._text.pacing import Newest
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
     from tokenstream.stream._views.text_plan import ShapedCursor
 
@@ -246,20 +243,6 @@ def _find_due(cursor: ShapedCursor[ItemT], *, rests: bool) -> ItemT | None:
     return cursor.settle() if item is None and rests else item
 
 
-def _make_newest_stage(hz: float) -> Newest[Any]:
-    """Return a stage that delivers only the newest draft, at a limited rate."""
-    from tokenstream.stages._text.pacing import Newest
-
-    return Newest[Any](hz)
-
-
-def _make_patches_stage(*, append: bool, by_alias: bool | None) -> Patches:
-    """Return a stage that turns drafts into patches."""
-    from tokenstream.stages._patches import Patches
-
-    return Patches(append=append, by_alias=by_alias)
-
-
 class _DraftShaping:
     """Methods that shape drafts; each returns a new view from the start of the answer."""
 
@@ -290,11 +273,14 @@ class _DraftShaping:
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """
-        return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
+        return self._with(
+            self._plan.then("throttle", stage_maker("Newest", hz, home="._text.pacing"), timer=timer)
+        )
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
         """Return this view's plan with a stage that makes JSON Patches; `append` allows such operations."""
-        return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
+        make = stage_maker("Patches", append=append, by_alias=by_alias, home="._patches")
+        return self._plan.then("patches", make)
 
     def _with(self, plan: ShapingPlan) -> Self:
         """Return a view of the same drafts that is shaped by another plan, a list of stages."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import suppress
+from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
@@ -54,6 +55,18 @@ class PlanStep(NamedTuple):
 
     method: str
     make: Callable[[], Stage[Any, Any]]
+
+
+def stage_maker(
+    name: str, /, *args: object, home: str = "", **named: object
+) -> Callable[[], Stage[Any, Any]]:
+    """Return a function that makes a stage, whose module, `home` in `tokenstream.stages`, it imports."""
+
+    def make() -> Stage[Any, Any]:
+        stage: Stage[Any, Any] = getattr(import_module(f"tokenstream.stages{home}"), name)(*args, **named)
+        return stage
+
+    return make
 
 
 class _StageSource:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
+from tokenstream.stream._views.text_plan import stage_maker
 
 if TYPE_CHECKING:
     import re
@@ -52,7 +51,7 @@ class _TextShaping:
             >>> list(Stream(["Hel", "lo wor", "ld"], format="pieces").text.words())
             ['Hello', ' world']
         """
-        return self._with_stage("words", _stage_maker("Words"))
+        return self._with_stage("words", stage_maker("Words"))
 
     def graphemes(self) -> Self:
         """Return a view whose pieces never split a grapheme, such as an emoji or a letter with its accent.
@@ -65,7 +64,7 @@ class _TextShaping:
             >>> [len(piece) for piece in Stream(["e", "\u0301a"], format="pieces").text.graphemes()]
             [2, 1]
         """
-        return self._with_stage("graphemes", _stage_maker("Graphemes"))
+        return self._with_stage("graphemes", stage_maker("Graphemes"))
 
     def lines(self) -> Self:
         r"""Return a view of lines, each with its ending.
@@ -75,7 +74,7 @@ class _TextShaping:
             >>> list(Stream(["a\nb", "c\n", "d"], format="pieces").text.lines())
             ['a\n', 'bc\n', 'd']
         """
-        return self._with_stage("lines", _stage_maker("Lines"))
+        return self._with_stage("lines", stage_maker("Lines"))
 
     def sentences(
         self,
@@ -108,7 +107,8 @@ class _TextShaping:
             >>> list(text.sentences())
             ['It is 3.5 km away. ', 'Go now!']
         """
-        make = partial(_make_sentences, max_delay, first=first, longest=longest, spoken=spoken)
+        kind, given = ("Sentences", ()) if max_delay is None else ("TimelySentences", (max_delay,))
+        make = stage_maker(kind, *given, home="._text.sentences", first=first, longest=longest, spoken=spoken)
         return self._with_stage("sentences", make, timer=timer)
 
     @explain_options(**THROTTLE_HINTS)
@@ -135,7 +135,7 @@ class _TextShaping:
             >>> list(stream.text.throttle(hz=20))
             ['The', ' sky is blue.']
         """
-        return self._with_stage("throttle", _stage_maker("Throttle", hz), timer=timer)
+        return self._with_stage("throttle", stage_maker("Throttle", hz), timer=timer)
 
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
         """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
@@ -161,7 +161,7 @@ class _TextShaping:
             ('T', True)
         """
         return self._with_stage(
-            "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_whole_pieces), timer=timer
+            "smooth", stage_maker("Smooth", max_delay, whole=self._plan.has_whole_pieces), timer=timer
         )
 
     def redact(
@@ -188,7 +188,7 @@ class _TextShaping:
             >>> "".join(text.redact(r"sk-\d{4}", with_="***"))
             'Use *** twice.'
         """
-        return self._with_stage("redact", _stage_maker("Redact", pattern, with_, max_length=max_length))
+        return self._with_stage("redact", stage_maker("Redact", pattern, with_, max_length=max_length))
 
     def until(
         self,
@@ -214,9 +214,7 @@ class _TextShaping:
             ...     list(stream.text.until("END"))
             ['The answer. ']
         """
-        return self._with_stage(
-            "until", _stage_maker("Until", marker, include=include, max_length=max_length)
-        )
+        return self._with_stage("until", stage_maker("Until", marker, include=include, max_length=max_length))
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""
@@ -224,37 +222,17 @@ class _TextShaping:
 
     def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
         """Return this view's plan with the stage of the whole text so far, after a throttle of rate `hz`."""
-        from tokenstream.stages._text.pacing import Accumulate
-
         plan = self._plan
         if hz is not None or not plan.has_pace:
-            plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
-        return plan.then("accumulate", Accumulate)
+            plan = plan.then("throttle", stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
+        return plan.then("accumulate", stage_maker("Accumulate", home="._text.pacing"))
 
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
     ) -> ShapingPlan:
         """Return the plan of this view, followed by the stage that divides the text into Markdown blocks."""
-        make = _stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
+        make = stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
         return self._plan.then("markdown_blocks", make)
-
-
-def _stage_maker(name: str, /, *args: object, **named: object) -> Callable[[], Stage[Any, Any]]:
-    """Return a function that makes a stage; its first call imports the module of all stages."""
-    return partial(_make_stage, name, args, named)
-
-
-def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Stage[Any, Any]:
-    """Return a new stage: a class of `tokenstream.stages`, found by its name, called with the arguments."""
-    stage: Stage[Any, Any] = getattr(import_module("tokenstream.stages"), name)(*args, **named)
-    return stage
-
-
-def _make_sentences(max_delay: float | None, **options: Any) -> Stage[Any, Any]:  # noqa: ANN401 - of `Sentences`
-    """Return a new stage of sentences, with a time at which words are due unless that is None."""
-    from tokenstream.stages._text.sentences import Sentences, TimelySentences
-
-    return Sentences(**options) if max_delay is None else TimelySentences(max_delay, **options)
 
 
 class TextView(_TextShaping, PlannedView[str]):
