@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
-    __slots__ = (
-        "_decided",
-        "_lock",
-        "closed",
-        "end_request",
-        "error_due",
-        "in_block",
-        "is_asked",
-        "stop_reason",
-    )
+    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "is_asked", "stop_reason")
 
     def __init__(self) -> None:
         # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
@@ -39,8 +30,6 @@ class EndVerdict:
         """True once `stop` or `close` was called, also after the end: tools may still run then."""
         self.closed = False
         """True if the stream was closed before its end."""
-        self.in_block = False
-        """True once a `with` block was entered, which closes the stream if a loop leaves it."""
         self.error_due: Exception | None = None
         """The error that ended the stream, until the loop raises it, which closes the source first."""
 

@@ -75,6 +75,7 @@ class Driver(UncopyableObject):
         "error",
         "has_ended",
         "head",
+        "in_block",
         "is_cancelled",
         "machine",
         "recovery",
@@ -92,6 +93,8 @@ class Driver(UncopyableObject):
         """True once a source was opened."""
         self.verdict = EndVerdict()
         """The decision on the ending."""
+        self.in_block = False
+        """True once a `with` block was entered, which closes the stream if a loop leaves it."""
         self.head: ResponseHead | None = None
         """The head of the response; None before its arrival, or if the source has no head."""
         self.error: StreamError | MisuseError | None = None

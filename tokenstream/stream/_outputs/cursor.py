@@ -250,11 +250,12 @@ class OutputCursor(Generic[ItemT]):
 
     def _passes(self, item: object) -> bool:
         """Return True for a mark that tells this reader nothing; at the loop's end, raise its exception."""
-        if item is LOOP_END and self._answer.may_be_left:
-            # The mark stays in the queue, and ends each further loop.
+        driver = self._answer.driver
+        if item is LOOP_END and driver.in_block and not driver.verdict.is_asked:
+            # The mark stays in the queue, and ends each further loop; the block closes the stream.
             if self._delivered is not None:
                 self._delivered.check_end()
-            raise self._answer.exhausted
+            raise driver.exhausted
         return item is LOOP_END or (item is ITEM_END and not self._tells_ends)
 
     def _read_arrived(self) -> None:
@@ -282,7 +283,7 @@ class OutputCursor(Generic[ItemT]):
             return
         if stage.stop is not None:
             # The stage asks to end the input at its first error, as the caller wanted with `fail_fast`.
-            self._answer.stop(stage.stop)
+            self._answer.driver.stop(stage.stop)
             self._set_failure(document, error)
         elif not isinstance(error, TokenStreamError):
             # A validator of the program has raised the error.

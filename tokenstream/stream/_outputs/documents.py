@@ -57,22 +57,13 @@ class OutputChoice:
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
     """
 
-    __slots__ = ("_verdict", "accumulator", "choice", "exhausted", "stop", "tool")
+    __slots__ = ("accumulator", "choice", "driver", "tool")
 
     def __init__(self, driver: Driver, choice: int, tool: str | None) -> None:
+        self.driver = driver
         self.accumulator: Accumulator = driver.accumulator
         self.choice = choice
         self.tool = tool
-        self.stop = driver.stop
-        """Stops the stream for a given reason, as `fail_fast` wants it at invalid output."""
-        self.exhausted = driver.exhausted
-        """The exception that ends a loop."""
-        self._verdict = driver.verdict
-
-    @property
-    def may_be_left(self) -> bool:
-        """True if a loop may end before the answer does, because a `with` block will close the stream."""
-        return self._verdict.in_block and not self._verdict.is_asked
 
     @property
     def index(self) -> int:
