@@ -36,7 +36,7 @@ def _refused(body: object, status: int = 401, **headers: str) -> StreamError:
 @in_one_test("format", ["openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "mistral"])
 def test_it_is_the_sentence_of_an_error_within_the_answer(format: str) -> None:
     """The error's own message has words of ours around it."""
-    answer = script().text("Hi").finish().chunks(format)  # type: ignore[arg-type] # names of the table
+    answer = script().text("Hi").finish().chunks(format)
     error = _error_of([*answer[:2], FAILED], format=format)
 
     assert ("no GPU", "the provider reports an error: no GPU") == (error.provider_message, error.message)

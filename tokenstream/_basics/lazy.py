@@ -30,11 +30,12 @@ def make_lazy_loader(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a package's `__getattr__`, which loads each name when it is first used, and its `__dir__`.
 
-    `dir()` lists the public names, and names such as `__doc__`; helpers that the package imports, and its
-    private modules, are left out. A home is the submodule that defines a name; one that begins with a dot is
-    relative to the package above.
+    A home is the submodule that defines a name; one that begins with a dot is relative to the package above.
+    A package without an `__all__` gets one, so that each name is listed once. `dir()` has these, and names
+    such as `__doc__`; helpers that the package imports, and its private modules, are left out.
     """
     name = package["__name__"]
+    rooms = [room for room, home in homes.items() if room == home and name == "tokenstream"]
 
     def load(attribute: str) -> object:
         """Import the submodule that defines a name, and return the value of the name."""
@@ -61,7 +62,8 @@ def make_lazy_loader(
         return sorted({*package["__all__"], *homes, *special})
 
     _LOADERS[name] = load
-    _ROOMS.extend(room for room, home in homes.items() if room == home and name == "tokenstream")
+    _ROOMS.extend(rooms)
+    package.setdefault("__all__", sorted(each for each in homes.keys() - {*rooms} if each[0] != "_"))
     return load, list_names
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream._apis import FormatName
-    from tokenstream.formats._base import Format, Frame
-    from tokenstream.formats._fast.path import Fast
-    from tokenstream.formats._wire.bare_text import text
-    from tokenstream.formats._wire.custom_mapping import custom
-
-__all__ = ["Fast", "Format", "FormatName", "Frame", "custom", "text"]
+    from tokenstream._apis import FormatName as FormatName
+    from tokenstream.formats._base import Format as Format
+    from tokenstream.formats._base import Frame as Frame
+    from tokenstream.formats._fast.path import Fast as Fast
+    from tokenstream.formats._wire.bare_text import text as text
+    from tokenstream.formats._wire.custom_mapping import custom as custom
 
 # Loaded on first access: otherwise every module of the library that imports one of
 # these modules would load them all.

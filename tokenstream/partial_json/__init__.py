@@ -7,31 +7,26 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
-    from tokenstream.partial_json._missing import MISSING
-    from tokenstream.partial_json._parser import PartialJSONParser
-    from tokenstream.partial_json._show import Allow, Show
-    from tokenstream.partial_json._typed.partial import Partial
-
-__all__ = [
-    "MISSING",
-    "Allow",
-    "Partial",
-    "PartialJSONParser",
-    "Show",
-    "StringDelta",
-    "ValueDone",
-    "ValueStart",
-]
+    from tokenstream.partial_json._events import StringDelta as StringDelta
+    from tokenstream.partial_json._events import ValueDone as ValueDone
+    from tokenstream.partial_json._events import ValueStart as ValueStart
+    from tokenstream.partial_json._missing import MISSING as MISSING
+    from tokenstream.partial_json._parser import PartialJSONParser as PartialJSONParser
+    from tokenstream.partial_json._show import Allow as Allow
+    from tokenstream.partial_json._show import Show as Show
+    from tokenstream.partial_json._typed.partial import Partial as Partial
 
 # Loaded on first use: the parser itself needs neither pydantic's type adapters nor
 # the package that defines the `Allow` flags.
-_HOMES = dict.fromkeys(__all__, "_events") | {
+_HOMES = {
     "Allow": "_show",
     "MISSING": "_missing",
     "Partial": "_typed.partial",
     "PartialJSONParser": "_parser",
     "Show": "_show",
+    "StringDelta": "_events",
+    "ValueDone": "_events",
+    "ValueStart": "_events",
 }
 
 if not TYPE_CHECKING:

@@ -9,28 +9,17 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream._origin import Origin
-    from tokenstream.stream._async import AsyncStream
-    from tokenstream.stream._fan_out.merge import merge
-    from tokenstream.stream._sync import Stream
-    from tokenstream.stream._tap.tap import tap
-    from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
-    from tokenstream.stream._views.text_view import AsyncTextView, TextView
-    from tokenstream.stream._views.view import AsyncView, View
-
-__all__ = [
-    "AsyncPartialsView",
-    "AsyncStream",
-    "AsyncTextView",
-    "AsyncView",
-    "Origin",
-    "PartialsView",
-    "Stream",
-    "TextView",
-    "View",
-    "merge",
-    "tap",
-]
+    from tokenstream._origin import Origin as Origin
+    from tokenstream.stream._async import AsyncStream as AsyncStream
+    from tokenstream.stream._fan_out.merge import merge as merge
+    from tokenstream.stream._sync import Stream as Stream
+    from tokenstream.stream._tap.tap import tap as tap
+    from tokenstream.stream._views.shaped_view import AsyncPartialsView as AsyncPartialsView
+    from tokenstream.stream._views.shaped_view import PartialsView as PartialsView
+    from tokenstream.stream._views.text_view import AsyncTextView as AsyncTextView
+    from tokenstream.stream._views.text_view import TextView as TextView
+    from tokenstream.stream._views.view import AsyncView as AsyncView
+    from tokenstream.stream._views.view import View as View
 
 # Loaded on first access: a program without an event loop needs nothing of the asynchronous half.
 _HOMES = {
