@@ -16,7 +16,7 @@ import pytest
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream, tap, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
-from tokenstream.events import Event, TextDelta, ToolCallDone
+from tokenstream.events import Event, TextDelta, ToolCallDelta, ToolCallDone
 
 LINE = 'create.return_value = testing.script().text("Hi").finish().chunks("openai-chat")'
 
@@ -109,6 +109,7 @@ def test_a_chunk_in_any_form_is_the_same_answer(form: Callable[[dict[str, Any]],
     message = decoder.message
 
     assert ["Hi"] == [event.text for event in events if isinstance(event, TextDelta)]
+    assert {"f"} == {event.name for event in events if isinstance(event, ToolCallDelta)}
     assert [{"a": 1}] == [event.call.arguments for event in events if isinstance(event, ToolCallDone)]
     assert ("Hi", "complete", "tool_calls") == (message.text, message.ending, message.finish_reason)
     streamed = Stream([form(payload) for payload in payloads], format="openai-chat").final()

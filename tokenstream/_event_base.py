@@ -166,12 +166,14 @@ class Arguments(TextLog):
 
     Args:
         free: True for the free text of a custom tool, which is not JSON.
+        name: The tool's name; "" if it is not known.
     """
 
-    __slots__ = ("_free", "_readers")
+    __slots__ = ("_free", "_readers", "name")
 
-    def __init__(self, *, free: bool = False) -> None:
+    def __init__(self, *, free: bool = False, name: str = "") -> None:
         super().__init__()
+        self.name = name
         self._free = free
         self._readers: dict[bool, tuple[FreeText | PartialJSONParser, int]] = {}
         """The parsers of values that were read, by `lenient`; each with the characters that it has parsed."""

@@ -67,7 +67,7 @@ class GrowingPart:
             is_free = isinstance(start, ServerToolResult) or (
                 isinstance(start, ToolCall) and start.type == "custom"
             )
-            pieces = self.pieces = Arguments(free=is_free)
+            pieces = self.pieces = Arguments(free=is_free, name=getattr(start, "name", ""))
         pieces.append(text)
         return pieces
 

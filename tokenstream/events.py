@@ -177,6 +177,11 @@ class ToolCallDelta(CallEvent):
         self._raw = raw
 
     @property
+    def name(self) -> str:
+        """The tool's name; "" for an event that does not come from a stream or decoder."""
+        return self._arguments().name
+
+    @property
     def partial_arguments(self) -> Json:
         """The call's arguments as far as they have arrived; the value keeps growing, so do not change it.
 

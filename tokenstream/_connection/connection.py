@@ -18,6 +18,7 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, TextBody, WholeMessages
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream._basics.request_facts import OfferedTools
@@ -82,6 +83,7 @@ class Connection:
         "format",
         "framing",
         "framing_ended",
+        "kept_frames",
         "last_position",
         "left_frame",
         "log",
@@ -113,6 +115,8 @@ class Connection:
         """True if a last frame was accepted although its end is missing."""
         self._told_over = False
         """True if the caller knows at the end of the input that the answer is over."""
+        self.kept_frames: deque[Frame] | None = None
+        """The frames that were read and that `stream.payloads` has not given yet; None if nobody asks."""
         self.framing_ended = False
         """True once `framing.end()` has been called."""
         self.log: EventLog | None = None
@@ -583,6 +587,8 @@ class Connection:
         events: list[Event] = []
         for frame in frames:
             read = self.format.feed(frame)
+            if self.kept_frames is not None:
+                self.kept_frames.append(frame)
             events += read
             # A later frame may repeat the whole text of a part. It is compared with what has arrived, which
             # includes these events, although the message will get them only when this method has returned.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import PositionLost
@@ -10,7 +11,7 @@ from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
@@ -27,7 +28,7 @@ SLICE_END = ServerSentEvent(b"", event="slice", id="")
 class Arrivals:
     """Puts frames in order, and drops those that an earlier connection has already brought."""
 
-    __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
+    __slots__ = ("_kept", "_meter", "log", "looks_at_frames", "lost", "marks_slices", "ready", "reorder")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -35,6 +36,10 @@ class Arrivals:
         """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
         self.log: EventLog | None = None
         """Remembers the events, in case another connection repeats some; None if none can."""
+        self._kept = deque[Any](maxlen=0)
+        """The frames that were read, for `stream.payloads`; it takes none if nobody asks for them."""
+        self.looks_at_frames = False
+        """True if frames may be put in order, dropped or kept."""
         self.lost: PositionLost | None = None
         """The error if another connection does not go on with the same answer; None until then."""
         self.ready: list[Any] = []
@@ -44,11 +49,26 @@ class Arrivals:
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
-        self.log = EventLog() if log is None else log
+        self.log, self.looks_at_frames = EventLog() if log is None else log, True
+
+    def take(self, reorder: Reorder) -> None:
+        """Put the frames in order from now on."""
+        self.reorder, self.looks_at_frames = reorder, True
+
+    def keep(self) -> deque[Any]:
+        """Keep each frame that is read from now on; return where they are kept."""
+        if not self.keeps:
+            self._kept, self.looks_at_frames = deque(), True
+        return self._kept
+
+    @property
+    def keeps(self) -> bool:
+        """True if each frame is kept."""
+        return self._kept.maxlen is None
 
     def forget(self) -> None:
         """Remember no events any more, because no connection repeats them."""
-        self.log = None
+        self.log, self.looks_at_frames = None, self.reorder is not None or self._kept.maxlen is None
 
     def forget_loss(self) -> None:
         """Forget that the answer was lost on another connection, because it was whole without that."""
@@ -67,15 +87,16 @@ class Arrivals:
     def sort(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Yield the frames in a chunk that is compressed, or whose frames may be repeated or out of order.
+        """Yield the frames in a chunk that is compressed, or whose frames are looked at one by one.
 
         Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
         """
-        meter, reorder = self._meter, self.reorder
-        # At its end, the connection may read more frames, which it then logs itself.
-        connection.log = self.log
+        meter, reorder, kept = self._meter, self.reorder, self._kept
+        # At its end, the connection may read more frames, which it then logs and keeps itself.
+        connection.log, connection.kept_frames = self.log, kept
         ready, self.ready = self.ready, []
         # First the frames that had waited for missing ones.
+        kept.extend(ready)
         yield from ready
         is_first = True
         for piece in (chunk,) if coding is None else coding.slices(chunk):
@@ -89,12 +110,12 @@ class Arrivals:
             for frame in frames:
                 # A frame that reveals the format may end the log.
                 if self.log is not None:
-                    if not self._is_repeated(frame, connection):
-                        yield frame
-                elif reorder is None:
-                    yield frame
+                    in_order: Sequence[Any] = () if self._is_repeated(frame, connection) else (frame,)
                 else:
-                    yield from reorder.feed(frame, now=now)
+                    in_order = (frame,) if reorder is None else reorder.feed(frame, now=now)
+                for each in in_order:
+                    kept.append(each)
+                    yield each
                 if self.lost is not None:
                     break
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
@@ -121,7 +142,7 @@ class Arrivals:
             self.log = EventLog()
         elif kept_format.merges_replays:
             # Such a format recognises repeated events itself, by their positions.
-            self.log = None
+            self.forget()
         else:
             known_format = None if isinstance(kept_format, UndetectedFormat) else kept_format
             self.log.begin_replay(known_format, skips_ids=skips_ids)

@@ -54,6 +54,7 @@ from tokenstream.stages._metrics.meter import Meter
 from tokenstream.stages._text.tags import UNMARKED, has_reasoning, with_marks
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Collection, Sequence
 
     from tokenstream._basics.request_facts import OfferedTools
@@ -389,6 +390,14 @@ class Machine:
     def format(self) -> str | None:
         """The format's name; None until it is known."""
         return None if self.refusal is not None else self.connection.name
+
+    def keep_frames(self) -> deque[Any]:
+        """Keep each frame that is read from now on, for `stream.payloads`; return where they are kept."""
+        if self.meter.chunks and not self.arrivals.keeps:
+            raise MisuseError(
+                "the payloads were not kept: ask for stream.payloads before anything is read", kind="consumed"
+            )
+        return self.arrivals.keep()
 
     def connect(self, *, is_first: bool = False) -> None:
         """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""

@@ -76,7 +76,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             machine.read_refusal(machine.refusal, chunk, is_last=outgrown)
             continue
         connection, coding = machine.connection, machine.coding
-        uses_sorted_frames = coding is not None or arrivals.reorder is not None or arrivals.log is not None
+        uses_sorted_frames = coding is not None or arrivals.looks_at_frames
         if not uses_sorted_frames:
             frames = connection.framing.frames(chunk)
             several = len(frames) > 1

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import AsyncResponses
+    from tokenstream.stream._views.payloads import AsyncPayloadView
 
 
 class AsyncStream(AsyncStreamOfEvents):
@@ -122,6 +123,19 @@ class AsyncStream(AsyncStreamOfEvents):
         return cls(driver)
 
     # -- reading -----------------------------------------------------------
+
+    @property
+    def payloads(self) -> AsyncPayloadView:
+        """What the server sends, each payload once and as it came, also one without an event: a view.
+
+        Ask for it before anything is read. `message` grows beside it.
+
+        Raises:
+            MisuseError: Something was read before.
+        """
+        from tokenstream.stream._views.payloads import AsyncPayloadView, PayloadCursor
+
+        return AsyncPayloadView(self._driver, PayloadCursor(self._driver.machine), "`event.raw` in a loop")
 
     async def final(self) -> Message:
         """Read to the end and return the answer.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import Responses
+    from tokenstream.stream._views.payloads import PayloadView
 
 
 class Stream(StreamOfEvents):
@@ -140,6 +141,19 @@ class Stream(StreamOfEvents):
         return cls(driver)
 
     # -- reading -----------------------------------------------------------
+
+    @property
+    def payloads(self) -> PayloadView:
+        """What the server sends, each payload once and as it came, also one without an event: a view.
+
+        Ask for it before anything is read. `message` grows beside it.
+
+        Raises:
+            MisuseError: Something was read before.
+        """
+        from tokenstream.stream._views.payloads import PayloadCursor, PayloadView
+
+        return PayloadView(self._driver, PayloadCursor(self._driver.machine), "`event.raw` in a loop")
 
     def final(self) -> Message:
         """Read to the end and return the answer.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stages._text.tags import Tags
+    from tokenstream.stream._views.payloads import PassedPayloads
 
     class _TapOptions(TypedDict, total=False):
         """The options of `tap`."""
@@ -58,6 +59,16 @@ class _TapBase(WatchedStream[ItemT]):
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
         return self._onlooker.machine.accumulator.messages
+
+    @property
+    def payloads(self) -> PassedPayloads:
+        """The payloads that have passed since you last looked, each once: an iterator; behind it the error.
+
+        Ask for it before the loop, and loop over it within, and once more behind it.
+        """
+        from tokenstream.stream._views.payloads import PassedPayloads
+
+        return PassedPayloads(self._onlooker)
 
     @property
     def metrics(self) -> Metrics:
