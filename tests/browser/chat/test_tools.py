@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser]
 
 
 def test_a_tool_call_appears_and_is_not_done_again(page: Page, url: str) -> None:
-    """The remark before it is folded. Its arguments grow; what the page does for it is done once, and not for a page that was reloaded."""
+    """The remark before it is folded. What the page does for it is done once, and not after a reload."""
     page.add_init_script("""new MutationObserver(() => {
       const told = document.querySelector(".call .arguments")?.textContent;
       if (told) (window.given ??= new Set()).add(told);
