@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.recordings import ours
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream, testing
@@ -43,6 +44,21 @@ def test_words_under_names_that_nobody_reads_are_no_answer(foreign: dict[str, An
         Stream([*chat(foreign, foreign), *end]).final()
     with pytest.raises((StreamTruncated, NotAStream)):
         Stream([*chat(foreign, {"delta": {}}), *end]).final()
+    # Also behind the reason, which is void then; the same reason again ends no more.
+    stop = chat({"delta": {"role": "assistant"}})
+    for late in ([*stop, *chat(foreign, foreign)[:1]], [*stop, *chat(foreign, foreign)]):
+        stream = Stream([*late, *end])
+        with pytest.raises((StreamTruncated, NotAStream)):
+            stream.final()
+
+        assert ("truncated", None) == (stream.message.ending, stream.message.finish_reason)
+
+
+def test_content_behind_words_that_nobody_reads_is_the_answer() -> None:
+    late = [*chat({"delta": {}}), *chat({"tokens": ["Ebb"]}, {})[:1], *chat({"delta": {"content": "Ebb"}})]
+    message = Stream([*late, END]).final()
+
+    assert ("Ebb", "complete", "stop") == (message.text, message.ending, message.finish_reason)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +153,45 @@ def test_a_call_with_words_that_are_not_read_is_not_handed_out(
     assert [bool(arguments), True] == [call.complete for call in stream.message.tool_calls]
 
 
-@pytest.mark.parametrize(("format", "field"), [("anthropic", b'"partial_json"'), ("ag-ui", b'"delta"')])
-def test_the_rule_is_that_of_every_format_with_blocks(format: FormatName, field: bytes) -> None:
-    """The words are under another name than the one that the documents give."""
+@in_one_test(
+    "format, names",
+    [
+        ("anthropic", ["partial_json"]),
+        ("ag-ui", ["delta"]),
+        ("cohere", ["arguments"]),
+        ("openai-chat", ["arguments"]),
+        ("openai-realtime", ["arguments", "delta"]),
+        ("openai-responses", ["arguments", "delta"]),
+    ],
+)
+def test_the_rule_is_that_of_every_format(format: FormatName, names: list[str]) -> None:
+    """The words are under other names than those that the documents give."""
     script = testing.script().tool_call("ring", {"bird": "tern"}).finish("tool_calls")
-    chunks = script.chunks(format)
+    chunks = changed = script.chunks(format)
+    for name in names:
+        changed = [chunk.replace(f'"{name}"'.encode(), b'"piece"') for chunk in changed]
 
     assert [{"bird": "tern"}] == handed_out(chunks, format)
-    assert [] == handed_out([chunk.replace(field, b'"piece"') for chunk in chunks], format)
+    assert [] == handed_out(changed, format)
+
+
+@in_one_test(
+    "name, field",
+    [
+        ("langchain/text_and_tool_calls", b'"args"'),
+        ("llamaindex/chat", b'"tool_kwargs"'),
+        ("mistral-conversations/two_calls", b'"arguments"'),
+    ],
+)
+def test_the_rule_holds_in_recordings_of_formats_that_are_only_read(name: str, field: bytes) -> None:
+    [recorded] = [each for each in ours() if each.name == name]
+    format: Any = recorded.format
+    body = recorded.body.replace(field, b'"piece"')
+
+    calls = handed_out([recorded.body], format)
+
+    assert any(calls)
+    assert [arguments for arguments in calls if not arguments] == handed_out([body], format)
 
 
 def test_words_for_another_kind_of_block_are_not_arguments() -> None:
@@ -157,3 +204,62 @@ def test_words_for_another_kind_of_block_are_not_arguments() -> None:
     assert [{}] == handed_out([*chunks[:start], signed, *chunks[start:]])
     told = sse({**delta, "delta": {"type": "input_json_delta", "partial_json": "{}", "piece": "x"}})
     assert [{}] == handed_out([*chunks[:start], told, *chunks[start:]])
+
+
+def _chat_call(function: dict[str, Any], **fields: Any) -> bytes:
+    return sse(
+        {
+            **HEAD,
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"index": 0, "function": function, **fields}]}}
+            ],
+        }
+    )
+
+
+START = _chat_call({"name": "ring"}, id="c1", type="function")
+WORDS = '{"bird": "tern"}'
+
+
+@pytest.mark.parametrize(
+    "pieces, is_read",
+    [
+        ([_chat_call({"name": "ring", "args": WORDS}, id="c1")], False),
+        ([START, _chat_call({"args": WORDS})], False),
+        ([START, _chat_call({}, partial_arguments=[{"text": WORDS}])], False),
+        (
+            [
+                START,
+                sse(
+                    {
+                        **HEAD,
+                        "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "args": WORDS}]}}],
+                    }
+                ),
+            ],
+            False,
+        ),
+        ([START, _chat_call({}, step=3, beta=None, note="")], True),
+        ([START, _chat_call({}, extra_content={"google": {"thought_signature": "c2ln"}})], True),
+        ([START, _chat_call({"arguments": "{}", "note": "n"})], True),
+        ([_chat_call({"name": "ring", "arguments": WORDS, "note": "n"}, id="c1", note="n")], True),
+    ],
+    ids=[
+        "in the start",
+        "in a delta",
+        "in a list",
+        "beside no function",
+        "no words",
+        "signature",
+        "empty",
+        "both",
+    ],
+)
+def test_a_call_of_chat_whose_arguments_nobody_has_read_is_not_handed_out(
+    pieces: list[bytes], is_read: bool
+) -> None:
+    """A text under an unknown name may be the arguments; a call that has others, or no text, is whole."""
+    stream = Stream([*pieces, *chat({"delta": {}}), END])
+
+    assert is_read is bool([*stream.tool_calls])
+    assert "ring" == stream.message.tool_calls[0].name

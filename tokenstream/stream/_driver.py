@@ -540,8 +540,7 @@ class Driver(UncopyableObject):
         """
         limits = self._rest_limits
         if limits is None or (limits.waits_for_error and not is_unsaid(self.machine.error)):
-            self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
-            return self._rest_limits
+            limits = self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
         return limits
 
     # -- ending ------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from tokenstream._basics.untrusted import fields_except, has_text, index_of, whole_number
+from tokenstream._basics.untrusted import index_of, whole_number
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import says_no_arguments
@@ -115,11 +115,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self.note("part_unopened")
         if is_arguments:
             self.note_lost_arguments(arguments)
-
-    def note_unread(self, part: OpenPart | None, delta: dict[str, Any], *known: str) -> None:
-        """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
-        if isinstance(part, OpenCall) and has_text(fields_except(delta, "type", *known)):
-            part.note_unread()
 
     def add_or_write(self, part: OpenPart, kind: TextKind, text: str) -> bool:
         """Add text to its block's part; of another kind, it becomes a part of its own, unless it is blank."""

@@ -325,6 +325,7 @@ class OpenChoice:
         "finish_waits",
         "has_reopened",
         "index",
+        "is_unread",
         "next_part",
         "opened",
         "order",
@@ -354,6 +355,8 @@ class OpenChoice:
         """True once content has followed a reason, as where a server gives one with each chunk."""
         self.finish_waits = False
         """True while `finish` is not reported, because calls wait that have to be handed out before it."""
+        self.is_unread = False
+        """True once texts under unknown names have come, and no content before them."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None

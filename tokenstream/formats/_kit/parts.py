@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.untrusted import fields_except, has_text
 from tokenstream._message_parts import BESIDE, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
@@ -561,6 +562,11 @@ class Parts(AnswerEvents):
             )
         )
 
+    def note_unread(self, part: OpenPart | None, delta: dict[str, Any], *known: str) -> None:
+        """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
+        if isinstance(part, OpenCall) and has_text(fields_except(delta, "type", *known)):
+            part.note_unread()
+
     def note_lost_arguments(self, fragment: object) -> None:
         """Note that arguments have come for a call that has not begun: they are in no call of the message."""
         if fragment is not None and not (isinstance(fragment, str) and says_no_arguments(fragment)):
@@ -633,7 +639,8 @@ class Parts(AnswerEvents):
     def confirm_finishes(self) -> None:
         """Take the reasons that content has followed for the choices' reasons: the end mark has come."""
         for choice in self.choices.values():
-            if choice.early_finish is not None:
+            # Words that nobody has read may be the answer: no mark ends it then.
+            if choice.early_finish is not None and (choice.next_part or not choice.is_unread):
                 choice.confirm_finish(choice.early_finish)
 
     @property

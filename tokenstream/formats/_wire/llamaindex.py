@@ -212,6 +212,9 @@ class LlamaIndex(Format):
         elif is_dict(arguments):
             # Store the values until the end: unlike text, which only gets longer, they may still change.
             call.values = arguments
+        if arguments is None:
+            known = ("function", "tool_call_id", "id", "call_id", "tool_name", "name", "block_type")
+            self.parts.note_unread(call.part, {**item, **function}, *known)
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
         """Add the end of a call's arguments that no earlier response has contained."""

@@ -210,7 +210,9 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Add to the arguments of a call (None: the newest); without an open one, report it as unknown."""
         key = self._call_key(index)
         opened = self._open.get(key)
-        arguments = dict_of(call, "function").get("arguments")
+        function = dict_of(call, "function")
+        arguments = function.get("arguments")
+        self.note_unread(opened, {**call, **function}, "id", "function", "name", "arguments")
         if opened is None:
             self._read_unmatched(key, arguments)
         elif self.add_fragment(opened, arguments):
@@ -259,6 +261,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.note("call_repeated")
         # A call without a name was opened as an opaque part, which takes no arguments.
         if opened is not None:
+            self.note_unread(opened, delta, "name", "parameters", "text")
             self.add_fragment(opened, parameters)
 
     def read_call_list(self, calls: list[dict[str, Any]]) -> None:

@@ -61,6 +61,8 @@ class LangChainCalls:
                     self._nameless.setdefault(index, []).append(_text_of_arguments(arguments))
             return
         text = _text_of_arguments(arguments)
+        if arguments is None:
+            self._parts.note_unread(call, chunk, "id", "index", "name", "error")
         if arguments is None or not text:
             # The chunk only begins the call, or repeats its id.
             return
@@ -85,7 +87,7 @@ class LangChainCalls:
             # Without an index, only a whole call has a name.
             call = None
         else:
-            call = self._last_call
+            call = (self._parts.find_call_in_turn(0) if chunk.get("args") else None) or self._last_call
         # A chunk without a name can only continue a call, even if its id is another one.
         continues = call is not None and (id is None or id == call.sent_id)
         if continues or name is None:

@@ -216,8 +216,8 @@ class OpenAIChat(Format):
             state = self.parts.choices.get(delta.choice)
             keep = None if state is None else state.reader.reasoning.follow()
             if keep is not None:
-                return always_decode if "id_changed" in self.departures else keep
-        if "id_changed" in self.departures:
+                return always_decode if "id_changed" in self.departures.details else keep
+        if "id_changed" in self.departures.details:
             # The ids of payloads alternate. Each change is a departure, which decoding counts.
             fields, id = self.parts.fields, raw.get("id")
             return lambda _: fields.get("id") == id  # False if the last decoded payload had another id

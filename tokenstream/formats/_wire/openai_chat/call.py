@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value, looks_whole
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, has_text, index_of, is_dict
 from tokenstream.formats._kit.repeated import Wholeness
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ITEM_FIELDS = ("id", "index", "type")
 _BODY_FIELDS = ("name", "arguments", "input")
+_BODY_NAMES = frozenset(_BODY_FIELDS)
 ABSENT = object()
 """Stands for the arguments of a fragment that has none."""
 
@@ -25,7 +26,7 @@ class Fragment:
         position: The item's position in the list; None if it is the only item.
     """
 
-    __slots__ = ("arguments", "extras", "id", "index", "name", "position", "type")
+    __slots__ = ("arguments", "extras", "id", "index", "is_unread", "name", "position", "type")
 
     def __init__(self, item: dict[str, Any], position: int | None) -> None:
         # The body, mostly the object in the field `function`, has the name and the arguments.
@@ -44,9 +45,12 @@ class Fragment:
             item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ())
         )
         """Fields that only this provider has; None if there are none."""
-        # A body usually has a name and either `arguments` or `input`; only a longer one has other fields.
-        if body is not item and len(body) > len(_BODY_FIELDS) - 1:
-            self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
+        unread = None if self.name and body is not item else fields_except(self.extras or {}, "extra_content")
+        if body is not item and not body.keys() <= _BODY_NAMES:
+            unread = fields_except(body, *_BODY_FIELDS)
+            self.extras = {**(self.extras or {}), **(unread or {})} or None
+        self.is_unread = unread is not None and self.arguments is ABSENT and has_text(unread)
+        """True if texts under names that are not known may be arguments: it has no others."""
         self.position = position
 
     @property
@@ -134,6 +138,7 @@ class ChatCall:
         "id",
         "index",
         "is_reported",
+        "is_unread",
         "is_waiting",
         "last_list",
         "name",
@@ -159,6 +164,8 @@ class ChatCall:
         """The call in the message; None until the name arrives."""
         self.is_waiting = False
         """True if the call has a name that another piece may continue, and is not opened yet."""
+        self.is_unread = False
+        """True if texts that were not read may be the call's arguments."""
         self.is_reported = False
         """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []

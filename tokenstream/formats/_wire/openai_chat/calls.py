@@ -295,6 +295,9 @@ class ChatCalls:
             self._by_position[fragment.position] = call
         if call.part is None:
             self._take_name(call, fragment)
+        call.is_unread = call.is_unread or fragment.is_unread
+        if call.is_unread and call.part is not None:
+            call.part.note_unread()
         self.add_arguments(call, fragment.arguments)
 
     # -- names in pieces ---------------------------------------------------
@@ -356,6 +359,8 @@ class ChatCalls:
             # The two fields may be about one call, which must not run twice.
             self._parts.note("call_twice")
             call.part.is_doubtful = True
+        if call.is_unread:
+            call.part.note_unread()
         pending, call.pending = call.pending, []
         for arguments in pending:
             self.add_arguments(call, arguments)

@@ -92,7 +92,6 @@ class ChoiceReader:
 
     __slots__ = (
         "_has_choice_text",
-        "_has_unread",
         "_last_delta_values",
         "_last_values",
         "_messages",
@@ -109,7 +108,7 @@ class ChoiceReader:
         self, parts: Parts, choice: int, no_content: frozenset[str], *, messages_grow: bool | None = None
     ) -> None:
         self._parts = parts
-        self._no_content, self._has_unread = no_content, False
+        self._no_content = no_content
         self._messages_grow = messages_grow
         self.index = choice
         self.content = ChatContent(parts, choice)
@@ -172,8 +171,12 @@ class ChoiceReader:
         """Report an unknown field; if the field is a list that each chunk continues, report its new items."""
         if says_nothing(value):
             return
-        if not (self._has_unread or self.content.is_read or key in self._no_content):
-            self._has_unread = has_text(value)
+        state = self.content.state
+        if not (state.is_unread or self.content.is_read or key in self._no_content):
+            state.is_unread = has_text(value)
+            if state.is_unread and state.finish is not None:
+                # These may be the words of the answer, whose end has come before.
+                state.void_finish()
         if key in ITEM_FIELDS:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
@@ -187,7 +190,7 @@ class ChoiceReader:
 
         It is no text, or the choice has texts under unknown names and none under those that are read.
         """
-        if not isinstance(value, str) or (self._has_unread and not self.content.is_read):
+        if not isinstance(value, str) or (self.content.state.is_unread and not self.content.is_read):
             self.read_field(key, value)
         else:
             self.settle()

@@ -315,6 +315,9 @@ class OpenAIRealtime(SessionEvents):
         if delta is not None:
             self._outputs.write_arguments(payload, delta)
         else:
+            item = self._outputs.find_item(payload)
+            call = None if item is None else item.call
+            self._outputs.note_unread(call, payload, "event_id", "response_id", "item_id", "call_id")
             self.report_misfit(payload)
 
     def _read_arguments_done(self, payload: dict[str, Any]) -> None:

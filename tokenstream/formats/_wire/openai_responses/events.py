@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import fragment_text
+from tokenstream.formats._wire.openai_responses.calls import CallItem
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
 from tokenstream.formats._wire.openai_responses.research import RESEARCH_EVENTS
@@ -110,6 +111,9 @@ def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = fragment_text(payload.get("delta"), items.note)
     if text is None:
+        item = items.find_item(payload, item_type)
+        call = item.call if isinstance(item, CallItem) else None
+        items.note_unread(call, payload, "item_id", "call_id", "name", "obfuscation")
         return False
     return items.find_or_start_item(payload, item_type).add_input(field, text)
 
