@@ -48,7 +48,7 @@ from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.formats._state import ANSWERED, CLOSED, ENDINGS, OPEN
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
-from tokenstream.stages._calls.dialects import find_call_markup
+from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
 from tokenstream.stages._text.tags import UNMARKED, has_reasoning, with_marks
@@ -895,6 +895,8 @@ class Machine:
             dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
+            if parts.calls_seen and text.rstrip().endswith(DANGLING):
+                self.note_departure("opening_left")
             if not reads_reasoning and has_reasoning(marked):
                 self.note_departure("reasoning_in_text")
 

@@ -17,6 +17,7 @@ from tokenstream.events import (
     ReasoningDelta,
     Restarted,
     TextDelta,
+    ToolCallStart,
 )
 from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT
@@ -138,6 +139,7 @@ class SplitTexts:
                 # The part is of another answer, which has calls of its own.
                 del self._calls[event.choice]
                 self._begun.discard(event.choice)
+            self._drop_openings(event)
             if not (self._waiting and self._waits(event, out)):
                 self._replace_one(event, out)
         if self._ended_whole is not None:
@@ -396,6 +398,10 @@ class SplitTexts:
 
     def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
+        if text.calls.dangles:
+            self._waiting[event.choice] = text
+            text.followers.append(event)
+            return
         self._add_pieces(text, text.end(), event, out)
         if text.waits:
             text.followers.append(event)
@@ -444,7 +450,7 @@ class SplitTexts:
         if text is None:
             return
         rest = TextDelta("", choice=event.choice, part=text.part, raw=event.raw)
-        if not text.followers:
+        if text.calls.dangles or not text.followers:
             self._add_pieces(text, text.end(), rest, out)
         pieces = text.take_calls(is_whole=is_whole)
         is_called = text.called_at is not None
@@ -456,6 +462,12 @@ class SplitTexts:
             if not is_called or each.part not in blank - {text.part}:
                 self._replace_one(each, out)
         self._add_pieces(text, pieces if is_called else [], rest, out)
+
+    def _drop_openings(self, event: AnyEvent) -> None:
+        """Leave out an opening that is held back in front of a call of the API."""
+        for (choice, _), text in self._open_texts.items() if isinstance(event, ToolCallStart) else ():
+            if choice == event.choice:
+                text.calls.drop_opening()
 
     # -- citations in a text ---------------------------------------------------
 

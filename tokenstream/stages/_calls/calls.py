@@ -17,7 +17,7 @@ from tokenstream._message_parts import set_dialect, set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
-from tokenstream.stages._calls.dialects import BARE, choose_dialects
+from tokenstream.stages._calls.dialects import BARE, DANGLING, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
 from tokenstream.stages._calls.values import is_whole
@@ -112,6 +112,16 @@ class CallScanner:
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with an opening has one."""
         return self.openings.marks.firsts
+
+    @property
+    def dangles(self) -> bool:
+        """True if all that is held back is an opening, which is markup if a call of the API follows."""
+        return self.held.strip() in DANGLING
+
+    def drop_opening(self) -> None:
+        """Leave out an opening that is held back, because a call of the API follows."""
+        if self.dangles:
+            self.held, self.readings, self.found = "", [], True
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""

@@ -288,6 +288,9 @@ _NAMED_OPENINGS = tuple([opening for dialect in _NAMED for opening in dialect.op
 _find_opening = TextSearch({opening[:4] for dialect in _SURE for opening in dialect.openings}).pattern.search
 """Finds where one of the openings may begin, in a quarter of the time of a search for whole ones."""
 
+DANGLING = tuple([part for dialect in _SURE for each in dialect.openings for part in (each, each[:-1])])
+"""What servers leave of a call's markup in front of the same call of their API."""
+
 
 def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as callers give it
     """Return the dialects that a caller asks for."""
