@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from tests.formats.openai_realtime.payloads import event
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.recovery.odd_frames import with_odd_frames
+from tests.support.effort import trials
 from tests.support.formats import OpenAILive
 from tests.support.packages import needed
 from tests.support.recordings import events_of, frames_of, ours
@@ -46,6 +49,31 @@ def read(*frames: Any) -> Told:
 
 def parts_of(told: Told) -> list[Any]:
     return [*told.message.parts]
+
+
+_FEW = 20
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@in_one_test(
+    "seed",
+    range(_FEW + trials(200, one_in=5)),
+    by=lambda seed: "some" if seed < _FEW else "many",
+    slow={"many"},
+)
+def test_what_is_unknown_changes_nothing(name: str, seed: int) -> None:
+    """Before, between and behind the frames, and as a field in any of them, but for what is carried."""
+    frames = [frame + b"\n\n" for frame in RECORDED[name].split(b"\n\n") if frame]
+    odd = with_odd_frames(frames, "openai-live", random.Random(seed))
+    told = []
+    for chunks in (frames, odd):
+        with Stream(chunks, format="openai-live") as stream:
+            for _ in stream:
+                pass
+            parts = [part.model_dump(exclude={"provider_data"}) for part in stream.message.parts]
+            told.append((parts, stream.message.ending, stream.message.finish_reason, stream.message.results))
+
+    assert told[0] == told[1]
 
 
 def test_the_audio_is_a_part_beside_the_text() -> None:

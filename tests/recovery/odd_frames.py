@@ -39,6 +39,12 @@ FRAMES: dict[str, tuple[bytes, ...]] = {
     ),
 }
 """Whole frames by format: events of new types, objects of a gateway, and the provider's own data."""
+_LIVE_FRAMES = (
+    wire.sse({"type": "session.mood.checked", "calm": True}),
+    wire.sse({"type": "response.event", "delegation_id": "d_9", "event": {"type": "response.mood"}}),
+    wire.sse({"zone": "north", "hop": 2}),
+)
+_ALL_FRAMES = {**FRAMES, "openai-live": _LIVE_FRAMES}
 _FREE = frozenset({"args", "arguments", "input", "metadata"})
 """Names of objects whose fields are the application's, or the model's."""
 
@@ -56,7 +62,7 @@ def with_odd_frames(
 
 def _some(format: str, chance: random.Random) -> Iterator[bytes]:
     while chance.random() < 0.3:
-        yield chance.choice(FRAMES.get(format, NEUTRAL))
+        yield chance.choice(_ALL_FRAMES.get(format, NEUTRAL))
 
 
 def _with_field(chunk: bytes, chance: random.Random) -> bytes:
