@@ -12,7 +12,7 @@ from tokenstream.events import MessageStart, ProviderData
 from tokenstream.message import Message, Usage
 from tokenstream.recovery._estimates import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
-from tokenstream.stream._prices import find_tariff
+from tokenstream.stream._prices import find_bill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode, RequestKind
     from tokenstream.stream._continuation import Continuation
-    from tokenstream.stream._prices import Tariff
     from tokenstream.stream._reading.silence import Silence
 
 _GONE = frozenset({404, 410})
@@ -183,14 +182,14 @@ class CurrentAttempt:
             # Otherwise, the message has the name of the route whose text it has.
             self.machine.accumulator.route = self.itinerary.names[index]
         if self._spending is not None:
-            self._spending.begin(self.itinerary.prices[index], self.opener, goes_on=self.mode == "resume")
+            self._spending.begin(self.opener, goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
         """Compute what this attempt has cost, for its reports; return the cost of its request, or None."""
         self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        price = self.itinerary.prices[self.opener_index]
+        price = self.opener.price
         if price.function is None and self._spending is None:
             # The price of the table is looked up once somebody asks for the cost.
             return None
@@ -320,7 +319,7 @@ class CurrentAttempt:
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
             # The report has a cost only once `find_cost` was called.
-            _bill=self._find_bill(usage) if self._is_over else None,
+            _bill=find_bill(self.opener, usage, self._cost, self._paid) if self._is_over else None,
             **self.itinerary.describe(self.opener_index, self.machine.format),
         )
 
@@ -363,22 +362,6 @@ class CurrentAttempt:
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
         return estimate_attempt(usage, size, self.opener)
-
-    def find_bill(self, index: int, usage: Usage) -> float | Tariff | None:
-        """Return the cost of a request beside this attempt, or the tariff for it."""
-        if self.itinerary.has_price(index):
-            return self.itinerary.prices[index].of(usage) if usage else 0.0
-        opener = self.itinerary.openers[index]
-        return find_tariff(opener.asked, opener.format) if usage else 0.0
-
-    def _find_bill(self, usage: Usage) -> float | Tariff | None:
-        """Return the cost of this attempt, or the tariff of its request if the caller gives no price."""
-        if not usage:
-            return 0.0
-        if self._cost is not None or self.itinerary.has_price(self.opener_index):
-            return self._cost
-        tariff = find_tariff(self.opener.asked, self.opener.format)
-        return None if tariff is None else tariff._replace(before=self._paid)
 
     @property
     def counted_in_all(self) -> int:

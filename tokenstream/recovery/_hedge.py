@@ -18,6 +18,7 @@ from tokenstream.recovery._estimates import estimate_attempt, is_counted
 from tokenstream.recovery._notes import log_hedge
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
+from tokenstream.stream._prices import find_bill
 from tokenstream.stream._reading.items import LEAST_WAIT
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import Silence, give_way
@@ -138,13 +139,14 @@ class Race:
         """Return a report on the loser, with the number and the times of its own attempt."""
         current = self._current
         loser, index = (self._first, 0) if second_won else (self._second, self._rival)
+        opener = current.itinerary.openers[index]
         if loser.error is not None:
             forget_frames(loser.error)
         usage = loser.usage
         # Without an error, the loser was only slower.
         error = loser.error if isinstance(loser.error, StreamError) else None
         if not is_counted(usage, error):
-            usage = estimate_attempt(usage, 0, current.itinerary.openers[index])
+            usage = estimate_attempt(usage, 0, opener)
         started_at, wait = current.machine.meter.started_at, 0.0 if second_won else self._wait
         begun_at = started_at if second_won else self._began_at + wait
         return AttemptReport(
@@ -158,7 +160,7 @@ class Race:
             usage=usage,
             id=loser.message.id,
             model=loser.message.model,
-            _bill=current.find_bill(index, usage),
+            _bill=find_bill(opener, usage, opener.price.of(usage)),
             **current.itinerary.describe(index, loser.answered_in),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from tokenstream._basics.request_facts import model_in
@@ -10,22 +9,17 @@ from tokenstream._basics.url import server_of
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._retry import to_routes
-from tokenstream.recovery._spending import Price
-from tokenstream.stream._prices import find_tariff
+from tokenstream.stream._prices import Price
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Order, Retry
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
-
-_FREE = Price(None)
-"""The price of what is no route."""
 
 
 class RouteFacts(TypedDict):
@@ -69,29 +63,17 @@ class Itinerary:
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
-        self._price = retry.most.price if isinstance(retry.most, Purse) else None
-        self.prices = [_FREE] * len(ordered)
-        """The price of each opener's route, else of the purse; with `Retry.most`, else of the table."""
+        shared = retry.most.price if isinstance(retry.most, Purse) else None
         if self.has_routes:
             self.names = [each.name for each in ordered]
-        if self.has_routes or self._price is not None:
-            self.prices = [Price((each.route and each.route.price) or self._price) for each in ordered]
+        if self.has_routes or shared is not None:
+            for opener in ordered:
+                opener.price = Price((opener.route and opener.route.price) or shared)
         self._make_stage = make_stage
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
-
-    def has_price(self, index: int) -> bool:
-        """Return True if the caller has given the price of an opener's requests."""
-        route = self.openers[index].route
-        return self._price is not None or (route is not None and route.price is not None)
-
-    def take_prices(self) -> None:
-        """Take the prices that the caller does not give from the table, for a bound on them."""
-        for index, opener in enumerate(self.openers):
-            if not self.has_price(index):
-                self.prices[index] = Price(partial(_find_cost, opener))
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have markup of its own."""
@@ -156,12 +138,6 @@ class Itinerary:
         """
         others = filter(self.has_left, [*range(current), *range(current + 1, len(self.openers))])
         return sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
-
-
-def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
-    """Return the cost of token counts by the table; None if it has no price."""
-    tariff = find_tariff(opener.asked, opener.format)
-    return None if tariff is None else tariff.find_cost(usage)
 
 
 def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:

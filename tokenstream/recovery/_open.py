@@ -20,6 +20,7 @@ from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
+from tokenstream.stream._prices import NO_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,8 @@ class SourceOpener(ABC):
     """Bounds on silence for this opener's attempts; None for those of the stream."""
     patience: float | None = 0.0
     """The longest silence that the timeouts of its request allow; None for any, 0 if they are not known."""
+    price = NO_PRICE
+    """The price of its requests: of the route, else of the purse; with `Retry.most`, else of the table."""
     reserve: Callable[[SourceOpener, Attempt], Any] | None = None
     """Takes what an attempt may cost before its request is sent; an awaitable for an `AsyncStream`. None
     without `Retry.most`."""

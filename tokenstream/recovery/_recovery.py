@@ -32,6 +32,7 @@ from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
+from tokenstream.stream._prices import price_in_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,12 +76,11 @@ class Recovery:
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(retry, resumption, hold, itinerary, silence, spending=self.spending)
         if self.spending is not None:
-            if self.spending.most is not None:
-                itinerary.take_prices()
-            for opener, price in zip(self._openers, itinerary.prices, strict=True):
+            for opener in self._openers:
                 self.spending.check(opener)
-                reserve = self.spending.reserve_async if opener.is_async else self.spending.reserve
-                opener.reserve = partial(reserve, price=price)
+                if self.spending.most is not None and not opener.price.is_given:
+                    opener.price = price_in_table(opener)
+                opener.reserve = self.spending.reserve_async if opener.is_async else self.spending.reserve
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.text_log import size_of
@@ -19,7 +19,7 @@ from tokenstream.stages import Budget
 from tokenstream.stream._prices import adds_cached, count_tokens, require_tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.events import Event
@@ -30,35 +30,6 @@ _LEAST_BYTES_PER_TOKEN = 2
 """Fewer bytes per token than requests have on average in any language, so that enough is taken."""
 _AHEAD = 8
 """The part of what was taken for an answer that is taken ahead, once it costs more."""
-
-
-class Price:
-    """The price of a route for one stream: computes costs with the caller's function.
-
-    The function is called once for the same token counts. After it has raised an exception, it is not called
-    any more, and the cost is unknown.
-    """
-
-    __slots__ = ("_cost", "_usage", "function")
-
-    def __init__(self, function: Callable[[Usage], float | None] | None) -> None:
-        self.function = function
-        """The caller's function; None if there is none, or once it has raised an exception."""
-        self._usage: Usage | None = None
-        """The token counts for which `_cost` was computed; None before the first ones."""
-        self._cost: float | None = 0.0
-
-    def of(self, usage: Usage) -> float | None:
-        """Return the cost of token counts; None if it is unknown; the caller's function may raise."""
-        if self.function is None or not usage:
-            return None
-        if usage != self._usage:
-            # While the function runs, it is not stored: if it raises an exception, it is never called again.
-            function, self.function = self.function, None
-            cost = function(usage)
-            self._cost = cost if cost is None else _check_cost(cost)
-            self._usage, self.function = usage, function
-        return self._cost
 
 
 class CostBound(Budget):
@@ -106,8 +77,8 @@ class Spending:
         self.most = most.most if isinstance(most, Purse) else most
         self.spent, self._spent_tokens = 0.0, 0
         """The cost of the answers before the one that arrives now, and their tokens."""
-        self._price, self._opener = Price(None), opener
-        """The price and the opener of the current attempt."""
+        self._opener = opener
+        """The opener of the current attempt."""
         self._request: RequestSize | None = None
         """The size of the current attempt's request; None before it is needed."""
         self._now, self._tokens_now = 0.0, 0
@@ -121,12 +92,12 @@ class Spending:
         self._refusal: str | None = None
         """The reason for which a request was not sent; None if all were."""
 
-    def begin(self, price: Price, opener: SourceOpener, *, goes_on: bool) -> None:
+    def begin(self, opener: SourceOpener, *, goes_on: bool) -> None:
         """Begin to count another attempt's costs; one that resumes has the token counts from before, too."""
         if not goes_on:
             self.spent, self._now = self.spent + self._now, 0.0
             self._spent_tokens, self._tokens_now = self._spent_tokens + self._tokens_now, 0
-        self._price, self._opener, self._request = price, opener, None
+        self._opener, self._request = opener, None
 
     def end(self, cost: float | None, usage: Usage) -> None:
         """Note the cost of the attempt that has ended, which is that of its report."""
@@ -146,7 +117,7 @@ class Spending:
         if usage.input_tokens is None and self._request is None:
             self._request = measure_request(self._opener)
         usage = estimate_attempt(usage, size, self._opener, self._request)
-        self._now, self._tokens_now = self._price.of(usage) or 0.0, self._count_tokens(usage)
+        self._now, self._tokens_now = self._opener.price.of(usage) or 0.0, self._count_tokens(usage)
         purse, cost = self.purse, self.spent + self._now
         most = math.inf if self.most is None else self.most if purse is None else self._taken.cost
         tokens = math.inf if purse is None or purse.tokens is None else self._taken.tokens
@@ -177,35 +148,34 @@ class Spending:
         if opener.asked is not None and callable(opener.asked[1]):
             # It is made, and then checked, once the attempt begins.
             return
-        has_price = self.purse is not None and self.purse.price is not None
-        if self.most is not None and not has_price and (opener.route is None or opener.route.price is None):
+        if self.most is not None and not opener.price.is_given:
             require_tariff(opener.asked, opener.format)
 
-    def reserve(self, opener: SourceOpener, attempt: Attempt, price: Price) -> None:
+    def reserve(self, opener: SourceOpener, attempt: Attempt) -> None:
         """Take from the purse what an attempt may cost, before its request; raise if there is no room."""
         with self._raise_as_function():
-            if (booking := self._plan_booking(opener, attempt, price)) is not None:
+            if (booking := self._plan_booking(opener, attempt)) is not None:
                 self._note(booking, attempt, *booking.make())
 
-    async def reserve_async(self, opener: SourceOpener, attempt: Attempt, price: Price) -> None:
+    async def reserve_async(self, opener: SourceOpener, attempt: Attempt) -> None:
         """Take from the purse as `reserve` does, without waiting in the event loop."""
         with self._raise_as_function():
-            if (booking := self._plan_booking(opener, attempt, price)) is not None:
+            if (booking := self._plan_booking(opener, attempt)) is not None:
                 self._note(booking, attempt, *await booking.make_async())
 
-    def _plan_booking(self, opener: SourceOpener, attempt: Attempt, price: Price) -> Booking | None:
+    def _plan_booking(self, opener: SourceOpener, attempt: Attempt) -> Booking | None:
         """Return what an attempt may cost, less what is taken for the ones before it and was not spent."""
         self.check(opener)
         purse = self.purse
         if purse is None or attempt.mode == "resume":
             return None
-        needed = self._find_needed(purse, opener, attempt, price) if opener.makes_request else Amount()
+        needed = self._find_needed(purse, opener, attempt) if opener.makes_request else Amount()
         # Beside a hedge, the first request is still running.
         is_beside = attempt.mode == "hedge"
         change = needed if is_beside else needed.plus(self._total).minus(self._taken)
         return Booking(purse, (change,))
 
-    def _find_needed(self, purse: Purse, opener: SourceOpener, attempt: Attempt, price: Price) -> Amount:
+    def _find_needed(self, purse: Purse, opener: SourceOpener, attempt: Attempt) -> Amount:
         """Return the most that the answer to an attempt's request may cost."""
         url = "" if opener.asked is None else opener.asked[0]
         limit = attempt.limit_left or opener.limit(format_of_request(url, opener.format))
@@ -217,7 +187,7 @@ class Spending:
         size, media = measure_request(opener)
         size += size_of(attempt.message.text) if attempt.asked else 0
         tokens = RequestSize(size, media).count_tokens(_LEAST_BYTES_PER_TOKEN)
-        cost = price.of(Usage(input_tokens=tokens, output_tokens=limit, basis="estimated"))
+        cost = opener.price.of(Usage(input_tokens=tokens, output_tokens=limit, basis="estimated"))
         if cost is None and purse.most is not None:
             raise MisuseError("a Purse of money needs a cost for each request, and price= has returned None")
         return Amount.of(cost or 0.0, tokens + limit)
@@ -291,11 +261,3 @@ class Spending:
             if isinstance(error, PurseUnavailable):
                 self._machine.progress.store_on(error, "stopped")
             raise FunctionFailed(error) from error
-
-
-def _check_cost(returned: object) -> float:
-    """Check what the caller's `price` function has returned, and return it; refuse all but numbers."""
-    cost: Any = returned
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < math.inf:
-        raise MisuseError(f"price= returns what the usage costs, as a number of 0 or more, and not {cost!r}")
-    return float(cost)

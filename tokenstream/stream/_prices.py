@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.elsewhere import find_requirement
 from tokenstream._basics.request_facts import model_in
@@ -13,6 +14,8 @@ from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.formats._registry import FormatChoice
 
 _ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
@@ -86,6 +89,75 @@ def require_tariff(asked: tuple[str, object] | None, format: FormatChoice) -> No
             f"most= needs the price of {model}: give it, as in Route(price=…) or Purse(most=…, price=…); "
             f"{way}"
         )
+
+
+class Price:
+    """The price of a route for one stream: computes costs with the caller's function.
+
+    The function is called once for the same token counts. After it has raised an exception, it is not called
+    any more, and the cost is unknown.
+    """
+
+    __slots__ = ("_cost", "_usage", "function", "is_given")
+
+    def __init__(self, function: Callable[[Usage], float | None] | None, *, is_given: bool = True) -> None:
+        self.function = function
+        """The caller's function; None if there is none, or once it has raised an exception."""
+        self.is_given = is_given and function is not None
+        """True if the caller has given the price, and False for one of the table."""
+        self._usage: Usage | None = None
+        """The token counts for which `_cost` was computed; None before the first ones."""
+        self._cost: float | None = 0.0
+
+    def of(self, usage: Usage) -> float | None:
+        """Return the cost of token counts; None if it is unknown; the caller's function may raise."""
+        if self.function is None or not usage:
+            return None
+        if usage != self._usage:
+            # While the function runs, it is not stored: if it raises an exception, it is never called again.
+            function, self.function = self.function, None
+            cost = function(usage)
+            self._cost = cost if cost is None else _check_cost(cost)
+            self._usage, self.function = usage, function
+        return self._cost
+
+
+NO_PRICE = Price(None)
+"""The price of requests for which the caller has given none."""
+
+
+def price_in_table(asked_by: Any) -> Price:  # noqa: ANN401 - a `SourceOpener`, whose module comes after this one
+    """Return the price of the table for what an opener requests."""
+
+    def find_cost(usage: Usage) -> float | None:
+        """Return the cost of token counts; None if the table has no price."""
+        tariff = find_tariff(asked_by.asked, asked_by.format)
+        return None if tariff is None else tariff.find_cost(usage)
+
+    return Price(find_cost, is_given=False)
+
+
+def find_bill(
+    asked_by: Any,  # noqa: ANN401 - a `SourceOpener`
+    usage: Usage,
+    cost: float | None,
+    paid: Usage | None = None,
+) -> float | Tariff | None:
+    """Return what a request has cost, or its tariff, less what was paid, if the caller gives no price."""
+    if not usage:
+        return 0.0
+    if cost is not None or asked_by.price.is_given:
+        return cost
+    tariff = find_tariff(asked_by.asked, asked_by.format)
+    return None if tariff is None else tariff._replace(before=paid)
+
+
+def _check_cost(returned: object) -> float:
+    """Check what the caller's `price` function has returned, and return it; refuse all but numbers."""
+    cost: Any = returned
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < math.inf:
+        raise MisuseError(f"price= returns what the usage costs, as a number of 0 or more, and not {cost!r}")
+    return float(cost)
 
 
 @lru_cache(maxsize=256)
