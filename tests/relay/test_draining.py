@@ -19,6 +19,7 @@ from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
 from tokenstream.relay import Timing, shut_down
+from tokenstream.relay._asgi import shutdown
 from tokenstream.relay._asgi.shutdown import _find_drain
 
 pytestmark = pytest.mark.anyio
@@ -282,6 +283,49 @@ async def test_the_last_event_comes_before_the_servers_own_limit() -> None:
 
     for server, seconds in known:
         assert _find_drain(receive, partial(server.send)) == pytest.approx(seconds, abs=0.1)
+
+
+class Open:
+    """A response that may run on for ten seconds."""
+
+    def __init__(self) -> None:
+        self.has_ended = False
+
+    def let_stuck_go(self) -> None: ...
+
+    def choose_drain(self) -> float:
+        return 10.0
+
+    def end_for_shutdown(self) -> bool:
+        self.has_ended = True
+        return False
+
+
+@pytest.mark.parametrize(("late", "left"), [(0.2, 9.8), (3.0, 7.0), (600.0, 5.0)])
+async def test_the_time_of_an_answer_begins_with_the_signal(
+    late: float, left: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy loop notices it late, and the server's own limit has begun; one that was stopped, even later."""
+    now = [100.0]
+    monkeypatch.setattr(shutdown, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    loop = SimpleNamespace(call_later=lambda *_: SimpleNamespace(cancel=lambda: None))
+    host: Any = SimpleNamespace(name="asyncio", loop=loop)
+    watch = shutdown._Watch(host)  # noqa: SLF001 - polled here, at the times of the test
+    client, response, signals = Client(), Open(), list[int]()
+    server = Server(client, exiting=False)
+    server.context.terminated.is_set = lambda: bool(signals)
+    watch.add(shutdown._OpenResponse(response, client.receive, server.send))  # noqa: SLF001
+    watch.poll()
+    signals.append(15)
+    now[0] += late
+    watch.poll()
+
+    now[0] += left - 0.1
+    watch.poll()
+    assert not response.has_ended
+    now[0] += 0.2
+    watch.poll()
+    assert response.has_ended
 
 
 async def test_a_drain_is_not_negative() -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
 """The seconds between two polls; once a server shuts down, its last moments count."""
+_LATEST = 5.0
+"""The most seconds by which a busy loop is late to notice a shutdown; a process that was stopped is later."""
 _DRAIN_SECONDS = 25.0
 """The seconds that answers may run on if nobody knows how long the server waits."""
 _MAX_OBJECTS = 64
@@ -130,11 +132,11 @@ class _OpenResponse:
         """Return True if the response's own server is shutting down."""
         return any(check() for check in self._checks)
 
-    def shut_down(self, now: float) -> None:
+    def shut_down(self, since: float) -> None:
         """Set the time at which the response is ended, unless that was done before."""
         if self.ends_at == math.inf:
             seconds = self.response.choose_drain()
-            self.ends_at = now + (_find_drain(*self._callables) if seconds is None else seconds)
+            self.ends_at = since + (_find_drain(*self._callables) if seconds is None else seconds)
 
 
 class _Watch:
@@ -147,6 +149,8 @@ class _Watch:
         self._cancel_polling: Callable[[], object] | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
+        self._polled_at = 0.0
+        """The clock reading of the last poll."""
 
     @property
     def is_draining(self) -> bool:
@@ -157,6 +161,7 @@ class _Watch:
         """Watch the server of a response for a shutdown; with the first response, the polling begins."""
         self._entries[id(entry)] = entry
         if self._cancel_polling is None:
+            self._polled_at = time.monotonic()
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _OpenResponse) -> None:
@@ -171,22 +176,25 @@ class _Watch:
 
     def shut_down(self) -> None:
         """Shut down all responses that are open in this loop."""
-        self._end_those(list(self._entries.values()))
+        self._end_those(list(self._entries.values()), time.monotonic())
 
     def poll(self) -> None:
         """Ask each server once if it is shutting down, and shut down the responses of those that are."""
         all_end, ending = _is_server_exiting(), list[_OpenResponse]()
+        # The server's own clock has run since the signal, which came after the last poll.
+        now = time.monotonic()
+        since, self._polled_at = max(self._polled_at, now - _LATEST), now
         for entry in list(self._entries.values()):
             entry.response.let_stuck_go()
             if all_end or entry.ends_at < math.inf or entry.is_server_exiting():
                 ending.append(entry)
-        self._end_those(ending)
+        self._end_those(ending, since)
 
-    def _end_those(self, entries: list[_OpenResponse]) -> None:
+    def _end_those(self, entries: list[_OpenResponse], since: float) -> None:
         """End those of the responses whose servers shut down that may not run on, and report how many."""
         now, count = time.monotonic(), 0
         for entry in entries:
-            entry.shut_down(now)
+            entry.shut_down(since)
             self._pause = _DRAINING_POLL_SECONDS
             count += entry.ends_at <= now and entry.response.end_for_shutdown()
         report_ended(count)
