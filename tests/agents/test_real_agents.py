@@ -117,6 +117,14 @@ def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | N
     return run, error, lines
 
 
+def own_count(lines: list[Any]) -> tuple[int, int] | None:
+    """Return the tokens of the input and of the output as Claude Code counts them; None without a count."""
+    told = [line["modelUsage"].values() for line in lines if line.get("modelUsage")]
+    if not told:
+        return None
+    return sum(each["inputTokens"] for each in told[-1]), sum(each["outputTokens"] for each in told[-1])
+
+
 @pytest.mark.parametrize("agent", _COMMANDS)
 def test_a_turn_with_two_tools(agent: str, tmp_path: Path) -> None:
     """As the program of this version prints it: the texts once, the failed command as failed, the tokens."""
@@ -142,11 +150,15 @@ def test_a_turn_with_two_tools(agent: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("agent", ["claude", "claude-partial", "opencode", "copilot"])
 def test_a_subagent_is_below_the_call_that_began_it(agent: str, tmp_path: Path) -> None:
     """Its command is a step of its own, and its text is not that of the main agent."""
-    run, error, _ = run_of(agent, tmp_path, one_subagent)
+    run, error, lines = run_of(agent, tmp_path, one_subagent)
 
     turn = run.turns[-1]
     assert error is None
     assert turn.state == "done"
+    if counted := own_count(lines):
+        assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == counted
+        # Two answers, and those of the subagent.
+        assert counted[0] >= 490
     assert [message.text for message in turn.step.messages][-1] == "The answer is 7."
     assert all("Sub" not in message.text for message in turn.step.messages)
     if agent != "opencode":
@@ -168,14 +180,15 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("agent", ["claude", "claude-partial", "codex", "opencode", "copilot"])
 def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path) -> None:
     """The second answer has nothing of the first one."""
-    run, error, _ = run_of(agent, tmp_path, broken_once())
+    run, error, lines = run_of(agent, tmp_path, broken_once())
 
     (turn,) = run.turns
     assert error is None
     *broken, last = turn.step.messages
-    # Claude Code counts the whole turn; elsewhere, an estimate is all there is of an answer that broke off.
-    guessed = [] if agent == "claude-partial" else [message.usage.output_tokens or 0 for message in broken]
-    tokens = sum(guessed) + (0 if agent in _WITHOUT_COUNTS else 5)
+    # Claude Code counts both answers; elsewhere, an estimate is all there is of one that broke off.
+    counted = own_count(lines)
+    guessed = [] if counted else [message.usage.output_tokens or 0 for message in broken]
+    tokens = counted[1] if counted else sum(guessed) + (0 if agent in _WITHOUT_COUNTS else 5)
     assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "The whole answer.", tokens)
     assert (turn.usage.basis == "estimated") == any(guessed)
     assert run.total_usage == turn.usage
@@ -214,6 +227,44 @@ def test_an_answer_at_its_limit_fails_the_turn_of_an_agent_that_goes_no_further(
         assert cut == ["length"] * 4
     if agent == "codex":
         assert cut == ["error"]
+
+
+def test_kimi_code_does_not_tell_why_an_answer_has_ended(tmp_path: Path) -> None:
+    """The reason is unknown, whether the answer is whole or cut at its limit."""
+    run, error, _ = run_of("kimi", tmp_path, at_limit)
+
+    (message,) = run.turns[0].step.messages
+    assert (error, message.text, message.finish_reason) == (None, "The answer is cut", "unknown")
+
+
+def test_claude_code_asks_for_a_permission_and_goes_on(tmp_path: Path) -> None:
+    """The tools wait until they may run, and then have their results."""
+    options = ("--permission-prompt-tool", "stdio", "--permission-mode", "default")
+    command = ("-p", "--input-format", "stream-json", *_COMMANDS["claude-partial"][2:-1], *options)
+    message = {"type": "user", "message": {"role": "user", "content": "MAINTASK"}}
+    waited: list[Any] = []
+    with (
+        testing.serve(two_commands) as server,
+        started("claude", tmp_path, server.url, *command) as process,
+        Steps("ask") as run,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+        for line in run.follow(process.stdout, exit_code=process.wait, stdin=process.stdin):
+            for request in run.waiting:
+                waited += [
+                    (run.turns[0].state, step.state) for step in run.turns[0].step.steps if step.requests
+                ]
+                run.reply(request.id, {"behavior": "allow", "updatedInput": request.request["input"]})
+            if line["type"] == "result":
+                process.stdin.close()
+
+    assert waited
+    assert {*waited} <= {("waiting", "waiting"), ("waiting", "done")}
+    assert [turn.state for turn in run.turns] == ["done"]
+    assert {step.state for step in run.turns[0].step.steps} == {"done", "failed"}
 
 
 def test_gemini_cli_calls_an_answer_at_its_limit_a_success(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.steps.agents.support import body_of, follow, tools_of
+from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import StepUpdate
@@ -247,3 +248,45 @@ def test_gemini_cli_may_tell_why_it_failed_before_the_result() -> None:
 
     assert (turn.state, turn.step.text, turn.usage.output_tokens) == ("failed", "Half ", 16)
     assert str(turn.error).endswith(": Model stream ended without a finish reason.")
+
+
+_HALF = {"role": "assistant", "timestamp": 1, "content": [{"type": "text", "text": "Half"}]}
+_TASK = {"taskId": "t", "contextId": "c"}
+_CANCELLED: dict[str, list[dict[str, Any]]] = {
+    "A2A": [
+        {"artifactUpdate": {**_TASK, "artifact": {"artifactId": "a", "parts": [{"text": "Half"}]}}},
+        {"statusUpdate": {**_TASK, "status": {"state": "TASK_STATE_CANCELED"}}},
+    ],
+    "Pi": [
+        {"type": "agent_start"},
+        {"type": "message_start", "message": _HALF},
+        {"type": "message_end", "message": {**_HALF, "stopReason": "aborted"}},
+        {"type": "agent_end"},
+    ],
+    "opencode": [
+        {"type": "text", "sessionID": "s", "part": {"id": "p", "type": "text", "text": "Half"}},
+        {"type": "error", "sessionID": "s", "error": {"name": "MessageAbortedError", "data": {}}},
+    ],
+    "ACP": [
+        {
+            "method": "session/update",
+            "params": {
+                "sessionId": "s",
+                "update": {
+                    "sessionUpdate": "agent_message_chunk",
+                    "content": {"type": "text", "text": "Half"},
+                },
+            },
+        },
+        {"id": 1, "result": {"stopReason": "cancelled"}},
+    ],
+}
+
+
+@in_one_test("lines", _CANCELLED.values(), ids=_CANCELLED.keys())
+def test_a_turn_that_was_cancelled_is_stopped(lines: list[dict[str, Any]]) -> None:
+    """It has neither failed nor ended by itself; what it has said is kept."""
+    run, _, error = follow(lines)
+
+    assert error is None
+    assert [(turn.state, turn.step.text, turn.result) for turn in run.turns] == [("stopped", "Half", "Half")]

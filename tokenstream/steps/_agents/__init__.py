@@ -12,6 +12,7 @@ from tokenstream.events import UsageUpdate
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import TextAnswer, last_text
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import Steering, Turn
 
 if TYPE_CHECKING:
@@ -195,6 +196,11 @@ class AgentReader(ABC):
         self._tools.clear()
         if turn is not None:
             self._close_turn(turn, error)
+
+    def _stop_turn(self, reason: str) -> None:
+        """End the turn in progress as stopped, because it was cancelled; its answer has ended before."""
+        self._open_turn().step.end(LeftOpenStep(reason))
+        self._end_turn(None)
 
     def _forget_turn(self) -> None:  # noqa: B027 - most keep nothing more
         """Forget what a reader of one agent keeps of the turn in progress."""

@@ -12,7 +12,6 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of
-from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -229,7 +228,7 @@ class _ACPSession(ConversationReader):
         if error is not None:
             self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
         elif reason == "cancelled":
-            self._stop_turn(LeftOpenStep("it was cancelled"))
+            self._stop_turn("it was cancelled")
         else:
             self._end_turn(None)
 

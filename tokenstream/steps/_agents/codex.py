@@ -11,7 +11,6 @@ from tokenstream.message import Usage
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of
-from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -374,7 +373,7 @@ class _Thread(ConversationReader):
         self.turn_id = None
         self._said.clear()
         if status == "interrupted":
-            self._stop_turn(LeftOpenStep("it was interrupted"))
+            self._stop_turn("it was interrupted")
             return
         self._end_turn(self._failure_in(error) if has_failed else None)
 

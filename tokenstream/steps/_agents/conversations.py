@@ -150,8 +150,3 @@ class ConversationReader(TextAgentReader):
         super()._count_turn()
         if not self._owner.is_of_subagent(self.id):
             self._owner.turns_ended += 1
-
-    def _stop_turn(self, error: BaseException) -> None:
-        """End the turn in progress as stopped, because it was cancelled or interrupted."""
-        self.stop(error)
-        self._tools.clear()

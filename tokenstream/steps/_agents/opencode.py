@@ -11,7 +11,6 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of, with_cache
-from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -86,7 +85,10 @@ class OpenCode(OpenCodeAnswers):
             data = error.get("data")
             message = text_of(data, "message") if is_dict(data) else text_of(error, "name")
             self._end_answer("error")
-            self._end_turn(self._failure(message))
+            if text_of(error, "name") == _ABORTED:
+                self._stop_turn("it was aborted")
+            else:
+                self._end_turn(self._failure(message))
         elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
             if kind == "step_start":
                 self._begin_step()
@@ -314,7 +316,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if error is None:
             self._end_turn(None)
         elif text_of(error, "name") == _ABORTED:
-            self._stop_turn(LeftOpenStep("it was aborted"))
+            self._stop_turn("it was aborted")
         else:
             message = text_of(dict_of(error, "data"), "message") or text_of(error, "name")
             self._end_turn(self._failure(message))

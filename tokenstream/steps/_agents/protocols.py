@@ -10,6 +10,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.a2a import FINISH_REASONS, PAUSED, state_of, unwrap
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
+from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -71,6 +72,9 @@ class A2ATasks(AgentReader):
             self._report_status(id, turn, state, status)
         if answer.is_over:
             self._ids.add(end)
+            if FINISH_REASONS.get(state) == "cancelled":
+                answer.end()
+                turn.step.end(LeftOpenStep("it was cancelled"))
             self._end_task(id)
 
     @property

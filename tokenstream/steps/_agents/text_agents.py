@@ -50,7 +50,6 @@ _REASONS: dict[str | None, FinishReason] = {
     "error": "error",
     "aborted": "cancelled",
 }
-_FAILED = frozenset({"error", "aborted"})
 
 _PIECES = {"assistant.message_delta": "text", "assistant.reasoning_delta": "reasoning"}
 """Kinds of parts by Copilot CLI's types of lines with a piece of them."""
@@ -219,6 +218,8 @@ class Pi(TextAgentReader):
         """The number of characters of each block of the answer in progress, by its place."""
         self._error: StreamError | None = None
         """The error of the last answer; None if it has none."""
+        self._was_aborted = False
+        """True if the last answer was cancelled."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -243,9 +244,7 @@ class Pi(TextAgentReader):
         elif kind.startswith("tool_execution_"):
             self._read_tool(kind, line)
         elif kind == "agent_end":
-            self._open_turn()
-            error, self._error = self._error, None
-            self._end_turn(error)
+            self._end_run()
         elif kind == "message_update" and "message" not in line:
             self._read_piece(dict_of(line, "assistantMessageEvent"))
         elif message.get("role") == "assistant":
@@ -257,6 +256,15 @@ class Pi(TextAgentReader):
                 self._finish(message)
 
     # -- within ------------------------------------------------------------
+
+    def _end_run(self) -> None:
+        """End the turn as its last answer has ended."""
+        self._open_turn()
+        error, self._error = self._error, None
+        if self._was_aborted:
+            self._stop_turn("it was aborted")
+        else:
+            self._end_turn(error)
 
     def _read_message(self, message: dict[str, Json], *, is_whole: bool) -> None:
         """Add what is new in an answer."""
@@ -285,7 +293,8 @@ class Pi(TextAgentReader):
         cost = float_of(dict_of(counts, "cost"), "total")
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
-        self._error = self._failure(text_of(message, "errorMessage")) if reason in _FAILED else None
+        self._error = self._failure(text_of(message, "errorMessage")) if reason == "error" else None
+        self._was_aborted = reason == "aborted"
         self._lengths.clear()
         self._end_answer(_REASONS.get(reason, "unknown"), usage)
 
@@ -420,7 +429,7 @@ class CopilotCLI(TextAgentReader):
 class KimiCode(TextAgentReader):
     """Reads Kimi Code: whole answers with their calls, the results of tools, and the session at the end.
 
-    The lines tell no tokens, and not whether a tool has failed.
+    The lines tell no tokens, not why an answer has ended, and not whether a tool has failed.
     """
 
     name: ClassVar[str] = "kimi-code"
@@ -436,7 +445,7 @@ class KimiCode(TextAgentReader):
         if role == "assistant":
             self._add_text("text", text_of(line, "content") or "", is_whole=True)
             calls = dicts_of(line.get("tool_calls"))
-            self._end_answer("tool_calls" if calls else "stop")
+            self._end_answer("tool_calls" if calls else "unknown")
             for call in calls:
                 function = dict_of(call, "function")
                 name, arguments = text_of(function, "name") or "tool", text_of(function, "arguments")
