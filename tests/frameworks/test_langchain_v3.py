@@ -199,3 +199,31 @@ def test_an_asynchronous_graph_is_followed() -> None:
 
     assert "done" == asyncio.run(follow())
     assert "failed" == asyncio.run(follow(testing.faults.cut(event=-4)))
+
+
+@pytest.mark.parametrize("mode", [{}, {"stream_mode": ["updates"]}, {"subgraphs": True}], ids=str)
+def test_the_default_stream_of_a_graph_is_read(mode: dict[str, Any]) -> None:
+    """Its updates have each message whole, and the results of tools."""
+    graph, messages = needed("langgraph.graph"), needed("langchain_core.messages")
+    call = {"name": "look", "args": {"city": "Oslo"}, "id": "c"}
+    said = {
+        "ask": messages.AIMessage("I look.", tool_calls=[call]),
+        "tools": messages.ToolMessage("sunny", tool_call_id="c", name="look"),
+        "answer": messages.AIMessage("It is sunny."),
+    }
+    builder = graph.StateGraph(graph.MessagesState)
+    for name, message in said.items():
+        builder.add_node(name, lambda _, message=message: {"messages": [message]})
+    for before, after in zip([graph.START, *said], [*said, graph.END], strict=True):
+        builder.add_edge(before, after)
+    with Steps() as run:
+        for _ in run.follow(builder.compile().stream(QUESTION, **mode)):
+            pass
+
+    assert [(step.name, step.state, step.text) for step in run.steps] == [
+        ("ask", "done", "I look."),
+        ("look", "done", ""),
+        ("answer", "done", "It is sunny."),
+    ]
+    assert run.steps[1].cause is not None
+    assert run.steps[1].cause.arguments == {"city": "Oslo"}

@@ -174,6 +174,17 @@ def test_a_server_that_closes_in_the_middle_of_a_turn_is_asked_again() -> None:
     ]
 
 
+def test_a_session_that_waits_for_a_result_has_not_ended() -> None:
+    """Some servers close the events then: the result and the rest come over the next connection."""
+    waits = {**event(1, "session.status_idle"), "stop_reason": {"type": "requires_action"}}
+    ends = {**event(3, "session.status_idle"), "stop_reason": {"type": "end_turn"}}
+    connections = iter([[event(0), waits], [event(2), ends]])
+    events = attach(lambda: next(connections))
+
+    assert list(events) == [event(0), waits, event(2), ends]
+    assert events.reattached == 1
+
+
 @pytest.mark.parametrize(
     "first",
     [

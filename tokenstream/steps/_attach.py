@@ -150,7 +150,9 @@ class _Attachment(Generic[EventT]):
     def _note_state(self, kind: str, payload: dict[str, Json]) -> None:
         """Note whether something is going on in the session."""
         if kind in _RESTING or kind in _GOING_ON:
-            self._is_resting = kind in _RESTING
+            # Quirk (Qoder, 2026-07): a server may close the events while the session waits for a result.
+            waits = text_of(dict_of(payload, "stop_reason"), "type") == "requires_action"
+            self._is_resting = kind in _RESTING and not waits
             return
         a2a_kind, content = unwrap(payload) or (None, {})
         state = text_of(dict_of(content, "status"), "state")

@@ -348,9 +348,9 @@ class Follower:
 
     __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
 
-    def __init__(self, run: Steps) -> None:
+    def __init__(self, run: Steps, reader: RunOfAFramework | None = None) -> None:
         self._run = run
-        self._reader: RunOfAFramework | None = None
+        self._reader = reader
         """Reads the events of one framework; None until the first event shows which one it is."""
         self._agent = AgentRun(run)
         """Reads the objects of an agent's lines, if the events are such objects."""

@@ -13,6 +13,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
+from tokenstream.steps._framework import GraphMessages, is_graph_stream
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.base import PeerRun
 from tokenstream.steps._peer.sync import Peer
@@ -90,7 +91,9 @@ def follow(
         items: Any = AsyncFollowedItems if isinstance(source, AsyncPeer) else FollowedItems
         messages = PeerRun(run, agent, until, source)
         return items(_BorrowedPeer(source), messages, limits, exit_code, stderr)
-    options = (agent, exit_code, stderr, stdin, until)
+    is_of_graph = is_graph_stream(source)
+    # The agent of this name sends other events.
+    options = (None if is_of_graph and agent == "langgraph" else agent, exit_code, stderr, stdin, until)
     has_options = deadlines is not AGENT_DEADLINES or any(option is not None for option in options)
     if has_options or has_lines(source):
         write = None if stdin is None else make_line_writer(stdin)
@@ -106,9 +109,9 @@ def follow(
         is_iterable, is_async_iterable = can_loop(source)
         if is_async_iterable:
             followed: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
-            return followed(source, Follower(run))
+            return followed(source, Follower(run, GraphMessages(run) if is_of_graph else None))
         if is_iterable and source.__class__ not in _WHOLE:
-            return FollowedRun[Any](source, Follower(run))
+            return FollowedRun[Any](source, Follower(run, GraphMessages(run) if is_of_graph else None))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "

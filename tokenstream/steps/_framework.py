@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream._sources.payloads import is_run_event, model_event_of, payload_of
-from tokenstream.errors import OutputInvalid, ProtocolError
+from tokenstream.errors import MisuseError, OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.steps._agents.values import interrupts_of
+from tokenstream.steps._agents.values import INTERRUPT, interrupts_of
 from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tokenstream.errors import StreamError
     from tokenstream.events import StepWaiting
@@ -425,20 +425,43 @@ class GraphMessages(RunOfAGraph):
     """Reads the messages that a LangGraph graph streams, each with its metadata.
 
     Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
-    is streamed, so its step begins and ends at once.
+    is streamed, so its step begins and ends at once. Without messages, the updates of nodes have whole ones.
     """
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         run.requests.resumed_by(_GRAPH)
+        self._has_messages = False
+        """True once a message was streamed: updates then repeat what the messages have."""
 
     def read_event(self, event: object) -> None:
         """Add a message to the step of its node, or begin and end the step of a tool."""
-        pair = message_in(event)
-        if pair is None:
-            self._ask(update_in(event))
-            return
-        message, metadata = pair
+        pair, (mode, data) = message_in(event), _part_of(event)
+        if pair is not None:
+            self._has_messages = True
+            self._read_message(*pair)
+        elif mode is None and not _is_update(data):
+            raise MisuseError(
+                "a run shows the messages and the updates of a graph, and not all of its state: pass "
+                'stream_mode="messages", "updates" or a list of both'
+            )
+        elif is_dict(data) and mode in (None, "updates", "values"):
+            self._ask(data)
+            for node, change in data.items() if mode != "values" and not self._has_messages else ():
+                if not self._read_change(node, change) and mode is None and node != INTERRUPT:
+                    self._run.step(node).end()
+
+    # -- within ------------------------------------------------------------
+
+    def _read_change(self, node: str, change: object) -> bool:
+        """Read the messages in the update of a node; return True if there are any."""
+        messages = list(_messages_in(change))
+        for message in messages:
+            self._read_message(message, {"langgraph_node": node})
+        return bool(messages)
+
+    def _read_message(self, message: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 - of LangChain
+        """Add a message to the step of its node, or begin and end the step of a tool."""
         kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
         if kind in ("AIMessageChunk", "ai"):
             key = self._key_of(message.id, text_of(metadata, "langgraph_checkpoint_ns") or node)
@@ -455,8 +478,6 @@ class GraphMessages(RunOfAGraph):
             error = ToolFailed(str(message.content)) if message.status == "error" else None
             self._begin_tool(id, message.name or node, self._run, id=id)
             self._end_step(id, message, error)
-
-    # -- within ------------------------------------------------------------
 
     def _key_of(self, id: object, node_key: str) -> str:
         """Return an answer's key: the id of the model's run ("lc_…", "run-…") or, until then, the node."""
@@ -475,10 +496,13 @@ def find_run(event: object, run: Steps) -> RunOfAFramework | None:
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
         if _PART.issubset(event):
             return GraphMessages(run)
-        return LangChainRun(run) if "run_id" in event and "event" in event else None
+        if "run_id" in event and "event" in event:
+            return LangChainRun(run)
+        told = INTERRUPT in event or any(any(_messages_in(change)) for change in event.values())
+        return GraphMessages(run) if told else None
     if is_run_event(event):
         return AgentsRun(run)
-    if message_in(event) is not None or update_in(event) is not None:
+    if message_in(event) is not None or _part_of(event)[0] in ("updates", "values"):
         return GraphMessages(run)
     is_of_agent = hasattr(event, "current_agent_name")
     is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
@@ -500,13 +524,39 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
     return None
 
 
-def update_in(event: object) -> dict[str, Any] | None:
-    """Return the update of the state, or all of it, in an item that a graph streams; else None."""
+def _part_of(event: object) -> tuple[str | None, object]:
+    """Return the mode of an item that a graph streams, None if there is only one, and what it has."""
     item = _as_tuple(event)
-    if not _is_tuple(item) or item[-2:-1] not in (("updates",), ("values",)):
-        return None
-    update: object = item[-1]
-    return update if is_dict(update) else None
+    if not _is_tuple(item) or not item:
+        return None, item
+    mode: object = item[-2] if len(item) > 1 else None
+    return (mode if isinstance(mode, str) else None), item[-1]
+
+
+def _is_update(data: object) -> bool:
+    """Return True for the updates of nodes; the whole state has values of any kind."""
+    entries = data.items() if is_dict(data) else ()
+    return bool(entries) and all(
+        name == INTERRUPT
+        or change is None
+        or is_dict(change)
+        or (is_list(change) and all(is_dict(each) for each in change))
+        for name, change in entries
+    )
+
+
+def _messages_in(change: Any) -> Iterator[Any]:  # noqa: ANN401 - what a node has returned
+    """Yield the messages of LangChain in the update of a node, or in several of them."""
+    for each in change if is_list(change) else [change]:
+        for value in each.values() if is_dict(each) else [each]:
+            for item in value if is_list(value) else [value]:
+                if hasattr(item, "type") and hasattr(item, "content"):
+                    yield item
+
+
+def is_graph_stream(source: object) -> bool:
+    """Return True for what `stream` or `astream` of a LangGraph graph returns."""
+    return getattr(source, "__qualname__", None) in ("Pregel.stream", "Pregel.astream")
 
 
 _PART = frozenset({"type", "ns", "data"})

@@ -10,7 +10,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from tests.steps.follow.support import CALL, GRAPH, STOP, event, piece, said, tree
+from tests.support.tables import in_one_test
 from tokenstream import Steps
+from tokenstream.errors import MisuseError
 from tokenstream.events import StepDone, StepStart, TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -200,3 +202,83 @@ def test_the_messages_of_a_graph_are_its_nodes_and_tools() -> None:
     assert ("Let me look.", "Meanwhile") == (ask.text, chat.text)
     assert search.cause is not None
     assert ({"q": 1}, "no") == (search.cause.arguments, search.error)
+
+
+_ASKS = Chunk(type="ai", content="Let me look.", tool_call_chunks=[CALL], id="run-1")
+_FOUND = SimpleNamespace(type="tool", tool_call_id="call_1", name="search", content="3", status="success")
+_UPDATES: list[dict[str, Any]] = [
+    {"ask": {"messages": [_ASKS]}},
+    {"tools": {"messages": [_FOUND]}},
+    {"ask": {"messages": Chunk(type="ai", content="It is 3.", id="run-2")}},
+    {"store": None},
+]
+
+
+def test_a_wrapped_stream_of_updates_is_known_by_its_messages() -> None:
+    """A generator of the program's own has another name."""
+    with Steps() as run:
+        for _ in run.follow(update for update in _UPDATES):
+            pass
+
+    assert [step.name for step in run.steps] == ["ask", "search", "ask", "store"]
+
+
+@in_one_test(
+    "form",
+    [
+        lambda update: update,
+        lambda update: ((), update),
+        lambda update: ("updates", update),
+        lambda update: ((), "updates", update),
+        lambda update: {"type": "updates", "ns": (), "data": update},
+    ],
+)
+def test_the_updates_of_a_graph_are_its_nodes_messages_and_tools(form: Any) -> None:
+    """As `stream` gives them by default, of subgraphs, too, or in a list of modes."""
+    items = [form(update) for update in _UPDATES]
+    with Steps() as run:
+        passed = list(run.follow(_named("stream", items)))
+
+    assert passed == items
+    assert [(step.name, step.state, step.text) for step in run.steps][:3] == [
+        ("ask", "done", "Let me look."),
+        ("search", "done", ""),
+        ("ask", "done", "It is 3."),
+    ]
+    assert run.steps[1].result is _FOUND
+
+
+def _named(name: str, items: list[Any]) -> Any:
+    """Return a generator with the name of a graph's method."""
+
+    def generate() -> Generator[Any]:
+        yield from items
+
+    generator = generate()
+    generator.__qualname__ = f"Pregel.{name}"
+    return generator
+
+
+@in_one_test("options", [{}, {"agent": "langgraph"}], ids=str)
+def test_nodes_without_messages_are_steps(options: dict[str, Any]) -> None:
+    """The graph's own stream is known by its name, and is not one of the newer events."""
+    with Steps() as run:
+        for _ in run.follow(_named("stream", [{"load": {"n": 1}}, {"store": None}]), **options):
+            pass
+
+    assert tree(run.steps) == [("load", "done"), ("store", "done")]
+
+
+@in_one_test(
+    "source",
+    [
+        lambda: [{"messages": [SimpleNamespace(type="human", content="q")]}],
+        lambda: _named("stream", [{"n": 1}]),
+        lambda: _named("stream", ["token"]),
+    ],
+)
+def test_the_whole_state_of_a_graph_is_refused_at_once(source: Any) -> None:
+    """The error names what to pass."""
+    with Steps() as run, pytest.raises(MisuseError, match='stream_mode="messages", "updates"'):
+        for _ in run.follow(source()):
+            pass

@@ -74,6 +74,7 @@ _WAYS_OUT = {
     "agentcore-harness": _BUILD_IT,
 }
 """The ways to follow agents without a reader, by their names."""
+_WHERE = 'the names in docs/guides/coding-agents.md, such as "codex"'
 _SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
 """Fields of agents' lines that payloads of models do not have."""
 _SHOWN = 5
@@ -166,7 +167,7 @@ class AgentRun:
         told = f"; their types are {kinds}" if kinds else ""
         return NotAStream(
             f"these are lines of no known agent{told}: if they are like those of another one, name that, as "
-            f"in run.follow(…, agent=…), with one of {', '.join(_READERS)}",
+            f"in run.follow(…, agent=…), with one of {_WHERE}",
             body=str(lines[0])[:_LONGEST_BODY] if lines else "",
         )
 
@@ -213,7 +214,7 @@ def reader_named(name: str) -> Callable[[Steps], AgentReader]:
     if name in _WAYS_OUT:
         raise MisuseError(f"agent={name!r} has no reader: {_WAYS_OUT[name]}")
     if name not in _READERS:
-        raise MisuseError(f"agent= is one of {', '.join(_READERS)}, and not {name!r}")
+        raise MisuseError(f"agent= is one of {_WHERE}, and not {name!r}")
     return partial(_make, _READERS[name], name)
 
 

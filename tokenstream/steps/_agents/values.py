@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._step import Step
 
-_INTERRUPT = "__interrupt__"
+INTERRUPT = "__interrupt__"
 """The key under which an update of a LangGraph graph has its interrupts."""
 _CLAUDE_SDK = "claude_agent_sdk"
 _BLOCKS = {
@@ -162,7 +162,7 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
         >>> interrupts_of({"__interrupt__": [{"id": "i", "value": "really?"}]}), interrupts_of({"node": {}})
         ([('i', 'really?')], [])
     """
-    found: Any = update.get(_INTERRUPT) if is_dict(update) else update
+    found: Any = update.get(INTERRUPT) if is_dict(update) else update
     entries: list[Any] = list(found) if found.__class__ in (list, tuple) else []
     told = [
         (each.get("id"), each.get("value"))
