@@ -128,3 +128,32 @@ def test_a_wait_in_the_head_of_the_answer_is_the_wait_of_its_error(error: dict[s
         stream.final()
 
     assert 7.0 == caught.value.retry_after
+
+
+SAID = {"type": "error", "error": {"code": "rate_limit_exceeded", "message": "Slow down."}}
+NULL = {"type": "error", "error": {"message": None}}
+OPENED = {"type": "response.created", "response": {"id": "r", "object": "realtime.response"}}
+DONE_FAILED = {"type": "response.done", "response": {"id": "r", "status": "failed", "output": []}}
+
+
+@pytest.mark.parametrize(
+    "format, payloads",
+    [
+        ("openai-realtime", [OPENED, SAID, NULL]),
+        ("openai-realtime", [OPENED, NULL, SAID]),
+        ("openai-realtime", [OPENED, SAID, DONE_FAILED]),
+        ("openai-realtime", [OPENED, DONE_FAILED, SAID]),
+        (
+            "ui-message",
+            [{"type": "start"}, *({"type": "error", "errorText": text} for text in ("", "Slow down."))],
+        ),
+    ],
+)
+def test_an_error_that_waits_for_the_end_gives_way_to_one_that_says_more(
+    format: Any, payloads: list[dict[str, Any]]
+) -> None:
+    """Sessions and pages may go on behind an error, so that several may come."""
+    with pytest.raises(ProviderError) as caught:
+        Stream(payloads, format=format).final()
+
+    assert "Slow down." == caught.value.provider_message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
@@ -24,8 +24,9 @@ from tokenstream.formats._kit.open import mend_surrogates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ErrorT = TypeVar("ErrorT", bound="StreamError")
+
 _REPORTED = "the provider reports an error: "
-_UNSAID = f"{_REPORTED}it does not say which"
 PIECE = "PayloadPart"
 """The event of SageMaker's InvokeEndpointWithResponseStream, whose payload is a piece of another body."""
 
@@ -195,7 +196,7 @@ def provider_error(payload: dict[str, Any], event: str = "", *, ours: str = "") 
         kind = "quota"
     words = message or ours or kind_word or code
     error = ProviderError(
-        f"{_REPORTED}{words}" if words else _UNSAID,
+        f"{_REPORTED}{words or 'it does not say which'}",
         code=None if code is None else str(code),
         type=kind_word,
         kind=kind,
@@ -209,7 +210,14 @@ def provider_error(payload: dict[str, Any], event: str = "", *, ours: str = "") 
 
 def is_unsaid(error: StreamError | None) -> TypeGuard[ProviderError]:
     """Return True for a provider's error that says nothing about itself."""
-    return isinstance(error, ProviderError) and error.message == _UNSAID
+    if not isinstance(error, ProviderError) or error.provider_message or error.code:
+        return False
+    return error.type in (None, "error")
+
+
+def more_telling(first: ErrorT | None, second: ErrorT | None) -> ErrorT | None:
+    """Return the first of two errors, unless it says nothing about itself."""
+    return second if second is not None and (first is None or is_unsaid(first)) else first
 
 
 def is_aside(payload: dict[str, Any], event: str) -> bool:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.events import Event, MessageStart
 from tokenstream.formats._base import Format
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import LastEvent
@@ -128,7 +128,8 @@ class SessionEvents(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         if self.error is None and not self.ended:
             # If the input ended inside an answer, or before the first one, an `error` event may say why.
-            self.error = self._failure if self.is_over else self._last_error or self.cut_short()
+            failure = self._failure and more_telling(self._failure, self._last_error)
+            self.error = failure if self.is_over else self._last_error or self.cut_short()
         return super().end(now=now)
 
     @override
@@ -154,7 +155,7 @@ class SessionEvents(Format):
 
     def read_error(self, payload: dict[str, Any]) -> None:
         """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
-        self._last_error = provider_error(payload, "error")
+        self._last_error = more_telling(provider_error(payload, "error"), self._last_error)
         self.parts.unknown("error", payload)
 
     def report_misfit(self, payload: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, always_decode
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, RESPONSE_REASONS, report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
@@ -264,7 +264,8 @@ class OpenAIRealtime(SessionEvents):
         self.parts.finish(0, reason, status)
         if reason == "error":
             details = dict_of(dict_of(response, "status_details"), "error")
-            self._failure = provider_error({"error": details}, ours="the response failed")
+            failure = provider_error({"error": details}, ours="the response failed")
+            self._failure = more_telling(failure, self._last_error)
         if self._answer is not None:
             # This format reads only one response, which has ended now.
             self.error = self._failure

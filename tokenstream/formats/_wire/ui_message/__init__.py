@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
 from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_metadata, usage_of
 
@@ -195,7 +195,7 @@ class UIMessage(Format):
 
     def _read_error(self, payload: dict[str, Any]) -> None:
         """Store the first error until the answer ends, since other chunks may follow it."""
-        self._withheld = self._withheld or provider_error(payload, "error")
+        self._withheld = more_telling(self._withheld, provider_error(payload, "error"))
         self.parts.unknown("error", payload)
 
     # -- steps -------------------------------------------------------------
