@@ -329,12 +329,7 @@ _APIS = (
 
 
 def all_apis() -> tuple[APIRecord, ...]:
-    """Return the records of all APIs, in the order of detection.
-
-    Example:
-        >>> [api.name for api in all_apis()][:2]
-        ['openai-chat', 'anthropic']
-    """
+    """Return the records of all APIs, in the order of detection."""
     return _APIS
 
 
@@ -344,10 +339,5 @@ def _by_name() -> dict[str, APIRecord]:
 
 
 def api_named(name: str | None) -> APIRecord | None:
-    """Return the record of an API; None for an unknown name, such as a format of another distribution.
-
-    Example:
-        >>> api_named("gemini").operation, api_named("macaw")
-        ('generate_content', None)
-    """
+    """Return the record of an API; None for an unknown name, such as a format of another distribution."""
     return _by_name().get(name or "")

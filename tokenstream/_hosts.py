@@ -99,10 +99,6 @@ def host_at(host: str | None) -> HostRow | None:
     """Return the row of the provider that owns a host, for tracing; None for an unknown host.
 
     A host belongs to a provider by the end of its name. `api_at` is stricter: it finds the host of an API.
-
-    Example:
-        >>> host_at("eu-west1-aiplatform.googleapis.com").provider, host_at("notx.ai")
-        ('gcp.vertex_ai', None)
     """
     # The dot makes the ends, which begin with one, match only whole labels of the host.
     dotted = f".{host or ''}"
@@ -110,21 +106,11 @@ def host_at(host: str | None) -> HostRow | None:
 
 
 def api_at(host: str | None) -> HostRow | None:
-    """Return the row of the provider whose API has this host name; None for any other host.
-
-    Example:
-        >>> api_at("api.mistral.ai").dialect, api_at("docs.mistral.ai")
-        ('mistral', None)
-    """
+    """Return the row of the provider whose API has this host name; None for any other host."""
     return next((row for row in HOSTS if host in row.api), None)
 
 
 def gives_reasons(host: str | None) -> bool:
-    """Return True for a host whose answers always say why they ended; no gateway in front of it counts.
-
-    Example:
-        >>> gives_reasons("api.openai.com"), gives_reasons("openai.example.com")
-        (True, False)
-    """
+    """Return True for a host whose answers always say why they ended; no gateway in front of it counts."""
     row = host_at(host)
     return row is not None and row.gives_reasons and (not row.api or host in row.api)

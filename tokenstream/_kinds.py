@@ -121,14 +121,7 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
 
 
 def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:
-    """Return a protocol's word for a kind of error, or for the kind that stands in for it.
-
-    Example:
-        >>> word_for("rate_limited", {"overloaded": "busy"}, "failed")
-        'busy'
-        >>> word_for("unknown", {"overloaded": "busy"}, "failed")
-        'failed'
-    """
+    """Return a protocol's word for a kind of error, or for the kind that stands in for it."""
     current: str | None = kind
     while current is not None:
         if current in words:

@@ -632,12 +632,7 @@ def dialect_of(part: object) -> str | None:
 
 
 def counts_of(usage: Usage) -> dict[str, Any]:
-    """Return the counts that a usage has, by name.
-
-    Example:
-        >>> counts_of(Usage(input_tokens=7, cost=None))
-        {'input_tokens': 7}
-    """
+    """Return the counts that a usage has, by name."""
     values, given = vars(usage), usage.__pydantic_fields_set__
     return {name: values[name] for name in _COUNTS & given if values[name] is not None}
 

@@ -495,8 +495,8 @@ class StepDone(AnswerEvent):
     id: str
     """The step's id."""
     state: Literal["done", "waiting", "failed", "stopped"] = "done"
-    """The step's outcome; "waiting" if it has asked a person, and goes on, mostly in another step, after the answer;
-    "stopped" if it was cancelled, or still open when the run ended.
+    """The step's outcome; "waiting" if it has asked a person, and goes on after the answer, mostly in another
+    step; "stopped" if it was cancelled, or still open when the run ended.
     """
     error: str | None = None
     """A description of the failure; None if the step did not fail."""

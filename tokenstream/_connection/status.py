@@ -55,14 +55,7 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> 
 
 
 def find_keys(request: object, status: int) -> tuple[str, ...]:
-    """Return the keys in the headers of a request that was refused; none of any other request.
-
-    Example:
-        >>> import httpx
-        >>> request = httpx.Request("GET", "http://a.test", headers={"x-api-key": "sk-0123456789abcdef"})
-        >>> find_keys(request, 401), find_keys(request, 200)
-        (('sk-0123456789abcdef',), ())
-    """
+    """Return the keys in the headers of a request that was refused; none of any other request."""
     if status < LOWEST_ERROR_STATUS:
         return ()
     headers: Any = getattr(request, "headers", None) or {}

@@ -68,14 +68,7 @@ class DeliveryLog:
 
 
 def find_extent(messages: Iterable[Message]) -> Extent:
-    """Return the extent of what a reader has seen who has seen these messages.
-
-    Example:
-        >>> from tokenstream.message import Message, ReasoningPart, TextPart
-        >>> thought, text = ReasoningPart(text="Hm."), TextPart(text="Yes")
-        >>> find_extent([Message(parts=(thought,))]), find_extent([Message(parts=(thought, text))])
-        ('reasoning', 'content')
-    """
+    """Return the extent of what a reader has seen who has seen these messages."""
     extents = {_extent_of(part) for message in messages for part in message.parts}
     return "content" if "content" in extents else "reasoning" if "reasoning" in extents else "nothing"
 

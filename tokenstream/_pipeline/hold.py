@@ -31,13 +31,7 @@ _SILENT_PARTS = frozenset({"text", "reasoning", "refusal", "opaque"})
 
 
 def is_visible(event: Event) -> bool:
-    """Return True if an event makes some of the answer visible, so that it cannot be taken back.
-
-    Example:
-        >>> from tokenstream.events import MessageStart, TextDelta
-        >>> is_visible(MessageStart()), is_visible(TextDelta("Hi"))
-        (False, True)
-    """
+    """Return True if an event makes some of the answer visible, so that it cannot be taken back."""
     if isinstance(event, _VISIBLE_EVENTS):
         return True
     if isinstance(event, ReasoningDelta):

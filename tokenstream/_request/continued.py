@@ -270,10 +270,6 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     """Return the request fields that make a provider continue a prefix; None if no fields are known.
 
     They are `confirmed` if the caller says that the provider continues one.
-
-    Example:
-        >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
-        True
     """
     row = api_at(host)
     prefilling = None if row is None else row.prefilling

@@ -272,12 +272,7 @@ def _package_of(items: object) -> str:
 
 
 def _bytes_of_part(item: dict[str, Any]) -> Any:  # noqa: ANN401 - the item, if it is anything else
-    """Return the bytes of an event of SageMaker, a piece of any server's body; any other item unchanged.
-
-    Example:
-        >>> _bytes_of_part({"PayloadPart": {"Bytes": b"data: "}}), _bytes_of_part({"choices": []})
-        (b'data: ', {'choices': []})
-    """
+    """Return the bytes of an event of SageMaker, a piece of any server's body; any other item unchanged."""
     part: object = item.get("PayloadPart")
     data: object = part.get("Bytes") if is_dict(part) else None
     return data if isinstance(data, bytes) and len(item) == 1 else item

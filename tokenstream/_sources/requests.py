@@ -352,23 +352,13 @@ def from_event_stream(source: BotocoreEventStream) -> SyncSource:
 
 
 def boto3_stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over
-    """Return the stream in a boto3 response; return any other object unchanged.
-
-    Example:
-        >>> boto3_stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), boto3_stream_of({"stream": []})
-        ([b'...'], {'stream': []})
-    """
+    """Return the stream in a boto3 response; return any other object unchanged."""
     key = boto3_stream_key_of(source)
     return source if key is None else source[key]
 
 
 def boto3_stream_key_of(source: object) -> str | None:
-    """Return the key of the stream in a boto3 response; None for any object without a stream.
-
-    Example:
-        >>> boto3_stream_key_of({"ResponseMetadata": {}, "body": [b"..."]}), boto3_stream_key_of({"body": []})
-        ('body', None)
-    """
+    """Return the key of the stream in a boto3 response; None for any object without a stream."""
     if not is_dict(source) or not is_boto3_response(source):
         return None
     return next((name for name in _STREAM_KEYS if name in source), None)

@@ -67,12 +67,7 @@ _CODE_NOTATION = (
 
 
 def describe_error(error: Exception) -> str:
-    """Return an error's message without the advice that only applies to code.
-
-    Example:
-        >>> describe_error(LimitExceeded(limit="line", value=80))
-        'the input outgrew the limit line = 80'
-    """
+    """Return an error's message without the advice that only applies to code."""
     text = message_without_hint(error)
     # Messages of these errors come from the server and contain no hints of ours.
     if not isinstance(error, ProviderError | StatusError):

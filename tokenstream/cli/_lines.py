@@ -83,12 +83,7 @@ def metrics_of(report: StreamReport) -> dict[str, Any]:
 
 
 def quote_text(text: str) -> str:
-    r"""Return `text` as a JSON string that is safe to print on a terminal.
-
-    Example:
-        >>> print(quote_text('say "Hé\u202e"'))
-        "say \"Hé\u202e\""
-    """
+    r"""Return `text` as a JSON string that is safe to print on a terminal."""
     return one_line(json.dumps(text, ensure_ascii=False))
 
 
@@ -102,12 +97,7 @@ def _to_json(value: object) -> object:
 
 
 def to_compact_json(value: object, *, ascii_only: bool = False) -> str:
-    r"""Return `value` as JSON on one line, in which at least what is unsafe on a terminal is escaped.
-
-    Example:
-        >>> print(to_compact_json({"city": "Malmö"}), to_compact_json("ö", ascii_only=True))
-        {"city":"Malmö"} "\u00f6"
-    """
+    r"""Return `value` as JSON on one line, in which at least what is unsafe on a terminal is escaped."""
     text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_to_json)
     return text if ascii_only else one_line(text)
 

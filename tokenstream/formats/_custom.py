@@ -109,10 +109,6 @@ def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Pa
     Left out are paths that may lead to several places, because they contain `"*"`, the path of the whole
     payload, and places that overlap with one of `others`, whose value the fast path would not read. A number
     in a path may be an index or an object's key, so such a path gives two places.
-
-    Example:
-        >>> list_single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
-        [('choices', 0, 'text'), ('choices', '0', 'text')]
     """
     single = [path for path in paths if path and _EACH not in path]
     separate = [path for path in single if not any(_overlap(path, other) for other in others)]

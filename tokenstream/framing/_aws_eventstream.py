@@ -382,12 +382,7 @@ class _OneMessage:
 
 
 def read_headers(data: bytes) -> dict[str, Any]:
-    r"""Return the headers of a message by name; raise a `ValueError` if the protocol does not allow them.
-
-    Example:
-        >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
-        {':size': 256}
-    """
+    r"""Return the headers of a message by name; raise a `ValueError` if the protocol does not allow them."""
     headers: dict[str, Any] = {}
     position = 0
     while position < len(data):

@@ -170,12 +170,7 @@ class JSONBody(ErrorKeeper):
 
 
 def _is_closed(line: bytearray) -> bool:
-    r"""Return True if a line ends with a closing bracket, and leaves no bracket open.
-
-    Example:
-        >>> _is_closed(bytearray(b'{"a": "{"}')), _is_closed(bytearray(b'{"error": {"code": 500}'))
-        (True, False)
-    """
+    r"""Return True if a line ends with a closing bracket, and leaves no bracket open."""
     if not line.endswith((b"}", b"]")):
         return False
     marks = _STRING.sub(lambda string: b"" if string[1] else string[0], line)

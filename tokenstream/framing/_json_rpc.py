@@ -143,12 +143,7 @@ class JSONRPCParser(ErrorKeeper):
 
 
 def encode_json_rpc(message: dict[str, Any]) -> bytes:
-    r"""Return the bytes of a message, which is a line.
-
-    Example:
-        >>> encode_json_rpc({"method": "initialized"})
-        b'{"jsonrpc":"2.0","method":"initialized"}\n'
-    """
+    r"""Return the bytes of a message, which is a line."""
     try:
         text = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -30,12 +30,7 @@ UTF8 = getincrementaldecoder("utf-8")
 
 
 def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> bytes:
-    """Return a chunk as immutable bytes.
-
-    Example:
-        >>> as_bytes(bytearray(b"data"), "SSEParser", ended=False)
-        b'data'
-    """
+    """Return a chunk as immutable bytes."""
     if isinstance(chunk, memoryview):
         chunk = chunk.tobytes()
     elif not isinstance(chunk, bytes | bytearray):

@@ -89,11 +89,6 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Snif
 
 
 def title_of(page: str) -> str:
-    """Return the title of a web page, or "" if it has none.
-
-    Example:
-        >>> title_of("<html><title>502 Bad Gateway</title>")
-        '502 Bad Gateway'
-    """
+    """Return the title of a web page, or "" if it has none."""
     match = _TITLE.search(page)
     return " ".join(match.group(1).split()) if match else ""

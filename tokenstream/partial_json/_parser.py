@@ -346,13 +346,7 @@ class OutputParser(PartialJSONParser):
 
 
 def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
-    """Return the error in a whole text; None if it is valid JSON within the limits.
-
-    Example:
-        >>> fault = find_fault('{"a": 1,}')
-        >>> fault.offset
-        8
-    """
+    """Return the error in a whole text; None if it is valid JSON within the limits."""
     parser = PartialJSONParser(max_depth=max_depth)
     parser.feed(text)
     parser.end()
@@ -360,12 +354,7 @@ def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceede
 
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
-    """Repair almost-JSON, or raise `InvalidJSON`; return it as JSON, with the repairs.
-
-    Example:
-        >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]
-        '{"city": "Oslo"}'
-    """
+    """Repair almost-JSON, or raise `InvalidJSON`; return it as JSON, with the repairs."""
     parser = PartialJSONParser(lenient=lenient, max_depth=max_depth)
     parser.feed(text)
     parser.end()

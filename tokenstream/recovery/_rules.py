@@ -95,12 +95,7 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
 
 
 def may_have_call(text: str) -> bool:
-    """Return True if a text has a call in it, or may end with the beginning of one.
-
-    Example:
-        >>> may_have_call("Hm. <tool_c"), may_have_call("`<tool_call>` opens it."), may_have_call("a < b")
-        (True, False, False)
-    """
+    """Return True if a text has a call in it, or may end with the beginning of one."""
     if "<" not in text and "[" not in text:
         return False
     # The mechanism that reads such calls knows all openings, also those of which only some has arrived.

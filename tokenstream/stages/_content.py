@@ -22,11 +22,6 @@ GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, Med
 
 
 def has_content(event: Event) -> bool:
-    """Return True if the accumulator counts the event as content.
-
-    Example:
-        >>> has_content(TextDelta("Hi")), has_content(ReasoningDelta("", "signature"))
-        (True, False)
-    """
+    """Return True if the accumulator counts the event as content."""
     # A delta of reasoning may bring a signature alone, which is not content.
     return isinstance(event, GROWING) or (isinstance(event, ReasoningDelta) and bool(event.text))

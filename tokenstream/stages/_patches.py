@@ -26,12 +26,7 @@ Operation: TypeAlias = dict[str, Any]
 
 
 def make_pointer_segment(key: str | int) -> str:
-    """Return a key as a segment of a JSON pointer, including the slash.
-
-    Example:
-        >>> make_pointer_segment("a/b~c")
-        '/a~1b~0c'
-    """
+    """Return a key as a segment of a JSON pointer, including the slash."""
     return f"/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 

@@ -92,15 +92,7 @@ def _shorten(text: str) -> str:
 
 
 def tokens_of(usage: Usage) -> str:
-    """Return the counts of input and output tokens as text: "?" is unknown, and "~" begins an estimate.
-
-    Example:
-        >>> from tokenstream import Usage
-        >>> tokens_of(Usage(input_tokens=1867, output_tokens=327))
-        '1,867 + 327 tokens'
-        >>> tokens_of(Usage(output_tokens=12, basis="estimated"))
-        '? + ~12 tokens'
-    """
+    """Return the counts of input and output tokens as text: "?" is unknown, and "~" begins an estimate."""
     input_count, output_count = (
         "?" if count is None else f"{count:,}" for count in (usage.input_tokens, usage.output_tokens)
     )

@@ -105,13 +105,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Return the name of a recording, a script, a fault or a seed in a test's id; None for other values.
-
-    Example:
-        >>> from tokenstream import testing
-        >>> pytest_make_parametrize_id(testing.script().text("Hello").tool_call("now").finish())
-        'text+tool_call'
-    """
+    """Return the name of a recording, a script, a fault or a seed in a test's id; None for other values."""
     if isinstance(val, Recording | Fault):
         return val.name
     if isinstance(val, Seed):

@@ -50,12 +50,7 @@ def names_of(drop: Drop) -> frozenset[str]:
 
 
 def turn_method(name: str | None) -> str | None:
-    """Return the method of `Message` and `ToolResults` that makes a format's turns; None if it has none.
-
-    Example:
-        >>> turn_method("bedrock-invoke"), turn_method("tgi")
-        ('to_anthropic', None)
-    """
+    """Return the method of `Message` and `ToolResults` that makes a format's turns; None if it has none."""
     api = api_named(name)
     return None if api is None else api.turn
 
@@ -66,12 +61,7 @@ def formats_with_turns() -> list[str]:
 
 
 def write_user_turn(text: str, method: str) -> dict[str, Any]:
-    """Return a user's turn with a text, in the form of the APIs whose turns a method of `Message` makes.
-
-    Example:
-        >>> write_user_turn("Hi", "to_anthropic"), write_user_turn("Hi", "to_gemini")
-        ({'role': 'user', 'content': 'Hi'}, {'role': 'user', 'parts': [{'text': 'Hi'}]})
-    """
+    """Return a user's turn with a text, in the form of the APIs whose turns a method of `Message` makes."""
     requests = (api.request for api in all_apis() if api.turn == method)
     pieces = next((request.pieces for request in requests if request is not None), None)
     return {"role": "user", "content": text} if pieces is None else {"role": "user", pieces: [{"text": text}]}

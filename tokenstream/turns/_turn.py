@@ -256,12 +256,7 @@ class AssistantTurn(ABC):
 
 
 def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
-    """Return a call's arguments if they are a JSON object or empty; None otherwise.
-
-    Example:
-        >>> object_in(ToolCall(arguments_text="")), object_in(ToolCall(arguments_text="[1]"))
-        ({}, None)
-    """
+    """Return a call's arguments if they are a JSON object or empty; None otherwise."""
     tool_call = call if isinstance(call, ToolCall) else ToolCall(arguments_text=call.arguments_text)
     try:
         arguments = tool_call.arguments

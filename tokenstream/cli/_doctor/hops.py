@@ -36,12 +36,7 @@ class Limit:
 
 
 def round_time(seconds: float) -> int | None:
-    """Return a round number of seconds near a duration, which may have been set as a limit; or None.
-
-    Example:
-        >>> round_time(20.2), round_time(17.3)
-        (20, None)
-    """
+    """Return a round number of seconds near a duration, which may have been set as a limit; or None."""
     return next((time for time in _TIMES if abs(seconds - time) <= _TOLERANCE), None)
 
 
@@ -247,12 +242,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
-    """Return the limits that may have cut an answer after these seconds, each with its hop.
-
-    Example:
-        >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]
-        ['Heroku']
-    """
+    """Return the limits that may have cut an answer after these seconds, each with its hop."""
     return [
         (hop, limit)
         for hop in hops

@@ -87,12 +87,7 @@ class EventPace:
 
 
 def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
-    """Return the moments at which chunks arrived; chunks within ten milliseconds are one moment.
-
-    Example:
-        >>> moments_of([TimedChunk(1.0, 500, 4), TimedChunk(1.002, 500, 5), TimedChunk(2.0, 80, 1)])
-        [Moment(at=1.0, last=1.002, size=1000, events=9), Moment(at=2.0, last=2.0, size=80, events=1)]
-    """
+    """Return the moments at which chunks arrived; chunks within ten milliseconds are one moment."""
     moments: list[Moment] = []
     for arrival in arrivals:
         if moments and arrival.at - moments[-1].at <= _SIMULTANEOUS:

@@ -34,21 +34,12 @@ def escape(text: str) -> Markup:
     r"""Return the markup of a text between elements.
 
     Characters that are controls, invisible or change the direction of writing become JSON escapes.
-
-    Example:
-        >>> print(escape("<b>\x1b \u202e \ud800"))
-        &lt;b&gt;\u001b \u202e \ud800
     """
     return Markup(html.escape(several_lines(text), quote=False))
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
-    """Return an element; "_" in an attribute's name stands for "-", and None leaves an attribute out.
-
-    Example:
-        >>> print(element("p", "1 < 2", element("b", "!"), class_="note"))
-        <p class="note">1 &lt; 2<b>!</b></p>
-    """
+    """Return an element; "_" in an attribute's name stands for "-", and None leaves an attribute out."""
     pairs = [
         f' {label.rstrip("_").replace("_", "-")}="{html.escape(one_line(_write(value)))}"'
         for label, value in attributes.items()

@@ -131,12 +131,6 @@ def is_nothing(payload: bytes) -> bool:
     These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another
     line of SSE without data, one word in brackets, in capitals or with underscores, a word such as "ping" or
     "connected", and a time; and a JSON string of one of these, or of any one word.
-
-    Example:
-        >>> [is_nothing(data) for data in (b"null", b"[START]", b": hi", b"PROCESSING", b"ping 3", b"09:30")]
-        [True, True, True, True, True, True]
-        >>> [is_nothing(data) for data in (b"Hello", b"I", b"{}", b"[DONE", b'"Hello there"')]
-        [False, False, False, False, False]
     """
     return len(payload) <= _LONGEST and _compile_nothing().fullmatch(payload) is not None
 
@@ -148,26 +142,14 @@ def _compile_nothing() -> re.Pattern[bytes]:
 
 
 def is_empty_value(value: object) -> bool:
-    """Return whether a value, no object and no array with one, may be skipped where payloads are objects.
-
-    Example:
-        >>> is_empty_value(42), is_empty_value([1, None]), is_empty_value({}), is_empty_value([{}])
-        (True, True, False, False)
-    """
+    """Return whether a value, no object and no array with one, may be skipped where payloads are objects."""
     if is_list(value):
         return not any(is_dict(item) or is_list(item) for item in value)
     return not is_dict(value)
 
 
 def find_wrapping(payload: bytes) -> ProtocolError | None:
-    """Return the error for data that are an SSE event themselves; None for any other data.
-
-    Example:
-        >>> print(find_wrapping(b'data: {"a": 1}').message)
-        the data of an SSE event begin with `data:` again: the server passes whole events to a library ...
-        >>> find_wrapping(b"data: Hello"), find_wrapping(b'{"a": 1}')
-        (None, None)
-    """
+    """Return the error for data that are an SSE event themselves; None for any other data."""
     if _WRAPPED.match(payload) is None:
         return None
     return ProtocolError(

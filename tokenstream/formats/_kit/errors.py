@@ -224,12 +224,6 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
     """Return True if the error in a payload is that of an event of some kind, and perhaps not of the answer.
 
     A payload that is nothing but an error, and an event that is named "error", are about the answer.
-
-    Example:
-        >>> is_aside({"type": "tool.failed", "error": {"message": "no"}}, "")
-        True
-        >>> is_aside({"type": "error", "error": {"message": "no"}}, ""), is_aside({"error": "no"}, "failed")
-        (False, False)
     """
     if payload.keys() == {"error"}:
         return False

@@ -74,14 +74,7 @@ class OpenPart:
             self.told, self.told_read = whole, arrived if arrived < len(whole) else 0
 
     def repeats_told(self, delta: str) -> bool:
-        """Return True if a delta repeats what comes later in the text that was told, or its end.
-
-        Example:
-            >>> part = OpenPart("text", choice=0, index=0)
-            >>> part.tell("Low water is rising", 4)
-            >>> part.repeats_told("water "), part.repeats_told("is "), part.repeats_told("sinking")
-            (True, True, False)
-        """
+        """Return True if a delta repeats what comes later in the text that was told, or its end."""
         # The search only goes forward, so that many deltas take no longer than the text is.
         place = self.told.find(delta, self.told_read)
         if place < 0:

@@ -149,12 +149,7 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
 
 
 def provider_marks(response: dict[str, Any], *reasons: str | None) -> list[Mark]:
-    """Return the marks of an answer's end that a framework passes on: reasons, a status, and its details.
-
-    Example:
-        >>> provider_marks({"status": "in_progress"}), provider_marks({"status": "completed"}, "length")
-        ([], [('length', 'length'), ('stop', 'completed')])
-    """
+    """Return the marks of an answer's end that a framework passes on: reasons, a status, and its details."""
     details, status = text_of(dict_of(response, "incomplete_details"), "reason"), text_of(response, "status")
     # The details say more than the word "incomplete".
     words = [*reasons, None if status == "incomplete" and details else status, details]

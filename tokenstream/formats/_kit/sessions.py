@@ -40,14 +40,7 @@ request."""
 
 
 def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
-    """Return the kind of a session without responses ("live" if it translates); None for any other.
-
-    Example:
-        >>> find_session_kind({"type": "session.created", "session": {"type": "transcription"}})
-        'transcription'
-        >>> find_session_kind({"type": "session.created", "session": {"type": "realtime"}}) is None
-        True
-    """
+    """Return the kind of a session without responses ("live" if it translates); None for any other."""
     kind, session = text_of(payload, "type") or "", dict_of(payload, "session")
     if kind in ("transcription_session.created", "transcription_session.updated"):
         # Names in the beta version of OpenAI's API.

@@ -149,14 +149,7 @@ def _settle_one(
 
 
 def _find_missing(whole: str, arrived: str) -> str | None:
-    r"""Return the end of a whole text that has not arrived; None if the texts differ.
-
-    Example:
-        >>> _find_missing("Hello", "Hel"), _find_missing("Hello", "\nHel"), _find_missing("Hello", "Help")
-        ('lo', 'lo', None)
-        >>> _find_missing("Hello", "Hello\n")
-        ''
-    """
+    r"""Return the end of a whole text that has not arrived; None if the texts differ."""
     # White space at the ends makes no difference: some servers strip the text that they repeat.
     if whole.strip() == arrived.strip():
         return ""

@@ -43,12 +43,7 @@ def camel_case(name: str) -> str:
 
 
 def base64_bytes(encoded: object) -> bytes | None:
-    r"""Decode base64 in either alphabet, padded or not; return None for any other value.
-
-    Example:
-        >>> base64_bytes("-_8="), base64_bytes("+/8"), base64_bytes("a text"), base64_bytes(None)
-        (b'\xfb\xff', b'\xfb\xff', None, None)
-    """
+    r"""Decode base64 in either alphabet, padded or not; return None for any other value."""
     if not isinstance(encoded, str):
         return None
     is_url_safe = "-" in encoded or "_" in encoded
@@ -80,10 +75,6 @@ def spellings_of(value: object) -> list[str]:
     """Return the JSON texts that servers usually write for a value: with and without spaces and escapes.
 
     The caller compares them with the beginning of the text that a server has sent so far.
-
-    Example:
-        >>> spellings_of({"a": "ü"})[:2]
-        ['{"a": "ü"}', '{"a":"ü"}']
     """
     spaced = json_text(value)
     compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -96,12 +87,7 @@ def scalar_text(value: object) -> str | None:
 
 
 def failure_text(content: object, word: str = "the tool has failed") -> str:
-    """Return the description of a tool's failure that its result contains.
-
-    Example:
-        >>> failure_text([{"type": "text", "text": "no such city"}]), failure_text({"code": 7})
-        ('no such city', 'the tool has failed')
-    """
+    """Return the description of a tool's failure that its result contains."""
     if isinstance(content, str):
         return content or word
     if is_dict(content):
@@ -113,11 +99,6 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
     """Return the description of a failure in the result of code or of a tool; None if it has succeeded.
 
     The response of a tool has its error under "error", as in the responses of functions.
-
-    Example:
-        >>> failure_of_code({"outcome": "OUTCOME_FAILED", "output": "ZeroDivisionError"})
-        'ZeroDivisionError'
-        >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
     """
     error = dict_of(result, "response").get("error")
     if error and isinstance(error, str | dict | list):
@@ -148,13 +129,7 @@ def marks_in(
 
 
 def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
-    """Return the worst mark of an answer's end, the first of equals; a contradiction of them is a departure.
-
-    Example:
-        >>> worst_of([("stop", "completed"), ("length", "max_output_tokens")], print)
-        finish_contradicted
-        ('length', 'max_output_tokens')
-    """
+    """Return the worst mark of an answer's end, the first of equals; a contradiction is a departure."""
     ranks = set(map(_rank_of, marks))
     # A reason that is not known goes with any other than one of a whole answer.
     if len(ranks - {_RANKS["unknown"]}) > 1 or ranks == {_RANKS["unknown"], len(_WORST)}:

@@ -46,12 +46,7 @@ _LONGEST_COMMAND = max(map(len, _COMMANDS))
 
 
 def is_command(text: str, position: int) -> bool | None:
-    r"""Return True if the name of a LaTeX command is at a position; None if that depends on later text.
-
-    Example:
-        >>> is_command("nabla f", 0), is_command("nab", 0), is_command("nThen", 0)
-        (True, None, False)
-    """
+    r"""Return True if the name of a LaTeX command is at a position; None if that depends on later text."""
     end: int = _LETTERS(text, position, position + _LONGEST_COMMAND + 1).end()
     name = text[position:end]
     if end == len(text) and name in _COMMAND_STARTS:
@@ -60,12 +55,7 @@ def is_command(text: str, position: int) -> bool | None:
 
 
 def begins_path(before: str) -> bool:
-    r"""Return True if a string that begins with `before` and then a backslash is a file path.
-
-    Example:
-        >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
-        (True, True, False)
-    """
+    r"""Return True if a string that begins with `before` and then a backslash is a file path."""
     return _PATH_ROOT(before) is not None
 
 

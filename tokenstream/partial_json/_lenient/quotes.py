@@ -47,12 +47,7 @@ class QuoteVerdict(Enum):
 
 
 def is_ordinary(char: str) -> bool:
-    """Return True for a character that has no special meaning after a quote, and is not white space.
-
-    Example:
-        >>> is_ordinary("a"), is_ordinary("}"), is_ordinary(" ")
-        (True, False, False)
-    """
+    """Return True for a character that has no special meaning after a quote, and is not white space."""
     return not (char in '\\"}]`~' or char.isspace())
 
 
@@ -60,10 +55,6 @@ def may_have_closing(string: str) -> bool:
     """Return True if a closing bracket or a fence may follow a quote in a string, which `CLOSING` then finds.
 
     White space at the end counts, too, since the bracket may be in the next piece.
-
-    Example:
-        >>> may_have_closing('say "yes", or'), may_have_closing('["yes"]'), may_have_closing('say "yes" ')
-        (False, True, True)
     """
     return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
 

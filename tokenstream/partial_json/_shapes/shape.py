@@ -97,12 +97,7 @@ class TypeNames(NamedTuple):
 
 
 def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
-    """Return the errors of a nested value, each with its complete location.
-
-    Example:
-        >>> locate_errors(("steps",), (NestedErrors((0,), ({"type": "missing", "loc": ("title",)},)),))
-        ({'type': 'missing', 'loc': ('steps', 0, 'title')},)
-    """
+    """Return the errors of a nested value, each with its complete location."""
     out: list[dict[str, Any]] = []
     # A stack, from whose end errors are taken: hence the reversed order.
     waiting = [(loc, error) for error in reversed(errors)]

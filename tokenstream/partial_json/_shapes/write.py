@@ -45,10 +45,6 @@ def write_plain_json(value: object, by_alias: ByAlias = None) -> str:
     """Return the JSON of a value of unknown type; NaN and infinities become null.
 
     If `by_alias` is True, fields are written under their aliases.
-
-    Example:
-        >>> write_plain_json({"a": [1, float("nan")]})
-        '{"a":[1,null]}'
     """
     try:
         return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()

@@ -70,24 +70,14 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
 
 
 def is_too_long(number: str) -> bool:
-    """Return True if a number has more than `MOST_DIGITS` digits.
-
-    Example:
-        >>> is_too_long("-1.5e10"), is_too_long("1" * 4301)
-        (False, True)
-    """
+    """Return True if a number has more than `MOST_DIGITS` digits."""
     if len(number) <= MOST_DIGITS:
         return False
     return len(number) > MOST_LENGTH or sum(map(str.isdigit, number)) > MOST_DIGITS
 
 
 def parse_number(number: str, *, decimals: bool) -> object:
-    """Return a complete number, as `json.loads` does; None if its exponent is too large for a Decimal.
-
-    Example:
-        >>> parse_number("20", decimals=True), parse_number("1.10", decimals=True)
-        (20, Decimal('1.10'))
-    """
+    """Return a complete number, as `json.loads` does; None if its exponent is too large for a Decimal."""
     if "." not in number and "e" not in number and "E" not in number:
         return _parse_integer(number)
     return _parse_decimal(number) if decimals else float(number)
@@ -97,10 +87,6 @@ def parse_prefix(number: str, *, decimals: bool) -> object:
     """Return the value of the longest prefix of an unfinished number that is a number, or None.
 
     Prefixes that exceed a limit do not count.
-
-    Example:
-        >>> [parse_prefix(text, decimals=False) for text in ("1.", "-1e+", "-")]
-        [1, -1, None]
     """
     value = None
     number = number[:MOST_LENGTH]
@@ -142,24 +128,14 @@ def _parse_decimal(number: str) -> Decimal | None:
 
 
 def may_be_too_long(text: str) -> bool:
-    """Return True if a run of digits is so long that a number in it may exceed the limit.
-
-    Example:
-        >>> may_be_too_long("12"), may_be_too_long("1" * 5000)
-        (False, True)
-    """
+    """Return True if a run of digits is so long that a number in it may exceed the limit."""
     # Of any run of more digits, at least one lies at a distance of half the limit; few texts have any.
     step = MOST_DIGITS // 2
     return any(text[at].isdigit() and text[at - step : at].isdigit() for at in range(step, len(text), step))
 
 
 def is_nested_at_most(text: str, max_depth: int) -> bool:
-    """Return True if the nesting of a JSON text is at most `max_depth` levels deep.
-
-    Example:
-        >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
-        (True, False)
-    """
+    """Return True if the nesting of a JSON text is at most `max_depth` levels deep."""
     if text.count("{") + text.count("[") <= max_depth:
         # All opening brackets together, even those in strings, would not be too deep.
         return True

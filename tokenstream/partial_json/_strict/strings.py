@@ -47,12 +47,7 @@ _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA",
 
 
 def is_undecided(escape: str) -> bool:
-    r"""Return True if the value of an escape depends on the text that follows it.
-
-    Example:
-        >>> [is_undecided(escape) for escape in (r"\u00", r"\ud83d", r"\ud83d\n", r"\u00e9")]
-        [True, True, False, False]
-    """
+    r"""Return True if the value of an escape depends on the text that follows it."""
     return _UNDECIDED(escape) is not None
 
 
@@ -100,10 +95,6 @@ def unescape(escape: str) -> tuple[str, int]:
     The value of half a surrogate pair without its other half is that half, as in
     `json.loads`. The length is 0 if the text does not begin with a valid escape, or
     if half a pair is followed by an invalid escape.
-
-    Example:
-        >>> unescape(r"\u00e9 and more"), unescape(r"\x")
-        (('é', 6), ('', 0))
     """
     match = _ESCAPE(escape)
     if match is None:
@@ -118,12 +109,7 @@ def unescape(escape: str) -> tuple[str, int]:
 
 
 def read_string(text: str, position: int) -> tuple[str, int] | None:
-    r"""Return the string that begins at `position`, and its end; None if the string is cut or not JSON.
-
-    Example:
-        >>> read_string(r'"a\nb", 1', 0)
-        ('a\nb', 6)
-    """
+    r"""Return the string that begins at `position`, and its end; None if the string is cut or not JSON."""
     try:
         string, end = scan(text, position)
     except ValueError:
@@ -136,10 +122,6 @@ def decode_open_string(text: str) -> tuple[str, int, bool] | None:
 
     The result is the string, the position in the text at which it ends, and True if the closing quote is
     there; None if the text is not JSON.
-
-    Example:
-        >>> decode_open_string(r"caf\u00e9 \ud8"), decode_open_string(r'\n", "b'), decode_open_string(r"\x")
-        (('café ', 10, False), ('\n', 2, True), None)
     """
     size = count_decided(text) if "\\" in text[-LONGEST_CODE:] else len(text)
     try:

@@ -37,23 +37,13 @@ _PARTS = frozenset(("log", "length", "_distinct", "name", "growing", "fillers"))
 
 
 def find_closer(text: str) -> str:
-    """Return the closing bracket of a text that begins and ends with a pair of brackets; otherwise "".
-
-    Example:
-        >>> find_closer(' {"a": [1]} '), find_closer('{"a": [1]'), find_closer("12")
-        ('}', '', '')
-    """
+    """Return the closing bracket of a text that begins and ends with a pair of brackets; otherwise ""."""
     closer = _CLOSERS.get(text.lstrip(_SPACE)[:1], "")
     return closer if closer and text.rstrip(_SPACE)[-1:] == closer else ""
 
 
 def may_have_nan(text: str) -> bool:
-    """Return True if a text may contain NaN or Infinity, which pydantic accepts and JSON does not.
-
-    Example:
-        >>> may_have_nan('{"share": NaN}'), may_have_nan('{"share": 1}')
-        (True, False)
-    """
+    """Return True if a text may contain NaN or Infinity, which pydantic accepts and JSON does not."""
     # The search for a single character takes a tenth of the time.
     return ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text)
 

@@ -288,13 +288,7 @@ def refuse_struct(type_: object) -> None:
 
 
 def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
-    """Return the location and message of the first error, and how many there are; hide words of the model.
-
-    Example:
-        >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
-        >>> describe_first_fault([error, error], {"steps", "minutes"})
-        'at steps.1.minutes: Field required, and 1 more in `errors`'
-    """
+    """Return the location and message of the first error, and how many there are; hide words of the model."""
     first, more = errors[0], len(errors) - 1
     location = _describe_location(first, type_words)
     where = f"at {location}: " if location else ""

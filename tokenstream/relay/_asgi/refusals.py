@@ -86,13 +86,6 @@ def status_of(error: StreamError) -> int:
 
     If the provider has refused this server's request, the status is 502 and not 4xx, because the
     client did nothing wrong.
-
-    Example:
-        >>> from tokenstream.errors import StatusError
-        >>> status_of(StatusError("HTTP 404", status=404, kind="invalid_request"))
-        502
-        >>> status_of(StatusError("HTTP 529", status=529, kind="overloaded"))
-        503
     """
     if type(error) in _OWN:
         return _OWN[type(error)][0]

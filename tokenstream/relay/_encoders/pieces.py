@@ -59,12 +59,6 @@ def find_surroundings(
 
     A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe. This fails
     if the probe is not in the chunk, or is in it twice because another value equals the piece.
-
-    Example:
-        >>> from pydantic_core import to_json
-        >>> find_surroundings({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
-        (b'<{"delta":', b'}>')
-        >>> find_surroundings({"type": "text", "delta": "text"}, "text", to_json, string)
     """
     probe = as_json(PROBE)
     head, separator, tail = frame(_replace_text(payload, text)).partition(probe)
@@ -110,12 +104,6 @@ def add_number(
 
     `field` is the bytes just before the number in `head`, the bytes before the text; the template for the
     bytes behind the number comes from `make_template`.
-
-    Example:
-        >>> make_template = lambda before_text: lambda text: before_text + string(text)
-        >>> template = add_number(make_template, b'{"n":7,"t":', b'"n":', lambda: 8)
-        >>> template("lo")
-        b'{"n":8,"t":"lo"'
     """
     # Cut the old number out of the bytes before the text.
     before_field, _, number_and_rest = head.partition(field)

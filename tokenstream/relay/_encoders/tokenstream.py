@@ -198,22 +198,12 @@ def implied_ending(error: StreamError) -> Ending:
 
 
 def frame(position: int | None, record: bytes) -> bytes:
-    r"""Return a record as an SSE event.
-
-    Example:
-        >>> frame(3, end_record("complete"))
-        b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
-    """
+    r"""Return a record as an SSE event."""
     return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
 
 
 def line(position: int | None, record: bytes) -> bytes:
-    r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
-
-    Example:
-        >>> line(3, end_record("complete"))
-        b'{"at":3,"type":"end","ending":"complete"}\n'
-    """
+    r"""Return a record as a JSON line; without the line feed it is a WebSocket message."""
     # The slice leaves out the opening brace, which comes before `at`.
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 

@@ -156,14 +156,7 @@ class InlineCompleter:
 
     @property
     def settled(self) -> int:
-        """The number of leading characters that this preview and all later previews have in common.
-
-        Example:
-            >>> content = InlineCompleter()
-            >>> content.feed("Quite *sure")
-            >>> content.preview(), content.settled
-            ('Quite *sure*', 5)
-        """
+        """The number of leading characters that this preview and all later previews have in common."""
         text = self._scan()
         # A checkbox, or the beginning of one, is not shown without text after it.
         if self._item and _TASK_BOX.fullmatch(text):

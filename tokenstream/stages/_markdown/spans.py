@@ -116,12 +116,7 @@ class OpenRun:
 
 
 def classify_run(text: str, position: int, length: int) -> DelimiterRun:
-    """Return the run at a position, classified by the characters on both sides.
-
-    Example:
-        >>> classify_run("a *b", 2, 1).opens, classify_run("snake_case", 5, 1).opens
-        (True, False)
-    """
+    """Return the run at a position, classified by the characters on both sides."""
     end = position + length
     before = text[position - 1] if position else " "
     after = text[end] if end < len(text) else " "
@@ -260,12 +255,7 @@ def _find_left_open(to_close: list[OpenRun], marks: str, before: str) -> int | N
 
 
 def find_tag_end(text: str, position: int) -> int | None:
-    """Return the end of a tag, comment or autolink; UNFINISHED if it has not arrived, None if none begins.
-
-    Example:
-        >>> find_tag_end("<br>a", 0), find_tag_end("<a href", 0), find_tag_end("< b", 0)
-        (4, -1, None)
-    """
+    """Return the end of a tag, comment or autolink; UNFINISHED if it has not arrived, None if none begins."""
     if _PROSE.match(text, position, position + LONGEST):
         # Several words without values, as in "if a <b and c is less": a tag is unlikely.
         return None
@@ -278,23 +268,13 @@ def find_tag_end(text: str, position: int) -> int | None:
 
 
 def is_unfinished_entity(text: str, position: int) -> bool:
-    """Return True if the text ends in a possible character reference.
-
-    Example:
-        >>> is_unfinished_entity("a &am", 2), is_unfinished_entity("a & b", 2)
-        (True, False)
-    """
+    """Return True if the text ends in a possible character reference."""
     # No character reference has 40 characters.
     return len(text) - position < 40 and _HALF_ENTITY.fullmatch(text, position) is not None
 
 
 def find_formula_end(text: str, position: int, mark: str) -> int | None:
-    """Return the end of the formula that a mark begins; UNFINISHED if it is not there yet, None if none.
-
-    Example:
-        >>> find_formula_end("$x$ y", 0, "$"), find_formula_end("$x", 0, "$"), find_formula_end("$ 5", 0, "$")
-        (3, -1, None)
-    """
+    """Return the end of the formula that a mark begins; UNFINISHED if it is not there yet, None if none."""
     start = position + len(mark)
     if mark == "$" and text[start : start + 1].isspace():
         # A lone dollar before white space is not the mark of a formula.

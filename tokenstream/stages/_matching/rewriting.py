@@ -97,10 +97,6 @@ def watch_end(stage: str, compiled: AnyPattern) -> WatchedPattern:
 
     A repeated group demands a character as well: once regex (2026.11) has recorded that a group
     cannot repeat at the end of the text, its search for partial matches skips that place.
-
-    Example:
-        >>> print(watch_end("Redact", re.compile(r"ab\b")).pattern)
-        ab(?=(?s:.))\b
     """
     rewriter = _Rewriter(stage, compiled.pattern, compiled.flags)
     rewritten = rewriter.rewrite(0, anonymous=False)[0]
@@ -274,12 +270,7 @@ _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+
 
 
 def is_verbose_group(source: str, position: int, *, verbose: bool) -> bool:
-    """Return True if comments and white space are left out in the group that begins at `position`.
-
-    Example:
-        >>> is_verbose_group("(?x:a b)", 0, verbose=False), is_verbose_group("(?i:a b)", 0, verbose=True)
-        (True, True)
-    """
+    """Return True if comments and white space are left out in the group that begins at `position`."""
     scope = _SCOPE.match(source, position)
     if scope is None:
         return verbose
@@ -366,11 +357,6 @@ def find_beginnings(pattern: AnyPattern, ahead: int) -> re.Pattern[str]:
 
     Args:
         ahead: Number of characters after a match that may undo it.
-
-    Example:
-        >>> beginnings = find_beginnings(re.compile(r"ab+c"), 0)
-        >>> [beginnings.search(text).start() for text in ("a cab", "abc ab", "abbb")]
-        [3, 4, 0]
     """
     tree = _parser.parse(pattern.pattern, pattern.flags & _FLAGS)
     state = _parser.State()

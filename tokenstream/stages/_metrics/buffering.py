@@ -115,14 +115,7 @@ class GapHistogram:
 
 
 def count_sorted(gaps: list[float], counts: list[int]) -> None:
-    """Add gaps, in ascending order, to the counts of their buckets.
-
-    Example:
-        >>> counts = [*NO_COUNTS]
-        >>> count_sorted([0.0, 0.00011, 0.00012], counts)
-        >>> counts[:3]
-        [1, 2, 0]
-    """
+    """Add gaps, in ascending order, to the counts of their buckets."""
     if not gaps:
         return
     # Buckets below the shortest gap and above the longest one stay empty, and are skipped.

@@ -54,12 +54,7 @@ def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
 
 
 def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
-    """Return the name of the tool that an item stands for, and its arguments.
-
-    Example:
-        >>> _describe("commandExecution", {"command": "ls"})
-        ('shell', {'command': 'ls'})
-    """
+    """Return the name of the tool that an item stands for, and its arguments."""
     if kind in ("command_execution", "commandExecution"):
         return "shell", {"command": item.get("command")}
     if kind in ("mcp_tool_call", "mcpToolCall"):
@@ -77,12 +72,7 @@ def _result_of(item: dict[str, Json]) -> Json:
 
 
 def _failure_of(item: dict[str, Json], *, declined: str) -> str | None:
-    """Return a description of a tool's failure; None if it has succeeded.
-
-    Example:
-        >>> _failure_of({"exitCode": 2}, declined="it was declined")
-        'exit code 2'
-    """
+    """Return a description of a tool's failure; None if it has succeeded."""
     error, exit_code = item.get("error"), int_of(item, "exit_code", "exitCode")
     if is_dict(error):
         return text_of(error, "message") or "it failed"

@@ -178,22 +178,12 @@ class AgentRun:
 
 
 def may_be_of_agent(item: object) -> bool:
-    """Return True for an item of an agent, even if it does not tell which agent that is.
-
-    Example:
-        >>> may_be_of_agent({"type": "system", "session_id": "s"}), may_be_of_agent({"choices": []})
-        (True, False)
-    """
+    """Return True for an item of an agent, even if it does not tell which agent that is."""
     return not _SESSIONS.isdisjoint(item) if is_dict(item) else line_of(item) is not None
 
 
 def find_name(line: dict[str, Json]) -> str | None:
-    """Return the name of the agent that has printed a line; None if it can be of several, or of none.
-
-    Example:
-        >>> find_name({"type": "thread.started", "thread_id": "t"}), find_name({"type": "result"})
-        ('codex', None)
-    """
+    """Return the name of the agent that has printed a line; None if it can be of several, or of none."""
     names = (reader.find_name(line) for reader in _ALL)
     return next((name for name in names if name is not None), None)
 

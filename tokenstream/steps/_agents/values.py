@@ -97,22 +97,12 @@ _ENVELOPE = (b"event:", b"id:", b"retry:", b":")
 
 
 def is_envelope(line: bytes) -> bool:
-    """Return True for a line of SSE that holds no data, such as a comment.
-
-    Example:
-        >>> is_envelope(b": ping"), is_envelope(b'data: {"a": 1}')
-        (True, False)
-    """
+    """Return True for a line of SSE that holds no data, such as a comment."""
     return line.startswith(_ENVELOPE)
 
 
 def begins_as_payload(line: bytes) -> bool:
-    """Return True for a line that may be whole although its line end is missing.
-
-    Example:
-        >>> begins_as_payload(b'{"a": 1}'), begins_as_payload(b"data: 1"), begins_as_payload(b'{"a"')
-        (True, True, False)
-    """
+    """Return True for a line that may be whole although its line end is missing."""
     return (line[:1] == b"{" and line[-1:] == b"}") or line.startswith(DATA)
 
 
@@ -143,12 +133,7 @@ def value_in(line: bytes) -> Json:
 
 
 def text_in(content: Json) -> str | None:
-    r"""Return the text of a message or of a tool's result: a text, a block or a list of blocks.
-
-    Example:
-        >>> text_in("a"), text_in([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), text_in([])
-        ('a', 'a\nb', None)
-    """
+    r"""Return the text of a message or of a tool's result: a text, a block or a list of blocks."""
     if isinstance(content, str):
         return content
     texts = [text_of(block, "text") for block in dicts_of([content] if is_dict(content) else content)]
@@ -156,12 +141,7 @@ def text_in(content: Json) -> str | None:
 
 
 def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a graph gives it
-    """Return the ids and the values of the interrupts of LangGraph, in an update or in a list of them.
-
-    Example:
-        >>> interrupts_of({"__interrupt__": [{"id": "i", "value": "really?"}]}), interrupts_of({"node": {}})
-        ([('i', 'really?')], [])
-    """
+    """Return the ids and the values of the interrupts of LangGraph, in an update or in a list of them."""
     found: Any = update.get(INTERRUPT) if is_dict(update) else update
     entries: list[Any] = list(found) if found.__class__ in (list, tuple) else []
     told = [
@@ -174,24 +154,14 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
 
 
 def plan_of(tasks: Json) -> dict[str, Json]:
-    """Return the news of a step with a plan, as `Step.update` takes it.
-
-    Example:
-        >>> plan_of([{"content": "test", "status": "pending", "id": "1"}])
-        {'type': 'plan', 'entries': [{'content': 'test', 'status': 'pending'}]}
-    """
+    """Return the news of a step with a plan, as `Step.update` takes it."""
     known = ("content", "status", "priority")
     entries: Json = [{name: task[name] for name in known if name in task} for task in dicts_of(tasks)]
     return {"type": "plan", "entries": entries}
 
 
 def with_cache(usage: Usage | None) -> Usage:
-    """Return counts whose input has what was cached, which some agents leave out of it.
-
-    Example:
-        >>> with_cache(Usage(input_tokens=5, cached_tokens=2)).input_tokens
-        7
-    """
+    """Return counts whose input has what was cached, which some agents leave out of it."""
     if usage is None or usage.input_tokens is None:
         return usage or Usage()
     whole = usage.input_tokens + (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)

@@ -40,11 +40,6 @@ def differences(
     Messages, events, tool calls and recordings are compared field by field. For texts and
     bodies, the lines give the place where they begin to differ; for lists, the items that
     differ, are missing or are added.
-
-    Example:
-        >>> from tokenstream.events import TextDelta
-        >>> print(*differences([TextDelta("Hello")], [TextDelta("Help!")]), sep="\n")
-        [0].text: left 'Hello', right 'Help!'
     """
     report = _Report(names)
     report.compare(path, left, right)

@@ -83,17 +83,7 @@ class RecordingInvalid(MisuseError, ValueError):
 
 
 def encode_recording(recording: Recording) -> bytes:
-    r"""Return the content of a recording's file.
-
-    Example:
-        >>> print(encode_recording(Recording.of([b"data: Hello\n\n"])).decode(), end="")
-        tokenstream-recording 1
-        status: 200
-        <BLANKLINE>
-        @ 0
-        | data: Hello
-        |
-    """
+    r"""Return the content of a recording's file."""
     lines = [f"{_FORMAT_NAME.decode()} {_VERSION}", *_head_lines(recording), ""]
     for at, data in recording.arrivals:
         lines.append(f"@ {_write_seconds(at)}")
@@ -204,13 +194,7 @@ def is_recording(data: bytes) -> bool:
 
 
 def parse(data: bytes, path: Path) -> Recording:
-    r"""Return the recording in a file's content.
-
-    Example:
-        >>> from pathlib import Path
-        >>> parse(b"tokenstream-recording 1\n\n@ 0.5\n+ Hello\n", Path("answer.rec")).arrivals
-        (Arrival(at=0.5, data=b'Hello'),)
-    """
+    r"""Return the recording in a file's content."""
     return _FileReader(data, path).read_recording()
 
 

@@ -56,11 +56,6 @@ def frames_of(recording: Recording) -> list[bytes]:
 
     A frame is an SSE event with the blank line that ends it, a line of NDJSON, an
     element of a JSON array, or a message of an AWS event stream or of a WebSocket.
-
-    Example:
-        >>> from tokenstream.testing import Recording
-        >>> frames_of(Recording.of([b"data: a\n\ndata:", b" b\n\n"]))
-        [b'data: a\n\n', b'data: b\n\n']
     """
     if recording.messages:
         return [data for _, data in recording.arrivals if data]
@@ -84,12 +79,7 @@ def is_compressed(recording: Recording) -> bool:
 
 
 def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:
-    r"""Return the framing of a body; None if no known framing fits.
-
-    Example:
-        >>> detect_framing(b'{"a": 1}\n{"a": 2}\n'), detect_framing(b"<html>")
-        ('ndjson', None)
-    """
+    r"""Return the framing of a body; None if no known framing fits."""
     kind = sniff(start, content_type, over=True)
     if kind != "json":
         return _FRAMING_OF_KIND.get(kind)
@@ -144,12 +134,7 @@ def _find_message_ends(body: bytes) -> list[int]:
 
 
 def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
-    r"""Return the content type of a body in a file; `start` has `SNIFFED` bytes or more, or the whole body.
-
-    Example:
-        >>> content_type_of(".sse", b"", is_whole=True), content_type_of(".txt", b'{"a": 1}', is_whole=True)
-        ('text/event-stream; charset=utf-8', 'application/json')
-    """
+    r"""Return the content type of a body in a file; `start` has `SNIFFED` bytes, or the whole body."""
     type_by_extension = TYPES[extension.lower()]
     if type_by_extension is not None:
         return type_by_extension

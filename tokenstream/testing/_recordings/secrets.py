@@ -122,12 +122,7 @@ _Object = dict[bytes, bytes]
 
 
 def find_secret(data: bytes) -> Secret | None:
-    """Return the first secret that bytes seem to contain; None if there is none.
-
-    Example:
-        >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
-        (Secret(kind='an access key of AWS', at=5), None)
-    """
+    """Return the first secret that bytes seem to contain; None if there is none."""
     matches = [Secret(kind, match.start()) for kind, pattern in _PATTERNS if (match := pattern.search(data))]
     return min(matches, key=lambda secret: secret.at, default=None)
 

@@ -96,12 +96,7 @@ class Reply:
     session: ServedSession | None = None
 
     def cut_after(self, size: int, how: Literal["close", "reset"] = "close") -> Reply:
-        """Return a reply whose connection breaks after `size` bytes of the body.
-
-        Example:
-            >>> Reply(chunks=[(0, b"data: a"), (1, b"data: b")]).cut_after(9).chunks
-            [(0, b'data: a'), (1, b'da')]
-        """
+        """Return a reply whose connection breaks after `size` bytes of the body."""
         chunks: list[Chunk] = []
         for delay, data in self.chunks:
             chunks.append((delay, data[:size]))
@@ -141,12 +136,7 @@ class Exchange:
 def paced(
     body: bytes, *, rate: float | None, first: float = 0.0, framing: Framing | None = "sse"
 ) -> list[Chunk]:
-    r"""Return the frames of a body, each with its pause in seconds: `first`, then a mean `rate` a second.
-
-    Example:
-        >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
-        [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]
-    """
+    r"""Return the frames of a body, each with its pause in seconds: `first`, then a mean `rate` a second."""
     frames = cut_frames(body, framing)
     waits = [first]
     waits += [

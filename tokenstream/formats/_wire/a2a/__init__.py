@@ -300,12 +300,6 @@ def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None
 
     In version 0.3 of the protocol, the field `kind` of the content names the kind. In version 1.0, the
     content is in a field named after its kind; so it is in 0.3 over HTTP without JSON-RPC.
-
-    Example:
-        >>> unwrap({"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_WORKING"}}})[0]
-        'status-update'
-        >>> unwrap({"jsonrpc": "2.0", "id": 1, "result": {"content": [], "isError": False}}) is None
-        True
     """
     inner = payload["result"] if is_dict(payload.get("result")) else payload
     kind = _KINDS.get(inner["kind"]) if isinstance(inner.get("kind"), str) else None

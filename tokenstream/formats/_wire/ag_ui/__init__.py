@@ -239,13 +239,7 @@ def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def finish_word_of(payload: dict[str, Any]) -> str:
-    """Return the word for which a run has ended: its outcome, or the finish reason in its metadata.
-
-    Example:
-        >>> told = {"tokenstream": {"finishReason": "length"}}
-        >>> finish_word_of({"outcome": {"type": "success"}, "metadata": told})
-        'length'
-    """
+    """Return the word for which a run has ended: its outcome, or the finish reason in its metadata."""
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
     told = told_finish_word(payload) or _tanstack_finish_word(payload)
     if outcome == "success" and told is not None:

@@ -346,12 +346,6 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
 
     After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
     counts beside these may fall to zero.
-
-    Example:
-        >>> sorted(replaced_counts({"output_tokens": 0}, "refusal"))
-        ['output_tokens']
-        >>> "input_tokens" in replaced_counts({"input_tokens": 0}, "compaction")
-        True
     """
     if reason == "compaction" or _compactions_in(report):
         return _COUNTS

@@ -323,11 +323,6 @@ def failure_in(block: dict[str, Any]) -> str | None:
     """Return the description of a tool's failure in the block of its result; None if the tool has succeeded.
 
     A tool of Anthropic's has a code as its error; a tool of an MCP server describes it in the content.
-
-    Example:
-        >>> error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
-        >>> failure_in({"content": error}), failure_in({"content": []})
-        ('max_uses_exceeded', None)
     """
     content = block.get("content")
     if block.get("is_error") is True:

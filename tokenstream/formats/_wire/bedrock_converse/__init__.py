@@ -56,14 +56,7 @@ def is_whole(payload: dict[str, Any]) -> bool:
 
 
 def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
-    """Return the start and the deltas that a block of a whole answer would have in a stream.
-
-    Example:
-        >>> start_and_deltas({"text": "Hello"})
-        ({}, [{'text': 'Hello'}])
-        >>> start_and_deltas({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
-        ({'toolUse': {'toolUseId': 't1', 'name': 'now', 'input': '{}'}}, [])
-    """
+    """Return the start and the deltas that a block of a whole answer would have in a stream."""
     for name, convert in _CONVERTERS.items():
         value = block.get(name)
         if value is not None:

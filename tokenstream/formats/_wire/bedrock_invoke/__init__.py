@@ -49,12 +49,7 @@ def unpack(encoded: object) -> bytes:
 
 
 def may_have_payload(encoded: object) -> bool:
-    """Return whether bytes, which agents use for text, begin like a model's payload or the sentinel.
-
-    Example:
-        >>> may_have_payload(b'{"generation": "a"}'), may_have_payload("e30="), may_have_payload(b"Hello")
-        (True, True, False)
-    """
+    """Return whether bytes, which agents use for text, begin like a model's payload or the sentinel."""
     try:
         data = unpack(encoded).strip()
     except ProtocolError:

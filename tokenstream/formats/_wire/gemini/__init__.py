@@ -86,12 +86,6 @@ def to_camel_case(payload: dict[str, Any]) -> dict[str, Any]:
 
     A dict made from a Python client's objects may hold enum members and bytes. They
     are converted to the values that the API sends.
-
-    Example:
-        >>> to_camel_case({"candidates": [{"finish_reason": "STOP"}]})
-        {'candidates': [{'finishReason': 'STOP'}]}
-        >>> to_camel_case({"candidates": [{"content": {"parts": [{"function_call": {"args": {"a_b": 1}}}]}}]})
-        {'candidates': [{'content': {'parts': [{'functionCall': {'args': {'a_b': 1}}}]}}]}
     """
     renamed: dict[str, Any] = _rename(payload, 0) if _has_snake_case(payload) else payload
     return renamed
@@ -337,12 +331,7 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
 
 
 def meaning_of(reason: str) -> FinishReason:
-    """Return the finish reason for one of Gemini's words or numbers.
-
-    Example:
-        >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("NO_IMAGE")
-        ('length', 'stop', 'content_filter', 'error')
-    """
+    """Return the finish reason for one of Gemini's words or numbers."""
     if reason in _FILTER_NUMBERS:
         return "content_filter"
     return FINISH_REASONS.get(reason.upper(), "unknown")

@@ -260,10 +260,6 @@ def reason_in(metadata: dict[str, Any], note: Callable[[str], None], *reasons: s
     """Return the provider's word for the finish reason, the worst of several; None if the answer goes on.
 
     Further words may be those of the event that has the metadata.
-
-    Example:
-        >>> reason_in({"finish_reason": "stop"}, print), reason_in({"status": "in_progress"}, print)
-        ('stop', None)
     """
     marks = provider_marks(metadata, *reasons, *[text_of(metadata, name) for name in _FINISH_REASON_FIELDS])
     return worst_of(marks, note)[1] if marks else None

@@ -374,14 +374,7 @@ def is_graph_event(payload: dict[str, Any]) -> bool:
 
 
 def result_of_tool(data: dict[str, Any]) -> tuple[Any, str | None]:
-    """Return the output of a tool and its error, of which one is None, from an event that ends the tool.
-
-    Example:
-        >>> result_of_tool({"event": "tool-finished", "output": {"type": "tool", "content": "sunny"}})
-        ('sunny', None)
-        >>> result_of_tool({"event": "tool-error", "message": "no such city"})
-        (None, 'no such city')
-    """
+    """Return the output of a tool and its error, of which one is None, from an event that ends the tool."""
     if text_of(data, "event") in _FAILED:
         return None, text_of(data, "message") or "the tool failed"
     output = data.get("output")
@@ -424,10 +417,6 @@ def source_of(payload: dict[str, Any], metadata: dict[str, Any]) -> str | None:
     """Return what tells the events of a message from those of others that are open in the same namespace.
 
     It is the model's run, or the node; None if neither is known.
-
-    Example:
-        >>> source_of({"params": {"node": "writer"}}, {}), source_of({}, {"run_id": "r1"})
-        ('writer', 'r1')
     """
     node = text_of(dict_of(payload, "params"), "node")
     return text_of(metadata, "run_id") or node or text_of(metadata, "langgraph_node")

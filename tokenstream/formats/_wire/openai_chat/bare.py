@@ -45,12 +45,6 @@ def has_bare_layout(payload: dict[str, Any]) -> bool | None:
     """Return whether an answer's first payload is bare; None if it may be, but has no content.
 
     A bare payload has no layers `choices` and `delta` around its content, or has them in an envelope.
-
-    Example:
-        >>> has_bare_layout({"response": "Hel"}), has_bare_layout({"response": "Hel", "done": False})
-        (True, False)
-        >>> has_bare_layout({"tool_calls": [{"name": "now"}]}), has_bare_layout({"response": None})
-        (True, False)
     """
     output = payload.get(ENVELOPE)
     if is_dict(output):

@@ -74,13 +74,7 @@ class Fragment:
 
 
 def is_single_fragment(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk contains one fragment of one call, without provider-specific fields.
-
-    Example:
-        >>> item = {"index": 0, "function": {"arguments": "{"}}
-        >>> is_single_fragment({"choices": [{"delta": {"tool_calls": [item]}}]})
-        True
-    """
+    """Return whether a chunk contains one fragment of one call, without provider-specific fields."""
     items = [
         item
         for choice in dicts_of(chunk.get("choices"))
@@ -90,13 +84,7 @@ def is_single_fragment(chunk: dict[str, Any]) -> bool:
 
 
 def is_repetition(legacy: object, items: object) -> bool:
-    """Return whether a `function_call` repeats one of the `tool_calls` in the same delta.
-
-    Example:
-        >>> body = {"name": "f", "arguments": "{"}
-        >>> is_repetition(body, [{"index": 0, "function": body}]), is_repetition(body, None)
-        (True, False)
-    """
+    """Return whether a `function_call` repeats one of the `tool_calls` in the same delta."""
     if not is_dict(legacy) or not legacy:
         return False
     for item in dicts_of(items):

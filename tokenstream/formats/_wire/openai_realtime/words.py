@@ -52,10 +52,6 @@ def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
 
     The id is None for an event about the session itself. It is also None for an event about a response that
     does not name the response; such an event belongs to the response that is open.
-
-    Example:
-        >>> response_of({"type": "response.done", "response": {"id": "resp_1"}})
-        ('resp_1', True)
     """
     kind = text_of(payload, "type") or ""
     if not kind.startswith("response."):
@@ -66,12 +62,7 @@ def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
 
 
 def marks_of(response: dict[str, Any]) -> list[Mark]:
-    """Return the marks of a response's end: its status, and the details of the status.
-
-    Example:
-        >>> marks_of({"status": "cancelled", "status_details": {"reason": "turn_detected"}})
-        [('cancelled', 'cancelled')]
-    """
+    """Return the marks of a response's end: its status, and the details of the status."""
     details = dict_of(response, "status_details")
     status, kind, reason = text_of(response, "status"), text_of(details, "type"), text_of(details, "reason")
     marks = marks_in(RESPONSE_REASONS, status, kind)
@@ -84,14 +75,7 @@ def marks_of(response: dict[str, Any]) -> list[Mark]:
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the format of the output audio that a session or response states; {} if it states none.
-
-    Example:
-        >>> output_format({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}})
-        {'type': 'audio/pcm', 'rate': 24000}
-        >>> output_format({"output_audio_format": "g711_ulaw"})
-        {'type': 'audio/pcmu'}
-    """
+    """Return the format of the output audio that a session or response states; {} if it states none."""
     audio_format = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
     if text_of(audio_format, "type"):
         return audio_format

@@ -31,14 +31,7 @@ _CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 
 
 def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
-    """Return whether an item asks the application, not the provider, to run a tool or approve a call.
-
-    Example:
-        >>> is_for_application("tool_search_call", {"execution": "client"})
-        True
-        >>> is_for_application("mcp_call", {})
-        False
-    """
+    """Return whether an item asks the application, not the provider, to run a tool or approve a call."""
     if item_type == "tool_search_call":
         return item.get("execution") == "client"
     if item_type == "shell_call":

@@ -417,22 +417,12 @@ class ResponseItems(SessionParts):
 
 
 def number_of(payload: dict[str, Any], name: str) -> int | None:
-    """Return a field that is a whole number, or text that is one; None for any other value.
-
-    Example:
-        >>> number_of({"index": "2"}, "index"), number_of({"index": True}, "index")
-        (2, None)
-    """
+    """Return a field that is a whole number, or text that is one; None for any other value."""
     return whole_number(index_of(payload.get(name)))
 
 
 def sequence_number_of(payload: dict[str, Any]) -> int | None:
-    """Return the number of an event in its response; None if it has none, or an impossible one.
-
-    Example:
-        >>> sequence_number_of({"sequence_number": 7}), sequence_number_of({"sequence_number": -7})
-        (7, None)
-    """
+    """Return the number of an event in its response; None if it has none, or an impossible one."""
     number = payload.get("sequence_number")
     in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MAX_SEQUENCE_NUMBER
     return number if in_range else None

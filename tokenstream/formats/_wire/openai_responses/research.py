@@ -60,14 +60,7 @@ class Research:
 
 
 def _citations_of(source: dict[str, Any]) -> list[Citation]:
-    """Return the citations for a source: one, or several if the source only lists addresses.
-
-    Example:
-        >>> [citation.url for citation in _citations_of({"id": 1, "url": "https://a.test", "title": "A"})]
-        ['https://a.test']
-        >>> [citation.url for citation in _citations_of({"category": "x", "sources": ["https://b.test"]})]
-        ['https://b.test']
-    """
+    """Return the citations for a source: one, or several if the source only lists addresses."""
     if (url := text_of(source, "url")) is not None:
         title, snippet = text_of(source, "title"), text_of(source, "snippet")
         return [Citation(url=url, title=title, text=snippet, provider_data=source)]

@@ -375,14 +375,7 @@ _RESULT = "server_tool_result"
 
 
 def is_from_worker(item: dict[str, Any]) -> bool:
-    """Return whether an item is from an agent that works for another agent.
-
-    Example:
-        >>> is_from_worker({"agent": {"agent_name": "/root/researcher"}})
-        True
-        >>> is_from_worker({"agent": {"agent_name": "/root"}}), is_from_worker({})
-        (False, False)
-    """
+    """Return whether an item is from an agent that works for another agent."""
     return "/" in (_agent_of(item) or "").strip("/")
 
 

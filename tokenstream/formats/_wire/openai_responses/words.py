@@ -71,14 +71,7 @@ _RESULT_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def marks_of(response: dict[str, Any], word: str) -> list[Mark]:
-    """Return the marks of a response's end: its status, the kind of its last event, its details, its error.
-
-    Example:
-        >>> marks_of({"status": "completed", "stop_reason": "length"}, "completed")
-        [('stop', 'completed'), ('stop', 'completed'), ('length', 'length')]
-        >>> marks_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
-        [('length', 'incomplete')]
-    """
+    """Return the marks of a response's end: status, kind of the last event, details, error."""
     words = [each for each in (text_of(response, "status"), word) if each in FINAL_STATUSES]
     details = text_of(dict_of(response, "incomplete_details"), "reason")
     marks = marks_in(RESPONSE_REASONS, *words)
@@ -98,12 +91,7 @@ _INPUT_EVENTS = ("response.steer.", "response.inject.")
 
 
 def is_about_input(kind: str) -> bool:
-    """Return whether an event is about a client's input, whose refusal does not end the response.
-
-    Example:
-        >>> is_about_input("response.steer.failed"), is_about_input("response.failed")
-        (True, False)
-    """
+    """Return whether an event is about a client's input, whose refusal does not end the response."""
     return kind.startswith(_INPUT_EVENTS)
 
 
@@ -111,11 +99,6 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     """Return the error in a payload; None if there is none.
 
     The error may be nested, in the field `error`, or flat, as the fields of the payload itself.
-
-    Example:
-        >>> error = error_of({"type": "error", "code": "rate_limit_exceeded", "message": "no"}, "error")
-        >>> error.code, error.type, error.kind, error.retryable
-        ('rate_limit_exceeded', None, 'rate_limited', True)
     """
     details: object = payload.get("error")
     if not details and payload.get("type") == "error":
@@ -125,14 +108,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
 
 
 def custom_tools_in(tools: list[dict[str, Any]]) -> dict[str, None] | None:
-    """Return the names of the tools that take free text; None if some may be left out of the list.
-
-    Example:
-        >>> custom_tools_in([{"type": "custom", "name": "grep"}, {"type": "x_search"}])
-        {'grep': None}
-        >>> custom_tools_in([{"type": "tool_search"}]) is None
-        True
-    """
+    """Return the names of the tools that take free text; None if some may be left out of the list."""
     listed = [*tools, *(each for tool in tools for each in dicts_of(tool.get("tools")))]
     # A search finds further tools.
     if any(tool.get("type") == "tool_search" for tool in listed):
@@ -153,12 +129,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return the fields of an item for `provider_data`, but not its type or "in_progress"; or None.
-
-    Example:
-        >>> data_of({"id": "msg_1", "type": "message", "status": "in_progress"})
-        {'id': 'msg_1'}
-    """
+    """Return the fields of an item for `provider_data`, but not its type or "in_progress"; or None."""
     fields = fields_except(item, "type", *without)
     if fields and fields.get("status") == "in_progress":
         del fields["status"]
@@ -166,12 +137,7 @@ def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
 
 
 def phase_of(fields: dict[str, Any]) -> Phase | None:
-    """Return the phase that all texts of a message item are in; None if the item names no known phase.
-
-    Example:
-        >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
-        ('commentary', None, None)
-    """
+    """Return the phase that all texts of a message item are in; None if the item names no known phase."""
     return PHASES.get(text_of(fields, "phase") or "")
 
 
@@ -179,34 +145,18 @@ def arguments_of(item: dict[str, Any], item_type: str) -> object:
     """Return the arguments in the item of a call, usually text or an object; None if there are none.
 
     Arguments that are a list become an object with the name of the list's field.
-
-    Example:
-        >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
-        ({'queries': ['cats']}, None)
     """
     name, value = _first_nonempty(item, _ARGUMENT_FIELDS.get(item_type, ("arguments",)))
     return {name: value} if is_list(value) else value
 
 
 def result_of(item: dict[str, Any], item_type: str) -> object:
-    """Return the result in the item of a call, if a call of this type contains its result; else None.
-
-    Example:
-        >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
-        ([{'filename': 'a'}], None)
-    """
+    """Return the result in the item of a call, if a call of this type contains its result; else None."""
     return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ()))[1]
 
 
 def failure_in(item: dict[str, Any]) -> str | None:
-    """Return the description of a tool's failure in the item with its result; None if it has succeeded.
-
-    Example:
-        >>> failure_in({"error": {"type": "mcp_tool_execution_error", "message": "no such city"}})
-        'no such city'
-        >>> failure_in({"status": "failed"}), failure_in({"status": "completed", "error": None})
-        ('failed', None)
-    """
+    """Return the description of a tool's failure in the item with its result; None if it has succeeded."""
     error, status = item.get("error"), text_of(item, "status")
     if not says_nothing(error):
         return failure_text(error)
@@ -223,24 +173,14 @@ def _first_nonempty(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, 
 
 
 def media_of(text: str) -> bytes | None:
-    r"""Decode media sent as base64 or as a data URL; None if they are not base64.
-
-    Example:
-        >>> media_of("AAA="), media_of("data:image/png;base64,AAA="), media_of("???")
-        (b'\x00\x00', b'\x00\x00', None)
-    """
+    r"""Decode media sent as base64 or as a data URL; None if they are not base64."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     return base64_bytes(text)
 
 
 def arguments_text(value: object) -> str:
-    """Return a call's arguments as text: a string unchanged, an object as JSON, anything else as "".
-
-    Example:
-        >>> arguments_text({"type": "search"}), arguments_text("1 + 1"), arguments_text(None)
-        ('{"type": "search"}', '1 + 1', '')
-    """
+    """Return a call's arguments as text: a string unchanged, an object as JSON, anything else as ""."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False) if is_dict(value) else ""

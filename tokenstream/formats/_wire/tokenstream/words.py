@@ -185,12 +185,7 @@ def _create_error(cls: type[StreamError], message: str, payload: dict[str, Any])
 
 
 def end_of(payload: dict[str, Any]) -> End:
-    """Return the end of the answer that a payload of the type "end" or "error" states.
-
-    Example:
-        >>> end_of({"type": "end", "ending": "stopped"}).ending
-        'stopped'
-    """
+    """Return the end of the answer that a payload of the type "end" or "error" states."""
     if payload.get("type") == "error":
         error = error_of(payload)
         if payload.get("ending") == "complete":

@@ -32,12 +32,7 @@ _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
 
 def merge_metadata(old: object, new: object, depth: int = 0) -> object:
-    """Return earlier metadata merged with later metadata: objects key by key, other values replaced.
-
-    Example:
-        >>> merge_metadata({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
-        {'a': {'b': 1, 'd': 3}, 'c': 2}
-    """
+    """Return earlier metadata merged with later metadata: objects key by key, other values replaced."""
     if not is_dict(old) or not is_dict(new) or depth >= _DEEPEST_MERGE:
         return new
     result = {**old}
@@ -82,12 +77,7 @@ def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage
 
 
 def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the signature and the encrypted form of reasoning, each None if it is missing.
-
-    Example:
-        >>> signature_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
-        ('c2ln', None)
-    """
+    """Return the signature and the encrypted form of reasoning, each None if it is missing."""
     signature = redacted = None
     for metadata in dict_of(data, "providerMetadata").values():
         if is_dict(metadata):
@@ -108,12 +98,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
 
 
 def media_of(data: dict[str, Any]) -> MediaPart:
-    r"""Return a file as a media part; a data URL is decoded.
-
-    Example:
-        >>> media_of({"mediaType": "image/png", "url": "data:image/png;base64,AAAA"}).data
-        b'\x00\x00\x00'
-    """
+    r"""Return a file as a media part; a data URL is decoded."""
     url = text_of(data, "url") or ""
     content = _decode_data_url(url)
     # A data URL begins with "data:image/png;base64,".

@@ -150,10 +150,6 @@ def pad(payload: object) -> Json:
 
     Any other value is returned unchanged. Bedrock's padding is random, but this padding depends only on
     the payload.
-
-    Example:
-        >>> pad({"role": "assistant"})
-        {'role': 'assistant', 'p': 'abcdefghijklmnopqrstuvw'}
     """
     if not is_dict(payload):
         return payload
@@ -161,12 +157,7 @@ def pad(payload: object) -> Json:
 
 
 def pad_json(payload: bytes) -> bytes:
-    """Return the JSON of an object with Bedrock's padding field added.
-
-    Example:
-        >>> pad_json(b'{"role":"assistant"}') == to_json_bytes(pad({"role": "assistant"}))
-        True
-    """
+    """Return the JSON of an object with Bedrock's padding field added."""
     # The field comes before the closing brace.
     return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())
 
