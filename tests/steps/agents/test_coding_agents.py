@@ -365,8 +365,9 @@ def test_a_pipe_that_does_not_block_is_refused() -> None:
 
 
 def test_an_agent_of_no_known_name_is_a_mistake() -> None:
-    """The names that there are stand in the error."""
-    with Steps() as other, pytest.raises(MisuseError, match="claude-code, codex, gemini-cli, opencode"):
+    """The error has a few names, and the page with all of them."""
+    told = "claude-code, codex, gemini-cli, opencode and .* docs/guides/coding-agents.md"
+    with Steps() as other, pytest.raises(MisuseError, match=told):
         other.follow(io.BytesIO(), agent="claude")
 
 

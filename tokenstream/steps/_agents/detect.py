@@ -74,7 +74,7 @@ _WAYS_OUT = {
     "agentcore-harness": _BUILD_IT,
 }
 """The ways to follow agents without a reader, by their names."""
-_WHERE = 'the names in docs/guides/coding-agents.md, such as "codex"'
+_WHERE = "claude-code, codex, gemini-cli, opencode and the other names in docs/guides/coding-agents.md"
 _SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
 """Fields of agents' lines that payloads of models do not have."""
 _SHOWN = 5
