@@ -400,7 +400,7 @@ class Follower:
     def end(self) -> None:
         """End the steps that are still open; raise StreamError if the last turn of an agent has no end."""
         self._end(None)
-        if self._agent.has_lines:
+        if self._reader is None and self._agent.has_lines:
             raise self._agent.make_unknown_error()
         if self.item_count and self._reader is None and self._agent.reader is None:
             warn(
@@ -480,8 +480,8 @@ def _refuse_stranger(item: object) -> None:
 
 def _is_answer_piece(item: object) -> bool:
     """Return True if an item is a piece of a model's answer, as bytes, text or a payload of a format."""
-    if is_dict(item):
-        name, may_be_known = registry.detect(item, "")
+    payload: object = item if is_dict(item) else payload_of(item)
+    if is_dict(payload):
+        name, may_be_known = registry.detect(payload, "")
         return name is not None or may_be_known
-    payload: object = payload_of(item)
-    return isinstance(payload, bytes | str | dict)
+    return isinstance(payload, bytes | str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
@@ -117,7 +118,8 @@ class AgentRun:
         line: Any = item
         if item.__class__ is not dict:
             line = line_of(item) or payload_of(item)
-            if not is_dict(line):
+            if not is_dict(line) or isinstance(item, SimpleNamespace):
+                # No SDK of an agent has such objects.
                 return
         reader = self.reader
         if reader is None:
