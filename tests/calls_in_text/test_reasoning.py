@@ -158,6 +158,24 @@ def test_beyond_the_bound_it_is_reasoning() -> None:
         assert not stream.message.tool_calls
 
 
+@pytest.mark.parametrize("end", ["", '"}}</tool_call>'])
+def test_a_call_that_grows_long_is_a_thought_again(end: str) -> None:
+    """A view of the reasoning stands still for 4,096 characters of arguments, and not to the end."""
+    begun = 'I could send <tool_call>{"name": "look", "arguments": {"at": "'
+    words = ["so I think "] * 500
+    whole = begun + "".join(words) + end
+    shown = []
+    stream = Stream(iter(thought(begun, *words, end)), **READS)
+    with stream:
+        for event in stream:
+            shown.append(event.text if isinstance(event, ReasoningDelta) else "")
+    at_once = Stream(thought(whole), **READS).final()
+
+    assert 4_096 < len(max(shown, key=len)) < 4_200
+    assert whole == stream.message.reasoning == at_once.reasoning == "".join(shown)
+    assert () == stream.message.tool_calls == at_once.tool_calls
+
+
 def test_calls_at_the_end_of_reasoning_are_bounded() -> None:
     """By the same limits as other calls."""
     for limits in (Limits(tool_calls=3), Limits(parts=4)):

@@ -40,6 +40,8 @@ _BLOCK = 1024
 _search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
 """Finds the beginning of a quotation in a line; a straight mark behind a word ends one."""
 _match_indent = re.compile(r"\t| {4}").match
+_LONGEST_THOUGHT = 4096
+"""The most characters in the arguments of a call in the reasoning: one without an end is a thought."""
 _KEPT = 4
 """The number of characters at either end of a line that tell if what follows is quoted."""
 
@@ -300,10 +302,11 @@ class CallScanner:
 class ThoughtScanner(CallScanner):
     """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
 
-    Behind more characters than `limit`, it holds none back, and no call is looked for.
+    Behind more characters than `limit`, or than `_LONGEST_THOUGHT` in the arguments of one call, it holds none
+    back, and no call is looked for.
     """
 
-    __slots__ = ("_kept", "_limit", "_size", "calls")
+    __slots__ = ("_argument_size", "_kept", "_limit", "_size", "calls")
     is_reasoning = True
 
     def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
@@ -311,7 +314,7 @@ class ThoughtScanner(CallScanner):
         self._limit = limit
         self._kept: list[str] = []
         """The text of the calls that are held back."""
-        self._size = 0
+        self._size = self._argument_size = 0
         self.calls: list[CallPiece] = []
         """Everything that has happened to them."""
 
@@ -329,7 +332,13 @@ class ThoughtScanner(CallScanner):
             self._kept += [last[: -len(rest)]] if len(last) > len(rest) else []
             rest = rest[: max(0, len(rest) - len(last))]
         self.calls += pieces
-        if self._size > self._limit:
+        is_long = self._size > self._limit
+        for piece in pieces:
+            self._argument_size += (
+                len(piece.text) if isinstance(piece, ArgumentsPiece) else -self._argument_size
+            )
+            is_long = is_long or self._argument_size > _LONGEST_THOUGHT
+        if is_long:
             out += self.release()
             self.openings, self.readings = openings_of(()), []
 
