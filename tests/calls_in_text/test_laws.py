@@ -82,7 +82,7 @@ def _written_in(row: Dialect, opening: str) -> str:
     arguments, one = '{"text": "x"}', row.elements
     value = f"{one.opening}text{one.name_end}{one.value_start}x{one.value_end.format('text')}"
     body = {
-        "objects": f'{{"name": "look", "arguments": {arguments}}}',
+        "objects": f'{{"name": "look", "arguments": {arguments}}}' + "]" * (opening == "["),
         "json": arguments,
         "parameters": value,
         "python": "look(text='x')" if opening != "[" else "look(text='x')]",
@@ -124,6 +124,23 @@ def test_a_fence_with_a_call_may_follow_other_code() -> None:
     assert [Call("look", {"n": 1})] == calls_of(read([text], "gemma"))
     for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text))]):
         assert expected == joined(read(pieces, "gemma"))
+
+
+@pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}\n```", "```tool_call\n{}\n```\n", "[{}]"])
+def test_a_fence_of_json_is_a_call_only_if_it_is_the_whole_text(fence: str) -> None:
+    """It is read by name; behind a sentence, and in a page about calls, it is code."""
+    call = '{"name": "look", "arguments": {"text": "x"}}'
+    text = fence.replace("{}", call)
+    offered = offered_in({"tools": TOOLS[:1]})
+
+    assert [Call("look", {"text": "x"})] == calls_of(read(list(text), "llama_json"))
+    assert "llama_json" == find_call_markup(text, offered)
+    for other in (f"You may write:\n\n{text}", f"So:\n\n```py\n1\n```\n\n{text}"):
+        for pieces in ([other], list(other)):
+            assert other == text_of(read(pieces, "llama_json"))
+        assert find_call_markup(other, offered) is None
+    for other in (f"{text}\nis how.", text.replace("look", "other"), text.replace("arguments", "age")):
+        assert find_call_markup(other, offered) is None
 
 
 @pytest.mark.parametrize("written", WRITERS)

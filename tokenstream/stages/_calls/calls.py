@@ -17,7 +17,7 @@ from tokenstream._message_parts import set_dialect, set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
-from tokenstream.stages._calls.dialects import BARE, DANGLING, choose_dialects
+from tokenstream.stages._calls.dialects import BARE, DANGLING, FENCES, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
 from tokenstream.stages._calls.values import is_whole
@@ -192,7 +192,9 @@ class CallScanner:
                 self.at_start = False
                 self._give(text[given:end], out)
                 given = end
-            if end == len(text) or self._counts(text[end], is_whole=found is not None):
+            if end == len(text) or self._counts(
+                text[end:] if found is None else found[0], is_whole=found is not None
+            ):
                 break
             # An opening, or the beginning of one, that is code or quoted.
             self.at_start = False
@@ -204,13 +206,13 @@ class CallScanner:
             return ""
         return self._open(text, end - given, found[0], out)
 
-    def _counts(self, first: str, *, is_whole: bool) -> bool:
-        """Return True if an opening that begins with `first` counts here: it is neither code nor quoted."""
+    def _counts(self, mark: str, *, is_whole: bool) -> bool:
+        """Return True if an opening, or the beginning of one, counts here: it is neither code nor quoted."""
         line = self.line
         if self.tags is not None and self.tags.inside:
             return False
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
-        if (first == "`" and line.strip()) or self.code.is_code():
+        if (mark[0] == "`" and line.strip()) or (mark in FENCES and not self.at_start) or self.code.is_code():
             return False
         if not is_whole or (self.tools and not self.tells):
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
@@ -302,8 +304,8 @@ class CallScanner:
 class ThoughtScanner(CallScanner):
     """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
 
-    Behind more characters than `limit`, or than `_LONGEST_THOUGHT` in the arguments of one call, it holds none
-    back, and no call is looked for.
+    Behind more characters than `limit`, or `_LONGEST_THOUGHT` in the arguments of a call, it holds none back,
+    and no call is looked for.
     """
 
     __slots__ = ("_argument_size", "_kept", "_limit", "_size", "calls")

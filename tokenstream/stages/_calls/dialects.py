@@ -61,7 +61,8 @@ class Dialect(NamedTuple):
     @property
     def borders(self) -> tuple[str, ...]:
         """Texts that end a call, or that stand in place of its end because it is missing."""
-        return (*self.ends, *self.closes, *self.openings, *filter(None, [self.before]))
+        openings = [each for each in self.openings if not each.startswith(self.closes)]
+        return (*self.ends, *self.closes, *openings, *filter(None, [self.before]))
 
 
 _BAR = "\uff5c"
@@ -115,6 +116,8 @@ def _deepseek(head: str, after: str, end: str) -> Dialect:
     return Dialect("deepseek", openings, "json", openings[1] + head, after, ends=ends, closes=closes)
 
 
+FENCES = ("```json", "```tool_call", "```\n")
+"""Openings that count only at the very start of a text, whatever follows."""
 # Sources, read on 2026-11-28: vllm/tool_parsers and vllm/parser of vLLM 0.33, sglang/srt/function_call of
 # SGLang 0.5.23, their tests, and the templates and cards of models that they name. Models and the options of
 # servers are in docs/guides/tool-calls/in-text.md.
@@ -223,7 +226,8 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("llama4", ("<|python_start|>",), "python", closes=("<|python_end|>",)),
     # Gemma 3's fence, the bare object of Llama and others, and Llama 3.2's bare list of Python calls.
     Dialect("gemma", ("```tool_code",), "python", closes=("```",), named_only=True),
-    Dialect("llama_json", ("{",), "objects", named_only=True),
+    Dialect("llama_json", ("{", "["), "objects", named_only=True),
+    Dialect("llama_json", FENCES, "objects", closes=("```",), named_only=True),
     Dialect("pythonic", ("[",), "python", named_only=True),
 )
 
