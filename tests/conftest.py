@@ -52,7 +52,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "few")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-_PROFILES = {"quick": "quick", "slow": "full"}
+PROFILES = {"quick": "quick", "slow": "full", "slow or hypothesis": "full"}
 """How often laws are tried with a choice of tests."""
 _SLOW_SECONDS = 900
 
@@ -132,9 +132,9 @@ def pytest_configure(config: pytest.Config) -> None:
     The garbage collector rests while tests are collected: all that is made then
     is kept, and looking at it again and again takes as long as making it.
 
-    With `-m quick`, laws are tried on five examples, and with `-m slow` in full.
+    With `-m quick`, laws are tried on five examples, and in full with `-m slow`, or with all laws beside.
     """
-    profile = _PROFILES.get(str(config.getoption("markexpr")))
+    profile = PROFILES.get(str(config.getoption("markexpr")))
     if profile and "HYPOTHESIS_PROFILE" not in os.environ:
         settings.load_profile(profile)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.conftest import NOT_QUICK
+import re
+
+from tests.conftest import NOT_QUICK, PROFILES
 from tests.project import ROOT
 
 
@@ -19,3 +21,15 @@ def test_each_name_that_is_left_out_is_that_of_a_test() -> None:
 
     assert [] == gone
     assert sorted(NOT_QUICK) == list(NOT_QUICK)
+
+
+def test_the_page_for_contributors_says_how_often_a_law_is_tried() -> None:
+    """Five examples of each law, and forty, are what its commands have without any variable."""
+    page = (ROOT / ".github" / "checks.md").read_text(encoding="utf-8")
+    said = dict(
+        re.findall(
+            r"\b(five|forty) examples of each law[^|]*\| `pytest -m \"?([^`\"]+?)\"?(?: tests/<room>)?`", page
+        )
+    )
+
+    assert {"five": "quick", "forty": "full"} == {number: PROFILES[marks] for number, marks in said.items()}
