@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from time import sleep
-from typing import TYPE_CHECKING, Any, Generic, Never, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
-from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
+from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed, stage_maker
@@ -26,28 +26,6 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 T = TypeVar("T")
-
-
-@explain_missing(OF_TEXT)
-class _ExplainsOrder:
-    """Explains the methods that a view lacks because an earlier method must come last.
-
-    Each access to an attribute of such a view takes some 60 ns longer, so views without a stage are none.
-    """
-
-    __slots__ = ()
-
-    if not TYPE_CHECKING:
-        # Hidden from type checkers, so that they report these uses.
-
-        def __getattr__(self, name: str) -> Never:
-            """Raise AttributeError; for a method that comes too late, it says the right order."""
-            # `_plan` itself is missing in a view that was never initialised.
-            if name != "_plan":
-                self._plan.refuse_missing(name)
-            # This raises the usual error or, if a property failed, once more the error of the property.
-            object.__getattribute__(self, name)
-            raise AttributeError(name)
 
 
 class PlannedView(RepairedView, View[ItemT]):
@@ -68,7 +46,7 @@ class PlannedView(RepairedView, View[ItemT]):
         self._plan = ShapingPlan(refuse_closed)
 
 
-class ShapedView(_ExplainsOrder, PlannedView[ItemT]):
+class ShapedView(PlannedView[ItemT]):
     """A view of text that is shaped by stages, read in a `for` loop."""
 
     __slots__ = ()
@@ -164,7 +142,7 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
         self._plan = ShapingPlan(refuse_closed)
 
 
-class AsyncShapedView(_ExplainsOrder, AsyncPlannedView[ItemT]):
+class AsyncShapedView(AsyncPlannedView[ItemT]):
     """A view of text that is shaped by stages, read in an `async for` loop."""
 
     __slots__ = ()
@@ -315,7 +293,8 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
             [{'op': 'replace', 'path': '', 'value': {'title': 'Pan'}}]
             [{'op': 'append', 'path': '/title', 'value': 'cakes'}]
         """
-        return ShapedView(self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead)
+        plan = self._plan_patches(append=append, by_alias=by_alias)
+        return ShapedPartialsView(self._driver, plan, self._instead)  # type: ignore[return-value] # of patches
 
     def _with(self, plan: ShapingPlan) -> Self:
         view: ShapedPartialsView[T] = ShapedPartialsView(self._driver, plan, self._instead)
@@ -343,9 +322,8 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
 
         The arguments and errors are those of `PartialsView.patches`.
         """
-        return AsyncShapedView(
-            self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead
-        )
+        plan = self._plan_patches(append=append, by_alias=by_alias)
+        return AsyncShapedPartialsView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
 
     def _with(self, plan: ShapingPlan) -> Self:
         view: AsyncShapedPartialsView[T] = AsyncShapedPartialsView(self._driver, plan, self._instead)

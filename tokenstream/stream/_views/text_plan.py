@@ -9,7 +9,6 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
-from tokenstream._basics.elsewhere import MissingMethod
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain
 from tokenstream.stages._protocols import ITEM_END
@@ -41,8 +40,6 @@ _ORDER: dict[str, tuple[int, str]] = {
     "patches": (_LAST, "gives patches"),
 }
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
-_REFUSED = {"markdown_blocks": _ORDER.keys() - {"patches"}, "patches": {"throttle", "patches"}}
-"""For each method whose view can't be shaped further: the methods that the view before it has."""
 
 ItemT = TypeVar("ItemT")
 
@@ -107,7 +104,7 @@ class ShapingPlan(NamedTuple):
 
         It is a mistake if the stage would break the promise of an earlier stage.
         """
-        self._check_order(method)
+        self.check_order(method)
         if self.text is refuse_closed:
             # The plan of a closed view has this function in place of its text; it raises the error.
             refuse_closed()
@@ -115,7 +112,7 @@ class ShapingPlan(NamedTuple):
         step = PlanStep(method, _StageSource(make))
         return self._replace(steps=(*self.steps, step), timer=self.timer or timer)
 
-    def _check_order(self, method: str) -> None:
+    def check_order(self, method: str) -> None:
         """Check that a method may come after the earlier ones."""
         rank, _ = _ORDER[method]
         for step in reversed(self.steps):
@@ -129,14 +126,6 @@ class ShapingPlan(NamedTuple):
             must_be_single = rank != _CHANGES
             if must_be_single and earlier_rank == rank:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
-
-    def refuse_missing(self, method: str) -> None:
-        """Explain why the view lacks a method that an earlier view has; do nothing if none has it."""
-        if self.steps and method in _REFUSED.get(self.steps[-1].method, ()):
-            try:
-                self._check_order(method)
-            except MisuseError as error:
-                raise MissingMethod(str(error)) from None
 
     @property
     def has_pace(self) -> bool:

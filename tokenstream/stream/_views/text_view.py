@@ -223,6 +223,8 @@ class _TextShaping:
     def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
         """Return this view's plan with the stage of the whole text so far, after a throttle of rate `hz`."""
         plan = self._plan
+        # Before the throttle, which was not asked for.
+        plan.check_order("accumulate")
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
         return plan.then("accumulate", stage_maker("Accumulate", home="._text.pacing"))
@@ -284,7 +286,7 @@ class TextView(_TextShaping, PlannedView[str]):
             1 paragraph It is **blue**. True
         """
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
-        return ShapedView(self._driver, plan, self._instead)
+        return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view with one more stage; with `timer`, a thread reads, so that text comes on time."""
@@ -322,7 +324,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         The arguments are those of `TextView.markdown_blocks`.
         """
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
-        return AsyncShapedView(self._driver, plan, self._instead)
+        return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view with one more stage; `timer` has no effect, as `async for` is always on time."""
