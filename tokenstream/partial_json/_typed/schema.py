@@ -77,7 +77,7 @@ class Schema(Generic[T]):
         """The pydantic core schema of the type."""
 
     @staticmethod
-    def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
+    def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT] | Schema[AskedT]) -> Schema[AskedT]:
         """Return the schema of a type or of a TypeAdapter; return a schema unchanged."""
         candidate: Any = type_or_adapter
         if candidate.__class__ is Schema:

@@ -83,7 +83,7 @@ class Partials(DocumentStage, Generic[T]):
 
     def __init__(
         self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+        type: type[T] | TypeAdapter[T] | Schema[T],  # noqa: A002 - the usual name
         *,
         fail_fast: bool = False,
         lenient: Lenient = False,
@@ -311,9 +311,8 @@ class Partials(DocumentStage, Generic[T]):
             # A snapshot shows an object as a partial one, also when all of it has come; few callers look at
             # its fields, so they are read at the first look, by a second stage. The view has no reference
             # to this stage: the reference cycle would delay freeing it.
-            schema: Any = self._schema
             make_stage = functools.partial(
-                Partials, schema, defaults=self._filler is not None, show=self._show_unit
+                Partials, self._schema, defaults=self._filler is not None, show=self._show_unit
             )
             view = LateObject(
                 functools.partial(_read_in_pieces, make_stage, text),

@@ -300,7 +300,7 @@ class CallPartials:
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
             return
-        self._partials = Partials(_as_type(tool.schema), lenient=self._lenient)
+        self._partials = Partials(tool.schema, lenient=self._lenient)
         if is_free_text:
             # Split the JSON of an empty text between its two quotes.
             start, _, end = tool.as_json("").rpartition('""')
@@ -350,7 +350,7 @@ class CallPartials:
             schema = self._choose_schema(start)
             if schema is None:
                 return []
-            self._partials, self._choose_schema = Partials(_as_type(schema), lenient=self._lenient), None
+            self._partials, self._choose_schema = Partials(schema, lenient=self._lenient), None
             text, self._undecided = self._undecided.join(), TextLog()
         return self._partials.feed(text)
 
@@ -384,8 +384,3 @@ class _FirstKey:
                 if event.kind != "object":
                     return "["
         return "" if self._parser.error is None else "["
-
-
-def _as_type(schema: Schema[Any]) -> Any:  # noqa: ANN401 - what stands for a type
-    """Return a schema unchanged: `Partials` takes it in place of a type, though its annotation does not."""
-    return schema

@@ -15,6 +15,7 @@ from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
 from tokenstream.stream._views.log_cursor import DeliveredItems
+from tokenstream.stream._views.text_plan import StageSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -83,10 +84,11 @@ class OutputCursor(Generic[ItemT]):
     ) -> None:
         self._answer = answer
         self._accumulator = answer.accumulator
-        self._make_stage = make_stage
+        # The first stage is made now, because making it checks the caller's arguments.
+        self._make_stage = StageSource(make_stage)
         self._kind: OutputKind = kind
         self._is_drafts = kind == "drafts"
-        self._documents = OutputDocuments(answer, make_stage, kind)
+        self._documents = OutputDocuments(answer, self._make_stage, kind)
         self._only_document = self._documents.only
         """The only document, if there cannot be several; events then need not be assigned to one."""
         self._delivered: DeliveredItems | None = None

@@ -215,24 +215,13 @@ class OutputDocuments(Generic[ItemT]):
             from the first call that has arguments.
     """
 
-    __slots__ = (
-        "_answer",
-        "_calls",
-        "_documents",
-        "_first_stage",
-        "_growing",
-        "_kind",
-        "_make_stage",
-        "_selected_index",
-    )
+    __slots__ = ("_answer", "_calls", "_documents", "_growing", "_kind", "_make_stage", "_selected_index")
 
     def __init__(
         self, answer: OutputChoice, make_stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
     ) -> None:
         self._answer = answer
         self._make_stage = make_stage
-        # The first stage is made now, because making it checks the caller's arguments.
-        self._first_stage: OutputStage[ItemT] | None = make_stage()
         self._kind: OutputKind = kind
         self._documents: list[OutputDocument[ItemT]] = []
         self._growing: dict[int, OutputDocument[ItemT]] = {}
@@ -301,9 +290,7 @@ class OutputDocuments(Generic[ItemT]):
 
     def _add_document(self, text: AnswerTextCursor | ArgumentsCursor) -> OutputDocument[ItemT]:
         """Add a document with a cursor in its text, and return the document."""
-        # The first document takes the stage that was made in advance; any later one gets a new stage.
-        stage, self._first_stage = self._first_stage or self._make_stage(), None
-        document = OutputDocument(text, stage, self._kind)
+        document = OutputDocument(text, self._make_stage(), self._kind)
         self._documents.append(document)
         return document
 

@@ -9,7 +9,7 @@ from tokenstream._growing import ended_itself
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
-from tokenstream.stream._views.log_cursor import LogAnswerCursor
+from tokenstream.stream._views.log_cursor import LogTextCursor
 
 if TYPE_CHECKING:
     from tokenstream._accumulator import Accumulator
@@ -135,11 +135,12 @@ _MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
-class AnswerTextCursor(LogAnswerCursor):
-    """A reader's cursor in the text of a choice that may be JSON: that without the model's remarks."""
+class AnswerTextCursor(LogTextCursor):
+    """A reader's cursor in the text of a choice, without the model's remarks."""
 
     __slots__ = ()
 
+    _remarks = False
     is_complete = False
     """Always False: the text has no end of its own, unlike a call's arguments."""
     rewritten = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._views.log_cursor import LogAnswerCursor, LogCallCursor, LogDeltaCursor, LogTextCursor
+from tokenstream.stream._views.log_cursor import LogCallCursor, LogDeltaCursor, LogTextCursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,9 @@ class Cursors:
 
     def answer(self) -> TextCursor[str]:
         """Return a cursor at the start of the text, without the model's remarks."""
-        return LogAnswerCursor(self._driver.accumulator, self._choice, TextDelta)
+        from tokenstream.stream._outputs.text import AnswerTextCursor
+
+        return AnswerTextCursor(self._driver.accumulator, self._choice)
 
     def reasoning(self) -> TextCursor[str]:
         """Return a cursor at the start of the reasoning."""

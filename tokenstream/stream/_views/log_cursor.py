@@ -289,14 +289,6 @@ class LogTextCursor(LogWordCursor[str]):
         return self.waiting.popleft() if self.waiting else None
 
 
-class LogAnswerCursor(LogTextCursor):
-    """A reader's cursor in the text of a choice, without the model's remarks."""
-
-    __slots__ = ()
-
-    _remarks = False
-
-
 class LogDeltaCursor(LogWordCursor[Delta]):
     """A reader's cursor in the text, reasoning and refusals of a choice.
 

@@ -42,6 +42,7 @@ _ORDER: dict[str, tuple[int, str]] = {
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 
 ItemT = TypeVar("ItemT")
+StageT = TypeVar("StageT")
 
 _MAX_GATHERED = 4_096
 """Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
@@ -66,20 +67,20 @@ def stage_maker(
     return make
 
 
-class _StageSource:
-    """Makes a stage for each view that is read.
+class StageSource(Generic[StageT]):
+    """Makes a stage for each view, or document, that is read.
 
-    The first view gets the stage that was made in advance, to check the arguments.
+    The first one gets the stage that was made in advance, to check the arguments.
     """
 
     __slots__ = ("_make", "_unused")
 
-    def __init__(self, make: Callable[[], Stage[Any, Any]]) -> None:
+    def __init__(self, make: Callable[[], StageT]) -> None:
         self._make = make
         self._unused = [make()]
 
-    def __call__(self) -> Stage[Any, Any]:
-        """Return a stage that no other view has."""
+    def __call__(self) -> StageT:
+        """Return a stage that nobody else has."""
         # `pop` gives the stage to one thread only.
         with suppress(IndexError):
             return self._unused.pop()
@@ -109,7 +110,7 @@ class ShapingPlan(NamedTuple):
             # The plan of a closed view has this function in place of its text; it raises the error.
             refuse_closed()
         # The stage is made here, so that a wrong argument is reported by the call that passed it.
-        step = PlanStep(method, _StageSource(make))
+        step = PlanStep(method, StageSource(make))
         return self._replace(steps=(*self.steps, step), timer=self.timer or timer)
 
     def check_order(self, method: str) -> None:
