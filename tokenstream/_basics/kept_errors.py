@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import ref
 
 from tokenstream.errors import MisuseError, TokenStreamError
@@ -33,6 +33,25 @@ class FunctionFailed(MisuseError):
     def __init__(self, raised: BaseException) -> None:
         super().__init__(f"a function of the application's raised {type(raised).__name__}")
         self.raised = raised
+
+
+class _HasError(Protocol):
+    @property
+    def error(self) -> Exception | None: ...
+
+
+class ErrorKeeper:
+    """Base class of stages that keep the error which follows what they returned last."""
+
+    __slots__ = ()
+
+    stop: str | None = None
+    """A reason to close the source; most stages have none."""
+
+    def check(self: _HasError) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise raised_anew(self.error)
 
 
 def raised_anew(error: ErrorT) -> ErrorT | BaseException:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from pydantic_core import from_json
 
 from tokenstream._basics.json import check_bounds, decode_tolerantly
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream._basics.url import place_of
 from tokenstream._hosts import gives_reasons
@@ -94,7 +94,7 @@ def _is_about_answer(event: Event) -> bool:
     return isinstance(event, UsageUpdate | MessageStart) or (isinstance(event, ProviderData) and event.shared)
 
 
-class Format(Resuming, ABC):
+class Format(ErrorKeeper, Resuming, ABC):
     """A wire format: turns the frames of one connection into events.
 
     A format knows which choice and part an event belongs to, and when a tool call
@@ -544,11 +544,6 @@ class Format(Resuming, ABC):
         """
         self._fast_path = None
         self.parts.dispose()
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     def note(self, name: str) -> None:
         """Count the departure `name`, a known deviation of servers; record that the current frame has it."""

@@ -12,8 +12,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._lines import ErrorKeeper, as_bytes
+from tokenstream.framing._lines import as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

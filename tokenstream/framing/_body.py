@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.framing._json_frames import SPACE
-from tokenstream.framing._lines import BOM, ErrorKeeper
+from tokenstream.framing._lines import BOM
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 

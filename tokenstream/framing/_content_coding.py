@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
-from tokenstream.framing._lines import ErrorKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._lines import BOM, ErrorKeeper, as_bytes
+from tokenstream.framing._lines import BOM, as_bytes
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS

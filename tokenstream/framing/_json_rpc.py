@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
-from tokenstream.framing._lines import ErrorKeeper
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -40,25 +40,6 @@ def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> by
     if ended:
         raise MisuseError(f"{parser}.feed came after end(); a new connection needs a new parser or reset()")
     return bytes(chunk)
-
-
-class _HasError(Protocol):
-    @property
-    def error(self) -> StreamError | None: ...
-
-
-class ErrorKeeper:
-    """Keeps the error that follows what it returned last, and never asks to close the source."""
-
-    __slots__ = ()
-
-    stop: str | None = None
-    """Always None: neither a framing nor a content coding asks to close the source."""
-
-    def check(self: _HasError) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
 
 class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):

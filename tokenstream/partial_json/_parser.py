@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
 from tokenstream.partial_json._events import StringDelta
@@ -100,7 +100,7 @@ def _make_reader(
     return StrictReader(document)
 
 
-class PartialJSONParser:
+class PartialJSONParser(ErrorKeeper):
     """Parse JSON from pieces of its text; the value is current after each piece.
 
     Each character is read once, however the text is cut. `feed` returns events that
@@ -133,7 +133,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         ({'title': 'Pancakes', 'minutes': 20}, True)
     """
 
-    __slots__ = ("_document", "_reader", "stop")
+    __slots__ = ("_document", "_reader")
 
     def __init__(
         self,
@@ -149,8 +149,6 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         allowed = _DEFAULT_ALLOW if allow is None else _check_allow(allow)
         self._document = Document(allowed, max_depth, decimals=decimals)
         self._reader: StrictReader | LenientReader | ChoosingReader
-        self.stop: str | None = None
-        """A reason to close the source; always None for this stage."""
         # A direct path: for a short answer that arrives whole, `_make_reader` takes as long as reading it.
         if lenient is False and document is None:
             self._reader = StrictReader(self._document)
@@ -279,11 +277,6 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """The error, or None; the part of the value read before it remains available."""
         return self._document.error
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

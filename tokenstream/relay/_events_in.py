@@ -62,8 +62,7 @@ class EventsIn:
 
     def __init__(self, source: AsyncIterable[Event] | AsyncTextView, *, as_text: bool = False) -> None:
         text = source if as_text and isinstance(source, AsyncTextView) else None
-        of_text: Any = None if text is None else text._driver  # noqa: SLF001 - ours
-        if isinstance(of_text, AsyncDriver):
+        if text is not None and isinstance(of_text := find_driver(text), AsyncDriver):
             source = AsyncStream(cast("Any", of_text))
         if isinstance(source, Stream | AsyncTextView) or not hasattr(source, "__aiter__"):
             raise MisuseError(

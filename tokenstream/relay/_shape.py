@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
@@ -79,14 +79,12 @@ class _ShapedText:
         return events
 
 
-class Shaping:
+class Shaping(ErrorKeeper):
     """Transforms the text parts among an answer's events; a stage (an object with `feed` and `end`).
 
     The end and the citations of a text part, and a finish reason after it, wait until its transformed text
     was returned; all other events are returned at once.
     """
-
-    stop: None = None
 
     def __init__(self, shape: Shape) -> None:
         self._stages = stages_of(shape)
@@ -127,11 +125,6 @@ class Shaping:
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events that were held back; no more events will arrive."""
         return self._end_texts(list(self._texts.values()), now)
-
-    def check(self) -> None:
-        """Raise the error of a stage, if one has failed."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     # -- within ------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, PositionLost, ProtocolError
 from tokenstream.formats._resume.described import content_of
@@ -26,7 +26,7 @@ FrameId: TypeAlias = int | str | None
 _MAX_DIGITS = 18
 
 
-class Reorder:
+class Reorder(ErrorKeeper):
     r"""A stage that returns frames in the order of their numbers, each once.
 
     Numbers go up by one from frame to frame. A frame that arrives too early is held
@@ -55,9 +55,6 @@ class Reorder:
         >>> reorder.dropped, reorder.end(), reorder.error
         (1, [], None)
     """
-
-    stop: str | None = None
-    """Always None: a missing frame is an error, not a reason to stop."""
 
     __slots__ = (
         "_first",
@@ -176,11 +173,6 @@ class Reorder:
     def deadline(self) -> float | None:
         """The clock reading at which an open gap becomes an error; None if no gap is open."""
         return self._gap_since + self._timeout if self._held and self.error is None else None
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     # -- for the driver ----------------------------------------------------
 

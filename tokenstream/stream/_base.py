@@ -159,8 +159,8 @@ def find_money_error(driver: Driver | Onlooker) -> CostExceeded | None:
 
 
 def find_driver(stream: object) -> Driver | Onlooker:
-    """Return the driver of a stream, or the onlooker that builds the message of a tap; for internal use."""
+    """Return the driver of a stream or view, or the onlooker that builds the message of a tap."""
     argument: Any = stream
     driver: Driver | Onlooker
-    driver = argument._driver if isinstance(stream, StreamBase) else argument._onlooker  # noqa: SLF001 - ours
+    driver = argument._onlooker if hasattr(argument, "_onlooker") else argument._driver  # noqa: SLF001 - ours
     return driver

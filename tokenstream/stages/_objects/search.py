@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream._basics.error_marks import add_code_hint
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import release_value
 from tokenstream.partial_json._events import CONTAINERS, OFF, PathMatcher, Pattern, StringDelta, ValueStart
@@ -50,7 +50,7 @@ def make_no_document_error(text: str) -> OutputInvalid:
     return OutputInvalid(msg, text=text)
 
 
-class DocumentStage:
+class DocumentStage(ErrorKeeper):
     """Base class of the stages that read a document, with their members `error`, `stop` and `check`."""
 
     __slots__ = ("error", "stop")
@@ -64,11 +64,6 @@ class DocumentStage:
         """
         self.stop: str | None = None
         """The reason to stop reading the answer; None while more of it is needed."""
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
 
 class Search(DocumentStage, Generic[OutT]):
