@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from inspect import isawaitable, signature
+from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -205,7 +206,7 @@ class AttachedEvents(_Attachment[EventT]):
         """Open the events as they happen, and then ask for those before, so that nothing falls between."""
         self._live = self._open_live()
         history = () if self._open_history is None else self._open_history()
-        return _chain(history, self._live)
+        return chain(history, self._live)
 
     def _close_live(self) -> None:
         live, self._live, self._events = self._live, None, None
@@ -359,12 +360,6 @@ def _openers(
         order = {"order": "asc"} if "order" in signature(list_events).parameters else {}
         history = lambda: list_events(id, **order)  # noqa: E731 - one expression
     return (lambda: stream(id)), history
-
-
-def _chain(history: Iterable[EventT], live: Iterable[EventT]) -> Iterator[EventT]:
-    """Yield the events of the history, then those that happen."""
-    yield from history
-    yield from live
 
 
 async def _achain(history: Any, live: Any) -> AsyncGenerator[Any]:  # noqa: ANN401 - iterables of two kinds

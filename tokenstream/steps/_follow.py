@@ -107,11 +107,10 @@ def follow(
             return FollowedLines(SyncChunks(source), lines, deadlines, exit_code, stderr)
     else:
         is_iterable, is_async_iterable = can_loop(source)
-        if is_async_iterable:
-            followed: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
+        if (is_iterable or is_async_iterable) and source.__class__ not in _WHOLE:
+            loops: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
+            followed: Any = loops if is_async_iterable else FollowedRun
             return followed(source, Follower(run, GraphMessages(run) if is_of_graph else None))
-        if is_iterable and source.__class__ not in _WHOLE:
-            return FollowedRun[Any](source, Follower(run, GraphMessages(run) if is_of_graph else None))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "

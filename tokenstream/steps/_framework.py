@@ -535,13 +535,10 @@ def _part_of(event: object) -> tuple[str | None, object]:
 
 def _is_update(data: object) -> bool:
     """Return True for the updates of nodes; the whole state has values of any kind."""
-    entries = data.items() if is_dict(data) else ()
-    return bool(entries) and all(
-        name == INTERRUPT
-        or change is None
-        or is_dict(change)
-        or (is_list(change) and all(is_dict(each) for each in change))
-        for name, change in entries
+    changes = [change for name, change in data.items() if name != INTERRUPT] if is_dict(data) else [data]
+    return all(
+        change is None or is_dict(change) or (is_list(change) and all(is_dict(each) for each in change))
+        for change in changes
     )
 
 

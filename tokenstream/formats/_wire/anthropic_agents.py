@@ -145,7 +145,7 @@ class AgentMessages:
                 self._parts.close(block.part, whole)
 
 
-_Reader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool]"
+_Reader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool | None]"
 """Reads an event of one type; returns False if the event must be reported as unknown, too."""
 
 _ENDS_OF_SESSION = frozenset({"session.status_terminated", "session.deleted"})
@@ -238,7 +238,7 @@ class AnthropicAgents(HostedSession):
         if reader is None and kind in self._OF_ANSWER and not _is_of_thread(payload, kind):
             self._begin(kind)
             reader = self._OF_ANSWER[kind]
-        if reader is None or not reader(self, payload):
+        if reader is None or reader(self, payload) is False:
             self.parts.unknown(kind or "event", payload)
 
     # -- answers -----------------------------------------------------------
@@ -253,9 +253,8 @@ class AnthropicAgents(HostedSession):
         self._usage = Usage()
         self.begin_answer()
 
-    def _read_start(self, payload: dict[str, Any]) -> bool:
-        """Return True: the event only begins an answer, as `_begin` has done, or a request to the model."""
-        return True
+    def _read_start(self, payload: dict[str, Any]) -> None:
+        """Do nothing: the event only begins an answer, as `_begin` has done, or a request to the model."""
 
     def _read_idle(self, payload: dict[str, Any]) -> bool:
         """End the open answer, because the agent is idle; return False if no answer is open."""
@@ -280,8 +279,8 @@ class AnthropicAgents(HostedSession):
         self.end_answer(finish_reason, word, failure=failure, awaits_results=word == "requires_action")
         return True
 
-    def _read_end(self, payload: dict[str, Any]) -> bool:
-        """End the session and, if an answer is open, that answer; return True: the event counts as read."""
+    def _read_end(self, payload: dict[str, Any]) -> None:
+        """End the session and, if an answer is open, that answer."""
         # The last error since the open answer began; if no answer is open, the error of the last answer.
         failure = self._last_error if self.answer_is_open else self._failure
         if self.answer_is_open:
@@ -290,21 +289,18 @@ class AnthropicAgents(HostedSession):
         # If this format reads only one answer, `end_answer` may have concluded it.
         if not self.ended and failure is None:
             self.conclude()
-        return True
 
-    def _read_error(self, payload: dict[str, Any]) -> bool:
-        """Keep the error of an event, after which the agent may try again; return True: it counts as read."""
+    def _read_error(self, payload: dict[str, Any]) -> None:
+        """Keep the error of an event, after which the agent may try again."""
         self.note_error(payload)
-        return True
 
-    def _read_request_end(self, payload: dict[str, Any]) -> bool:
-        """Add the tokens of a request, and close the previews that it has left open; return True."""
+    def _read_request_end(self, payload: dict[str, Any]) -> None:
+        """Add the tokens of a request, and close the previews that it has left open."""
         usage = usage_of(payload)
         if usage is not None:
             self._usage = self._usage + usage
             self.parts.usage(self._usage)
         self._messages.end_previews()
-        return True
 
     # -- content -----------------------------------------------------------
 
@@ -326,13 +322,12 @@ class AnthropicAgents(HostedSession):
             return True
         return self._messages.add(id, dict_of(payload, "delta"))
 
-    def _read_message(self, payload: dict[str, Any]) -> bool:
-        """Read a whole message, which completes its preview, if any; return True: the event is read."""
+    def _read_message(self, payload: dict[str, Any]) -> None:
+        """Read a whole message, which completes its preview, if any."""
         self._messages.read(text_of(payload, "id") or "", payload.get("content"))
-        return True
 
-    def _read_tool(self, payload: dict[str, Any]) -> bool:
-        """Read a call of a tool that the agent runs itself; return True: the event counts as read."""
+    def _read_tool(self, payload: dict[str, Any]) -> None:
+        """Read a call of a tool that the agent runs itself."""
         data = fields_except(payload, *_TOOL_FIELDS)
         call = ServerToolCall(
             id=text_of(payload, "id") or "",
@@ -342,17 +337,15 @@ class AnthropicAgents(HostedSession):
             provider_data=data,
         )
         self.parts.whole(0, call)
-        return True
 
-    def _read_tool_result(self, payload: dict[str, Any]) -> bool:
-        """Read the result of a tool that the agent has run itself; return True: the event counts as read."""
+    def _read_tool_result(self, payload: dict[str, Any]) -> None:
+        """Read the result of a tool that the agent has run itself."""
         name, content = (text_of(payload, "type") or "").removeprefix("agent."), payload.get("content")
         result = ServerToolResult(id=text_of(payload, *_IDS_OF_CALLS) or "", name=name, content=content)
         if payload.get("is_error") is True:
             failure = {"provider_data": {"is_error": True}, "error": failure_text(content)}
             result = result.model_copy(update=failure)
         self.parts.whole(0, result)
-        return True
 
     def _read_call(self, payload: dict[str, Any]) -> bool:
         """Hand out a call of one of the application's tools; return False if the call has no tool name."""

@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.values import change_arguments, plan_of
+from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -289,8 +289,7 @@ class _ACPSession(ConversationReader):
             self._ids.add(done)
             output = dict_of(update, "rawOutput")
             # opencode calls a command completed whatever its exit code is.
-            code = int_of(dict_of(output, "metadata"), "exit")
-            failure = f"exit code {code}" if code else None
+            failure = exit_failure(int_of(dict_of(output, "metadata"), "exit"))
             if status == "failed":
                 failure = text_of(output, "error", "message") or text.strip() or "it failed"
             self._end_tool(id, update.get("rawOutput", update.get("content")), failure=failure)

@@ -10,7 +10,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.values import change_arguments, plan_of, with_cache
+from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of, with_cache
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -135,8 +135,7 @@ def failure_in(state: dict[str, Json]) -> str | None:
     """
     if state.get("status") == "error":
         return text_of(state, "error") or "it failed"
-    exit_code = int_of(dict_of(state, "metadata"), "exit")
-    return f"exit code {exit_code}" if exit_code else None
+    return exit_failure(int_of(dict_of(state, "metadata"), "exit"))
 
 
 _ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})

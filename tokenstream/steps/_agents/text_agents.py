@@ -9,7 +9,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
-from tokenstream.steps._agents.values import text_in, with_cache
+from tokenstream.steps._agents.values import exit_failure, text_in, with_cache
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -157,8 +157,7 @@ def _failure_of(result: Json) -> str | None:
         detail = result[name]
         message = text_of(detail, "message", "error", "reason") if is_dict(detail) else detail
         return message if isinstance(message, str) and message else name
-    exit_code = int_of(dict_of(result, "success"), "exitCode")
-    return f"exit code {exit_code}" if exit_code else None
+    return exit_failure(int_of(dict_of(result, "success"), "exitCode"))
 
 
 class GeminiCLI(TextAgentReader):
@@ -310,8 +309,7 @@ class Pi(TextAgentReader):
         elif kind == "tool_execution_end":
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
-            exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
-            failure = f"exit code {exit_code}" if exit_code else None
+            failure = exit_failure(int_of(dict_of(outcome, "details"), "exit_code", "exitCode"))
             failure = (result or "it failed") if line.get("isError") is True else failure
             self._end_tool(id, result, failure=failure)
 
@@ -406,8 +404,7 @@ class CopilotCLI(TextAgentReader):
             if id in self._results:
                 self._results[id] = result
                 return
-            exit_code = int_of(dict_of(data, "shellExecution"), "exitCode")
-            failure = f"exit code {exit_code}" if exit_code else None
+            failure = exit_failure(int_of(dict_of(data, "shellExecution"), "exitCode"))
             if data.get("success") is False:
                 failure = text_of(dict_of(data, "error"), "message") or "it failed"
             self._end_tool(id, result, failure=failure)

@@ -153,6 +153,16 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
     return [(id, value) for id, value in told if isinstance(id, str)]
 
 
+def exit_failure(code: int | None) -> str | None:
+    """Return the description of a command's failure; None if it has succeeded, or if that is unknown.
+
+    Example:
+        >>> exit_failure(2), exit_failure(0)
+        ('exit code 2', None)
+    """
+    return f"exit code {code}" if code else None
+
+
 def plan_of(tasks: Json) -> dict[str, Json]:
     """Return the news of a step with a plan, as `Step.update` takes it."""
     known = ("content", "status", "priority")
