@@ -114,3 +114,50 @@ def test_the_json_of_the_events_gives_the_same_run() -> None:
     assert told(
         follow([json.loads(event.model_dump_json(exclude_none=True)) for event in events])[0]
     ) == told(run)
+
+
+class _Asks(models.BaseLlm):  # type: ignore[misc, name-defined]
+    """Calls a tool; once that has run, it answers."""
+
+    async def generate_content_async(self, llm_request: Any, stream: bool = False) -> AsyncIterator[Any]:
+        """Yield the next answer whole."""
+        said = str(llm_request.contents)
+        part = {"text": "Done."} if "dropped" in said else {"functionCall": {"name": "drop", "args": {}}}
+        content = types.Content.model_validate({"role": "model", "parts": [part]})
+        yield models.LlmResponse(content=content, finish_reason="STOP")
+
+
+def drop() -> dict[str, str]:
+    """Drop the table."""
+    return {"done": "dropped"}
+
+
+def test_a_tool_that_is_to_be_confirmed_waits() -> None:
+    """ADK asks with a call of its own; the next invocation has the tool's result."""
+
+    async def main() -> None:
+        tool = needed("google.adk.tools").FunctionTool(drop, require_confirmation=True)
+        agent = agents.LlmAgent(name="keeper", model=_Asks(model="scripted"), tools=[tool])
+        runner = runners.InMemoryRunner(agent=agent, app_name="app")
+        session = await runner.session_service.create_session(app_name="app", user_id="u")
+
+        def events(part: Any) -> Any:
+            message = types.Content.model_validate({"role": "user", "parts": [part]})
+            return runner.run_async(user_id="u", session_id=session.id, new_message=message)
+
+        with Steps() as run:
+            async for _ in run.follow(events({"text": "Drop it."})):
+                pass
+            (request,) = run.waiting
+            ((step,),) = [agent.steps for agent in run.turns[0].step.steps]
+            assert (run.turns[0].state, step.name, step.state) == ("waiting", "drop", "waiting")
+
+            answer = {"id": request.id, "name": "adk_request_confirmation", "response": {"confirmed": True}}
+            async for _ in run.follow(events({"functionResponse": answer})):
+                pass
+            assert run.waiting == ()
+            assert (step.state, step.result) == ("done", {"done": "dropped"})
+            assert [turn.state for turn in run.turns] == ["done", "done"]
+            assert run.turns[1].result == "Done."
+
+    asyncio.run(main())

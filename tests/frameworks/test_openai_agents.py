@@ -9,7 +9,7 @@ import pytest
 
 from tests.frameworks.answers import ANSWERED, CALLED, WARNINGS, get_weather
 from tests.support.packages import needed
-from tokenstream import AsyncStream, tap, testing
+from tokenstream import AsyncStream, Steps, tap, testing
 
 agents = needed("agents")
 sdk = needed("openai")
@@ -18,8 +18,8 @@ transports = needed("httpx2")
 pytestmark = [*WARNINGS]
 
 
-def run(*, chat: bool = False, hook: Any = None) -> Any:
-    """Start a run whose model calls a tool, and then answers."""
+def run(*, chat: bool = False, hook: Any = None, asks: bool = False) -> Any:
+    """Start a run whose model calls a tool, which may need an approval, and then answers."""
     agents.set_tracing_disabled(disabled=True)
     transport = testing.transport([CALLED, ANSWERED])
     hooks = {"response": [hook]} if hook is not None else {}
@@ -29,7 +29,8 @@ def run(*, chat: bool = False, hook: Any = None) -> Any:
         http_client=transports.AsyncClient(transport=transport, event_hooks=hooks),
     )
     make = agents.OpenAIChatCompletionsModel if chat else agents.OpenAIResponsesModel
-    agent = agents.Agent(name="Weather", tools=[agents.function_tool(get_weather)], model=make("m", client))
+    tool = agents.function_tool(get_weather, needs_approval=asks)
+    agent = agents.Agent(name="Weather", tools=[tool], model=make("m", client))
     return agents.Runner.run_streamed(agent, "Weather?")
 
 
@@ -78,3 +79,37 @@ def test_a_response_hook_sees_each_answer_of_a_run() -> None:
     asyncio.run(read())
 
     assert ["Let me see.", "It is sunny."] == [tapped.message.text for tapped in taps]
+
+
+def test_a_tool_that_needs_an_approval_waits_for_it() -> None:
+    """Its result comes with the run that goes on, in the same steps or in those of another process."""
+
+    async def main() -> None:
+        with Steps() as first, Steps() as other:
+            result = run(asks=True)
+            async for _ in first.follow(result.stream_events()):
+                pass
+            (agent,) = first.steps
+            (tool,) = agent.steps
+            (request,) = first.waiting
+            assert (agent.state, tool.state, tool.result) == ("waiting", "waiting", None)
+            assert (request.request["type"], request.request["name"]) == ("approval", "get_weather")
+
+            state = result.to_state()
+            for interruption in result.interruptions:
+                state.approve(interruption)
+            events = [
+                event
+                async for event in first.follow(
+                    agents.Runner.run_streamed(result.current_agent, state).stream_events()
+                )
+            ]
+            assert (first.waiting, agent.state, tool.state, tool.result) == ((), "done", "done", "sunny in Oslo")
+            assert first.steps[-1].text == "It is sunny."
+
+            for _ in other.follow(events):
+                pass
+            results = [step.result for each in other.steps for step in [each, *each.steps]]
+            assert "sunny in Oslo" in results
+
+    asyncio.run(main())
