@@ -124,7 +124,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     if is_object(item):
         return _convert_object(item)
     if is_mapping(item):
-        return _convert_fields(item) if hasattr(item, _DATACLASS_ATTRIBUTE) else dict(item)
+        return _convert_attributes(item) if hasattr(item, _DATACLASS_ATTRIBUTE) else dict(item)
     # This library's own events are dataclasses, too, but not payloads.
     is_own = type(item).__module__.startswith("tokenstream.")
     if is_dataclass(item) and not isinstance(item, type) and not is_own:
@@ -195,29 +195,17 @@ def _convert_attributes(value: object) -> object:
     """Return the public attributes of an object as a dict, also those of the objects within it."""
     if is_list(value):
         return [_convert_attributes(inner) for inner in value]
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dict(value):
+        # The objects of huggingface_hub are dataclasses and dicts: a field that is not declared is only an
+        # attribute, and a declared one that the server did not send is None.
+        named = {**value, **vars(value)} if hasattr(value, _DATACLASS_ATTRIBUTE) else value
+    elif is_dataclass(value) and not isinstance(value, type):
         named = {each.name: getattr(value, each.name) for each in fields_of(value)}
-    elif is_dict(value):
-        named = value
     elif is_object(value) or isinstance(value, _SCALARS) or not hasattr(value, _ATTRIBUTES):
         return payload_of(value)
     else:
         named = {name: inner for name, inner in vars(value).items() if name[:1] != "_"}
-    return {name: _convert_attributes(inner) for name, inner in named.items()}
-
-
-def _convert_fields(value: object) -> object:
-    """Return all fields of an object that is both a dataclass and a dict; return other values unchanged.
-
-    The objects of huggingface_hub are both. A field that the dataclass does not declare may be
-    missing in the dict, but is an attribute. So the result combines the dict and the attributes, also
-    for the objects inside the object.
-    """
-    if is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
-        # Declared fields that the server did not send are None.
-        fields = {**value, **vars(value)}
-        return {name: _convert_fields(inner) for name, inner in fields.items() if inner is not None}
-    return [_convert_fields(inner) for inner in value] if is_list(value) else value
+    return {name: _convert_attributes(inner) for name, inner in named.items() if inner is not None}
 
 
 def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
