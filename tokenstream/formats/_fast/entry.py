@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     """Makes the event from a payload, or a chunk with a payload; returns None if that must be decoded."""
     AnyShape: TypeAlias = "Shape | DecodedShape"
     Payload = bytes | dict[str, Any]
-    Follow = Callable[[Any], bool | None]
-    """Takes a delta that was not decoded; returns False if it must be decoded after all."""
     Fits = Callable[[Any], bool]
     """Returns True if a value may replace the learnt value."""
 

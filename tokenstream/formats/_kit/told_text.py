@@ -221,11 +221,6 @@ class GrowingTexts:
         self._held: dict[str, list[str]] = {}
         """The texts held back under each key, as they arrived."""
 
-    @property
-    def holds(self) -> bool:
-        """True if a text is held back until the next one decides what is new."""
-        return bool(self._held)
-
     def has(self, key: str) -> bool:
         """Return True if a text with this key has arrived, unless texts are pieces, which keep no keys."""
         return key in self._latest

@@ -101,7 +101,6 @@ class TokenStream(Format):
         "_sse_id",
         "_unchecked",
         "_verdict",
-        "live_at",
     )
 
     name: ClassVar[str] = "tokenstream"
@@ -127,8 +126,6 @@ class TokenStream(Format):
         # Positions.
         self._last_position: int | None = None
         """The position of the last event; None if the events have none."""
-        self.live_at: int | None = None
-        """The position up to which the relay replays events; None if it replays none."""
         self._latest: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a position."""
         self._sse_id = ""
@@ -262,11 +259,8 @@ class TokenStream(Format):
             self._check_answer(payload)
         if kind in ("end", "error"):
             self._read_end(payload)
-        elif kind == "live":
-            # The relay replays the events up to this position.
-            position = payload.get("at")
-            self.live_at = position if position.__class__ is int else None
-        elif kind != "ping":
+        # Up to the position in "live", the relay replays events.
+        elif kind not in ("live", "ping"):
             event_read = event_of(payload)
             self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
         # The position of this payload is newer than that of the last delta read without decoding.
