@@ -200,3 +200,32 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
 
     assert [Call("look", {"box": meant})] * (meant is not None) == calls_of(events)
     assert (meant is None) == broken_in(events)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tool_call>look>{"text": "b"}</tool_call>',
+        '[Calling tool: look({"text": "b"})]',
+        '<|tool_call>:look{text:<|"|>b<|"|>}<tool_call|>',
+        '<|tool_call>:call:look{text:<|"|>b<|"|>}<tool_call|><turn|>',
+        (
+            '<|open|>toolscall tool="look" index="1"<|sep|><|open|>argument key="text" type="string"<|sep|>b'
+            "<|close|>argument<|sep|><|close|>call<|sep|><|close|>toolsmessage<|sep|>"
+        ),
+        (
+            "<tool_call>\n<function=look>\n<parameter=text>\nb\n</parameter>\n</function>\n</function>\n"
+            "</function_invocation>\n</tool_call>"
+        ),
+        '<tool_call>{"name": "look", "arguments": {"text": "b"}}</tool_call><|im_end|>',
+    ],
+)
+def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) -> None:
+    """Other heads, and ends that a model or its server writes behind a call; the text goes on after them."""
+    for answer, around in ((text, ""), (f"Ok.\n{text}\nDone.", "Ok.\nDone.")):
+        events = read([answer])
+        for pieces in (list(answer), *[cuts(answer, [place]) for place in range(1, len(answer), 5)]):
+            assert joined(events) == joined(read(pieces))
+
+        assert [NEXT] == calls_of(events)
+        assert around == text_of(events)

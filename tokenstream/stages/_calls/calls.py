@@ -40,6 +40,8 @@ _BLOCK = 1024
 _search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
 """Finds the beginning of a quotation in a line; a straight mark behind a word ends one."""
 _match_indent = re.compile(r"\t| {4}").match
+_STRAYS = TextSearch(("</function>", "</function_invocation>", "</tool_call>", "<|im_end|>", "<turn|>"))
+"""Ends that models and servers leave behind a call."""
 _LONGEST_THOUGHT = 4096
 """The most characters in the arguments of a call in the reasoning: one without an end is a thought."""
 _KEPT = 4
@@ -168,7 +170,12 @@ class CallScanner:
         text, self.held = self.held + piece, ""
         blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
         if self.drops_space:
+            while (stray := _STRAYS.pattern.match(text, blank)) is not None:
+                blank = end_of_space(text, stray.end())
             self._take(text, text[blank:], [], out)
+            if _STRAYS.may_begin(text, blank):
+                self.held = text[blank:]
+                return ""
             self.drops_space = blank == len(text)
             return "" if self.drops_space else self._search(text[blank:], 0, out)
         if blank > MOST_BLANK:

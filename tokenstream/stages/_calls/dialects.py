@@ -100,6 +100,16 @@ def _arguments(suffix: str = "") -> Elements:
     return Elements(f"<{key}", f"</{key}", f"<{value}", f"</{value}", trims=False, mends=False)
 
 
+def _kimi_k3(head: str, *openings: str) -> Dialect:
+    """Return a dialect of Kimi K3's elements, with a head of its calls."""
+    opening, value = '<|open|>argument key="', "<|close|>argument<|sep|>"
+    elements = Elements(opening, '"', "<|sep|>", value, trims=False, mends=False)
+    ends, closes = ("<|close|>call<|sep|>",), ("<|close|>tools<|sep|>", "<|close|>toolsmessage<|sep|>")
+    return Dialect(
+        "kimi_k3", (*openings, head), "parameters", head, "<|sep|>", r'"[^<]*', ends, closes, elements
+    )
+
+
 def _hunyuan(suffix: str) -> Dialect:
     """Return a dialect of Hunyuan's elements, whose names may end with a suffix."""
     call, calls, after = f"tool_call{suffix}>", f"tool_calls{suffix}>", f"<tool_sep{suffix}>"
@@ -132,6 +142,8 @@ DIALECTS: tuple[Dialect, ...] = (
     _functions("seed", "<seed:tool_call>", "</seed:tool_call>", trims=False),
     # GLM 4.5 to 4.7: `glm4_moe_detector`, `glm47_moe_detector` (without line breaks).
     Dialect("glm", ("<tool_call>",), "parameters", ends=("</tool_call>",), elements=_arguments()),
+    # GLM 5.3 in 2026-09.
+    Dialect("glm", ("<tool_call>",), "json", after=">", ends=("</tool_call>",)),
     # DeepSeek V3.2 (`function_calls`), V4 (`tool_calls`) and V4.1 (`calls`): `deepseek_v41`. Other marks were
     # seen in texts in 2026: lsdefine/GenericAgent#804, cline/cline#13348, AgentFlocks/flocks#687.
     *[_invokes("dsml", mark, "function_calls", "tool_calls", "calls", mends=False) for mark in _DSML],
@@ -152,19 +164,9 @@ DIALECTS: tuple[Dialect, ...] = (
         namespace="functions.",
     ),
     # Kimi K3: `kimi_k3_tool_parser`.
-    Dialect(
-        "kimi_k3",
-        ("<|open|>tools<|sep|>", '<|open|>call tool="'),
-        "parameters",
-        before='<|open|>call tool="',
-        after="<|sep|>",
-        between=r'"[^<]*',
-        ends=("<|close|>call<|sep|>",),
-        closes=("<|close|>tools<|sep|>",),
-        elements=Elements(
-            '<|open|>argument key="', '"', "<|sep|>", "<|close|>argument<|sep|>", trims=False, mends=False
-        ),
-    ),
+    _kimi_k3('<|open|>call tool="', "<|open|>tools<|sep|>"),
+    # The same over a client that loses marks: oh-my-pi#8495.
+    _kimi_k3('<|open|>toolscall tool="'),
     # Mistral up to v7 (a list), and from v11 on (an opening for each call): `mistral_tool_parser`.
     Dialect("mistral", ("[TOOL_CALLS]",), "objects"),
     Dialect(
@@ -214,7 +216,10 @@ DIALECTS: tuple[Dialect, ...] = (
     # Claude's form, which other models imitate, and DeepSeek's without its marks: `deepseekv32_detector`.
     *[_invokes("anthropic", mark, "function_calls") for mark in ("", "antml:")],
     # Gemma 4: `gemma4_tool_parser`.
-    Dialect("gemma4", ("<|tool_call>",), "notation", before="call:", after="{", ends=("<tool_call|>",)),
+    *[
+        Dialect("gemma4", ("<|tool_call>",), "notation", before=head, after="{", ends=("<tool_call|>",))
+        for head in ("call:", ":call:", ":")
+    ],
     # Command A: `cohere_command_tool_parser`.
     Dialect("cohere", ("<|START_ACTION|>",), "objects", closes=("<|END_ACTION|>",)),
     # LongCat: `longcat_tool_parser`; Inkling: `inkling_detector`.
@@ -222,6 +227,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("inkling", ("<|content_invoke_tool_json|>",), "objects", closes=("<|end_message|>",)),
     # LFM2: `lfm2_tool_parser`; OLMo 3: `olmo3_tool_parser`; Llama 4: `llama4_pythonic_tool_parser`.
     Dialect("lfm2", ("<|tool_call_start|>",), "python", closes=("<|tool_call_end|>",)),
+    Dialect("lfm2", ("[Calling tool:",), "json", after="(", ends=(")]",)),
     Dialect("olmo", ("<function_calls>",), "python", closes=("</function_calls>",)),
     Dialect("llama4", ("<|python_start|>",), "python", closes=("<|python_end|>",)),
     # Gemma 3's fence, the bare object of Llama and others, and Llama 3.2's bare list of Python calls.
