@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._answer_log import NO_LOG, AnswerLog
 from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_place
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUpAnswer, GrowingPart, Target, is_bare, snapshot
@@ -69,7 +69,7 @@ class _MixedKinds(ProtocolError):
     """A part got deltas of two kinds; `Accumulator.feed` raises MisuseError in its place."""
 
 
-class Accumulator:
+class Accumulator(ErrorKeeper):
     """The message so far, built from events; as a stage, the accumulator returns no events itself.
 
     It receives events and never payloads, so one accumulator can serve several connections.
@@ -102,7 +102,6 @@ class Accumulator:
         "may_restart",
         "restarts",
         "route",
-        "stop",
         "target",
         "texts_go_on",
         "tool_calls_delivered",
@@ -116,7 +115,6 @@ class Accumulator:
         find_journal_id: Callable[[], str | None] | None = None,
         find_origin: Callable[[], Origin] | None = None,
     ) -> None:
-        self.stop: str | None = None  # an attribute of every stage, never set here
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
@@ -181,8 +179,7 @@ class Accumulator:
             MisuseError: A part got deltas of two kinds, such as text and reasoning.
         """
         self._refuse_mixed_kinds()
-        if self.error is not None:
-            raise raised_anew(self.error)
+        super().check()
 
     def take(self, event: Event) -> bool:
         """Fold an event into the message; return True if it had content."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_options
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.payloads import payload_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoder"]
 
 
-class Decoder:
+class Decoder(ErrorKeeper):
     r"""Turns the chunks of an answer into events and a message: a `Stream` without a source or a loop.
 
     Nothing is read ahead and nothing closed, and what the caller's source raises passes as it is.
@@ -122,11 +122,6 @@ class Decoder:
         machine = getattr(self, "_machine", None)
         if machine is not None:  # None if the constructor failed
             machine.dispose()
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def error(self) -> StreamError | None:

@@ -45,8 +45,14 @@ class ErrorKeeper:
 
     __slots__ = ()
 
-    stop: str | None = None
-    """A reason to close the source; most stages have none."""
+    if TYPE_CHECKING:
+
+        @property
+        def stop(self) -> str | None: ...
+
+    else:
+        stop = None
+        """A reason to close the source; most stages have none."""
 
     def check(self: _HasError) -> None:
         """Raise `error` if there is one."""

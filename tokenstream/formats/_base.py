@@ -128,7 +128,6 @@ class Format(ErrorKeeper, Resuming, ABC):
         "noted_at",
         "parts",
         "shortcuts",
-        "stop",
         "unfinished",
     )
 
@@ -174,7 +173,7 @@ class Format(ErrorKeeper, Resuming, ABC):
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         """__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames
-        later_frames limits shortcuts stop unfinished""".split()  # noqa: SIM905
+        later_frames limits shortcuts unfinished""".split()  # noqa: SIM905
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
@@ -214,7 +213,6 @@ class Format(ErrorKeeper, Resuming, ABC):
         self.doubt: StreamError | None = None
         """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
-        self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.
         self.parts = self._make_parts()
         """The open parts of the message."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.kept_errors import ErrorKeeper
 
 if TYPE_CHECKING:
     from tokenstream.stages._protocols import Stage, TimedStage
@@ -19,7 +19,7 @@ T4 = TypeVar("T4")
 T5 = TypeVar("T5")
 
 
-class Chain(Generic[InT_contra, OutT]):
+class Chain(ErrorKeeper, Generic[InT_contra, OutT]):
     r"""A stage made of stages: the output of each is the input of the next.
 
     When a stage fails, the stages after it still receive the items from before the
@@ -181,11 +181,6 @@ class Chain(Generic[InT_contra, OutT]):
             if due is not None and due <= now:
                 out += self._pass_on(index, stage.tick(now), now)
         return out + self.end(now=now) if self._ended_count else out
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def deadline(self) -> float | None:

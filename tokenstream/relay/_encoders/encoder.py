@@ -37,6 +37,7 @@ from tokenstream.events import (
 from tokenstream.relay._encoders.losses import PHRASES, make_error
 from tokenstream.relay._encoders.pieces import TEXTS, find_surroundings, is_piece, make_writer, string
 from tokenstream.relay._encoders.vocabulary import Vocabulary
+from tokenstream.stages._text import SoundStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +78,7 @@ HANDLERS: dict[type, str] = {
 """Maps the classes of events that every format can take to the names of handlers, methods of `Encoder`."""
 
 
-class Encoder(Vocabulary):
+class Encoder(SoundStage, Vocabulary):
     """Encodes the events of one answer as the bytes that a provider would send; a stage.
 
     Each chunk is one event of the format. `end` returns the end of the answer, but only after
@@ -93,8 +94,6 @@ class Encoder(Vocabulary):
         NotExpressible: From `feed`, for an event that the format cannot express.
     """
 
-    error: None = None
-    stop: None = None
     handlers: ClassVar[Mapping[type, str]] = HANDLERS
     """Maps each class of events for which the format has a place to the name of its handler."""
     begins_at_once: ClassVar[bool] = False
@@ -177,9 +176,6 @@ class Encoder(Vocabulary):
             self.omit(PHRASES["stopped"], "stopped")
         # 0 is the first choice.
         self.finishes[0] = Finish("cancelled" if is_stopped and "cancelled" in self.words else "stop")
-
-    def check(self) -> None:
-        """Do nothing: an encoder has no input from a remote server that could be invalid."""
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
         """Return the chunks that report an error in the middle of an answer; no end follows.

@@ -11,6 +11,7 @@ from tokenstream.stages._markdown.leaf import MARKS
 from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.preview import Completion
 from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, BlockStructure
+from tokenstream.stages._text import SoundStage
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
@@ -81,7 +82,7 @@ class _OpenBlock:
         self.retry_at = length + length // 4 if length > _MAX_SHORT else 0
 
 
-class MarkdownBlocks:
+class MarkdownBlocks(SoundStage):
     r"""A stage that cuts Markdown into its top-level blocks while it arrives.
 
     Each block is returned as soon as it has visible text, again when more of it has
@@ -102,11 +103,6 @@ class MarkdownBlocks:
         >>> [(block.id, block.closed, block.text) for block in blocks.end()]
         [(1, True, 'Some *te')]
     """
-
-    error: None = None
-    """Always None: any text is Markdown."""
-    stop: str | None = None
-    """Always None: no Markdown is a reason to stop."""
 
     def __init__(self, *, math: Math | None = None, tables: bool = True, merge_html: bool = False) -> None:
         if math not in MARKS:
@@ -153,9 +149,6 @@ class MarkdownBlocks:
         return {label: known.text for label, known in self._registry.items()}
 
     # -- as a stage --------------------------------------------------------
-
-    def check(self) -> None:
-        """Do nothing: `error` is always None."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[MarkdownBlock]:
         """Return the blocks that have changed; only the last of them may still be open.
