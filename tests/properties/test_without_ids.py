@@ -203,9 +203,12 @@ def test_an_item_is_found_by_what_is_left_of_its_id_its_index_and_its_order(form
         told = _read(payloads, format)
         if told[-2:] != ("complete", None):
             continue
+        # Of an answer with one item, many changes are the same.
+        seen = [payloads]
         for name, change in _changes(_WIRES[format]).items():
             changed = change(payloads)
-            if changed != payloads:
+            if changed not in seen:
+                seen.append(changed)
                 tried += 1
                 assert told == _read(changed, format), (recorded.name, name)
     assert tried
