@@ -216,7 +216,7 @@ def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The usual deadlines do not count there, but something ends the reading, and all that came is shown."""
-    path, page = tmp_path / "answer.rec", tmp_path / "answer.html"
+    path = tmp_path / "answer.rec"
     answer = testing.script().text("a", "b", "c").finish().recording(format)
     answer.with_fault(testing.faults.stall(event=event)).save(path)
     found, lines = inspected(path)
@@ -225,8 +225,6 @@ def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
     assert ("complete" if status == 0 else "truncated") == lines[-1]["ending"]
     assert status == main(["inspect", str(path)])
     assert "\nending  " in capsys.readouterr().out
-    assert status == main(["inspect", str(path), "--html", str(page)])
-    assert page.exists()
 
 
 def test_each_choice_has_its_message(

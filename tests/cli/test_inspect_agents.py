@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -169,65 +168,3 @@ def test_a_cut_before_the_first_line_is_a_truncated_stream() -> None:
 
     assert done.returncode != 0
     assert b"agent " not in done.stdout
-
-
-def page_of(source: Path | str, path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Make a page; return the exit status, what is printed, and the page's text without its style."""
-    status = main(["inspect", str(source), "--html", str(path)])
-    page = re.sub(r"(?s)<style>.*</style>", "", path.read_text(encoding="utf-8"))
-    return status, capsys.readouterr().out, html.unescape(re.sub(r"<[^>]+>", " ", page))
-
-
-def test_the_page_of_an_agents_lines_is_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has what `inspect` prints: the tree, the turns with their results, and the events."""
-    status, printed, text = page_of(PARTIAL, tmp_path / "run.html", capsys)
-
-    assert (status, printed) == (0, f"{tmp_path / 'run.html'}: 37 events, complete\n")
-    assert re.search(r"claude-code\s+complete", text)
-    assert "unknown format" not in text
-    assert re.search('└─ Bash command="ls /nope" .* failed', text)
-    assert re.search(r"Turn 1: done.*It said hello\.", text, re.DOTALL)
-    assert "StepStart" in text
-    assert "e935387c-5c52-4748-ad95-4cdce46f0154" in text
-
-
-def test_the_page_of_a_recorded_process_has_its_times_and_its_exit_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The times and the exit code of a recorded process are those of the printed run."""
-    lines = PARTIAL.read_bytes().splitlines(keepends=True)
-    path = tmp_path / "fix.rec"
-    arrivals = tuple(Arrival(0.5 * number, line) for number, line in enumerate(lines))
-    recorded = Recording(arrivals, exit_code=3)
-    recorded.save(path)
-    status, printed, text = page_of(path, tmp_path / "fix.html", capsys)
-
-    assert (status, "failed" in printed) == (5, True)
-    assert re.search(r"exit code\s+3", text)
-    assert f"{0.5 * (len(lines) - 1):.3f} s" in text
-
-
-def test_a_page_of_a_run_with_a_secret_is_not_written(tmp_path: Path) -> None:
-    """A page of a run is shared like that of an answer, so it is searched for secrets as well."""
-    secret = "sk-ant-api03-" + "Qd7" * 24
-    source = tmp_path / "run.jsonl"
-    source.write_bytes(PARTIAL.read_bytes().replace(b"It said ", secret.encode()))
-
-    assert main(["inspect", str(source), "--html", str(tmp_path / "run.html")]) == 1
-    assert not (tmp_path / "run.html").exists()
-
-
-@pytest.mark.slow
-def test_a_run_with_many_turns_makes_a_page_of_bounded_size(tmp_path: Path) -> None:
-    """The first turns are shown, and the number of the others."""
-    lines = [json.dumps({"type": "thread.started", "thread_id": "t"})]
-    for number in range(300):
-        item = {"id": "i", "type": "agent_message", "text": f"{number} " + "x" * 30_000}
-        lines += [json.dumps({"type": "turn.started"}), json.dumps({"type": "item.completed", "item": item})]
-        lines.append(json.dumps({"type": "turn.completed", "usage": {"output_tokens": number}}))
-    source, path = tmp_path / "long.jsonl", tmp_path / "long.html"
-    source.write_text("\n".join(lines), encoding="utf-8")
-
-    assert main(["inspect", str(source), "--html", str(path)]) == 0
-    assert "200 more turns are left out" in path.read_text(encoding="utf-8")
-    assert path.stat().st_size < 3_000_000

@@ -106,16 +106,6 @@ def open_file_pieces(options: argparse.Namespace) -> FilePieces | None:
         return FilePieces(file, stack.pop_all())
 
 
-def open_stream(options: argparse.Namespace) -> Stream:
-    """Return a stream of the source that the command line names; no request is sent yet."""
-    pieces = open_file_pieces(options)
-    if pieces is None:
-        return open_url(options)
-    # Only `inspect` reads a file again.
-    pieces.forget()
-    return stream_of_pieces(pieces, options)
-
-
 def stream_of_pieces(pieces: FilePieces, options: argparse.Namespace) -> Stream:
     """Return a stream of a file, which it closes."""
     from tokenstream.stream import Stream
@@ -136,7 +126,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
     """
     name: str = options.source
     path = Path(name)
-    # `open_stream` then reports a file that is missing, and options of a request beside a file.
+    # `open_file_pieces` then reports a file that is missing, and options of a request beside a file.
     if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
         return None
     if path.suffix.lower() not in {EXTENSION, *CASSETTE_EXTENSIONS}:

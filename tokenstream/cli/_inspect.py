@@ -59,7 +59,6 @@ exit status:
 
 examples:
   %(prog)s answer.sse
-  %(prog)s answer.sse --html answer.html
   claude -p "…" --output-format stream-json --verbose | %(prog)s -
   %(prog)s https://api.example.com/v1/chat/completions \\
       -H "Authorization: Bearer $KEY" -d @request.json
@@ -79,24 +78,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="NAME",
         help="the name of the stream's format, one of those below; by default it is detected",
     )
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
-    kind.add_argument(
-        "--html",
-        metavar="PAGE.html",
-        help="write one page of HTML instead: time line, message, events with payloads, error",
-    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
     add_request(parser, "the request, where a URL is given")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Print a stream, or write its page; return the exit status."""
-    if options.html is not None:
-        from tokenstream.cli._html import write_page
-
-        return write_page(options)
+    """Print a stream; return the exit status."""
     recording = load_recording(options)
     clock: Callable[[], float] = time.monotonic
     pieces: FilePieces | None = None
