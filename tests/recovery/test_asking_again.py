@@ -305,7 +305,7 @@ def test_the_log_says_what_was_done_and_nothing_of_the_answer(caplog: pytest.Log
     with caplog.at_level(logging.DEBUG, "tokenstream"):
         play("sync", [WHOLE[:4], WHOLE], Retry(mode="restart", wait=0))
 
-    assert "retry 1 of 2 in 0.0 s: network (StreamTruncated) · " in caplog.text
+    assert "retry 1 of 2 in 0.0 s: network (StreamTruncated): the input ended after 4 frames, " in caplog.text
     assert "wonderful" not in caplog.text
 
 
