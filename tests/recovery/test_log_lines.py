@@ -59,7 +59,7 @@ def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
     with logging_to(handler, logging.INFO):
         play("sync", [chunks, LONG, LONG], Retry(mode=mode, wait=0), format="openai-chat")
 
-    assert words_of(lines)[0] == expected
+    assert words_of(lines)[0] == f"{expected}: the input ended after 50 frames, before the end of the answer"
 
 
 @pytest.mark.anyio
