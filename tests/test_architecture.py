@@ -36,6 +36,7 @@ _LONGER = {
     "tokenstream/events.py": "all events that users match, as one list",
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
     "tokenstream/formats/_kit/parts.py": "one class, which has all that a format says of parts and calls",
+    "tokenstream/steps/_agents/claude_code.py": "one program's lines, and the turns that they make",
     "tokenstream/steps/_step.py": "what runs and steps have in common, and all that a step can do",
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",
     "tokenstream/stream/_driver.py": "the phases of one stream, from its source to its verdict",

@@ -10,7 +10,7 @@ from tokenstream._basics.call_keys import is_same_call
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.values import CUT_SHORT
-from tokenstream.stages._calls.calls import TextCall
+from tokenstream.stages._calls.events import TextCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import ReasoningDelta
     from tokenstream.message import ReasoningPart, TextPart
-    from tokenstream.stages._calls.calls import CallScanner, TextCall, ThoughtScanner
+    from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
+    from tokenstream.stages._calls.events import TextCall
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import CitedWords, MarkerScanner
     from tokenstream.stages._text.tags import FirstText, TagScanner

@@ -53,7 +53,7 @@ exit status:
   2    the command line is invalid
   3    the answer was truncated: the input ended, stalled or broke too early
   4    the reading was stopped, by Ctrl-C; what had come is shown
-  5    the answer error: no connection, a refusal, an error, or not a stream
+  5    the answer failed: no connection, a refusal, an error, or not a stream
   130  Ctrl-C while nothing was read
   141  the reader of the output went away
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream.stages._calls.calls import ToolTags as ToolTags
+    from tokenstream.stages._calls.events import ToolTags as ToolTags
     from tokenstream.stages._chain import Chain as Chain
     from tokenstream.stages._guards.budget import Budget as Budget
     from tokenstream.stages._guards.texts import Repetition as Repetition
@@ -48,7 +48,7 @@ _HOMES = {
     "Stage": "_protocols",
     "Tags": "_text.tags",
     "Throttle": "_text.pacing",
-    "ToolTags": "_calls.calls",
+    "ToolTags": "_calls.events",
     "Until": "_text.searching",
     "ValidatedCalls": "_tools.calls",
     "Words": "_text.units",

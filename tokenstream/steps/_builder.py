@@ -23,7 +23,8 @@ from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._agents.text_agents import TEXT
 from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
-from tokenstream.steps._framework import find_run
+from tokenstream.steps._framework import find_run_of_agents
+from tokenstream.steps._langchain import find_run_of_langchain
 from tokenstream.steps._program import NOTHING, PATIENCE
 from tokenstream.steps._pydantic_ai import PydanticAIRun, is_of_pydantic_ai
 from tokenstream.steps._step import LeftOpenStep
@@ -367,7 +368,11 @@ class Follower:
         if isinstance(item, bytes | str):
             item = _object_in(item)
         if self._reader is None and self._agent.reader is None:
-            self._reader = PydanticAIRun(self._run) if is_of_pydantic_ai(item) else find_run(item, self._run)
+            self._reader = (
+                PydanticAIRun(self._run)
+                if is_of_pydantic_ai(item)
+                else find_run_of_langchain(item, self._run) or find_run_of_agents(item, self._run)
+            )
             if self._reader is None:
                 self._agent.read(item)
                 if self.item_count == 1 and self._agent.reader is None:

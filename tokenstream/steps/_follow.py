@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
-from tokenstream.steps._framework import GraphMessages, is_graph_stream
+from tokenstream.steps._langchain import GraphMessages, is_graph_stream
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.base import PeerRun
 from tokenstream.steps._peer.sync import Peer

@@ -58,6 +58,10 @@ class Turn:
         self.cost: float | None = None
         """The cost of this turn in US dollars, as the agent counts it; None if it has not."""
 
+    def note_session(self, session: str | None) -> None:
+        """Note the id of the agent's session, if it is told."""
+        self.session = session or self.session
+
     def __repr__(self) -> str:
         return f"<Turn {self.step.name}: {self.state}>"
 

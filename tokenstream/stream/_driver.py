@@ -94,7 +94,7 @@ class Driver(UncopyableObject):
         self.verdict = EndVerdict()
         """The decision on the ending."""
         self.in_block = False
-        """True once a `with` block was entered, which closes the stream if a loop leaves it."""
+        """True once `enter_block` was called."""
         self.head: ResponseHead | None = None
         """The head of the response; None before its arrival, or if the source has no head."""
         self.error: StreamError | MisuseError | None = None
@@ -192,6 +192,10 @@ class Driver(UncopyableObject):
     def source_driver(self) -> Self:
         """The driver that reads the source; the readers of a broadcast share one driver."""
         return self
+
+    def enter_block(self) -> None:
+        """Note that a `with` block was entered, which closes the stream if a loop leaves it."""
+        self.in_block = True
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
         """Ignore the options of a broadcast, which this driver does not need."""

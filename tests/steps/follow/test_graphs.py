@@ -254,7 +254,7 @@ def _named(name: str, items: list[Any]) -> Any:
     def generate() -> Generator[Any]:
         yield from items
 
-    generator = generate()
+    generator: Any = generate()
     generator.__qualname__ = f"Pregel.{name}"
     return generator
 

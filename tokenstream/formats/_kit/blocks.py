@@ -95,7 +95,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             is_own = self.newest not in hosted
             # Both kinds of calls have pieces of this type.
             if call.is_empty and not (is_own and all(part.is_written for part in hosted.values())):
-                call.is_doubtful = True
+                call.note_doubt()
             if is_own:
                 return call.number
         if ends:

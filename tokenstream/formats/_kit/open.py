@@ -212,6 +212,14 @@ class OpenCall(OpenPart):
         ]
         return bool(self.may_repeat)
 
+    def take_turns(self, turn: CallsInTurn | None) -> None:
+        """Share the pieces that come with other calls, as long as they name none; None to do so no more."""
+        self.turn = turn
+
+    def note_doubt(self) -> None:
+        """Note that the call may lack arguments, so that it is not handed out."""
+        self.is_doubtful = True
+
     def note_unread(self) -> None:
         """Note texts under unknown names, which may be the arguments."""
         self.is_unread = True
@@ -294,7 +302,7 @@ class CallsInTurn:
         """Return the call that the next piece is of; None if that has ended."""
         if not self._has_pieces and len(self.calls) > 1:
             for each in self.calls:
-                each.turn = self
+                each.take_turns(self)
         self._has_pieces = True
         for call in self.calls[self._place : -1]:
             self._value.add(call.arguments.since(self._length) + call.placeholder)

@@ -186,7 +186,7 @@ class AgentReader(ABC):
         """Return the turn in progress, and begin one if there is none, after its session was told."""
         self._run.introduce(session=session)
         turn = self._open_turn()
-        turn.session = self._run.session
+        turn.note_session(self._run.session)
         return turn
 
     def _end_turn(self, error: StreamError | None) -> None:

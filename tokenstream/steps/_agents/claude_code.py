@@ -288,7 +288,7 @@ class ClaudeCode(AgentReader):
         """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
-        turn.session = text_of(line, "session_id") or turn.session
+        turn.note_session(text_of(line, "session_id"))
         self._run.introduce(session=turn.session)
         if not is_aside:
             # What it has asked for was answered, or is no longer wanted.

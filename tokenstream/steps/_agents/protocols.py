@@ -65,7 +65,7 @@ class A2ATasks(AgentReader):
             return
         self._asking = id
         turn, answer = self._find_or_begin(id)
-        turn.session = text_of(content, "contextId") or turn.session
+        turn.note_session(text_of(content, "contextId"))
         self._run.introduce(session=turn.session)
         answer.read_piece(line)
         if status:

@@ -358,7 +358,7 @@ class ChatCalls:
         if any((other.index == LEGACY) != (call.index == LEGACY) for other in self._named(call.name)):
             # The two fields may be about one call, which must not run twice.
             self._parts.note("call_twice")
-            call.part.is_doubtful = True
+            call.part.note_doubt()
         if call.is_unread:
             call.part.note_unread()
         pending, call.pending = call.pending, []

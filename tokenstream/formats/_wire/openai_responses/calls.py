@@ -87,7 +87,7 @@ class CallItem(ResponseItem):
                 arguments_text(arguments_of(item, self.type))
             ):
                 # Here the server says whose they are.
-                call.turn = None
+                call.take_turns(None)
             self.read_arguments(call, arguments_of(item, self.type))
             self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
 
