@@ -582,10 +582,6 @@ class Connection:
         parts.close_all(complete=self.endings.broken == "complete")
         return parts.take()
 
-    def keep_frames(self, log: EventLog | None, kept: deque[Frame] | None) -> None:
-        """Log frames that are read from now on, and keep them, as far as somebody asks for that."""
-        self.log, self.kept_frames = log, kept
-
     def _read_frames(self, frames: Iterable[Frame]) -> list[Event]:
         """Return the format's events for frames, up to the first error."""
         events: list[Event] = []

@@ -93,7 +93,7 @@ class Arrivals:
         """
         meter, reorder, kept = self._meter, self.reorder, self._kept
         # At its end, the connection may read more frames, which it then logs and keeps itself.
-        connection.keep_frames(self.log, kept)
+        connection.log, connection.kept_frames = self.log, kept
         ready, self.ready = self.ready, []
         # First the frames that had waited for missing ones.
         kept.extend(ready)

@@ -102,14 +102,7 @@ class CallsInText:
 
     def begin(self, begun: CallBegun, raw: Any, out: list[Event]) -> TextCall:  # noqa: ANN401 - a payload
         """Begin a call; it is in no part of the message yet if it is held back."""
-        parts = self._parts
-        if parts.calls_seen >= parts.limits.tool_calls:
-            raise LimitExceeded(limit="tool_calls", value=parts.limits.tool_calls)
-        id = parts.new_id(self._choice)
-        # A call of the API that comes without an id must not get the same one.
-        parts.calls_seen += 1
-        parts.note("call_read")
-        text_call = TextCall(id, begun, self._choice, -1)
+        text_call = TextCall(self._parts.count_read(self._choice), begun, self._choice, -1)
         start = text_call.start(raw)
         call = self._begin(start, text_call)
         if not call.is_held:

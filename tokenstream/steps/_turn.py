@@ -73,10 +73,6 @@ class Turn:
         """
         return self.step.total_usage
 
-    @usage.setter
-    def usage(self, usage: Usage) -> None:
-        self.step.count(usage)
-
     @property
     def state(self) -> State:
         """The current state: "running", "done", "failed", or "stopped" if the run ended first.

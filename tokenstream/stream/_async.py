@@ -307,7 +307,7 @@ class AsyncStream(AsyncStreamOfEvents):
     async def __aenter__(self) -> Self:
         """Open the source, if it is not open yet; on trio, also a task group for its reading task."""
         driver = self._driver
-        driver.source_driver.enter_block()
+        driver.enter_block()
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()

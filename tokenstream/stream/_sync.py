@@ -358,7 +358,7 @@ class Stream(StreamOfEvents):
     def __enter__(self) -> Self:
         """Open the source, if it is not open yet."""
         driver = self._driver
-        driver.source_driver.enter_block()
+        driver.enter_block()
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()

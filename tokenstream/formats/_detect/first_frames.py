@@ -136,9 +136,11 @@ def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
         return add_code_hint(empty, EMPTY_INPUT_HINT)
     # "s" * True is a plural "s".
     inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
-    ended = f"the input ended after {frames} frame{'s' * (frames != 1)}{inside}"
     return add_sentence(
-        StreamTruncated(f"{ended}, before the end of the answer; what had arrived is in .partial")
+        StreamTruncated(
+            f"the input ended after {frames} frame{'s' * (frames != 1)}{inside}, "
+            "before the end of the answer; what had arrived is in .partial"
+        )
     )
 
 

@@ -374,8 +374,7 @@ class Parts(AnswerEvents):
         numbers, which are indexes on the wire, are different calls.
         """
         state = self.choice(choice)
-        if self.calls_seen >= self.limits.tool_calls:
-            raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+        self._check_count()
         if not id:
             self.note("call_id_missing")
         if self.may_hold_surrogates:
@@ -411,6 +410,20 @@ class Parts(AnswerEvents):
         """Return the call that a piece of arguments is of which names none; None if there is no call."""
         state = self.choices.get(choice)
         return None if state is None or state.turn is None else state.turn.find()
+
+    def _check_count(self) -> None:
+        """Raise LimitExceeded if there are as many calls as there may be."""
+        if self.calls_seen >= self.limits.tool_calls:
+            raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+
+    def count_read(self, choice: int) -> str:
+        """Count a call that was read in the text, and return its id; LimitExceeded if it is one too many."""
+        self._check_count()
+        id = self.new_id(choice)
+        # A call of the API that comes without an id must not get the same one.
+        self.calls_seen += 1
+        self.note("call_read")
+        return id
 
     def new_id(self, choice: int) -> str:
         """Return an id for a call that has none, or has the id of another call."""

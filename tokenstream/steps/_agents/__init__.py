@@ -361,7 +361,7 @@ class TextAgentReader(AgentReader):
         """End the answer in progress."""
         answer, self._answer = self._answer, None
         if usage and not self._counts_each:
-            self._open_turn().usage = usage
+            self._open_turn().step.count(usage)
         if answer is not None:
             answer.end(reason, usage)
         elif usage and self._counts_each:

@@ -156,7 +156,7 @@ class ADK(AgentReader):
         self._is_final = False
         if self._turn is not None:
             # The answers of a turn are in the steps of its agents.
-            self._turn.usage = self._turn.step.total_usage
+            self._turn.step.count(self._turn.step.total_usage)
         self._end_turn(error)
 
     @staticmethod

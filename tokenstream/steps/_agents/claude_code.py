@@ -295,7 +295,7 @@ class ClaudeCode(AgentReader):
             self._run.requests.resumed_by(self._asker)
         counted = counts_in(dict_of(line, "usage"), _COUNTS) or Usage()
         if spent := self._count_spent(line, turn, counted):
-            turn.usage = spent
+            turn.step.count(spent)
             if not is_aside:
                 self._line_usage = Usage()
         structured = line.get("structured_output")
@@ -430,7 +430,7 @@ class ClaudeCode(AgentReader):
         """Give a turn without a result the tokens of its whole lines, and those of events."""
         if self._turn is not None and self._line_usage:
             streamed = self._turn.step.usage if self._streamed else Usage()
-            self._turn.usage = streamed + self._line_usage
+            self._turn.step.count(streamed + self._line_usage)
         if is_last:
             self._line_usage = Usage()
 

@@ -233,7 +233,7 @@ class MistralConversationsRun(AgentReader):
         elif kind == "agent.handoff.done":
             self._hand_over(text_of(line, "next_agent_name", "next_agent_id") or "agent")
         elif kind == "conversation.response.done":
-            self._open_turn().usage = usage_of(dict_of(line, "usage"))
+            self._open_turn().step.count(usage_of(dict_of(line, "usage")))
             self._find_answer().read_piece(line)
             self._finish(None)
         elif kind == "conversation.response.error":

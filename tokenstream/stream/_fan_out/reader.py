@@ -167,6 +167,10 @@ class ReaderDriver(UncopyableObject):
         """The driver that reads the source for all readers."""
         return self.hub.driver
 
+    def enter_block(self) -> None:
+        """Note for all readers that the stream is in a `with` block."""
+        self.hub.driver.enter_block()
+
     def set_options(self, policy: Policy | None, size: int | None) -> None:
         """Set the policy for slow readers, and the number of events to hold, for all readers."""
         self.hub.set_options(policy, size)
