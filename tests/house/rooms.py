@@ -62,8 +62,9 @@ def excess(now: Sizes, before: Sizes, name: str) -> str:
     return (
         f"tokenstream/ has {count:,} {name}, {count - most:,} more than the {most:,} that it may have."
         f" Since the last batch of issues, these rooms grew: {', '.join(largest) or 'none'}."
-        f" Take away {count - most:,} {name}, in these rooms or in others. If your change adds fewer than"
-        f" {most - bound:,}, others used the room up: say so in the pull request, and it is made there."
+        f" If your change adds fewer than {most - bound:,}, which is half a percent, others used the room up:"
+        " say so in the pull request, and the maintainers make room."
+        f" Otherwise take away {count - most:,} {name}, in these rooms or in others."
     )
 
 
