@@ -77,9 +77,9 @@ _FIRST = ("Stream", "connect", "aconnect", "tap", "merge", "TextView", "View")
 
 _MEMBERS = (
     *("text", "answer", "message", "messages", "final", "result", "partials", "items", "field"),
-    *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "choice", "print"),
-    *("stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "cost", "pauses"),
-    *("response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),
+    *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "payloads", "choice"),
+    *("print", "stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "cost"),
+    *("pauses", "response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),
     *("departures", "format", "origin", "index"),
 )
 """Members of a stream in the order in which people need them."""

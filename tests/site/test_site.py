@@ -77,7 +77,7 @@ def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:
     page = (site / "reference" / "api" / "tokenstream.stream.Stream.html").read_text(encoding="utf-8")
     described = re.findall(r'id="tokenstream\.Stream\.(\w+)"', page)
 
-    assert described[:5] == ["text", "message", "messages", "final", "result"]
+    assert described[:5] == ["text", "answer", "message", "messages", "final"]
     assert sorted(described) == [name for name in dir(tokenstream.Stream) if not name.startswith("_")]
 
 

@@ -31,6 +31,11 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Return True for a tuple, of whatever."""
+    return isinstance(value, tuple)
+
+
 def is_mock(value: object) -> bool:
     """Return True for an object of `unittest.mock`, or of the package `mock`, which has any attribute."""
     return "mock" in type(value).__module__.split(".")

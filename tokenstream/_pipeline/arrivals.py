@@ -36,7 +36,7 @@ class Arrivals:
         """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
         self.log: EventLog | None = None
         """Remembers the events, in case another connection repeats some; None if none can."""
-        self._kept = deque[Any](maxlen=0)
+        self._kept: deque[Any] = deque(maxlen=0)
         """The frames that were read, for `stream.payloads`; it takes none if nobody asks for them."""
         self.looks_at_frames = False
         """True if frames may be put in order, dropped or kept."""
@@ -58,7 +58,7 @@ class Arrivals:
     def keep(self) -> deque[Any]:
         """Keep each frame that is read from now on; return where they are kept."""
         if not self.keeps:
-            self._kept, self.looks_at_frames = deque(), True
+            self._kept, self.looks_at_frames = deque[Any](), True
         return self._kept
 
     @property

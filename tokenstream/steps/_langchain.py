@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents.values import INTERRUPT, interrupts_of
@@ -263,7 +263,7 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
     of message and metadata at its end.
     """
     event = _as_tuple(event)
-    while _is_tuple(event) and event:
+    while is_tuple(event) and event:
         message, metadata = event[0], event[-1]
         if is_dict(metadata) and "langgraph_node" in metadata and hasattr(message, "type"):
             return message, metadata
@@ -274,10 +274,11 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
 def _part_of(event: object) -> tuple[str | None, object]:
     """Return the mode of an item that a graph streams, None if there is only one, and what it has."""
     item = _as_tuple(event)
-    if not _is_tuple(item) or not item:
+    if not is_tuple(item) or not item:
         return None, item
-    mode: object = item[-2] if len(item) > 1 else None
-    return (mode if isinstance(mode, str) else None), item[-1]
+    *before, data = item
+    mode: object = before[-1] if before else None
+    return (mode if isinstance(mode, str) else None), data
 
 
 def _is_update(data: object) -> bool:
@@ -310,10 +311,6 @@ _PART = frozenset({"type", "ns", "data"})
 def _as_tuple(item: object) -> object:
     """Return an item that a graph streams as a tuple; with `version="v2"`, it is a dict."""
     return (item["ns"], item["type"], item["data"]) if is_dict(item) and _PART.issubset(item) else item
-
-
-def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
-    return isinstance(value, tuple)
 
 
 def _as_message(chunk: object) -> object:

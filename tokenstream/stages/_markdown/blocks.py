@@ -104,6 +104,9 @@ class MarkdownBlocks(SoundStage):
         [(1, True, 'Some *te')]
     """
 
+    error: None = None
+    """Always None: any text is Markdown."""
+
     def __init__(self, *, math: Math | None = None, tables: bool = True, merge_html: bool = False) -> None:
         if math not in MARKS:
             raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')

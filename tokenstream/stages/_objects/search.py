@@ -62,7 +62,7 @@ class DocumentStage(ErrorKeeper):
         It is an `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or an exception
         of a validator that is not a ValueError, unchanged.
         """
-        self.stop: str | None = None
+        self.stop: str | None = None  # pyright: ignore[reportIncompatibleMethodOverride] # of what is read
         """The reason to stop reading the answer; None while more of it is needed."""
 
 

@@ -69,11 +69,8 @@ def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa:
         return data
     if kind not in _LINES:
         return None
-    line: dict[str, Any] = {
-        **vars(message),
-        "type": _LINES[kind],
-        "modelUsage": vars(message).get("model_usage"),
-    }
+    line: dict[str, Any] = {**vars(message), "type": _LINES[kind]}
+    line["modelUsage"] = line.get("model_usage")
     if kind in ("AssistantMessage", "UserMessage"):
         content = line.pop("content", None)
         line["message"] = {
