@@ -110,8 +110,10 @@ function show({ id, question, answer: key, form, fresh }, article) {
 
 /** @param {import("./tokenstream/tokenstream.js").Part} part */
 const isRemark = ({ phase }) => phase === "commentary";
-/** @param {{parts: import("./tokenstream/tokenstream.js").Part[]}} message */
-/** @param {(part: import("./tokenstream/tokenstream.js").Part) => boolean} which */
+/**
+ * @param {{parts: import("./tokenstream/tokenstream.js").Part[]}} message
+ * @param {(part: import("./tokenstream/tokenstream.js").Part) => boolean} which
+ */
 const textOf = ({ parts }, which) =>
   parts.reduce((text, part) => (part.kind === "text" && which(part) ? text + part.text : text), "");
 

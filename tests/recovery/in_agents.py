@@ -97,12 +97,17 @@ def _claude_turn(number: int) -> list[dict[str, Any]]:
     result = {"type": "tool_result", "tool_use_id": f"c{number}", "content": f"seen {number}"}
     said = {"type": "text", "text": f"Done {number}."}
     usage = {"input_tokens": 10 + number, "output_tokens": 2}
+    parts = {
+        "a": {"input_tokens": 4, "output_tokens": 1},
+        "b": {"input_tokens": 6 + number, "output_tokens": 1},
+    }
 
     def line(kind: str, place: str, **fields: Any) -> dict[str, Any]:
         return {"type": kind, "session_id": "s", "uuid": f"{place} {number}", **fields}
 
     def answer(id: str, block: dict[str, Any]) -> dict[str, Any]:
-        return {"id": f"{id}{number}", "role": "assistant", "model": "m", "content": [block], "usage": usage}
+        said = {"role": "assistant", "model": "m", "content": [block], "usage": parts[id]}
+        return {"id": f"{id}{number}", **said}
 
     return [
         line("system", "init", subtype="init", model="m", tools=[]),
