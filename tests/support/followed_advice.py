@@ -378,6 +378,7 @@ FOLLOWED: dict[str, tuple[Program, Program]] = {
 REASONS: dict[str, tuple[str, ...]] = {
     "a package of others, which not every environment has": (
         "a response of boto3",
+        "a run shows the messages and",
         "aiohttp needs asyncio: on",
         "extensions= has …, which",
         "no schema can be built for …:",
@@ -410,6 +411,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "asking anew is any request": (
         "the answer began again,",
+        "the payloads were not kept:",
         "the checkpoint has no",
         "the checkpoint has version",
         "the checkpoint was made",

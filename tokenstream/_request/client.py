@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
-from tokenstream._basics.untrusted import is_dict, is_tuple
+from tokenstream._basics.untrusted import is_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +163,7 @@ def find_patience(client: object, options: dict[str, Any]) -> float | None:
         timeout = getattr(client, "timeout", 0.0)
     if is_dict(timeout):
         timeout = timeout.get("read", 0.0)
-    elif is_tuple(timeout):
+    elif timeout.__class__ is tuple:
         # As in httpx: connect, read, write, pool.
         timeout = (*timeout, 0.0, 0.0)[1]
     elif hasattr(timeout, "sock_read"):

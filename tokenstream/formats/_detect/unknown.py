@@ -59,8 +59,12 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
     if kind == "html":
         title = title_of(start)
         with_title = f" titled {title!r}" if title else ""
-        page, advice = "the body is a web page", "not a stream: check the address, and any proxy on the way"
-        return add_sentence(NotAStream(f"{page}{with_title}, {advice}", body=start), f"{page}, {advice}")
+        error = NotAStream(
+            f"the body is a web page{with_title}, not a stream: check the address, and any proxy on the way",
+            body=start,
+        )
+        # The title is the server's.
+        return add_sentence(error, error.message.replace(with_title, ""))
     if text:
         return NotAStream(
             "the text is neither an event stream nor JSON; its start is in .body. If these are pieces of "

@@ -14,8 +14,8 @@ from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
+from tokenstream.stream._stage_source import StageSource
 from tokenstream.stream._views.log_cursor import DeliveredItems
-from tokenstream.stream._views.text_plan import StageSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -54,10 +54,14 @@ def missing_json_error(message: Message, tool: str | None) -> OutputError:
     # Without an answer, all text is of remarks.
     has_remarks = tool is None and bool(message.text.strip())
     why = f"the answer has no {wanted}{' but remarks (phase commentary)' if has_remarks else ''}"
-    called_tools = sorted({call.name for call in message.tool_calls})
-    if called_tools and tool is None:
-        names = ", ".join(map(repr, called_tools))
-        why += f", {'and' if has_remarks else 'but'} calls {names}; pass tool=… to read a call's arguments"
+    names = ", ".join(map(repr, sorted({call.name for call in message.tool_calls})))
+    if names and tool is None:
+        if not has_remarks:
+            return OutputInvalid(
+                f"the answer has no text, but calls {names}; pass tool=… to read a call's arguments",
+                text=message.text,
+            )
+        why += f", and calls {names}; pass tool=… to read a call's arguments"
     return OutputInvalid(why, text=message.text)
 
 

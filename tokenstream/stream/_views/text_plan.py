@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from contextlib import suppress
 from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
@@ -13,6 +12,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain
 from tokenstream.stages._protocols import ITEM_END
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
+from tokenstream.stream._stage_source import StageSource
 from tokenstream.stream._views.view import repairs_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _ORDER: dict[str, tuple[int, str]] = {
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 
 ItemT = TypeVar("ItemT")
-StageT = TypeVar("StageT")
 
 _MAX_GATHERED = 4_096
 """Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
@@ -65,26 +64,6 @@ def stage_maker(
         return stage
 
     return make
-
-
-class StageSource(Generic[StageT]):
-    """Makes a stage for each view, or document, that is read.
-
-    The first one gets the stage that was made in advance, to check the arguments.
-    """
-
-    __slots__ = ("_make", "_unused")
-
-    def __init__(self, make: Callable[[], StageT]) -> None:
-        self._make = make
-        self._unused = [make()]
-
-    def __call__(self) -> StageT:
-        """Return a stage that nobody else has."""
-        # `pop` gives the stage to one thread only.
-        with suppress(IndexError):
-            return self._unused.pop()
-        return self._make()
 
 
 class ShapingPlan(NamedTuple):
