@@ -25,7 +25,8 @@ from tokenstream.errors import StreamError
 from tokenstream.events import StepUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    import subprocess
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.agents
@@ -237,29 +238,35 @@ def test_kimi_code_does_not_tell_why_an_answer_has_ended(tmp_path: Path) -> None
     assert (error, message.text, message.finish_reason) == (None, "The answer is cut", "unknown")
 
 
+def _lines_after_asking(run: Steps, process: subprocess.Popen[bytes], **options: Any) -> Iterator[Any]:
+    """Write the task at standard input, and yield the lines up to the result, which ends the input."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    message = {"type": "user", "message": {"role": "user", "content": "MAINTASK"}}
+    process.stdin.write(json.dumps(message).encode() + b"\n")
+    process.stdin.flush()
+    for line in run.follow(process.stdout, exit_code=process.wait, **options):
+        yield line
+        if line["type"] == "result":
+            process.stdin.close()
+
+
 def test_claude_code_asks_for_a_permission_and_goes_on(tmp_path: Path) -> None:
     """The tools wait until they may run, and then have their results."""
     options = ("--permission-prompt-tool", "stdio", "--permission-mode", "default")
     command = ("-p", "--input-format", "stream-json", *_COMMANDS["claude-partial"][2:-1], *options)
-    message = {"type": "user", "message": {"role": "user", "content": "MAINTASK"}}
     waited: list[Any] = []
     with (
         testing.serve(two_commands) as server,
         started("claude", tmp_path, server.url, *command) as process,
         Steps("ask") as run,
     ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-        process.stdin.flush()
-        for line in run.follow(process.stdout, exit_code=process.wait, stdin=process.stdin):
+        for _ in _lines_after_asking(run, process, stdin=process.stdin):
             for request in run.waiting:
                 waited += [
                     (run.turns[0].state, step.state) for step in run.turns[0].step.steps if step.requests
                 ]
                 run.reply(request.id, {"behavior": "allow", "updatedInput": request.request["input"]})
-            if line["type"] == "result":
-                process.stdin.close()
 
     assert waited
     assert {*waited} <= {("waiting", "waiting"), ("waiting", "done")}
@@ -289,19 +296,13 @@ def test_gemini_cli_prints_no_line_between_an_answer_that_breaks_off_and_the_nex
 def test_subagents_of_a_session_that_goes_on_are_no_part_of_its_turns(tmp_path: Path) -> None:
     """Claude Code with its messages at standard input: its subagents outlive the turn that began them."""
     command = ("-p", "--input-format", "stream-json", *_COMMANDS["claude-partial"][2:])
-    message = {"type": "user", "message": {"role": "user", "content": "MAINTASK"}}
     with (
         testing.serve(two_subagents) as server,
         started("claude", tmp_path, server.url, *command) as process,
         Steps("fix") as run,
     ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-        process.stdin.flush()
-        for line in run.follow(process.stdout, exit_code=process.wait):
-            if line["type"] == "result":
-                process.stdin.close()
+        for _ in _lines_after_asking(run, process):
+            pass
 
     agents = [step for step in [*run.steps, *run.turns[0].step.steps] if step.name == "Agent"]
     said = "".join(message.text for turn in run.turns for message in turn.step.messages)

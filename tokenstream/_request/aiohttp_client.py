@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 from yarl import URL
 
-from tokenstream._request.client import CONNECT_SECONDS, get_tls_context, origin_of
+from tokenstream._request.client import CONNECT_SECONDS, find_proxy, get_tls_context, origin_of
 from tokenstream._sources.aiohttp import from_aiohttp
 from tokenstream._sources.causes import PROXY_VARIABLES, raise_converted, unusable_client_error
 from tokenstream.errors import MisuseError
@@ -91,12 +90,11 @@ def settings_of_environment(url: httpx.URL) -> dict[str, Any]:
 
 def _find_proxy(url: httpx.URL) -> URL | None:
     """Return the address of the proxy for a request; None if there is none."""
-    proxies = getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or proxy_bypass(url.netloc.decode("ascii")):
+    found = find_proxy(f"{url.scheme}://{url.netloc.decode('ascii')}")
+    if found is None:
         return None
     try:
-        proxy = URL(address if "://" in address else f"http://{address}")
+        proxy = URL(found[1])
     except ValueError:
         # The error's message quotes the address, which may contain a password.
         proxy = URL()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,20 +76,23 @@ def origin_of(url: FromHTTPX) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
-def name_proxy(url: str) -> str:
-    """Return words for the proxy that the environment names for an address; "" if there is none."""
-    from urllib.parse import urlsplit
+def find_proxy(url: str) -> tuple[str, str] | None:
+    """Return the variable and the address of the proxy that the environment names for a URL; None without."""
     from urllib.request import getproxies, proxy_bypass
 
-    try:
-        target, proxies = urlsplit(url), getproxies()
-        scheme = target.scheme if target.scheme in proxies else "all"
-        proxy = proxies.get(scheme, "")
-        place = urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]
-    except ValueError:
-        return ""
-    is_used = place and not proxy_bypass(target.netloc)
-    return f" through the proxy {place} ({scheme.upper()}_PROXY)" if is_used else ""
+    target, proxies = split_url(url), getproxies()
+    kind = next((each for each in (target.scheme, "all") if proxies.get(each)), None)
+    if kind is None or proxy_bypass(target.netloc.rpartition("@")[2]):
+        return None
+    proxy = proxies[kind]
+    return f"{kind.upper()}_PROXY", proxy if "://" in proxy else f"http://{proxy}"
+
+
+def name_proxy(url: str) -> str:
+    """Return words for the proxy that the environment names for an address; "" if there is none."""
+    variable, proxy = find_proxy(url) or ("", "")
+    place = split_url(proxy).netloc.rpartition("@")[2]
+    return f" through the proxy {place} ({variable})" if place else ""
 
 
 class TimeoutsLeft(dict[str, Any]):

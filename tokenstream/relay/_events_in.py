@@ -48,8 +48,13 @@ def converted_refusals() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        if (refusal := find_refusal(error)) is None:
-            raise
+        _raise_refusal(error)
+        raise
+
+
+def _raise_refusal(error: Exception) -> None:
+    """Raise our error for what a provider's SDK has raised; do nothing for any other exception."""
+    if (refusal := find_refusal(error)) is not None:
         raise refusal from error
 
 
@@ -147,8 +152,12 @@ class EventsIn:
 
 async def _without_refusal(event: Awaitable[Event]) -> Event:
     """Return the next event of an application's own source."""
-    with converted_refusals():
+    # Without `converted_refusals`, whose context each event would pay for.
+    try:
         return await event
+    except Exception as error:
+        _raise_refusal(error)
+        raise
 
 
 class _TextEvents:

@@ -312,7 +312,8 @@ class Driver(UncopyableObject):
 
     def reads_on(self) -> bool:
         """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
-        if self.is_behind_end or self.machine.state in (*CLOSED, "sliced") or self.diverted:
+        state = self.machine.state
+        if self.is_behind_end or state in CLOSED or state == "sliced" or self.diverted:
             return False
         return self._apply_deadlines_between_reads()
 

@@ -7,11 +7,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
-from urllib.request import getproxies, proxy_bypass
 
-from tokenstream._basics.url import split_url
 from tokenstream._request import HTTPRequest
-from tokenstream._request.client import CONNECT_SECONDS
+from tokenstream._request.client import CONNECT_SECONDS, find_proxy
 from tokenstream._sources import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk
@@ -115,13 +113,7 @@ def probe(
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
             recorder.watch(request.make_lazy().open)
-    return replace(recorder.build_answer(coding, format), proxied=_is_proxied(url))
-
-
-def _is_proxied(url: str) -> bool:
-    """Return True if the environment names a proxy for an address."""
-    parts, proxies = split_url(url), getproxies()
-    return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
+    return replace(recorder.build_answer(coding, format), proxied=find_proxy(url) is not None)
 
 
 def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
