@@ -320,7 +320,7 @@ class HTTPRequest:
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
-        # What a client of the caller's is set to is not known.
+        # A client of the caller's has settings that are not known.
         proxy = name_proxy(self._url) if self._client is None else ""
         converted = opening_error(error, self._host() + proxy, self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.

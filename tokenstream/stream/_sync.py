@@ -144,7 +144,7 @@ class Stream(StreamOfEvents):
 
     @property
     def payloads(self) -> PayloadView:
-        """What the server sends, each payload once and as it came, also one without an event: a view.
+        """View of the payloads that the server sends, each once and as it came, also without an event.
 
         Ask for it before anything is read. `message` grows beside it.
 

@@ -23,7 +23,7 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 CALL = "tool_call"
 """The kind in the keys of all calls: of the application's tools, and of those that the server runs itself."""
 _NO_ARGUMENTS = ("toolCallId", "providerMetadata", "rawEvent")
-"""Fields of a call's delta whose texts are no arguments."""
+"""Fields of a call's delta whose texts are not arguments."""
 
 
 class NamedParts(KeyedParts[tuple[str, str], OpenPart]):

@@ -72,7 +72,7 @@ PHRASES: dict[Loss, str] = {
 }
 """Descriptions of what each name of a loss stands for, for error messages."""
 _USUAL = frozenset({"encrypted_reasoning", "phase", "reasoning", "signature", "usage"})
-"""What healthy answers lose in a format that has no place for it; anything else is content."""
+"""Names of what healthy answers lose in a format that has no place for it; all others are of content."""
 _WHOLE = ""
 """The detail for a loss of everything that a name stands for."""
 

@@ -299,7 +299,7 @@ _find_opening = TextSearch({opening[:4] for dialect in _SURE for opening in dial
 """Finds where one of the openings may begin, in a quarter of the time of a search for whole ones."""
 
 DANGLING = tuple([part for dialect in _SURE for each in dialect.openings for part in (each, each[:-1])])
-"""What servers leave of a call's markup in front of the same call of their API."""
+"""Remains of a call's markup, which servers leave in front of the same call of their API."""
 
 
 def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as callers give it

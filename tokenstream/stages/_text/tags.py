@@ -409,7 +409,7 @@ class TagScanner:
         if self.code.is_code():
             return False
         if self.row is not None:
-            # Brackets are no special token: a sentence names them.
+            # Brackets are ordinary characters: a sentence may name the mark.
             return mark[0] != "[" or self.last == "\n"
         mark = mark.lower()
         # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the mark.

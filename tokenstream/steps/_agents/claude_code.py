@@ -291,7 +291,7 @@ class ClaudeCode(AgentReader):
         turn.note_session(text_of(line, "session_id"))
         self._run.introduce(session=turn.session)
         if not is_aside:
-            # What it has asked for was answered, or is no longer wanted.
+            # Its questions were answered, or nobody waits for them any more.
             self._run.requests.resumed_by(self._asker)
         counted = counts_in(dict_of(line, "usage"), _COUNTS) or Usage()
         if spent := self._count_spent(line, turn, counted):
