@@ -23,7 +23,7 @@ extensions = [
     "site_reference",
     "site_search",
 ]
-exclude_patterns = ["guides/quickstarts/*"]
+exclude_patterns = ["guides/quickstarts/*", "reports/*"]
 default_role = "py:obj"
 html_theme = "furo"
 html_static_path = ["_static"]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SITE = sorted((ROOT / "docs").rglob("*.md"))
+REPORTS = sorted((ROOT / "docs" / "reports").glob("*.md"))
+SITE = sorted({*(ROOT / "docs").rglob("*.md")} - {*REPORTS})
 """The pages of the site."""
-BESIDE = [*sorted((ROOT / "reports").glob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
+BESIDE = [*REPORTS, *sorted((ROOT / ".github").glob("*.md"))]
 """The pages that the site only links: what is measured, and what contributors read."""
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
 # These need a file, an agent, or a service; tests of their own have what stands in.

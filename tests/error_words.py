@@ -1,4 +1,4 @@
-"""The table in reports/error-words.md of the words of each format's errors: `python -m tests.error_words`.
+"""The table of each format's error words in docs/reports/error-words.md: `python -m tests.error_words`.
 
 The words are those of the formats' `retryable`, and those of `ERRORS` in tests/support/error_frames.py.
 """
@@ -28,7 +28,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, rows)]
 
 
-SECTION = Section(ROOT / "reports" / "error-words.md", "tests.error_words", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "error-words.md", "tests.error_words", _made)
 
 if __name__ == "__main__":
     SECTION.write()

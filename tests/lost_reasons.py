@@ -1,4 +1,4 @@
-"""The table of finish reasons in reports/losses.md: `python -m tests.lost_reasons`.
+"""The table of finish reasons in docs/reports/losses.md: `python -m tests.lost_reasons`.
 
 It is what the encoders say of themselves.
 """
@@ -42,7 +42,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
-SECTION = Section(ROOT / "reports" / "losses.md", "tests.lost_reasons", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.lost_reasons", _made)
 
 if __name__ == "__main__":
     SECTION.write()

@@ -1,6 +1,6 @@
 """Write the made tables on all pages anew: `python -m tests.made_tables`.
 
-Those of reports/ are written when a version is released, so that a change which adds a row to many of
+Those of docs/reports/ are written when a version is released, so that a change which adds a row to many of
 them stays small. Tests hold what the tables are made of.
 """
 

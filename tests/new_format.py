@@ -10,7 +10,7 @@ from typing import Any, get_args
 from tests.project import ROOT
 from tests.support.error_frames import ERRORS
 from tests.support.recordings import OURS
-from tokenstream._apis import APIRecord, FormatName, ScriptFormat, api_named
+from tokenstream._providers.apis import APIRecord, FormatName, ScriptFormat, api_named
 
 _NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -27,7 +27,7 @@ def missing(name: str) -> list[str]:
     names = [FormatName, *([] if api.writer is None else [ScriptFormat])]
     reader, writer = _fault(api.reader), _fault(api.writer)
     found = {
-        "a record with a reader in tokenstream/_apis.py, where FormatName and ScriptFormat have its name": (
+        "a record and reader in tokenstream/_providers/apis.py; FormatName and ScriptFormat have its name": (
             api.reader is not None and all(name in _members(each) for each in names)
         ),
         f"the class of that reader, in tokenstream/formats/_wire/{reader}": reader is None,

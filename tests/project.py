@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(tokenstream.__path__[0])
 """Where the package that is tested lies: the checkout, or what a wheel installed."""
 
-CAPABILITIES = ROOT / "reports" / "capabilities.md"
+CAPABILITIES = ROOT / "docs" / "reports" / "capabilities.md"
 """What we do beside other libraries; a program writes a part of it."""
 
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The table in reports/losses.md of what protocols cannot express: `python -m tests.relay_losses`.
+"""The table in docs/reports/losses.md of what protocols cannot express: `python -m tests.relay_losses`.
 
 It is what `relay.losses` finds by trying the encoders.
 """
@@ -57,7 +57,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
-SECTION = Section(ROOT / "reports" / "losses.md", "tests.relay_losses", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.relay_losses", _made)
 
 if __name__ == "__main__":
     SECTION.write()

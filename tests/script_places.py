@@ -1,4 +1,4 @@
-"""The table of places in reports/losses.md: `python -m tests.script_places`.
+"""The table of places in docs/reports/losses.md: `python -m tests.script_places`.
 
 It is what the encoders say of themselves; of errors, what a reader takes them for.
 """
@@ -81,7 +81,7 @@ def _made() -> list[str]:
     return [table(columns, map(_row, testing.all_formats))]
 
 
-SECTION = Section(ROOT / "reports" / "losses.md", "tests.script_places", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.script_places", _made)
 
 if __name__ == "__main__":
     SECTION.write()

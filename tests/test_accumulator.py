@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.formats import OpenAIChat
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,

@@ -11,7 +11,7 @@ import pytest
 from tests.support import encoders, registry
 from tests.support.tables import in_one_test
 from tokenstream import Message
-from tokenstream._apis import ScriptFormat, all_apis, api_named
+from tokenstream._providers.apis import ScriptFormat, all_apis, api_named
 from tokenstream.formats import FormatName
 from tokenstream.relay import ProtocolName
 from tokenstream.turns import ToolResults
@@ -45,7 +45,10 @@ def test_what_a_record_names_exists(api: object) -> None:
 @pytest.mark.slow
 def test_the_records_load_no_reader_and_no_writer() -> None:
     """They are read at every import of the package, and an API only once it is used."""
-    program = "import tokenstream._apis, sys; print(*[m for m in sys.modules if m.startswith('tokenstream')])"
+    program = (
+        "import sys, tokenstream._providers.apis; "
+        "print(*[m for m in sys.modules if m.startswith('tokenstream')])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     loaded = set(done.stdout.split())

@@ -32,7 +32,7 @@ _BY_NAME = {case.name: case for case in CASES}
 
 @pytest.mark.slow
 def test_the_page_says_what_the_results_say() -> None:
-    """`python -m tests.conformance` writes reports/conformance.md from tests/conformance/results.json."""
+    """`python -m tests.conformance` writes the page from tests/conformance/results.json."""
     assert page.render(_KEPT) == page.FILE.read_text("utf-8")
 
 
@@ -116,7 +116,7 @@ def test_a_peer_does_what_the_page_says_of_it(reader: PythonReader) -> None:
     """Where its packages are installed at the published versions, a fresh run gives the same."""
     if not _same_versions(reader):
         pytest.skip(
-            f"needs {reader.name} at the version that reports/conformance.md was written with, "
+            f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
             "which is not installed"
         )
 

@@ -98,7 +98,7 @@ def test_a_peer_does_what_the_page_says_of_it(reader: Reader) -> None:
     """Where it is installed at the published version, a fresh run gives the same."""
     if not _same_versions(reader):
         pytest.skip(
-            f"needs {reader.name} at the version that reports/conformance.md was written with, "
+            f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
             "which is not installed"
         )
     made_here = {name: found for name, found in _KEPT[reader.name]["json"].items() if name != "JSONTestSuite"}

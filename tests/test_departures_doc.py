@@ -20,7 +20,7 @@ from tokenstream.events import Event, ReasoningDelta, TextDelta
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PAGE = (ROOT / "reports" / "departures.md").read_text(encoding="utf-8")
+_PAGE = (ROOT / "docs" / "reports" / "departures.md").read_text(encoding="utf-8")
 _NAMES = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+?) \| (.+?) \|$", _PAGE, re.MULTILINE)
 _DETAILS: list[str] = re.findall(r"^\| `(\w+)` \| .+? \| .+? \|$", _PAGE, re.MULTILINE)
 # The repairs of partial JSON are noted, too, and have a list of their own.

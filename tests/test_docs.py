@@ -264,7 +264,7 @@ def test_each_picture_has_the_script_that_draws_it() -> None:
     assert [] == [name for name in drawn if name not in texts]
 
 
-_ELSEWHERE = {"_apis.py", "events.py", "faults.py", "plugin.py", "framing/_content_coding.py"}
+_ELSEWHERE = {"_providers/apis.py", "events.py", "faults.py", "plugin.py", "framing/_content_coding.py"}
 
 
 def test_a_page_names_each_module_within_the_larger_rooms() -> None:

@@ -14,8 +14,9 @@ from tests.support.encoders import PROTOCOLS
 from tests.support.packages import needed
 from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
-from tokenstream import Checkpoint, Stream, _kinds, errors, relay
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream import Checkpoint, Stream, errors, relay
+from tokenstream._values import error_kinds as _kinds
+from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import Event, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart

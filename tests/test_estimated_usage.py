@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tokenstream import Checkpoint, Stream, Usage, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
 from tokenstream.message import Ending, Message

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wire import sse
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.text_log import ByteLog, TextLog
 from tokenstream._pipeline.machine import Machine
 from tokenstream.events import (

@@ -1,4 +1,4 @@
-"""The made tables of reports/ can be written when a version is released."""
+"""The made tables of docs/reports/ can be written when a version is released."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from tests.support.tables import in_one_test
-from tokenstream._message_parts import FoundImage
+from tokenstream._values.parts import FoundImage
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.message import (
     Citation,

@@ -12,7 +12,7 @@ from tests.new_format import main, missing
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.tables import in_one_test
-from tokenstream._apis import APIRecord
+from tokenstream._providers.apis import APIRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.events import PartStart, ToolCallDelta, ToolCallStart
 from tokenstream.formats import Format
 from tokenstream.message import ServerToolCall

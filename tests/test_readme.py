@@ -83,8 +83,8 @@ def _block(language: str, text: str) -> Block:
 
 
 def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
-    """They are the sums over the formats of reports/conformance.md."""
-    page = (ROOT / "reports" / "conformance.md").read_text(encoding="utf-8")
+    """They are the sums over the formats of docs/reports/conformance.md."""
+    page = (ROOT / "docs" / "reports" / "conformance.md").read_text(encoding="utf-8")
     sums: dict[str, tuple[int, int, int]] = {}
     for row in _table(page[page.index("## Truncated answers") :], "format"):
         cuts, silent, calls = sums.get(row["reader"], (0, 0, 0))
@@ -105,8 +105,8 @@ def _name(reader: str) -> str:
 
 
 def test_the_speed_is_the_measured_one() -> None:
-    """It stands in reports/benchmarks.md, with the date that docs/about/measured.md gives."""
-    page = (ROOT / "reports" / "benchmarks.md").read_text(encoding="utf-8")
+    """It stands in docs/reports/benchmarks.md, with the date that docs/about/measured.md gives."""
+    page = (ROOT / "docs" / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     row = next(row for row in _table(page, "") if row[""] == "openai-chat")
     measured = (_DOCS / "about" / "measured.md").read_text(encoding="utf-8")
     date = re.search(r"text delta of OpenAI's chat API cost.*?([\d-]{10})", measured)

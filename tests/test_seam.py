@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.project import ROOT
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.joint import AskedJoint, PrefixJoint
 from tokenstream._pipeline.seam import Splice
 from tokenstream.events import (

@@ -1,4 +1,4 @@
-"""The tables of words in reports/vocabulary.md have each format."""
+"""The tables of words in docs/reports/vocabulary.md have each format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of words in reports/vocabulary.md, from what formats do: `python -m tests.vocabulary`.
+"""The tables of words in docs/reports/vocabulary.md, from what formats do: `python -m tests.vocabulary`.
 
 Each recording made for this project is read; where a value stands in the payload
 that an event came from, there is the provider's word for what the event says.
@@ -321,7 +321,7 @@ def _made() -> list[str]:
     ]
 
 
-SECTION = Section(ROOT / "reports" / "vocabulary.md", "tests.vocabulary", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "vocabulary.md", "tests.vocabulary", _made)
 
 if __name__ == "__main__":
     SECTION.write()

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tokenstream import testing as testing
     from tokenstream import turns as turns
     from tokenstream._basics.version import __version__ as __version__
-    from tokenstream._connect import aconnect as aconnect
-    from tokenstream._connect import connect as connect
-    from tokenstream._decoder import Decoder as Decoder
+    from tokenstream._pipeline.decoder import Decoder as Decoder
+    from tokenstream._request.connect import aconnect as aconnect
+    from tokenstream._request.connect import connect as connect
     from tokenstream.errors import AnswerRejected as AnswerRejected
     from tokenstream.errors import CallsDiffer as CallsDiffer
     from tokenstream.errors import CallStoreUnavailable as CallStoreUnavailable
@@ -122,8 +122,8 @@ if TYPE_CHECKING:
 # loads pydantic and the rest only when it reads its first stream.
 _NAMES = {
     "_basics.version": ("__version__",),
-    "_connect": ("aconnect", "connect"),
-    "_decoder": ("Decoder",),
+    "_request.connect": ("aconnect", "connect"),
+    "_pipeline.decoder": ("Decoder",),
     "errors": tuple(
         """AnswerRejected CallStoreUnavailable CallUncertain CallsDiffer ConnectError GuardFailed
         InvalidJSON LimitExceeded MisuseError NotAStream NotExpressible OutputIncomplete

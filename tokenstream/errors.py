@@ -34,12 +34,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.lazy import load_public, make_lazy_loader
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json import Partial
     from tokenstream.turns._drop import Kind
@@ -90,7 +90,7 @@ ErrorKind: TypeAlias = Literal[
     "shutdown",
     "unknown",
 ]
-"""The cause of an error in one word, the same for every provider; `_kinds.py` has a row for each."""
+"""The cause of an error in one word, the same for every provider; `ERROR_KINDS` has a row for each."""
 
 _STATUS = re.compile(r"\bstatus ([1-5]\d\d)\b", re.ASCII)
 """Matches the status in the message of a `StatusError`."""
@@ -216,7 +216,7 @@ class _AnswerError(TokenStreamError):
     def origin(self) -> Origin:
         """The origin of the answer: its host, request id, attempt and more; an empty one without a stream."""
         if self._origin is None:
-            from tokenstream._origin import Origin
+            from tokenstream._values.origin import Origin
 
             self._origin = Origin()
         return self._origin

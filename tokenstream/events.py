@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._event_base import (
+from tokenstream._values.event_base import (
     AnswerEvent,
     Arguments,
     CallEvent,

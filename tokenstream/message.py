@@ -10,7 +10,7 @@ from pydantic import Field
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
 from tokenstream._basics.elsewhere import explain_names_of_messages
 from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
-from tokenstream._message_parts import (
+from tokenstream._values.parts import (
     Citation,
     FoundImage,
     MediaPart,

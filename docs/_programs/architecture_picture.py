@@ -24,7 +24,7 @@ import grimp
 
 PICTURE = Path(__file__).parents[1] / "pictures" / "architecture.svg"
 _ROOT = Path(__file__).parents[2]
-_SHOWN = {"_connect", "_connection", "_decoder", "_pipeline"}
+_SHOWN = {"_connection", "_pipeline", "_request"}
 _WIDTH, _HEIGHT = 196, 74
 _BESIDE, _ABOVE = 22, 44
 _MARGIN = 18

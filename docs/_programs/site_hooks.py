@@ -95,10 +95,10 @@ def _with_outer_links(text: str, name: str, folder: Path) -> str:
 
 
 def _lead_to_repository(link: re.Match[str], name: str, folder: Path) -> str:
-    """Return a link of the page `name` as an address in the repository, if it leads out of docs/ or to a folder."""
+    """Return a link of the page `name` as an address in the repository, if it leads to a report, to a folder or out of docs/."""
     target, _, anchor = link["target"].partition("#")
     path = (folder / posixpath.dirname(name) / target).resolve()
-    if path.is_relative_to(folder) and not path.is_dir():
+    if path.is_relative_to(folder) and not path.is_dir() and path.parent.name != "reports":
         return link[0]
     kind = "tree" if path.is_dir() else "blob"
     address = f"{REPOSITORY}/{kind}/main/{path.relative_to(folder.parent).as_posix()}"

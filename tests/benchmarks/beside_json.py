@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
 _NODE_FOLDER = Path("../conformance-node")
-"""The folder of npm's packages, as reports/conformance.md installs them."""
+"""The folder of npm's packages, as docs/reports/conformance.md installs them."""
 OURS = {"tokenstream": None, 'tokenstream, document="matching"': "matching"}
 """Our two ways to read a text that may hold several documents: the names, and the choices of a document."""
 

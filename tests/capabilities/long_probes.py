@@ -18,7 +18,7 @@ from tests.support.recordings import OURS as RECORDINGS
 from tests.support.redis_servers import RedisServer
 from tests.support.served import by_wsgi
 from tokenstream import Peer, Steps, Stream, connect, relay, testing
-from tokenstream._apis import FormatName, ProtocolName
+from tokenstream._providers.apis import FormatName, ProtocolName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ import pytest
 from tests.capabilities import long_probes
 from tests.capabilities.table import PROBES
 from tests.project import CAPABILITIES
-from tokenstream._apis import FormatName, ProtocolName
+from tokenstream._providers.apis import FormatName, ProtocolName
 from tokenstream.stages._calls.dialects import NAMES
 
 if TYPE_CHECKING:

@@ -135,8 +135,8 @@ def test_the_code_that_is_shown_is_what_runs(
 
 @pytest.mark.slow
 def test_what_is_said_of_the_sdks_is_what_was_measured(shown: str) -> None:
-    """The numbers are those of reports/conformance.md."""
-    page = (ROOT / "reports" / "conformance.md").read_text("utf-8")
+    """The numbers are those of docs/reports/conformance.md."""
+    page = (ROOT / "docs" / "reports" / "conformance.md").read_text("utf-8")
     claimed = re.findall(r"(\d+) of (\d+)", _joined(shown.replace("#", "")))
     openai, anthropic = (f"{cuts} | {unnoticed} |" for unnoticed, cuts in claimed)
 

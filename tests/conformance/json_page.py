@@ -1,4 +1,4 @@
-"""The section of reports/conformance.md about JSON."""
+"""The section of docs/reports/conformance.md about JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reports/conformance.md, written from the results that are kept and from nothing else."""
+"""docs/reports/conformance.md, written from the results that are kept and from nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.project import ROOT
 _MOST_LISTED = 60
 """More cases than that are no list that anybody reads."""
 
-FILE = ROOT / "reports" / "conformance.md"
+FILE = ROOT / "docs" / "reports" / "conformance.md"
 
 _HEAD = """\
 # Conformance

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.support import registry
 from tests.support.paths import PATHS
 from tests.support.tables import in_one_test
-from tokenstream._apis import all_apis
+from tokenstream._providers.apis import all_apis
 
 if TYPE_CHECKING:
-    from tokenstream._apis import APIRecord
+    from tokenstream._providers.apis import APIRecord
 
 
 @in_one_test(("path", "format"), PATHS.items())

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: run every row of the fault matrix, print or write reports/failures.md."""
+"""`python -m tests.faults`: run every row of the fault matrix, print or write docs/reports/failures.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main() -> int:
     """Measure, and tell; 1 where a row is not what it owes."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument(
-        "--write", action="store_true", help="write reports/failures.md instead of printing it"
+        "--write", action="store_true", help="write docs/reports/failures.md instead of printing it"
     )
     asked = parser.parse_args()
     results = _results()

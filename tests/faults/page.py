@@ -1,4 +1,4 @@
-"""reports/failures.md, written from what the rows of the fault matrix were measured to do."""
+"""docs/reports/failures.md, written from what the rows of the fault matrix were measured to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.faults import rows_body, rows_calls, rows_events, rows_head, rows_lif
 from tests.faults.matrix import WORLDS, Result, Row, World
 from tests.project import ROOT
 
-FILE = ROOT / "reports" / "failures.md"
+FILE = ROOT / "docs" / "reports" / "failures.md"
 SECTIONS: dict[str, Sequence[Row]] = {
     "The connection and the head of the response": rows_head.ROWS,
     "The body": rows_body.ROWS,

@@ -1,4 +1,4 @@
-"""The fault matrix: every row gives what it owes, in each world, and reports/failures.md says so."""
+"""The fault matrix: every row gives what it owes, in each world, and docs/reports/failures.md says so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_fault_has_its_row() -> None:
 
 
 def test_the_page_is_what_the_rows_owe() -> None:
-    """`python -m tests.faults --write` writes reports/failures.md anew."""
+    """`python -m tests.faults --write` writes docs/reports/failures.md anew."""
     owed = {row.id: page.owed(row) for row in page.ROWS}
 
     assert page.render(owed) == page.FILE.read_text("utf-8")

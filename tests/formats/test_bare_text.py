@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.formats import Text
 from tests.support.tables import in_one_test
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, Unknown
 from tokenstream.formats import text

@@ -129,7 +129,7 @@ def test_any_other_word_tells_neither(word: str) -> None:
 
 
 _PAGE = (
-    (ROOT / "reports" / "error-words.md")
+    (ROOT / "docs" / "reports" / "error-words.md")
     .read_text(encoding="utf-8")
     .partition("## Requests that are too long")[2]
 )

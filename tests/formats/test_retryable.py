@@ -54,7 +54,7 @@ def _frame(name: str, word: str) -> Any:
     [(name, word, again) for name in ERRORS for word, again in words_of(name).items()],
 )
 def test_a_word_of_a_provider_tells_whether_a_retry_may_help(name: str, word: str, retryable: bool) -> None:
-    """Each word of the table in reports/error-words.md, in an error as that format sends it."""
+    """Each word of the table in docs/reports/error-words.md, in an error as that format sends it."""
     error = error_of(registry.load(name)(), _frame(name, word))
 
     assert isinstance(error, ProviderError)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tests.support.wire import bytes_of, sse
 from tokenstream import Stream
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, ProviderData, TextDelta, ToolCallDone, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent

@@ -18,7 +18,7 @@ from tokenstream.testing import faults
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream._apis import ScriptFormat
+    from tokenstream._providers.apis import ScriptFormat
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,4 +1,4 @@
-"""The list of repairs in reports/repairs.md."""
+"""The list of repairs in docs/reports/repairs.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tokenstream.events import ToolCallDone
 from tokenstream.partial_json._repairs import Repair, RepairName
 from tokenstream.stages import ToolTags, ValidatedCalls
 
-_PAGE = (ROOT / "reports" / "repairs.md").read_text("utf-8")
+_PAGE = (ROOT / "docs" / "reports" / "repairs.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
 _ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE)]
 

@@ -20,7 +20,7 @@ from tests.support.sampling import part_of
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
 from tokenstream import Stream, Tags, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartStart, ReasoningDelta, TextDelta
 

@@ -25,7 +25,7 @@ from tests.recovery.continuing import (
 )
 from tests.support import wire
 from tokenstream import Retry, Seam, Stream, resilient, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
 from tokenstream.message import TextPart

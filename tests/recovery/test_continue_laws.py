@@ -16,7 +16,7 @@ from tests.support.effort import in_steps, trials
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import few
 from tokenstream import Retry, Seam, Stream, resilient, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.events import (
     Event,

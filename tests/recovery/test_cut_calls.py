@@ -15,7 +15,7 @@ from tests.recovery.unseen import Harbour, read
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Message, Retry, Router, Stream, Tags, connect, relay, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import Resumed, ToolCallDone, ToolCallStart
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.recovery.attempts import Played, play
 from tests.support.effort import examples
 from tokenstream import Retry, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.events import Finish, MessageStart, Resumed
 from tokenstream.message import Message
 from tokenstream.recovery import Attempt

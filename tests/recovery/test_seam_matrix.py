@@ -14,7 +14,7 @@ import pytest
 from tests.recovery.attempts import Played, in_each_world, play
 from tests.recovery.continuing import PREFIX, last_words, text_of
 from tokenstream import Message, Retry, Seam, Stream, relay, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
 from tokenstream.message import Checkpoint

@@ -20,7 +20,7 @@ from tests.support.logged import words_of
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Message, relay
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
@@ -476,7 +476,9 @@ def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: P
 
 def test_every_name_is_explained() -> None:
     """With the table, or on the page that it sends its readers to."""
-    text = "".join((ROOT / page).read_text("utf-8") for page in ("docs/guides/turns.md", "reports/losses.md"))
+    text = "".join(
+        (ROOT / page).read_text("utf-8") for page in ("docs/guides/turns.md", "docs/reports/losses.md")
+    )
 
     assert [] == [name for name in PHRASES if f"`{name}`" not in text]
 

@@ -19,7 +19,7 @@ from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
 from tokenstream import Checkpoint, Stream, relay, testing
-from tokenstream._event_base import AnswerEvent
+from tokenstream._values.event_base import AnswerEvent
 from tokenstream.events import (
     Event,
     Finish,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
 
 COLOURS = ("sync", "asyncio", "trio")
 

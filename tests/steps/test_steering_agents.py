@@ -22,7 +22,7 @@ from tokenstream.events import StepUpdate
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
 
 Message = dict[str, Any]
 

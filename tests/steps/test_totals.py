@@ -13,7 +13,7 @@ from tests.steps.agents.support import FOLDER, cuts_of
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.tables import in_one_test
 from tokenstream import Steps
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.errors import TokenStreamError
 from tokenstream.message import Usage
 

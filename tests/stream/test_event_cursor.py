@@ -13,7 +13,7 @@ from tests.support import registry
 from tests.support.reading import read
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
     Event,

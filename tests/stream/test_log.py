@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tests.support.tables import in_one_test
-from tokenstream._origin import Origin
+from tokenstream._values.origin import Origin
 from tokenstream.errors import StreamError
 from tokenstream.stream._log import inform, log, warn
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.wire import claude_close, claude_delta, claude_end, claude_open, claude_start
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:

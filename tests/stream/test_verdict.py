@@ -14,7 +14,7 @@ import pytest
 from tests.stream.bodies import ANSWER, AsyncSource
 from tests.support.either import read_whole, stream_in
 from tokenstream import AsyncStream, Stream, tap
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.message import Ending
 

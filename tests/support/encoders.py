@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tokenstream._apis import api_named
+from tokenstream._providers.apis import api_named
 from tokenstream.relay._encoders import Encoder, ProtocolName, create, load, names, protocols
 
 __all__ = ["PROTOCOLS", "READ_BACK", "Encoder", "create", "load", "names", "protocols", "read_as"]

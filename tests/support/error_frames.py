@@ -20,8 +20,8 @@ class Errors:
 
     Attributes:
         with_word: Returns an error with a word of the API; None if its errors have no words.
-        shapes: An error in each shape in which the API sends one, for reports/vocabulary.md; if None, the one
-            that `with_word` returns.
+        shapes: An error in each shape in which the API sends one, for docs/reports/vocabulary.md; if None,
+            the one that `with_word` returns.
         again: Words after which a retry may help, beside those of the format's `retryable`, with commas.
         final: Words after which a retry does not help, likewise.
     """

@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import dict_of
 from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import name_of

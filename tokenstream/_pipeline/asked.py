@@ -10,8 +10,8 @@ from tokenstream._basics.request_facts import model_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._origin import Origin
     from tokenstream._pipeline.machine import Machine
+    from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
 
 _MAX_CHARACTERS = 200
@@ -89,7 +89,7 @@ class AskedFacts:
         """
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
-        from tokenstream._origin import Origin
+        from tokenstream._values.origin import Origin
         from tokenstream.formats._registry import format_of_request
 
         meter, head = machine.meter, machine.head

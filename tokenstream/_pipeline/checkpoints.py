@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
     from tokenstream.message import Message, Part
 
 Reading: TypeAlias = Literal["content", "reasoning", "everything"]

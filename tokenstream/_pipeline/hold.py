@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokenstream._answer.usage import NO_USAGE, GrowingUsage
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import NO_USAGE, GrowingUsage
 from tokenstream.events import (
     CitationAdded,
     Finish,

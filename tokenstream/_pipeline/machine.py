@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._basics.waits import retry_after_of
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.pausing import Pausing
     from tokenstream._pipeline.reading import CurrentEvents
     from tokenstream._pipeline.resumption import Resumption
+    from tokenstream._values.origin import Origin
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory

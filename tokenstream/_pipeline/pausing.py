@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._apis import api_named
+from tokenstream._providers.apis import api_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable

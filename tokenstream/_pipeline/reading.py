@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._growing import NOWHERE, is_bare
+from tokenstream._answer.growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
@@ -14,7 +14,7 @@ from tokenstream.formats._state import ANSWERED, OPEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tokenstream._growing import Target
+    from tokenstream._answer.growing import Target
     from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event

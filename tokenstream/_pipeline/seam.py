@@ -11,9 +11,9 @@ from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._apis import api_named
 from tokenstream._basics.joint import MarkerFilter, breaks_line_behind_marker, holds_markers, without_markers
-from tokenstream._message_parts import BESIDE, WORDED
+from tokenstream._providers.apis import api_named
+from tokenstream._values.parts import BESIDE, WORDED
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -35,7 +35,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
     from tokenstream._basics.joint import Joint
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 from weakref import ref
 
-from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
+from tokenstream._providers.apis import all_apis, api_named
 from tokenstream._request import HTTPRequest, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._sources import FunctionFailed
@@ -24,8 +24,8 @@ from tokenstream.stream._cancelling import send, send_now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._apis import APIRecord
     from tokenstream._basics.loose import Json
+    from tokenstream._providers.apis import APIRecord
     from tokenstream._sources import LazySource
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._apis import RequestRecord, all_apis
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
-from tokenstream._hosts import api_at
+from tokenstream._providers.apis import RequestRecord, all_apis
+from tokenstream._providers.hosts import api_at
 from tokenstream._request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import prefix_from_caller

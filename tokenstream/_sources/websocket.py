@@ -9,8 +9,8 @@ from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
-from tokenstream._kinds import ERROR_KINDS
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
+from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import error_kind, kind_of_status

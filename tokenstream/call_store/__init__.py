@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstream._message_parts import CallState
+from tokenstream._values.parts import CallState
 from tokenstream.call_store._memory import MemoryCallStore
 from tokenstream.call_store._redis import AsyncRedisCallStore, RedisCallStore
 from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall

@@ -6,14 +6,14 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tokenstream._message_parts import CallState
+from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._message_parts import CallStatus
+    from tokenstream._values.parts import CallStatus
 
 
 class _Call:

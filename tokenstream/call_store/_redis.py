@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.loose import ErasedGeneric
-from tokenstream._message_parts import CallState
+from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connect import connect
+from tokenstream._request.connect import connect
 from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.file_format import EXTENSION, RecordingInvalid, is_recording

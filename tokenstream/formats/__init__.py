@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream._apis import FormatName as FormatName
+    from tokenstream._providers.apis import FormatName as FormatName
     from tokenstream.formats._base import Format as Format
     from tokenstream.formats._base import Frame as Frame
     from tokenstream.formats._fast.path import Fast as Fast
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Fast": "_fast.path",
     "Format": "_base",
-    "FormatName": "._apis",
+    "FormatName": "._providers.apis",
     "Frame": "_base",
     "custom": "_wire.custom_mapping",
     "text": "_wire.bare_text",

@@ -12,7 +12,7 @@ from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream._basics.url import place_of
-from tokenstream._hosts import gives_reasons
+from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import (

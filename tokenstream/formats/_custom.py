@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, get_args
 
 from tokenstream._basics.untrusted import LONGEST_INDEX, is_dict, is_list
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING

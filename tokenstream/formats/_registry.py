@@ -7,9 +7,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._providers.apis import all_apis, api_named
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from tokenstream._apis import api_named
 from tokenstream._basics.version import __version__
-from tokenstream._hosts import host_at
+from tokenstream._providers.apis import api_named
+from tokenstream._providers.hosts import host_at
 from tokenstream.errors import StatusError
 from tokenstream.formats._registry import format_of_path
 from tokenstream.stream._log import warn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Usage
     from tokenstream.otel._attempts import Attributes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokenstream._accumulator import Accumulator
-from tokenstream._growing_usage import NO_USAGE
+from tokenstream._answer.accumulator import Accumulator
+from tokenstream._answer.usage import NO_USAGE
 from tokenstream.errors import PositionLost, ProviderError, StatusError
 from tokenstream.events import MessageStart, ProviderData
 from tokenstream.message import Message, Usage

@@ -6,9 +6,9 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._answer.usage import BYTES_PER_TOKEN, estimate_from
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._growing_usage import BYTES_PER_TOKEN, estimate_from
 from tokenstream.errors import ConnectError, NotAStream, StatusError
 
 if TYPE_CHECKING:

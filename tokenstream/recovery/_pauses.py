@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokenstream._accumulator import Accumulator
-from tokenstream._apis import api_named
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.resumption import GoOn
+from tokenstream._providers.apis import api_named
 from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
 from tokenstream.recovery._retry import count_pauses

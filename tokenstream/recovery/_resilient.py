@@ -20,7 +20,7 @@ from tokenstream.stream._options import Options, current_clock
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from tokenstream._apis import FormatName
+    from tokenstream._providers.apis import FormatName
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens

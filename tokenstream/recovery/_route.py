@@ -16,8 +16,8 @@ from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream._apis import FormatName
     from tokenstream._basics.loose import Json
+    from tokenstream._providers.apis import FormatName
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.message import Usage

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, is_recognizable
-from tokenstream._message_parts import BESIDE
 from tokenstream._pipeline.seam import Splice
+from tokenstream._values.parts import BESIDE
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import ToolCallStart
 from tokenstream.message import TextPart

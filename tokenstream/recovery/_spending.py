@@ -6,9 +6,9 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tokenstream._answer.usage import GrowingUsage
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import GrowingUsage
 from tokenstream.errors import CostExceeded, MisuseError, PurseUnavailable
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._registry import format_of_request

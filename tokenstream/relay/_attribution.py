@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.visible import one_line
-from tokenstream._origin import Origin
+from tokenstream._values.origin import Origin
 from tokenstream.errors import CostExceeded, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._event_base import AnswerEvent, PartEvent
+from tokenstream._values.event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,

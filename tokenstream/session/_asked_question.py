@@ -9,9 +9,9 @@ from weakref import ref
 
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
-from tokenstream._message_parts import dialect_of
 from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream._sources.kinds import do_nothing
+from tokenstream._values.parts import dialect_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._lines import RunTools
 from tokenstream.session._rounds import Question, Round

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked_question import AskedQuestion

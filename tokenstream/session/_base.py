@@ -25,7 +25,7 @@ from tokenstream.stream._options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.schemas import Tools

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._message_parts import dialect_of
+from tokenstream._values.parts import dialect_of
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import MediaPart, Message, TextPart
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn

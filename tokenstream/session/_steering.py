@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream._steer import Steer
+from tokenstream._values.steer import Steer
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.errors import provider_error
 

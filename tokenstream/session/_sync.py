@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked_question import AskedQuestion

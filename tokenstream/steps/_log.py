@@ -8,7 +8,7 @@ from copy import copy
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (

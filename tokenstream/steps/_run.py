@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.events import StepWaiting
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
-from tokenstream._steer import Steer
+from tokenstream._values.steer import Steer
 from tokenstream.errors import MisuseError, ProviderError
 from tokenstream.events import StepWaiting
 from tokenstream.steps._log import FreeIds
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
-    from tokenstream._steer import SteerState
+    from tokenstream._values.steer import SteerState
     from tokenstream.message import Usage
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._log import Log

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream._origin import Origin as Origin
+    from tokenstream._values.origin import Origin as Origin
     from tokenstream.stream._async import AsyncStream as AsyncStream
     from tokenstream.stream._fan_out.merge import merge as merge
     from tokenstream.stream._sync import Stream as Stream
@@ -27,7 +27,7 @@ _HOMES = {
     "AsyncStream": "_async",
     **dict.fromkeys(("AsyncTextView", "TextView"), "_views.text_view"),
     **dict.fromkeys(("AsyncView", "View"), "_views.view"),
-    "Origin": "._origin",
+    "Origin": "._values.origin",
     "Stream": "_sync",
     "merge": "_fan_out.merge",
     "tap": "_tap.tap",

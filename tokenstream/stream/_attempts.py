@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._answer.usage import BYTES_PER_TOKEN
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

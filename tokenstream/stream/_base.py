@@ -10,7 +10,7 @@ from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.departures import Departures
     from tokenstream.errors import CostExceeded
     from tokenstream.message import Checkpoint, Message

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._apis import api_named
 from tokenstream._basics.joint import LAST_WORDS, anchor_of
-from tokenstream._message_parts import BESIDE
+from tokenstream._providers.apis import api_named
+from tokenstream._values.parts import BESIDE
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._origin import Origin
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream._sources import AsyncSource, LazySource, SyncSource
+    from tokenstream._values.origin import Origin
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._tools.once import CallRun

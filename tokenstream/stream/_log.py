@@ -19,7 +19,7 @@ from tokenstream._basics.visible import one_line
 if TYPE_CHECKING:
     from logging import Logger
 
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
 
 DEBUG, INFO, WARNING = 10, 20, 30

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._apis import api_named
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._providers.apis import api_named
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Usage
 from tokenstream.turns._drop import turn_method
 
 if TYPE_CHECKING:
-    from tokenstream._apis import APIRecord, PauseRecord
+    from tokenstream._providers.apis import APIRecord, PauseRecord
     from tokenstream.events import Finish
     from tokenstream.message import Message
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from tokenstream._apis import FormatName
+    from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import SyncReadable
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.elsewhere import explain_names
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self, Unpack
 
-    from tokenstream._apis import ScriptFormat
+    from tokenstream._providers.apis import ScriptFormat
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import FinishReason

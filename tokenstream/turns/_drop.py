@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias, get_args
 
-from tokenstream._apis import all_apis, api_named
+from tokenstream._providers.apis import all_apis, api_named
 from tokenstream.errors import MisuseError
 
 Kind: TypeAlias = Literal[

@@ -1,4 +1,4 @@
-"""The tables of reports/recovery.md, written from the results that are kept."""
+"""The tables of docs/reports/recovery.md, written from the results that are kept."""
 
 from __future__ import annotations
 
@@ -84,5 +84,7 @@ def paragraphs(kept: dict[str, Any]) -> list[str]:
 
 
 SECTION = Section(
-    ROOT / "reports" / "recovery.md", "tests.conformance --recovery", lambda: paragraphs(results.load())
+    ROOT / "docs" / "reports" / "recovery.md",
+    "tests.conformance --recovery",
+    lambda: paragraphs(results.load()),
 )

@@ -28,7 +28,7 @@ _WHOLE_CALL = (CALL, ARGUMENTS)
 
 
 def test_the_tables_say_what_the_results_say() -> None:
-    """`python -m tests.conformance --recovery` writes them into reports/recovery.md."""
+    """`python -m tests.conformance --recovery` writes them into docs/reports/recovery.md."""
     assert page.SECTION.render() == page.SECTION.on_the_page()
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.formats.openai_responses import test_research, test_shell, test_workers
 from tests.formats.openai_responses.payloads import Payload, added, answer, done, frame, hello
 from tests.support.formats import OpenAIResponses
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.events import Event
 from tokenstream.message import Message
 

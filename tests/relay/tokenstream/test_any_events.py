@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.relay.tokenstream.support import Read
 from tests.support.effort import examples
 from tokenstream import events as told
-from tokenstream._accumulator import Accumulator
-from tokenstream._event_base import is_told
+from tokenstream._answer.accumulator import Accumulator
+from tokenstream._values.event_base import is_told
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.formats._wire.tokenstream import PARTS
 from tokenstream.message import (

@@ -13,7 +13,7 @@ from tests.support.chunkings import several, sized
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, chat
 from tokenstream import Limits
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, OutputIncomplete, StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.framing import AWSEventStreamParser, SSEParser

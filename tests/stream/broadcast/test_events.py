@@ -12,7 +12,7 @@ from tests.stream.bodies import ANSWER
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
 from tests.support.raised import misuse
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.events import Restarted, TextDelta
 from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader

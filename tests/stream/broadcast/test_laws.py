@@ -17,7 +17,7 @@ from tests.support.chunkings import chunked
 from tests.support.scripts import scripts
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Message, Stream
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event
 

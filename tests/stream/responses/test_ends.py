@@ -14,7 +14,7 @@ from tests.formats.gemini_live.support import DONE, text
 from tests.support.either import Each, got, run_in, stream_in
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream._apis import ScriptFormat
+from tokenstream._providers.apis import ScriptFormat
 from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamError
 
 VIEWS_OF_ALL: dict[str, Callable[[Any], Any]] = {

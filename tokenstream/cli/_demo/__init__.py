@@ -9,7 +9,7 @@ from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connect import connect
+from tokenstream._request.connect import connect
 from tokenstream.cli._demo.screen import Recipe, events_display, form_display, markdown_display, open_screen
 from tokenstream.errors import StreamError
 from tokenstream.recovery import Retry
@@ -106,7 +106,7 @@ _CUT = RecordedAnswer(
 )
 _ANNOUNCEMENT = (
     "The answer will end too early, inside a tool call. Here openai and anthropic return half an answer "
-    "without an error: at 2478 of 2478 and at 1832 of 2093 cuts (reports/conformance.md)."
+    "without an error: at 2478 of 2478 and at 1832 of 2093 cuts (docs/reports/conformance.md)."
 )
 _LOOP = "for event in stream: show(event)"
 PARTS = (

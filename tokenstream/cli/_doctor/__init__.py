@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.visible import SecretMask, one_line
 from tokenstream._connection.head import ResponseHead
-from tokenstream._decoder import Decoder
+from tokenstream._pipeline.decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.pacing import moments_of, pace_of

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import is_deeper, looks_whole
-from tokenstream._event_base import new_event
+from tokenstream._values.event_base import new_event
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.match import CODE
 from tokenstream.formats._fast.shape import Shape

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of, says_nothing
-from tokenstream._event_base import new_event, store_raw
-from tokenstream._message_parts import WORDED
+from tokenstream._values.event_base import new_event, store_raw
+from tokenstream._values.parts import WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
     Event,

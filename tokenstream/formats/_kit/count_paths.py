@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dicts_of, index_of, is_dict, text_of, whole_number
-from tokenstream._message_parts import counts_of, make_usage
+from tokenstream._values.parts import counts_of, make_usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
-from tokenstream._message_parts import OWN_ENDS
+from tokenstream._values.parts import OWN_ENDS
 from tokenstream.events import Unknown
 from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
@@ -270,7 +270,7 @@ class OpenCall(OpenPart):
         )
         if self.is_renamed:
             # Imported late: hardly any call needs it.
-            from tokenstream._message_parts import set_repairs
+            from tokenstream._values.parts import set_repairs
             from tokenstream.partial_json._repairs import Repair
 
             set_repairs(call, (Repair("tool_name", 0),))

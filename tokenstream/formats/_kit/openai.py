@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, float_of, is_dict, is_list, s
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
-    from tokenstream._message_parts import Phase
+    from tokenstream._values.parts import Phase
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.values import Mark
     from tokenstream.message import FinishReason, Usage

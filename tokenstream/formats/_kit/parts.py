@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, has_text
-from tokenstream._message_parts import BESIDE, WORDED
+from tokenstream._values.parts import BESIDE, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
     CitationAdded,

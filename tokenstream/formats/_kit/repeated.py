@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from tokenstream._basics.json import canonical_json, looks_whole
-from tokenstream._event_base import are_equal_deltas
+from tokenstream._values.event_base import are_equal_deltas
 from tokenstream.partial_json._strict.numbers import may_be_too_long
 
 if TYPE_CHECKING:

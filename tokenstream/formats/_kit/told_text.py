@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._event_base import PartEvent
+from tokenstream._values.event_base import PartEvent
 from tokenstream.errors import ProtocolError
 from tokenstream.events import (
     MediaDelta,

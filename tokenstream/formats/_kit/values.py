@@ -8,7 +8,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
-from tokenstream._message_parts import make_usage
+from tokenstream._values.parts import make_usage
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
-from tokenstream._event_base import is_told
+from tokenstream._values.event_base import is_told
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.late import EndedCalls, LateArguments
 from tokenstream.formats._kit.open import NO_PART, CallsInTurn, OpenCall, OpenChoice, OpenPart

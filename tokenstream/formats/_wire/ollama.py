@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
-from tokenstream._message_parts import make_usage
+from tokenstream._values.parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._event_base import new_event
+from tokenstream._values.event_base import new_event
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame

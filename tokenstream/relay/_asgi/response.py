@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import quote_id, read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tokenstream._decoder import Decoder
+from tokenstream._pipeline.decoder import Decoder
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._encoders.tokenstream import frame, read_record
 from tokenstream.relay._sending import Sending

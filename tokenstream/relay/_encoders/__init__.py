@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import get_args
 
-from tokenstream._apis import ProtocolName, all_apis, api_named
+from tokenstream._providers.apis import ProtocolName, all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 

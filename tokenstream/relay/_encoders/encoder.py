@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream._event_base import is_told
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.event_base import is_told
 from tokenstream.events import (
     CitationAdded,
     Finish,

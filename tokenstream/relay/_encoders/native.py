@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.vocabulary import BASICS, CREATED

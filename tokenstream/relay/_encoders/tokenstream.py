@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._event_base import is_told
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.event_base import is_told
+from tokenstream._values.parts import COUNTS
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
     Event,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.request_facts import offered_of
 from tokenstream._basics.text_log import TextLog
-from tokenstream._message_parts import set_dialect, set_repairs
+from tokenstream._values.parts import set_dialect, set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair

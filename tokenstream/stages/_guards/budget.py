@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tokenstream._answer.usage import BYTES_PER_TOKEN
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     PartDelta,

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from tokenstream._accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream._basics.text_log import TextLog
-from tokenstream._message_parts import set_repairs
+from tokenstream._values.parts import set_repairs
 from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._events import ValueStart
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream._basics.call_keys import Describe
-    from tokenstream._message_parts import CallState
+    from tokenstream._values.parts import CallState
     from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair

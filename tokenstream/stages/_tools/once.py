@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.error_marks import message_of
-from tokenstream._message_parts import CallState
+from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator
 
     from tokenstream._basics.call_keys import ChoiceCalls, Describe
-    from tokenstream._message_parts import CallState
+    from tokenstream._values.parts import CallState
     from tokenstream.partial_json._typed.schema import Schema
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Self
 
-    from tokenstream._message_parts import CallState
+    from tokenstream._values.parts import CallState
 
 _HAS_NO_LIST = "this store has no methods uncertain and settle of its own: write both in its class"
 

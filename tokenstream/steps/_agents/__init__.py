@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, float_of, is_dict, is_list, text_of
-from tokenstream._message_parts import counts_of
+from tokenstream._values.parts import counts_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._program import LineWriter

@@ -15,7 +15,7 @@ from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.errors import ErrorKind, ProviderError
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps

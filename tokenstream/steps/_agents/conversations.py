@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenstream._basics.loose import Json
-    from tokenstream._steer import Steer
+    from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step

@@ -25,7 +25,7 @@ from tokenstream.stream._outputs.text import ArgumentsCursor, add_context, incom
 from tokenstream.stream._views.log_cursor import LogCallCursor
 
 if TYPE_CHECKING:
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
     from tokenstream._basics.call_keys import Describe
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import ToolCall

@@ -16,10 +16,10 @@ from tokenstream.stream._outputs.text import AnswerTextCursor, ArgumentsCursor, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
+    from tokenstream._answer.growing import GrowingPart
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._growing import GrowingPart
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Repair

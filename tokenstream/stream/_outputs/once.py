@@ -17,7 +17,7 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tokenstream._accumulator import Accumulator
+    from tokenstream._answer.accumulator import Accumulator
     from tokenstream.stages._handlers import CheckedCalls
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.call import CheckedCall

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from typing import TypedDict, Unpack
 
-    from tokenstream._apis import FormatName
+    from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import EitherResponse
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError

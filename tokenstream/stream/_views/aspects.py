@@ -15,7 +15,7 @@ from tokenstream.stream._views.log_cursor import LogCallCursor, LogDeltaCursor, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._answer_log import Delta
+    from tokenstream._answer.log import Delta
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._protocols import Cursor

@@ -18,7 +18,7 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCal
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
-    from tokenstream._answer_log import Delta
+    from tokenstream._answer.log import Delta
     from tokenstream.events import Event
     from tokenstream.message import Message
 

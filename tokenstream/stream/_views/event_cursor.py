@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._answer.usage import GrowingUsage
 from tokenstream._basics.untrusted import is_list
-from tokenstream._growing_usage import GrowingUsage
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.events import Finish, MessageStart, ProviderData, Restarted, Resumed, UsageUpdate
 from tokenstream.formats._kit.answer import fold_data
 from tokenstream.message import Message, Usage
@@ -16,8 +16,8 @@ from tokenstream.stream._views.part_cursor import PartCursor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream._accumulator import Accumulator
-    from tokenstream._growing import ChoiceState
+    from tokenstream._answer.accumulator import Accumulator
+    from tokenstream._answer.growing import ChoiceState
     from tokenstream.events import Event
 
 _BLANK_HEAD = (None, None, "assistant")
@@ -32,7 +32,7 @@ class EventCursor:
     open parts, not on the length of the answer.
 
     Example:
-        >>> from tokenstream._accumulator import Accumulator
+        >>> from tokenstream._answer.accumulator import Accumulator
         >>> from tokenstream.events import TextDelta
         >>> accumulator = Accumulator()
         >>> cursor = EventCursor(accumulator)

@@ -11,7 +11,7 @@ from collections import deque
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
+from tokenstream._answer.log import DELTAS, ENDED, NO_LOG, Delta
 from tokenstream._basics.call_keys import is_same_call, note_same
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ToolCallDone
@@ -21,8 +21,8 @@ from tokenstream.stages._protocols import ITEM_END
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream._accumulator import Accumulator
-    from tokenstream._answer_log import AnswerLog, PartWords
+    from tokenstream._answer.accumulator import Accumulator
+    from tokenstream._answer.log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._answer_log import DELTAS
+from tokenstream._answer.log import DELTAS
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -29,8 +29,8 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._answer.growing import GrowingPart
     from tokenstream._basics.text_log import PieceT, TextLog
-    from tokenstream._growing import GrowingPart
     from tokenstream.events import Event
     from tokenstream.message import Part
 

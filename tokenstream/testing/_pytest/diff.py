@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast, get_args
 
 from pydantic import BaseModel
 
-from tokenstream._message_parts import Value
+from tokenstream._values.parts import Value
 from tokenstream.events import Event
 from tokenstream.testing._recordings.recording import Recording
 

@@ -18,7 +18,7 @@ from tokenstream.testing._script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:
-    from tokenstream._apis import ScriptFormat
+    from tokenstream._providers.apis import ScriptFormat
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream._apis import ScriptFormat
+    from tokenstream._providers.apis import ScriptFormat
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing._serve.playable import Playable

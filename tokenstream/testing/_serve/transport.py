@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from tokenstream._apis import ScriptFormat
     from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._providers.apis import ScriptFormat
     from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace

@@ -18,7 +18,7 @@ from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tests.support.wire import bytes_of
 from tokenstream import Stream
-from tokenstream._message_parts import FoundImage
+from tokenstream._values.parts import FoundImage
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
 from tokenstream.framing import EventStreamMessage

@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import (
     is_dict,
     text_of,
 )
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error

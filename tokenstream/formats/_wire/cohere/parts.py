@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import (
     is_list,
     text_of,
 )
-from tokenstream._message_parts import make_usage
+from tokenstream._values.parts import make_usage
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_list, says_nothing, text_of
-from tokenstream._event_base import are_equal_deltas
+from tokenstream._values.event_base import are_equal_deltas
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES

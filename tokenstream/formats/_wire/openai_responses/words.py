@@ -24,7 +24,7 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._message_parts import Phase
+    from tokenstream._values.parts import Phase
     from tokenstream.errors import ProviderError
     from tokenstream.formats._kit.values import Mark
 

@@ -17,7 +17,7 @@ from tokenstream import errors as _errors
 from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, is_list, text_of
-from tokenstream._kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import (
     AnswerRejected,
     ConnectError,

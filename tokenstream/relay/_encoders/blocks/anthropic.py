@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic import FINISH_REASONS
 from tokenstream.formats._wire.anthropic.parts import failure_in

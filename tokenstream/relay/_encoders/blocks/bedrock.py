@@ -13,7 +13,7 @@ from zlib import crc32
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse import FINISH_REASONS, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.values import failure_of_code
 from tokenstream.formats._wire.gemini.parts import USAGE

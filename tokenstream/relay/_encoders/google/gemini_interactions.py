@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
 from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.google import PartEncoder, require_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._kinds import word_for
+from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.openai import CHAT_COUNTS
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._event_base import is_told
+from tokenstream._values.event_base import is_told
 from tokenstream.events import ToolResult
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart

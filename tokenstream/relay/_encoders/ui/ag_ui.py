@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from tokenstream._basics.json import is_one_value, to_json_bytes
 from tokenstream._basics.untrusted import text_of
-from tokenstream._message_parts import COUNTS
+from tokenstream._values.parts import COUNTS
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._wire.ag_ui import OUTCOMES
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS

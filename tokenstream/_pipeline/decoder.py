@@ -13,7 +13,7 @@ from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
-    from tokenstream._apis import FormatName
+    from tokenstream._providers.apis import FormatName
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from tokenstream._apis import FormatName
+    from tokenstream._providers.apis import FormatName
     from tokenstream._request.again import RequestTuple
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format

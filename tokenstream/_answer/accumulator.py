@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._answer_log import NO_LOG, AnswerLog
+from tokenstream._answer.growing import (
+    NOWHERE,
+    ChoiceState,
+    GivenUpAnswer,
+    GrowingPart,
+    Target,
+    is_bare,
+    snapshot,
+)
+from tokenstream._answer.log import NO_LOG, AnswerLog
+from tokenstream._answer.usage import GrowingUsage, estimate
 from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_place
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_list
-from tokenstream._event_base import is_told
-from tokenstream._growing import NOWHERE, ChoiceState, GivenUpAnswer, GrowingPart, Target, is_bare, snapshot
-from tokenstream._growing_usage import GrowingUsage, estimate
-from tokenstream._message_parts import make_value
+from tokenstream._values.event_base import is_told
+from tokenstream._values.parts import make_value
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -54,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._origin import Origin
+    from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Ending
 
 __all__ = ["Accumulator"]

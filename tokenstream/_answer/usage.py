@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._message_parts import counts_of, make_usage, make_value
+from tokenstream._values.parts import counts_of, make_usage, make_value
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream._growing import ChoiceState
+    from tokenstream._answer.growing import ChoiceState
 
 BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""

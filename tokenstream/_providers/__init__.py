@@ -1,0 +1,1 @@
+"""What is known of APIs and of their hosts, as tables."""

@@ -1,0 +1,1 @@
+"""Small immutable values below events and messages."""
