@@ -33,8 +33,8 @@ are compared:
   promise a value, even if they have to guess; tokenstream returns a value only if no other is possible.
   Which of these you want depends on your application.
 
-tokenstream's contract is in [Partial JSON](../docs/guides/partial-json.md#the-contract), with the rules for
-[damaged texts](../docs/guides/partial-json.md#lenient).
+tokenstream's contract is in [Partial JSON](../guides/partial-json.md#the-contract), with the rules for
+[damaged texts](../guides/partial-json.md#lenient).
 tokenstream returns the same result whether a text arrives in one piece or character by character.
 JSONTestSuite's files are read as they are published. Each of the other groups is named after a parser; we
 modelled its cases on that parser's tests, and judge them by the rules above.

@@ -29,7 +29,7 @@ The answer came over a real socket, from a local server that does what the row s
 The rows that measure work or memory read their bytes from memory instead.
 The answer's format is `openai-chat`, and its text is mostly `Hello €`.
 In rows where an answer continues over another connection, the client sends a GET with `retry=Retry()`;
-[recovery](../docs/guides/recovery.md) describes the other ways to continue. All other rows send one request.
+[recovery](../guides/recovery.md) describes the other ways to continue. All other rows send one request.
 A test runs all rows and compares the results with this page.
 
 In each row in which an answer was read, the following is true:
@@ -43,10 +43,10 @@ In each row in which an answer was read, the following is true:
 
 How to read the tables:
 
-- **what you get**: the class of the [error](../docs/guides/errors.md) that the loop raises, whether a
+- **what you get**: the class of the [error](../guides/errors.md) that the loop raises, whether a
   retry may help (`.retryable`), and other facts that were checked. The loop first yields everything
   before the fault. A fault that is not an error is counted in `stream.departures.details`,
-  under a [name](../docs/reference/departures.md).
+  under a [name](../reference/departures.md).
 - **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
   The error's `.partial` has the same text and calls. An incomplete call is never handed out.
 - **closed**: whether the server saw that the source was closed when the loop ended;
