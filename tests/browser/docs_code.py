@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 
 _BLOCKS = [block.code for block in blocks((ROOT / "docs" / "guides" / "browser.md").read_text("utf-8"), "js")]

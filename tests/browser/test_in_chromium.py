@@ -19,7 +19,7 @@ from tests.browser.agents import Agents
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.line import Line
 from tests.support.node import bundle, node_with

@@ -136,7 +136,7 @@ class Checks:
                 "cookbook",
                 wheel(
                     ["test,test-cookbook,test-browser", _CHECKER],
-                    f"{all_speeds} tests/cookbook tests/test_typed_programs.py",
+                    f"{all_speeds} tests/cookbook tests/docs/test_typed_programs.py",
                     again=_OTHERS,
                     TOKENSTREAM_REQUIRE_SDKS=_COOKBOOK,
                     TOKENSTREAM_NODE=str(self._node),
@@ -148,7 +148,7 @@ class Checks:
                 "frameworks",
                 wheel(
                     ["test,test-frameworks", _CHECKER],
-                    f"{all_speeds} tests/frameworks tests/test_docs.py tests/test_typed_programs.py"
+                    f"{all_speeds} tests/frameworks tests/docs/test_docs.py tests/docs/test_typed_programs.py"
                     " -k 'frameworks or instructor or langchain or typed_programs'",
                     TOKENSTREAM_REQUIRE_SDKS=_FRAMEWORKS,
                 ),
@@ -165,8 +165,8 @@ class Checks:
                 "litellm",
                 wheel(
                     ["test,test-litellm"],
-                    f"{all_speeds} tests/sources/test_litellm.py tests/test_conformance.py tests/test_docs.py"
-                    " tests/frameworks/test_broken_streams.py -k litellm",
+                    f"{all_speeds} tests/_sources/test_litellm.py tests/test_conformance.py"
+                    " tests/docs/test_docs.py tests/frameworks/test_broken_streams.py -k litellm",
                     TOKENSTREAM_REQUIRE_SDKS="litellm",
                 ),
                 ["wheel"],
@@ -182,7 +182,7 @@ class Checks:
         between lacks, the oldest lacks too: on it run those of rooms whose event loops and sockets differ.
         """
         if tag == self._oldest:
-            rooms = ["tests/partial_json", "tests/schemas", "tests/sources"]
+            rooms = ["tests/partial_json", "tests/schemas", "tests/_sources"]
             others = " ".join(f"--ignore {room}" for room in rooms)
             # The SDKs want newer dependencies.
             work = self._of_wheel(
@@ -197,7 +197,7 @@ class Checks:
                 ["test"], "-m quick", python=tag, TOKENSTREAM_REQUIRE_SDKS="", PYTHON_GIL="0"
             )
         else:
-            waiting = "tests/relay tests/session tests/sources tests/stream"
+            waiting = "tests/relay tests/session tests/_sources tests/stream"
             work = self._of_wheel(["test,test-sdks"], f"-m quick {waiting}", python=tag)
         return Lane(f"Python {tag}{', oldest dependencies' if tag == self._oldest else ''}", work, ["wheel"])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import doctor_page
+from tests.docs import doctor_page
 from tests.project import ROOT
 from tests.support.tables import in_one_test
 from tokenstream._connection.head import ResponseHead
@@ -342,7 +342,7 @@ def test_the_picture_shows_what_the_command_prints() -> None:
 
 
 def test_the_page_has_the_table_of_hops_as_the_command_knows_them() -> None:
-    """`python -m tests.doctor_page` writes it anew."""
+    """`python -m tests.docs.doctor_page` writes it anew."""
     assert doctor_page.SECTION.render() == doctor_page.SECTION.on_the_page()
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.docs_pages import blocks, parts_of
+from tests.docs.pages import blocks, parts_of
 from tests.project import PACKAGE, ROOT
 from tests.support.served import by_python
 

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, PLACES, example_of, program_of, section_of
-from tests.docs_pages import blocks, links, parts_of
+from tests.docs.pages import blocks, links, parts_of
 from tests.support.tables import in_one_test
 
 _RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}

@@ -39,10 +39,10 @@ exclude_also =
 """
 _NO_CACHE = ("-p", "no:cacheprovider")
 _PAGES = (
-    "tests/test_docs.py::test_the_python_of_a_page_runs_from_top_to_bottom",
-    "tests/test_first_page.py",
-    "tests/test_quickstarts.py",
-    "tests/test_readme.py",
+    "tests/docs/test_docs.py::test_the_python_of_a_page_runs_from_top_to_bottom",
+    "tests/docs/test_first_page.py",
+    "tests/docs/test_quickstarts.py",
+    "tests/docs/test_readme.py",
     "tests/relay/test_backends.py",
     "tests/relay/test_page_endpoints.py",
     "tests/money",
@@ -50,22 +50,22 @@ _PAGES = (
 )
 """Tests that run the code of pages."""
 _EXAMPLES = (
-    "tests/test_docs.py::test_an_example_runs_as_a_script",
-    "tests/test_agent_steps.py",
-    "tests/test_ask_again.py",
-    "tests/test_coding_agent.py",
-    "tests/test_examples.py",
-    "tests/test_markdown_page.py",
-    "tests/test_recipe_patches.py",
-    "tests/test_refine.py",
-    "tests/test_testing_examples.py::test_the_tests_that_the_page_shows_pass",
+    "tests/docs/test_docs.py::test_an_example_runs_as_a_script",
+    "tests/docs/test_agent_steps.py",
+    "tests/docs/test_ask_again.py",
+    "tests/docs/test_coding_agent.py",
+    "tests/docs/test_examples.py",
+    "tests/docs/test_markdown_page.py",
+    "tests/docs/test_recipe_patches.py",
+    "tests/docs/test_refine.py",
+    "tests/docs/test_testing_examples.py::test_the_tests_that_the_page_shows_pass",
 )
 """Tests that run the programs of examples/."""
 _PICTURES = (
     "tests/cli/test_doctor_findings.py::test_the_picture_shows_what_the_command_prints",
     "tests/recovery/routes/test_reports.py::test_the_picture_of_routes_is_what_a_stream_gives",
-    "tests/test_seam.py::test_the_picture_of_a_seam_is_what_a_stream_gives",
-    "tests/test_pictures.py",
+    "tests/_pipeline/test_seam.py::test_the_picture_of_a_seam_is_what_a_stream_gives",
+    "tests/docs/test_pictures.py",
 )
 """Tests that run the programs of docs/_programs, which draw what the pages show."""
 

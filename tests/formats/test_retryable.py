@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from tests._sources.faults import error_of_opening
 from tests.project import ROOT
-from tests.sources.faults import error_of_opening
 from tests.support import registry
 from tests.support.error_frames import ERRORS, exception, words_of
 from tests.support.tables import in_one_test

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from tests.docs_pages import WARNS
+from tests.docs.pages import WARNS
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import connect, testing

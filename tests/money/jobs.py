@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 from redis.exceptions import RedisError
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.money.provider import FORMATS
 from tests.project import ROOT
 from tokenstream.errors import CallsDiffer, CallStoreUnavailable, StreamError

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.replies import reply
 from tests.support.wire import DONE, sse

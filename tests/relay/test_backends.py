@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
 from tests.support.served import Hand, by_uvicorn, by_wsgi

@@ -10,7 +10,7 @@ import pytest
 import websockets.sync.client
 from fastapi import FastAPI, Response, WebSocket
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.served import by_uvicorn
 from tests.support.timing import PATIENCE

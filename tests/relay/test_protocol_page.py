@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tokenstream import relay, testing
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
-from tests.sources.sockets import answer, event
+from tests._sources.sockets import answer, event
 from tests.stream.responses.test_of_openai import answer as response
 from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async

@@ -21,7 +21,7 @@ WAITING = (
     "tests/relay",
     "tests/recovery",
     "tests/faults",
-    "tests/sources",
+    "tests/_sources",
     "tests/cli",
     "tests/call_store",
     "tests/steps",
@@ -33,7 +33,7 @@ WAITING = (
     "tests/ci",
 )
 """The folders whose tests wait for clocks, threads, sockets or processes."""
-_ROOMS = {"tokenstream/_sources": "tests/sources", "tokenstream/_request": "tests/stream/connect"}
+_ROOMS = {"tokenstream/_sources": "tests/_sources", "tokenstream/_request": "tests/stream/connect"}
 """Folders of tests that are not named as their room is."""
 _IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import (\([^)]*\)|.*)|import (tests\.[\w.]+))", re.MULTILINE)
 """An import of a module of the tests: parsing all of them would take seconds."""

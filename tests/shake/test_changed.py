@@ -34,7 +34,7 @@ def test_a_changed_room_concerns_its_folder() -> None:
     assert concerned(["tokenstream/formats/_base.py", "docs/index.md"]) == []
     found = concerned(["tokenstream/session/_live.py", "tokenstream/_sources/kinds.py"])
     assert found == [
-        each for each in modules_that_wait() if each.startswith(("tests/session/", "tests/sources/"))
+        each for each in modules_that_wait() if each.startswith(("tests/session/", "tests/_sources/"))
     ]
 
 

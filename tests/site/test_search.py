@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from tests.docs_pages import SITE
+from tests.docs.pages import SITE
+from tests.docs.test_errors_index import MISUSE
 from tests.project import ROOT
 from tests.support.node import node_with
-from tests.test_errors_index import MISUSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tokenstream
-from tests.docs_pages import links
+from tests.docs.pages import links
 from tests.project import ROOT
 from tests.public_names import PUBLIC
 from tests.site.conftest import build

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.sources.sockets import answer
+from tests._sources.sockets import answer
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.either import Each, inside, run_in, stream_in

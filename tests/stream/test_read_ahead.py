@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sources.sockets import answer
+from tests._sources.sockets import answer
 from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opener, opened
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk

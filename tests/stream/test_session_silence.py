@@ -13,7 +13,7 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
-from tests.sources.sockets import answer, event, open_socket
+from tests._sources.sockets import answer, event, open_socket
 from tests.support.clocks import on
 from tests.support.playing import Playback, read, silent_after, three_worlds
 from tests.support.wire import sse

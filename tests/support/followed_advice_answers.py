@@ -223,7 +223,7 @@ async def read_twice(*, by_tee: bool) -> list[str]:
 
 
 def two_answers() -> Stream:
-    from tests.sources.sockets import answer
+    from tests._sources.sockets import answer
 
     return Stream(iter([*answer("resp_1", "Hello"), *answer("resp_2", "Bye")]))
 
@@ -259,7 +259,7 @@ class Live:
     """A connection of websockets, on which one answer comes."""
 
     def __init__(self) -> None:
-        from tests.sources.sockets import answer
+        from tests._sources.sockets import answer
 
         self.messages = answer("resp_1", "Hello")
 

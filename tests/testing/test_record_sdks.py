@@ -13,7 +13,7 @@ import httpx
 import httpx2
 import pytest
 
-from tests.sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
+from tests._sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
 from tests.support.loopback import Loopback, chunked, chunked_head, http_chunk, sized
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, testing

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import pytest
 
-from tests.sources.sockets import answer, event
+from tests._sources.sockets import answer, event
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE, wait_for
 from tests.support.wire import sse

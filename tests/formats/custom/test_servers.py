@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docs_pages import blocks
+from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support import chunkings
 from tests.support.beside import needs_recordings

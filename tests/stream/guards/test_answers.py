@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.sources.sockets import answer as talk_answer
+from tests._sources.sockets import answer as talk_answer
 from tests.stream.drivers import read_sync
 from tests.stream.guards.support import ANSWER, never
 from tests.stream.responses.support import opened, saying

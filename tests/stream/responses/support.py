@@ -10,7 +10,7 @@ import anyio
 import pytest
 import websockets.sync.client as sync_client
 
-from tests.sources.sockets import event, open_socket, talk
+from tests._sources.sockets import event, open_socket, talk
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 

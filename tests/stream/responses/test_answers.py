@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sources.sockets import answer, event
+from tests._sources.sockets import answer, event
 from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, error_of, tell
 from tests.support.raised import misuse
 from tests.support.wire import DONE, sse

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import websockets.asyncio.client as asyncio_client
 
-from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
+from tests._sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE, meanwhile

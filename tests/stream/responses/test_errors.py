@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sources.sockets import answer, event
+from tests._sources.sockets import answer, event
 from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
 from tests.support.logged import words_of
 from tests.support.timing import PATIENCE, meanwhile

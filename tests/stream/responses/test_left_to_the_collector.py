@@ -12,8 +12,8 @@ import anyio
 import pytest
 from websockets.exceptions import ConnectionClosedOK
 
+from tests._sources.sockets import answer
 from tests.formats.test_langchain_protocol import AGENT
-from tests.sources.sockets import answer
 from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items
 from tests.stream.responses.test_of_openai import answer as response
 from tests.stream.responses.test_second_answers import body, chat

@@ -11,7 +11,7 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
-from tests.sources.sockets import ASK, open_socket
+from tests._sources.sockets import ASK, open_socket
 from tests.support.either import Each, at_once, got, inside
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated

@@ -14,7 +14,7 @@ import anyio
 import pytest
 import websockets.asyncio.client as asyncio_client
 
-from tests.sources.sockets import answer, open_socket
+from tests._sources.sockets import answer, open_socket
 from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE

@@ -14,7 +14,7 @@ import pytest
 from tests.formats import test_anthropic_agents as anthropic
 from tests.formats import test_langchain_protocol as langchain
 from tests.recovery.attempts import AsyncBody, Body, Played, PlayedBody, in_each_world
-from tests.stream.responses.test_ends import TEXT, VIEWS_OF_ALL
+from tests.stream.responses.test_views_end import TEXT, VIEWS_OF_ALL
 from tests.support.either import Each, client_in, connect_in, got, inside, run_in
 from tests.support.loopback import FIN, OPEN, RST, Act, Loopback, chunked_head, http_chunk
 from tests.support.wire import sse

@@ -1,0 +1,249 @@
+"""The stream objects of openai's SDK, over real connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests._sources import scenarios
+from tests._sources.scenarios import CHAT, FRAMINGS, Opener
+from tests._sources.sdks import AtOnce, Garbage, opening, opening_async, seen, seen_async
+from tests.support.either import at_once
+from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tests.support.packages import needed
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    ProviderError,
+    StatusError,
+    StreamInterrupted,
+    StreamStalled,
+)
+
+openai = needed("openai")
+
+pytestmark = pytest.mark.anyio
+
+ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
+
+
+def _client(url: str) -> Any:
+    return openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0)
+
+
+def _async_client(url: str, **options: Any) -> Any:
+    return openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options)
+
+
+def _create(client: Any) -> Any:
+    return client.chat.completions.create(**ASKED, stream=True)
+
+
+def _stream(client: Any) -> Any:
+    return client.chat.completions.stream(**ASKED)
+
+
+def _create_raw(client: Any) -> Any:
+    return client.chat.completions.with_raw_response.create(**ASKED, stream=True)
+
+
+def _create_streaming(client: Any) -> Any:
+    return client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
+
+
+_created = opening(_client, _create)
+_helper = opening(_client, _stream, is_entered=True)
+_manager = opening(_client, _stream)
+_raw = opening(_client, _create_raw)
+_streaming = opening(_client, _create_streaming)
+_streaming_entered = opening(_client, _create_streaming, is_entered=True)
+OPENERS = {
+    "create": _created,
+    "stream helper": _helper,
+    "stream manager": _manager,
+    "raw response": _raw,
+    "streaming response": _streaming,
+    "streaming response entered": _streaming_entered,
+}
+_async_created = opening_async(_async_client, _create, is_awaited=True)
+_async_unawaited = opening_async(_async_client, _create)
+_async_helper = opening_async(_async_client, _stream, is_entered=True)
+_async_manager = opening_async(_async_client, _stream)
+_async_raw = opening_async(_async_client, _create_raw)
+_async_streaming = opening_async(_async_client, _create_streaming)
+ASYNC_OPENERS = {
+    "create": _async_created,
+    "create not awaited": _async_unawaited,
+    "stream helper": _async_helper,
+    "stream manager": _async_manager,
+    "raw response": _async_raw,
+    "streaming response": _async_streaming,
+}
+_observed = opening(_created, seen)
+_observed_helper = opening(_helper, seen)
+_async_observed = opening_async(_async_created, seen_async)
+OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
+ASYNC_OBSERVED = {"observed create": _async_observed}
+
+
+class TestStreams(AtOnce, Garbage):
+    """What holds for any SDK: of the response beneath, and of the objects that others pass on."""
+
+    openers = {name: (opener, CHAT) for name, opener in (OPENERS | OBSERVED).items()}  # noqa: RUF012
+    async_openers = {  # noqa: RUF012
+        name: (opener, CHAT) for name, opener in (ASYNC_OPENERS | ASYNC_OBSERVED).items()
+    }
+    framings = FRAMINGS
+
+
+@pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])
+def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
+    """A manager sends its request at the first read; the SDK's exception is told as ours."""
+    at_once(scenarios.raises_what_a_status_means(opener))
+
+
+async def test_the_exception_of_the_sdk_is_the_cause() -> None:
+    """Whoever knows the SDK finds its own words there."""
+    with Loopback(sized(scenarios.REFUSAL, status=401)) as server:
+        async with _async_unawaited(server.url) as source:
+            with pytest.raises(StatusError) as caught:
+                await AsyncStream(source).final()
+
+    assert isinstance(caught.value.__cause__, openai.AuthenticationError)
+
+
+async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
+    """The SDK says "Connection error."; what happened is beneath it."""
+    with _manager(refusing_url()) as source, pytest.raises(ConnectError) as caught:
+        Stream(source).final()
+
+    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+    async with _async_unawaited(refusing_url()) as awaited:
+        with pytest.raises(ConnectError) as caught:
+            await AsyncStream(awaited).final()
+
+    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+
+async def test_a_server_that_does_not_answer_is_a_stall() -> None:
+    """The limit is the SDK's own timeout."""
+    with Loopback([4.0]) as server:
+        async with _async_client(server.url, timeout=0.1) as client:
+            with pytest.raises(StreamStalled) as caught:
+                await AsyncStream(client.chat.completions.create(**ASKED, stream=True)).final()
+
+    assert "transport" == caught.value.limit
+
+
+def test_a_request_that_the_sdk_refuses_is_misuse() -> None:
+    """Arguments that make no request are the calling code's."""
+    with _client("http://nowhere.test") as client:
+        manager = client.chat.completions.with_streaming_response.create(model="m", stream=True)
+        with pytest.raises(MisuseError, match="cannot be opened: TypeError"):
+            Stream(manager).final()
+
+
+@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
+def test_a_cut_is_told_from_the_objects_too(opener: Opener) -> None:
+    """The SDK's exception is an interruption."""
+    script = chunked(CHAT.frames)[:3]
+    with Loopback(script) as server, opener(server.url) as source, pytest.raises(StreamInterrupted) as caught:
+        Stream(source).final()
+
+    assert "Let me " == caught.value.partial.text
+
+
+def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
+    """Its code, type and message are the provider's."""
+    error = sse('{"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}')
+    with (
+        Loopback(chunked([CHAT.frames[0], error])) as server,
+        _observed(server.url) as source,
+        pytest.raises(ProviderError, match="busy") as caught,
+    ):
+        Stream(source).final()
+
+    assert ("overloaded", "x") == (caught.value.kind, caught.value.code)
+    assert CHAT.pieces[0] == caught.value.partial.text
+
+
+def test_a_stream_that_was_begun_is_refused() -> None:
+    """What the application's own loop has taken is lost to the response beneath."""
+    with Loopback(chunked(CHAT.frames)) as server, _created(server.url) as source:
+        next(source)
+        with pytest.raises(MisuseError, match=r"pass it unread.*Stream\(chunk for chunk in stream\)"):
+            Stream(source)
+        rest = Stream(chunk for chunk in source).final()
+        source.close()
+
+    assert ("".join(CHAT.pieces[1:]), "complete") == (rest.text, rest.ending)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_async_stream_that_was_begun_is_refused() -> None:
+    """It stays open, and a loop of its own reads what is still to come; on trio the SDK's warns."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        async with _async_created(server.url) as source:
+            await anext(source)
+            with pytest.raises(MisuseError, match=r"AsyncStream\(chunk async for chunk in stream\)"):
+                AsyncStream(source)
+            async with AsyncStream(chunk async for chunk in source) as stream:
+                rest = await stream.final()
+            await source.close()
+
+    assert ("".join(CHAT.pieces[1:]), "complete") == (rest.text, rest.ending)
+
+
+async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
+    """Nothing is read of it."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        with _created(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+                AsyncStream(source)
+            source.close()
+        async with _async_created(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+                Stream(source)
+            await source.close()
+    with (
+        _manager("http://nowhere.test") as source,
+        pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
+    ):
+        AsyncStream(source)
+
+
+WHOLE = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
+    b'"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
+)
+
+
+async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
+    """A stream that is closed unread, or dropped, drops the coroutine; warnings are errors here."""
+    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
+        async with opener("http://nowhere.test") as source:
+            await AsyncStream(source).aclose()
+
+
+async def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
+    """The object that `create` gives without `stream=True` is no stream."""
+    with Loopback(sized(WHOLE, content_type="application/json")) as server:
+        with _client(server.url) as client:
+            completion = client.chat.completions.create(**ASKED)
+        async with _async_client(server.url) as client:
+            with pytest.raises(MisuseError, match="pass stream=True"):
+                await AsyncStream(client.chat.completions.create(**ASKED)).final()
+    with pytest.raises(MisuseError, match="pass stream=True"):
+        Stream(completion)
+
+
+def test_the_raw_response_of_a_whole_answer_is_read() -> None:
+    """A body that was read is at hand: it is read as a whole message."""
+    with Loopback(sized(WHOLE, content_type="application/json")) as server, _client(server.url) as client:
+        message = Stream(client.chat.completions.with_raw_response.create(**ASKED)).final()
+
+    assert ("Hello", "stop") == (message.text, message.finish_reason)

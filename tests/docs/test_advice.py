@@ -1,0 +1,216 @@
+"""What a newcomer reads after a first mistake: the way out, by name."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tokenstream
+from tests.support.followed_advice import FOLLOWED, REASONS, Program
+from tests.support.followed_advice_answers import FOLLOWED_ANSWERS
+from tests.support.followed_advice_loops import LOOPS
+from tests.support.followed_advice_testing import TESTING
+from tests.support.followed_advice_values import VALUES
+from tests.support.tables import in_one_test
+from tests.docs.test_errors_index import messages
+from tokenstream import (
+    Deadlines,
+    Limits,
+    Message,
+    Retry,
+    Route,
+    Seam,
+    Steps,
+    Stream,
+    Tags,
+    Tools,
+    connect,
+    response_format,
+    testing,
+)
+from tokenstream.errors import MisuseError, OutputIncomplete, TokenStreamError
+from tokenstream.relay import Timing
+from tokenstream.turns import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADVICE = re.compile(
+    r"(?:[:;.,(] |\bor |\band )"
+    r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
+)
+"""What tells a reader of a message to do something."""
+_GROUPS: dict[str, dict[str, tuple[Program, Program]]] = {
+    "requests": FOLLOWED,
+    "answers": FOLLOWED_ANSWERS,
+    "loops": LOOPS,
+    "testing": TESTING,
+    "values": VALUES,
+}
+PROGRAMS = {words: programs for group in _GROUPS.values() for words, programs in group.items()}
+"""A program for each message that one can follow."""
+
+URL = "http://127.0.0.1:1/v1/chat/completions"
+CALLED = testing.script().tool_call("find", {"n": 1}, id="call_1").finish("tool_calls")
+
+
+def find(n: int) -> int:
+    return n
+
+
+async def find_later(n: int) -> int:
+    return n
+
+
+@in_one_test(
+    ("value", "advice"),
+    [
+        (CALLED.stream("anthropic").final(), "is a Message: pass its .to_openai_chat()"),
+        (ToolResults(CALLED.stream("anthropic").final(), {"call_1": 1}), "add its .turns() to the messages"),
+        (Tools(find), "is a Tools: pass its .to_openai_chat()"),
+        (response_format(dict), "is a ResponseFormat: write {**format.to_openai_chat()}"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_object_in_the_payload_is_told_how_it_is_written(value: Any, advice: str) -> None:
+    """Not `model_dump`, whose JSON no API takes."""
+    with pytest.raises(MisuseError) as caught, connect(URL, json={"messages": [value]}) as stream:
+        stream.final()
+
+    assert advice in str(caught.value)
+
+
+@in_one_test(
+    ("options", "advice"),
+    [
+        ({"model": "m"}, 'pass json={"model": …, …}'),
+        ({"stream": True}, 'pass json={"stream": …, …}'),
+        ({"messages": []}, 'pass json={"messages": …, …}'),
+        ({"api_key": "sk-1"}, 'pass headers={"Authorization": f"Bearer {api_key}"}'),
+    ],
+)
+def test_arguments_of_sdks_are_told_where_they_belong(options: dict[str, Any], advice: str) -> None:
+    """Without their values, which may be keys."""
+    with pytest.raises(MisuseError) as caught:
+        connect(URL, **options)
+
+    assert advice in str(caught.value)
+    assert "sk-1" not in str(caught.value)
+
+
+@in_one_test(
+    ("kind", "arguments", "some"),
+    [
+        (Retry, (), "attempts, mode"),
+        (Limits, (), "line, event"),
+        (Deadlines, (), "first_event, idle_bytes"),
+        (Route, (URL,), "url, json, headers"),
+    ],
+)
+def test_an_unknown_option_is_answered_with_those_that_there_are(
+    kind: Any, arguments: tuple[Any, ...], some: str
+) -> None:
+    """As a `TypeError` too, which is what Python raises."""
+    with pytest.raises(TypeError) as caught:
+        kind(*arguments, nonsense=1)
+
+    assert isinstance(caught.value, MisuseError)
+    assert f"{kind.__name__}() has no option nonsense=: the options are {some}" in str(caught.value)
+
+
+@in_one_test(
+    ("kind", "wrong", "right"),
+    [(Retry, "atempts", "attempts"), (Limits, "boddy", "body"), (Deadlines, "idle_byte", "idle_bytes")],
+)
+def test_a_misspelt_option_is_told_the_right_one(kind: Any, wrong: str, right: str) -> None:
+    """One letter is soon missing."""
+    with pytest.raises(MisuseError, match=f"did you mean {right}="):
+        kind(**{wrong: 1})
+
+
+@pytest.mark.parametrize("kind", [Retry, Route, Seam, Tags, Timing])
+def test_advice_in_messages_and_docstrings_names_options_that_there_are(kind: Any) -> None:
+    """Whoever follows it must not get the next error."""
+    sources = [path.read_text("utf-8") for path in Path(tokenstream.__file__).parent.rglob("*.py")]
+    named = set(re.findall(rf"\b{kind.__name__}\((\w+)=", "\n".join(sources)))
+
+    assert named
+    assert named <= {*inspect.signature(kind).parameters}
+
+
+def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not a second time when it is thrown away."""
+    with pytest.raises(TypeError, match="nonsense"):
+        Steps("a run", nonsense=1)  # type: ignore[call-arg]
+    gc.collect()
+
+    assert capsys.readouterr().err == ""
+
+
+def test_the_error_of_a_typed_result_tells_why_the_stream_broke_off() -> None:
+    """Not only that there is another error behind it."""
+    chunks = testing.script().text("Once upon a time").finish("stop").chunks("openai-chat")
+    with pytest.raises(OutputIncomplete, match="before the end of the answer; what had arrived") as caught:
+        Stream(chunks[:2]).result(dict)
+
+    assert caught.value.message.endswith(str(caught.value.__cause__))
+
+
+def test_a_message_prints_what_it_has() -> None:
+    """Half of its fields are None in most answers."""
+    printed = repr(testing.script().text("Hello").finish("stop").stream("anthropic").final())
+
+    assert "None" not in printed
+    assert "text='Hello'" in printed
+    assert "None" not in repr(Message())
+
+
+def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
+    """It could not be awaited there; an AsyncStream takes it."""
+    with CALLED.stream("anthropic") as stream:
+        stream.final()
+        with pytest.raises(MisuseError, match="'find_later' is asynchronous, and a Stream cannot await it"):
+            stream.validated_calls(find_later)
+        with pytest.raises(MisuseError, match="'find' is asynchronous"):
+            stream.choice(0).validated_calls(find=find_later)
+
+
+def _group_of(words: str) -> str:
+    return next(name for name, group in _GROUPS.items() if words in group)
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Have what a test leaves unread thrown away before the next one begins."""
+    yield
+    gc.collect()
+
+
+# A mistake leaves its stream unread.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
+@pytest.mark.usefixtures("collected")
+@pytest.mark.quick
+@in_one_test(("words", "programs"), PROGRAMS.items(), ids=str, by=lambda words, _: _group_of(words))
+def test_advice_is_tested_by_following_it(words: str, programs: tuple[Program, Program]) -> None:
+    """A mistake is told by its message, and whoever does as that says gets no error."""
+    mistaken, follows = programs
+    pattern = ".*".join(map(re.escape, words.split("…")))
+    with pytest.raises(TokenStreamError, match=pattern):
+        mistaken()
+
+    follows()
+
+
+@pytest.mark.slow
+def test_each_message_with_advice_has_a_program_or_a_reason() -> None:
+    """A new one has neither; a row goes with its message."""
+    known = [*PROGRAMS, *(words for some in REASONS.values() for words in some)]
+    advice = [message for message in messages() if ADVICE.search(message)]
+
+    assert [] == [message for message in advice if not message.startswith(tuple(known))]
+    assert [] == [words for words in known if not any(each.startswith(words) for each in messages())]
