@@ -311,6 +311,8 @@ _BY_HAND = re.compile(r"(?:(?:event:[^\n]*\n)?data:[^\n]*\n\n)+")
 _EVENT_AND_ITS_END = r"""(?:["'}]|\\\n)(?:event|data):.*(?:\\n.*\\n|\n.*\\n.*\\n|\n\n)"""
 _BROKEN = re.compile("[\udc80-\udcff]")
 _ABOUT_BYTES = (
+    "_connection/",
+    "_pipeline/test_decoder.py",
     "benchmarks/imports.py",
     "cli/test_serve.py",
     "formats/",
@@ -319,7 +321,6 @@ _ABOUT_BYTES = (
     "relay/",
     "testing/",
     "test_conformance.py",
-    "connection/",
     "typing/",
 )
 """Tests of framing, of formats, of what writes events, and of files that hold them."""

@@ -84,14 +84,16 @@ def test_one_timer_serves_a_whole_answer(monkeypatch: pytest.MonkeyPatch, is_mer
             return call_at(*args, **options)
 
         monkeypatch.setattr(loop, "call_at", counted)
-        stream = AsyncStream(one_by_one(BODY, end))
+        # By a real clock, a later reading may come to an earlier time for the same deadline.
+        with testing.VirtualClock():
+            stream = AsyncStream(one_by_one(BODY, end))
         async with merge({"only": stream}) if is_merged else stream as events:
             async for _ in events:
                 pass
         assert stream.message.text == "".join(PIECES)
 
     asyncio.run(main())
-    assert len(timers) < 20
+    assert len(timers) <= 3
 
 
 @pytest.mark.slow

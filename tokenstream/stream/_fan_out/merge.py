@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
@@ -353,10 +352,10 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             return
         if self._alarm is None or self._alarm.loop is not host.loop:
             self._alarm = Alarm(host.loop)
-        seconds = self._handle_alarms()
+        self._handle_alarms()
         if not queue.numbers:
             alarm = queue.waiter = self._alarm
-            alarm.set_timer(math.inf if seconds is None else time.monotonic() + seconds)
+            alarm.set_timer(self._alarms[0][0] if self._alarms else math.inf)
             try:
                 await alarm.begin()
             finally:
