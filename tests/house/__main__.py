@@ -14,9 +14,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.house import budget
-from tests.house.counts import lines_by_kind, modules, shared_names, writes
-from tests.house.rooms import bounds, settle, sizes, total
-from tests.project import PACKAGE
+from tests.house.counts import lines_by_kind, lines_of_tests, modules, nodes, shared_names, writes
+from tests.house.rooms import bounds, bounds_of_all, settle, sizes, total
+from tests.project import PACKAGE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def main() -> None:
     """Print the counts, each as soon as it is known: the walks take a minute."""
     package = modules(PACKAGE)
     if "--settle" in sys.argv[1:]:
-        settle(sizes(package))
+        settle(sizes(package), _of_all(package))
         return
     for row in _rows(package):
         sys.stdout.write(f"{row}\n")
@@ -44,10 +44,14 @@ def _rows(package: list[Module]) -> Iterator[str]:
     yield from _walks()
 
 
+def _of_all(package: list[Module]) -> dict[str, int]:
+    return {"nodes": nodes(package), "lines of tests": lines_of_tests(ROOT)}
+
+
 def _budget(package: list[Module]) -> Iterator[str]:
     yield f"{'the budget':24} {'is':>7} {'was':>8} {'at most':>8}"
-    counts = total(sizes(package))
-    for name, bound in bounds().items():
+    counts = {**total(sizes(package)), **_of_all(package)}
+    for name, bound in (bounds() | bounds_of_all()).items():
         yield f"    {name:20} {counts[name]:7,} {bound:8,} {budget.ceiling(bound):8,}"
     most = f"{budget.ceiling(budget.TESTS_ONLY):,} ({budget.TESTS_ONLY_SHARE:.1%})"
     yield f"    statements that tests alone reach, by `python -m tests.evidence`: at most {most}"

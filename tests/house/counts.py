@@ -50,6 +50,17 @@ def modules(package: Path) -> list[Module]:
     return found
 
 
+def nodes(of: Iterable[Module]) -> int:
+    """Return the number of nodes of the syntax trees of modules."""
+    return sum(1 for module in of for _ in ast.walk(module.tree))
+
+
+def lines_of_tests(root: Path) -> int:
+    """Return the number of lines of the tests and the examples of a checkout."""
+    paths = (path for folder in ("tests", "examples") for path in (root / folder).rglob("*.py"))
+    return sum(path.read_bytes().count(b"\n") for path in paths if "node_modules" not in path.parts)
+
+
 # No possessive group: CPython before 3.11.5 matches one wrongly where its subpattern backtracks.
 _LONG_STRING = r'"""(?:[^"\\]|\\.|"(?!""))*"""'
 _KINDS = re.compile(
@@ -147,8 +158,10 @@ def _made_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     """Yield the names of what calls have made: to build an object is no foreign write."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            # In `machine.said = said = make()`, the call has made no machine.
             for target in node.targets:
-                yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                yield from (name.id for name in names if isinstance(name, ast.Name))
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:

@@ -12,7 +12,7 @@ from tests.house import budget
 from tests.house.counts import lines_by_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tests.house.counts import Module
 
@@ -20,6 +20,7 @@ SETTLED = Path(__file__).with_name("rooms.json")
 """The sizes of all rooms when the last batch of issues ended."""
 _BUDGET = Path(budget.__file__)
 _CONSTANTS = {"lines": "LINES", "lines of code": "CODE", "modules": "MODULES"}
+_CONSTANTS_OF_ALL = {"nodes": "NODES", "lines of tests": "TESTS"}
 _MOST_SHOWN = 5
 
 Sizes: TypeAlias = "dict[str, Counter[str]]"
@@ -68,14 +69,23 @@ def excess(now: Sizes, before: Sizes, name: str) -> str:
     )
 
 
-def settle(now: Sizes) -> None:
-    """Lower the counts of the budget to those of the rooms, and keep the sizes of these."""
+def bounds_of_all() -> dict[str, int]:
+    """Return the counts of the budget that belong to no room."""
+    return {name: getattr(budget, constant) for name, constant in _CONSTANTS_OF_ALL.items()}
+
+
+def settle(now: Sizes, of_all: Mapping[str, int]) -> None:
+    """Lower the counts of the budget to those of the rooms and of all, and keep the sizes of the rooms.
+
+    Args:
+        now: The sizes of the rooms.
+        of_all: The counts of `bounds_of_all`, as they are.
+    """
     text = _BUDGET.read_text(encoding="utf-8")
-    for name, bound in bounds().items():
-        lowest = min(bound, total(now)[name])
-        text = re.sub(
-            rf"^{_CONSTANTS[name]} = \S+$", f"{_CONSTANTS[name]} = {lowest:_}", text, flags=re.MULTILINE
-        )
+    counts = {**total(now), **of_all}
+    for name, constant in (_CONSTANTS | _CONSTANTS_OF_ALL).items():
+        lowest = min(getattr(budget, constant), counts[name])
+        text = re.sub(rf"^{constant} = \S+$", f"{constant} = {lowest:_}", text, flags=re.MULTILINE)
     _BUDGET.write_text(text, encoding="utf-8")
     rows = [f"  {json.dumps(room)}: {json.dumps(now[room])}" for room in sorted(now)]
     SETTLED.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")

@@ -42,9 +42,19 @@ ALIASES = {
     "usage_metadata": "usage",
 }
 """Names for a message's attributes in other APIs, each with the attribute here."""
-FIELDS = tuple(
-    """citations complete ending finish_reason id model parts provider_data raw_finish_reason refusal role
-    usage""".split()  # noqa: SIM905
+FIELDS = (
+    "citations",
+    "complete",
+    "ending",
+    "finish_reason",
+    "id",
+    "model",
+    "parts",
+    "provider_data",
+    "raw_finish_reason",
+    "refusal",
+    "role",
+    "usage",
 )
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"

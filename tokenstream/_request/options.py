@@ -59,8 +59,26 @@ _OF_CLIENT = {
 }
 """Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
 _OF_PAYLOAD = frozenset(
-    """frequency_penalty input max_completion_tokens max_tokens messages model n presence_penalty
-        response_format seed stop stream system temperature tool_choice tools top_p user""".split()  # noqa: SIM905
+    {
+        "frequency_penalty",
+        "input",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "presence_penalty",
+        "response_format",
+        "seed",
+        "stop",
+        "stream",
+        "system",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "user",
+    }
 )
 """Arguments of SDKs, which a request has in its JSON."""
 _OF_HEADERS = {

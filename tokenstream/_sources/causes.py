@@ -22,33 +22,95 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _TRANSPORT_ERRORS = frozenset(
-    """TransportError HTTPException HTTPError ClientError ConnectionError APIConnectionError
-        InvalidHandshake""".split()  # noqa: SIM905
+    {
+        "TransportError",
+        "HTTPException",
+        "HTTPError",
+        "ClientError",
+        "ConnectionError",
+        "APIConnectionError",
+        "InvalidHandshake",
+    }
 )
 """Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 CONNECT_ERRORS = frozenset(
-    """ClientConnectorError ConnectError ConnectTimeout ConnectTimeoutError ConnectionTimeoutError
-        NewConnectionError PoolTimeout ProxyError""".split()  # noqa: SIM905
+    {
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "ConnectionTimeoutError",
+        "NewConnectionError",
+        "PoolTimeout",
+        "ProxyError",
+    }
 )
 """Exceptions that are raised before there is a connection."""
 _CLIENTS = re.compile(
     r"(aiohttp|anyio|h11|h2|hpack|http(core|x)2?|httpx_sse|idna|tokenstream|trio|urllib3|yarl)$"
 )
 """Packages whose exceptions may quote a header, an address or the payload of the request."""
-SDKS = frozenset("anthropic cohere google groq huggingface_hub litellm mistralai ollama openai".split())  # noqa: SIM905
+SDKS = frozenset(
+    {"anthropic", "cohere", "google", "groq", "huggingface_hub", "litellm", "mistralai", "ollama", "openai"}
+)
 """Packages that ask providers of models, and nobody else."""
 _TRANSPORTS = SDKS | frozenset(
-    """aiohttp anyio botocore grpc h11 h2 hpack httpcore httpcore2 httpx httpx2 httpx_sse idna redis requests
-        tokenstream trio urllib3 websockets yarl""".split()  # noqa: SIM905
+    {
+        "aiohttp",
+        "anyio",
+        "botocore",
+        "grpc",
+        "h11",
+        "h2",
+        "hpack",
+        "httpcore",
+        "httpcore2",
+        "httpx",
+        "httpx2",
+        "httpx_sse",
+        "idna",
+        "redis",
+        "requests",
+        "tokenstream",
+        "trio",
+        "urllib3",
+        "websockets",
+        "yarl",
+    }
 )
 """Packages of clients and stores: what they raise is a transport's, of whatever class it is."""
 _TRANSPORT_CLASSES = frozenset(
-    """APIError APIResponseValidationError APIStatusError ApiError ClosedResourceError ConcurrencyError
-        ConnectionClosed ContentDecodingError DecodeError DecodingError HTTPStatusError ImportError
-        IncompleteReadError InvalidStatus MidStreamFallbackError MistralError ResponseError ResponseNotRead
-        ResponseValidationError SSEError StopAsyncIteration StopIteration StreamClosed StreamConsumed
-        StreamConsumedError TextGenerationError TooManyRedirects UnknownApiResponseError""".split()  # noqa: SIM905
+    {
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "ApiError",
+        "ClosedResourceError",
+        "ConcurrencyError",
+        "ConnectionClosed",
+        "ContentDecodingError",
+        "DecodeError",
+        "DecodingError",
+        "HTTPStatusError",
+        "ImportError",
+        "IncompleteReadError",
+        "InvalidStatus",
+        "MidStreamFallbackError",
+        "MistralError",
+        "ResponseError",
+        "ResponseNotRead",
+        "ResponseValidationError",
+        "SSEError",
+        "StopAsyncIteration",
+        "StopIteration",
+        "StreamClosed",
+        "StreamConsumed",
+        "StreamConsumedError",
+        "TextGenerationError",
+        "TooManyRedirects",
+        "UnknownApiResponseError",
+    }
 )
 """Classes of clients' exceptions that have no base class of a transport's; a missing package is told, too."""
 _LIBRARIES = sys.stdlib_module_names | {"pydantic", "pydantic_core"}

@@ -26,9 +26,24 @@ if TYPE_CHECKING:
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
 """Maps each ending to the exit status."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming", "complete")
-_ERROR_ATTRIBUTES = tuple(
-    """kind retryable retry_after status code type stage limit value event offset request_id events_seen
-    bytes_seen tool_calls_delivered tail body""".split()  # noqa: SIM905
+_ERROR_ATTRIBUTES = (
+    "kind",
+    "retryable",
+    "retry_after",
+    "status",
+    "code",
+    "type",
+    "stage",
+    "limit",
+    "value",
+    "event",
+    "offset",
+    "request_id",
+    "events_seen",
+    "bytes_seen",
+    "tool_calls_delivered",
+    "tail",
+    "body",
 )
 """Names of the attributes that are reported; each class of errors has some of them."""
 

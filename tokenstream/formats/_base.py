@@ -172,8 +172,21 @@ class Format(ErrorKeeper, Resuming, ABC):
     """True if a WebSocket may contain several answers although a body contains one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        """__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames
-        later_frames limits shortcuts unfinished""".split()  # noqa: SIM905
+        {
+            "__weakref__",
+            "_fast_path",
+            "_replay",
+            "decoded_before",
+            "departures",
+            "doubt",
+            "dropped",
+            "error",
+            "first_frames",
+            "later_frames",
+            "limits",
+            "shortcuts",
+            "unfinished",
+        }
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 

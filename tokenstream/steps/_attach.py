@@ -36,9 +36,16 @@ _REMEMBERED = 100_000
 _INITIAL, _MAXIMUM = 0.5, 20.0
 """The longest wait before the second attempt, and before any attempt, in seconds."""
 _RESTING = frozenset(
-    """session.status_idle session.status_terminated session.deleted agent.session.idle
-        agent.session.requires_action agent.session.budget_reached agent.session.failed
-        session.idle""".split()  # noqa: SIM905
+    {
+        "session.status_idle",
+        "session.status_terminated",
+        "session.deleted",
+        "agent.session.idle",
+        "agent.session.requires_action",
+        "agent.session.budget_reached",
+        "agent.session.failed",
+        "session.idle",
+    }
 )
 """Types of events after which a server may close the connection, because nothing is going on."""
 _GOING_ON = frozenset({"session.status_running", "agent.session.in_progress", "session.status_rescheduled"})

@@ -38,9 +38,21 @@ _MOST_NAME = 40
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
 _FIELD = re.compile(r"\w[\w-]{0,39}")
-_TEXTS = tuple(
-    """delta content text chunk token answer generated_text response completion reply output message result
-    data""".split()  # noqa: SIM905
+_TEXTS = (
+    "delta",
+    "content",
+    "text",
+    "chunk",
+    "token",
+    "answer",
+    "generated_text",
+    "response",
+    "completion",
+    "reply",
+    "output",
+    "message",
+    "result",
+    "data",
 )
 """Names of fields that usually have an answer's text, the surest first."""
 _FINISH = re.compile(r"(?i)(^|[._])(finish_?reason|stop_?reason|(is_?)?(done|final|finished|last|end))$")

@@ -122,8 +122,25 @@ class AnswerEvents:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        """_has_fields _payload_data _out difference documented fields find_text limits note offered raw stage
-        starts url whole_text_repeated withheld withholds""".split()  # noqa: SIM905
+        {
+            "_has_fields",
+            "_payload_data",
+            "_out",
+            "difference",
+            "documented",
+            "fields",
+            "find_text",
+            "limits",
+            "note",
+            "offered",
+            "raw",
+            "stage",
+            "starts",
+            "url",
+            "whole_text_repeated",
+            "withheld",
+            "withholds",
+        }
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 

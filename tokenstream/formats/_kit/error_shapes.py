@@ -9,7 +9,18 @@ from tokenstream._basics.untrusted import is_dict, is_list
 KIND_FIELDS = ("type", "object", "event_type", "event")
 """Fields that name the kind of an event."""
 _REASON_FIELDS = frozenset(
-    "message Message msg error_msg error_message error_description errmsg err_msg title detail".split()  # noqa: SIM905
+    {
+        "message",
+        "Message",
+        "msg",
+        "error_msg",
+        "error_message",
+        "error_description",
+        "errmsg",
+        "err_msg",
+        "title",
+        "detail",
+    }
 )
 """Fields with the reason of an error that stands in its payload, beside a code or a status."""
 LOWEST_ERROR_STATUS = 400

@@ -77,9 +77,25 @@ _KINDS_BY_STATUS: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
-_MESSAGE_FIELDS = tuple(
-    """message msg detail details error errorText status_msg error_msg errmsg err_msg error_message
-    error_description faultstring Message title err exception data""".split()  # noqa: SIM905
+_MESSAGE_FIELDS = (
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "error",
+    "errorText",
+    "status_msg",
+    "error_msg",
+    "errmsg",
+    "err_msg",
+    "error_message",
+    "error_description",
+    "faultstring",
+    "Message",
+    "title",
+    "err",
+    "exception",
+    "data",
 )
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""

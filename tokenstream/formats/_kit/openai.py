@@ -68,7 +68,7 @@ PROVIDERS_REASONS: dict[str, FinishReason] = {
     "model_context_window_exceeded": "length",
     "incomplete": "length",
     **dict.fromkeys(
-        "content_filtered guardrail_intervened recitation blocklist prohibited_content spii".split(),  # noqa: SIM905
+        ["content_filtered", "guardrail_intervened", "recitation", "blocklist", "prohibited_content", "spii"],
         "content_filter",
     ),
     "failed": "error",

@@ -28,12 +28,51 @@ Readers: TypeAlias = "Mapping[str, Callable[[Any, dict[str, Any]], None]]"
 
 
 RESPONSE_FIELDS = frozenset(
-    """access_programs audio background completed_at conversation conversation_id created_at error
-    frequency_penalty image incomplete_details input_transformations instructions max_output_tokens
-    max_tool_calls metadata modalities moderation output_audio_format output_modalities parallel_tool_calls
-    presence_penalty previous_response_id prompt prompt_cache_diagnostics prompt_cache_key
-    prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier status_details store
-    temperature text tool_choice tool_usage tools top_logprobs top_p truncation user voice""".split()  # noqa: SIM905 - a list would be a page long
+    {
+        "access_programs",
+        "audio",
+        "background",
+        "completed_at",
+        "conversation",
+        "conversation_id",
+        "created_at",
+        "error",
+        "frequency_penalty",
+        "image",
+        "incomplete_details",
+        "input_transformations",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "modalities",
+        "moderation",
+        "output_audio_format",
+        "output_modalities",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_diagnostics",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "status_details",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tool_usage",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+        "voice",
+    }
 )
 """The fields of `Response` and `RealtimeResponse` in openai-python, and of OpenResponses; most repeat the
 request."""

@@ -74,8 +74,18 @@ class Ollama(Format):
     name: ClassVar[str] = "ollama"
     # Of the answers in Ollama's `api/types.go`.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """completed context image logprobs message.tool_name remote_host remote_model response thinking
-        total""".split()  # noqa: SIM905
+        {
+            "completed",
+            "context",
+            "image",
+            "logprobs",
+            "message.tool_name",
+            "remote_host",
+            "remote_model",
+            "response",
+            "thinking",
+            "total",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS

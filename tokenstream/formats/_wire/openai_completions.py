@@ -60,10 +60,39 @@ class OpenAICompletions(Format):
     name: ClassVar[str] = "openai-completions"
     # Of OpenAI's `Completion`, vLLM's and SGLang's answers, Together's, and llama.cpp's on both routes.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """logprobs service_tier system_fingerprint text usage kv_transfer_params matched_stop
-        prompt_logprobs prompt_token_ids stop_reason token_ids prompt seed token_id top_logprobs warnings
-        __verbose prompt_progress timings generation_settings has_new_line id_slot multimodal slot_id
-        stop_type stopped_eos stopped_limit stopped_word stopping_word tokens_cached truncated""".split()  # noqa: SIM905 - a list would be a page long
+        {
+            "logprobs",
+            "service_tier",
+            "system_fingerprint",
+            "text",
+            "usage",
+            "kv_transfer_params",
+            "matched_stop",
+            "prompt_logprobs",
+            "prompt_token_ids",
+            "stop_reason",
+            "token_ids",
+            "prompt",
+            "seed",
+            "token_id",
+            "top_logprobs",
+            "warnings",
+            "__verbose",
+            "prompt_progress",
+            "timings",
+            "generation_settings",
+            "has_new_line",
+            "id_slot",
+            "multimodal",
+            "slot_id",
+            "stop_type",
+            "stopped_eos",
+            "stopped_limit",
+            "stopped_word",
+            "stopping_word",
+            "tokens_cached",
+            "truncated",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}

@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _READ_FIELDS = frozenset(
-    """type event_id item_id content_index segment_id model delta text transcript logprobs segments
-    usage""".split()  # noqa: SIM905
+    {
+        "type",
+        "event_id",
+        "item_id",
+        "content_index",
+        "segment_id",
+        "model",
+        "delta",
+        "text",
+        "transcript",
+        "logprobs",
+        "segments",
+        "usage",
+    }
 )
 """Fields of an event that are read, or say only where its text belongs."""
 _REMEMBERED = 2_000
@@ -63,8 +75,20 @@ class Transcription(SessionEvents):
     name: ClassVar[str] = "transcription"
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """audio_language duration end id language languages previous_item_id speaker speaker_id start task
-        words""".split()  # noqa: SIM905 - a list would be a page long
+        {
+            "audio_language",
+            "duration",
+            "end",
+            "id",
+            "language",
+            "languages",
+            "previous_item_id",
+            "speaker",
+            "speaker_id",
+            "start",
+            "task",
+            "words",
+        }
     )
     ends_with_input: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])

@@ -45,8 +45,25 @@ _TEXT = frozenset({"any", "str"})
 """Kinds of schemas whose values may be strings."""
 
 SCALARS = frozenset(
-    """bool bytes complex date datetime decimal enum float int literal multi-host-url none str time
-        timedelta url uuid""".split()  # noqa: SIM905
+    {
+        "bool",
+        "bytes",
+        "complex",
+        "date",
+        "datetime",
+        "decimal",
+        "enum",
+        "float",
+        "int",
+        "literal",
+        "multi-host-url",
+        "none",
+        "str",
+        "time",
+        "timedelta",
+        "url",
+        "uuid",
+    }
 )
 """Schemas of values that are neither objects nor arrays."""
 

@@ -29,7 +29,24 @@ MOST_MATH = 10_000
 _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 """The end of a formula with a label after it, such as `$$ (1)`."""
 _OPENED = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)")
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
+_VOID = frozenset(
+    {
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    }
+)
 
 
 class PossibleRow(NamedTuple):

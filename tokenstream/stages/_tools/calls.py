@@ -28,8 +28,20 @@ __all__ = ["CallDraft", "ValidatedCalls"]
 _MOST_LAYERS = 8
 """The number of times that arguments are unwrapped, since each string may hold another one."""
 _CONTAINER_ERRORS = frozenset(
-    """dataclass_type dict_type frozen_set_type iterable_type list_type mapping_type
-        model_attributes_type model_type named_tuple_type set_type tuple_type typed_dict_type""".split()  # noqa: SIM905
+    {
+        "dataclass_type",
+        "dict_type",
+        "frozen_set_type",
+        "iterable_type",
+        "list_type",
+        "mapping_type",
+        "model_attributes_type",
+        "model_type",
+        "named_tuple_type",
+        "set_type",
+        "tuple_type",
+        "typed_dict_type",
+    }
 )
 """The types of pydantic's errors for a value that is not the object or list that the schema wants."""
 

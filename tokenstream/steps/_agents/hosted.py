@@ -24,9 +24,20 @@ _RESULTS = frozenset(
 )
 _IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id", "custom_tool_use_id")
 _OF_ANSWER = frozenset(
-    """event_start event_delta agent.message agent.tool_use agent.mcp_tool_use agent.custom_tool_use
-        agent.tool_result agent.mcp_tool_result span.model_request_start span.model_request_end
-        session.status_running session.error""".split()  # noqa: SIM905
+    {
+        "event_start",
+        "event_delta",
+        "agent.message",
+        "agent.tool_use",
+        "agent.mcp_tool_use",
+        "agent.custom_tool_use",
+        "agent.tool_result",
+        "agent.mcp_tool_result",
+        "span.model_request_start",
+        "span.model_request_end",
+        "session.status_running",
+        "session.error",
+    }
 )
 _ENDS_OF_THREAD = frozenset({"session.thread_status_idle", "session.thread_status_terminated"})
 _GOES_ON = "requires_action"

@@ -53,15 +53,38 @@ _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOO
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
 # an error cuts the part off.
 _OUTSIDE_MESSAGE = frozenset(
-    """ACTIVITY_DELTA ACTIVITY_SNAPSHOT RAW REASONING_ENCRYPTED_VALUE RUN_ERROR SUBAGENT_ERROR
-    SUBAGENT_FINISHED SUBAGENT_STARTED""".split()  # noqa: SIM905
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "RAW",
+        "REASONING_ENCRYPTED_VALUE",
+        "RUN_ERROR",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+    }
 )
 # State and activity events are for the application or its interface, so no part is made of them.
 # Of activities, only the progress of a tool is read.
 _REPORTED_AS_UNKNOWN = frozenset(
-    """ACTIVITY_DELTA ACTIVITY_SNAPSHOT CUSTOM MESSAGES_SNAPSHOT RAW REASONING_END REASONING_START
-    STATE_DELTA STATE_SNAPSHOT STEP_FINISHED STEP_STARTED SUBAGENT_ERROR SUBAGENT_FINISHED
-    SUBAGENT_STARTED THINKING_END THINKING_START""".split()  # noqa: SIM905
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "CUSTOM",
+        "MESSAGES_SNAPSHOT",
+        "RAW",
+        "REASONING_END",
+        "REASONING_START",
+        "STATE_DELTA",
+        "STATE_SNAPSHOT",
+        "STEP_FINISHED",
+        "STEP_STARTED",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+        "THINKING_END",
+        "THINKING_START",
+    }
 )
 _PYTHON_NAMES = frozenset(
     {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}

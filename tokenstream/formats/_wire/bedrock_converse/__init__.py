@@ -111,8 +111,14 @@ _STREAM_EVENTS = frozenset(
 _HOOK_EVENT = "hookEvent"
 _HARNESS_FIELDS = frozenset({"serverName"})
 _HARNESS_REASONS = frozenset(
-    """tool_result interrupted partial_turn max_iterations_exceeded max_output_tokens_exceeded
-        timeout_exceeded""".split()  # noqa: SIM905
+    {
+        "tool_result",
+        "interrupted",
+        "partial_turn",
+        "max_iterations_exceeded",
+        "max_output_tokens_exceeded",
+        "timeout_exceeded",
+    }
 )
 """Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
 

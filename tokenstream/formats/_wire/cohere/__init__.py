@@ -53,8 +53,17 @@ class Cohere(V2):
     name: ClassVar[str] = "cohere"
     # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """chat_history documents generation_id is_search_required logprobs prompt response_id search_queries
-        search_results""".split()  # noqa: SIM905 - a list would be a page long
+        {
+            "chat_history",
+            "documents",
+            "generation_id",
+            "is_search_required",
+            "logprobs",
+            "prompt",
+            "response_id",
+            "search_queries",
+            "search_results",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True

@@ -135,7 +135,14 @@ _KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId",
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = frozenset(
-    "setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate".split()  # noqa: SIM905
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+    }
 )
 _FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
 _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
@@ -162,8 +169,19 @@ class Gemini(Format):
     name: ClassVar[str] = "gemini"
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """avgLogprobs citationMetadata continuationToken createTime finishMessage groundingMetadata
-        modelStatus promptFeedback safetyRatings tokenCount urlContextMetadata""".split()  # noqa: SIM905 - a list would be a page long
+        {
+            "avgLogprobs",
+            "citationMetadata",
+            "continuationToken",
+            "createTime",
+            "finishMessage",
+            "groundingMetadata",
+            "modelStatus",
+            "promptFeedback",
+            "safetyRatings",
+            "tokenCount",
+            "urlContextMetadata",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     # Some proxies end all streams with OpenAI's sentinel.

@@ -42,8 +42,18 @@ USAGE = Counts(
 """The token counts of an answer; those of the output do not include the thoughts."""
 
 _CONTENT_FIELDS = frozenset(
-    """text functionCall inlineData fileData executableCode codeExecutionResult toolCall toolResponse
-    functionResponse audioTranscription""".split()  # noqa: SIM905
+    {
+        "text",
+        "functionCall",
+        "inlineData",
+        "fileData",
+        "executableCode",
+        "codeExecutionResult",
+        "toolCall",
+        "toolResponse",
+        "functionResponse",
+        "audioTranscription",
+    }
 )
 """Names of content fields. A part has one of them; its other fields describe the content."""
 _SERVER_CALLS = ("executableCode", "toolCall")

@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _EVENTS = frozenset(
-    """interaction.created interaction.status_update interaction.completed step.start step.delta
-        step.stop""".split()  # noqa: SIM905
+    {
+        "interaction.created",
+        "interaction.status_update",
+        "interaction.completed",
+        "step.start",
+        "step.delta",
+        "step.stop",
+    }
 )
 _STARTS = ("interaction.created", "interaction.status_update")
 _OWN_FIELDS = ("interaction", "interaction_id", "index")
@@ -41,14 +47,40 @@ _REMEMBERED = 500
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
 _EVENT_FIELDS = PADDING | frozenset(
-    """event_type event_id interaction interaction_id status usage index step content delta metadata
-    step_usage""".split()  # noqa: SIM905
+    {
+        "event_type",
+        "event_id",
+        "interaction",
+        "interaction_id",
+        "status",
+        "usage",
+        "index",
+        "step",
+        "content",
+        "delta",
+        "metadata",
+        "step_usage",
+    }
 )
 """Fields of an event that are read."""
 # The SDK adds the output, which repeats content of the steps.
 _KNOWN_IN_INTERACTIONS = frozenset(
-    """id model agent status object usage steps outputs errors error
-    output_text output_audio output_image output_video""".split()  # noqa: SIM905
+    {
+        "id",
+        "model",
+        "agent",
+        "status",
+        "object",
+        "usage",
+        "steps",
+        "outputs",
+        "errors",
+        "error",
+        "output_text",
+        "output_audio",
+        "output_image",
+        "output_video",
+    }
 )
 
 
@@ -76,10 +108,28 @@ class GeminiInteractions(Format):
     name: ClassVar[str] = "gemini-interactions"
     # Of `Interaction` in google-genai.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """agent_config cached_content continuation_ids continuation_token created environment
-        environment_id generation_config input labels previous_interaction_id response_format
-        response_mime_type response_modalities safety_settings service_tier system_instruction tools updated
-        webhook_config""".split()  # noqa: SIM905
+        {
+            "agent_config",
+            "cached_content",
+            "continuation_ids",
+            "continuation_token",
+            "created",
+            "environment",
+            "environment_id",
+            "generation_config",
+            "input",
+            "labels",
+            "previous_interaction_id",
+            "response_format",
+            "response_mime_type",
+            "response_modalities",
+            "safety_settings",
+            "service_tier",
+            "system_instruction",
+            "tools",
+            "updated",
+            "webhook_config",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()

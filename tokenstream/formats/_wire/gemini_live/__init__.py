@@ -70,12 +70,27 @@ USAGE = Counts(
 """The token counts of a turn; those of the output do not include the thoughts."""
 
 _NAMES = frozenset(
-    """setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate
-    voiceActivity voiceActivityDetectionSignal""".split()  # noqa: SIM905
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+        "voiceActivity",
+        "voiceActivityDetectionSignal",
+    }
 )
 _FIELDS_OF_A_TURN = frozenset(
-    """modelTurn outputTranscription interrupted generationComplete turnComplete groundingMetadata
-    urlContextMetadata""".split()  # noqa: SIM905
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "groundingMetadata",
+        "urlContextMetadata",
+    }
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
 _MARKS = frozenset({"generationComplete", "turnComplete"})
@@ -301,8 +316,15 @@ class GeminiLive(Format):
 
 # Fields that `_read_content`, `_read_end` and `_ends_turn` read.
 _READ_ELSEWHERE = frozenset(
-    """modelTurn outputTranscription interrupted generationComplete turnComplete turnCompleteReason
-    interactionStatus""".split()  # noqa: SIM905
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "turnCompleteReason",
+        "interactionStatus",
+    }
 )
 
 

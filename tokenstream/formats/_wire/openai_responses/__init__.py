@@ -46,9 +46,39 @@ _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "s
 _RESPONSE_EVENTS = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *END_WORDS))
 """Names of the events about the response as a whole."""
 _EVENT_FIELDS = PADDING | frozenset(
-    """agent annotation annotation_index arguments code command command_index content_index contents
-    delta input item item_id logprobs name output output_index parsed part queries refusal response
-    results sequence_number snapshot status summary_index text thought type urls""".split()  # noqa: SIM905 - a list would be a page long
+    {
+        "agent",
+        "annotation",
+        "annotation_index",
+        "arguments",
+        "code",
+        "command",
+        "command_index",
+        "content_index",
+        "contents",
+        "delta",
+        "input",
+        "item",
+        "item_id",
+        "logprobs",
+        "name",
+        "output",
+        "output_index",
+        "parsed",
+        "part",
+        "queries",
+        "refusal",
+        "response",
+        "results",
+        "sequence_number",
+        "snapshot",
+        "status",
+        "summary_index",
+        "text",
+        "thought",
+        "type",
+        "urls",
+    }
 )
 """Fields of events that are read, or that repeat other fields."""
 
@@ -82,8 +112,22 @@ class OpenAIResponses(Format):
     name: ClassVar[str] = "openai-responses"
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
     documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS | frozenset(
-        """duration languages message output_format param partial_image_b64 partial_image_index quality reason
-        required_input size steer stream_id timings""".split()  # noqa: SIM905
+        {
+            "duration",
+            "languages",
+            "message",
+            "output_format",
+            "param",
+            "partial_image_b64",
+            "partial_image_index",
+            "quality",
+            "reason",
+            "required_input",
+            "size",
+            "steer",
+            "stream_id",
+            "timings",
+        }
     )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 RESEARCH_EVENTS = tuple(
     f"response.reasoning.{word}"
-    for word in """started search_queries search_results fetch_url_queries fetch_url_results
-        finance_search_queries finance_search_results stopped""".split()  # noqa: SIM905
+    for word in [
+        "started",
+        "search_queries",
+        "search_results",
+        "fetch_url_queries",
+        "fetch_url_results",
+        "finance_search_queries",
+        "finance_search_results",
+        "stopped",
+    ]
 )
 """Names of the events about research; all may have a `thought`."""
 SOURCE_ITEMS = frozenset({"search_results", "people_search_results", "fetch_url_results"})

@@ -39,11 +39,26 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         # The connection has reached its age limit of an hour; a new one accepts the same request.
         "websocket_connection_limit_reached": True,
         **dict.fromkeys(
-            """bio_policy cyber_policy data_residency_mismatch empty_image_file failed_to_download_image
-            image_content_policy_violation image_file_not_found image_file_too_large
-            image_parse_error image_too_large image_too_small invalid_base64_image
-            invalid_image invalid_image_format invalid_image_mode invalid_image_url
-            misalignment_policy_violation unsupported_image_media_type""".split(),  # noqa: SIM905
+            [
+                "bio_policy",
+                "cyber_policy",
+                "data_residency_mismatch",
+                "empty_image_file",
+                "failed_to_download_image",
+                "image_content_policy_violation",
+                "image_file_not_found",
+                "image_file_too_large",
+                "image_parse_error",
+                "image_too_large",
+                "image_too_small",
+                "invalid_base64_image",
+                "invalid_image",
+                "invalid_image_format",
+                "invalid_image_mode",
+                "invalid_image_url",
+                "misalignment_policy_violation",
+                "unsupported_image_media_type",
+            ],
             False,
         ),
     }

@@ -24,10 +24,27 @@ _METADATA = "messageMetadata"
 _DATA = "data-"
 # Types of chunks that only this format has.
 _UNIQUE_TYPES = frozenset(
-    """start-step finish-step reset-step text-start text-end reasoning-start reasoning-end
-    message-metadata steering-message tool-approval-request tool-input-start tool-input-delta
-    tool-input-available tool-input-error tool-output-available tool-output-denied
-    tool-output-error source-url source-document""".split()  # noqa: SIM905
+    {
+        "start-step",
+        "finish-step",
+        "reset-step",
+        "text-start",
+        "text-end",
+        "reasoning-start",
+        "reasoning-end",
+        "message-metadata",
+        "steering-message",
+        "tool-approval-request",
+        "tool-input-start",
+        "tool-input-delta",
+        "tool-input-available",
+        "tool-input-error",
+        "tool-output-available",
+        "tool-output-denied",
+        "tool-output-error",
+        "source-url",
+        "source-document",
+    }
 )
 _SHARED_TYPES = {
     "start": ("messageId", _METADATA),
