@@ -1,22 +1,32 @@
-"""Follow an agent while it works: its model's answers, its tools, and two helper agents in parallel.
+"""Follow an agent while it works: its answers, its tools, and two helpers in parallel.
 
-A local server plays all the models. One task runs the agents, and another one shows what
-happens, as a web page could.
+A local server plays all the models. One task runs the agents, and another one shows
+what happens, as a web page could.
 """
 
 import asyncio
 import sys
 
-from tokenstream import Router, StepDone, Steps, StepStart, TextDelta, ToolCall, aconnect, testing
+from tokenstream import (
+    Router,
+    StepDone,
+    Steps,
+    StepStart,
+    TextDelta,
+    ToolCall,
+    aconnect,
+    testing,
+)
 from tokenstream.testing import faults
 
+SCRIPT = testing.script()
+PLAN = SCRIPT.text("I ask ", "two others.").tool_call("ask", {"about": "the weather"})
 ANSWERS = {
-    "plan": testing.script().text("I ask ", "two others.").tool_call("ask", {"about": "the weather"})
-    .tool_call("ask", {"about": "the museums"}).finish("tool_calls"),
-    "the weather": testing.script().tool_call("look_up", {"city": "Oslo"}).finish("tool_calls"),
-    "the museums": testing.script().text("The ship ", "is ", "always ", "dry.").finish("stop"),
-    "write": testing.script().text("Take ", "a raincoat, ", "and see ", "the ship.").finish("stop"),
-}  # fmt: skip
+    "plan": PLAN.tool_call("ask", {"about": "the museums"}).finish("tool_calls"),
+    "the weather": SCRIPT.tool_call("look_up", {"city": "Oslo"}).finish("tool_calls"),
+    "the museums": SCRIPT.text("The ship ", "is ", "always ", "dry.").finish(),
+    "write": SCRIPT.text("Take ", "a raincoat, ", "and see ", "the ship.").finish(),
+}
 
 
 def answer(request: testing.Request) -> testing.Script:
@@ -32,7 +42,9 @@ async def agents(run: Steps, url: str) -> None:
     def look_up(city: str) -> str:
         return f"rain in {city}"
 
-    async def ask(about: str, agent: str, cause: ToolCall | None = None) -> tuple[ToolCall, ...]:
+    async def ask(
+        about: str, agent: str, cause: ToolCall | None = None
+    ) -> tuple[ToolCall, ...]:
         payload = {"messages": [{"role": "user", "content": about}], "stream": True}
         with run.step(about, agent=agent, cause=cause) as step:
             async with step.follow(aconnect(url, json=payload)) as stream:

@@ -9,7 +9,9 @@ from tokenstream import connect
 
 base = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 headers = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
-ask = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": True}
+ask = {"model": "gpt-5.5",
+       "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+       "stream": True}
 
 with connect(f"{base}/chat/completions", json=ask, headers=headers) as stream:
     for piece in stream.text:

@@ -20,7 +20,9 @@ class Recipe(BaseModel):
     minutes: int
 
 
-def ask(url: str, request: dict[str, Any], turns: list[dict[str, Any]], again: int = 1) -> Recipe:
+def ask(
+    url: str, request: dict[str, Any], turns: list[dict[str, Any]], again: int = 1
+) -> Recipe:
     """Return the recipe that a model writes in reply to these turns."""
     with connect(url, json={**request, "messages": turns}) as stream:
         try:
@@ -37,11 +39,20 @@ def ask(url: str, request: dict[str, Any], turns: list[dict[str, Any]], again: i
 def main() -> None:
     """Ask a model whose first answer is invalid."""
     answers = ['{"name": "Tea", "minutes": "a few"}', '{"name": "Tea", "minutes": 5}']
-    with testing.serve([testing.script().text(answer).finish("stop") for answer in answers]) as server:
+    with testing.serve(
+        [testing.script().text(answer).finish("stop") for answer in answers]
+    ) as server:
         url = f"{server.url}/v1/chat/completions"
-        request = {"model": "example-model", "stream": True, **response_format(Recipe).to_openai_chat()}
+        request = {
+            "model": "example-model",
+            "stream": True,
+            **response_format(Recipe).to_openai_chat(),
+        }
         recipe = ask(url, request, [{"role": "user", "content": "How do I make tea?"}])
-        print(f"{recipe.name}: {recipe.minutes} minutes, after {len(server.requests)} requests")
+        print(
+            f"{recipe.name}: {recipe.minutes} minutes,"
+            f" after {len(server.requests)} requests"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ask a thousand questions: python batch.py questions.txt 2.00, where the answers may cost two dollars."""
+"""Ask a thousand questions, for at most $2: python batch.py questions.txt 2.00."""
 
 import asyncio
 import json
@@ -10,27 +10,33 @@ import httpx
 
 from tokenstream import OutputIncomplete, Purse, Retry, StreamError, aconnect
 
-URL = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1") + "/chat/completions"
+URL = (
+    f"{os.environ.get('OPENAI_BASE_URL', 'https://api.openai.com/v1')}/chat/completions"
+)
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
+OPTIONS = {"model": "gpt-5-mini", "max_completion_tokens": 2_000, "stream": True}
+COUNTED = {"stream_options": {"include_usage": True}}
 AT_ONCE = asyncio.Semaphore(100)
 LIMITS, TIMEOUT = httpx.Limits(max_connections=100), httpx.Timeout(None, connect=10)
+Row = dict[str, object]
 
 
-async def ask(question: str, client: httpx.AsyncClient, retry: Retry) -> dict[str, object]:
+async def ask(question: str, client: httpx.AsyncClient, retry: Retry) -> Row:
     """Return the answer to a question, or the error and what had arrived before it."""
     messages = [{"role": "user", "content": question}]
-    options = {"max_completion_tokens": 2_000, "stream": True, "stream_options": {"include_usage": True}}
-    request = {"model": "gpt-5-mini", "messages": messages, **options}
+    request = {**OPTIONS, **COUNTED, "messages": messages}
+    stream = aconnect(URL, json=request, client=client, retry=retry)
+    row: Row = {"question": question}
     try:
-        async with AT_ONCE, aconnect(URL, json=request, client=client, retry=retry) as stream:
+        async with AT_ONCE, stream:
             message = await stream.final()
     except (StreamError, OutputIncomplete) as error:
-        return {"question": question, "error": error.message, "partial": error.partial.text}
-    return {"question": question, "answer": message.text, "finish": message.finish_reason}
+        return row | {"error": error.message, "partial": error.partial.text}
+    return row | {"answer": message.text, "finish": message.finish_reason}
 
 
 def read_open(questions: Path, answered: Path) -> list[str]:
-    """Return the questions that have no answer; cut off a last answer that is only half written."""
+    """Return the questions without an answer; drop a last one that is half written."""
     written = answered.read_bytes() if answered.exists() else b""
     rows = written[: written.rfind(b"\n") + 1]
     if rows != written:
@@ -44,17 +50,22 @@ async def ask_all(questions: Path, most: float | None) -> None:
     """Ask the questions that have no answer yet."""
     answered = questions.with_suffix(".answers.jsonl")
     to_ask = read_open(questions, answered)
-    purse = None if most is None else Purse(most=most, file=questions.with_suffix(".purse"))
+    file = questions.with_suffix(".purse")
+    purse = None if most is None else Purse(most=most, file=file)
     retry = Retry(attempts=4, most=purse)
-    async with httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=TIMEOUT) as client:
-        with answered.open("a") as answers, questions.with_suffix(".failures.jsonl").open("w") as failures:
+    failed = questions.with_suffix(".failures.jsonl")
+    client = httpx.AsyncClient(headers=HEADERS, limits=LIMITS, timeout=TIMEOUT)
+    async with client:
+        with answered.open("a") as answers, failed.open("w") as failures:
 
             async def write(question: str) -> None:
                 row = await ask(question, client, retry)
-                print(json.dumps(row), file=failures if "error" in row else answers, flush=True)
+                file = failures if "error" in row else answers
+                print(json.dumps(row), file=file, flush=True)
 
             await asyncio.gather(*map(write, to_ask))
 
 
 if __name__ == "__main__":
-    asyncio.run(ask_all(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else None))
+    most = float(sys.argv[2]) if len(sys.argv) > 2 else None
+    asyncio.run(ask_all(Path(sys.argv[1]), most))

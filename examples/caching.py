@@ -1,4 +1,4 @@
-"""Ask Claude two questions about a long text, which it has cached the second time: python caching.py FILE.
+"""Ask Claude twice about a long text, cached the second time: python caching.py FILE.
 
 Set ANTHROPIC_API_KEY; ANTHROPIC_BASE_URL asks another server of the same format.
 """
@@ -10,7 +10,10 @@ from pathlib import Path
 from tokenstream import connect
 
 BASE = os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com")
-HEADERS = {"x-api-key": os.environ.get("ANTHROPIC_API_KEY", ""), "anthropic-version": "2023-06-01"}
+HEADERS = {
+    "x-api-key": os.environ.get("ANTHROPIC_API_KEY", ""),
+    "anthropic-version": "2023-06-01",
+}
 
 
 def ask(text: str, question: str) -> None:
@@ -18,12 +21,22 @@ def ask(text: str, question: str) -> None:
     # The prompt up to this mark is kept for five minutes; what changes comes after it.
     system = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
     messages = [{"role": "user", "content": question}]
-    request = {"model": "claude-sonnet-5-5", "max_tokens": 500, "system": system, "messages": messages}
-    with connect(f"{BASE}/v1/messages", json={**request, "stream": True}, headers=HEADERS) as stream:
+    request = {
+        "model": "claude-sonnet-5-5",
+        "max_tokens": 500,
+        "system": system,
+        "messages": messages,
+    }
+    with connect(
+        f"{BASE}/v1/messages", json={**request, "stream": True}, headers=HEADERS
+    ) as stream:
         for piece in stream.text:
             print(piece, end="", flush=True)
     usage = stream.message.usage
-    print(f"\n[{usage.input_tokens} new, {usage.cached_tokens} cached, {usage.cache_write_tokens} written]")
+    print(
+        f"\n[{usage.input_tokens} new, {usage.cached_tokens} cached,"
+        f" {usage.cache_write_tokens} written]"
+    )
 
 
 if __name__ == "__main__":

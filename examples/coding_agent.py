@@ -1,7 +1,7 @@
-"""Let a coding agent do a task, and show its steps: python examples/coding_agent.py TASK [AGENT].
+"""Show the steps of a coding agent at a task: python coding_agent.py TASK [AGENT].
 
-The agent is claude, codex, gemini or opencode, and has to be installed. It works in the folder
-in which you start this program.
+The agent is claude, codex, gemini or opencode, and has to be installed. It works in the
+folder in which you start this program.
 """
 
 import shutil
@@ -13,7 +13,14 @@ from tokenstream.errors import StreamError
 from tokenstream.steps import RunEvents
 
 COMMANDS = {
-    "claude": ["claude", "--output-format", "stream-json", "--verbose", "--include-partial-messages", "-p"],
+    "claude": [
+        "claude",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "-p",
+    ],
     "codex": ["codex", "exec", "--json"],
     "gemini": ["gemini", "--output-format", "stream-json", "-p"],
     "opencode": ["opencode", "run", "--format", "json"],
@@ -42,7 +49,12 @@ def main(task: str, agent: str = "claude") -> str | None:
     run, problem = Steps(task), None
     news = run.events()
     command = [program, *COMMANDS[agent][1:], task]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process, run:
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        ) as process,
+        run,
+    ):
         assert process.stdout is not None
         try:
             for _ in run.follow(process.stdout, exit_code=process.wait):
@@ -57,6 +69,9 @@ def main(task: str, agent: str = "claude") -> str | None:
     return problem
 
 
-if len(sys.argv) not in (2, 3) or sys.argv[2:3] not in ([], *([name] for name in COMMANDS)):
+if len(sys.argv) not in (2, 3) or sys.argv[2:3] not in (
+    [],
+    *([name] for name in COMMANDS),
+):
     sys.exit(__doc__)
 sys.exit(main(*sys.argv[1:]))

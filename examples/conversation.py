@@ -1,4 +1,4 @@
-"""Answer a model's tool call: its turn is sent back unchanged, with the signature of its reasoning.
+"""Answer a model's tool call: its turn goes back with the signature of its reasoning.
 
 A local server plays the model, in Anthropic's form.
 """
@@ -23,13 +23,22 @@ def get_weather(city: str) -> str:
     return f"{city}: 7 °C"
 
 
-turns: list[dict[str, Any]] = [{"role": "user", "content": "What is the weather in Oslo?"}]
+turns: list[dict[str, Any]] = [
+    {"role": "user", "content": "What is the weather in Oslo?"}
+]
 with testing.serve(ANSWERS) as server:
     while turns[-1]["role"] == "user":
-        ask = {"model": "scripted", "max_tokens": 1000, "messages": turns, "stream": True}
+        ask = {
+            "model": "scripted",
+            "max_tokens": 1000,
+            "messages": turns,
+            "stream": True,
+        }
         with connect(f"{server.url}/v1/messages", json=ask) as stream:
             message = stream.final()
-        results = {call.id: get_weather(**call.arguments) for call in message.tool_calls}
+        results = {
+            call.id: get_weather(**call.arguments) for call in message.tool_calls
+        }
         turns += ToolResults(message, results).turns()
 for turn in turns:
     print(json.dumps(turn))

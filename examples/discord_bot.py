@@ -1,4 +1,4 @@
-"""Answer in Discord: a reply that is edited once a second, and goes on in another one after 2,000 characters.
+"""Answer in Discord: a reply that is edited once a second, and goes on in another one.
 
 Needs discord.py. Set DISCORD_TOKEN and OPENAI_API_KEY, and mention the bot.
 """
@@ -14,8 +14,10 @@ BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 LIMIT = 2_000  # characters of a message
 
-# Messages that mention the bot have their content without a further intent; an answer must mention nobody.
-bot = discord.Client(intents=discord.Intents.default(), allowed_mentions=discord.AllowedMentions.none())
+# What mentions the bot can be read without a further intent; an answer mentions nobody.
+bot = discord.Client(
+    intents=discord.Intents.default(), allowed_mentions=discord.AllowedMentions.none()
+)
 
 
 def pages_of(text: str) -> Iterator[str]:
@@ -44,7 +46,9 @@ async def on_message(asked: discord.Message) -> None:
     messages = [{"role": "user", "content": asked.clean_content}]
     request = {"model": "gpt-5.5", "messages": messages, "stream": True}
     replies = [await asked.reply("…")]
-    async with aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS) as stream:
+    async with aconnect(
+        f"{BASE}/chat/completions", json=request, headers=HEADERS
+    ) as stream:
         try:
             async for text in stream.text.words().throttle(hz=1).accumulate():
                 await show(text, replies)

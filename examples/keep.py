@@ -18,4 +18,7 @@ try:
             print(piece, end="", flush=True)
     print(f"\n{stream.message.ending}")
 except StreamError as error:
-    print(f"\n{error.message}\nkept: {len(error.partial.text)} characters; retryable: {error.retryable}")
+    print(
+        f"\n{error.message}\n"
+        f"kept: {len(error.partial.text)} characters; retryable: {error.retryable}"
+    )

@@ -118,7 +118,11 @@ class Page:
             yield from self._replace(block, "\n".join([block.definitions, *late]))
 
     def _change(self, block: MarkdownBlock) -> Iterator[Change]:
-        if block.kind == "fence" and not block.closed and not block.text.startswith(" "):
+        if (
+            block.kind == "fence"
+            and not block.closed
+            and not block.text.startswith(" ")
+        ):
             yield from self._append(block)
             return
         self._sent = 0
@@ -134,8 +138,12 @@ class Page:
             yield {"id": f"block-{block.id}", "append": text[self._sent : settled]}
         self._sent = settled
 
-    def _replace(self, block: MarkdownBlock, definitions: str, text: str | None = None) -> Iterator[Change]:
-        shown = self._markdown.render(f"{definitions}\n\n{block.text if text is None else text}")
+    def _replace(
+        self, block: MarkdownBlock, definitions: str, text: str | None = None
+    ) -> Iterator[Change]:
+        shown = self._markdown.render(
+            f"{definitions}\n\n{block.text if text is None else text}"
+        )
         if shown and (block.id, shown) != self._shown:
             self._shown = block.id, shown
             yield {"id": f"block-{block.id}", "html": shown}
@@ -149,7 +157,9 @@ def main() -> None:
     if "--page" in sys.argv:
         # No tag or comment may begin inside a script.
         played = f"[{', '.join(lines)}]".replace("<", "\\u003c")
-        Path(sys.argv[sys.argv.index("--page") + 1]).write_text(PAGE.replace("CHANGES", played), "utf-8")
+        Path(sys.argv[sys.argv.index("--page") + 1]).write_text(
+            PAGE.replace("CHANGES", played), "utf-8"
+        )
         return
     print("\n".join(lines))
 

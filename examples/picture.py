@@ -27,8 +27,15 @@ def part_of(path: Path) -> dict[str, Any]:
 
 def describe(path: Path) -> None:
     """Print what the model sees."""
-    content = [{"type": "text", "text": "What is this, in one sentence?"}, part_of(path)]
-    ask = {"model": "gpt-5.5", "messages": [{"role": "user", "content": content}], "stream": True}
+    content = [
+        {"type": "text", "text": "What is this, in one sentence?"},
+        part_of(path),
+    ]
+    ask = {
+        "model": "gpt-5.5",
+        "messages": [{"role": "user", "content": content}],
+        "stream": True,
+    }
     with connect(f"{BASE}/chat/completions", json=ask, headers=HEADERS) as stream:
         for piece in stream.text:
             print(piece, end="", flush=True)

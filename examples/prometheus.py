@@ -1,7 +1,8 @@
-"""Count answers for Prometheus: by host, ending and kind of error, and the seconds to the first token.
+"""Count answers for Prometheus by host, ending and error, and time their first tokens.
 
-Needs prometheus-client. Set OPENAI_API_KEY; OPENAI_BASE_URL asks another server of the same format.
-Questions are lines of the standard input; the figures are at http://localhost:9464/metrics.
+Needs prometheus-client. Set OPENAI_API_KEY; OPENAI_BASE_URL asks another server of the
+same format. Questions are lines of the standard input; the figures are at
+http://localhost:9464/metrics.
 """
 
 import os
@@ -15,8 +16,12 @@ from tokenstream import Stream, StreamError, connect
 
 BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
-ANSWERS = Counter("llm_answers", "Answers by how they ended.", ["host", "ending", "kind"])
-FIRST_TOKEN = Histogram("llm_first_token_seconds", "Seconds to the first token.", ["host"])
+ANSWERS = Counter(
+    "llm_answers", "Answers by how they ended.", ["host", "ending", "kind"]
+)
+FIRST_TOKEN = Histogram(
+    "llm_first_token_seconds", "Seconds to the first token.", ["host"]
+)
 
 
 @contextmanager
@@ -38,9 +43,15 @@ def counted(stream: Stream) -> Generator[Stream]:
 
 def answer(question: str) -> None:
     """Print the answer to a question."""
-    ask = {"model": "gpt-5.5", "messages": [{"role": "user", "content": question}], "stream": True}
+    ask = {
+        "model": "gpt-5.5",
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+    }
     try:
-        with counted(connect(f"{BASE}/chat/completions", json=ask, headers=HEADERS)) as stream:
+        with counted(
+            connect(f"{BASE}/chat/completions", json=ask, headers=HEADERS)
+        ) as stream:
             for piece in stream.text:
                 print(piece, end="", flush=True)
         print()

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from tokenstream import Stream
 from tokenstream.partial_json import Partial
 
-RECORDING = Path(__file__).parents[1] / "tests" / "recordings" / "openai-chat" / "recipe.sse"
+RECORDING = (
+    Path(__file__).parents[1] / "tests" / "recordings" / "openai-chat" / "recipe.sse"
+)
 PAUSE = 0.0 if "--fast" in sys.argv or not sys.stdout.isatty() else 0.06
 
 
@@ -52,8 +54,11 @@ def replay() -> Iterator[bytes]:
         yield event + b"\n\n"
 
 
-FORM = {"ingredients": ("ingredient", " ", ("amount", "name")), "steps": ("step", ": ", ("title", "text"))}
-"""For each list: the label of an element in the form, a separator, and the fields to show."""
+FORM = {
+    "ingredients": ("ingredient", " ", ("amount", "name")),
+    "steps": ("step", ": ", ("title", "text")),
+}
+"""For each list: the label of an element, a separator, and the fields to show."""
 
 
 def lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
@@ -65,7 +70,11 @@ def lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
         label, between, shown = FORM[name]
         for at in range(len(draft.get(name, default=()))):
             texts = [draft.get(name, at, field, default="") for field in shown]
-            yield f"{label} {at + 1}", between.join(filter(None, texts)), draft.is_complete(name, at)
+            yield (
+                f"{label} {at + 1}",
+                between.join(filter(None, texts)),
+                draft.is_complete(name, at),
+            )
 
 
 def fill_in(drafts: Iterable[Partial[Recipe]]) -> None:

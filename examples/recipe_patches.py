@@ -1,8 +1,9 @@
 """Show the form of recipe_form.py in a web page that receives only patches, never the whole recipe.
 
 It prints the patches that a server would send, each as a line of JSON, and finally the
-recipe that a reader builds from them. `--page FILE` writes a page that plays them. Patches
-are numbered, so that a reader notices at once if one is missing or out of order.
+recipe that a reader builds from them. `--page FILE` writes a page that plays them.
+Patches are numbered, so that a reader notices at once if one is missing or out of
+order.
 """
 
 import json
@@ -15,7 +16,9 @@ from pydantic import BaseModel
 
 from tokenstream import Stream
 
-RECORDING = Path(__file__).parents[1] / "tests" / "recordings" / "openai-chat" / "recipe.sse"
+RECORDING = (
+    Path(__file__).parents[1] / "tests" / "recordings" / "openai-chat" / "recipe.sse"
+)
 PAGE = """\
 <!doctype html>
 <meta charset="utf-8">
@@ -120,7 +123,9 @@ class Form:
             LookupError: A patch is missing, or was sent twice.
         """
         if message["number"] != self._due:
-            raise LookupError(f"patch {message['number']} came where patch {self._due} was due")
+            raise LookupError(
+                f"patch {message['number']} came where patch {self._due} was due"
+            )
         self._due += 1
         for operation in message["patch"]:
             self._apply(**operation)
@@ -128,7 +133,9 @@ class Form:
     def _apply(self, op: str, path: str, value: object = None) -> None:
         root: dict[str, Any] = {"": self.value}
         holder: Any = root
-        *keys, last = (key.replace("~1", "/").replace("~0", "~") for key in path.split("/"))
+        *keys, last = (
+            key.replace("~1", "/").replace("~0", "~") for key in path.split("/")
+        )
         for key in keys:
             holder = holder[place_in(holder, key)]
         place = place_in(holder, last)
@@ -166,4 +173,6 @@ if __name__ == "__main__":
             print(line)
             form.take(json.loads(line))
         recipe = Recipe.model_validate(form.value)
-        print(f"{recipe.name}: {sum(map(len, sent)):,} characters in {len(sent)} patches")
+        print(
+            f"{recipe.name}: {sum(map(len, sent)):,} characters in {len(sent)} patches"
+        )

@@ -1,7 +1,7 @@
 """Stop an answer that takes a wrong turn, and ask again with a better request.
 
-A local server is asked about mercury, and begins to describe the planet; a guard notices
-that after twelve words. The second request says what was meant.
+A local server is asked about mercury, and begins to describe the planet; a guard
+notices that after twelve words. The second request says what was meant.
 """
 
 from tokenstream import Message, connect, testing
@@ -9,14 +9,18 @@ from tokenstream.testing import faults
 
 PLANET = (
     "Mercury is the planet that is nearest to the sun, and the smallest of all eight. "
-    "A year takes it 88 days, and a day from one sunrise to the next takes 176 of ours. "
+    "A year takes it 88 days, "
+    "and a day from one sunrise to the next takes 176 of ours. "
 ) * 20
-METAL = "Mercury melts at 38.8 degrees below zero, and so it is the one metal that is liquid in a room. "
+METAL = (
+    "Mercury melts at 38.8 degrees below zero, "
+    "and so it is the one metal that is liquid in a room. "
+)
 ONE_BY_ONE = faults.slow(0.005)  # seconds between two words, as from a model
 
 
 def answer(request: testing.Request) -> testing.Script:
-    """Answer as a model would: with the planet, unless the question mentions the metal."""
+    """Answer as a model does: with the planet, unless the question names the metal."""
     words = METAL if "metal" in request.json["messages"][-1]["content"] else PLANET
     return testing.script().text(*[f"{word} " for word in words.split()]).finish("stop")
 
@@ -34,7 +38,8 @@ with testing.serve(answer, fault=ONE_BY_ONE) as server:
         with connect(f"{server.url}/v1/chat/completions", json=payload) as stream:
             for piece in stream.guard(wrong_turn, first_tokens=12).text:
                 print(piece, end="", flush=True)
-        print(f"\n  [{stream.message.ending} after {len(stream.message.text.split())} words]")
+        words = len(stream.message.text.split())
+        print(f"\n  [{stream.message.ending} after {words} words]")
         if stream.stop_reason is None:
             break
         question = f"{question} {stream.stop_reason}."

@@ -1,6 +1,7 @@
-"""Report broken answers to Sentry, each with its origin: the host, the model, the provider's request id.
+"""Report broken answers to Sentry with their origin: host, model, request id.
 
-Needs sentry-sdk. Set SENTRY_DSN and OPENAI_API_KEY; OPENAI_BASE_URL asks another server of the same format.
+Needs sentry-sdk. Set SENTRY_DSN and OPENAI_API_KEY; OPENAI_BASE_URL asks another server
+of the same format.
 """
 
 import logging
@@ -16,7 +17,7 @@ BASE = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 
 sentry_sdk.init(
-    # What a relay could not deliver is a WARNING; by default, Sentry makes events of errors alone.
+    # A relay logs a WARNING for a broken answer; by default, Sentry ignores those.
     integrations=[LoggingIntegration(event_level=logging.WARNING)],
     # Local variables have questions, answers and keys.
     include_local_variables=False,
@@ -24,8 +25,12 @@ sentry_sdk.init(
 
 
 def answer(question: str) -> str:
-    """Return the whole answer to a question; report one that breaks off, and raise its error."""
-    ask = {"model": "gpt-5.5", "messages": [{"role": "user", "content": question}], "stream": True}
+    """Return the whole answer; report one that breaks off, and raise its error."""
+    ask = {
+        "model": "gpt-5.5",
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+    }
     try:
         with connect(f"{BASE}/chat/completions", json=ask, headers=HEADERS) as stream:
             return stream.final().text

@@ -1,10 +1,11 @@
-"""Answer in Slack: a message that is edited once a second, and goes on in another one after 4,000 characters.
+"""Answer in Slack: a message that is edited once a second, and goes on in another one.
 
-Needs slack-sdk and aiohttp. Set SLACK_BOT_TOKEN, SLACK_APP_TOKEN (for Socket Mode) and OPENAI_API_KEY, and
-mention the bot.
+Needs slack-sdk and aiohttp. Set SLACK_BOT_TOKEN, SLACK_APP_TOKEN (for Socket Mode) and
+OPENAI_API_KEY, and mention the bot.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 # The types of slack-sdk leave open what a dict has.
 
 import asyncio
@@ -38,7 +39,7 @@ def pages_of(text: str) -> Iterator[str]:
 
 
 def without_mentions(text: str) -> str:
-    """Return a text that notifies nobody: `<!channel>` and `<@U1>` are shown as they are written."""
+    """Return a text that notifies nobody: `<!channel>` and `<@U1>` stay as written."""
     return re.sub("<(?=[!@])", "&lt;", text)
 
 
@@ -46,25 +47,42 @@ async def answer(slack: AsyncWebClient, asked: dict[str, Any]) -> None:
     """Answer a message in its thread."""
     messages = [{"role": "user", "content": asked["text"]}]
     request = {"model": "gpt-5.5", "messages": messages, "stream": True}
-    thread = {"channel": asked["channel"], "thread_ts": asked.get("thread_ts", asked["ts"])}
+    thread = {
+        "channel": asked["channel"],
+        "thread_ts": asked.get("thread_ts", asked["ts"]),
+    }
     sent: list[tuple[str, str]] = []  # each message's text and time, which is its id
-    async with aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS) as stream:
+    async with aconnect(
+        f"{BASE}/chat/completions", json=request, headers=HEADERS
+    ) as stream:
         try:
             async for text in stream.text.words().throttle(hz=1).accumulate():
-                for at, page in enumerate(filter(str.strip, pages_of(without_mentions(text)))):
+                for at, page in enumerate(
+                    filter(str.strip, pages_of(without_mentions(text)))
+                ):
                     if at == len(sent):
-                        posted = await slack.chat_postMessage(**thread, markdown_text=page)
+                        posted = await slack.chat_postMessage(
+                            **thread, markdown_text=page
+                        )
                         sent.append((page, str(posted["ts"])))
                     elif page != sent[at][0]:
-                        await slack.chat_update(channel=asked["channel"], ts=sent[at][1], markdown_text=page)
+                        await slack.chat_update(
+                            channel=asked["channel"], ts=sent[at][1], markdown_text=page
+                        )
                         sent[at] = (page, sent[at][1])
         except StreamError as error:
-            await slack.chat_postMessage(**thread, text=f"The answer broke off ({error.kind}).")
+            await slack.chat_postMessage(
+                **thread, text=f"The answer broke off ({error.kind})."
+            )
 
 
-async def receive(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-    """Acknowledge what Slack sends, and begin an answer to a person who mentions the bot."""
-    await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+async def receive(
+    client: AsyncBaseSocketModeClient, request: SocketModeRequest
+) -> None:
+    """Acknowledge what Slack sends, and answer a person who mentions the bot."""
+    await client.send_socket_mode_response(
+        SocketModeResponse(envelope_id=request.envelope_id)
+    )
     event = request.payload.get("event", {})
     if event.get("type") == "app_mention" and "bot_id" not in event:
         await answer(client.web_client, event)

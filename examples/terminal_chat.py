@@ -1,8 +1,8 @@
 """Chat in the terminal: Markdown is drawn while it arrives, without flicker.
 
-Ctrl-C stops an answer and keeps the text so far; Ctrl-D ends the chat. Pass the URL of an
-OpenAI-compatible server and the model's name, and set OPENAI_API_KEY; or pass nothing for a
-local server with scripted answers.
+Ctrl-C stops an answer and keeps the text so far; Ctrl-D ends the chat. Pass the URL of
+an OpenAI-compatible server and the model's name, and set OPENAI_API_KEY; or pass
+nothing for a local server with scripted answers.
 """
 
 import os
@@ -44,7 +44,10 @@ def answer(url: str, model: str, history: list[dict[str, Any]]) -> Message:
     """Print the answer to a history while it arrives, and return it."""
     payload = {"model": model, "messages": history, "stream": True}
     try:
-        with connect(url, json=payload, headers=HEADERS) as stream, MarkdownPrinter() as printer:
+        with (
+            connect(url, json=payload, headers=HEADERS) as stream,
+            MarkdownPrinter() as printer,
+        ):
             # With a timer, held text is shown even while the model is silent.
             blocks = stream.text.throttle(hz=20, timer=True).markdown_blocks()
             try:

@@ -39,8 +39,10 @@ def tools_for(own: dict[str, str]) -> Tools:
 async def follow(
     run: Steps, messages: list[dict[str, Any]], own: dict[str, str] | None = None
 ) -> AsyncGenerator[Event]:
-    """Let the agent work on a user's notes, and yield all that happens; whoever stops reading, stops it."""
-    working = asyncio.create_task(work(run, messages, tools_for(dict(notes) if own is None else own)))
+    """Yield all that the agent does with the notes; who stops reading, stops it."""
+    working = asyncio.create_task(
+        work(run, messages, tools_for(dict(notes) if own is None else own))
+    )
     try:
         async for event in run.events():
             yield event
@@ -50,8 +52,13 @@ async def follow(
 
 
 async def work(run: Steps, messages: list[dict[str, Any]], tools: Tools) -> None:
-    """Ask the model and run the tools that it calls, until it calls none; add all turns to the messages."""
-    request = {"model": "gpt-5.5", "stream": True, "messages": messages, "tools": tools.to_openai_chat()}
+    """Ask the model and run its tools until it calls none, and keep all turns."""
+    request = {
+        "model": "gpt-5.5",
+        "stream": True,
+        "messages": messages,
+        "tools": tools.to_openai_chat(),
+    }
     with run:
         for _ in range(MAX_TURNS):
             stream = aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS)
@@ -69,8 +76,10 @@ async def work(run: Steps, messages: list[dict[str, Any]], tools: Tools) -> None
         raise RuntimeError(f"the model still calls tools after {MAX_TURNS} turns")
 
 
-async def run_tool(run: Steps, call: ToolCall, values: dict[str, object], errors: list[str]) -> None:
-    """Run a tool in a step of its own, which shows the result; the model is told of a failure."""
+async def run_tool(
+    run: Steps, call: ToolCall, values: dict[str, object], errors: list[str]
+) -> None:
+    """Run a tool in a step, which shows the result; the model is told of a failure."""
     try:
         with run.step(call) as step:
             if call.error:

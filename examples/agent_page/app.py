@@ -1,10 +1,11 @@
-"""An agent in a web page: its calls as they are written, with Approve and Deny, and their results.
+"""An agent in a web page: calls as they are written, results, Approve and Deny.
 
     pip install . fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn examples.agent_page.app:app
 
-The agent goes on when the page is reloaded or closed, and waits for the user's decision as long as it takes.
-It lives in this process, so a user's requests must all get here; its answers are kept in memory.
+The agent goes on when the page is reloaded or closed, and waits for the user's decision
+as long as it takes. It lives in this process, so a user's requests must all get here;
+its answers are kept in memory.
 """
 
 import secrets
@@ -58,7 +59,9 @@ class Chat:
         self.turns.append(turn)
         self.messages.append({"role": "user", "content": turn.question})
         try:
-            async with aclosing(agent.follow(self.runs[turn.id], self.messages, self.notes)) as events:
+            async with aclosing(
+                agent.follow(self.runs[turn.id], self.messages, self.notes)
+            ) as events:
                 async for event in events:
                     yield event
         finally:
@@ -114,12 +117,16 @@ async def ask(owner: Owner, asked: Question) -> Turn:
         await journal.start(chat.answer(turn), id=turn.id, owner=owner)
     except relay.JournalError as error:
         del chat.runs[turn.id]
-        raise HTTPException(error.status, "no answer can begin now, try later") from None
+        raise HTTPException(
+            error.status, "no answer can begin now, try later"
+        ) from None
     return turn
 
 
 @app.get("/api/answers/{id}", response_model=None)
-async def follow(id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None) -> Response:
+async def follow(
+    id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
     """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id, owner=owner)
 

@@ -1,4 +1,4 @@
-"""A chat whose answers go on when the browser reloads, sleeps or is closed, and stop only on request.
+"""A chat whose answers go on when the browser is closed, and stop only on request.
 
     pip install . fastapi uvicorn
     uvicorn examples.chat.app:app
@@ -29,7 +29,9 @@ from tokenstream import AsyncStream, aconnect, relay, response_format
 from tokenstream.errors import StreamError
 
 FOLDER = Path(__file__).parent
-URL, MODEL, KEY = (os.environ.get(f"CHAT_{name}", "") for name in ("URL", "MODEL", "KEY"))
+URL, MODEL, KEY = (
+    os.environ.get(f"CHAT_{name}", "") for name in ("URL", "MODEL", "KEY")
+)
 
 
 class Ingredient(BaseModel):
@@ -88,7 +90,10 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
     """Hold the resources that outlive a request: the journal and the HTTP client."""
     global model
     # The client is left last: until then, the journal finishes its answers.
-    async with httpx.AsyncClient(timeout=60) if URL else replayed_client() as model, journal:
+    async with (
+        httpx.AsyncClient(timeout=60) if URL else replayed_client() as model,
+        journal,
+    ):
         yield
 
 
@@ -103,7 +108,7 @@ app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_other_sites)])
 
 @app.exception_handler(relay.JournalError)
 async def refuse(_: Request, error: relay.JournalError) -> Response:
-    """Refuse an answer that cannot begin, such as the ninth at once of one user (429)."""
+    """Refuse an answer that cannot begin, such as a user's ninth at once (429)."""
     return relay.refusal(error)
 
 
@@ -145,7 +150,7 @@ async def turns(chat: OwnChat) -> list[Turn]:
 async def ask(chat: OwnChat, asked: Question) -> Turn:
     """Start the answer to a question; the page follows it."""
     key = await answer(chat, asked)
-    # Two tabs may ask at once: there is no await between taking the number and using it.
+    # Two tabs may ask at once: no await is between taking the number and using it.
     turn = Turn(id=len(chat.turns), answer=key, **asked.model_dump())
     chat.turns.append(turn)
     return turn
@@ -170,12 +175,19 @@ async def answer(chat: Chat, asked: Question) -> str:
         **(response_format(Recipe).to_openai_chat() if asked.form else {}),
     }
     url = URL or "http://replayed/v1/chat/completions"
-    stream = aconnect(url, json=request, headers={"Authorization": f"Bearer {KEY or 'none'}"}, client=model)
+    stream = aconnect(
+        url,
+        json=request,
+        headers={"Authorization": f"Bearer {KEY or 'none'}"},
+        client=model,
+    )
     return await journal.start(stream, owner=chat.owner)
 
 
 @app.get("/api/answers/{id}", response_model=None)
-async def follow(id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None) -> Response:
+async def follow(
+    id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
     """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id=last_event_id, owner=owner)
 
@@ -191,13 +203,20 @@ async def follow_form(
     id: str, owner: Owner, last_event_id: Annotated[int, Header(ge=0)] = 0
 ) -> StreamingResponse:
     """Send an answer as the patches of a form, from the page's position on."""
-    if not any(turn.answer == id for chat in chats.values() if chat.owner == owner for turn in chat.turns):
+    if not any(
+        turn.answer == id
+        for chat in chats.values()
+        if chat.owner == owner
+        for turn in chat.turns
+    ):
         raise HTTPException(404, "no such answer")
-    return StreamingResponse(patches(id, owner, last_event_id), headers=dict(relay.headers("tokenstream")))
+    return StreamingResponse(
+        patches(id, owner, last_event_id), headers=dict(relay.headers("tokenstream"))
+    )
 
 
 async def patches(id: str, owner: str, after: int) -> AsyncIterator[str]:
-    """Yield the changes of the form, numbered: an answer's patches are always the same."""
+    """Yield the changes of the form, numbered: an answer always has the same."""
     records = (entry.record + b"\n" async for entry in journal.follow(id, owner=owner))
     number = 0
     async with AsyncStream(records, format="tokenstream") as stream:
@@ -205,11 +224,16 @@ async def patches(id: str, owner: str, after: int) -> AsyncIterator[str]:
             async for patch in stream.partials(Recipe).patches(append=True):
                 number += 1
                 if number > after:
-                    yield f"id: {number}\ndata: {json.dumps({'type': 'patch', 'patch': patch})}\n\n"
+                    data = json.dumps({"type": "patch", "patch": patch})
+                    yield f"id: {number}\ndata: {data}\n\n"
             end: dict[str, Any] = {"type": "end", "ending": stream.message.ending}
         except StreamError as error:
             end = {"type": "error", "error": type(error).__name__, "kind": error.kind}
-            end |= {"message": error.message, "retryable": error.retryable, "ending": error.partial.ending}
+            end |= {
+                "message": error.message,
+                "retryable": error.retryable,
+                "ending": error.partial.ending,
+            }
     yield f"data: {json.dumps(end)}\n\n"
 
 
@@ -224,6 +248,8 @@ app.mount("/tokenstream", relay.assets)
 
 
 @app.get("/{name}")
-async def part_of_page(name: Literal["page.js", "markdown.js", "style.css"]) -> FileResponse:
+async def part_of_page(
+    name: Literal["page.js", "markdown.js", "style.css"],
+) -> FileResponse:
     """Send a script or the stylesheet of the page."""
     return FileResponse(FOLDER / name)

@@ -60,12 +60,19 @@ _SCRIPT = testing.script()
 _WHOLE = _SCRIPT.text(BRIDGE * 3).finish("stop")
 _BREAKS = _WHOLE.recording("openai-chat").with_fault(faults.cut(at=0.4))
 _BRIDGES: Iterator[Recording | Script] = itertools.cycle([_BREAKS, _WHOLE])
-_LONG = _SCRIPT.reasoning("They ask about flow. An image helps, and a table.").text(LONG)
+_LONG = _SCRIPT.reasoning("They ask about flow. An image helps, and a table.").text(
+    LONG
+)
 _REMARK = {"content": "Let me look it up.", "channel": "commentary"}
 _WEATHER = (
     _SCRIPT.reasoning("The weather is the tool's to say.")
-    .raw({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": _REMARK}]})
-    .tool_call("get_weather", {"city": "Oslo", "unit": "celsius", "days": ["today", "tomorrow"]})
+    .raw(
+        {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": _REMARK}]}
+    )
+    .tool_call(
+        "get_weather",
+        {"city": "Oslo", "unit": "celsius", "days": ["today", "tomorrow"]},
+    )
 )
 
 
@@ -83,5 +90,7 @@ def answer(request: Request) -> Recording | Script:
 
 def client() -> httpx.AsyncClient:
     """Return a client whose requests are answered here, without a network."""
-    played = testing.transport(answer, fault=faults.slow(PACE), pace="recorded", clock=time.monotonic)
+    played = testing.transport(
+        answer, fault=faults.slow(PACE), pace="recorded", clock=time.monotonic
+    )
     return httpx.AsyncClient(transport=played)

@@ -26,14 +26,18 @@ def weather(stream: Stream) -> list[str]:
 def ask(client: httpx.Client, question: str) -> list[str]:
     """Ask over HTTP."""
     messages = [{"role": "user", "content": question}]
-    with connect(URL, json={"messages": messages, "stream": True}, client=client) as stream:
+    with connect(
+        URL, json={"messages": messages, "stream": True}, client=client
+    ) as stream:
         return weather(stream)
 
 
 def ask_and_keep(client: httpx.Client, question: str) -> str:
     """Ask over HTTP, and show the text so far if the connection breaks."""
     messages = [{"role": "user", "content": question}]
-    with connect(URL, json={"messages": messages, "stream": True}, client=client) as stream:
+    with connect(
+        URL, json={"messages": messages, "stream": True}, client=client
+    ) as stream:
         try:
             return stream.final().text
         except StreamError as error:

@@ -8,7 +8,13 @@ from app import URL, ask_and_keep
 
 def event(**delta: str) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": None}
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    chunk = {
+        "id": "1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
@@ -23,7 +29,12 @@ class Broken(httpx.SyncByteStream):
 @respx.mock
 def test_what_had_come_is_shown() -> None:
     headers = {"content-type": "text/event-stream"}
-    respx.post(URL).mock(return_value=httpx.Response(200, headers=headers, stream=Broken()))
+    respx.post(URL).mock(
+        return_value=httpx.Response(200, headers=headers, stream=Broken())
+    )
 
     with httpx.Client() as client:
-        assert ask_and_keep(client, "Capital?") == "The capital of Norway … (connection lost)"
+        assert (
+            ask_and_keep(client, "Capital?")
+            == "The capital of Norway … (connection lost)"
+        )

@@ -3,7 +3,12 @@ from app import weather
 
 from tokenstream import testing
 
-ANSWER = testing.script().text("Let me see.").tool_call("get_weather", {"city": "Oslo"}).finish()
+ANSWER = (
+    testing.script()
+    .text("Let me see.")
+    .tool_call("get_weather", {"city": "Oslo"})
+    .finish()
+)
 
 
 @pytest.mark.parametrize("format", ANSWER.formats)

@@ -6,9 +6,16 @@ from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta
 
 
-def chunk(*choices: Choice, usage: CompletionUsage | None = None) -> ChatCompletionChunk:
+def chunk(
+    *choices: Choice, usage: CompletionUsage | None = None
+) -> ChatCompletionChunk:
     return ChatCompletionChunk(
-        id="1", object="chat.completion.chunk", created=1, model="m", choices=list(choices), usage=usage
+        id="1",
+        object="chat.completion.chunk",
+        created=1,
+        model="m",
+        choices=list(choices),
+        usage=usage,
     )
 
 

@@ -9,6 +9,8 @@ ORDER = testing.Recording.load(Path(__file__).parent / "recordings" / "weather.r
 
 
 def test_the_weather_is_asked_for_however_it_arrives() -> None:
-    shown = testing.assert_stream(weather, ORDER, allow=(StreamTruncated, StreamInterrupted))
+    shown = testing.assert_stream(
+        weather, ORDER, allow=(StreamTruncated, StreamInterrupted)
+    )
 
     assert shown == ["Let me see.", "get_weather(Oslo)"]

@@ -8,7 +8,13 @@ from app import URL, ask
 
 def event(delta: dict[str, Any], finish: str | None = None) -> str:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    chunk = {
+        "id": "1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
     return f"data: {json.dumps(chunk)}\n\n"
 
 
@@ -31,7 +37,9 @@ def test_the_weather_is_asked_for() -> None:
         "data: [DONE]\n\n",
     ]
     headers = {"content-type": "text/event-stream"}
-    respx.post(URL).mock(return_value=httpx.Response(200, headers=headers, text="".join(body)))
+    respx.post(URL).mock(
+        return_value=httpx.Response(200, headers=headers, text="".join(body))
+    )
 
     with httpx.Client() as client:
         assert ask(client, "Weather?") == ["Let me see.", "get_weather(Oslo)"]

@@ -1,11 +1,11 @@
-"""A backend for `useChat` of the AI SDK, whose answers go on while the page is reloaded or has no network.
+"""A backend for `useChat` of the AI SDK: answers go on while the page is away.
 
     pip install . fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn examples.use_chat.app:app
 
-The page is `page.tsx`. Chats and answers are kept in memory: in production, use a database in place of
-the dict `chats`, and `relay.RedisJournal`. Whoever knows a chat's id can read it; to check who asks, pass
-`owner=` to `respond`, `follow` and `stop`.
+The page is `page.tsx`. Chats and answers are kept in memory: in production, use a
+database in place of the dict `chats`, and `relay.RedisJournal`. Whoever knows a chat's
+id can read it; to check who asks, pass `owner=` to `respond`, `follow` and `stop`.
 """
 
 import os
@@ -78,7 +78,9 @@ app.add_middleware(
 
 async def answer(id: str, chat: Chat) -> AsyncGenerator[Event]:
     """Ask the model, and keep its message for a page that is loaded later."""
-    messages = [{"role": each.role, "content": each.text} for each in chat.messages if each.text]
+    messages = [
+        {"role": each.role, "content": each.text} for each in chat.messages if each.text
+    ]
     request = {"model": "gpt-5.5", "messages": messages, "stream": True}
     chats[chat.id], running[chat.id] = chat.messages, id
     stream = aconnect(f"{BASE}/chat/completions", json=request, headers=HEADERS)
@@ -91,7 +93,9 @@ async def answer(id: str, chat: Chat) -> AsyncGenerator[Event]:
         if running.get(chat.id) == id:
             del running[chat.id]
             if text := stream.message.text:
-                said = UIMessage(id=id, role="assistant", parts=[{"type": "text", "text": text}])
+                said = UIMessage(
+                    id=id, role="assistant", parts=[{"type": "text", "text": text}]
+                )
                 chats[chat.id] = [*chat.messages, said]
 
 
@@ -99,16 +103,24 @@ async def answer(id: str, chat: Chat) -> AsyncGenerator[Event]:
 async def ask(chat: Chat) -> Response:
     """Start an answer, and send it."""
     id, location = secrets.token_urlsafe(), f"/api/chat/{chat.id}/stream"
-    return relay.respond(answer(id, chat), protocol="ui-message", journal=journal, id=id, location=location)
+    return relay.respond(
+        answer(id, chat),
+        protocol="ui-message",
+        journal=journal,
+        id=id,
+        location=location,
+    )
 
 
 @app.get("/api/chat/{chat}/stream", response_model=None)
 async def resume(chat: str, request: Request) -> Response:
-    """Send the running answer to a page that was reloaded, or the rest of an answer that it names."""
+    """Send the running answer to a page, or the rest of an answer that it names."""
     id = request.headers.get("x-answer-id") or running.get(chat)
     if id is None:
         return Response(status_code=204)
-    return relay.follow(journal, id, request.headers.get("last-event-id"), protocol="ui-message")
+    return relay.follow(
+        journal, id, request.headers.get("last-event-id"), protocol="ui-message"
+    )
 
 
 @app.post("/api/chat/{chat}/stop")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = ROOT / "docs" / "cookbook"
 INDEX = ROOT / "docs" / "cookbook.md"
 EXAMPLES = ROOT / "examples"
-MAX_LINES = 60
+MAX_LINES = 72
 PLACES = {
     "agent-loop": "everyday-tasks.md#an-agent-loop",
     "agent-page": "web-pages.md#an-agent-in-a-page-with-approval",

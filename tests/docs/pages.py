@@ -193,6 +193,11 @@ def blocks(page: str, *languages: str) -> Iterator[Block]:
             yield Block(language, textwrap.dedent(match["code"]), line)
 
 
+def fenced(page: str) -> Iterator[str]:
+    """Give the code of all fenced blocks of `page`, in whatever language."""
+    yield from (textwrap.dedent(match["code"]) for match in _FENCE.finditer(page))
+
+
 def links(page: str) -> list[str]:
     """Return the targets of all links of `page`."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", page))

@@ -31,6 +31,7 @@ from tests.docs.commands import commands, fault_of
 from tests.docs.pages import (
     ALWAYS_THERE,
     APART,
+    BESIDE,
     EXAMPLES,
     NEEDS,
     PAGES,
@@ -40,6 +41,7 @@ from tests.docs.pages import (
     Part,
     anchors,
     blocks,
+    fenced,
     imports,
     local_links,
     name_of,
@@ -246,6 +248,14 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
             broken.append(link)
 
     assert [] == broken
+
+
+@in_one_test("page", [page for page in PAGES if page not in BESIDE], ids=name_of)
+def test_each_line_of_code_fits_a_window(page: Path) -> None:
+    """It has at most 88 characters: the site, and a forge, hide what is longer until somebody scrolls."""
+    lines = [line for code in fenced(page.read_text(encoding="utf-8")) for line in code.splitlines()]
+
+    assert [] == [line for line in lines if len(line) > 88]
 
 
 def test_each_picture_has_the_script_that_draws_it() -> None:

@@ -78,7 +78,7 @@ QUICKSTARTS = [
         "/v1/chat/completions",
         _bearer(),
         _COUNTED,
-        "stop, 31 output tokens",
+        "stop, 31 tokens",
         "OPENAI_API_KEY",
     ),
     Quickstart(
@@ -88,7 +88,7 @@ QUICKSTARTS = [
         "/v1/responses",
         _bearer(),
         _STREAMED,
-        "stop, 24 output tokens",
+        "stop, 24 tokens",
         "OPENAI_API_KEY",
     ),
     Quickstart(
@@ -98,7 +98,7 @@ QUICKSTARTS = [
         "/v1/messages",
         {"x-api-key": KEY, "anthropic-version": "2026-10-21"},
         {"stream": True, "max_tokens": 4096},
-        "stop, 33 output tokens",
+        "stop, 33 tokens",
         "ANTHROPIC_API_KEY",
     ),
     Quickstart(
@@ -108,7 +108,7 @@ QUICKSTARTS = [
         GEMINI,
         {"x-goog-api-key": KEY},
         {},
-        "stop, 33 output tokens",
+        "stop, 33 tokens",
         "GEMINI_API_KEY",
     ),
     Quickstart(
@@ -118,7 +118,7 @@ QUICKSTARTS = [
         "/openai/v1/chat/completions",
         {"api-key": KEY},
         _COUNTED,
-        "stop, 26 output tokens",
+        "stop, 26 tokens",
         "AZURE_OPENAI_API_KEY",
     ),
     Quickstart(
@@ -138,7 +138,7 @@ QUICKSTARTS = [
         "/v1/chat/completions",
         _bearer(),
         _STREAMED,
-        "stop, 28 output tokens",
+        "stop, 28 tokens",
         "MISTRAL_API_KEY",
     ),
     Quickstart(
@@ -148,20 +148,12 @@ QUICKSTARTS = [
         "/chat/completions",
         _bearer(),
         _COUNTED,
-        "stop, 37 output tokens",
+        "stop, 37 tokens",
         "DEEPSEEK_API_KEY",
     ),
+    Quickstart("Ollama", "ollama", "http://localhost:11434", "/api/chat", {}, _STREAMED, "stop, 15 tokens"),
     Quickstart(
-        "Ollama", "ollama", "http://localhost:11434", "/api/chat", {}, _STREAMED, "stop, 15 output tokens"
-    ),
-    Quickstart(
-        "vLLM",
-        "vllm",
-        "http://localhost:8000",
-        "/v1/chat/completions",
-        {},
-        _COUNTED,
-        "stop, 32 output tokens",
+        "vLLM", "vllm", "http://localhost:8000", "/v1/chat/completions", {}, _COUNTED, "stop, 32 tokens"
     ),
     Quickstart(
         "LM Studio", "lm-studio", "http://localhost:1234", "/v1/chat/completions", {}, _STREAMED, "stop"
@@ -300,7 +292,7 @@ def test_the_quickstart_for_bedrock_prints_its_answer(
         printed = run(program_of(BEDROCK))
         (request,) = server.requests
 
-    assert printed == f"{text_of(recording)}\nstop, 16 output tokens\n"
+    assert printed == f"{text_of(recording)}\nstop, 16 tokens\n"
     assert (request.method, request.path) == ("POST", prefix + BEDROCK_PATH)
     authorization = request.headers["Authorization"]
     assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
@@ -320,7 +312,7 @@ def test_the_quickstart_for_bedrock_can_be_tried_without_a_key(
         printed = run(program_of(BEDROCK))
         log = log_of(process)
 
-    assert printed == f"{text_of(recording)}\nstop, 16 output tokens\n"
+    assert printed == f"{text_of(recording)}\nstop, 16 tokens\n"
     assert log == [f"POST {prefix}{BEDROCK_PATH}: {recording.name}"]
 
 
@@ -358,7 +350,7 @@ def test_the_programs_are_short() -> None:
     programs = [block.code for block in blocks(PAGE, "python")]
 
     assert max(len(list(filter(None, program.splitlines()))) for program in programs) <= 12
-    assert max(len(line) for program in programs for line in program.splitlines()) <= 110
+    assert max(len(line) for program in programs for line in program.splitlines()) <= 88
 
 
 def test_a_recording_that_is_gone_is_told() -> None:
