@@ -36,7 +36,8 @@ def answer(question: str) -> str:
             return stream.final().text
     except StreamError as error:
         with sentry_sdk.new_scope() as scope:
-            scope.set_tags({"llm.kind": error.kind, "llm.host": error.origin.host})
+            origin = error.origin
+            scope.set_tags({"llm.kind": error.kind, "llm.host": origin.host, "llm.model": origin.model})
             scope.capture_exception(error)
         raise
 

@@ -107,8 +107,9 @@ def test_the_last_line_of_an_error_is_its_origin(world: str) -> None:
     assert first == error.message
     assert line == (
         "api.example:8443/v1/chat/completions · openai-chat · req_api.example · "
-        f"{origin_of(error).seconds:.1f} s"
+        f"{origin_of(error).seconds:.1f} s · model scripted-1 · answer {origin_of(error).answer_id}"
     )
+    assert line == str(error.origin)
     assert "api.example" not in error.message
 
 
@@ -126,7 +127,7 @@ def test_an_answer_that_never_began_has_an_origin_too(
     assert isinstance(error, kind)
     assert (origin_of(error).host, origin_of(error).format) == ("down.example", "anthropic")
     assert (origin_of(error).model, origin_of(error).request_id) == ("m-1", request_id)
-    assert str(error).endswith(" s")
+    assert str(error).endswith(f" s · model m-1 · answer {origin_of(error).answer_id}")
 
 
 @in_each_world
@@ -163,7 +164,7 @@ def test_nothing_secret_is_in_an_origin(world: str) -> None:
     """No password, no query, no header, and nothing of the question or the answer."""
     stream, error = failed(world, URL, answered)
 
-    for told in (str(error), repr(error), repr(error.origin), repr(stream.origin.fields), stream.origin.line):
+    for told in (str(error), repr(error), repr(error.origin), repr(stream.origin.fields), str(stream.origin)):
         for secret in (SECRET, "user", "key", "Bearer", "private", "Hello"):
             assert secret not in told
 
@@ -211,6 +212,31 @@ def test_an_address_is_told_without_what_may_be_secret(url: str, expected: tuple
         origin = stream.origin
 
     assert expected == (origin.host, origin.port, origin.path)
+
+
+@in_each_world
+@pytest.mark.parametrize("proxy", ["127.0.0.1:9", "http://user:secret@127.0.0.1:9"])
+def test_the_origin_names_the_proxy_of_the_environment(
+    world: str, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the line learns that the provider was not asked itself; a client of yours has its own."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    named = "127.0.0.1:9 (HTTPS_PROXY)"
+
+    async def main() -> Any:
+        stream = connect_in(world)("https://api.example/v1/messages", json=ASKED)
+        with pytest.raises(ConnectError) as caught:
+            await got(stream.final())
+        return caught.value
+
+    error = run_in(world, main)
+    _, own = failed(world, "https://down.example/v1/messages", refused)
+
+    assert (error.origin.host, error.origin.proxy) == ("api.example", named)
+    assert f"through the proxy {named}" in error.message
+    assert f" · proxy {named} · model m-1 · answer " in str(error).splitlines()[-1]
+    assert error.origin.fields["proxy"] == named
+    assert (origin_of(own).proxy, "proxy" in origin_of(own).fields) == (None, False)
 
 
 @in_one_test("length", [1, 20, 60, 200, 5000])
@@ -285,7 +311,7 @@ def test_the_id_of_the_caller_is_that_of_the_origin(world: str) -> None:
     assert (origin.answer_id, origin.source_id, "source_id" in origin.fields) == ("order 7", None, False)
     # The name of the model that was asked for is no key.
     assert origin.path == "/acme-a1b2c3d4e5f6a7b8c9d0/…"
-    assert origin.line.endswith(" s · model acme-a1b2c3d4e5f6a7b8c9d0 · answer order 7")
+    assert str(origin).endswith(" s · model acme-a1b2c3d4e5f6a7b8c9d0 · answer order 7")
 
 
 def test_the_client_of_the_application_tells_the_server_as_well() -> None:

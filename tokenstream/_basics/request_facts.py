@@ -13,6 +13,7 @@ from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
 
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
 """Keys of a request, or of an entry of such a list, whose value is a list of tools."""
@@ -76,16 +77,7 @@ def offered_of(tools: Iterable[str | dict[str, Any]]) -> OfferedTools:
 
 
 def offered_in(asked: object) -> OfferedTools | None:
-    """Return the tools that the JSON of a request to any API offers; None if it is no JSON object.
-
-    Example:
-        >>> tools = offered_in({"tools": [{"type": "function", "function": {"name": "now"}}]})
-        >>> dict(tools.schemas), "now" in tools
-        ({'now': None}, True)
-        >>> declared = [{"name": "now", "parameters": {"type": "object"}}]
-        >>> dict(offered_in({"tools": [{"functionDeclarations": declared}]}).schemas)
-        {'now': {'type': 'object'}}
-    """
+    """Return the tools that the JSON of a request to any API offers; None if it is no JSON object."""
     return OfferedTools(lambda: dict(_find_tools(asked, depth=0))) if is_dict(asked) else None
 
 
@@ -113,12 +105,7 @@ _MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
 
 
 def model_in(payload: object, url: str | None) -> str | None:
-    """Return the model's name from a request's JSON or from its URL; None if neither has it.
-
-    Example:
-        >>> model_in({}, "https://g.example/v1beta/models/gemini-3:streamGenerateContent")
-        'gemini-3'
-    """
+    """Return the model's name from a request's JSON or from its URL; None if neither has it."""
     if is_dict(payload) and isinstance(payload.get("model"), str):
         return str(payload["model"])
     match = None if url is None else _MODEL_IN_PATH.search(split_url(url).path)
@@ -141,9 +128,11 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
 
     _sent: tuple[Mapping[str, Any], object]
     """The options of the request, as for httpx, and the client that sends it; None for our own."""
+    proxy: str | None = None
+    """The proxy through which the request goes; None if there is none, or it is not known."""
 
     @classmethod
-    def of(cls, url: str, options: Mapping[str, Any], client: object) -> AskedRequest:
+    def of(cls, url: str, options: Mapping[str, Any], client: object) -> Self:
         """Return the facts about a request."""
         asked = cls((url, options.get("json")))
         asked._sent = options, client

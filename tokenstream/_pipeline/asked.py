@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from tokenstream._basics.request_facts import model_in
+from tokenstream._basics.request_facts import AskedRequest, model_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +108,7 @@ class AskedFacts:
             host=host,
             port=port,
             path=path,
+            proxy=self._asked.proxy if isinstance(self._asked, AskedRequest) else None,
             format=machine.format or format_of_request(url, machine.wanted),
             model=_clean(model),
             route=route,

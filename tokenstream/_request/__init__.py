@@ -14,10 +14,10 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.request_facts import AskedRequest, is_harmless
 from tokenstream._request.client import (
     CONNECT_SECONDS,
+    OwnRequest,
     find_patience,
     find_timeouts,
     get_tls_context,
-    name_proxy,
     origin_of,
 )
 from tokenstream._request.options import find_mistake
@@ -158,7 +158,9 @@ class HTTPRequest:
         self._options = options
         self._find_left: Callable[[], float] | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""
-        self._asked = AskedRequest.of(self._url, options, self._client)
+        # A client of the caller's has settings that are not known.
+        kind = OwnRequest if self._client is None else AskedRequest
+        self._asked = kind.of(self._url, options, self._client)
         """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
         sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
@@ -320,9 +322,9 @@ class HTTPRequest:
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
-        # A client of the caller's has settings that are not known.
-        proxy = name_proxy(self._url) if self._client is None else ""
-        converted = opening_error(error, self._host() + proxy, self._read_deadlines, mask)
+        proxy = self._asked.proxy
+        through = "" if proxy is None else f" through the proxy {proxy}"
+        converted = opening_error(error, self._host() + through, self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
         is_own = converted is error or isinstance(converted, FunctionFailed)
         if isinstance(converted, MisuseError) and not is_own:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
+from tokenstream._basics.request_facts import AskedRequest
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.url import split_url
 
@@ -88,11 +89,15 @@ def find_proxy(url: str) -> tuple[str, str] | None:
     return f"{kind.upper()}_PROXY", proxy if "://" in proxy else f"http://{proxy}"
 
 
-def name_proxy(url: str) -> str:
-    """Return words for the proxy that the environment names for an address; "" if there is none."""
-    variable, proxy = find_proxy(url) or ("", "")
-    place = split_url(proxy).netloc.rpartition("@")[2]
-    return f" through the proxy {place} ({variable})" if place else ""
+class OwnRequest(AskedRequest):
+    """A request that is sent by a client of our own, which asks the environment for a proxy."""
+
+    @property
+    def proxy(self) -> str | None:  # type: ignore[override] # it is read only
+        """The place of the proxy, and the variable that names it; None if there is none."""
+        variable, proxy = find_proxy(self[0]) or ("", "")
+        place = split_url(proxy).netloc.rpartition("@")[2]
+        return f"{place} ({variable})" if place else None
 
 
 class TimeoutsLeft(dict[str, Any]):

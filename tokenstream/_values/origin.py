@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 _MAX_LINE = 160
-"""The maximum number of characters in the line that describes an origin."""
+"""The maximum number of characters in the line that describes an origin, before the ids."""
 _MAX_ID = 56
 """The maximum number of characters that the line shows of an id."""
 _MAX_NAME = 20
@@ -14,7 +14,7 @@ _MAX_NAME = 20
 _MIN_PLACE = 16
 """The number of characters that the address has in the line even if nothing else is to be shortened."""
 _SEPARATOR = " · "
-_UNUSUAL = ("port", "route", "source_id")
+_UNUSUAL = ("port", "proxy", "route", "source_id")
 """Fields that most origins do not have, and that `fields` leaves out then."""
 
 
@@ -22,8 +22,8 @@ _UNUSUAL = ("port", "route", "source_id")
 class Origin:
     """The origin of an answer, to attribute a failure to a provider, a request and an attempt.
 
-    It contains no key, no query and no payload, and all its texts are on one line. `str(origin)` is a line of
-    at most 160 characters.
+    It contains no key, no query and no payload, and all its texts are on one line. `str(origin)` is a line,
+    by whose ids a log is searched: they are whole, and what stands before them has at most 160 characters.
 
     Example:
         >>> origin = Origin(host="api.example", path="/v1/messages", format="anthropic", request_id="req_7")
@@ -37,6 +37,9 @@ class Origin:
     """Port of the request; None for the usual port of the address, and if it is not known."""
     path: str = ""
     """Path of the request, without a query; "…" stands for what may be a key."""
+    proxy: str | None = None
+    """Proxy that the environment names for the request, with its variable; None without one, and for a client
+    of your own."""
     format: str | None = None
     """Name of the answer's format; None if it is not known."""
     model: str | None = None
@@ -67,6 +70,18 @@ class Origin:
         return self.host is not None or self.request_id is not None
 
     def __str__(self) -> str:
+        named = {
+            "proxy": self.proxy,
+            "model": None if self.model is None else _shorten(self.model, _MAX_ID),
+            "answer": self.answer_id,
+            "source id": self.source_id,
+        }
+        ids = [f"{name} {id}" for name, id in named.items() if id is not None]
+        return _SEPARATOR.join(filter(None, (self._place, *ids)))
+
+    @property
+    def _place(self) -> str:
+        """The beginning of the line: the address, and what was asked for there."""
         # Without a name of its own, a route has that of its host.
         route = None if self.route == self.host else self.route
         tail = [_shorten(each, _MAX_NAME) for each in (self.format, route) if each]
@@ -82,14 +97,6 @@ class Origin:
         place = self.host if self.port is None else f"{self.host}:{self.port}"
         line = _SEPARATOR.join([_shorten(place + self.path, max(room, _MIN_PLACE)), *tail])
         return _shorten(line, _MAX_LINE)
-
-    @property
-    def line(self) -> str:
-        """The line of `str(origin)`, with the model and our id of the answer, by which a log is searched."""
-        model = None if self.model is None else _shorten(self.model, _MAX_ID)
-        named = {"model": model, "answer": self.answer_id, "source id": self.source_id}
-        ids = [f"{name} {id}" for name, id in named.items() if id is not None]
-        return _SEPARATOR.join(filter(None, (str(self), *ids)))
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -48,12 +48,14 @@ def tell(
     of: HasOrigin | None = None,
     advice: str = "",
     stack: str = "",
+    bug: Exception | None = None,
     **fields: object,
 ) -> None:
     """Log a message, and the origin of the answer that it is about, if the level is enabled.
 
     The message must never contain the answer or the request. The record's origin gets more fields, too. The
-    stack, if it is known, is the one of the application.
+    stack, if it is known, is the one of the application. A bug of the application is shown only by a switch,
+    as its text may be private.
     """
     # A warning is shown also by a program that has not imported `logging`.
     if level < WARNING and "logging" not in sys.modules:
@@ -65,15 +67,19 @@ def tell(
     extra: dict[str, Any] | None = None
     if origin is not None:
         extra = {"origin": origin.fields | fields}
-        if line := origin.line:
+        if line := str(origin):
             message, details = f"{message} · %s", (*details, line)
     if advice:
         message, details = f"{message} · advice: %s", (*details, advice)
     # The record has the place in this library that logs the message, not this function.
     place = logger.findCaller(stacklevel=2)[:3]
     arguments = tuple(map(_clean, details))
+    shown: Any = None
+    # The switch is a level of this logger's own: none is inherited.
+    if bug is not None and logger.getChild("exceptions").level:
+        shown = type(bug), bug, bug.__traceback__
     record = logger.makeRecord(
-        logger.name, level, *place[:2], message, arguments, None, place[2], extra, stack or None
+        logger.name, level, *place[:2], message, arguments, shown, place[2], extra, stack or None
     )
     logger.handle(record)
 
