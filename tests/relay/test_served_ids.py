@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -354,6 +355,66 @@ async def test_the_bug_of_an_application_has_a_line_of_the_application(
     assert all(line.startswith(f'File "{__file__}", line ') for line in lines)
     assert vars(record)["origin"]["exception"] == kind
     assert "private" not in f"{written} {vars(record)}"
+
+
+async def _fail_over_private_words() -> AsyncIterator[Event]:
+    try:
+        json.loads("<private document>")
+    except json.JSONDecodeError as error:
+        if error.doc:
+            raise ValueError("private text") from error
+    yield TextDelta("Hello")
+
+
+class _JSONLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({**vars(record), "message": record.getMessage()}, default=repr)
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["without a journal", "with a journal"])
+async def test_no_formatter_writes_what_an_application_s_exception_says(
+    keeps: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither its text, nor that of its cause or the document in it, as long as nobody asks for it."""
+    sentry = needed("sentry_sdk")
+    logs = importlib.import_module("sentry_sdk.integrations.logging")
+    events = list[Any]()
+    scope = sentry.get_global_scope()
+    scope.set_client(
+        sentry.Client(
+            "http://k@127.0.0.1:9/1",
+            before_send=lambda event, _: events.append(event),
+            integrations=[logs.LoggingIntegration(event_level=logging.WARNING)],
+            default_integrations=False,
+            include_local_variables=False,
+        )
+    )
+    async with MemoryJournal() as journal:
+        with suppress(ValueError):
+            options: dict[str, Any] = {"journal": journal} if keeps else {}
+            await Client().call(relay.respond(_fail_over_private_words(), **options))
+    scope.set_client(None)
+    record = told(caplog)
+
+    assert events
+    for written in (logging.Formatter().format(record), _JSONLines().format(record), repr(events)):
+        assert "the application raised ValueError (test_served_ids.py:" in written
+        assert "private text" not in written
+        assert "private document" not in written
+
+
+async def test_a_level_of_its_own_logger_adds_the_exception(caplog: pytest.LogCaptureFixture) -> None:
+    """The page on operating names it; the level of the logger above does not turn it on."""
+    switch = logging.getLogger("tokenstream.exceptions")
+    for level in (logging.NOTSET, logging.WARNING):
+        switch.setLevel(level)
+        with caplog.at_level(logging.DEBUG, "tokenstream"), suppress(ValueError):
+            await Client().call(relay.respond(_fail_over_private_words()))
+    switch.setLevel(logging.NOTSET)
+    without, with_text = (logging.Formatter().format(each) for each in caplog.records if each.levelno > 20)
+
+    assert "private" not in without.replace("_fail_over_private_words", "")
+    assert "ValueError: private text" in with_text
 
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["without a journal", "with a journal"])

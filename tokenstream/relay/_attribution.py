@@ -10,6 +10,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import advice_of, mark_reported
+from tokenstream._basics.url import server_of
 from tokenstream._basics.visible import one_line
 from tokenstream._values.origin import Origin
 from tokenstream.errors import CostExceeded, StreamError, StreamInterrupted, StreamTruncated
@@ -117,12 +118,13 @@ class ServedAnswer:
         }
         advice = stack = ""
         known = error if isinstance(error, StreamError) else None
+        bug = None if known is not None or error is None else _raised(error)
         if known is not None:
             advice = advice_of(known)
-        elif error is not None:
-            stack, fields["exception"] = _describe_places(error), type(_raised(error)).__name__
+        elif bug is not None:
+            stack, fields["exception"] = _describe_places(bug), type(bug).__name__
         of = _KnownOrigin(self._find_origin(known))
-        tell(level, message, *details, of=of, advice=advice, stack=stack, **fields)
+        tell(level, message, *details, of=of, advice=advice, stack=stack, bug=bug, **fields)
 
     def _tell_failure(self, why: str, status: int | None, error: Exception) -> None:
         """Log a failure, and what its reader gets."""
@@ -192,6 +194,15 @@ def find_origin(source: object) -> Origin | None:
     # An application's own iterable may have an attribute of this name, too.
     origin = getattr(source, "origin", None)
     return origin if isinstance(origin, Origin) else None
+
+
+def find_asked_host(source: object) -> str:
+    """Return the host that a stream has asked, or will ask; "" if it is not known."""
+    stream: Any = source
+    asked: Any = find_driver(stream) if isinstance(source, StreamBase) else None
+    for name in ("source_driver", "pump", "source", "asked"):
+        asked = getattr(asked, name, None)
+    return (asked and server_of(asked[0])[0]) or ""
 
 
 def make_answer_id() -> str:
