@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -224,7 +226,42 @@ async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytes
     async with relay.Journal(Taken(in_memory()), drain=0) as journal:
         await journal.start(ANSWER.recording("anthropic").astream(), id="second", open_within=5)
         await anyio.wait_all_tasks_blocked()
-    (record,) = [each for each in warnings_in(caplog) if "given up" in each.getMessage()]
+    (record,) = warnings_in(caplog)
 
+    assert ": the journal no longer takes the answer: JournalError('fenced')" in record.getMessage()
     assert " · anthropic · " in record.getMessage()
     assert record.getMessage().endswith(" · answer second")
+
+
+async def test_the_line_after_the_death_of_a_server_names_it_and_the_provider(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The process that ends the answer in its place has only read the storage."""
+
+    async def silent(_: httpx.Request) -> httpx.Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"".join(ANSWER.chunks("anthropic")[:4])
+            await anyio.sleep_forever()
+
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body())
+
+    storage = in_memory()
+    place = Place(storage)
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(silent)) as http,
+        relay.Journal(place, lease=0.4, drain=0.0) as dead,
+        relay.Journal(storage, lease=0.4) as other,
+    ):
+        stream = aconnect("https://api.example/v1/messages", json={}, client=http)
+        id = await dead.start(stream, open_within=5.0)
+        place.dead = True
+        entries = [entry async for entry in other.follow(id)]
+        (record,) = warnings_in(caplog)
+        place.dead = False
+
+    assert b'"StreamInterrupted"' in entries[-1].record
+    server = f"{socket.gethostname()}:{os.getpid()}"
+    assert record.getMessage() == (
+        "an answer broke off: network (StreamInterrupted): the server that produced the answer stopped "
+        f"responding: {server} · api.example · 0.0 s · answer {id}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -194,6 +195,48 @@ async def test_two_prefixes_know_nothing_of_each_other(server: RedisServer) -> N
 
         assert {"one"} == texts_of(await read(one, "id"))
         assert {"other"} == texts_of(await read(other, "id"))
+
+
+@pytest.mark.slow
+@anyio_tests
+@pytest.mark.parametrize("fault", ["away for longer than a lease", "restarted empty"])
+async def test_an_answer_that_redis_does_not_keep_is_one_warning(
+    fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many readers come back to it, and whoever ends it: it says what the storage had said."""
+    with RedisServer(tmp_path) as server:
+        async with client_of(server) as client, relay.RedisJournal(client, lease=1.0, drain=0.0) as journal:
+            answers = [Answer("Hel") for _ in range(3)]
+            ids = [await journal.start(answer.stream) for answer in answers]
+
+            async def come_back(id: str) -> None:
+                """Read as a page does, which asks again after a 503."""
+                while True:
+                    try:
+                        await read(journal, id)
+                    except JournalError as error:
+                        if error.kind != "unavailable":
+                            return
+                        await anyio.sleep(0.1)
+                    else:
+                        return
+
+            async with anyio.create_task_group() as tasks:
+                for id in ids * 2:
+                    tasks.start_soon(come_back, id)
+                await anyio.sleep(0.2)
+                if fault == "restarted empty":
+                    server.kill()
+                    server.start()
+                else:
+                    tasks.start_soon(anyio.to_thread.run_sync, server.pause, 3.0)
+                    await anyio.sleep(0.2)
+                for answer in answers:
+                    answer.send("lo")
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+    assert sorted(ids) == sorted(line.rpartition(" · answer ")[2] for line in lines)
+    assert all("the journal no longer takes the answer: JournalError(" in line for line in lines)
 
 
 @anyio_tests

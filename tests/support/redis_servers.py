@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from contextlib import AbstractContextManager
@@ -56,6 +57,13 @@ class RedisServer(AbstractContextManager["RedisServer"]):
                     time.sleep(0.02)
                 else:
                     return
+
+    def pause(self, seconds: float) -> None:
+        """Stop it for some seconds, in which it answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it as a crash does: unsaved data are lost."""

@@ -32,7 +32,7 @@ class _Row(NamedTuple):
 
 
 _CANNOT_BE_USED = _Row(503, "journal_unavailable", "The journal cannot be used now.", 1.0)
-_ROWS: dict[JournalErrorKind, _Row] = {
+ROWS: dict[JournalErrorKind, _Row] = {
     "unavailable": _CANNOT_BE_USED,
     "closed": _CANNOT_BE_USED,
     "too_many_answers": _Row(429, "too_many_answers", "Too many answers of this user are running.", 1.0),
@@ -41,6 +41,7 @@ _ROWS: dict[JournalErrorKind, _Row] = {
     "answer_expired": _Row(410, "answer_expired", "The next records of this answer are no longer held."),
     "fenced": _Row(500, "journal", "The journal has failed."),
 }
+"""What readers get for each kind; an error's own message may have the host of its storage."""
 
 
 class JournalError(TokenStreamError):
@@ -76,26 +77,17 @@ class JournalError(TokenStreamError):
     @property
     def status(self) -> int:
         """The HTTP status of a response that reports the error."""
-        return _ROWS[self.kind].status
+        return ROWS[self.kind].status
 
     @property
     def retry_after(self) -> float | None:
         """Seconds after which it may help to ask again; None if it does not help."""
-        return _ROWS[self.kind].retry_after
+        return ROWS[self.kind].retry_after
 
 
 def fenced_error() -> JournalError:
     """Return the error for a producer that may no longer write."""
     return JournalError("this producer may no longer write the answer", kind="fenced")
-
-
-def describe_to_reader(error: JournalError) -> tuple[str, str]:
-    """Return the type and the message that a refused reader gets.
-
-    The message is not the error's own: a storage may have written its host into that.
-    """
-    row = _ROWS[error.kind]
-    return row.type, row.message
 
 
 def describe_failure(error: BaseException) -> str:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._values.origin import Origin
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay._attribution import ServedAnswer
 from tokenstream.relay.journal._changes import Changes
@@ -130,7 +132,9 @@ ProductT = TypeVar("ProductT", bound=Product)
 class Feed:
     """The records of one answer, as far as this process has read them."""
 
-    def __init__(self, storage: Storage, id: str, state: State, *, lease: float, is_given: bool) -> None:
+    def __init__(
+        self, storage: Storage, id: str, state: State, *, lease: float, is_given: bool, journal: str
+    ) -> None:
         self.id = id
         self.owner = state.owner
         # The records so far.
@@ -149,6 +153,8 @@ class Feed:
         """The record of the answer, for the log."""
         self._storage = storage
         self._lease = lease
+        self._journal = journal
+        """The name of the journal that reads, which is in the tokens of its own producers."""
         self.changes = Changes()
         """Wakes the followers when records were added or the feed has ended."""
         # Records from a producer of this process.
@@ -260,7 +266,7 @@ class Feed:
                 self._add_page(page)
                 if self._seems_dead(page.state):
                     # End the answer in place of its producer.
-                    await self._bury()
+                    await self._bury(page.state.token or "")
                 elif len(page.records) < _PAGE_SIZE and self._gaps == gaps and not self.is_complete:
                     # All records were read; wait for the next ones. Even if none arrive, look at the
                     # producer's state four times a lease.
@@ -302,13 +308,18 @@ class Feed:
             self._dead_since = now
         return now - self._dead_since >= self._lease / 4
 
-    async def _bury(self) -> None:
+    async def _bury(self, token: str) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         message = "the server that produced the answer stopped responding"
         bury = partial(self._storage.bury, self.id, [record_interruption(message)])
-        await retry(self._storage, bury, self._lease)
-        self.served.begin()
-        self.served.report(StreamInterrupted(message))
+        is_buried = await retry(self._storage, bury, self._lease)
+        # A producer of this journal, and whoever else has ended the answer, report that themselves.
+        if is_buried and not token.startswith(self._journal):
+            server, host, *_ = [*token.partition("/")[2].split(" "), ""]
+            error = StreamInterrupted(message)
+            error.origin = Origin(host=host or None)
+            self.served.begin()
+            self.served.report(add_sentence(error, f"{message}{server and f': {server}'}"))
 
     def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import ServedAnswer, describe_bug, make_answer_id, report_ended
+from tokenstream.relay._attribution import (
+    ServedAnswer,
+    describe_bug,
+    find_asked_host,
+    make_answer_id,
+    report_ended,
+)
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
@@ -79,6 +87,8 @@ class Journal:
         self.lease = lease
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
+        self._name = f"{secrets.token_hex(8)}/{socket.gethostname()}:{os.getpid()}"
+        """The beginning of the producers' tokens: a random name, then the server and its process."""
         self._drain = drain
         self._drained_at: float | None = None  # the end of `drain` seconds; None before a shutdown
         self._tasks: TaskGroup | None = None
@@ -194,7 +204,7 @@ class Journal:
             if self._is_closing:
                 raise JournalError(_CLOSED, kind="closed")
             shaping = None if shape is None else Shaping(shape)
-            token = secrets.token_hex(16)
+            token = f"{self._name} {find_asked_host(stream)} {secrets.token_hex(16)}"
             is_ours = await self._create(id, owner, token, asked)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
@@ -316,7 +326,9 @@ class Journal:
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_answer_of(state, progress):
             is_given = id in self._producers
-            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease, is_given=is_given)
+            feed = self._feeds[id] = Feed(
+                self._storage, id, state, lease=self.lease, is_given=is_given, journal=self._name
+            )
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
         return feed, state

@@ -84,11 +84,7 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records, of which the first has the position `first`; end the answer if `over` is True.
-
-        From now on, the producer counts as alive for `lease` seconds. JournalError (fenced) if the answer
-        belongs to another producer, has ended with fewer records, or has a gap before `first`.
-        """
+        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
         # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
         answer = self._answers.get(id)
         if answer is None or answer.token != token:
@@ -154,7 +150,7 @@ class MemoryStorage(Storage):
         if answer is None:
             return None
         alive = not answer.ended and answer.alive_until > self._clock()
-        state = State(answer.owner, answer.begin, answer.end, answer.ended, alive, answer.asked)
+        state = State(answer.owner, answer.begin, answer.end, answer.ended, alive, answer.asked, answer.token)
         return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:

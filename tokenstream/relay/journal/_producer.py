@@ -19,6 +19,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
 from tokenstream.relay._attribution import ending_of, interrupt_source, make_interruption
@@ -29,7 +30,6 @@ from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._storage import limit, retry
-from tokenstream.stream._log import WARNING
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
@@ -222,11 +222,6 @@ class Producer:
                 stop(reason)
         self._reading.cancel()
 
-    def interrupt(self, message: str) -> None:
-        """End the answer early, for a reason that is neither the stream's end nor a request to stop."""
-        self._break_off(message)
-        self._reading.cancel()
-
     def shut_down(self) -> bool:
         """End the answer because this server shuts down; return False if its ending is decided already."""
         is_cut = self._last_records is None
@@ -407,14 +402,16 @@ class Producer:
         self._tell_written(first, batch, size, is_last=is_last)
 
     def _give_up(self, error: Exception) -> None:
-        """Stop reading, since the storage accepts no more records of this answer."""
-        said = "an answer of a journal is given up in its middle: %s"
-        self.served.tell(WARNING, said, describe_failure(error))
+        """Stop reading, since the storage accepts no more records of this answer; log that, once."""
+        if not self._is_cut_off:
+            cut = make_interruption(self._stream, CUT_OFF)
+            self.served.report(add_sentence(cut, f"{CUT_OFF}: {describe_failure(error)}"))
+            self._last_records = self._last_records or [record_interruption(CUT_OFF)]
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume` and in `_write`: nothing more will be written.
         self._has_room.notify()
         self._must_write.notify()
-        self.interrupt(CUT_OFF)
+        self._reading.cancel()
 
     async def _write_early_end(self) -> None:
         """Try once to end the answer in the storage after its last written record.

@@ -105,7 +105,7 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True; see `MemoryStorage.append`."""
+        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
         times = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease)]
         # The text of a list of integers is JSON.
         arguments = [token, str([first, *times, self._max_bytes]), *records]
@@ -141,8 +141,8 @@ class RedisStorage(Storage):
         if reply is None:
             return None
         # Left out are the reason of a requested stop, and the size.
-        begin, end, over, alive, records, owner, _, asked, _ = reply
-        state = State(_text(owner), begin, end, bool(over), bool(alive), _text(asked))
+        begin, end, over, alive, records, owner, _, asked, _, token = reply
+        state = State(_text(owner), begin, end, bool(over), bool(alive), _text(asked), _text(token))
         # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
 
@@ -164,10 +164,7 @@ class RedisStorage(Storage):
         )
 
     async def wait_stop(self, id: str) -> None:
-        """Wait until a stop of the answer may have been requested.
-
-        The wait ends when a message in Redis reports a request, or when messages may have been lost.
-        """
+        """Wait until a stop of the answer may have been requested; see `wait`."""
 
         async def has_changed() -> bool:
             """Return True if a stop was requested, or the answer has ended, in case the message was lost."""
@@ -237,7 +234,7 @@ class RedisStorage(Storage):
         bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
         size, found = "", None
         if reply is not None:
-            _, _, over, alive, _, found_bytes, _, _, held = reply
+            _, _, over, alive, _, found_bytes, _, _, held, _ = reply
             found, size = _text(found_bytes), held.decode()
             if alive and not over and owner == found:
                 return

@@ -289,7 +289,7 @@ READ = (
     _KEYS
     + """
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked', 'held')
+local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked', 'held', 'token')
 if not state[1] then return false end
 local begin = tonumber(state[1]) + 1
 local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
@@ -302,11 +302,11 @@ if limit > 0 and after + 1 >= begin then
   end
 end
 local is_alive = redis.call('EXISTS', alive)
-return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, state[3], state[4], state[5], state[6]}
+return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, unpack(state, 3, 7)}
 """
 )
-"""Returns an answer's state, its records after a position, its owner, the reason to stop, the request, and
-the size of its records.
+"""Returns an answer's state, its records after a position, its owner, the reason to stop, the request, the
+size of its records, and its producer.
 """
 _MAX_COMMANDS = 8
 """The maximum number of simultaneous commands; each takes a connection from the client's pool."""

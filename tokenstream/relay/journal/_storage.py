@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
@@ -121,6 +121,8 @@ class State:
     """True if the producer has sent a heartbeat within its lease; False once the answer has ended."""
     asked: str | None = None
     """The fingerprint of the request that started the answer; None if it had none."""
+    token: str | None = field(default=None, compare=False, repr=False)
+    """The token of the answer's producer; None if there is none any more, or the storage does not tell it."""
 
 
 @dataclass(frozen=True, slots=True)
