@@ -16,7 +16,7 @@ from tests.relay.journals import Place, in_memory
 from tests.support.asgi import Client
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay
-from tokenstream.errors import StreamError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay import JournalError
 
 OPENING, BURST = 4, 7
@@ -96,6 +96,12 @@ async def test_a_refusal_behind_the_head_says_what_it_says_before_it() -> None:
     assert (200, "the body is not what was expected") == (client.status, error and error.message)
     assert error is not None
     assert ("invalid_request", False) == (error.kind, error.retryable)
+
+
+def test_what_is_no_failure_of_an_answer_is_no_refusal() -> None:
+    """A bug of the application's is to be mended, and not answered."""
+    with pytest.raises(MisuseError, match="not ValueError"):
+        relay.refusal(ValueError())  # type: ignore[arg-type] # as a handler of all exceptions would
 
 
 def test_an_endpoint_of_ones_own_refuses_as_the_relay_does() -> None:

@@ -189,14 +189,6 @@ def find_mismatch(
 
     The result is None if a frame is in the named format, or may be and was not unknown to it. Frames without
     a payload, such as pings and `[DONE]`, are of any format.
-
-    Example:
-        >>> from tokenstream.formats._wire.anthropic import Anthropic
-        >>> chat = b'{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}'
-        >>> str(find_mismatch(Anthropic(), [chat, b"[DONE]"], 0)).partition(":")[0]
-        'the only event is not anthropic; it looks like openai-chat'
-        >>> find_mismatch(Anthropic(), [b'{"type": "ping"}', b"[DONE]"], 0) is None
-        True
     """
     is_own = False
     """True if at least one payload is certainly of the named format."""

@@ -55,16 +55,6 @@ class UndetectedFormat(Format):
 
     Args:
         found: Called with the new format before that format reads its first frame.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> found = []
-        >>> format = UndetectedFormat(limits=DEFAULT_LIMITS, found=found.append)
-        >>> format.feed({"type": "ping"}), found
-        ([], [])
-        >>> events = format.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]})
-        >>> found[0].name, events[-1].text
-        ('openai-chat', 'Hi')
     """
 
     __slots__ = ("_asked", "_held", "_held_bytes", "_skipped", "documents", "found", "messages")

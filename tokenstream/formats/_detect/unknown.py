@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, add_sentence, mark_cause
@@ -22,7 +23,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.framing._sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Frame
@@ -55,6 +56,8 @@ _TEXTS = (
     "data",
 )
 """Names of fields that usually have an answer's text, the surest first."""
+_KIND_NAMES = ("type", "event", "kind", "op", "action", "object", "status", "state")
+"""Names of fields that usually have the kind of a payload, the surest first."""
 _FINISH = re.compile(r"(?i)(^|[._])(finish_?reason|stop_?reason|(is_?)?(done|final|finished|last|end))$")
 _END = re.compile(r"(?i)(end|done|stop|finish|complete|result|close)")
 _ERROR = re.compile(r"(?i)(^|[._])err(or)?_?(msg|message|text)$")
@@ -151,15 +154,22 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     seen = [(event, fields) for event, fields in seen if fields]
     paths = [path for _, fields in seen for path in fields]
     texts = Counter(path for _, fields in seen for path, value in fields.items() if _may_be_text(path, value))
+    texts = texts or _find_varying(fields for _, fields in seen)
     if not texts:
         return (
             f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of "
             "a server of your own with tokenstream.formats.custom(text=…), and any other with its SDK"
         )
-    text = max(texts, key=lambda path: (texts[path], -_TEXTS.index(path.rpartition(".")[2])))
+    text = max(texts, key=lambda path: (texts[path], -_rank(path)))
+    said = [str(fields[text]) for _, fields in seen if text in fields]
+    if len({*said}) > 2 and all(later.startswith(sooner) for sooner, later in pairwise(said)):
+        return (
+            f" Each payload repeats the text so far in {text!r}, which no mapping reads: yield what each "
+            'adds, and pass that with format="pieces"'
+        )
     options: dict[str, object] = {"text": text}
     # The kind of a payload is a field of it, or the name of its event.
-    kind_of = next((key for key in ("type", "event") if all(key in fields for _, fields in seen)), "")
+    kind_of = next((key for key in _KIND_NAMES if all(key in fields for _, fields in seen)), "")
     kinds = [str(fields[kind_of]) if kind_of else event for event, fields in seen]
     found = Counter(kind for kind, (_, fields) in zip(kinds, seen, strict=True) if text in fields)
     kind, others = found.most_common(1)[0][0], dict.fromkeys(filter(_TYPE_NAME.fullmatch, kinds))
@@ -198,7 +208,20 @@ def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _may_be_text(path: str, value: object) -> bool:
-    return isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
+    return isinstance(value, str) and value != "" and _rank(path) < len(_TEXTS)
+
+
+def _rank(path: str) -> int:
+    """Return the place of a path's last name among the usual names of texts."""
+    return [*_TEXTS, name := path.rpartition(".")[2]].index(name)
+
+
+def _find_varying(payloads: Iterable[Mapping[str, object]]) -> Counter[str]:
+    """Return how many values each path has that leads to words, and to others in each payload."""
+    seen = {(path, value) for fields in payloads for path, value in fields.items() if isinstance(value, str)}
+    wordy = {path for path, value in seen if " " in value}
+    found = Counter(path for path, _ in seen if path in wordy)
+    return Counter({path: count for path, count in found.items() if count > 1})
 
 
 def _event_of(frame: Frame) -> str:
