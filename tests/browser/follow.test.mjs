@@ -500,6 +500,39 @@ test("a status says whether to ask again", async () => {
   assert.match((await follow(page.url).done).error.message, /text\/html came/);
 });
 
+const RESTART = JSON.stringify({ error: { type: "shutdown", message: "The server is being restarted.", retryable: true } });
+
+test("a question that was refused or lost is repeated under its key", async () => {
+  const refusals = {
+    "a refusal of the relay": response => response.writeHead(429, { "Retry-After": "0" }).end(RESTART),
+    "a 502 of a proxy": response => response.writeHead(502, { "Content-Type": "text/html" }).end("<h1>Bad Gateway</h1>"),
+    "a reset": response => response.destroy(),
+  };
+  const first = [];
+  for (const [name, refuse] of Object.entries(refusals)) {
+    const route = serve((_, response, times) => (times < 3 ? refuse(response) : head(response, 200, { "X-Answer-Id": "1" }).end(body())));
+    const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
+    whole({ message: await answer.done, state: answer.state });
+    const keys = route.requests.map(request => request.headers["idempotency-key"]);
+    assert.deepEqual(keys, [keys[0], keys[0], keys[0]], name);
+    first.push(keys[0]);
+  }
+  assert.equal(new Set(first).size, 3);
+  const own = serve((_, response) => head(response).end(body()));
+  await follow(own.url, { ...QUICK, method: "POST", body: "{}", headers: { "idempotency-key": "mine" } }).done;
+  assert.equal(own.requests[0].headers["idempotency-key"], "mine");
+});
+
+test("a question that stays refused ends with the server's words", async () => {
+  const restarting = serve((_, response) => response.writeHead(503).end(RESTART));
+  const { ending, error } = await follow(restarting.url, { ...QUICK, method: "POST", body: "{}", attempts: 2 }).done;
+  assert.deepEqual([ending, error.message, error.status, restarting.requests.length], ["failed", "The server is being restarted.", 503, 3]);
+  // The relay says that it does not help to ask again: the provider has refused this server's key.
+  const refused = serve((_, response) => response.writeHead(502).end('{"error":{"type":"authentication","message":"No.","retryable":false}}'));
+  const told = (await follow(refused.url, { ...QUICK, method: "POST", body: "{}" }).done).error;
+  assert.deepEqual([told.kind, told.retryable, refused.requests.length], ["authentication", false, 1]);
+});
+
 test("a POST whose answer has begun asks again after a 503, and waits as long as the server says", async () => {
   const moments = [];
   const route = serve((request, response, times) => {
@@ -567,14 +600,14 @@ test("an answer that is stopped before the POST that starts it is answered is st
   assert.deepEqual([await stopped, stop.requests.length, answer.ended], [{ state: "stopped" }, 1, false]);
   answer.close();
 
-  // One without a journal ends as its connection does, and one that is refused has ended.
+  // One without a journal ends as its connection does, and one that is refused is not asked for again.
   const plain = serve((_, response) => void setTimeout(() => head(response).write(sse(EVENTS[0])), 20));
   const other = follow(plain.url, { method: "POST", body: "{}" });
   assert.equal(await other.stop(), null);
   assert.equal((await other.done).ending, "stopped");
   const refused = follow(serve((_, response) => void setTimeout(() => response.writeHead(502).end("{}"), 20)).url, { method: "POST" });
   assert.equal(await refused.stop(), null);
-  assert.equal((await refused.done).ending, "failed");
+  assert.equal((await refused.done).ending, "stopped");
 });
 
 test("an answer is stopped beside its own address, also before anything of it has come", async () => {

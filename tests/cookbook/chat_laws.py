@@ -93,7 +93,7 @@ class ChatLaws:
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_goes_on_when_its_page_has_lost_the_connection(self, page: Page, chat: Chat) -> None:
-        """The page follows it at the address at which it has asked, since it makes the id."""
+        """The page follows it at the address that the response to its question has."""
         page.add_init_script(f'{CUT_FETCH} window.fetch = cutFetch(window.fetch, "goes");')
         asked = len(chat.provider.requests)
         id = chat.ask(page)
@@ -101,8 +101,8 @@ class ChatLaws:
         chat.provider.go_on()
         assert _WHOLE == _ended(page, "complete").inner_text()
 
-        address = f"{chat.url}/answers/{id}"
-        assert [f"PUT {address}", f"GET {address}"] == page.evaluate("fetch.requests")
+        address = f"{chat.url}/answers/"
+        assert [f"POST {address}", f"GET {address}{id}"] == page.evaluate("fetch.requests")
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_does_not_exist_for_another_user(

@@ -103,11 +103,11 @@ async def test_the_application_s_own_address_may_have_a_query() -> None:
     assert "/api?answer=a%20b&x=%20#part" == client.headers["location"]
 
 
-# -- ids that a page makes ------------------------------------------------------------------
+# -- keys that a page makes -----------------------------------------------------------------
 
 
-async def test_a_page_that_makes_the_id_finds_its_answer_again() -> None:
-    """Sent twice, the model is asked once; the address is that of the request, whatever its mount."""
+async def test_a_page_that_makes_a_key_finds_its_answer_again() -> None:
+    """Sent twice, the model is asked once; the answer's address is below the one of the mount."""
     asked: list[Any] = []
 
     async def pieces(body: Any) -> AsyncIterator[str]:
@@ -124,24 +124,26 @@ async def test_a_page_that_makes_the_id_finds_its_answer_again() -> None:
         app = Starlette(routes=[Mount("/answers", routes)])
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            ann = {"user": "ann"}
-            begun = await client.put("/answers/made-by-the-page", json="Why?", headers=ann)
+            ann = {"user": "ann", "idempotency-key": "made-by-the-page"}
+            begun = await client.post("/answers/", json="Why?", headers=ann)
             sse = {**ann, "accept": "text/event-stream"}
-            again = await client.put("/answers/made-by-the-page", json="Why?", headers=sse)
-            other = await client.put("/answers/made-by-the-page", json="How?", headers=ann)
-            stranger = await client.put("/answers/made-by-the-page", json="Why?", headers={"user": "bob"})
-            bob = await client.put("/answers/made-by-the-page", json="Why?", headers={**sse, "user": "bob"})
-            followed = await client.get(begun.headers["location"], headers=ann)
-            long = await client.put(f"/answers/{'x' * 257}", json="Why?", headers=ann)
-            text = await client.put(
-                "/answers/2", content="Why?", headers={**ann, "content-type": "text/plain"}
+            again = await client.post("/answers/", json="Why?", headers=sse)
+            other = await client.post("/answers/", json="How?", headers=ann)
+            address = begun.headers["location"]
+            bob = await client.post("/answers/", json="Why?", headers={**sse, "user": "bob"})
+            followed = await client.get(address, headers=ann)
+            stranger = await client.get(address, headers={"user": "bob"})
+            put = await client.put(address, json="Why?", headers=ann)
+            text = await client.post(
+                "/answers/", content="Why?", headers={**ann, "content-type": "text/plain"}
             )
 
-    assert (201, {"id": "made-by-the-page"}) == (begun.status_code, begun.json())
-    assert "/answers/made-by-the-page" == begun.headers["location"] == again.headers["location"]
-    assert ["Hello"] * 2 == [Stream(each.content).final().text for each in (again, followed)]
-    assert [409, 404, 404, 400, 415] == [each.status_code for each in (other, bob, stranger, long, text)]
-    assert ["Why?"] == asked
+    assert 201 == begun.status_code
+    assert f"/answers/{begun.json()['id']}" == address == again.headers["location"]
+    assert address != bob.headers["location"]
+    assert ["Hello"] * 3 == [Stream(each.content).final().text for each in (again, followed, bob)]
+    assert [422, 404, 405, 415] == [each.status_code for each in (other, stranger, put, text)]
+    assert ["Why?", "Why?"] == asked
 
 
 @pytest.mark.parametrize(

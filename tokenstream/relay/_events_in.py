@@ -86,7 +86,7 @@ class EventsIn:
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
         """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
-        """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
+        """The exception (the end or an error) that `_take_arrived` met; the next call of `next` raises it."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events."""
@@ -114,13 +114,17 @@ class EventsIn:
         """Return an awaitable for the next event."""
         if self._events is None:
             if self._error is not None:
-                # `take_arrived` has met the end already.
+                # `_take_arrived` has met the end already.
                 raise self._error
             self._events = aiter(self.source)
         event: Awaitable[Event] = self._events.__anext__()
         return event if self._is_stream else _without_refusal(event)
 
-    async def take_arrived(self) -> list[Event]:
+    async def next_batch(self) -> list[Event]:
+        """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""
+        return list(merge_deltas([await self.next(), *await self._take_arrived()]))
+
+    async def _take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
 
         If the answer has ended, the next call of `next` raises its error or `StopAsyncIteration`.
@@ -184,34 +188,6 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
         )
         return take
     return None
-
-
-class BatchReader:
-    """Reads the events of an answer for a relay: one by one, or several at once for a slow reader.
-
-    After a slow send, all events that have arrived meanwhile are returned together.
-    """
-
-    def __init__(self, events: EventsIn) -> None:
-        self._events = events
-        self._is_behind = False
-        """True if the last send was slow, so that events may have arrived meanwhile."""
-
-    async def next(self) -> Iterable[Event]:
-        """Wait for the next event, and return it; after a slow send, with all events that have arrived."""
-        if self._is_behind:
-            self._is_behind = False
-            return await self.next_batch()
-        return (await self._events.next(),)
-
-    async def next_batch(self) -> list[Event]:
-        """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""
-        events = [await self._events.next(), *await self._events.take_arrived()]
-        return list(merge_deltas(events))
-
-    def note_send(self, seconds: float) -> None:
-        """Record how long the last batch was being sent."""
-        self._is_behind = seconds > SLOW_SEND
 
 
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:

@@ -57,14 +57,7 @@ _VALUE_FIELDS: dict[type, str] = {
 
 
 class ToldEnding:
-    """Finds how an answer, or a run of several steps, has ended from its events.
-
-    Example:
-        >>> told = ToldEnding()
-        >>> told.note(Stopped("enough"))
-        >>> told.choose(None), told.choose("failed")
-        ('stopped', 'failed')
-    """
+    """Finds how an answer, or a run of several steps, has ended from its events."""
 
     def __init__(self) -> None:
         self.is_run = False

@@ -273,12 +273,12 @@ async def test_a_key_that_is_sent_twice_at_once_asks_once() -> None:
     assert quiet.json["id"] == quiet.headers["x-answer-id"] == clients[0].headers["x-answer-id"]
 
 
-async def test_a_key_is_ignored_where_the_body_is_not_known() -> None:
-    """Without `body=`, an endpoint cannot tell one question from another."""
+async def test_a_key_alone_gives_the_same_answer() -> None:
+    """Without `body=`, an endpoint takes the client's word that it is the same question."""
     model = _Model()
     async with memory_journal() as journal:
-        for number in (1, 2):
-            client = await _post(relay.respond(model.stream(), journal=journal), idempotency_key="k")
+        for key, number in (("k", 1), ("k", 1), ("other", 2)):
+            client = await _post(relay.respond(model.stream(), journal=journal), idempotency_key=key)
             assert f"Answer {number}, to its end." == _text(client)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.refusals import Refusal, error_body
@@ -91,14 +91,6 @@ def read_header(scope: Mapping[str, Any], name: bytes) -> str:
             text: str = value.decode("latin-1")
             return text
     return ""
-
-
-def quote_id(id: object) -> str:
-    """Return an answer's id for a header: an id may contain any characters, but a header only some of them.
-
-    The id may be invalid, because a client has chosen it: the response is a refusal then, without the header.
-    """
-    return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
 
 
 def fingerprint(key: str | None, body: object) -> str | None:

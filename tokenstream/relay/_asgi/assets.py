@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.refusals import encode_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import MutableMapping
 
     from tokenstream.relay._asgi.response import Receive, Send
 
@@ -41,14 +42,14 @@ class Assets:
     def _respond(self, scope: MutableMapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return the status, the headers and the body of the response to a request."""
         if scope["method"] not in {"GET", "HEAD"}:
-            return 405, _encode({"allow": "GET, HEAD", "content-length": "0"}), b""
+            return 405, encode_headers({"allow": "GET, HEAD", "content-length": "0"}), b""
         # The folder is flat. Litestar ends the path of what it mounts with a slash.
         name: str = scope["path"].rstrip("/").rpartition("/")[2]
         # A name is looked up among the files' names and never joined to a path, so none leads elsewhere.
         path = {path.name: path for path in self.directory.iterdir()}.get(name)
         content_type = None if path is None else _CONTENT_TYPES.get(path.suffix)
         if path is None or content_type is None:
-            return 404, _encode({"content-length": "0"}), b""
+            return 404, encode_headers({"content-length": "0"}), b""
         body = path.read_bytes()
         etag = f'"{sha256(body).hexdigest()[:32]}"'
         # The files import each other by their names, which stay the same in the next version: a browser
@@ -57,14 +58,9 @@ class Assets:
         given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
         # Weak tags count as strong ones.
         if etag in {tag.strip().removeprefix("W/") for tag in given.decode("latin-1").split(",")}:
-            return 304, _encode(headers), b""
+            return 304, encode_headers(headers), b""
         headers |= {"content-type": content_type, "content-length": str(len(body))}
-        return 200, _encode(headers), body
-
-
-def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them."""
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+        return 200, encode_headers(headers), body
 
 
 assets: Final = Assets(Path(__file__).parent.parent / "browser")

@@ -14,11 +14,18 @@ from urllib.parse import parse_qs
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import SourceRefused, quote_id, read_asked, read_header
+from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed, refuse_journal_error
+from tokenstream.relay._asgi.refusals import (
+    Refusal,
+    encode_headers,
+    error_body,
+    quote_id,
+    refuse_failed,
+    refuse_journal_error,
+)
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
@@ -62,10 +69,7 @@ def endpoints(
                                the answer itself if `Accept` has the protocol's content type;
                                with `X-Answer-Id`, continues that answer after the position in
                                `Last-Event-ID`; with an `Idempotency-Key` that was sent before,
-                               gives the same answer
-    `PUT /{id}`                the same as `POST /` with an id that the client has made, such as a
-                               random one: a page knows it even if it is reloaded before the
-                               response
+                               such as by a page that was reloaded, gives the same answer
     `GET /{id}`                follows an answer after the position in `Last-Event-ID` or
                                `?after=`; 204 if it has ended and the reader has all of it
     `POST /{id}/stop`          stops an answer: 200, `{"state": "stopped"}`, or "ended" if it
@@ -130,6 +134,9 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
     Args:
         error: The error that `Journal.start` or the stream has raised.
 
+    Raises:
+        MisuseError: The error is neither a `StreamError` nor a `JournalError`.
+
     Example:
         >>> from tokenstream.relay import JournalError
         >>> refusal(JournalError("8 answers of this owner are running", kind="too_many_answers")).status_code
@@ -139,8 +146,12 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         # `Journal.start` has logged it under this id.
         served = ServedAnswer(error.origin.answer_id or make_answer_id())
         response: Any = _to_response(refuse_failed(error), served)
-    else:
+    elif isinstance(error, JournalError):
         response = _to_response(refuse_journal_error(error))
+    else:
+        raise MisuseError(
+            f"refusal() takes the StreamError or JournalError of an answer, and not {type(error).__name__}"
+        )
     if "starlette.responses" in sys.modules:
         import starlette.responses
 
@@ -192,9 +203,7 @@ class Endpoints:
             # Without the function `answer`, answers are started elsewhere.
             case [] if self._answer is not None:
                 _check_method(method, "POST")
-                return await self._start_answer(scope, receive, self._answer, None)
-            case [id] if method == "PUT" and self._answer is not None:
-                return await self._start_answer(scope, receive, self._answer, id)
+                return await self._start_answer(scope, receive, self._answer)
             case [id]:
                 _check_method(method, "GET", "HEAD")
                 return await self._follow_answer(scope, id)
@@ -205,9 +214,9 @@ class Endpoints:
                 raise _refuse(404, "not_found", "there is nothing here")
 
     async def _start_answer(
-        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
+        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction
     ) -> Response | _JSONResponse:
-        """Start an answer, by default with a new id; return a response with the id or with the answer."""
+        """Start an answer; return a response with its id or with the answer."""
         owner = await self._find_owner(scope)
         kind = read_header(scope, b"content-type").partition(";")[0].strip().lower()
         # A page of another site may send any body without a type.
@@ -217,7 +226,7 @@ class Endpoints:
         # Not called if the request continues an answer.
         make = partial(_make_answer, answer, request)
         # Made in any case: it chooses the id, and knows the protocol's content type.
-        outlet = StartOutlet(make, self._journal, id, protocol=self._protocol, owner=owner, body=request)
+        outlet = StartOutlet(make, self._journal, None, protocol=self._protocol, owner=owner, body=request)
         asked = read_asked(scope)
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
         if accepts_answer or asked.continues:
@@ -299,9 +308,7 @@ class _JSONResponse:
         self.body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
         named["content-length"] = str(len(self.body))
-        self.raw_headers = [
-            (name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()
-        ]
+        self.raw_headers = encode_headers(named)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Send the response."""

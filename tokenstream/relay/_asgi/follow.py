@@ -11,9 +11,8 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, refuse_journal_error
+from tokenstream.relay._asgi.refusals import Refusal, quote_id, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import Outlet

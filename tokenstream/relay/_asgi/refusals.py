@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay.journal._errors import JournalError
 
+_NO_CONTENT = 204
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
@@ -51,6 +53,13 @@ class Refusal:
     """Further headers, such as Retry-After."""
     error: StreamError | JournalError | None = None
     """The reason, which is logged when the response is sent; None if nothing has failed."""
+
+    def make_headers(self, served: ServedAnswer) -> list[tuple[bytes, bytes]]:
+        """Return the headers of the whole response, with the id in an answer's record."""
+        headers = {"x-answer-id": quote_id(served.id), **self.headers}
+        if self.status != _NO_CONTENT:
+            headers = {"content-type": "application/json", "content-length": str(len(self.body)), **headers}
+        return encode_headers(headers)
 
     def report(self, served: ServedAnswer, status: int | None) -> None:
         """Log what has failed; its reader gets a status, unless the head was sent; None if it has gone."""
@@ -110,12 +119,25 @@ def refuse_failed(error: StreamError, protocol: str = "tokenstream") -> Refusal:
     return Refusal(status, body, headers, error)
 
 
+def quote_id(id: object) -> str:
+    """Return an answer's id for a header: an id may contain any characters, but a header only some of them.
+
+    The id may be invalid, because a client has chosen it: the response is a refusal then, without the header.
+    """
+    return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
+
+
+def encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def refuse_journal_error(error: JournalError) -> Refusal:
     """Return the response for a journal's error."""
-    from tokenstream.relay.journal._errors import describe_to_reader
+    from tokenstream.relay.journal._errors import ROWS
 
-    is_temporary = error.retry_after is not None
-    body = error_body(*describe_to_reader(error), retryable=is_temporary)
+    row, is_temporary = ROWS[error.kind], error.retry_after is not None
+    body = error_body(row.type, row.message, retryable=is_temporary)
     headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
     return Refusal(error.status, body, headers, error)
 

@@ -7,13 +7,13 @@ from urllib.parse import unquote
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import make_source, quote_id, refuse
+from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Timing
-from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
+from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import Outlet
 from tokenstream.relay._attribution import interrupt_source
-from tokenstream.relay._events_in import BatchReader, EventsIn
+from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ class AnswerOutlet(Outlet):
         """Set the source of the answer's events."""
         self._events = EventsIn(source, as_text=self._writer.protocol.name == "text")
         self._writer.read_from(self._events.source)
-        self._batches = BatchReader(self._events)
 
     @property
     def answer_id(self) -> str | None:
@@ -152,7 +151,7 @@ class AnswerOutlet(Outlet):
 
     def next(self) -> Awaitable[Any]:
         """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
-        return self._batches.next_batch() if self.is_behind else self._events.next()
+        return self._events.next_batch() if self.is_behind else self._events.next()
 
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events
         """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
-from tokenstream.relay._asgi.asking import quote_id, read_asked
+from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._asgi.refusals import Refusal, encode_headers, error_body, quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.delivery import Timing
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._asgi.writing import Outlet
-    from tokenstream.relay._attribution import ServedAnswer
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
@@ -36,7 +35,6 @@ _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
 """The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
 _LAST_CHUNK_SECONDS = 0.5
 """The seconds allowed for sending the last chunk while the server shuts down."""
-_NO_CONTENT = 204
 _CLIENT_CLOSED_REQUEST = 499
 """The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
 _SHUT_DOWN = Refusal(
@@ -176,7 +174,7 @@ class HTTPDelivery(Delivery):
 
     async def _send_complete(self, refusal: Refusal) -> None:
         """Send a complete response at once."""
-        head = refusal.status, encode_headers(refusal, self._outlet.served)
+        head = refusal.status, refusal.make_headers(self._outlet.served)
         await self._send_part(head, refusal.body, more=False)
 
     # -- the other tasks -------------------------------------------------------
@@ -278,14 +276,6 @@ class HTTPDelivery(Delivery):
             abort_connection(self._receive, self._send)
 
 
-def encode_headers(refusal: Refusal, served: ServedAnswer) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a complete response, as ASGI wants them, with the id in an answer's record."""
-    headers = {"x-answer-id": quote_id(served.id), **refusal.headers}
-    if refusal.status != _NO_CONTENT:
-        headers = {"content-type": "application/json", "content-length": str(len(refusal.body)), **headers}
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
 class Response:
     """An answer as an ASGI application, for one request.
 
@@ -303,15 +293,14 @@ class Response:
     def __init__(
         self, outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
     ) -> None:
-        extra_headers = {name.lower(): value for name, value in (headers or {}).items()}
-        all_headers = {name.lower(): value for name, value in outlet.headers.items()} | extra_headers
+        all_headers = {
+            name.lower(): value for each in (outlet.headers, headers or {}) for name, value in each.items()
+        }
         self._outlet: Outlet | None = outlet
         self._timing = check_timing(timing)
         # The public attributes have the names of Starlette's.
         self.status_code = 200
-        self.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()
-        ]
+        self.raw_headers = encode_headers(all_headers)
         self.media_type: str | None = None
         # FastAPI stores an endpoint's background tasks here.
         self.background: Any = None
@@ -358,7 +347,7 @@ class Response:
             status, headers = make_head()
             if refusal is not None:
                 refusal.report(outlet.served, refusal.status)
-                status, headers = refusal.status, encode_headers(refusal, outlet.served)
+                status, headers = refusal.status, refusal.make_headers(outlet.served)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:

@@ -15,7 +15,7 @@ from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._asgi.sockets import Disconnection
 from tokenstream.relay._attribution import interrupt_source
-from tokenstream.relay._events_in import BatchReader
+from tokenstream.relay._events_in import SLOW_SEND
 from tokenstream.stream._log import INFO
 
 if TYPE_CHECKING:
@@ -130,16 +130,15 @@ class SocketDelivery(Delivery):
 
     async def _send_all(self, events: EventsIn) -> None:
         """Send all events of an answer; after a slow send, several events together."""
-        batches = BatchReader(events)
+        is_behind = False
         while True:
             try:
-                batch = await batches.next()
+                batch = await events.next_batch() if is_behind else [await events.next()]
             except StopAsyncIteration:
                 return
             began = time.monotonic()
             await self._send_chunks(self._writer.encode_events(batch))
-            # If this send was slow, all events that have arrived meanwhile form the next batch.
-            batches.note_send(self._sent_at - began)
+            is_behind = self._sent_at - began > SLOW_SEND
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
         """Send chunks as messages; the rest is dropped if the client disconnects."""

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tokenstream.errors import StreamError
-from tokenstream.relay._asgi.asking import (
-    SourceRefused,
-    fingerprint,
-    is_same_request,
-    make_source,
-    quote_id,
-    refuse,
-)
+from tokenstream.relay._asgi.asking import SourceRefused, fingerprint, is_same_request, make_source, refuse
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
-from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
+from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
 from tokenstream.relay._attribution import make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
@@ -109,8 +102,7 @@ class StartOutlet(FollowOutlet):
         4. The random id that `__init__` has made for a new answer. A request with a position is refused,
            because it does not say to which existing answer the position belongs.
         """
-        # Without its body, a request cannot be told from another one with the same key.
-        key = None if self._body is None else asked.key
+        key = asked.key
         self._fingerprint = fingerprint(key, self._body)
         if asked.id is not None:
             if self._is_id_given and asked.id != self.id:

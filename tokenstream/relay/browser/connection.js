@@ -41,7 +41,7 @@ import { Frames } from "./sse.js";
  */
 
 const LONGEST_WAIT = 300;
-const LONGEST_TIMER = 2 ** 31 - 1;
+const LONGEST_TIMER = 2e9;
 const MOST_SOCKETS = 6;
 /** Events that signal that the page has woken up or the network is back. */
 const WAKERS = ["visibilitychange", "resume", "pageshow", "online"];
@@ -73,6 +73,9 @@ export class Connection {
   /** @type {AbortController | null} */ #open = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #watch;
   #failures = 0;
+  /** The `Idempotency-Key` of a request that starts an answer: repeated, it gets the same one. */
+  #key = crypto.getRandomValues(new Uint8Array(16)).join();
+  /** @type {Partial<Failure> | undefined} What the server has said instead of an answer. */ #refusal;
   /** True if the connection has brought something. */ #news = false;
   /** True if the next attempt comes at once. */ #hurry = false;
   /** After a sleep, the number of sockets that the browser may still hold for open though they are dead. */ #suspects = 0;
@@ -124,7 +127,7 @@ export class Connection {
     const said = await response.json().catch(() => null);
     // No event has shown yet whether the answer is in a journal; this status shows that it is not.
     if (this.position === 0 && !this.#stopAddress && [404, 405].includes(response.status)) return false;
-    if (!response.ok) throw new Error(said?.error?.message ?? `stopping failed with status ${response.status}`);
+    if (!response.ok) throw new Error(said?.error?.message ?? `the server answered with status ${response.status}`);
     return said;
   }
 
@@ -185,13 +188,17 @@ export class Connection {
       clearTimeout(this.#watch);
       this.#open = null;
       if (this.#ended) return;
-      if (!this.#resumable) return this.#break("the connection broke");
+      // A question to which nothing has come is repeated, under its key.
+      if (!this.#resumable && (this.#begun || this.id)) return this.#break("the connection broke");
       if (this.#news) this.#failures = 0;
       if (this.#hurry) continue;
       // The first attempt after a cut comes at once, with some jitter, since all readers of a server may be cut together.
       const seconds = this.#news ? Math.min(0.1, wait) : Math.min(longest, wait * 2 ** this.#failures);
       if (!hidden() && globalThis.navigator?.onLine !== false) this.#failures += 1;
-      if (this.#failures > attempts) return this.#break(`no connection after ${attempts} attempts`);
+      if (this.#failures > attempts) {
+        if (this.#refusal && !this.#begun) this.#fail(this.#refusal);
+        return this.#break(`no connection after ${attempts} attempts`);
+      }
       await this.#pause(Math.max(asked, seconds * (0.5 + Math.random() / 2)));
     }
   }
@@ -205,7 +212,6 @@ export class Connection {
       if (seconds !== null) timer = setTimeout(resolve, seconds * 1000);
     });
     clearTimeout(timer);
-    this.#go = () => {};
   }
 
   async #headers() {
@@ -228,6 +234,7 @@ export class Connection {
       headers.set("Accept", "text/event-stream");
       // Without it, fetch calls a string plain text, as a form of any other site may.
       if (typeof this.#init.body === "string" && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
+      if (!this.#gets && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", this.#key);
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
       if (this.id !== null && (this.#exposed || !this.#gets)) headers.set("X-Answer-Id", encodeURIComponent(this.id));
       response = await this.#fetch(this.#url, { cache: "no-store", ...this.#init, headers, signal });
@@ -239,7 +246,7 @@ export class Connection {
     const type = response.headers.get("Content-Type") ?? "none";
     if (!type.startsWith("text/event-stream")) {
       // A login page, or that of a captive portal.
-      this.#fail("protocol", `no event stream, but ${type} came`);
+      this.#fail({ message: `no event stream, but ${type} came` });
       return 0;
     }
     if (!this.#continues(response)) return 0;
@@ -286,7 +293,7 @@ export class Connection {
           this.#frame(frame);
         }
       } catch (error) {
-        this.#fail("protocol", /** @type {Error} */ (error).message);
+        this.#fail({ message: /** @type {Error} */ (error).message });
       }
       await this.#listener.settle?.();
     }
@@ -306,15 +313,14 @@ export class Connection {
       [this.#url, this.#init] = start;
       this.#started = null;
     }
-    if (start || (this.#resumable && AGAIN.test(`${status}`))) {
-      await response.body?.cancel().catch(() => {});
-      return wait;
-    }
     const said = await response.json().catch(() => null);
-    const words = status === 204 ? "there is nothing to follow" : `the server answered with status ${status}`;
+    const message = status === 204 ? "there is nothing to follow" : `the server answered with status ${status}`;
     const told = said?.error instanceof Object ? said.error : said ?? {};
-    this.#fail(told.kind ?? told.type ?? "status", told.message ?? words, { retryable: AGAIN.test(`${status}`), ...told, status, retry_after: wait || null });
-    return 0;
+    const retryable = AGAIN.test(`${status}`);
+    const refusal = (this.#refusal = { retryable, message, ...told, kind: told.kind ?? told.type ?? "status", status, retry_after: wait || null });
+    // Of a question, a relay says whether it helps to repeat it, and some statuses of a proxy do.
+    if (!start && !(this.#resumable ? retryable : told.retryable ?? (status > 501 && retryable))) this.#fail(refusal);
+    return wait;
   }
 
   /** Restart the silence timer. @param {number} [seconds] A shorter limit for this wait. */
@@ -343,7 +349,7 @@ export class Connection {
       this.kept ||= typeof named === "string";
       if (typeof named === "string" ? !this.#isSame(named) : this.#mustName && this.#lose()) return;
     }
-    const position = own && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
+    const position = own && /^\d{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
       if (position <= this.position) return this.#listener.repeated?.();
       this.position = position;
@@ -360,19 +366,18 @@ export class Connection {
 
   /** End the answer, as the server has sent another one: that is never joined to this one. */
   #lose() {
-    this.#fail("protocol", "the server sent another answer", { error: "PositionLost" }, "truncated");
+    this.#fail({ message: "the server sent another answer", error: "PositionLost" }, "truncated");
     return true;
   }
 
   /** @param {string} message */
   #break(message) {
-    this.#fail("network", message, { error: "StreamInterrupted", retryable: true }, "truncated");
+    this.#fail({ kind: "network", message, error: "StreamInterrupted", retryable: true }, "truncated");
   }
 
-  /** @param {string} kind @param {string} message @param {Partial<Failure>} [more] @param {Ending} [ending] */
-  #fail(kind, message, more = {}, ending = "failed") {
-    if (this.#ended) return;
-    this.#listener.fail(ending, { error: "StreamError", retryable: false, ...more, kind, message });
+  /** @param {Partial<Failure>} failure @param {Ending} [ending] */
+  #fail(failure, ending = "failed") {
+    if (!this.#ended) this.#listener.fail(ending, /** @type {Failure} */ ({ error: "StreamError", kind: "protocol", retryable: false, ...failure }));
     this.hangUp();
   }
 

@@ -20,7 +20,7 @@ export function applyPatch(document, patch) {
       const moved = get(...source);
       if (op === "copy") set(holder, key, structuredClone(moved), true);
       else if (path !== from) {
-        if (`${path}/`.startsWith(`${from}/`)) throw new Error(`${from} can't be moved into itself`);
+        if (`${path}/`.startsWith(`${from}/`)) throw new Error(`there is nothing at ${path}`);
         remove(...source);
         set(...place(root, path), moved, true);
       }
@@ -29,7 +29,7 @@ export function applyPatch(document, patch) {
     else if (op === "remove") remove(holder, key);
     else if (op === "append") set(holder, key, `${get(holder, key)}${value}`, false);
     else if (op === "test") {
-      if (!same(get(holder, key), value)) throw new Error(`the value at ${path} is another one`);
+      if (!same(get(holder, key), value)) throw new Error(`there is another value at ${path}`);
     } else throw new Error(`there is no operation ${op}`);
   }
   return root[""];
@@ -40,8 +40,7 @@ function place(root, path) {
   const keys = path.split("/").map(key => key.replaceAll("~1", "/").replaceAll("~0", "~"));
   const key = keys.pop() ?? "";
   const holder = keys.reduce(get, root);
-  if (!(holder instanceof Object)) throw new Error(`there is nothing at ${path}`);
-  if (Array.isArray(holder) && !/^(0|[1-9][0-9]*|-)$/.test(key)) throw new Error(`${path} ends in no index`);
+  if (!(holder instanceof Object) || (Array.isArray(holder) && !/^(0|[1-9]\d*|-)$/.test(key))) throw new Error(`there is nothing at ${path}`);
   return [holder, key];
 }
 
@@ -72,6 +71,5 @@ function remove(holder, key) {
 function same(one, other) {
   if (!(one instanceof Object && other instanceof Object)) return one === other;
   const keys = Object.keys(one);
-  if (Array.isArray(one) !== Array.isArray(other) || keys.length !== Object.keys(other).length) return false;
-  return keys.every(key => Object.hasOwn(other, key) && same(one[key], other[key]));
+  return Array.isArray(one) === Array.isArray(other) && keys.length === Object.keys(other).length && keys.every(key => Object.hasOwn(other, key) && same(one[key], other[key]));
 }

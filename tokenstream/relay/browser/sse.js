@@ -45,7 +45,7 @@ export class Frames {
       if (line) this.#line(line);
       else this.#dispatch(frames);
     }
-    if (this.#size + this.#rest.length > LONGEST_EVENT) throw new Error(`an event is longer than ${LONGEST_EVENT} characters`);
+    if (this.#size + this.#rest.length > LONGEST_EVENT) throw new Error("an event is too long");
     return frames;
   }
 
@@ -69,6 +69,6 @@ export class Frames {
       this.#size += value.length + 1;
     } else if (name === "event") this.#event = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;
-    else if (name === "retry" && /^[0-9]+$/.test(value)) this.retry = Number(value);
+    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
   }
 }
