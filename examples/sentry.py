@@ -37,7 +37,13 @@ def answer(question: str) -> str:
     except StreamError as error:
         with sentry_sdk.new_scope() as scope:
             origin = error.origin
-            scope.set_tags({"llm.kind": error.kind, "llm.host": origin.host, "llm.model": origin.model})
+            scope.set_tags(
+                {
+                    "llm.kind": error.kind,
+                    "llm.host": origin.host,
+                    "llm.model": origin.model,
+                }
+            )
             scope.capture_exception(error)
         raise
 
