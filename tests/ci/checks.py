@@ -229,7 +229,7 @@ class Checks:
     def _readme(self, shell: Shell) -> None:
         """Run the README's tests, once, as a newcomer."""
         try:
-            self._newcomer.run(shell, _block_with(self._snapshot, _TESTS), TOKENSTREAM_MOST_SECONDS="5")
+            self._newcomer.run(shell, _block_with(self._snapshot, _TESTS), TOKENSTREAM_MOST_SECONDS="8")
         finally:
             shell.notes += _MISSING.findall(shell.said())
 

@@ -59,7 +59,7 @@ def test_the_total_is_the_sum_of_the_turns(path: Path) -> None:
     """Also if the lines are cut anywhere; then it is never more than that of all lines."""
     body = path.read_bytes()
     whole = _amounts_of(_follow(body))
-    for place in [*cuts_of(body, path.name), len(body)]:
+    for place in [*cuts_of(body, path.name)[::3], len(body)]:
         run = _follow(body[:place])
         if run.turns:
             beside = [step.total_usage for step in run.steps if step not in [turn.step for turn in run.turns]]
