@@ -36,7 +36,7 @@ _FRAMEWORKS = (
 _COOKBOOK = "discord gradio ipykernel nbclient prometheus_client slack_sdk stamina streamlit telegram textual"
 SLOW = (
     "pytest -m '(slow or hypothesis) and not browser and not site and not agents and not cookbook'"
-    " --processes 2 --durations=20"
+    " --processes 3 --durations=20"
 )
 """What has these marks runs in the lanes that have what it needs."""
 _CLOCKS = "some compare real clocks, while other lanes keep the cores busy"

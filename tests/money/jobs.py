@@ -34,7 +34,7 @@ EXPECTED = (StreamError, CallsDiffer, CallStoreUnavailable, RedisError)
 store is gone."""
 _CHANGES = {
     "openai-chat": {},
-    "anthropic": {"to_openai_chat": "to_anthropic", '"stream": True}': '"stream": True, "max_tokens": 999}'},
+    "anthropic": {"to_openai_chat": "to_anthropic", '"stream": True,': '"stream": True, "max_tokens": 999,'},
     "openai-responses": {"to_openai_chat": "to_openai_responses", '"messages": history': '"input": history'},
 }
 """What another provider needs in place of what the page has for OpenAI Chat."""
