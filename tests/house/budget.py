@@ -49,22 +49,22 @@ MORE_ROWS = 2
 """How many rows changes from outside may add to a table before a batch of issues ends."""
 
 BYTECODES = {
-    "a text delta": 366,
-    "a text delta of Decoder": 263,
-    "a text delta of AsyncStream": 360,
-    "a piece of stream.text": 480,
-    "a piece of AsyncStream.text": 477,
-    "a fragment in a string": 403,
-    "a fragment with quotation marks": 392,
-    "a fragment of an array": 403,
-    "a fragment that never ends": 404,
-    "a relayed token": 620,
+    "a text delta": 334,
+    "a text delta of Decoder": 237,
+    "a text delta of AsyncStream": 331,
+    "a piece of stream.text": 440,
+    "a piece of AsyncStream.text": 445,
+    "a fragment in a string": 386,
+    "a fragment with quotation marks": 375,
+    "a fragment of an array": 386,
+    "a fragment that never ends": 387,
+    "a relayed token": 590,
     "an answer of 1 events": 12950,
-    "an answer of 10 events": 18728,
-    "an answer of 54 events": 34780,
+    "an answer of 10 events": 18650,
+    "an answer of 54 events": 33300,
     "an answer of Anthropic of 1 words": 20201,
     "an answer of Anthropic of 10 words": 23122,
-    "an answer of Anthropic of 54 words": 39175,
+    "an answer of Anthropic of 54 words": 37900,
 }
 """The bytecodes of a piece of an answer and of whole answers, on CPython 3.11."""
 C_CALLS = {

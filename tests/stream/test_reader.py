@@ -26,7 +26,7 @@ from tokenstream.stream._reading import reader_native as _reader_native
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-AHEAD = 64
+AHEAD = 128
 """Chunks that are held for a loop; as many again are in the loop's hands."""
 
 

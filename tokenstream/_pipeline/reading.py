@@ -203,10 +203,12 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     kind: Any = None
     choice = part = -1
     is_fragment = is_call = is_reasoning = False
+    # All its events then have the same kind, choice and part.
+    is_alone = machine.connection.format.has_one_shape
     log = NOWHERE.log
     pieces = log.pieces
 
-    def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+    def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`; as above
         """Return the event of a chunk, and add it to the message; None if `Machine.pull` must read it."""
         nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
         stamps = meter.stamps
@@ -227,10 +229,8 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
         meter.bytes = size
         stamps.append(now)
         if (
-            event.__class__ is kind
-            and event.part == part
-            and event.choice == choice
-            and accumulator.target is target
+            accumulator.target is target
+            and (is_alone or (event.__class__ is kind and event.part == part and event.choice == choice))
             # A signature, which may come with reasoning, is left to `Accumulator.take`.
             and (not is_reasoning or is_bare(event))
         ):
@@ -259,8 +259,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
                 meter.mark_text(now)
             if accumulator.error is not None:
                 machine.fail(accumulator.error)
-        taken: Event = event
-        return taken
+        return event  # type: ignore[no-any-return] # an event, or None
 
     return glance
 

@@ -393,6 +393,11 @@ class Format(ErrorKeeper, Resuming, ABC):
         """Return False if the next payload must be decoded, as no payload like it was learnt."""
         return self._fast_path is None or bool(self._fast_path.entries)
 
+    @property
+    def has_one_shape(self) -> bool:
+        """True if all payloads that are read without decoding them add to the same part."""
+        return self._fast_path is not None and not self._fast_path.entries[1:]
+
     def adopt_shapes(self, other: Format) -> None:
         """Take over the shapes of payloads that were learnt from an earlier answer of the same server."""
         if self._fast_path is not None and other._fast_path is not None:

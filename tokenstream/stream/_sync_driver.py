@@ -71,12 +71,12 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
-                is_usual = machine.state == "reading" and machine.now < self.earliest_deadline
-                # The first read of a source is not usual; `reads_on` may replace the source.
-                if not is_usual and chunks is not None and machine.now >= self._opened_at:
-                    is_usual = self.reads_on() and pump.direct is chunks
+                if machine.state != "reading" or machine.now >= self.earliest_deadline:
+                    # The first read of a source is not usual; `reads_on` may replace the source.
+                    reads_on = chunks is not None and machine.now >= self._opened_at and self.reads_on()
+                    chunks = pump.direct if reads_on and pump.direct is chunks else None
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
-                if not is_usual or chunks is None or pump.pending:
+                if chunks is None or pump.pending:
                     event = self._advance(pauses=pauses) or machine.pull()
                     if pauses and machine.state == "resting":
                         break

@@ -176,10 +176,44 @@ def make_reader(
 
     The bytes are the payload, unless `payload` is its place in them; `start` is a beginning that they lack.
     """
+    longest = entry.format.limits.event if max_size is None else max_size
+    make = _make_plain if entry.kind is TextDelta else _make_other
+    return make(entry, match, payload, longest, start)
+
+
+def _make_plain(entry: ShapeEntry, match: Match, payload: slice | None, longest: int, start: bytes) -> Read:
+    """Return the function for deltas of text, of which there are most."""
+    format, follow, choice, part = entry.format, entry.follow, entry.choice, entry.part
+
+    def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
+        """Return a payload's delta, of the entry's choice and part; None if it must be decoded."""
+        text = match(data)
+        # A payload that arrived decoded has far fewer fields than `longest`.
+        if text is None or len(data) > longest:
+            return None
+        # Without a call of the constructor, which would take longer.
+        event = new_event(TextDelta)
+        event.text = text
+        event.choice = choice
+        event.part = part
+        # The whole payload: cut out of a chunk, or completed by its beginning, or as it is.
+        whole = data[payload] if payload is not None else (start + data if start else data)
+        # A slot that is not set is slow to read, and a relay asks each event for its step.
+        event._raw, event._step = whole, None  # noqa: SLF001 - the slots behind `raw` and `step`
+        if follow is not None and follow(event) is False:
+            # The format cannot do without decoding this payload.
+            return None
+        format.frames += 1
+        return event  # type: ignore[no-any-return] # of a slot
+
+    return read
+
+
+def _make_other(entry: ShapeEntry, match: Match, payload: slice | None, longest: int, start: bytes) -> Read:
+    """Return the function for deltas of reasoning, of refusals and of calls."""
     format, follow, log = entry.format, entry.follow, entry.log
     kind, choice, part, call_id = entry.kind, entry.choice, entry.part, entry.call_id
     is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
-    longest = format.limits.event if max_size is None else max_size
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -324,7 +323,8 @@ def _local_names(function: object) -> dict[str, Any]:
     """
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
+    # The way to names that no closure holds.
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None:
         if qualname.startswith(f"{frame.f_code.co_qualname}.<locals>."):
             names = {**frame.f_locals, **names}

@@ -19,7 +19,7 @@ NOTHING = object()
 """The caller's own time limit was reached before a chunk arrived; no deadline of the stream was checked."""
 LEAST_WAIT = 0.02
 """Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
-MAX_AHEAD = 64
+MAX_AHEAD = 128
 """Maximum number of chunks that are read ahead of the loop."""
 NOTABLE_SECONDS = 0.01
 """Shortest time between two reads of the loop that is reported as `BusyTime`."""

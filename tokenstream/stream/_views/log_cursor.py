@@ -271,9 +271,6 @@ class LogTextCursor(LogWordCursor[str]):
 
     def ready(self) -> str | None:
         """Return the text that has arrived since the last call, in one piece; None if none has arrived."""
-        if self.waiting:
-            item: str = self.waiting.popleft()
-            return item
         words = self._words
         # Most calls find that nothing has been added to the last run; a void log has had another turn.
         if self._log.turns == self._turns and (words is None or words.length == self._to):
@@ -281,12 +278,17 @@ class LogTextCursor(LogWordCursor[str]):
         return self._next()
 
     def _next(self, event: AnyEvent = None) -> str | None:
-        found = self._read_new(event)
-        if not self._tells_ends:
-            return "".join([text for _, text in found]) or None
-        for is_end, runs in groupby(found, key=lambda each: each[0] == ENDED):
-            self.waiting.append(ITEM_END if is_end else "".join([text for _, text in runs]))
-        return self.waiting.popleft() if self.waiting else None
+        waiting = self.waiting
+        if not waiting:
+            found = self._read_new(event)
+            if not self._tells_ends:
+                return "".join([text for _, text in found]) or None
+            for is_end, runs in groupby(found, key=lambda each: each[0] == ENDED):
+                waiting.append(ITEM_END if is_end else "".join([text for _, text in runs]))
+        item: str | None = waiting.popleft() if waiting else None
+        # While another one waits, `ready` and `after` come here.
+        self._turns = -1 if waiting else self._turns
+        return item
 
 
 class LogDeltaCursor(LogWordCursor[Delta]):
