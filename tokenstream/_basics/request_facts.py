@@ -12,7 +12,7 @@ from tokenstream._basics.url import place_of, split_url
 from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Self
 
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
@@ -61,13 +61,18 @@ class OfferedTools:
 
     def find_name(self, name: str) -> str | None:
         """Return the name of the tool that is meant, perhaps with a namespace or one of Harmony's marks."""
-        bare = name.partition("<|")[0]
-        names = (name, bare, *[bare.removeprefix(namespace) for namespace in _NAMESPACES])
-        return next((each for each in names if each in self.schemas), None)
+        return meant_name(name, self.schemas)
 
     def may_continue(self, name: str) -> bool:
         """Return True if the name of a tool begins with `name`, and is longer."""
         return any(other.startswith(name) and other != name for other in self.schemas)
+
+
+def meant_name(name: str, known: Collection[str]) -> str | None:
+    """Return the known name of a tool that a name means, as `OfferedTools.find_name` does."""
+    bare = name.partition("<|")[0]
+    names = (name, bare, *map(bare.removeprefix, _NAMESPACES), bare.rpartition("/")[2])
+    return next((each for each in names if each in known), None)
 
 
 def offered_of(tools: Iterable[str | dict[str, Any]]) -> OfferedTools:

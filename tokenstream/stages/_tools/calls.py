@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import decode, is_one_value
+from tokenstream._basics.request_facts import meant_name
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.words import words_for_model
+from tokenstream._values.parts import set_repairs
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Repair, check_lenient
@@ -180,6 +182,7 @@ class ValidatedCalls(SoundStage):
         Args:
             call: The call so far.
         """
+        call = self._meant(call)
         lenient: Lenient = self._lenient.get(call.name, False)
         return CallPartials(self._tools.get(call.name), is_free_text=call.type == "custom", lenient=lenient)
 
@@ -191,7 +194,7 @@ class ValidatedCalls(SoundStage):
         Args:
             call: A finished call.
         """
-        lenient: Lenient = self._lenient.get(call.name, False)
+        lenient: Lenient = self._lenient.get(self._meant(call).name, False)
         # Strict and "closed" reading never add an end; a complete call and free text ("custom") need none.
         if lenient is not True or call.complete or call.type == "custom":
             return False
@@ -209,6 +212,7 @@ class ValidatedCalls(SoundStage):
         Args:
             call: A finished call.
         """
+        call = self._meant(call)
         # Unlike `feed`, this accepts arguments to which an end has to be added.
         checked = self._check_call(call, self._lenient.get(call.name, False))
         is_known = call.name in self._tools
@@ -242,8 +246,18 @@ class ValidatedCalls(SoundStage):
 
     # -- within ------------------------------------------------------------
 
+    def _meant(self, call: ToolCall) -> ToolCall:
+        """Return a call by the name of its tool, before which a model may have written a namespace."""
+        name = call.name if call.name in self._tools else meant_name(call.name, self._tools) or call.name
+        if name == call.name:
+            return call
+        renamed = call.model_copy(update={"name": name})
+        set_repairs(renamed, (*call.repairs, Repair("tool_name", 0)))
+        return renamed
+
     def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
         """Return a call with its arguments checked, or with an error; nothing if the answer was cut off."""
+        call = self._meant(call)
         text = call.arguments_text
         repairs: tuple[Repair, ...] = ()
         is_free_text = call.type == "custom"

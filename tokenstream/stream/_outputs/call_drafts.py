@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.request_facts import meant_name
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import (
     Finish,
@@ -313,7 +314,7 @@ class _DraftedCall:
     def __init__(self, call: BegunCall, tools: ValidatedCalls, *, was_delivered: bool) -> None:
         self.call = call
         self._tools = tools
-        self.has_drafts = call.start.name in tools.names and not was_delivered
+        self.has_drafts = meant_name(call.start.name, tools.names) is not None and not was_delivered
         """True if drafts of the call are delivered; a call of an unknown tool has only a last draft."""
         self.is_new = True
         """True until the first draft of the call is made."""
