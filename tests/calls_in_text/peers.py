@@ -2,7 +2,8 @@
 
 It downloads their wheels, the newest or as in `vllm==0.33.0 sglang`, unpacks them into a temporary folder,
 installs nothing, and gives each registered parser a call in each dialect of ours, and of theirs as far as
-peers.jsonl has them. The table that it writes says which dialects we lack.
+peers.jsonl has them; parsers of reasoning get each markup of ours. The table that it writes says which
+dialects and which parsers' reasoning we lack.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from zipfile import ZipFile
 from tests.calls_in_text.support import WRITERS, Call, calls_of, read
 from tests.made_section import Section, table
 from tests.project import CAPABILITIES
+from tests.reasoning_tags.support import MARKUPS
 from tokenstream.stages._calls.dialects import NAMES
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ _REAL = (*_VLLM, "sglang.srt.function_call", "sglang.srt.parser")
 _CALL = Call("look", {"text": "Oslo", "n": 2})
 _OTHERS = list(map(json.loads, Path(__file__).with_suffix(".jsonl").read_text("utf-8").splitlines()))
 """The call in dialects that a parser has and that may not be ours."""
-LACKING, UNREAD = "*lacking*", "*none of these*"
+LACKING, UNREAD, UNREAD_THOUGHTS = "*lacking*", "*none of these*", "*other reasoning*"
 
 
 def download(folder: Path, *wanted: str) -> list[Path]:
@@ -230,6 +232,36 @@ def registered() -> list[dict[str, Parser]]:
     ]
 
 
+def unread_thoughts() -> list[set[str]]:
+    """Return the parsers of reasoning of vLLM and SGLang that read it in no markup of ours."""
+    vllm: Any = importlib.import_module("vllm.reasoning")
+    sglang: Any = importlib.import_module("sglang.srt.parser.reasoning_parser")
+
+    def ask_vllm(module: str, name: str, text: str) -> tuple[Any, Any]:
+        parser = getattr(importlib.import_module(f"vllm.reasoning.{module}"), name)(_Tokenizer())
+        reasoning, rest = parser.extract_reasoning(text, _Object(tools=[], messages=[]))
+        return reasoning, rest
+
+    def ask_sglang(make: Any, text: str) -> tuple[Any, Any]:
+        read = make().detect_and_parse(text)
+        return read.reasoning_text, read.normal_text
+
+    asked: list[dict[str, Callable[[str], tuple[Any, Any]]]] = [
+        {name: partial(ask_vllm, *place) for name, place in vllm._REASONING_PARSERS_TO_REGISTER.items()},  # noqa: SLF001 - theirs
+        {name: partial(ask_sglang, make) for name, make in sglang.ReasoningParser.DetectorMap.items()},
+    ]
+    return [{name for name, ask in peer.items() if not _reads_thoughts(ask)} for peer in asked]
+
+
+def _reads_thoughts(ask: Callable[[str], tuple[Any, Any]]) -> bool:
+    for opening, end, before, after in MARKUPS.values():
+        # A parser may raise anything for what it does not read.
+        with suppress(Exception):
+            if ("Hm.", "So.") == tuple(map(str.strip, ask(f"{opening}Hm.{end}{before}So.{after}"))):
+                return True
+    return False
+
+
 def _reads(parse: Parser, *texts: str) -> bool:
     """Return True if a parser reads one of the texts; markup without types leaves values as text."""
 
@@ -276,7 +308,7 @@ def _made() -> list[str]:
         wheels = download(Path(folder), *(sys.argv[1:] or PEERS), *_BESIDE)
         releases = [each.name.split("-")[1] for each in wheels if each.name.startswith(PEERS)]
         with unpacked(wheels):
-            found = rows(registered())
+            found = [*rows(registered()), _row(UNREAD_THOUGHTS, unread_thoughts())]
     day = dt.datetime.now(tz=dt.UTC).date()
     said = f"On {day}, with SGLang {releases[0]} and vLLM {releases[1]}:"
     return [said, table(("`Tags.calls`", "vLLM", "SGLang"), found)]

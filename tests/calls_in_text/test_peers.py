@@ -10,7 +10,16 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.calls_in_text.peers import LACKING, SECTION, UNREAD, download, registered, rows, unpacked
+from tests.calls_in_text.peers import (
+    LACKING,
+    SECTION,
+    UNREAD,
+    download,
+    registered,
+    rows,
+    unpacked,
+    unread_thoughts,
+)
 from tests.project import ROOT
 from tokenstream.stages._calls.dialects import NAMES
 
@@ -45,6 +54,33 @@ _FILES = {
     "vllm/tool_parsers/__init__.py": "_TOOL_PARSERS_TO_REGISTER = {"
     "'one': ('parsers', 'One'), 'other': ('parsers', 'Other'), 'third': ('parsers', 'Third')}",
     "vllm/tool_parsers/parsers.py": _VLLM,
+    "vllm/reasoning/__init__.py": "_REASONING_PARSERS_TO_REGISTER = {"
+    "'ours': ('parsers', 'Ours'), 'theirs': ('parsers', 'Theirs')}",
+    "vllm/reasoning/parsers.py": """
+class Theirs:
+    opening, end = "<|muse|>", "<|/muse|>"
+
+    def __init__(self, tokenizer):
+        assert tokenizer.vocab[self.opening]
+
+    def extract_reasoning(self, text, request):
+        reasoning, found, content = text.removeprefix(self.opening).partition(self.end)
+        return (reasoning, content) if found else (None, text)
+
+class Ours(Theirs):
+    opening, end = "[THINK]", "[/THINK]"
+""",
+    "sglang/srt/parser/__init__.py": "",
+    "sglang/srt/parser/reasoning_parser.py": """
+from types import SimpleNamespace as Made
+
+class Detector:
+    def detect_and_parse(self, text):
+        raise ValueError(text)
+
+class ReasoningParser:
+    DetectorMap = {"raises": Detector}
+""",
     "sglang/srt/function_call/__init__.py": "",
     "sglang/srt/function_call/function_call_parser.py": """
 from types import SimpleNamespace as Made
@@ -70,12 +106,13 @@ def test_parsers_are_read_from_wheels_without_what_they_import(tmp_path: Path) -
         for name, text in _FILES.items():
             wheel.writestr(name, text)
     with unpacked([tmp_path / "peers.whl"]):
-        found = rows(registered())
+        found, thoughts = rows(registered()), unread_thoughts()
 
     assert "| `hermes` | `one` |  |" in found
     assert "| `mistral` |  | `mine` |" in found
     assert f'| {LACKING} `<function_call> {{"name": ` | `other` |  |' in found
     assert f"| {UNREAD} | `third` |  |" == found[-1]
+    assert [{"theirs"}, {"raises"}] == thoughts
     assert {"torch", "transformers", "vllm", "sglang"}.isdisjoint(sys.modules)
 
 
@@ -101,7 +138,7 @@ def test_the_page_has_our_dialects_and_the_parsers_that_our_table_names() -> Non
     ]
     lacking = [row for row in SECTION.on_the_page().splitlines() if row.startswith(f"| {LACKING}")]
 
-    assert set(NAMES) == set().union(*[first for first, *_ in made[: -1 - len(lacking)]])
+    assert set(NAMES) == set().union(*[first for first, *_ in made[: -2 - len(lacking)]])
     for peer in (1, 2):
         read = set().union(*[row[peer] for row in made if row not in map(_cells, lacking)])
         assert set().union(*[cells[peer - 1] for cells in named]) <= read

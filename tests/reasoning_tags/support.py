@@ -33,3 +33,38 @@ SCRIPT = (
     .usage(input_tokens=1, output_tokens=2)
     .finish("tool_calls")
 )
+MARKUPS = {
+    # The opening, the end, and what stands around the answer behind it.
+    "think": ("<think>\n", "\n</think>\n\n", "", ""),
+    "think, Hunyuan": ("<think>\n", "\n</think>\n", "<answer>\n", "\n</answer>"),
+    "think, Ernie": ("<think>\n", "\n</think>\n\n", "<response>\n", "\n</response>\n"),
+    "thinking": ("<thinking>", "</thinking>", "", ""),
+    "thought": ("<thought>", "</thought>", "", ""),
+    "reasoning": ("<reasoning>", "</reasoning>", "", ""),
+    "mm:think": ("<mm:think>", "</mm:think>", "", ""),
+    "seed:think": ("<seed:think>", "</seed:think>", "", ""),
+    "k2_horizon": ("<ifm|think>", "</ifm|think>", "", ""),
+    "gemma4": ("<|channel>thought\n", "\n<channel|>", "", ""),
+    "mistral": ("[THINK]", "[/THINK]", "", ""),
+    "apertus": ("<|inner_prefix|>", "<|inner_suffix|>", "", ""),
+    "cohere": ("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    "kimi_k3": (
+        "<|open|>think<|sep|>",
+        "<|close|>think<|sep|>",
+        "<|open|>response<|sep|>",
+        "<|close|>response<|sep|><|close|>message<|sep|>",
+    ),
+    "inkling": (
+        "<|content_thinking|>",
+        "<|end_message|>",
+        "<|message_model|><|content_text|>",
+        "<|end_message|>",
+    ),
+    "harmony": (
+        "<|channel|>analysis<|message|>",
+        "<|end|>",
+        "<|start|>assistant<|channel|>final<|message|>",
+        "<|return|>",
+    ),
+}
+"""The markups of reasoning, as models write them, by their names."""

@@ -8,46 +8,12 @@ import pytest
 
 from tests.calls_in_text.support import cuts
 from tests.calls_in_text.test_streams import HERMES
-from tests.reasoning_tags.support import decoded, parts_of
+from tests.reasoning_tags.support import MARKUPS, decoded, parts_of
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
 from tokenstream import Tags
 from tokenstream.stages._calls.dialects import THOUGHTS, Dialect
 
-WRITTEN = {
-    # The opening, the end, and what stands around the answer behind it.
-    "think": ("<think>\n", "\n</think>\n\n", "", ""),
-    "think, Hunyuan": ("<think>\n", "\n</think>\n", "<answer>\n", "\n</answer>"),
-    "think, Ernie": ("<think>\n", "\n</think>\n\n", "<response>\n", "\n</response>\n"),
-    "thinking": ("<thinking>", "</thinking>", "", ""),
-    "thought": ("<thought>", "</thought>", "", ""),
-    "reasoning": ("<reasoning>", "</reasoning>", "", ""),
-    "mm:think": ("<mm:think>", "</mm:think>", "", ""),
-    "seed:think": ("<seed:think>", "</seed:think>", "", ""),
-    "k2_horizon": ("<ifm|think>", "</ifm|think>", "", ""),
-    "gemma4": ("<|channel>thought\n", "\n<channel|>", "", ""),
-    "mistral": ("[THINK]", "[/THINK]", "", ""),
-    "apertus": ("<|inner_prefix|>", "<|inner_suffix|>", "", ""),
-    "cohere": ("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>"),
-    "kimi_k3": (
-        "<|open|>think<|sep|>",
-        "<|close|>think<|sep|>",
-        "<|open|>response<|sep|>",
-        "<|close|>response<|sep|><|close|>message<|sep|>",
-    ),
-    "inkling": (
-        "<|content_thinking|>",
-        "<|end_message|>",
-        "<|message_model|><|content_text|>",
-        "<|end_message|>",
-    ),
-    "harmony": (
-        "<|channel|>analysis<|message|>",
-        "<|end|>",
-        "<|start|>assistant<|channel|>final<|message|>",
-        "<|return|>",
-    ),
-}
 THOUGHT, ANSWER = "I add the two: 2 + 2.", "It is 4, as [this](b) <b>shows</b>."
 WHOLE = [("reasoning", THOUGHT), ("text", ANSWER)]
 
@@ -73,13 +39,13 @@ def at_every_cut(text: str, **options: Any) -> tuple[list[tuple[str, str]], set[
 
 def test_each_row_has_a_case() -> None:
     """One that is added is read by the tests of this module."""
-    assert THOUGHTS.keys() == {name_of(written) for written in WRITTEN}
+    assert THOUGHTS.keys() == {name_of(written) for written in MARKUPS}
 
 
-@in_one_test("written", [*WRITTEN], by=str)
+@in_one_test("written", [*MARKUPS], by=str)
 def test_reasoning_is_read_by_every_name_and_told_where_it_is_not(written: str) -> None:
     """With its opening; the marks around the answer are left out."""
-    opening, end, before, after = WRITTEN[written]
+    opening, end, before, after = MARKUPS[written]
     text = opening + THOUGHT + end + before + ANSWER + after
     for names in (True, [name_of(written)]):
         parts, departures = at_every_cut(text, tags=Tags(reasoning=names))
@@ -92,10 +58,10 @@ def test_reasoning_is_read_by_every_name_and_told_where_it_is_not(written: str) 
     assert "reasoning_in_text" in departures
 
 
-@in_one_test("written", [*WRITTEN], by=str)
+@in_one_test("written", [*MARKUPS], by=str)
 def test_an_end_whose_opening_was_in_the_prompt_is_enough(written: str) -> None:
     """The text waits for it with "starts_inside"; else, the message has it as reasoning."""
-    _, end, before, after = WRITTEN[written]
+    _, end, before, after = MARKUPS[written]
     text = THOUGHT + end + before + ANSWER + after
     waiting, _ = at_every_cut(text, tags=Tags(reasoning=[name_of(written), "starts_inside"]))
     late, departures = at_every_cut(text, tags=Tags(reasoning=True))
@@ -106,10 +72,10 @@ def test_an_end_whose_opening_was_in_the_prompt_is_enough(written: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("written", MARKUPS)
 def test_every_cut_gives_the_same(written: str) -> None:
     """With the opening, with the end alone, and in the answer's own words about both."""
-    opening, end, before, after = WRITTEN[written]
+    opening, end, before, after = MARKUPS[written]
     answer = f"{before}It writes {opening} and {end.strip()} around it.{after}"
     for text in (opening + THOUGHT + end + answer, THOUGHT + end + answer):
         for options in ({"tags": Tags(reasoning=True)}, {"tags": Tags(reasoning="starts_inside")}):
@@ -118,10 +84,10 @@ def test_every_cut_gives_the_same(written: str) -> None:
                 assert expected == read(cuts(text, [place]), **options)
 
 
-@in_one_test("written", [*WRITTEN])
+@in_one_test("written", [*MARKUPS])
 def test_a_call_follows_the_reasoning(written: str) -> None:
     """Without an answer between them, in every markup."""
-    opening, end, _, _ = WRITTEN[written]
+    opening, end, _, _ = MARKUPS[written]
     options: dict[str, Any] = {"tags": Tags(reasoning=True, calls=True), "tools": ["look"]}
     parts, _ = read(list(opening + THOUGHT + end + HERMES), **options)
 
