@@ -30,7 +30,6 @@ _LONGER = {
     "tokenstream/_connection/connection.py": "the ways in which the input of a connection ends",
     "tokenstream/_values/parts.py": "all values that a message is made of, as one list",
     "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
-    "tokenstream/_pipeline/split_texts.py": "one stage: each event of a part, and the part to which it goes",
     "tokenstream/_answer/accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/events.py": "all events that users match, as one list",

@@ -208,6 +208,14 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
         '<tool_call>look>{"text": "b"}</tool_call>',
         '[Calling tool: look({"text": "b"})]',
         '<|tool_call>:look{text:<|"|>b<|"|>}<tool_call|>',
+        '<|tool_call>call:look{text:<|"|>b<|"|>}<turn|>',
+        (
+            "<|tool_call:start|>look\n<|tool_arg:start|>text<|tool_arg:value|>b<|tool_arg:end|>\n"
+            "<|tool_call:end|>"
+        ),
+        "<tool_call>\n{'name': 'look', 'arguments': {'text': 'b'}}\n</tool_call>",
+        "<tool_call>{'arguments': {'text': 'b'}, 'type': 'function', 'name': 'look'}</tool_call>",
+        "<tool_call>Room/look\n<arg_key>text</arg_key>\n<arg_value>b</arg_value>\n</tool_call>",
         '<|tool_call>:call:look{text:<|"|>b<|"|>}<tool_call|><turn|>',
         (
             '<|open|>toolscall tool="look" index="1"<|sep|><|open|>argument key="text" type="string"<|sep|>b'
@@ -223,9 +231,30 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
 def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) -> None:
     """Other heads, and ends that a model or its server writes behind a call; the text goes on after them."""
     for answer, around in ((text, ""), (f"Ok.\n{text}\nDone.", "Ok.\nDone.")):
-        events = read([answer])
+        events = read([answer], tools=["look"])
         for pieces in (list(answer), *[cuts(answer, [place]) for place in range(1, len(answer), 5)]):
-            assert joined(events) == joined(read(pieces))
+            assert joined(events) == joined(read(pieces, tools=["look"]))
 
         assert [NEXT] == calls_of(events)
         assert around == text_of(events)
+
+
+@pytest.mark.parametrize(
+    ("members", "calls", "broken", "told"),
+    [
+        ("'name': 'look', 'text': 'b'", 0, 1, ""),
+        ("'name': 'other', 'arguments': {'text': 'b'}", 0, 0, None),
+        ("'name': look", 0, 0, None),
+        ("'name': 'look', 'arguments': {'text': '}\\'{'}", 1, 0, ""),
+    ],
+)
+def test_an_object_in_pythons_quotes_is_the_same_object(
+    members: str, calls: int, broken: int, told: str | None
+) -> None:
+    """With other members, it is incomplete; with another name, or no literal, it is text."""
+    text = f"<tool_call>{{{members}}}</tool_call>"
+    events = at_every_cut(text, "hermes", tools=["look"])
+
+    assert (calls, broken) == (len(calls_of(events)), broken_in(events))
+    assert (text if told is None else told) == text_of(events)
+    assert ["python_literal"] * calls == repairs_of(events)

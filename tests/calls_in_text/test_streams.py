@@ -20,6 +20,7 @@ from tokenstream import (
     Limits,
     Message,
     MisuseError,
+    Router,
     Stream,
     StreamTruncated,
     Tags,
@@ -142,19 +143,41 @@ def test_a_name_with_a_namespace_or_a_channel_is_the_known_tool(name: str, is_in
             assert ["tool_name"] * (found != name) == [repair.name for repair in each.repairs]
 
 
+@pytest.mark.parametrize("name", _FORMS)
+@pytest.mark.parametrize("is_in_text", [True, False])
+def test_a_view_that_is_given_a_tool_knows_it_by_such_a_name(name: str, is_in_text: bool) -> None:
+    """Without `tools=`: checked calls, drafts and a router know what the model means, with a repair."""
+    call = chat_call(0, '{"at": "x"}', id="c", name=name)
+    sent = body(HERMES.replace("look", name)) if is_in_text else [chat(call), chat({}, "tool_calls"), DONE]
+    options: dict[str, Any] = {"tags": Tags(calls=True)}
+    (checked,) = Stream(sent, **options).validated_calls(look)
+    *_, draft = Stream(sent, **options).tool_partials(look)
+    results = Stream(sent, **options).run(Router(Tools(look)))
+
+    assert ("look", "x0") == (checked.name, checked.run())
+    assert ["tool_name"] * (name != "look") == [repair.name for repair in checked.repairs]
+    assert draft.call is not None
+    assert draft.call.error is None
+    assert ["x0"] == [*results.values()]
+    (unknown,) = Stream(sent, **options).validated_calls(other=look)
+    assert unknown.error is not None
+
+
+@pytest.mark.parametrize("option", ["calls", "reasoning"])
 @pytest.mark.parametrize(
     ("unit", "most"),
     [
-        ("plain words, `or` so ", 1.3),
+        ("plain words, `or` so ", 1.25),
         ("for (i = 0; i < n && a[i] <= b; i++)\n", 2),
-        ("<li><a>x</a></li>\n", 4),
+        ("<li><a>x</a></li>\n", 2.5),
     ],
 )
-def test_what_begins_no_opening_costs_little(unit: str, most: float) -> None:
+def test_what_begins_no_opening_costs_little(unit: str, most: float, option: str) -> None:
     """In calls of functions, beside a stream without the option: nearly no payload has to be decoded."""
     sent = body(unit * 100, size=4)
     costs: list[int] = []
-    every: list[dict[str, Any]] = [{}, {"tags": Tags(calls=True)}]
+    tags: dict[str, Any] = {option: True}
+    every: list[dict[str, Any]] = [{}, {"tags": Tags(**tags)}]
     for options in every:
         # What is made once, for all streams, is left out.
         Stream(sent, **options).final()

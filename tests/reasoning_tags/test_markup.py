@@ -105,6 +105,27 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
         [("reasoning", "Hm."), ("text", BARE_CALL)],
         {"call_in_text"},
     ),
+    "no marks, a call, then another": (
+        f"analysisHm.{BARE_CALL}assistantcommentaryAnd:{BARE_CALL}assistantfinalDone.",
+        CALLS,
+        [
+            ("reasoning", "Hm."),
+            ("tool_call", '{"at": "x"}'),
+            ("text", "And:"),
+            ("tool_call", '{"at": "x"}'),
+            ("text", "Done."),
+        ],
+        {"call_read", "finish_unaware"},
+    ),
+    "no marks, a call of another tool": (
+        f"analysisHm.{BARE_CALL}",
+        CALLS | {"tools": ["see"]},
+        [("reasoning", "Hm."), ("text", BARE_CALL)],
+        {"call_in_text"},
+    ),
+    "no marks, a head alone": (BARE_CALL[:19], KNOWN, [("text", BARE_CALL[:19])], set()),
+    "no marks, half a call": (text := "assistantcommentary t", KNOWN, [("text", text)], set()),
+    "a mark left at the end": (text := "Hello<|close|>message<|sep|>", {}, [("text", text)], {TOLD}),
     "no marks, off, a call": (
         f"analysisHm.{BARE_CALL}",
         {},

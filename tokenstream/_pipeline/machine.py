@@ -51,7 +51,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import UNMARKED, has_reasoning, with_marks
+from tokenstream.stages._text.tags import has_reasoning
 
 if TYPE_CHECKING:
     from collections import deque
@@ -891,13 +891,12 @@ class Machine:
         parts = self.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
-            marked = with_marks(text) if text.startswith(UNMARKED) else text
-            dialect = find_call_markup(marked, parts.offered)
+            dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
             if parts.calls_seen and text.rstrip().endswith(DANGLING):
                 self.note_departure("opening_left")
-            if not reads_reasoning and has_reasoning(marked):
+            if not reads_reasoning and has_reasoning(text):
                 self.note_departure("reasoning_in_text")
 
     def fail(self, error: StreamError) -> None:

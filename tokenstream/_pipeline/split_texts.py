@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.text_calls import CallsInText
+from tokenstream._pipeline.text_calls import CallsInText, PartNumbers
 from tokenstream._pipeline.text_scanner import TaggedText
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
@@ -23,17 +23,16 @@ from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
-from tokenstream.stages._calls.dialects import HARMONY
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
 from tokenstream.stages._citations import CitedWords, MarkerScanner
 from tokenstream.stages._text.scanning import Passage
 from tokenstream.stages._text.tags import FirstText, LoneEnd, ScanTargets, TagScanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._pipeline.text_scanner import SplitPiece
+    from tokenstream._pipeline.text_scanner import Follow, SplitPiece
     from tokenstream.errors import ProtocolError
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import StageFactory
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation
 
 
-_Follow: TypeAlias = "Callable[[Any], bool | None] | None"
-_MOST_SKIPPED = 256
-"""The most pieces that are read together, later."""
 _BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
@@ -80,23 +76,14 @@ class SplitTexts:
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
         self._calls: dict[int, CallsInText] = {}
-        """The calls of each choice."""
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's open text parts, and those of reasoning that may have calls, by choice and index."""
         self._waiting: dict[int, TaggedText] = {}
         """The text of each choice whose reasoning has calls at its end."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
-        """The format's text parts that have ended."""
-        self._message_indexes: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by its index in the format; that of the last of its texts."""
-        self._format_indexes: dict[tuple[int, int], int] = {}
-        """The format's index of each part, by the part's index in the message."""
-        self._part_counts: dict[int, int] = {}
-        """The number of parts of each choice."""
-        self._count = 0
-        """The number of parts of all choices."""
-        self._begun: set[int] = set()
-        """Choices of which a text has begun."""
+        self._numbers = PartNumbers(parts.limits.parts, self._is_tagged)
+        # Of all stages, this one alone renumbers parts.
+        self.begin_at, self.original_index = self._numbers.begin_at, self._numbers.original
         self._tagged_choices: set[int] = set()
         """Choices with tags in their text, which were left out."""
         self._sources: dict[int, list[Citation]] = {}
@@ -124,7 +111,6 @@ class SplitTexts:
         return out
 
     def _replace(self, events: Sequence[Event], out: list[Event]) -> None:
-        """Add the events that replace a payload's events."""
         for event in events:
             if event.part is None:
                 if isinstance(event, Restarted):
@@ -132,13 +118,12 @@ class SplitTexts:
                     self._waiting.clear()
                 if isinstance(event, Finish):
                     self._end_thoughts(event, out, is_whole=event.reason not in CUT_SHORT)
-                    event = self._calls_of(event).finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
+                    event = self._calls_of(event).finish(self._numbers.place_order(event), out)  # noqa: PLW2901 - its copy
                 out.append(event)
                 continue
             if event.choice in self._calls and self._calls[event.choice].finished:
                 # The part is of another answer, which has calls of its own.
                 del self._calls[event.choice]
-                self._begun.discard(event.choice)
             self._drop_openings(event)
             if not (self._waiting and self._waits(event, out)):
                 self._replace_one(event, out)
@@ -160,20 +145,17 @@ class SplitTexts:
             calls.settle(None, out, is_whole=is_whole)
 
     def _calls_of(self, event: AnyEvent) -> CallsInText:
-        """Return the calls of an event's choice."""
         calls = self._calls.get(event.choice)
         if calls is None:
-            calls = CallsInText(event.choice, self._parts, self._renumber, self._count_new_part)
+            calls = CallsInText(event.choice, self._parts, self._numbers)
             self._calls[event.choice] = calls
         return calls
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `ToldText`
         """Add the events that replace an event of a part."""
         text = self._open_texts.get((event.choice, event.part))
-        if isinstance(event, TextDelta):
+        if isinstance(event, TextDelta) or (text is not None and isinstance(event, ReasoningDelta)):
             self._write(text or self._begin(event, _BLANK_TEXT), event, out)
-        elif text is not None and isinstance(event, ReasoningDelta):
-            self._write(text, event, out)
         elif isinstance(event, PartStart) and (
             isinstance(event.content, TextPart)
             or (isinstance(event.content, ReasoningPart) and self._wanted.dialects and self._parts.offered)
@@ -190,50 +172,14 @@ class SplitTexts:
                     self._sources.setdefault(event.choice, []).append(event.citation)
             self._calls_of(event).read_own(event, out)
 
-    def begin_at(self, part: int) -> None:
-        """Number the parts of the first choice from `part` on: the message has others from before a pause."""
-        self._part_counts[0] = part
-
-    def original_index(self, choice: int, index: int) -> int:
-        """Return the index that the format gave to a part before this stage renumbered it."""
-        return self._format_indexes.get((choice, index), index)
-
-    def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
+    def follow(self, delta: AnyEvent, inner: Follow) -> Follow:
         """Return a callback, with `inner` in it, for deltas of the same part that the fast path reads.
 
         It returns False for a delta whose payload has to be decoded. None stands for no callback.
         """
         text = self._open_texts.get((delta.choice, self.original_index(delta.choice, delta.part)))
-        if text is None or text.receiver != delta.part:
-            return inner  # only the text of text parts may contain tags
-        receiver, skipped, skip, passes = text.receiver, text.skipped, text.skipped.append, text.passes
-        # Three tests of characters, perhaps of the same one, cost less than a search.
-        firsts = text.firsts or ["\0"]
-        (first, second, third), rare = (firsts * 3)[:3], frozenset(firsts[3:])
-        ascii_passes = not any(map(str.isascii, rare))
-
-        def accept(event: AnyEvent) -> bool:
-            """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
-            words = event.text
-            if (
-                text.passes_to != receiver
-                or first in words
-                or second in words
-                or third in words
-                or not (not rare or (ascii_passes and words.isascii()) or rare.isdisjoint(words))
-            ) and not (text.passes_to == receiver and passes(words)):
-                return text.receiver == receiver and text.shorten(event, inner)
-            if inner is not None and inner(event) is False:
-                return False
-            # The scanner has to know all text, although it leaves this text unchanged.
-            skip(words)
-            if len(skipped) >= _MOST_SKIPPED:
-                text.catch_up()
-            return True
-
-        return accept
-
-    # -- texts ---------------------------------------------------------------
+        # Only the text of text parts may contain tags.
+        return inner if text is None or text.receiver != delta.part else text.follow(inner)
 
     def _begin(self, event: Event, start: TextPart | ReasoningPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
@@ -246,10 +192,9 @@ class SplitTexts:
         cited = first = tag_scanner = thoughts = None
         if is_reasoning:
             tag_scanner = TagScanner((), inside=True)
-        elif tags and event.choice not in self._begun:
-            self._begun.add(event.choice)
-            has_calls = any(dialect.name == HARMONY for dialect in dialects)
-            first = FirstText(tags, limit, starts_inside=starts_inside, has_calls=has_calls)
+        elif tags and not self._calls_of(event).has_text:
+            first = FirstText(tags, limit, starts_inside=starts_inside)
+            self._calls_of(event).has_text = True
         if tags and not is_reasoning:
             tag_scanner = TagScanner(tags, is_first=first is not None)
         if markers and not is_reasoning:
@@ -267,10 +212,11 @@ class SplitTexts:
         """Begin a text part of the format, or update the start of a part that has begun."""
         place: dict[str, Any] = {"choice": event.choice, "part": event.part, "raw": event.raw}
         delta: Any = TextDelta(content.text, **place)
-        start = content.model_copy(update={"text": ""})
+        without: dict[str, Any] = {"text": ""}
         if isinstance(content, ReasoningPart):
             delta = ReasoningDelta(content.text, content.signature, **place)
-            start = start.model_copy(update={"signature": None})
+            without["signature"] = None
+        start = content.model_copy(update=without)
         if text is None:
             text = self._begin(event, start)
         elif text.start != start:
@@ -289,7 +235,7 @@ class SplitTexts:
         text = open_text or self._ended_texts.get(key)
         if text is None or (open_text is None and told.choice not in self._tagged_choices):
             # The message has the text just as the server has sent it.
-            out.append(self._renumber(told))
+            out.append(self._numbers.place(told))
             return
         is_same, missing = text.is_beginning_of(told.text), told.text[text.length :]
         if is_same and open_text is not None:
@@ -297,7 +243,7 @@ class SplitTexts:
         elif not (is_same and not missing.strip()) and len(told.text.strip()) >= text.length:
             # A shorter text is ignored, any other one is a difference; so is an end that an ended text lacks.
             moved = copy(told)
-            moved.part = text.receiver if text.receiver >= 0 else self._message_indexes.get(key, -1)
+            moved.part = text.receiver if text.receiver >= 0 else self._numbers.find(*key)
             out.append(moved)
 
     def _write(self, text: TaggedText, event: TextDelta | ReasoningDelta, out: list[Event]) -> None:
@@ -315,7 +261,7 @@ class SplitTexts:
         for piece in pieces:
             if isinstance(piece, Passage):
                 # Without room for another part, a piece goes to the part that receives the text already.
-                if text.inside is not None and self._count >= self._parts.limits.parts:
+                if text.inside is not None and self._numbers.is_full:
                     piece = piece._replace(inside=text.inside)  # noqa: PLW2901 - its copy
                 self._add_piece(text, piece, event, out)
             elif isinstance(piece, LoneEnd):
@@ -330,7 +276,6 @@ class SplitTexts:
             del self._waiting[event.choice]
 
     def _add_piece(self, text: TaggedText, piece: Passage, event: Event, out: list[Event]) -> None:
-        """Add a piece of a text; begin another part if the piece goes into reasoning tags or out of them."""
         if text.inside is not piece.inside:
             self._begin_next_part(text, event, out, inside=piece.inside)
         text.note_written(len(piece.text))
@@ -345,15 +290,12 @@ class SplitTexts:
         """End the part to which a text goes, and begin the next one, which is reasoning within tags."""
         choice = event.choice
         self._end_receiver(text, event, out)
-        text.turn_to(self._count_new_part(choice), inside=inside)
-        self._format_indexes[choice, text.receiver] = text.part
-        if inside is text.is_reasoning:
-            # Citations that cite this text refer to its last text part, not to reasoning.
-            self._message_indexes[choice, text.part] = text.receiver
+        text.turn_to(self._numbers.add(choice), inside=inside)
+        # Citations that cite this text refer to its last text part, not to reasoning.
+        self._numbers.note(choice, text.receiver, text.part, is_text=inside is text.is_reasoning)
         self._open(text, event, out)
 
     def _end_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
-        """End the part to which a text goes."""
         if text.inside is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
         text.turn_to(-1)
@@ -430,8 +372,6 @@ class SplitTexts:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
         text.turn_to(-1)
 
-    # -- calls at the end of the reasoning ---------------------------------------
-
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
         """Let an event wait behind calls at the end of reasoning; content shows that they are none."""
         text = self._waiting.get(event.choice)
@@ -469,30 +409,24 @@ class SplitTexts:
             if choice == event.choice:
                 text.calls.drop_opening()
 
-    # -- citations in a text ---------------------------------------------------
-
     def _add_citation(self, text: TaggedText, piece: CitedWords, event: Event, out: list[Event]) -> None:
-        """Add a citation of the last words of a text."""
         if text.inside is not False:
             self._begin_next_part(text, event, out, inside=False)
-        self._check_room()
+        self._numbers.check_room()
         citation = piece.make_citation(text.written, text.receiver)
-        part = self._count_new_part(event.choice)
+        part = self._numbers.add(event.choice)
         out.append(CitationAdded(citation, choice=event.choice, part=part, raw=event.raw))
-
-    # -- calls in a text -------------------------------------------------------
 
     def _add_call(
         self, text: TaggedText, piece: CallBegun | ArgumentsPiece | CallEnded, event: Event, out: list[Event]
     ) -> None:
-        """Add what happens to a call in a text."""
         calls = self._calls_of(event)
         if isinstance(piece, CallBegun):
-            self._check_room()
+            self._numbers.check_room()
             self._end_receiver(text, event, out)
             call = calls.begin(piece, event.raw, out)
             text.turn_to(call.part, call=call)
-            self._format_indexes[event.choice, call.part] = text.part
+            self._numbers.note(event.choice, call.part, text.part)
         elif text.call is not None and isinstance(piece, ArgumentsPiece):
             calls.write(text.call, piece.text, event.raw, out)
         elif text.call is not None and isinstance(piece, CallEnded):
@@ -500,59 +434,7 @@ class SplitTexts:
             text.turn_to(-1)
             calls.end(call, piece, event.raw, out)
 
-    # -- other parts -----------------------------------------------------------
-
-    def _renumber(self, event: AnyEvent) -> AnyEvent:
-        """Return an event of a part that is not text, with the part's index in the message."""
-        key = event.choice, event.part
-        new_index = self._message_indexes.get(key)
-        if new_index is None:
-            new_index = self._message_indexes[key] = self._count_new_part(event.choice)
-            self._format_indexes[event.choice, new_index] = event.part
-        cites = event.citation.cites if isinstance(event, CitationAdded) else None
-        if new_index == event.part and event.choice not in self._tagged_choices and cites is None:
-            # Neither the index nor a citation has to be changed.
-            return event
-        moved = copy(event)
-        moved.part = new_index
-        if isinstance(moved, CitationAdded):
-            moved.citation = self._renumber_citation(moved)
-        return moved
-
-    def _renumber_citation(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation with its part's index in the message; without positions if tags were removed."""
-        citation = event.citation
-        changes: dict[str, Any] = {}
-        if citation.cites is not None:
-            changes["cites"] = self._message_indexes.get((event.choice, citation.cites), citation.cites)
-        text = None if citation.cites is None else self._open_texts.get((event.choice, citation.cites))
-        if event.choice in self._tagged_choices or (text is not None and text.tagged):
-            # The positions were counted in the text with its tags.
-            changes |= {"start": None, "end": None}
-        return citation.model_copy(update=changes)
-
-    def _renumber_order(self, event: Finish) -> Finish:
-        """Return a finish with the indexes that the parts in its order have in the message."""
-        if not event.order:
-            return event
-        # The parts of a text that was split come just before its last one.
-        indexes, begin = dict[int, range](), 0
-        for last, part in sorted(
-            (last, part) for (choice, part), last in self._message_indexes.items() if choice == event.choice
-        ):
-            indexes[part], begin = range(begin, last + 1), last + 1
-        moved = copy(event)
-        moved.order = tuple(index for part in event.order for index in indexes.get(part, ()))
-        return moved
-
-    def _check_room(self) -> None:
-        """Raise an error if the answer has as many parts as it may."""
-        if self._count >= self._parts.limits.parts:
-            raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
-
-    def _count_new_part(self, choice: int) -> int:
-        """Return the index in the message of a choice's next part, and count that part."""
-        new_index = self._part_counts.get(choice, 0)
-        self._part_counts[choice] = new_index + 1
-        self._count += 1
-        return new_index
+    def _is_tagged(self, choice: int, part: int | None) -> bool:
+        """Return True if tags were left out of an ended text of a choice, or of one that is open."""
+        text = None if part is None else self._open_texts.get((choice, part))
+        return choice in self._tagged_choices or (text is not None and text.tagged)

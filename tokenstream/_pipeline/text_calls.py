@@ -1,4 +1,4 @@
-"""The calls that were read from an answer's texts: their ids, their ends, and which the API sends as well."""
+"""The calls that were read from an answer's texts, and the indexes of its parts, of which these are some."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_keys import is_same_call
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import CitationAdded, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.values import CUT_SHORT
 from tokenstream.stages._calls.events import TextCall
 
@@ -54,23 +54,112 @@ class _ComparedCall:
         return events
 
 
+class PartNumbers:
+    """Gives parts their indexes in the message, in the order in which they begin.
+
+    Args:
+        limit: The most parts of an answer.
+        is_tagged: Returns True if tags were left out of a choice, or of one of its parts.
+    """
+
+    __slots__ = ("_counts", "_indexes", "_is_tagged", "_limit", "_originals", "count")
+
+    def __init__(self, limit: int, is_tagged: Callable[[int, int | None], bool]) -> None:
+        self._limit, self._is_tagged = limit, is_tagged
+        self._indexes: dict[tuple[int, int], int] = {}
+        """Each part's index in the message, by its index in the format; that of the last of its texts."""
+        self._originals: dict[tuple[int, int], int] = {}
+        """The format's index of each part, by the part's index in the message."""
+        self._counts: dict[int, int] = {}
+        """The number of parts of each choice."""
+        self.count = 0
+        """The number of parts of all choices."""
+
+    def begin_at(self, part: int) -> None:
+        """Number the parts of the first choice from `part` on."""
+        self._counts[0] = part
+
+    @property
+    def is_full(self) -> bool:
+        """True if the answer has as many parts as it may."""
+        return self.count >= self._limit
+
+    def check_room(self) -> None:
+        """Raise an error if the answer has as many parts as it may."""
+        if self.count >= self._limit:
+            raise LimitExceeded(limit="parts", value=self._limit)
+
+    def add(self, choice: int) -> int:
+        """Return the index in the message of a choice's next part, and count that part."""
+        index = self._counts.get(choice, 0)
+        self._counts[choice] = index + 1
+        self.count += 1
+        return index
+
+    def note(self, choice: int, index: int, original: int, *, is_text: bool = False) -> None:
+        """Note the index that the format gave to a part; the last text is what is cited of a split part."""
+        self._originals[choice, index] = original
+        if is_text:
+            self._indexes[choice, original] = index
+
+    def original(self, choice: int, index: int) -> int:
+        """Return the index that the format gave to a part of the message."""
+        return self._originals.get((choice, index), index)
+
+    def find(self, choice: int, original: int) -> int:
+        """Return the index in the message of a part of the format; -1 if it has none."""
+        return self._indexes.get((choice, original), -1)
+
+    def place(self, event: AnyEvent) -> AnyEvent:
+        """Return an event of a part that is not text, with the part's index in the message."""
+        index = self._indexes.get((event.choice, event.part))
+        if index is None:
+            index = self.add(event.choice)
+            self.note(event.choice, index, event.part, is_text=True)
+        cites = event.citation.cites if isinstance(event, CitationAdded) else None
+        if index == event.part and cites is None and not self._is_tagged(event.choice, None):
+            # Neither the index nor a citation has to be changed.
+            return event
+        moved = copy(event)
+        moved.part = index
+        if isinstance(moved, CitationAdded):
+            moved.citation = self._place_citation(moved)
+        return moved
+
+    def _place_citation(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
+        """Return a citation with its part's index in the message; without positions if tags were removed."""
+        cites, changes = event.citation.cites, dict[str, Any]()
+        if cites is not None:
+            changes["cites"] = self._indexes.get((event.choice, cites), cites)
+        if self._is_tagged(event.choice, cites):
+            # The positions were counted in the text with its tags.
+            changes |= {"start": None, "end": None}
+        return event.citation.model_copy(update=changes)
+
+    def place_order(self, event: Finish) -> Finish:
+        """Return a finish with the indexes that the parts in its order have in the message."""
+        if not event.order:
+            return event
+        # The parts of a text that was split come just before its last one.
+        indexes, begin = dict[int, range](), 0
+        for last, part in sorted(
+            (last, part) for (choice, part), last in self._indexes.items() if choice == event.choice
+        ):
+            indexes[part], begin = range(begin, last + 1), last + 1
+        moved = copy(event)
+        moved.order = tuple(index for part in event.order for index in indexes.get(part, ()))
+        return moved
+
+
 class CallsInText:
     """The calls that were read from the texts of a choice, beside those of the API itself.
 
     Some servers stream the markup of a call as text, and send the call as well. So the second of two calls
     with one name is held back until both are whole. If they are the same, they are one, with the API's id.
-
-    `place` returns an event of the API's call with its new index, `count_part` the index of the next part.
     """
 
-    def __init__(
-        self,
-        choice: int,
-        parts: Parts,
-        place: Callable[[AnyEvent], AnyEvent],
-        count_part: Callable[[int], int],
-    ) -> None:
-        self._choice, self._parts, self._place, self._count_part = choice, parts, place, count_part
+    def __init__(self, choice: int, parts: Parts, numbers: PartNumbers) -> None:
+        self._choice, self._parts, self._numbers = choice, parts, numbers
         self._compared: dict[object, _ComparedCall] = {}
         """The calls that may have the same call elsewhere, in their order: those of a text by themselves, and
         the API's by the index that the format gave them."""
@@ -78,6 +167,8 @@ class CallsInText:
         """Number of characters of all arguments that were held back."""
         self._has_handed_out = False
         """True once a call of a text was handed out."""
+        self.has_text = False
+        """True once a text of the choice has begun."""
         self.has_own = False
         """True once the API itself has sent a call."""
         self.finished = False
@@ -94,7 +185,7 @@ class CallsInText:
         elif isinstance(event, ToolCallDelta | ToolCallDone | PartDone):
             call = self._compared.get(event.part)
         is_held = call is not None and call.is_held
-        self._add(call, event if is_held else self._place(event), out)
+        self._add(call, event if is_held else self._numbers.place(event), out)
         if call is not None and isinstance(event, ToolCallDone | PartDone):
             self._end(call, event, out)
 
@@ -106,7 +197,7 @@ class CallsInText:
         start = text_call.start(raw)
         call = self._begin(start, text_call)
         if not call.is_held:
-            text_call.part = start.part = self._count_part(self._choice)
+            text_call.part = start.part = self._numbers.add(self._choice)
         self._add(call, start, out)
         return text_call
 
@@ -228,6 +319,6 @@ class CallsInText:
             return
         events = held.release()
         if held.text_call is None:
-            out += map(self._place, events)
+            out += map(self._numbers.place, events)
         else:
-            out += held.text_call.place(events, self._count_part(self._choice))
+            out += held.text_call.place(events, self._numbers.add(self._choice))

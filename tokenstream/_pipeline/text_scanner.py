@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SplitPiece: TypeAlias = "Piece | CitedWords"
 """A piece of a text, or what it cites."""
+Follow: TypeAlias = "Callable[[Any], bool | None] | None"
+_MOST_SKIPPED = 256
+"""The most pieces that are read together, later."""
 
 
 @dataclass(slots=True, eq=False)
@@ -114,8 +117,9 @@ class TaggedText:
     @property
     def firsts(self) -> list[str]:
         """Characters with which all that is looked for begins."""
-        readers = [each for each in (self.tags, self.thoughts, self.markers) if each is not None]
-        return sorted(self.calls.firsts.union(*[each.firsts for each in readers]))
+        calls = [self.calls] if self.thoughts is None else [self.calls, self.thoughts]
+        others = [each.firsts for each in (self.tags, self.markers) if each is not None]
+        return sorted(set[str]().union(*[each.marks.firsts for each in calls], *others))
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is."""
@@ -126,6 +130,37 @@ class TaggedText:
             and (markers is None or markers.passes(text))
             and (thoughts is None or not self.thinks or (not thoughts.calls and thoughts.passes(text)))
         )
+
+    def follow(self, inner: Follow) -> Callable[[Any], bool]:
+        """Return a callback, with `inner` in it, for deltas of the receiving part on the fast path."""
+        receiver, skipped, skip = self.receiver, self.skipped, self.skipped.append
+        others = self.first or self.markers or self.thoughts or self.calls.dialects
+        passes = self.passes if others or self.tags is None else self.tags.passes
+        # Three tests of characters, perhaps of the same one, cost less than a search.
+        firsts = self.firsts or ["\0"]
+        (first, second, third), rare = (firsts * 3)[:3], frozenset(firsts[3:])
+        ascii_passes = not any(map(str.isascii, rare))
+
+        def accept(event: AnyEvent) -> bool:
+            """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
+            words = event.text
+            if (
+                self.passes_to != receiver
+                or first in words
+                or second in words
+                or third in words
+                or not (not rare or (ascii_passes and words.isascii()) or rare.isdisjoint(words))
+            ) and not (self.passes_to == receiver and passes(words)):
+                return self.receiver == receiver and self.shorten(event, inner)
+            if inner is not None and inner(event) is False:
+                return False
+            # The scanner has to know all text, although it leaves this text unchanged.
+            skip(words)
+            if len(skipped) >= _MOST_SKIPPED:
+                self.catch_up()
+            return True
+
+        return accept
 
     def feed(self, piece: str) -> list[SplitPiece]:
         """Read a piece of this text, as the format reported it; return what is decided."""
@@ -205,7 +240,9 @@ class TaggedText:
         """Return what is decided by a piece."""
         if (first := self.first) is not None:
             text = first.feed(text)
-            self.first = None if first.over else first
+            if first.over:
+                self.first = None
+                self.calls.note_thoughts(first.row)
         pieces = self.calls.feed(text)
         return [*pieces] if self.thoughts is None and self.markers is None else self._split(pieces)
 

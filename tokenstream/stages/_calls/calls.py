@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from tokenstream.stages._calls.dialects import BARE, DANGLING, FENCES
+from tokenstream._basics.text_log import TextLog
+from tokenstream.stages._calls.dialects import BARE, DANGLING, FENCES, HARMONY, UNMARKED, UNMARKED_CALLS
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallEnded
 from tokenstream.stages._calls.values import is_whole
@@ -36,25 +37,14 @@ _KEPT = 4
 """The number of characters at either end of a line that tell if what follows is quoted."""
 
 
-class Openings(NamedTuple):
-    """The openings of several dialects."""
-
-    rows: dict[str, list[Dialect]]
-    """The dialects that an opening may be of."""
-    bare: str
-    """The openings that count only at the start of a text."""
-    marks: TextSearch
-    """Searches for all others."""
-
-
 @cache
-def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
-    """Return the openings of several dialects; they are made once."""
+def openings_of(dialects: tuple[Dialect, ...]) -> tuple[dict[str, list[Dialect]], TextSearch]:
+    """Return the dialects by their openings, and a search for openings; both are made once."""
     rows: dict[str, list[Dialect]] = {}
     for dialect in dialects:
         for opening in dialect.openings:
             rows.setdefault(opening, []).append(dialect)
-    return Openings(rows, "".join(rows.keys() & BARE), TextSearch(rows.keys() - BARE))
+    return rows, TextSearch(rows.keys() - BARE)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,14 +59,17 @@ class CallScanner:
 
     is_reasoning: ClassVar[bool] = False
     """True if the text itself is reasoning."""
-    dialects: InitVar[tuple[Dialect, ...]]
+    dialects: tuple[Dialect, ...]
     tools: OfferedTools | None
     """The tools of the request; None, or none of them, if they are not known."""
     tags: TagScanner | None = None
     """Parts the text outside of calls at the tags of reasoning; None for no tags."""
     tells: bool = False
     """True to read calls of any name, but in quotations those of `tools` alone."""
-    openings: Openings = field(init=False)
+    rows: dict[str, list[Dialect]] = field(init=False)
+    """The dialects that an opening may be of."""
+    marks: TextSearch = field(init=False)
+    """Searches for the openings that count not only at the start of a text."""
     held: str = ""
     """The end of the text so far, if it is not decided: it may be the beginning of a call."""
     readings: list[MarkupCalls] = field(default_factory=list["MarkupCalls"])
@@ -97,13 +90,13 @@ class CallScanner:
     found: bool = False
     """True once a call has begun."""
 
-    def __post_init__(self, dialects: tuple[Dialect, ...]) -> None:
-        self.openings, self.at_start = openings_of(dialects), bool(dialects)
+    def __post_init__(self) -> None:
+        (self.rows, self.marks), self.at_start = openings_of(self.dialects), bool(self.dialects)
 
-    @property
-    def firsts(self) -> frozenset[str]:
-        """Characters of which a text with an opening has one."""
-        return self.openings.marks.firsts
+    def note_thoughts(self, row: Dialect | None) -> None:
+        """Read the calls of gpt-oss behind reasoning without its marks, if those with marks are read."""
+        if row is UNMARKED and any(each.name == HARMONY for each in self.dialects):
+            self.rows, self.marks = openings_of((*self.dialects, UNMARKED_CALLS))
 
     @property
     def dangles(self) -> bool:
@@ -117,19 +110,22 @@ class CallScanner:
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
+        if self.tags is not None and not self.tags.passes(text):
+            return False
         undecided = self.held or self.readings or self.at_start or self.drops_space
-        has_tags = self.tags is not None and not self.tags.passes(text)
-        return not (undecided or has_tags or (text and self.openings.marks.begins_in(text)))
+        return not (undecided or (self.dialects and text and self.marks.begins_in(text)))
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
         if self.tags is not None:
             self.tags.skim(text)
-        if self.tags is None or not self.tags.inside:
+        if self.dialects and (self.tags is None or not self.tags.inside):
             self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
+        if self.tags is not None and not self.dialects:
+            return [*self.tags.feed(text)]
         out: list[Piece] = []
         for start in range(0, len(text), _BLOCK):
             rest = text[start : start + _BLOCK]
@@ -151,8 +147,6 @@ class CallScanner:
         out += [] if self.tags is None else self.tags.end()
         return _join(out)
 
-    # -- outside of calls ------------------------------------------------------
-
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
         text, self.held = self.held + piece, ""
@@ -166,23 +160,20 @@ class CallScanner:
                 return ""
             self.drops_space = blank == len(text)
             return "" if self.drops_space else self._search(text[blank:], 0, out)
-        if blank > MOST_BLANK:
-            self.at_start = False
-        if not self.at_start:
-            return self._search(text, 0, out)
-        if blank == len(text):
+        self.at_start = self.at_start and blank <= MOST_BLANK
+        if self.at_start and blank == len(text):
             self.held = text
             return ""
-        if text[blank] in self.openings.bare:
+        if self.at_start and text[blank] in BARE and text[blank] in self.rows:
             return self._open(text, blank, text[blank], out)
-        return self._search(text, blank, out)
+        return self._search(text, blank * self.at_start, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
         """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
-        marks, given, position = self.openings.marks, 0, blank
+        given, position = 0, blank
         while True:
-            found = marks.pattern.search(text, position)
-            end = marks.find_unfinished(text, position) if found is None else found.start()
+            found = self.marks.pattern.search(text, position)
+            end = self.marks.find_unfinished(text, position) if found is None else found.start()
             if not (self.at_start and end == blank):
                 self.at_start = False
                 self._give(text[given:end], out)
@@ -204,7 +195,7 @@ class CallScanner:
     def _counts(self, mark: str, *, is_whole: bool) -> bool:
         """Return True if an opening, or the beginning of one, counts here: it is neither code nor quoted."""
         line = self.line
-        if self.tags is not None and self.tags.inside:
+        if self.tags is not None and self.tags.covers(mark):
             return False
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
         if (mark[0] == "`" and line.strip()) or (mark in FENCES and not self.at_start) or self.code.is_code():
@@ -221,7 +212,6 @@ class CallScanner:
         return not self.is_quoted or bool(self.tools)
 
     def _give(self, text: str, out: list[Piece]) -> None:
-        """Add a text that is outside of calls."""
         if not text:
             return
         pieces = [Passage(self.is_reasoning, text)] if self.tags is None else self.tags.feed(text)
@@ -242,13 +232,11 @@ class CallScanner:
             line = self.line + text
         self.line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
-    # -- calls -------------------------------------------------------------------
-
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
         """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
         self.failed_at = position + 1
         tools = None if self.tells and not self.is_quoted else self.tools
-        for row in self.openings.rows[mark]:
+        for row in self.rows[mark]:
             # An opening that is the head of the first call is read with it.
             is_head = mark in BARE or row.before.startswith(mark)
             start = position if is_head else position + len(mark)
@@ -256,7 +244,6 @@ class CallScanner:
         return self._read_calls(text, out)
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
-        """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
         text = self.held + piece
         for reading in self.readings:
             reading.feed(piece)
@@ -303,7 +290,7 @@ class ThoughtScanner(CallScanner):
     and no call is looked for.
     """
 
-    __slots__ = ("_argument_size", "_kept", "_limit", "_size", "calls")
+    __slots__ = ("_arguments", "_is_broken", "_kept", "_limit", "_size", "calls")
     is_reasoning = True
 
     def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
@@ -311,9 +298,13 @@ class ThoughtScanner(CallScanner):
         self._limit = limit
         self._kept: list[str] = []
         """The text of the calls that are held back."""
-        self._size = self._argument_size = 0
+        self._size = 0
         self.calls: list[CallPiece] = []
         """Everything that has happened to them."""
+        self._arguments = TextLog()
+        """The arguments of the last call."""
+        self._is_broken = False
+        """True if more is missing of a call than the end of its markup."""
 
     @override
     def _give(self, text: str, out: list[Piece]) -> None:
@@ -331,42 +322,31 @@ class ThoughtScanner(CallScanner):
         self.calls += pieces
         is_long = self._size > self._limit
         for piece in pieces:
-            self._argument_size += (
-                len(piece.text) if isinstance(piece, ArgumentsPiece) else -self._argument_size
-            )
-            is_long = is_long or self._argument_size > _LONGEST_THOUGHT
+            if isinstance(piece, ArgumentsPiece):
+                self._arguments.append(piece.text)
+                is_long = is_long or self._arguments.length > _LONGEST_THOUGHT
+            elif isinstance(piece, CallEnded):
+                is_sound = piece.how in {"closed", "open"} and is_whole(self._arguments.join())
+                self._is_broken, self._arguments = self._is_broken or not is_sound, TextLog()
         if is_long:
             out += self.release()
-            self.openings, self.readings = openings_of(()), []
+            (self.rows, self.marks), self.readings = openings_of(()), []
 
     @override
     def end(self) -> list[Piece]:
         """Return what is decided at the end of the reasoning, where whole calls may still be held back."""
         out = super().end()
-        if not self._are_whole():
-            out += self.release()
+        out += self.release() if self._is_broken else []
         self._leave("")
         self.at_start, self.drops_space = True, False
         return out
 
     def release(self) -> list[Passage]:
         """Return the text of the calls that were held back, and forget them."""
-        text, self._size = "".join(self._kept), 0
+        text, self._size, self._is_broken = "".join(self._kept), 0, False
         self._kept.clear()
         self.calls.clear()
         return [Passage(self.is_reasoning, text)] if text else []
-
-    def _are_whole(self) -> bool:
-        """Return True if nothing of the calls is missing but the end of their markup."""
-        arguments: list[str] = []
-        for piece in self.calls:
-            if isinstance(piece, ArgumentsPiece):
-                arguments.append(piece.text)
-            elif isinstance(piece, CallEnded):
-                if piece.how not in {"closed", "open"} or not is_whole("".join(arguments)):
-                    return False
-                arguments.clear()
-        return True
 
 
 def _join(pieces: list[Piece]) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream.limits import check_names
@@ -14,7 +15,7 @@ Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation",
 """The notation of a call's arguments: "objects" are JSON objects that have the name, too; "json" is the JSON
 of the arguments alone; "parameters" are elements, one for each argument; "python" is a Python call;
 "notation" is JSON with bare keys and its own quotes. In a row of "reasoning", each of `ends` ends it, also
-where its opening was in the prompt, and `closes` are left out of the answer behind it."""
+where its opening was in the prompt, or `before` alone was, and `closes` are left out of the answer behind."""
 
 
 class Elements(NamedTuple):
@@ -28,9 +29,9 @@ class Elements(NamedTuple):
     """The text before the value; attributes of the parameter may stand before it."""
     value_end: str
     """The text after the value; "{}" in it is the name, and elements may then stand within the value."""
-    trims: bool = True
+    trims: bool = False
     """True if a line ending after the start of a value, or before its end, belongs to the markup."""
-    mends: bool = True
+    mends: bool = False
     """True if a line with the next element, or with the end of the call, ends a value without an end."""
 
 
@@ -52,7 +53,6 @@ class Dialect(NamedTuple):
     closes: tuple[str, ...] = ()
     """Texts of which each ends all calls that one opening has begun; none if there is no such text."""
     elements: Elements = Elements("", "", "", "")
-    """The markup of a parameter."""
     namespace: str = ""
     """The text before the name of each tool that belongs to the markup."""
     named_only: bool = False
@@ -67,22 +67,21 @@ class Dialect(NamedTuple):
 
 _BAR = "\uff5c"
 """The full-width bar in DeepSeek's markup."""
-_DSML = [
-    form.format(bar)
-    for bar in (_BAR, "|", "\u2016", _BAR * 2, "||")
-    for form in ("{0}DSML{0}", "{0}DSML{0} ", " {0} DSML {0} ")
-]
+_BARS = (_BAR, "|", "\u2016", _BAR * 2, "||")
+_DSML = [form.replace("_", bar) for bar in _BARS for form in ("_DSML_", "_DSML_ ", " _ DSML _ ")]
 """The mark in the names of DeepSeek's elements, as models write it, and as it arrives from some servers."""
 _M3 = "]<]minimax[>["
 """The mark before each element of MiniMax M3."""
+_SOLAR = Elements("<|tool_arg:start|>", "<|tool_arg:value|>", "", "<|tool_arg:end|>")
+_CALLS, HARMONY = "[TOOL_CALLS]", "harmony"
+"""The mark of Mistral's calls, and the name of gpt-oss's channels."""
+_TURN, _END, _CHANNELS = "<|start|>assistant", "<|end|>", ("commentary", "analysis")
 
 
 def _functions(name: str, opening: str, *closes: str, trims: bool = True) -> Dialect:
-    """Return a dialect of the elements `<function=…>` and `<parameter=…>`."""
-    elements = Elements("<parameter=", ">", "", "</parameter>", trims)
-    return Dialect(
-        name, (opening,), "parameters", "<function=", ">", r"\s*", ("</function>",), closes, elements
-    )
+    elements = Elements("<parameter=", ">", "", "</parameter>", trims, mends=True)
+    ends = ("</function>",)
+    return Dialect(name, (opening,), "parameters", "<function=", ">", r"\s*", ends, closes, elements)
 
 
 def _invokes(name: str, mark: str, *wrappers: str, bare: bool = True, mends: bool = True) -> Dialect:
@@ -90,33 +89,25 @@ def _invokes(name: str, mark: str, *wrappers: str, bare: bool = True, mends: boo
     head = f'<{mark}invoke name="'
     openings = (*[f"<{mark}{each}>" for each in wrappers], *[head] * bare)
     ends, closes = (f"</{mark}invoke>",), tuple([f"</{mark}{each}>" for each in wrappers])
-    elements = Elements(f'<{mark}parameter name="', '"', ">", f"</{mark}parameter>", trims=False, mends=mends)
+    elements = Elements(f'<{mark}parameter name="', '"', ">", f"</{mark}parameter>", mends=mends)
     return Dialect(name, openings, "parameters", head, ">", r'"\s*', ends, closes, elements)
 
 
-def _arguments(suffix: str = "") -> Elements:
-    """Return the elements `arg_key` and `arg_value`, whose names may end with a suffix."""
-    key, value = f"arg_key{suffix}>", f"arg_value{suffix}>"
-    return Elements(f"<{key}", f"</{key}", f"<{value}", f"</{value}", trims=False, mends=False)
+def _arguments(name: str, suffix: str = "", after: str = "", *wrappers: str) -> Dialect:
+    """Return a dialect of the elements `arg_key` and `arg_value`, whose names may end with a suffix."""
+    call, key, value = f"tool_call{suffix}>", f"arg_key{suffix}>", f"arg_value{suffix}>"
+    openings, closes = (tuple([f"{begin}{each}>" for each in wrappers]) for begin in ("<", "</"))
+    elements = Elements(f"<{key}", f"</{key}", f"<{value}", f"</{value}")
+    openings, head, ends = (*openings, f"<{call}"), f"<{call}" * bool(wrappers), (f"</{call}",)
+    return Dialect(name, openings, "parameters", head, after, r"\s*", ends, closes, elements)
 
 
 def _kimi_k3(head: str, *openings: str) -> Dialect:
-    """Return a dialect of Kimi K3's elements, with a head of its calls."""
     opening, value = '<|open|>argument key="', "<|close|>argument<|sep|>"
-    elements = Elements(opening, '"', "<|sep|>", value, trims=False, mends=False)
+    elements = Elements(opening, '"', "<|sep|>", value)
     ends, closes = ("<|close|>call<|sep|>",), ("<|close|>tools<|sep|>", "<|close|>toolsmessage<|sep|>")
-    return Dialect(
-        "kimi_k3", (*openings, head), "parameters", head, "<|sep|>", r'"[^<]*', ends, closes, elements
-    )
-
-
-def _hunyuan(suffix: str) -> Dialect:
-    """Return a dialect of Hunyuan's elements, whose names may end with a suffix."""
-    call, calls, after = f"tool_call{suffix}>", f"tool_calls{suffix}>", f"<tool_sep{suffix}>"
-    openings, ends, closes = (f"<{calls}", f"<{call}"), (f"</{call}",), (f"</{calls}",)
-    return Dialect(
-        "hunyuan", openings, "parameters", openings[1], after, r"\s*", ends, closes, _arguments(suffix)
-    )
+    openings = (*openings, head)
+    return Dialect("kimi_k3", openings, "parameters", head, "<|sep|>", r'"[^<]*', ends, closes, elements)
 
 
 def _deepseek(head: str, after: str, end: str) -> Dialect:
@@ -124,6 +115,10 @@ def _deepseek(head: str, after: str, end: str) -> Dialect:
     openings = (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>")
     ends, closes = (f"{end}<{_BAR}tool▁call▁end{_BAR}>",), (f"<{_BAR}tool▁calls▁end{_BAR}>",)
     return Dialect("deepseek", openings, "json", openings[1] + head, after, ends=ends, closes=closes)
+
+
+def _notation(head: str, *openings: str) -> Dialect:
+    return Dialect("gemma4", openings, "notation", head, "{", ends=("<tool_call|>", "<turn|>"))
 
 
 FENCES = ("```json", "```tool_call", "```\n")
@@ -141,7 +136,7 @@ DIALECTS: tuple[Dialect, ...] = (
     # Seed-OSS: `seed_oss`.
     _functions("seed", "<seed:tool_call>", "</seed:tool_call>", trims=False),
     # GLM 4.5 to 4.7: `glm4_moe_detector`, `glm47_moe_detector` (without line breaks).
-    Dialect("glm", ("<tool_call>",), "parameters", ends=("</tool_call>",), elements=_arguments()),
+    _arguments("glm"),
     # GLM 5.3 in 2026-09.
     Dialect("glm", ("<tool_call>",), "json", after=">", ends=("</tool_call>",)),
     # DeepSeek V3.2 (`function_calls`), V4 (`tool_calls`) and V4.1 (`calls`): `deepseek_v41`. Other marks were
@@ -168,31 +163,18 @@ DIALECTS: tuple[Dialect, ...] = (
     # The same over a client that loses marks: oh-my-pi#8495.
     _kimi_k3('<|open|>toolscall tool="'),
     # Mistral up to v7 (a list), and from v11 on (an opening for each call): `mistral_tool_parser`.
-    Dialect("mistral", ("[TOOL_CALLS]",), "objects"),
-    Dialect(
-        "mistral",
-        ("[TOOL_CALLS]",),
-        "json",
-        before="[TOOL_CALLS]",
-        after="{",
-        between=r"\s*(?:\[CALL_ID\]\s*[\w-]+\s*)?(?:\[ARGS\])?\s*",
-    ),
+    Dialect("mistral", (_CALLS,), "objects"),
+    Dialect("mistral", (_CALLS,), "json", _CALLS, "{", r"\s*(?:\[CALL_ID\]\s*[\w-]+\s*)?(?:\[ARGS\])?\s*"),
     # Llama 3.1 to 3.3: `llama_tool_parser`; semicolons separate several calls.
     Dialect("llama", ("<|python_tag|>",), "objects"),
     # gpt-oss: `gpt_oss_detector`, the guide to harmony; the recipient stands in the channel or in the role.
     Dialect(
-        "harmony",
-        (
-            "<|channel|>commentary to=",
-            "<|channel|>analysis to=",
-            "<|start|>assistant to=",
-            "<|start|>assistant<|channel|>commentary to=",
-            "<|start|>assistant<|channel|>analysis to=",
-        ),
+        HARMONY,
+        (f"{_TURN} to=", *[f"{turn}<|channel|>{each} to=" for turn in ("", _TURN) for each in _CHANNELS]),
         "json",
         after="<|message|>",
         between=r"(?:\s|<\|channel\|>|<\|constrain\|>|commentary|analysis|json|code)*",
-        ends=("<|call|>", "<|end|>"),
+        ends=("<|call|>", _END),
         namespace="functions.",
     ),
     # MiniMax M2: `minimax_m2`; dots: `dots_tool_parser`.
@@ -208,18 +190,18 @@ DIALECTS: tuple[Dialect, ...] = (
         between=r'"\s*',
         ends=(f"{_M3}</invoke>",),
         closes=(f"{_M3}</tool_call>",),
-        elements=Elements(f"{_M3}<", ">", "", f"{_M3}</{{}}>", trims=False, mends=False),
+        elements=Elements(f"{_M3}<", ">", "", f"{_M3}</{{}}>"),
     ),
     # Hunyuan A13B: `hunyuan_a13b_tool_parser`; Hunyuan 3, with a suffix as well: `hunyuan_detector`.
     Dialect("tool_calls", ("<tool_calls>",), "objects", closes=("</tool_calls>",)),
-    *[_hunyuan(suffix) for suffix in ("", ":opensource")],
+    _arguments("hunyuan", "", "<tool_sep>", "tool_calls"),
+    _arguments("hunyuan", ":opensource", "<tool_sep:opensource>", "tool_calls:opensource"),
     # Claude's form, which other models imitate, and DeepSeek's without its marks: `deepseekv32_detector`.
     *[_invokes("anthropic", mark, "function_calls") for mark in ("", "antml:")],
     # Gemma 4: `gemma4_tool_parser`.
-    *[
-        Dialect("gemma4", ("<|tool_call>",), "notation", before=head, after="{", ends=("<tool_call|>",))
-        for head in ("call:", ":call:", ":")
-    ],
+    *[_notation(head, "<|tool_call>") for head in ("call:", ":call:", ":")],
+    # Solar Open 2.
+    Dialect("solar", ("<|tool_call:start|>",), "parameters", ends=("<|tool_call:end|>",), elements=_SOLAR),
     # Command A: `cohere_command_tool_parser`.
     Dialect("cohere", ("<|START_ACTION|>",), "objects", closes=("<|END_ACTION|>",)),
     # LongCat: `longcat_tool_parser`; Inkling: `inkling_detector`.
@@ -234,12 +216,13 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("gemma", ("```tool_code",), "python", closes=("```",), named_only=True),
     Dialect("llama_json", ("{", "["), "objects", named_only=True),
     Dialect("llama_json", FENCES, "objects", closes=("```",), named_only=True),
+    # Phi-4-mini.
+    Dialect("llama_json", ("functools[",), "objects", closes=("]",), named_only=True),
     Dialect("pythonic", ("[",), "python", named_only=True),
 )
 
 
 def _thought(name: str, opening: str, end: str, *closes: str) -> Dialect:
-    """Return a row of reasoning."""
     return Dialect(name, (opening,), "reasoning", ends=(end,), closes=closes)
 
 
@@ -248,34 +231,24 @@ def tag_of(name: str, *closes: str) -> Dialect:
     return _thought(name, f"<{name}>", f"</{name}>", *closes)
 
 
-HARMONY = "harmony"
-"""The name of gpt-oss's channels."""
-_TURN, _END = "<|start|>assistant", "<|end|>"
 _FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
 """The heads of a channel; the kind of its content may stand behind the name."""
 _ANSWERS = ("<|end_message|>", "<|message_model|>", "<|content_text|>")
+_COHERE = [f"<|{how}_{what}|>" for how in ("start", "end") for what in ("response", "text")]
+_KIMI = [f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")]
 _HEADS = [form.format(channel) for channel in ("final", "commentary") for form in _FORMS]
 # Sources, read on 2026-11-29: the tests of vllm/reasoning of vLLM 0.33 and of sglang/srt/parser of SGLang
-# 0.5.23. Hunyuan A13B and Ernie 4.5 write `<think>`, and a tag around their answer.
+# 0.5.23. Hunyuan A13B and Ernie 4.5 write `<think>`, and a tag around their answer. All marks are in lower
+# case, and count in any.
 _THOUGHTS = (
     tag_of("think", "<answer>\n", "</answer>", "<response>\n", "</response>"),
     *map(tag_of, ("thinking", "thought", "reasoning", "mm:think", "seed:think")),
     _thought("k2_horizon", "<ifm|think>", "</ifm|think>"),
     _thought("gemma4", "<|channel>thought", "<channel|>"),
-    _thought("mistral", "[THINK]", "[/THINK]"),
+    _thought("mistral", "[think]", "[/think]"),
     _thought("apertus", "<|inner_prefix|>", "<|inner_suffix|>"),
-    _thought(
-        "cohere",
-        "<|START_THINKING|>",
-        "<|END_THINKING|>",
-        *[f"<|{how}_{what}|>" for how in ("START", "END") for what in ("RESPONSE", "TEXT")],
-    ),
-    _thought(
-        "kimi_k3",
-        "<|open|>think<|sep|>",
-        "<|close|>think<|sep|>",
-        *[f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")],
-    ),
+    _thought("cohere", "<|start_thinking|>", "<|end_thinking|>", *_COHERE),
+    _thought("kimi_k3", "<|open|>think<|sep|>", "<|close|>think<|sep|>", *_KIMI),
     # In these two, what ends reasoning ends the answer, too.
     _thought("inkling", "<|content_thinking|>", "".join(_ANSWERS), *_ANSWERS),
     Dialect(
@@ -288,6 +261,16 @@ _THOUGHTS = (
 )
 THOUGHTS = {row.name: row for row in _THOUGHTS}
 """The markups of reasoning, by their names."""
+# A server that leaves out special tokens leaves these words of gpt-oss; "assistant" was in the prompt.
+_HEADS_LEFT = ("assistantfinal", "assistantcommentary", "assistantcommentary to=")
+UNMARKED = Dialect(
+    HARMONY, ("assistantanalysis",), "reasoning", "assistant", ends=_HEADS_LEFT, closes=_HEADS_LEFT
+)
+"""The reasoning of gpt-oss without its marks; a text may begin with it if `is_unmarked` finds so."""
+UNMARKED_CALLS = Dialect(
+    HARMONY, _HEADS_LEFT[2:], "json", "", "{", r" ?(?:json|code)?\s?", namespace="functions."
+)
+is_unmarked = re.compile(r"analysis(?=\S)|assistant(?:final|analysis|commentary)").match
 BARE = frozenset({"{", "["})
 """Openings that count only at the very start of a text."""
 NAMES = tuple(sorted({dialect.name for dialect in DIALECTS}))
@@ -298,6 +281,12 @@ _NAMED_OPENINGS = tuple([opening for dialect in _NAMED for opening in dialect.op
 _find_opening = TextSearch({opening[:4] for dialect in _SURE for opening in dialect.openings}).pattern.search
 """Finds where one of the openings may begin, in a quarter of the time of a search for whole ones."""
 
+_LEFT = (
+    (_HEADS_LEFT[2], UNMARKED_CALLS),
+    # Gemma 4's without their opening.
+    ('<|"|>', _notation("", "call:", "<call>")),
+)
+"""Rows of calls that are told if a mark is in the text: their openings may be words."""
 DANGLING = tuple([part for dialect in _SURE for each in dialect.openings for part in (each, each[:-1])])
 """Remains of a call's markup, which servers leave in front of the same call of their API."""
 
@@ -317,17 +306,22 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
     call of any tool is one. A text without an opening is only searched for one.
     """
     may_be_all = text.lstrip().startswith(_NAMED_OPENINGS) and bool(offered)
-    if not may_be_all and _find_opening(text) is None:
+    left = [row for mark, row in _LEFT if mark in text]
+    if not (may_be_all or left) and _find_opening(text) is None:
         return None
     # Few texts have a call, and the others need not wait for what reads it.
     from tokenstream.stages._calls.calls import CallScanner
     from tokenstream.stages._calls.steps import CallBegun
 
-    for dialects in (_NAMED, _SURE) if may_be_all else (_SURE,):
-        scanner = CallScanner(dialects, offered, tells=dialects is _SURE)
+    sure = (*_SURE, *left)
+    for dialects in (_NAMED, sure) if may_be_all else (sure,):
+        scanner = CallScanner(dialects, offered, tells=dialects is sure)
         pieces = [*scanner.feed(text), *scanner.end()]
         begun = next((each for each in pieces if isinstance(each, CallBegun)), None)
         ends = {getattr(each, "how", "text" if isinstance(each, Passage) else "closed") for each in pieces}
-        if begun is not None and (ends == {"closed"} or dialects is _SURE):
+        if begun is not None and (ends == {"closed"} or dialects is sure):
             return begun.dialect
-    return None
+    # What stands between an opening and its end may be a call that no row has.
+    whole = text.strip()
+    around = (row for row in _SURE if whole.startswith(row.openings) and whole.endswith(row.closes))
+    return next((row.name for row in around), None)

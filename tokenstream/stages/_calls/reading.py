@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.stages._calls.steps import (
     LONGEST_HEAD,
@@ -19,8 +20,9 @@ from tokenstream.stages._calls.values import (
     BARE_WORDS,
     STRING,
     find_schema,
+    json_of_literal,
     mend_json,
-    quote,
+    to_json,
     types_in,
     write_elements,
     write_python_arguments,
@@ -29,10 +31,11 @@ from tokenstream.stages._calls.values import (
 from tokenstream.stages._text.scanning import search_for_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Reader
+    from tokenstream.stages._calls.values import Schema
 
 _PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'
@@ -42,15 +45,15 @@ _MOST_TEXT = 256
 _DEEPEST = 32
 """The most elements within one another."""
 _NOT_IN_KEYS = frozenset("<>\n")
+_leave_out = len
+"""Takes a text that is no part of a call."""
 _MEMBERS = {
     **dict.fromkeys(("name", "tool_name", "function"), "name"),
     **dict.fromkeys(("arguments", "parameters", "input", "args"), "arguments"),
     **dict.fromkeys(("id", "tool_call_id", "type", "index"), "call"),
 }
-"""Members of a call's object, and if they tell its name, its arguments, or other things about the call.
-
-`function` may also be an object around the others. Any other member may be an argument, or not.
-"""
+"""Members of a call's object, and what they tell; `function` may also be an object around the others. Any
+other member may be an argument, or not."""
 
 
 @cache
@@ -67,10 +70,6 @@ def _heads_of(row: Dialect) -> re.Pattern[str]:
     )
 
 
-def _leave_out(text: str) -> None:
-    """Do nothing with a text: it is not part of a call."""
-
-
 class MarkupCalls(MarkupReader):
     """The calls of one opening in a text, read in one dialect."""
 
@@ -80,8 +79,6 @@ class MarkupCalls(MarkupReader):
         """Read the calls, up to the end of their markup."""
         read = {"objects": self._read_objects, "python": self._read_python}
         yield from read.get(self.dialect.body, self._read_headed)()
-
-    # -- JSON objects that have the name, too ------------------------------------
 
     def _read_objects(self) -> Reader:
         in_list = (yield from self._take_after_space(("[",))) is not None
@@ -93,24 +90,28 @@ class MarkupCalls(MarkupReader):
             self.name = ""
             self.has_strange = False
             kept: list[str] = []
-            yield from self._members(kept)
+            has_own_quotes = (yield from self.space()) == "'"
+            yield from (self._python_members if has_own_quotes else self._members)(kept)
             self._end_members(kept)
             has_another = yield from self._end_object(in_list=in_list)
 
     def _end_members(self, kept: list[str]) -> None:
-        """Begin a call whose name follows its arguments; end one with strange members, which may be these."""
+        """Begin a call that is not open; end one with strange members, which may be its arguments."""
         if not self.is_open:
             if not self.name or (self.dialect.named_only and not kept):
                 raise NoCall
-            self.begin(self.name)
-            self.emit("".join(kept) or "{}")
-        elif self.has_strange and not self.is_whole:
+            self._begin_with(kept)
+        if self.has_strange and not self.is_whole:
             # The end of the call is known, and other calls may follow.
             self.close("broken")
             return
-        elif not self.is_whole:
-            self.emit("{}")
+        self.emit("" if self.is_whole else "{}")
         self.is_whole = True
+
+    def _begin_with(self, kept: list[str]) -> None:
+        self.begin(self.name)
+        self.emit("".join(kept))
+        self.is_whole = bool(kept)
 
     def _members(self, kept: list[str]) -> Reader:
         """Read the members of a call's object up to its brace; `kept` receives arguments before the name."""
@@ -134,15 +135,12 @@ class MarkupCalls(MarkupReader):
                 raise self.fail()
 
     def _member(self, key: str, kept: list[str]) -> Reader:
-        """Read the value of a member of a call's object."""
         first = yield from self.space()
         tells = _MEMBERS.get(key)
         if tells == "name" and first == '"' and not self.name:
             self.name = self.find_name((yield from self.string()))
             if kept or not self.dialect.named_only:
-                self.begin(self.name)
-                self.emit("".join(kept))
-                self.is_whole = bool(kept)
+                self._begin_with(kept)
         elif key == "function" and first == "{":
             self.at += 1
             yield from self._members(kept)
@@ -177,7 +175,7 @@ class MarkupCalls(MarkupReader):
         """Read what follows the object of a call; return True if it is the object of another call."""
         row = self.dialect
         if not (in_list or row.closes):
-            self.finish()
+            self.close("closed")
         while True:
             char = yield from self.space()
             if char in ",;}":
@@ -185,13 +183,13 @@ class MarkupCalls(MarkupReader):
                 if char == "}" and self.is_open:
                     self.note_repairs("extra_closer")
             elif char == "{":
-                self.finish()
+                self.close("closed")
                 return True
             elif char == "]" and in_list:
                 self.at += 1
                 in_list = False
                 if not row.closes:
-                    self.finish()
+                    self.close("closed")
                     return False
             else:
                 yield from self._take_end(row.closes, lacks_more=in_list)
@@ -222,8 +220,6 @@ class MarkupCalls(MarkupReader):
         if border[0] in (*self.dialect.ends, *self.dialect.closes):
             raise MarkupBroken
 
-    # -- calls with a head -----------------------------------------------------
-
     def _read_headed(self) -> Reader:
         row = self.dialect
         read = {"json": self._json, "parameters": self._parameters, "notation": self._notation}[row.body]
@@ -241,7 +237,6 @@ class MarkupCalls(MarkupReader):
         return (yield from self.take(texts))
 
     def _head_end(self) -> Reader:
-        """Read what stands between the name and the body."""
         row = self.dialect
         if not row.after:
             yield from self.space()
@@ -254,7 +249,6 @@ class MarkupCalls(MarkupReader):
             self.at -= 1
 
     def _end_call(self) -> Reader:
-        """Read the end of a call's markup."""
         ends = self.dialect.ends
         while ends and (yield from self._take_after_space(("}",))) is not None:
             self.note_repairs("extra_closer")
@@ -264,16 +258,15 @@ class MarkupCalls(MarkupReader):
             self.close("closed")
 
     def _json(self, name: str) -> Reader:
-        """Read arguments that are JSON."""
-        if (yield from self.space()) == "{":
-            self.begin(name)
-            yield from self.value(self.emit)
-        elif (found := (yield from self.take(self.dialect.ends))) is not None:
-            self.at -= len(found)
-            self.begin(name)
-            self.emit("{}")
-        else:
+        found = yield from self._take_after_space(("{", *self.dialect.ends))
+        if found is None:
             raise self.fail()
+        self.at -= len(found)
+        self.begin(name)
+        if found == "{":
+            yield from self.value(self.emit)
+        else:
+            self.emit("{}")
         self.is_whole = True
         yield from self._end_call()
 
@@ -308,7 +301,7 @@ class MarkupCalls(MarkupReader):
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
         key = (yield from self.near(element.name_end, LONGEST_KEY)).strip()
-        self.emit(f"{quote(key)}: ")
+        self.emit(f"{to_json(key)}: ")
         if key[:1] == "/" or not _NOT_IN_KEYS.isdisjoint(key):
             # The end of an element that is not open, or a text in which an end is missing.
             raise MarkupBroken
@@ -347,10 +340,9 @@ class MarkupCalls(MarkupReader):
         self.is_whole = True
 
     def _take_value(self, value: list[str], types: frozenset[str], text: str) -> None:
-        """Add a piece of a value to it; report it if the value is a string."""
         value.append(text)
         if types == STRING:
-            self.emit(quote(text)[1:-1])
+            self.emit(to_json(text)[1:-1])
 
     def _check_value(self, key: str, value: str) -> None:
         """Raise MarkupBroken if a value has another call's head: its end may be that call's.
@@ -364,9 +356,7 @@ class MarkupCalls(MarkupReader):
             if (is_within or head["end"]) and (not self.tools or self.tools.find_name(head["name"])):
                 raise MarkupBroken(1 if head["end"] else 2)
 
-    def _nested_value(
-        self, name: str, schema: Mapping[str, Any] | None, depth: int = 0
-    ) -> Generator[None, None, str]:
+    def _nested_value(self, name: str, schema: Schema, depth: int = 0) -> Generator[None, None, str]:
         """Read a value that may have elements within it, up to its end; return its JSON."""
         element, pieces = self.dialect.elements, list[str]()
         end, within = element.value_end.format(name), dict[str, list[str]]()
@@ -387,6 +377,7 @@ class MarkupCalls(MarkupReader):
         """Read arguments in JSON with bare keys, and with quotes of its own."""
         self.begin(name)
         depth, is_after_string = 0, False
+        (head, *_), (end, *_) = self.dialect.openings, self.dialect.ends
         while True:
             held: list[str] = []
             stop = yield from self.until(_NOTATION_STOPS, held.append)
@@ -400,11 +391,13 @@ class MarkupCalls(MarkupReader):
                 if word or (yield from self.take((_NOTATION_QUOTE,))) is None:
                     raise MarkupBroken
                 self.emit('"')
-                yield from self.until((_NOTATION_QUOTE,), lambda text: self.emit(quote(text)[1:-1]))
+                yield from self.until((_NOTATION_QUOTE,), partial(self._take_value, held, STRING))
                 self.emit('"')
+                quoted = "".join(held)
+                self.quoted += quoted.count(head) - quoted.count(end)
                 continue
             if word:
-                text, repairs = (quote(word), ()) if stop == ":" else write_value(word, BARE_WORDS)
+                text, repairs = (to_json(word), ()) if stop == ":" else write_value(word, BARE_WORDS)
                 self.emit(text)
                 self.note_repairs(*repairs)
             self.emit(": " if stop == ":" else stop)
@@ -413,8 +406,6 @@ class MarkupCalls(MarkupReader):
                 break
         self.is_whole = True
         yield from self._end_call()
-
-    # -- Python ------------------------------------------------------------------
 
     def _read_python(self) -> Reader:
         row = self.dialect
@@ -433,12 +424,38 @@ class MarkupCalls(MarkupReader):
                 found = yield from self._take_after_space((",", ";", "]", *row.closes))
                 if found == "]" and not row.closes:
                     break
-            self.finish()
+            self.close("closed")
             if found is not None:
                 return
 
+    def _python_members(self, kept: list[str]) -> Reader:
+        """Read the members of a call's object that is written in Python, up to its brace."""
+        members = json_of_literal(f"{{{(yield from self._python_text())}}}")
+        if members is None or members[0] != "{":
+            raise self.fail()
+        for key, value in json.loads(members).items():
+            tells = _MEMBERS.get(key)
+            self.has_strange = self.has_strange or tells is None
+            if tells == "name":
+                self.name = self.find_name(str(value))
+            elif tells == "arguments":
+                kept.append(to_json(value))
+        if self.has_strange and self.dialect.named_only:
+            raise self.fail()
+        self.note_repairs("python_literal")
+
     def _python_arguments(self) -> Reader:
-        """Read the arguments of a Python call, and its closing parenthesis."""
+        text = yield from self._python_text()
+        written, repairs = write_python_arguments(text, self.schema)
+        self.emit(text if written is None else written)
+        self.note_repairs(*repairs)
+        self.is_whole = written is not None
+        if written is None:
+            # Its end is known, and other calls may follow.
+            self.close("broken")
+
+    def _python_text(self) -> Generator[None, None, str]:
+        """Skip Python up to the end of the brackets that are open, and return it without that end."""
         held: list[str] = []
         depth, mark = 1, ""
         while depth:
@@ -456,11 +473,4 @@ class MarkupCalls(MarkupReader):
                 depth += 1 if stop in "([{" else -1
             if depth:
                 held.append(stop)
-        text = "".join(held)
-        written, repairs = write_python_arguments(text, self.schema)
-        self.emit(text if written is None else written)
-        self.note_repairs(*repairs)
-        self.is_whole = written is not None
-        if written is None:
-            # Its end is known, and other calls may follow.
-            self.close("broken")
+        return "".join(held)

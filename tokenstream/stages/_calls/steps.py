@@ -29,7 +29,7 @@ LONGEST_HEAD = 64
 """The most characters between the name of a call and its body."""
 LONGEST_KEY = 256
 """The most characters of a parameter's name, and of its attributes."""
-NAME = r"[^\W\d][\w.-]*+"
+NAME = r"[^\W\d][\w./-]*+"
 """The pattern of a call's name."""
 _NAME = re.compile(NAME)
 _SCALAR = re.compile(r"[^\s,\]}]*")
@@ -56,7 +56,6 @@ class CallEnded(NamedTuple):
     """"closed" by its markup, "open" if only the end of the markup is missing, "cut" within its arguments, or
     "broken" by other text within its markup."""
     repairs: tuple[RepairName, ...] = ()
-    """The repairs of its markup."""
 
 
 CallPiece: TypeAlias = "CallBegun | ArgumentsPiece | CallEnded"
@@ -102,17 +101,16 @@ class MarkupReader:
     tail: str = ""
     """The end of the arguments' JSON that the markup does not have."""
     has_ended: bool = False
-    """True once the text has ended."""
     name: str = ""
-    """The name of the call."""
     has_strange: bool = False
     """True if the call's object has members of other names, which may be its arguments."""
     is_open: bool = False
     is_whole: bool = False
     """If a call is open, and if nothing but the end of its markup is missing."""
+    quoted: int = 0
+    """The number of calls within its values that have no end there."""
     repairs: list[RepairName] = field(default_factory=list["RepairName"])
     run: Reader = field(init=False)
-    """Reads the calls, as far as the text has arrived."""
 
     def __post_init__(self) -> None:
         self.run = self._read()
@@ -151,8 +149,6 @@ class MarkupReader:
         """Read the calls, up to the end of their markup."""
         raise NotImplementedError
 
-    # -- the whole -----------------------------------------------------------
-
     def _read(self) -> Reader:
         yield
         try:
@@ -187,21 +183,20 @@ class MarkupReader:
 
         A value that quotes other calls ends behind them, so their heads and ends are counted.
         """
-        row, head = self.dialect, self.dialect.before or self.dialect.openings[0]
+        row, depth = self.dialect, depth + self.quoted
+        head = row.openings[0] if row.body == "notation" else row.before or row.openings[0]
         stops = (head, *row.ends) if depth > 1 else (*row.ends, *row.closes)
         with suppress(TextEnd):
-            while depth:
+            while depth > 0:
                 found = (yield from self.until(stops, self.emit)) if stops else ""
                 depth += 1 if found == head else -1
         self.close("broken")
-
-    # -- calls -------------------------------------------------------------
 
     def begin(self, name: str) -> None:
         """Report that a call has begun; raise NoCall for a name that no known tool has."""
         self.name = self.find_name(name)
         self.begun = self.is_open = True
-        self.is_whole = False
+        self.is_whole, self.quoted = False, 0
         self.out.append(CallBegun(self.name, self.dialect.name))
 
     def find_name(self, name: str) -> str:
@@ -224,23 +219,18 @@ class MarkupReader:
         self.repairs.extend(each for each in repairs if each not in self.repairs)
 
     def close(self, how: str, *repairs: RepairName) -> None:
-        """Report that the call has ended."""
+        """Report that the call has ended, if it is open."""
+        if not self.is_open:
+            return
         self.is_open = self.is_whole = False
         self.tail, self.sure_at = "", self.at
         self.note_repairs(*repairs)
         self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
 
-    def finish(self) -> None:
-        """Report that the call has ended as it should, if it is open."""
-        if self.is_open:
-            self.close("closed")
-
     def fail(self) -> Exception:
         """Return the error for text that the dialect does not have here."""
         return MarkupBroken() if self.is_open else NoCall()
-
-    # -- steps ---------------------------------------------------------------
 
     def more(self) -> Reader:
         """Wait for more text; raise `TextEnd` if there is none."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
+from tokenstream.errors import InvalidJSON, LimitExceeded
+from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenstream.partial_json._repairs import RepairName
 
+Schema: TypeAlias = "Mapping[str, Any] | None"
 _ESCAPE = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 # Possessive: backtracking would store a position for each escape of a long string.
 _PLAIN = r'[^"\\\x00-\x1f]*+'
@@ -22,18 +27,14 @@ STRING_TEXT = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+")
 """Matches what JSON may have in a string."""
 match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
 """Matches at the end of a text, and before an escape that ends with it and may go on."""
-# A string without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
-_find_strings = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_ESCAPES = re.compile(rf"({_ESCAPE})|\\'?|[\x00-\x1f]")
+_OF_STRINGS = frozenset({"bad_escape", "raw_control"})
+"""Repairs within strings alone."""
 
 
 def mend_escape(text: str) -> tuple[str, int, RepairName]:
-    """Return as JSON a control character, or a backslash and another character, at the start of a text.
-
-    The number of characters for which it stands, and the repair, are returned with it.
-    """
+    """Return the JSON of what begins a text and no JSON string has; its characters, and the repair."""
     if text[0] != "\\":
-        return quote(text[0])[1:-1], 1, "raw_control"
+        return to_json(text[0])[1:-1], 1, "raw_control"
     # A backslash that begins no escape is kept, except before a quote of another language.
     return ("'", 2, "bad_escape") if text == "\\'" else ("\\\\", 1, "bad_escape")
 
@@ -42,17 +43,14 @@ def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
     """Return a text with its strings mended if it is JSON then, and the repairs; else the text itself."""
     if is_one_value(text):
         return text, ()
-    repairs: dict[RepairName, None] = {}
+    from tokenstream.partial_json._parser import mend
 
-    def mend(found: re.Match[str]) -> str:
-        if found[1]:
-            return found[0]
-        mended, _, repair = mend_escape(found[0])
-        repairs[repair] = None
-        return mended
-
-    mended = _find_strings.sub(lambda string: _ESCAPES.sub(mend, string[0]), text)
-    return (mended, tuple(repairs)) if is_one_value(mended) else (text, ())
+    try:
+        mended, made = mend(text, "closed", max_depth=DEFAULT_LIMITS.depth)
+    except (InvalidJSON, LimitExceeded):
+        return text, ()
+    repairs = tuple(dict.fromkeys([repair.name for repair in made]))
+    return (mended, repairs) if {*repairs} <= _OF_STRINGS and is_one_value(mended) else (text, ())
 
 
 def is_whole(arguments: str) -> bool:
@@ -73,8 +71,6 @@ _TYPES: dict[type, str] = {
     dict: "object",
     type(None): "null",
 }
-_STARTS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
-"""The type of a JSON value by its first character, for all but numbers."""
 _OTHER_NAMES = {python.__name__: name for python, name in _TYPES.items()}
 """Names of types that some schemas use in place of JSON's."""
 _JSON_NAMES = {"true": True, "false": False, "null": None}
@@ -88,9 +84,7 @@ BARE_WORDS = frozenset({"number", "boolean", "null"})
 """The types of values that a notation with quotes of its own has without quotes."""
 
 
-def find_schema(
-    schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, name: str
-) -> dict[str, Any] | None:
+def find_schema(schema: Schema, root: Schema, name: str) -> dict[str, Any] | None:
     """Return the schema of a value within another one, by its name; None if it is not known."""
     for form in _forms(schema, root):
         found = dict_of(form, "properties").get(name, form.get("items", form.get("additionalProperties")))
@@ -99,7 +93,7 @@ def find_schema(
     return None
 
 
-def types_in(schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> frozenset[str]:
+def types_in(schema: Schema, root: Schema) -> frozenset[str]:
     """Return the JSON types that a schema allows; `ANY` if it names none. Without one, it is a string."""
     types: set[str] = set()
     for form in _forms(schema, root):
@@ -112,31 +106,22 @@ def types_in(schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -
     return STRING if schema is None else frozenset(types)
 
 
-def _forms(
-    schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, depth: int = 0
-) -> Iterator[dict[str, Any]]:
+def _forms(schema: Schema, root: Schema, depth: int = 0) -> Iterator[dict[str, Any]]:
     """Yield a schema, and the schemas that it combines or refers to."""
     form = dict(schema or {})
     yield form
     inner = [each for key in ("anyOf", "oneOf", "allOf") for each in dicts_of(form.get(key))]
     reference = form.get("$ref")
     if isinstance(reference, str):
-        inner.append(_resolve(reference, dict(root or {})))
+        # Such as `#/$defs/Place`.
+        inner.append(reduce(dict_of, reference.removeprefix("#/").split("/"), dict(root or {})))
     for each in inner if depth < _DEEPEST else ():
         yield from _forms(each, root, depth + 1)
 
 
-def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema within the root to which a reference such as `#/$defs/Place` leads."""
-    place: Any = root
-    for key in reference.removeprefix("#/").split("/"):
-        place = dict_of(place, key) if is_dict(place) else {}
-    return place if is_dict(place) else {}
-
-
-def quote(text: str) -> str:
-    """Return a text as a JSON string."""
-    return json.dumps(text, ensure_ascii=False)
+def to_json(value: object) -> str:
+    """Return the JSON of a value."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName, ...]]:
@@ -145,11 +130,15 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName
     if is_one_value(stripped):
         kind = _kind_of(stripped)
         is_string = "string" in types and (kind == "string" or not _allows(types, kind))
-        return (quote(text), ()) if is_string else (stripped, repairs)
-    value: Any = _read_literal(stripped)
-    if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(value.__class__, "")):
-        return json.dumps(value, ensure_ascii=False), ("python_literal",)
-    return quote(text), ()
+        return (to_json(text), ()) if is_string else (stripped, repairs)
+    literal = json_of_literal(stripped)
+    if literal is not None and _allows(types - STRING, _kind_of(literal)):
+        return literal, ("python_literal",)
+    return to_json(text), ()
+
+
+def _kind_of(text: str) -> str:
+    return _TYPES[type(json.loads(text))]
 
 
 def write_elements(text: str, within: Mapping[str, list[str]], types: frozenset[str]) -> str:
@@ -161,80 +150,59 @@ def write_elements(text: str, within: Mapping[str, list[str]], types: frozenset[
         return f"[{', '.join([value for each in within.values() for value in each])}]"
     # A name that comes again is one of a list.
     each = {name: found[0] if len(found) == 1 else f"[{', '.join(found)}]" for name, found in within.items()}
-    return "{" + ", ".join([f"{quote(name)}: {value}" for name, value in each.items()]) + "}"
-
-
-def _kind_of(text: str) -> str:
-    """Return the type of a whole JSON value, which its first characters show."""
-    return _STARTS.get(text[0]) or ("integer" if text.lstrip("-").isdigit() else "number")
+    return "{" + ", ".join([f"{to_json(name)}: {value}" for name, value in each.items()]) + "}"
 
 
 def _allows(types: frozenset[str], kind: str) -> bool:
-    """Return True if a value of a type is allowed."""
     return kind in types or (kind == "integer" and "number" in types)
 
 
-_NO_VALUE = object()
+_NO_LITERAL = (AttributeError, SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+_ESCAPED = str.maketrans({"\r": "\\r", "\n": "\\n", "\0": "\\x00"})
 # One without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
 _PYTHON_STRING = re.compile(
     r"""'[^'\\]*+(?:\\.[^'\\]*+)*+(?:'|\\?\Z)|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)""", re.DOTALL
 )
 
 
-def _read_literal(text: str) -> Any:  # noqa: ANN401 - any literal
-    """Return the value of a Python literal; `_NO_VALUE` if the text is none."""
+def json_of_literal(text: str) -> str | None:
+    """Return the JSON of a Python literal; None if the text is none."""
     if not text or len(text) > _LONGEST_PYTHON:
-        return _NO_VALUE
+        return None
     try:
-        value = _evaluate(ast.parse(text, mode="eval").body)
-        json.dumps(value, allow_nan=False)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return _NO_VALUE
-    return value
+        return json.dumps(_evaluate(ast.parse(text, mode="eval").body), ensure_ascii=False, allow_nan=False)
+    except _NO_LITERAL:
+        return None
+
+
+class _Constants(ast.NodeTransformer):
+    """Makes JSON's constants of their names, and lists of sets, which JSON does not have."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
+
+    def visit_Set(self, node: ast.Set) -> ast.expr:
+        return self.generic_visit(ast.List(node.elts, ast.Load()))  # type: ignore[return-value]
 
 
 def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
-    """Return the value of a literal, in which the names of JSON's constants count, too."""
-
-    class _Constants(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
-
-        def visit_Set(self, node: ast.Set) -> ast.expr:
-            # JSON has no sets, and a list keeps the order.
-            return self.generic_visit(ast.List(node.elts, ast.Load()))  # type: ignore[return-value]
-
     return ast.literal_eval(_Constants().visit(node))
 
 
-def write_python_arguments(
-    text: str, schema: Mapping[str, Any] | None
-) -> tuple[str | None, tuple[RepairName, ...]]:
+def write_python_arguments(text: str, schema: Schema) -> tuple[str | None, tuple[RepairName, ...]]:
     """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs."""
     if len(text) > _LONGEST_PYTHON:
         return None, ()
-    written = _read_call(text, schema)
-    if written is None and (mended := _PYTHON_STRING.sub(_escape_lines, text)) != text:
-        written = _read_call(mended, schema)
-        return written, () if written is None else ("raw_control",)
-    return written, ()
-
-
-def _escape_lines(string: re.Match[str]) -> str:
-    """Return a Python string with its line endings, and null characters, escaped."""
-    return string[0].replace("\r", "\\r").replace("\n", "\\n").replace("\0", "\\x00")
-
-
-def _read_call(text: str, schema: Mapping[str, Any] | None) -> str | None:
-    """Return the JSON of the arguments of a Python call; None if they are not literals."""
+    # A string may go over several lines.
+    escaped = _PYTHON_STRING.sub(lambda string: string[0].translate(_ESCAPED), text)
     names = list(dict_of(dict(schema or {}), "properties"))
-    try:
-        call = ast.parse(f"f({text})", mode="eval").body
-        if not isinstance(call, ast.Call) or len(call.args) > len(names):
-            return None
-        found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
-        for keyword in call.keywords:
-            found |= {keyword.arg: _evaluate(keyword.value)} if keyword.arg else _evaluate(keyword.value)
-        return json.dumps(found, ensure_ascii=False, allow_nan=False)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return None
+    tries: list[tuple[str, tuple[RepairName, ...]]] = [(text, ()), (escaped, ("raw_control",))]
+    for source, repairs in tries:
+        with suppress(*_NO_LITERAL):
+            call: Any = ast.parse(f"f({source})", mode="eval").body
+            found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
+            for keyword in call.keywords:
+                found |= {keyword.arg: _evaluate(keyword.value)} if keyword.arg else _evaluate(keyword.value)
+            if len(call.args) <= len(names):
+                return json.dumps(found, ensure_ascii=False, allow_nan=False), repairs
+    return None, ()

@@ -48,16 +48,18 @@ class TextSearch:
         ignores_case: True to find the texts in upper case, too; they are in lower case, behind a mark.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern")
+    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "_whole", "firsts", "pattern")
 
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
         flags = re.ASCII | re.IGNORECASE if ignores_case else 0
         self.pattern = re.compile(_alternatives(ordered) or r"(?!)", flags)
-        self.firsts = frozenset(text[0] for text in ordered)
+        firsts = {text[0] for text in ordered}
+        self.firsts = frozenset(firsts.union(map(str.upper, firsts)) if ignores_case else firsts)
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
+        self._whole = frozenset(ordered)
         self._starts = re.compile(_heads(ordered) or r"(?!)", flags)
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
@@ -78,6 +80,10 @@ class TextSearch:
     def may_begin(self, text: str, position: int) -> bool:
         """Return True if the end of a text, from `position` on, may become one of the texts."""
         return self.find_unfinished(text, position) == position < len(text)
+
+    def may_be(self, text: str) -> bool:
+        """Return True for one of the texts, or the beginning of one, as they are given."""
+        return text in self._beginnings or text in self._whole
 
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
