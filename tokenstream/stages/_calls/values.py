@@ -49,7 +49,7 @@ def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
         mended, made = mend(text, "closed", max_depth=DEFAULT_LIMITS.depth)
     except (InvalidJSON, LimitExceeded):
         return text, ()
-    repairs = tuple(dict.fromkeys([repair.name for repair in made]))
+    repairs: tuple[RepairName, ...] = tuple(dict.fromkeys([repair.name for repair in made]))
     return (mended, repairs) if {*repairs} <= _OF_STRINGS and is_one_value(mended) else (text, ())
 
 
