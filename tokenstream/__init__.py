@@ -1,9 +1,18 @@
 """Read the streamed answers of language models: every provider, nothing lost.
 
 Example:
-    with connect(url, json=payload, headers=headers) as stream:
-        for piece in stream.text:
-            print(piece, end="", flush=True)
+    ask = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    try:
+        with connect(f"{base}/chat/completions", json=ask, headers=headers) as stream:
+            for piece in stream.text:
+                print(piece, end="", flush=True)
+    except StreamError as error:
+        print(error, error.partial.text)
+
+Other views: stream.deltas (with reasoning), stream.partials(Order), stream.result(Order),
+stream.validated_calls(function), stream.final(). In async code: aconnect, async with, async for.
+An SDK's stream, or a response: Stream(source). llms-path.txt beside this file has the ten main
+pages, for coding agents; `python -m tokenstream docs` prints its path.
 """
 
 from __future__ import annotations

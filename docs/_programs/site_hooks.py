@@ -7,8 +7,8 @@ Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a for
   to them. The index of errors is in none: its rows are found by their messages.
 * The reference is made from the docstrings; site_reference.py does it.
 * A link to a file outside this folder, or to a folder, leads to the repository.
-* Machines get the pages as text: those written here as Markdown, the reference as plain text, all in
-  llms-full.txt, and llms.txt as the list of them (https://llmstxt.org).
+* Machines get the pages as text: those written here as Markdown, the reference as plain text; llms.txt has a
+  line for each (https://llmstxt.org), and llms-path.txt the ten pages of the path.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ REPOSITORY = _PROJECT["project"]["urls"]["Source"]
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
 _LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
+_LINKED = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_PAGE_START = re.compile(r"^# (.+)\n(?:(?![\w`\[]).*\n)*(.+?)[.:?](?=\s|$)", re.MULTILINE)
+"""Matches the title of a page, and its first sentence."""
+_API = f"{REFERENCE}/index"
 _OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|[\w/-]+)\)")
 """A link that may lead to what is no page: up and out of this folder, or to a name without an extension."""
 
@@ -150,7 +154,7 @@ def _titles(env: BuildEnvironment) -> dict[str, nodes.bullet_list]:
 
 
 def write_text(app: Sphinx, error: Exception | None) -> None:
-    """Write the text of each page, llms.txt and llms-full.txt beside the HTML."""
+    """Write the text of each page, llms.txt and llms-path.txt beside the HTML."""
     if error is not None or app.builder.format != "html":
         return
     folder, target = Path(app.srcdir), Path(app.outdir)
@@ -161,16 +165,17 @@ def write_text(app: Sphinx, error: Exception | None) -> None:
     builder = TextBuilder(app, app.env)
     builder.init()
     texts = {name: _write_page_text(app, builder, name) for name in sorted(app.env.found_docs)}
-    home = texts.pop("index")
-    at_home = set(_linked_pages(home, ""))
+    title, summary = _PAGE_START.findall(texts.pop("index"))[0]
     written = [name for name in texts if not name.startswith(f"{REFERENCE}/")]
+    path = "- [The ten main pages](llms-path.txt): one file, which the package has, too\n"
     lists = {
-        "More pages": [name for name in written if name not in at_home],
-        "API reference": [name for name in texts if name not in {*written, f"{REFERENCE}/index"}],
+        "Pages": path + "".join(_list_text(app, name, texts[name]) for name in written),
+        "API reference": "".join(_list_text(app, name) for name in texts if name not in {*written, _API}),
     }
-    sections = [home, *(f"## {title}\n\n{_list_texts(app, names)}" for title, names in lists.items())]
+    sections = [f"# {title}\n\n> {summary}\n", *(f"## {title}\n\n{lines}" for title, lines in lists.items())]
     (target / "llms.txt").write_text("\n".join(sections), encoding="utf-8")
-    (target / "llms-full.txt").write_text("\n\n".join([home, *texts.values()]), encoding="utf-8")
+    packed = Path(tokenstream.__file__).with_name("llms-path.txt")
+    (target / packed.name).write_bytes(packed.read_bytes())
 
 
 def _write_page_text(app: Sphinx, builder: TextBuilder, name: str) -> str:
@@ -186,6 +191,7 @@ def _write_page_text(app: Sphinx, builder: TextBuilder, name: str) -> str:
     return text
 
 
-def _list_texts(app: Sphinx, names: list[str]) -> str:
-    """Return a list of links to the texts of pages."""
-    return "".join(f"- [{app.env.titles[name].astext()}]({_text_name(app, name)})\n" for name in names)
+def _list_text(app: Sphinx, name: str, text: str = "") -> str:
+    """Return a link to the text of a page, with the page's first sentence."""
+    summary = "".join(f": {_LINKED.sub(r'\1', sentence)}" for _, sentence in _PAGE_START.findall(text)[:1])
+    return f"- [{app.env.titles[name].astext()}]({_text_name(app, name)}){summary}\n"

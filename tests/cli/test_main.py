@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import tokenstream
 from tests.cli.commands import RECORDINGS, environment, run
 from tests.project import PACKAGE, PYPROJECT
 from tests.support.sampling import sampled
@@ -100,6 +101,14 @@ def test_the_console_script_runs_the_same_program() -> None:
     done = subprocess.run([script, "--version"], capture_output=True, check=False, env=environment())
 
     assert (0, run("--version").stdout) == (done.returncode, done.stdout)
+
+
+def test_docs_prints_the_path_of_the_main_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    """A coding agent reads the file; the package's own text says where it lies."""
+    assert main(["docs"]) == 0
+
+    assert Path(capsys.readouterr().out.strip()).read_text("utf-8").count("\n## Where to go deeper\n") == 10
+    assert "llms-path.txt" in (tokenstream.__doc__ or "")
 
 
 def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 from typing import TYPE_CHECKING
 
 from tests.docs.pages import BESIDE, SITE, blocks, links, name_of, without_code
-from tests.project import ROOT
+from tests.project import PACKAGE, ROOT
 from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ def test_the_documentation_stays_small() -> None:
     """Someone keeps an overview of it, and reads each page again now and then."""
     assert len(SITE) <= 80
     assert sum(map(_words, SITE)) <= 74_000
+
+
+def test_the_package_has_the_path_as_one_file() -> None:
+    """Coding agents read it; `python docs/_programs/build_hooks.py` writes it anew."""
+    packed = (PACKAGE / "llms-path.txt").read_bytes()
+    made: str = runpy.run_path(str(_DOCS / "_programs" / "build_hooks.py"))["join_path"](ROOT)
+
+    assert made.encode() == packed
+    assert len(packed) <= 100_000
 
 
 def test_what_lies_beside_the_site_stays_small() -> None:

@@ -41,7 +41,7 @@ def test_every_link_of_the_readme_works_in_each_clone() -> None:
 
 def test_every_link_of_the_readme_works_on_the_package_index() -> None:
     """The index shows the README without the repository around it, and gives headings no anchors."""
-    made: str = runpy.run_path(str(_DOCS / "_programs" / "readme_hook.py"))["make_absolute"](
+    made: str = runpy.run_path(str(_DOCS / "_programs" / "build_hooks.py"))["make_absolute"](
         README, "https://github.com/o/r"
     )
 

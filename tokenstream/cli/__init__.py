@@ -122,7 +122,15 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
     doctor.add_to(commands)
     inspect.add_to(commands)
     serve.add_to(commands)
+    docs = commands.add_parser("docs", help="print the path of the ten main pages, for coding agents")
+    docs.set_defaults(run=_print_docs)
     return parser
+
+
+def _print_docs(_options: argparse.Namespace) -> int:
+    """Print the path of the file with the main pages."""
+    print(Path(__file__).parents[1] / "llms-path.txt")
+    return 0
 
 
 def _find_name(arguments: Sequence[str] | None) -> str:
