@@ -151,7 +151,7 @@ class ToolCallStart(CallEvent):
     type: str = "function"
     """The kind of tool: "function", "custom" (free text as input) or "function_call" (the legacy form)."""
     provider_data: dict[str, Any] | None = None
-    """Fields of the call that only this provider sends."""
+    """Fields of the call that only this provider sends; with "made_up_id", if the server sends no id."""
 
 
 @dataclass(slots=True, init=False, repr=False, eq=False)

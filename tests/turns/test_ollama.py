@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.turns.sdks import accept
+from tokenstream import Stream
 from tokenstream.errors import NotExpressible
 from tokenstream.message import MediaPart, Message, Part, ReasoningPart, TextPart, ToolCall
 
@@ -77,3 +78,23 @@ def test_what_has_no_field_is_named() -> None:
         foreign.to_ollama()
     assert {"reasoning": 1, "media": 1} == caught.value.kinds
     assert ["AAA="] == foreign.to_ollama(drop="all")["images"]
+
+
+def test_what_we_noted_of_a_call_or_a_thought_goes_into_no_request() -> None:
+    """An id that the library made up, and the field of the reasoning, are news for the reader alone."""
+    frames = [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "reasoning": "Hm."}}]},
+        {
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}}
+            ]
+        },
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    message = Stream(frames, format="openai-chat").final()
+
+    thought, call = message.parts
+    assert ({"read_from": "reasoning"}, {"made_up_id": True}) == (thought.provider_data, call.provider_data)
+    for turn in (message.to_openai_chat(), message.to_mistral(), message.to_ollama(drop="all")):
+        assert "read_from" not in str(turn)
+        assert "made_up_id" not in str(turn)

@@ -199,6 +199,10 @@ WORDED = (TextPart, ReasoningPart, RefusalPart)
 """The classes of parts that consist of words."""
 BESIDE = frozenset({"citation", "opaque"})
 """Kinds of parts that come in the middle of a text that goes on."""
+MADE_UP_ID, READ_FROM = "made_up_id", "read_from"
+OUR_FIELDS = frozenset({MADE_UP_ID, READ_FROM})
+"""Fields of a part's `provider_data` that say how the part was read, and go into no request: a call's id was
+made up; the field of reasoning, unless it is `reasoning_content`."""
 OWN_ENDS = frozenset({"stop", "tool_calls"})
 """Finish reasons of an answer that the model itself has ended."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import is_sendable
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._values.parts import OUR_FIELDS
 from tokenstream.errors import NotExpressible, OutputInvalid
 from tokenstream.message import (
     Citation,
@@ -211,7 +212,8 @@ class AssistantTurn(ABC):
         """Return a copy of a part's provider fields; empty for an opaque part, and for one of another API."""
         if not self.is_own or isinstance(part, OpaquePart):
             return {}
-        return deepcopy(part.provider_data) or {}
+        fields = deepcopy(part.provider_data) or {}
+        return {name: value for name, value in fields.items() if name not in OUR_FIELDS}
 
     def _find_obstacle(self, part: Part) -> Obstacle | None:
         """Return the reason not to try to write a part; None if its `write_` method decides.

@@ -42,7 +42,7 @@ def test_a_call_without_an_id_has_one_of_ours() -> None:
     told = gemini(chunk(call("f", args={"a": 1}), call("f", args={"a": 2})), STOP)
 
     assert [(done.id, done.arguments) for done in told.calls] == [("call_0", {"a": 1}), ("call_1", {"a": 2})]
-    assert [done.provider_data for done in told.calls] == [None, None]
+    assert [done.provider_data for done in told.calls] == [{"made_up_id": True}] * 2
     assert told.rules == set()
 
 
@@ -60,8 +60,8 @@ def test_the_signature_of_a_call_is_kept_with_it() -> None:
     )
 
     assert [done.provider_data for done in told.calls] == [
-        {"thoughtSignature": "c2ln", "partMetadata": {"a": 1}},
-        {"functionCall": {"more": 1}},
+        {"thoughtSignature": "c2ln", "partMetadata": {"a": 1}, "made_up_id": True},
+        {"functionCall": {"more": 1}, "made_up_id": True},
     ]
     starts = [event.provider_data for event in told.events if isinstance(event, ToolCallStart)]
     assert starts == [done.provider_data for done in told.calls]

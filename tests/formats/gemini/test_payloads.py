@@ -42,7 +42,7 @@ def test_names_may_be_written_with_underscores() -> None:
 
     assert told.message.reasoning == "a"
     assert told.message.tool_calls[0].arguments == {"a_b": 1}
-    assert told.message.tool_calls[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.message.tool_calls[0].provider_data == {"thoughtSignature": "c2ln", "made_up_id": True}
     assert (told.message.id, told.message.finish_reason) == ("r1", "tool_calls")
     assert told.message.usage.output_tokens == 4
     assert told.events[0].raw == SNAKE

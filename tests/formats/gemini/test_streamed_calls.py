@@ -35,7 +35,7 @@ def test_a_streamed_call_grows_value_by_value() -> None:
 
     assert [done.arguments for done in told.calls] == [expected]
     assert fragments(told) == told.calls[0].arguments_text
-    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln", "made_up_id": True}
     assert told.rules == set()
     first = next(event for event in told.events if isinstance(event, ToolCallDelta))
     assert first.fragment == '{"a": {"b": "New '
@@ -138,7 +138,7 @@ def test_a_signature_may_come_with_any_piece() -> None:
     """The call that is handed out has it."""
     told = streamed({**call(willContinue=True), "thoughtSignature": "c2ln"}, call())
 
-    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln", "made_up_id": True}
 
 
 def test_calls_of_different_candidates_do_not_mix() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.openai_chat.payloads import answer, call, chunk, text
 from tests.support.tables import in_one_test
+from tokenstream.events import PartStart
 from tokenstream.message import ReasoningPart
 
 
@@ -187,3 +188,20 @@ def test_reasoning_between_texts_makes_three_parts() -> None:
 
     assert ["text", "reasoning", "text", "tool_call", "text"] == got.kinds
     assert "acd" == got.message.text
+
+
+@pytest.mark.parametrize(
+    ("field", "told"), [("reasoning_content", None), ("reasoning", {"read_from": "reasoning"})]
+)
+def test_the_field_of_reasoning_is_told_and_not_sent_back(field: str, told: Any) -> None:
+    """A program that replays an answer needs its name; the next turn has the text alone."""
+    got = answer(chunk({field: "Let "}), chunk({field: "me"}), text("Hi"))
+    start = next(event for event in got.events if isinstance(event, PartStart))
+
+    assert isinstance(start.content, ReasoningPart)
+    assert told == start.content.provider_data == _reasoning(got)[0].provider_data
+    assert got.message.to_openai_chat() == {
+        "role": "assistant",
+        "content": "Hi",
+        "reasoning_content": "Let me",
+    }

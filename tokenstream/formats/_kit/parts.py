@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, has_text
-from tokenstream._values.parts import BESIDE, WORDED
+from tokenstream._values.parts import BESIDE, MADE_UP_ID, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
     CitationAdded,
@@ -142,7 +142,7 @@ class Parts(AnswerEvents):
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
-    def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
+    def write(self, choice: int, kind: TextKind, text: str, start: Part | None = None) -> None:
         """Add text to the open part of this kind, or to a new one; for formats that do not mark parts."""
         state = self.choices.get(choice) or self.choice(choice)
         part = state.current_part
@@ -367,15 +367,18 @@ class Parts(AnswerEvents):
         provider_data: dict[str, Any] | None = None,
         number: object = None,
     ) -> OpenCall:
-        """Open a call of one of the application's tools; a missing id is made up.
+        """Open a call of one of the application's tools; a missing id is made up, and its start says so.
 
-        A call with the id of a finished call may be a repetition. Once its content differs from the finished
-        call, it is reported with a new id; if it never differs, it is dropped. Equal ids with different
-        numbers, which are indexes on the wire, are different calls.
+        An id that is None is a departure; "" is for calls that need none. A call with the id of a finished
+        call may be a repetition. Once its content differs from the finished call, it is reported with a new
+        id; if it never differs, it is dropped. Equal ids with different numbers, which are indexes on the
+        wire, are different calls.
         """
         state = self.choice(choice)
         self._check_count()
         if not id:
+            provider_data = {**(provider_data or {}), MADE_UP_ID: True}
+        if id is None:
             self.note("call_id_missing")
         if self.may_hold_surrogates:
             id, name = mend_surrogates(id), mend_surrogates(name)
@@ -390,7 +393,7 @@ class Parts(AnswerEvents):
             type=type,
             provider_data=provider_data,
             number=number,
-            has_id=bool(id),
+            has_id=id is not None,
         )
         # The calls of the whole answer, and those of this choice.
         self.calls_seen += 1

@@ -203,7 +203,7 @@ class LlamaIndex(Format):
             if name is None:
                 # The name may follow in a later response, which repeats the call.
                 return
-            call = _RepeatedCall(self.parts.open_call(0, id or self.parts.new_id(0), name))
+            call = _RepeatedCall(self.parts.open_call(0, id or "", name))
             self._calls[key] = call
         names = ("tool_kwargs", "arguments", "input")
         arguments = next((function[name] for name in names if name in function), None)

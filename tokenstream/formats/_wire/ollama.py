@@ -199,9 +199,9 @@ class Ollama(Format):
                 **(fields_except(call, "id", "type", "function") or {}),
                 **(fields_except(function, "name", "arguments") or {}),
             }
-            # Older servers send no ids, so making up an id is not a departure.
-            id = text_of(call, "id") or self.parts.new_id(0)
-            if self.parts.choice(0).ended.knows(id):
+            # Older servers send no ids, so a missing one is not a departure.
+            id = text_of(call, "id") or ""
+            if id and self.parts.choice(0).ended.knows(id):
                 # `open_call` replaces an id already in use, but the next request must repeat the sent id.
                 other_fields["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=other_fields or None)

@@ -290,8 +290,8 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     def _open_v1_call(self, name: str) -> OpenCall:
         self.close(self.plan)
-        # v1 has no ids, so a made-up one is not a departure.
-        return self.open_call(0, self.new_id(0), name)
+        # v1 has no ids, so a missing one is not a departure.
+        return self.open_call(0, "", name)
 
     # -- ends ------------------------------------------------------------------
 

@@ -234,9 +234,7 @@ class CallParts(Parts):
         if other_fields:
             data["functionCall"] = other_fields
         name = text_of(value, "name") or ""
-        return self.open_call(
-            state.index, sent_id or self.new_id(state.index), name, provider_data=data or None
-        )
+        return self.open_call(state.index, sent_id or "", name, provider_data=data or None)
 
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
         """Add the arguments in a piece of a call: values with paths (`partialArgs`), or members (`args`)."""

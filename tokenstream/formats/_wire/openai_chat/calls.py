@@ -344,8 +344,8 @@ class ChatCalls:
             self._open_call(earlier)
         self._waiting_calls.remove(call)
         call.is_waiting = False
-        # A `function_call` never has an id, so a made-up one is not a departure.
-        call_id = self._parts.new_id(self._choice) if call.index == LEGACY else call.id
+        # A `function_call` never has an id, so a missing one is not a departure.
+        call_id = "" if call.index == LEGACY else call.id
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
         call.part = self._parts.open_call(
             self._choice,

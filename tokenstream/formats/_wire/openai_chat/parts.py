@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts, TextKind
+    from tokenstream.message import Part
 
 _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 
@@ -101,20 +102,21 @@ class ChatContent:
         if kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
 
-    def write(self, kind: TextKind, text: str) -> None:
-        """Add text, reasoning or a refusal."""
+    def write(self, kind: TextKind, text: str, start: Part | None = None) -> None:
+        """Add text, reasoning or a refusal, which begins with the part `start`."""
         if not text:
             self.has_empty = True
             return
         if kind not in self.kinds:
             self.record_kind(kind)
-        # A text begins with this part, which names its phase; None if the delta names no phase.
-        start = self.text_start if kind == "text" else None
-        if kind == "text" and start is not self._last_start:
-            # A text in another phase is another part.
-            self._last_start = start
-            if self.state.current_part is not None and self.state.current_part.kind == "text":
-                self.end_current_part()
+        if kind == "text":
+            # The delta may name the text's phase.
+            start = self.text_start
+            if start is not self._last_start:
+                # A text in another phase is another part.
+                self._last_start = self.text_start
+                if self.state.current_part is not None and self.state.current_part.kind == "text":
+                    self.end_current_part()
         self.parts.write(self.choice, kind, text, start)
 
     def scalar_as_text(self, value: object) -> object:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.chat_words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
+from tokenstream._values.parts import READ_FROM
 from tokenstream.message import ReasoningPart
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
 _DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
 _OBJECT_TEXT_FIELDS = ("text", "value", "content", "thinking")
+_STARTS = {
+    name: ReasoningPart.model_construct(provider_data={READ_FROM: name}) for name in REASONING_FIELDS[1:]
+}
+"""Maps a field of reasoning, but for the usual one, to the empty part with which text from it begins."""
 _STEP_TEXT_FIELDS = ("thought", "text", "content")
 
 
@@ -33,13 +38,25 @@ class ChatReasoning:
     """
 
     __slots__ = (
-        *("_content", "_fields", "_is_mixed", "_key", "_part", "_parts", "_plain_part", "_repeated"),
+        *(
+            "_content",
+            "_field",
+            "_fields",
+            "_is_mixed",
+            "_key",
+            "_part",
+            "_parts",
+            "_plain_part",
+            "_repeated",
+        ),
         *("_signed", "_text"),
     )
 
     def __init__(self, content: ChatContent) -> None:
         self._content = content
         self._parts = content.parts
+        self._field = ""
+        """The field of the last plain text."""
         # The block that is being written.
         self._part: OpenPart | None = None
         """The part of the block that has details; None before the first of them."""
@@ -98,6 +115,8 @@ class ChatReasoning:
             value = delta.get(name)
             # A boolean is a flag, not reasoning; a number is a piece of reasoning.
             value = None if isinstance(value, bool) else self._content.scalar_as_text(value)
+            if not text:
+                self._field = name
             if is_dict(value):
                 text = text or text_within(value) or text_of(value, "content", "thinking") or ""
                 unread = fields_except(value, *_OBJECT_TEXT_FIELDS)
@@ -120,13 +139,13 @@ class ChatReasoning:
         """Add a plain text, unless it repeats the details of the block."""
         part, log = self._current, self._text
         if part is None or log is None:
-            self._content.write("reasoning", text)
+            self._content.write("reasoning", text, _STARTS.get(self._field))
             self._plain_part = self._content.state.current_part
         elif self._is_whole(text):
             self._parts.note("reasoning_twice")
         elif part.signature:
             # The signature has ended the block: `write` begins another one.
-            self._content.write("reasoning", text)
+            self._content.write("reasoning", text, _STARTS.get(self._field))
         else:
             self._is_mixed = True
             self._append(part, text)
