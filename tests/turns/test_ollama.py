@@ -49,7 +49,7 @@ def test_thinking_text_images_and_calls_have_a_field_each() -> None:
 
 def test_an_id_that_was_made_up_here_stays_here() -> None:
     """Older servers have none; another provider's is what the tool's result names."""
-    call = ToolCall(id="call_0", name="now", complete=True)
+    call = ToolCall(id="call_0", name="now", complete=True, provider_data={"made_up_id": True})
 
     assert [{"function": {"name": "now", "arguments": {}}}] == _ollama(call).to_ollama()["tool_calls"]
     assert "call_0" == _ollama(call, format="anthropic").to_ollama()["tool_calls"][0]["id"]

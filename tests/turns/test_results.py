@@ -191,7 +191,8 @@ def test_numbers_that_json_lacks_do_not_break_the_request() -> None:
 def test_ids_that_were_made_up_here_stay_here() -> None:
     """Gemini and Ollama know calls by their name and place, as the assistant's turn has them."""
     gemini = ToolResults(_message(_call("call_0"), format="gemini"), {"call_0": "x"})
-    ollama = ToolResults(_message(_call("call_0"), format="ollama"), {"call_0": "x"})
+    made_up = _call("call_0", provider_data={"made_up_id": True})
+    ollama = ToolResults(_message(made_up, format="ollama"), {"call_0": "x"})
 
     assert {"name": "weather", "response": {"output": "x"}} == gemini.to_gemini()[0]["parts"][0][
         "functionResponse"

@@ -9,6 +9,7 @@ import re
 from contextlib import contextmanager
 from functools import cache, wraps
 from inspect import CO_VARARGS
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 
 from tokenstream._basics.lazy import asking_instruction
@@ -92,7 +93,9 @@ _TWO_APIS = "OpenAI has two APIs: write .to_openai_chat() or .to_openai_response
 OF_FORMAT = {"keys": "write {**format.to_openai_chat()}, or that of another API", "to_openai": _TWO_APIS}
 """Names that ResponseFormat and Tools lack; `{**value}` asks for "keys"."""
 _TEXTS = "a TextDelta has `event.text`; a loop over `stream.text` gives only texts"
+_WRITTEN = "return relay.respond(aconnect(…)), which writes the events"
 OF_EVENT = {
+    "encode": _WRITTEN,
     **dict.fromkeys(("choices", "content", "delta", "text"), _TEXTS),
     "type": "its class is its type: isinstance(event, TextDelta)",
 }
@@ -169,6 +172,16 @@ OF_RELAY = {
 """Options of a relay that have another form, or another place, each with the end of the error."""
 
 
+_RATE = "it is `metrics.tokens_per_second`"
+OF_METRICS = {
+    **dict.fromkeys(("tokens_per_sec", "tps", "throughput"), _RATE),
+    **dict.fromkeys(("time_to_first_token", "latency"), "it is `metrics.ttft`"),
+}
+_MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
+OF_ENDPOINTS = dict.fromkeys(("_contains_router", "on_startup", "routes"), _MOUNTED)
+"""Names that FastAPI asks a router for, each with the end of the error."""
+
+
 class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.
 
@@ -231,7 +244,8 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks: those of other libraries, and of functions nearby.
 
-    Each hint ends the error for the option of its name: what to use here instead.
+    Each hint ends the error for the option of its name: what to use here instead. A hint for an argument that
+    the function needs is for a call without it, and the one named "args" for arguments by position.
     """
     return _explain(hints, names_all=False)
 
@@ -249,11 +263,16 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         lacked = {name: hint for name, hint in hints.items() if name not in known}
+        required = known[: code.co_argcount - len(function.__defaults__ or ())]
+        needed = [(place, name) for place, name in enumerate(required) if name in hints]
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             if len(args) > code.co_argcount and not code.co_flags & CO_VARARGS:
-                _refuse_positional(function, args, known)
+                _refuse_positional(function, args, known, hints.get("args"))
+            for place, name in needed:
+                if len(args) <= place and name not in options:
+                    raise UnsupportedUse(f"{function.__name__}() needs a {name}: {hints[name]}")
             for name in options:
                 if name in lacked or (names_all and name not in known):
                     hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
@@ -272,10 +291,13 @@ def _name_called(function: Callable[..., Any], arguments: Sequence[object]) -> s
     return type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__name__
 
 
-def _refuse_positional(function: Callable[..., Any], args: Sequence[object], known: Sequence[str]) -> Never:
-    """Raise the error for arguments by position that a function takes only by name."""
+def _refuse_positional(
+    function: Callable[..., Any], args: Sequence[object], known: Sequence[str], hint: str | None
+) -> Never:
+    """Raise the error for arguments by position that a function takes only by name, with a `hint`."""
     options = ", ".join(f"{name}=" for name in known[function.__code__.co_argcount :])
-    raise UnsupportedUse(f"{_name_called(function, args)}() takes these arguments by name: {options}")
+    ends = f": {hint}" if hint else f" takes these arguments by name: {options}"
+    raise UnsupportedUse(f"{_name_called(function, args)}(){ends}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:
@@ -320,7 +342,13 @@ explain_names(OF_ERROR)(StreamError)
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
-    """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement."""
+    """Make a stream class explain the wrong kind of `with`, and name it in the errors of its methods."""
+    for base in kind.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, FunctionType) and base.__module__.startswith("tokenstream."):
+                # Python's own errors would name a private base.
+                for each in (value, getattr(value, "__wrapped__", value)):
+                    each.__qualname__ = f"{kind.__name__}.{name}"
     right, wrong = ("async with", "with") if is_async else ("with", "async with")
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
     message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"

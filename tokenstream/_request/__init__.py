@@ -37,7 +37,7 @@ from tokenstream._sources.causes import (
     unusable_client_error,
 )
 from tokenstream.errors import ConnectError, MisuseError, StreamError
-from tokenstream.limits import DEFAULT_DEADLINES
+from tokenstream.limits import DEFAULT_DEADLINES, check_headers
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -146,8 +146,11 @@ class HTTPRequest:
         """The library that sends the request; "" for the default."""
         if not isinstance(options.get("extensions"), dict | None):
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
-        if isinstance(options.get("headers"), str | bytes):
-            raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
+        check_headers(options.get("headers"))
+        payload = options.get("json")
+        turns = payload.get("messages") if payload.__class__ is dict else None
+        if turns.__class__ is list and list in map(type, turns):
+            raise MisuseError('json["messages"] has a list in it: write messages += results.turns()')
         self._method = method
         self._url = str(url)
         self._client: FromHTTPX = None if isinstance(client, str) else client

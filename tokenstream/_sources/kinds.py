@@ -210,6 +210,7 @@ def is_response_like(source: object, names: Iterable[str], status: str = "status
 
 
 def class_name_of(source: object) -> str:
-    """Return an object's class name for an error message."""
+    """Return an object's class name for an error message, and for another library's class its module."""
     kind = type(source)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
+    is_known = kind.__module__.partition(".")[0] in ("builtins", "tokenstream")
+    return kind.__qualname__ if is_known else f"{kind.__module__}.{kind.__qualname__}"

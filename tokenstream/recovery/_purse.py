@@ -8,6 +8,7 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.limits import check_seconds, check_whole
 from tokenstream.stream._log import warn
@@ -123,6 +124,7 @@ class Purse:
         "tokens",
     )
 
+    @explain_all_options()
     def __init__(
         self,
         *,

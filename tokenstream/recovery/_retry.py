@@ -163,10 +163,12 @@ class Routes:
         if hedge_after is not None:
             check_wait("hedge_after", hedge_after)
         for each in routes:
-            if not (isinstance(each, Route) or callable(each) or _is_pair(each) or is_stream(each)):
+            is_function = callable(each) and each is not Routes
+            if not (isinstance(each, Route) or is_function or _is_pair(each) or is_stream(each)):
                 raise MisuseError(
                     "routes= takes Routes, such as Route(url, json=payload), functions that open a source, "
-                    f"pairs of one and its format, or an unread connect(…), and not {each!r}"
+                    "pairs of one and its format, or an unread connect(…), and not "
+                    f"{getattr(each, '__name__', each)}"
                 )
         # The dataclass is frozen, so this is the only way to set the attributes.
         object.__setattr__(self, "routes", routes)
@@ -302,8 +304,6 @@ class Retry:
 Seam.__init__ = explain_all_options()(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     answer_id="connect, resilient and Stream have it",
-    fallback="its entries go into routes=",
-    max_output_tokens="connect reads it from the payload; your own open asks attempt.tokens_left(limit)",
     timeout="it is called within=",
     max_attempts="it is called attempts=",
     **dict.fromkeys(("ask", "least", "prefill"), _OF_SEAM),

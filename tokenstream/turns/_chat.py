@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
 from tokenstream._basics.untrusted import text_of
+from tokenstream._values.parts import MADE_UP_ID
 from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ _THINKING_BLOCKS = ("thinking", "redacted_thinking")
 
 _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
 """Types of chunks that a request may contain, besides text, reasoning and references."""
-
-_MADE_UP_ID = re.compile(r"call_\d{1,4}")
-"""The ids that this library makes up for calls without an id."""
 
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
@@ -289,9 +286,8 @@ class _OllamaTurn(AssistantTurn):
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
-        # A server that sent no ids identifies calls by position and name: an id that this library
-        # made up is not sent.
-        is_made_up = self.message.format in self.formats and _MADE_UP_ID.fullmatch(part.id)
+        # A server that sent no ids identifies calls by position and name.
+        is_made_up = self.is_own and (part.provider_data or {}).get(MADE_UP_ID)
         self.calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:

@@ -11,7 +11,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs
 
-from tokenstream._basics.elsewhere import OF_RELAY, explain_options
+from tokenstream._basics.elsewhere import OF_ENDPOINTS, OF_RELAY, explain_names, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
@@ -166,6 +166,7 @@ def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefus
     return SourceRefused(Refusal(status, error_body(kind, message, retryable=False), headers))
 
 
+@explain_names(OF_ENDPOINTS)
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """The ASGI application that `endpoints` returns: it starts, sends and stops the answers of a journal."""

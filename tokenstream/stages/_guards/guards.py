@@ -88,7 +88,7 @@ def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN4
     if not is_function or isinstance(rule, type):
         raise MisuseError(
             "a guard is a regular expression, a function that takes the message and returns why it stops, "
-            f"a Budget or a Repetition, and not {rule!r}"
+            f"a Budget or a Repetition, and not {getattr(rule, '__name__', rule)!r}"
         )
     return AnswerRule(rule, first, every)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from operator import sub
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tokenstream._basics.elsewhere import OF_METRICS, explain_names
 from tokenstream.stages._metrics.buffering import NO_COUNTS, GapHistogram, count_sorted, detect_buffering
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 NO_GAPS = GapHistogram()
 
 
+@explain_names(OF_METRICS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The speed of an answer so far; all times in seconds.

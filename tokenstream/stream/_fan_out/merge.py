@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
@@ -168,6 +168,7 @@ class _NoStreams(Merge[K]):
 def merge(streams: Mapping[K, Stream], *, fail_fast: bool = True) -> Merge[K]: ...
 @overload
 def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncMerge[K]: ...
+@explain_options(args='write merge({"a": a, "b": b}): each event comes with the label of its stream')
 def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
     r"""Read several streams at the same time, in one loop over their events with the streams' labels.
 
