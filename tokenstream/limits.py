@@ -123,12 +123,6 @@ def check_option(name: str, value: object, kind: type) -> None:
         raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
 
 
-def check_headers(headers: object) -> None:
-    """Refuse a text as the headers of a request."""
-    if isinstance(headers, str | bytes):
-        raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
-
-
 def check_names(
     name: str,
     value: Any,  # noqa: ANN401 - as callers give it

@@ -471,6 +471,49 @@ def test_a_typed_dict_of_typing_names_typing_extensions() -> None:
         connect(_URL).result(Refused)
 
 
+_script: Any = testing.script
+_merge: Any = tokenstream.merge
+_Purse: Any = tokenstream.Purse
+_Route: Any = tokenstream.Route
+_NESTED = {"messages": [{"role": "user", "content": "Hi"}, [{"role": "tool"}]]}
+
+
+def _read() -> Any:
+    """Return a stream that was read to its end."""
+    stream = Stream(ANSWER)
+    stream.final()
+    return stream
+
+
+@in_one_test(
+    "mistake, words",
+    [
+        (lambda: _read().text(), "this view is no method: read it in `for`, or take stream.message.text"),
+        (lambda: _Purse(2.0), "Purse() takes these arguments by name: most=, "),
+        (lambda: _script("Hello"), 'write script().text("Hello")'),
+        (lambda: _merge(_read(), _read()), 'write merge({"a": a, "b": b})'),
+        (lambda: _connect(_URL, headers="Bearer x", retry=Retry()), "headers= takes a dict"),
+        (lambda: _Route(_URL, json={}, headers="Bearer x"), "headers= takes a dict"),
+        (lambda: _Retry(routes=tokenstream.Routes), "or an unread connect(…), and not Routes"),
+        (lambda: connect(_URL, json=_NESTED), "write messages += results.turns()"),
+        (lambda: MessageStart().encode(), "return relay.respond(aconnect(…))"),
+        (
+            lambda: relay.endpoints(relay.MemoryJournal(), lambda _: aconnect(_URL)).routes,
+            'write app.mount("/answers", relay.endpoints(…))',
+        ),
+        (lambda: _read().departures["done_missing"], "ask .details['done_missing']"),
+        (lambda: _read().result(), "Stream.result() missing 1 required positional argument: 'type'"),
+    ],
+    ids=str,
+)
+def test_a_mistake_says_what_to_write(mistake: Any, words: str) -> None:
+    """Also where the mistake is one of Python's, which knows only the names of our private classes."""
+    with pytest.raises((MisuseError, AttributeError, KeyError, TypeError)) as caught:
+        mistake()
+
+    assert words in str(caught.value.args[0])
+
+
 @pytest.mark.slow
 def test_inspect_shows_a_field_of_the_answer_as_a_field() -> None:
     """OpenAI's `created` is nothing unknown to be afraid of."""

@@ -59,25 +59,22 @@ FIELDS = (
 )
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
+_TEXT = "the text so far is `stream.message.text`, and a loop over `stream.text` gives the pieces"
+_FINALS = "get_final_completion get_final_message get_final_response read until_done"
 OF_STREAM = {
+    **dict.fromkeys(_FINALS.split(), _FINAL),
     "choices": "`stream.messages` has a message for each choice, and `stream.choice(n)` the views of one",
-    "content": "the text so far is `stream.message.text`, and a loop over `stream.text` gives the pieces",
+    **dict.fromkeys(("content", "output_text"), _TEXT),
     "current_message_snapshot": "it is `stream.message`, which is always current",
     "events": "a loop over the stream itself gives the events",
-    "get_final_completion": _FINAL,
-    "get_final_message": _FINAL,
-    "get_final_response": _FINAL,
     "get_final_text": "`stream.final().text` reads to the end; an AsyncStream's `final()` is awaited",
     "headers": "they are `stream.response.headers`, once the response is there",
-    "output_text": "the text so far is `stream.message.text`, and a loop over `stream.text` gives the pieces",
     "parsed": "`stream.result(type)` reads the answer as a type",
     "request_id": "it is `stream.response.request_id`, once the response is there",
     "json": "`stream.result(type)` reads the answer as a type, and `stream.response` is its head",
     "on": "a Router has a function for each kind of event: stream.run(router)",
-    "read": _FINAL,
     "status_code": "it is `stream.response.status`, once the response is there",
     "text_stream": "a loop over `stream.text` gives the pieces of the text",
-    "until_done": _FINAL,
 }
 _SHAPES = "accumulate graphemes lines markdown_blocks redact sentences smooth split_tags throttle until words"
 _PIECES = "iter_bytes iter_content iter_lines iter_raw iter_text"
@@ -93,9 +90,8 @@ _TWO_APIS = "OpenAI has two APIs: write .to_openai_chat() or .to_openai_response
 OF_FORMAT = {"keys": "write {**format.to_openai_chat()}, or that of another API", "to_openai": _TWO_APIS}
 """Names that ResponseFormat and Tools lack; `{**value}` asks for "keys"."""
 _TEXTS = "a TextDelta has `event.text`; a loop over `stream.text` gives only texts"
-_WRITTEN = "return relay.respond(aconnect(…)), which writes the events"
 OF_EVENT = {
-    "encode": _WRITTEN,
+    "encode": "return relay.respond(aconnect(…)), which writes the events",
     **dict.fromkeys(("choices", "content", "delta", "text"), _TEXTS),
     "type": "its class is its type: isinstance(event, TextDelta)",
 }
@@ -104,23 +100,23 @@ OF_TEXT = {name: f"it is no str: write {{0._instead}}.{name}(…) behind its loo
 OF_VALUE = {"__getitem__": "write `.name` for ['name']; `.model_dump()` makes a dict"}
 OF_ERROR = {
     **dict.fromkeys(("body", "code", "param", "type"), "a StatusError has `error.code` and `error.body`"),
-    "headers": "a StatusError has `error.status`, `error.body` and `error.request_id`",
+    **dict.fromkeys(
+        ("headers", "response"), "a StatusError has `error.status`, `error.body` and `error.request_id`"
+    ),
     "request": "its address is in `error.origin`",
-    "response": "a StatusError has `error.status`, `error.body` and `error.request_id`",
     "status": "only a StatusError has it: no server refused this request",
     "status_code": "the status of a StatusError is `error.status`",
     "text": "what had arrived is `error.partial.text`",
 }
 OF_MESSAGE = {
-    "additional_kwargs": "what else the provider sent is `message.provider_data`",
-    "candidates": "this is one of them; `stream.messages` has all",
-    "choices": "this is one of them; `stream.messages` has all",
+    **dict.fromkeys(
+        ("additional_kwargs", "response_metadata"), "what else the provider sent is `message.provider_data`"
+    ),
+    **dict.fromkeys(("candidates", "choices"), "this is one of them; `stream.messages` has all"),
+    **dict.fromkeys(("output_parsed", "parsed"), "`stream.result(type)` reads the answer as a type"),
     "delta": "deltas come in the loop over a stream; this is the message that they add up to",
     "content": "its text is `message.text`, and everything that it consists of is `message.parts`",
     "message": "this is it; its text is `message.text`",
-    "output_parsed": "`stream.result(type)` reads the answer as a type",
-    "parsed": "`stream.result(type)` reads the answer as a type",
-    "response_metadata": "what else the provider sent is `message.provider_data`",
     "stop_reason": "it is `message.finish_reason`",
     "to_openai": _TWO_APIS,
 }
@@ -143,18 +139,16 @@ OF_CALL = {
 }
 _INPUT = ("input", "prompt_token_count", "prompt_tokens", "request_tokens")
 _OUTPUT = ("candidates_token_count", "completion_tokens", "output", "response_tokens")
+_CACHED = ("cache_read_input_tokens", "cached", "cached_content_token_count")
 OF_USAGE = {
     **dict.fromkeys(_INPUT, "it is `usage.input_tokens`"),
     **dict.fromkeys(_OUTPUT, "it is `usage.output_tokens`"),
     "cache_creation_input_tokens": "it is `usage.cache_write_tokens`",
-    "cache_read_input_tokens": "it is `usage.cached_tokens`",
-    "cached": "it is `usage.cached_tokens`",
-    "cached_content_token_count": "it is `usage.cached_tokens`",
+    **dict.fromkeys(_CACHED, "it is `usage.cached_tokens`"),
     "completion_tokens_details": "it is `usage.reasoning_tokens`, and all is in `usage.provider_data`",
     "prompt_tokens_details": "it is `usage.cached_tokens`, and all is in `usage.provider_data`",
     "thoughts_token_count": "it is `usage.reasoning_tokens`",
-    "total": "it is `usage.total_tokens`",
-    "total_token_count": "it is `usage.total_tokens`",
+    **dict.fromkeys(("total", "total_token_count"), "it is `usage.total_tokens`"),
 }
 
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
@@ -244,8 +238,8 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks: those of other libraries, and of functions nearby.
 
-    Each hint ends the error for the option of its name: what to use here instead. A hint for an argument that
-    the function needs is for a call without it, and the one named "args" for arguments by position.
+    Each hint ends the error for the option of its name: what to use here instead. The hint
+    named "args" is for arguments by position.
     """
     return _explain(hints, names_all=False)
 
@@ -263,16 +257,11 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         lacked = {name: hint for name, hint in hints.items() if name not in known}
-        required = known[: code.co_argcount - len(function.__defaults__ or ())]
-        needed = [(place, name) for place, name in enumerate(required) if name in hints]
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             if len(args) > code.co_argcount and not code.co_flags & CO_VARARGS:
-                _refuse_positional(function, args, known, hints.get("args"))
-            for place, name in needed:
-                if len(args) <= place and name not in options:
-                    raise UnsupportedUse(f"{function.__name__}() needs a {name}: {hints[name]}")
+                _refuse_positional(function, args, hints.get("args"))
             for name in options:
                 if name in lacked or (names_all and name not in known):
                     hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
@@ -291,13 +280,13 @@ def _name_called(function: Callable[..., Any], arguments: Sequence[object]) -> s
     return type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__name__
 
 
-def _refuse_positional(
-    function: Callable[..., Any], args: Sequence[object], known: Sequence[str], hint: str | None
-) -> Never:
-    """Raise the error for arguments by position that a function takes only by name, with a `hint`."""
-    options = ", ".join(f"{name}=" for name in known[function.__code__.co_argcount :])
-    ends = f": {hint}" if hint else f" takes these arguments by name: {options}"
-    raise UnsupportedUse(f"{_name_called(function, args)}(){ends}")
+def _refuse_positional(function: Callable[..., Any], args: Sequence[object], hint: str | None) -> Never:
+    """Raise the error for arguments by position that a function takes only by name."""
+    names = function.__code__.co_varnames[function.__code__.co_argcount :][
+        : function.__code__.co_kwonlyargcount
+    ]
+    way = hint or f"takes these arguments by name: {', '.join(f'{name}=' for name in names)}"
+    raise UnsupportedUse(f"{_name_called(function, args)}() {way}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ from tokenstream._sources.causes import (
     unusable_client_error,
 )
 from tokenstream.errors import ConnectError, MisuseError, StreamError
-from tokenstream.limits import DEFAULT_DEADLINES, check_headers
+from tokenstream.limits import DEFAULT_DEADLINES
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ class HTTPRequest:
         """The library that sends the request; "" for the default."""
         if not isinstance(options.get("extensions"), dict | None):
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
-        check_headers(options.get("headers"))
+        if isinstance(options.get("headers"), str | bytes):
+            raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         payload = options.get("json")
         turns = payload.get("messages") if payload.__class__ is dict else None
         if turns.__class__ is list and list in map(type, turns):

@@ -11,7 +11,7 @@ from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.url import split_url
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream.errors import AnswerRejected, MisuseError
-from tokenstream.limits import Deadlines, check_headers, check_option, check_wait, check_whole
+from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -185,7 +185,8 @@ class Route:
         self.url = _check_url(url)
         self.json = json
         """The payload, or the function that returns it."""
-        check_headers(headers)
+        if isinstance(headers, str | bytes):
+            raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         self.headers = headers
         self.params = params
         self.client = client

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._basics.elsewhere import explain_names, explain_options
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
@@ -35,7 +35,6 @@ all_formats: tuple[str, ...] = names()
 """Names of the formats in which scripts can be sent; `Script.formats` has those that fit one script."""
 
 
-@explain_names({"pause": "it is `script().silence(…)`"})
 @dataclass(frozen=True)
 class Script:
     r"""A scripted answer, made by `testing.script()`; each method returns a longer script.
@@ -369,7 +368,7 @@ class Script:
         return steps.make_timeline(self._steps, self._start, self._rate)
 
 
-@explain_options(args='write script().text("Hello")')
+@explain_options(args='takes no text: write script().text("Hello")')
 def script(*, id: str | None = None, model: str | None = None, rate: float | None = None) -> Script:
     """Return an empty script.
 

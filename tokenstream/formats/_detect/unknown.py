@@ -341,18 +341,10 @@ def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     )
 
 
-def _is_flow(payload: dict[str, Any], event: str) -> bool:
-    return event in _FLOW_EVENTS or not payload.keys().isdisjoint(_FLOW_EVENTS)
-
-
-def _is_harness(payload: dict[str, Any], event: str) -> bool:
-    return event == "hookEvent" or is_dict(payload.get("hookEvent"))
-
-
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
     "a run of Bedrock's InvokeAgent": _is_invoke_agent,
-    "a run of Bedrock's InvokeFlow": _is_flow,
-    HARNESS: _is_harness,
+    "a run of Bedrock's InvokeFlow": lambda payload, event: not {event, *payload}.isdisjoint(_FLOW_EVENTS),
+    HARNESS: lambda payload, event: event == "hookEvent" or is_dict(payload.get("hookEvent")),
     SNOWFLAKE: lambda payload, _event: has_snowflakes_call(payload),
 }
 """Maps what is known, in words, to a function that recognises a payload of it."""

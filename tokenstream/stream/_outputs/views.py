@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._views.text_plan import ShapingPlan
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
-
-
-_OF_RESULT = "write stream.result(Order), with the type of the answer"
 
 
 class OutputViews(SyncChoiceBase):
@@ -176,7 +172,6 @@ class OutputViews(SyncChoiceBase):
         )
         return TextView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
-    @explain_options(type=_OF_RESULT)
     def result(
         self,
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
@@ -297,7 +292,6 @@ class AsyncOutputViews(AsyncChoiceBase):
         )
         return AsyncTextView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
-    @explain_options(type=_OF_RESULT)
     async def result(
         self,
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is

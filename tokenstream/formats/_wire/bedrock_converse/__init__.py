@@ -65,11 +65,6 @@ def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
     return block, []
 
 
-def _convert_text(value: object) -> StartAndDeltas:
-    """Convert a text: return an empty start, and a delta with the text."""
-    return {}, [{"text": value}]
-
-
 def _convert_call(value: object) -> StartAndDeltas:
     """Convert a tool call: return a start with the arguments as text, and no deltas."""
     if not is_dict(value) or value.get("input") is None:
@@ -97,7 +92,7 @@ def _convert_cited_text(value: object) -> StartAndDeltas:
 
 
 _CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
-    "text": _convert_text,
+    "text": lambda value: ({}, [{"text": value}]),
     "toolUse": _convert_call,
     "reasoningContent": _convert_reasoning,
     "citationsContent": _convert_cited_text,

@@ -171,8 +171,11 @@ class GeminiParts(CallParts):
             is_open = self.candidate(self.choice(choice)).call is not None
             empty = [name for name in kinds if (name == "functionCall") is is_open]
             kinds = [name for name in kinds if part[name] not in ("", {})] or (empty or kinds)[:1]
+        # gRPC clients fill unset fields with false and empty values.
         part_fields = {
-            name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)
+            name: value
+            for name, value in part.items()
+            if name not in _CONTENT_FIELDS and value is not False and not says_nothing(value)
         }
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
@@ -347,8 +350,3 @@ class GeminiParts(CallParts):
         "codeExecutionResult": partial(_add_server_part, kind="codeExecutionResult"),
         "toolResponse": partial(_add_server_part, kind="toolResponse", field="response"),
     }
-
-
-def _is_set(value: object) -> bool:
-    """Return whether a field was set; gRPC clients fill unset fields with false and empty values."""
-    return value is not False and not says_nothing(value)

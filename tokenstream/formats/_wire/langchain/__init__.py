@@ -175,7 +175,8 @@ class LangChain(Format):
             return
         metadata = dict_of(payload, "response_metadata")
         is_whole = kind == "ai"
-        is_repeated = is_whole and self._repeats_chunks(payload)
+        has_their_id = text_of(payload, "id") in (None, self._sent_id)
+        is_repeated = is_whole and has_their_id and bool(self.parts.choice(0).next_part)
         self._read_head(payload, metadata)
         if is_repeated:
             self._blocks.compare(payload.get("content"))
@@ -237,10 +238,6 @@ class LangChain(Format):
             return True
         content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
         return not all(says_nothing(payload.get(name)) for name in content)
-
-    def _repeats_chunks(self, payload: dict[str, Any]) -> bool:
-        """Return whether a whole message repeats the chunks before: it has their id, or none."""
-        return bool(self.parts.choice(0).next_part) and text_of(payload, "id") in (None, self._sent_id)
 
     def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Report the id and model; an id that LangChain made up is reported as a field."""

@@ -38,18 +38,8 @@ class ChatReasoning:
     """
 
     __slots__ = (
-        *(
-            "_content",
-            "_field",
-            "_fields",
-            "_is_mixed",
-            "_key",
-            "_part",
-            "_parts",
-            "_plain_part",
-            "_repeated",
-        ),
-        *("_signed", "_text"),
+        *("_content", "_fields", "_is_mixed", "_key", "_part", "_parts", "_plain_part", "_repeated"),
+        *("_field", "_signed", "_text"),
     )
 
     def __init__(self, content: ChatContent) -> None:
