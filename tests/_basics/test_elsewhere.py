@@ -27,6 +27,7 @@ from tokenstream._basics.elsewhere import (
     OF_USAGE,
 )
 from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
+from tokenstream.stages import Metrics
 
 NAMES = sorted({*ALIASES, *FIELDS, *OF_STREAM, *OF_MESSAGE})
 URL = "http://localhost:9/v1"
@@ -84,7 +85,7 @@ def test_what_the_sentences_lead_to_is_there(name: str) -> None:
     assert name in OF_MESSAGE or not hasattr(Stream, name)
 
 
-_TOLD = [(ToolCall(), OF_CALL), (Usage(), OF_USAGE), (Stream(ANSWER).metrics, OF_METRICS)]
+_TOLD = [(ToolCall(), OF_CALL), (Usage(), OF_USAGE), (Metrics(started="request"), OF_METRICS)]
 
 
 @in_one_test("of, name", [(of, name) for of, names in _TOLD for name in names])
