@@ -191,7 +191,7 @@ class Departures(Mapping[DepartureName, Departure]):
         return {detail: count for noted in self._noted.values() for detail, count in noted.details.items()}
 
     def __getitem__(self, name: DepartureName) -> Departure:
-        if name in _PLACES:
+        if name in _PLACES and name not in RULES:
             raise KeyError(f"{name!r} is one of the details of {_PLACES[name][0]!r}: ask .details[{name!r}]")
         return self._noted[name]
 

@@ -473,6 +473,8 @@ def test_a_typed_dict_of_typing_names_typing_extensions() -> None:
 
 _script: Any = testing.script
 _merge: Any = tokenstream.merge
+_start: Any = MessageStart()
+_endpoints: Any = relay.endpoints
 _Purse: Any = tokenstream.Purse
 _Route: Any = tokenstream.Route
 _NESTED = {"messages": [{"role": "user", "content": "Hi"}, [{"role": "tool"}]]}
@@ -496,9 +498,9 @@ def _read() -> Any:
         (lambda: _Route(_URL, json={}, headers="Bearer x"), "headers= takes a dict"),
         (lambda: _Retry(routes=tokenstream.Routes), "or an unread connect(…), and not Routes"),
         (lambda: connect(_URL, json=_NESTED), "write messages += results.turns()"),
-        (lambda: MessageStart().encode(), "return relay.respond(aconnect(…))"),
+        (lambda: _start.encode(), "return relay.respond(aconnect(…))"),
         (
-            lambda: relay.endpoints(relay.MemoryJournal(), lambda _: aconnect(_URL)).routes,
+            lambda: _endpoints(relay.MemoryJournal(), lambda _: aconnect(_URL)).routes,
             'write app.mount("/answers", relay.endpoints(…))',
         ),
         (lambda: _read().departures["done_missing"], "ask .details['done_missing']"),

@@ -66,10 +66,8 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
     ("kind", "options", "said"),
     [
         (Retry, {"timeout": 60}, "within="),
-        (Retry, {"fallback": [list]}, "routes="),
         (Retry, {"hedge_after": 2}, "routes=Routes("),
         (Retry, {"least": 0.9}, "seam=Seam("),
-        (Retry, {"max_output_tokens": 64}, "attempt.tokens_left(limit)"),
         (Routes, {"order": "fastest"}, "is given or latency"),
         (Routes, {"hedge_after": "soon"}, "number of seconds"),
         (Routes, {"hedge": 1}, "did you mean hedge_after=?"),

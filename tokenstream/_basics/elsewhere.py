@@ -128,13 +128,12 @@ OF_CALL = {
     **dict.fromkeys(("args", "args_as_dict", "input", "kwargs", "parameters", "params"), _ARGUMENTS),
     "args_as_json_str": "it is `call.arguments_text`",
     "arguments_json": "it is `call.arguments_text`",
-    "call_id": "it is `call.id`",
     "execute": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
     "function": "the call itself has `call.name` and `call.arguments`",
     "index": "a call is known by its `call.id`",
     "invoke": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
     "result": "`call.run()` returns it, for a call of `stream.validated_calls(function)`",
-    "tool_call_id": "it is `call.id`",
+    **dict.fromkeys(("call_id", "tool_call_id"), "it is `call.id`"),
     "tool_name": "it is `call.name`",
 }
 _INPUT = ("input", "prompt_token_count", "prompt_tokens", "request_tokens")
@@ -171,9 +170,6 @@ OF_METRICS = {
     **dict.fromkeys(("tokens_per_sec", "tps", "throughput"), _RATE),
     **dict.fromkeys(("time_to_first_token", "latency"), "it is `metrics.ttft`"),
 }
-_MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
-OF_ENDPOINTS = dict.fromkeys(("_contains_router", "on_startup", "routes"), _MOUNTED)
-"""Names that FastAPI asks a router for, each with the end of the error."""
 
 
 class UnsupportedUse(MisuseError, TypeError):
@@ -334,7 +330,7 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     """Make a stream class explain the wrong kind of `with`, and name it in the errors of its methods."""
     for base in kind.__mro__:
         for name, value in vars(base).items():
-            if isinstance(value, FunctionType) and base.__module__.startswith("tokenstream."):
+            if isinstance(value, FunctionType) and value.__qualname__ == f"{base.__name__}.{name}":
                 # Python's own errors would name a private base.
                 for each in (value, getattr(value, "__wrapped__", value)):
                     each.__qualname__ = f"{kind.__name__}.{name}"

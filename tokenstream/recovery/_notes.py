@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from tokenstream.errors import AnswerRejected
 from tokenstream.stream._log import DEBUG, INFO, describe_cause, inform, is_shown, tell
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def pass_notes(error: StreamError, raised: StreamError | None) -> None:
 
 def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> None:
     """Note on an error which continuations their seams refused, why, and which option takes them."""
-    refused = [report for report in reports if _is_refused_at_seam(report.error)]
+    refused = [report for report in reports if getattr(report.error, "outcome", "") == "seam"]
     if not refused:
         return
     tried = "1 continuation was" if len(refused) == 1 else f"{len(refused)} continuations were"
@@ -98,11 +97,6 @@ def _words_of(error: StreamError | None) -> str:
 def _name_of(report: AttemptReport) -> str:
     """Return the name of an attempt, with the route that was asked, if there are routes."""
     return f"attempt {report.number}" + ("" if report.route is None else f" at {report.route}")
-
-
-def _is_refused_at_seam(error: StreamError | None) -> bool:
-    """Return True if an attempt has ended because its continuation does not join the answer."""
-    return isinstance(error, AnswerRejected) and error.outcome == "seam"
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:

@@ -105,13 +105,6 @@ class LangChainRun(RunOfAGraph):
         if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
             self._begin_step(id, event, data)
 
-    def _read_update(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Report what a graph has stopped for, which only the graph itself tells, and no graph above it."""
-        self._ask(dict_of(data, "chunk"))
-
-    def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        self._end_step(id, data.get("output"))
-
     def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         """Begin the step and the answer of a model; its tool calls are collected in `_calls`."""
         self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
@@ -157,8 +150,9 @@ class LangChainRun(RunOfAGraph):
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
         "on_chain_start": _begin_chain,
-        "on_chain_stream": _read_update,
-        "on_chain_end": _end_chain,
+        # What a graph has stopped for, only the graph itself tells, and no graph above it.
+        "on_chain_stream": lambda self, _id, _event, data: self._ask(dict_of(data, "chunk")),
+        "on_chain_end": lambda self, id, _event, data: self._end_step(id, data.get("output")),
         "on_chat_model_start": _begin_model,
         "on_chat_model_stream": _read_model,
         "on_chat_model_end": _end_model,
@@ -169,7 +163,7 @@ class LangChainRun(RunOfAGraph):
         "on_tool_end": _end_tool_step,
         "on_tool_error": _fail_tool_step,
         "on_retriever_start": _begin_step,
-        "on_retriever_end": _end_chain,
+        "on_retriever_end": lambda self, id, _event, data: self._end_step(id, data.get("output")),
     }
 
 

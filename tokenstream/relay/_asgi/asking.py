@@ -129,7 +129,7 @@ async def make_source(source: Source) -> AsyncIterable[Event]:
         return cast("AsyncIterable[Event]", source)
     with converted_refusals():
         made = source()
-        return await made if isawaitable(made) else made
+        return cast("AsyncIterable[Event]", await made if isawaitable(made) else made)
 
 
 def _hash(content: bytes) -> str:

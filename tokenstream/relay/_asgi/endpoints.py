@@ -11,7 +11,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs
 
-from tokenstream._basics.elsewhere import OF_ENDPOINTS, OF_RELAY, explain_names, explain_options
+from tokenstream._basics.elsewhere import OF_RELAY, explain_names, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
 
+_MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
+"""The end of the error for a name that FastAPI asks a router for."""
 AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """A function that makes an answer from the JSON body of a request."""
 OwnerFunction: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
@@ -166,7 +168,7 @@ def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefus
     return SourceRefused(Refusal(status, error_body(kind, message, retryable=False), headers))
 
 
-@explain_names(OF_ENDPOINTS)
+@explain_names(dict.fromkeys(("_contains_router", "on_startup", "routes"), _MOUNTED))
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """The ASGI application that `endpoints` returns: it starts, sends and stops the answers of a journal."""

@@ -266,10 +266,6 @@ class ClaudeCode(AgentReader):
         for waiting in (step, self._open_turn().step):
             self._run.requests.hold(waiting, self._asker, event)
 
-    def _read_withdrawal(self, line: dict[str, Json]) -> None:
-        """Note that a request for a permission was answered elsewhere, or is void."""
-        self.read_reply(line.get("request_id"))
-
     def _read_lifecycle(self, line: dict[str, Json]) -> None:
         """Note what the agent says of input: it waits for its place in the turn, or has got there."""
         id, state = text_of(line, "command_uuid"), text_of(line, "state")
@@ -523,7 +519,7 @@ class ClaudeCode(AgentReader):
         "user": _read_user,
         "command_lifecycle": _read_lifecycle,
         "control_request": _read_request,
-        "control_cancel_request": _read_withdrawal,
+        "control_cancel_request": lambda self, line: self.read_reply(line.get("request_id")),
         "result": _read_result,
     }
     """The methods that read lines, by their types; all other lines are signs of life."""

@@ -116,14 +116,6 @@ class V2(Format):
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
 
-    def _read_content_end(self, payload: dict[str, Any]) -> None:
-        """End a content block."""
-        self.content.end_block(_index_of(payload))
-
-    def _read_tool_plan(self, payload: dict[str, Any]) -> None:
-        """Add a piece of the plan, the model's reasoning about its tool calls."""
-        self.content.add_to_plan(_message_of(payload).get("tool_plan"))
-
     def _read_call_start(self, payload: dict[str, Any]) -> None:
         """Open a tool call; if there is none, `{}` stands for a call without a name."""
         for index, call in _calls_of(payload) or [(_index_of(payload), {})]:
@@ -133,10 +125,6 @@ class V2(Format):
         """Add to the arguments of a tool call."""
         for index, call in _calls_of(payload):
             self.content.add_to_call(index, call)
-
-    def _read_call_end(self, payload: dict[str, Any]) -> None:
-        """End a tool call."""
-        self.content.end_call(_index_of(payload))
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
         """Add a citation, which this event contains as a whole."""
@@ -217,11 +205,13 @@ class V2(Format):
         "message-start": _read_message_start,
         "content-start": _read_content_start,
         "content-delta": _read_content_delta,
-        "content-end": _read_content_end,
-        "tool-plan-delta": _read_tool_plan,
+        "content-end": lambda self, payload: self.content.end_block(_index_of(payload)),
+        "tool-plan-delta": lambda self, payload: self.content.add_to_plan(
+            _message_of(payload).get("tool_plan")
+        ),
         "tool-call-start": _read_call_start,
         "tool-call-delta": _read_call_delta,
-        "tool-call-end": _read_call_end,
+        "tool-call-end": lambda self, payload: self.content.end_call(_index_of(payload)),
         "citation-start": _read_citation_start,
         "citation-end": pass_over_event,
         "message-end": _read_message_end,

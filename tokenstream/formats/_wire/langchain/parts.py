@@ -146,14 +146,6 @@ class LangChainBlocks:
         if encrypted:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))
 
-    def _read_redacted(self, block: dict[str, Any]) -> None:
-        """Add reasoning that arrived whole and encrypted."""
-        self._parts.whole(0, ReasoningPart(redacted=text_of(block, "data")))
-
-    def _read_refusal(self, block: dict[str, Any]) -> None:
-        """Add the text of a refusal to the only choice, 0."""
-        self._parts.write(0, "refusal", text_of(block, "refusal") or "")
-
     def _read_non_standard(self, block: dict[str, Any]) -> None:
         """Read the provider's own block, which LangChain has wrapped."""
         value = dict_of(block, "value")
@@ -217,8 +209,10 @@ class LangChainBlocks:
         # Native names of providers, which LangChain has not translated.
         "thinking": _read_reasoning,
         "reasoning_content": _read_reasoning,
-        "redacted_thinking": _read_redacted,
-        "refusal": _read_refusal,
+        "redacted_thinking": lambda self, block: self._parts.whole(
+            0, ReasoningPart(redacted=text_of(block, "data"))
+        ),
+        "refusal": lambda self, block: self._parts.write(0, "refusal", text_of(block, "refusal") or ""),
         "non_standard": _read_non_standard,
         "server_tool_call": _read_server_call,
         "server_tool_call_chunk": _read_server_call,

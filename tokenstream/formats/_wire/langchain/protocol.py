@@ -300,9 +300,6 @@ class LangChainProtocol(HostedSession):
         if not self._blocks.add(event):
             self.parts.unknown(text_of(dict_of(event, "delta"), "type") or "delta", event)
 
-    def _read_block_finish(self, event: dict[str, Any]) -> None:
-        self._blocks.end(event)
-
     def _read_usage(self, event: dict[str, Any]) -> None:
         """Report the token counts in an event; each report is the sum so far."""
         self.parts.usage_in(event, usage_of)
@@ -355,7 +352,7 @@ class LangChainProtocol(HostedSession):
         START: _read_start,
         "content-block-start": _read_block_start,
         "content-block-delta": _read_delta,
-        "content-block-finish": _read_block_finish,
+        "content-block-finish": lambda self, event: self._blocks.end(event),
         FINISH: _read_finish,
         "usage": _read_usage,
         "error": _read_error,

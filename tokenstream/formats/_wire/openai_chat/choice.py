@@ -313,22 +313,6 @@ class ChoiceReader:
         self.content.record_kind("images")
         self.content.read_images(value)
 
-    def _read_annotations(self, key: str, value: object) -> None:
-        """Read `annotations`: citations, which are added to the text."""
-        self.content.read_annotations(value)
-
-    def _read_executed(self, key: str, value: object) -> None:
-        """Read `executed_tools`, the calls that the server runs itself."""
-        self.content.read_executed(value)
-
-    def _read_extra(self, key: str, value: object) -> None:
-        """Read `extra_content`: the signature of the reasoning, and unknown fields."""
-        self.reasoning.read_extra(value)
-
-    def _read_sources(self, key: str, value: object) -> None:
-        """Read `search_results` or `citations`: the sources of the answer."""
-        self.content.read_sources(value)
-
     def _refuse(self, key: str, value: object) -> None:
         """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
         self.error = refusal(SNOWFLAKE)
@@ -345,13 +329,13 @@ class ChoiceReader:
         "refusal": _read_refusal,
         "audio": _read_audio,
         "images": _read_images,
-        "annotations": _read_annotations,
-        "search_results": _read_sources,
-        "citations": _read_sources,
+        "annotations": lambda self, _key, value: self.content.read_annotations(value),
+        "search_results": lambda self, _key, value: self.content.read_sources(value),
+        "citations": lambda self, _key, value: self.content.read_sources(value),
         "tool_calls": _read_calls,
         "function_call": _read_legacy_call,
-        "executed_tools": _read_executed,
-        "extra_content": _read_extra,
+        "executed_tools": lambda self, _key, value: self.content.read_executed(value),
+        "extra_content": lambda self, _key, value: self.reasoning.read_extra(value),
         "tool_use_id": _refuse,
         "usage": _read_usage,
     }
