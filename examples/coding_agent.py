@@ -1,4 +1,4 @@
-"""Show the steps of a coding agent at a task: python coding_agent.py TASK [AGENT].
+"""Show a coding agent's steps: python examples/coding_agent.py TASK [AGENT].
 
 The agent is claude, codex, gemini or opencode, and has to be installed. It works in the
 folder in which you start this program.
