@@ -121,7 +121,7 @@ class Departure:
     """Deviations of a server from its documentation that have meant the same for an answer.
 
     Example:
-        >>> departure = Departure(RULES["end_unmarked"], "form", first_event=12, details={"done_missing": 1})
+        >>> departure = Departure(RULES["end_unmarked"], "form", 12, {"done_missing": 1})
         >>> departure.affects, departure.count
         ('form', 1)
     """

@@ -191,8 +191,8 @@ class Message(Value):
             separator: The text to put between two parts.
 
         Example:
-            >>> Message(parts=(TextPart(text="Let me look."), TextPart(text="It rains."))).join_text()
-            'Let me look.\n\nIt rains.'
+            >>> Message(parts=(TextPart(text="I look."), TextPart(text="It rains."))).join_text()
+            'I look.\n\nIt rains.'
         """
         return separator.join([part.text for part in self.parts if part.kind == "text" and part.text])
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import textwrap
 import tomllib
 from importlib.util import find_spec
@@ -30,7 +31,7 @@ _BESIDE, _ABOVE = 22, 44
 _MARGIN = 18
 _LETTERS = 33
 _LINES = 3
-_STYLE = (
+_STYLE: str = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"](
     "text{font-family:system-ui,sans-serif;fill:#1f2937}"
     ".name{font-weight:600;font-size:14px}.told{font-size:10px;fill:#4b5563}"
     "rect{fill:#f8fafc;stroke:#64748b;rx:6}rect.loop{fill:#fef3c7;stroke:#b45309}"

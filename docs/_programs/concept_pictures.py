@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import runpy
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -30,7 +31,8 @@ from tokenstream.testing import faults
 FOLDER = Path(__file__).parents[1] / "pictures"
 _LETTER, _WIDTH, _LEFT = 7.2, 780, 16
 """Width of a letter of code, of a picture, and of its margin."""
-_STYLE = (
+_in_both: Callable[[str], str] = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"]
+_STYLE = _in_both(
     "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;fill:#4b5563}.head{font-family:system-ui,sans-serif;font-weight:600}"
     ".page{fill:#fff;stroke:#d1d5db}.in{fill:#dbeafe}.made{fill:#dcfce7}.open{fill:#fef3c7}.none{fill:#f3f4f6}"

@@ -20,7 +20,7 @@ from tokenstream.recovery import AttemptReport
 PICTURE = Path(__file__).parents[1] / "pictures" / "routes.svg"
 _TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
 _CUT, _REPEATED = 43, 40
-_STYLE = (
+_STYLE: str = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"](
     "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
     ".given{fill:#dbeafe}.new{fill:#dcfce7}.failed{fill:#fee2e2}svg{background:#fff}"

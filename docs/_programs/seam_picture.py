@@ -8,6 +8,7 @@ of which ends in the middle of a word.
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -20,7 +21,7 @@ _TEXT = "A river does not mind a stone. It parts, goes around, and is one river 
 _CUT = 43
 _REPEATED = 40
 LETTER, ROW, LEFT, TOP = 8.4, 64, 20, 34
-_STYLE = (
+_STYLE: str = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"](
     "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
     ".given{fill:#dbeafe}.new{fill:#dcfce7}.dropped{fill:#fee2e2}"

@@ -2,9 +2,10 @@
 
 Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a forge shows as well:
 
-* The navigation is made from the links of the pages. The lists of index.md become its groups, each under
-  its section's title; a page `x.md` owns the pages of the folder `x/`, in the order in which it links
-  to them. The index of errors is in none: its rows are found by their messages.
+* The navigation is made from the links of the pages. The lists of index.md, which readers of a forge have in
+  its place, become its groups, each under its section's title and with the links' words, and leave the page;
+  a page `x.md` owns the pages of the folder `x/`, in the order in which it links to them. The index of errors
+  is in none: its rows are found by their messages.
 * The reference is made from the docstrings; site_reference.py does it.
 * A link to a file outside this folder, or to a folder, leads to the repository.
 * Machines get the pages as text: those written here as Markdown, the reference as plain text; llms.txt has a
@@ -39,12 +40,12 @@ REPOSITORY = _PROJECT["project"]["urls"]["Source"]
 
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
 _LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
-_LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
+_LINK = re.compile(r"\[(?P<words>[^\[\]]+)\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
 _LINKED = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _PAGE_START = re.compile(r"^# (.+)\n(?:(?![\w`\[]).*\n)*(.+?)[.:?](?=\s|$)", re.MULTILINE)
 """Matches the title of a page, and its first sentence."""
 _API = f"{REFERENCE}/index"
-_OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|[\w/-]+)\)")
+_OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|reports/[^)\s]*|[\w/-]+)\)")
 """A link that may lead to what is no page: up and out of this folder, or to a name without an extension."""
 
 
@@ -64,33 +65,48 @@ def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
     folder = Path(app.srcdir)
     source[0] = _with_outer_links(source[0], name, folder)
     if name == "index":
-        for section in _SECTION.finditer(source[0] + "\n"):
-            lists = "\n".join(_LIST_ITEM.findall(section["body"]))
-            pages = [page for page in dict.fromkeys(_linked_pages(lists, "")) if page != ERRORS]
-            if section["title"] == "Reference":
-                pages.append(f"{REFERENCE}/index")
-            source[0] += _navigation(pages, caption=section["title"])
+        source[0] = _SECTION.sub(_to_navigation, source[0] + "\n")
     elif name == ERRORS:
         source[0] = f"---\norphan: true\n---\n\n{source[0]}"
     elif (folder / name).is_dir():
         there = {f"{name}/{path.stem}" for path in (folder / name).glob("*.md")}
-        linked = [page for page in _linked_pages(source[0], name) if page in there]
-        source[0] += _navigation([*dict.fromkeys(linked), *sorted(there - set(linked))])
+        linked = [page for page, _ in _linked_pages(source[0], name) if page in there]
+        pages = dict.fromkeys([*linked, *sorted(there)])
+        source[0] += _navigation(f"{_short_title(folder / f'{page}.md')} </{page}>" for page in pages)
 
 
-def _linked_pages(text: str, name: str) -> Iterable[str]:
-    """Return the names of the pages that the page `name` links to, in order."""
+def _to_navigation(section: re.Match[str]) -> str:
+    """Return the group of the navigation that a section's list of pages becomes; other sections stay."""
+    titles: dict[str, str] = {}
+    for page, words in _linked_pages("\n".join(_LIST_ITEM.findall(section["body"])), ""):
+        title = words.replace("`", "")
+        titles.setdefault(page, title[:1].upper() + title[1:])
+    if not titles:
+        return section[0]
+    titles.pop(ERRORS, None)
+    if section["title"] == "Reference":
+        titles[f"{REFERENCE}/index"] = "API"
+    return _navigation((f"{title} </{page}>" for page, title in titles.items()), caption=section["title"])
+
+
+def _short_title(page: Path) -> str:
+    """Return the title of a page without what follows its colon, which makes it easier to find."""
+    return page.read_text("utf-8").partition("\n")[0].removeprefix("# ").partition(":")[0]
+
+
+def _linked_pages(text: str, name: str) -> Iterable[tuple[str, str]]:
+    """Return the names of the pages that the page `name` links to, in order, with the links' words."""
     for link in _LINK.finditer(text):
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), link["target"]))
         if not path.startswith("../"):
-            yield path.removesuffix(".md")
+            yield path.removesuffix(".md"), link["words"]
 
 
-def _navigation(pages: list[str], caption: str = "") -> str:
+def _navigation(pages: Iterable[str], caption: str = "") -> str:
     """Return the directive that adds pages to the navigation; nothing for no pages."""
     head = f":caption: {caption}\n" if caption else ""
-    rows = "\n".join(f"/{page}" for page in pages)
-    return f"\n\n```{{toctree}}\n:hidden:\n{head}\n{rows}\n```\n" if pages else ""
+    rows = "\n".join(pages)
+    return f"\n\n```{{toctree}}\n:hidden:\n{head}\n{rows}\n```\n" if rows else ""
 
 
 def _with_outer_links(text: str, name: str, folder: Path) -> str:

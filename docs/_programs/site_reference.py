@@ -5,10 +5,12 @@
 * What a class says of a member that its twin without `Async` has too is said once, at the twin.
 * A name's entry has the shortest path from which the name can be imported, and stands on the page of the
   module that it belongs to.
+* A type that signatures name, and that nobody imports, stands with its values below the list of the pages.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -16,6 +18,9 @@ import itertools
 import os
 import pkgutil
 import re
+import sys
+import textwrap
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +94,8 @@ _ASYNC = re.compile(r"\b(?:Async(?=[A-Z])|async |await )")
 _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, tuple"
 """Bases whose members are described elsewhere."""
 
+_NAME = re.compile(r"\b[A-Z]\w+")
+"""A name in an annotation that may be a type's."""
 _TYPE = ":type:"
 _DOCSTRING_LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>https?://[^)\s]+)\)")
 _CODE_BEFORE_LETTER = re.compile(r"(?<!`)`[^`\n]+`(?=\w)")
@@ -198,7 +205,16 @@ def _index_page() -> str:
         f"* :doc:`{TITLES[module]} <{module}>`, ``{module}``: {_first_sentence(_docstring(module))}"
         for module in entries()
     ]
-    return "\n".join([head, "Every public name, by what you do with it.\n", *rows, _toctree(entries())])
+    toctree = _toctree(f"{module.removeprefix('tokenstream.')} <{module}>" for module in entries())
+    types = [_heading("Types in signatures", "-"), *map(_type_entry, sorted(types_in_signatures()))]
+    return "\n".join([head, "Every public name, by what you do with it.\n", *rows, "", *types, toctree])
+
+
+def _type_entry(name: str) -> str:
+    """Return the directive that describes a type of `types_in_signatures`."""
+    values, docstring = types_in_signatures()[name]
+    words = textwrap.indent(_to_rst(docstring), "   ")
+    return f".. py:type:: {name}\n   :canonical: {values}\n\n{words}\n"
 
 
 def _module_page(module: str, found: list[Entry]) -> str:
@@ -247,9 +263,9 @@ def _members(value: type) -> str:
     )
 
 
-def _heading(title: str) -> str:
-    """Return the title of a page."""
-    return f"{title}\n{'=' * len(title)}\n"
+def _heading(title: str, line: str = "=") -> str:
+    """Return the title of a page, or of a section of it."""
+    return f"{title}\n{line * len(title)}\n"
 
 
 def _toctree(pages: Iterable[str]) -> str:
@@ -299,7 +315,7 @@ def _find_entry(target: str) -> str:
     for position, name in enumerate(names):
         for path in public_paths().get(name, ()):
             return ".".join([path, *names[position + 1 :]])
-    return f"-{target}"
+    return names[-1] if names[-1] in types_in_signatures() else f"-{target}"
 
 
 @functools.cache
@@ -309,6 +325,71 @@ def public_paths() -> dict[str, list[str]]:
     for entry in itertools.chain.from_iterable(entries().values()):
         paths.setdefault(entry.name, []).append(entry.path)
     return paths
+
+
+@functools.cache
+def types_in_signatures() -> dict[str, tuple[str, str]]:
+    """Return the values and the words of each type that public signatures name, and no module exports."""
+    found: dict[str, tuple[str, str]] = {}
+    named = [(module, name) for entry in itertools.chain(*entries().values()) for module, name in _named(entry)]
+    for module, name in named:
+        if name in public_paths() or name in found or (known := _find_type(module, name)) is None:
+            continue
+        home, values, docstring = known
+        found[name] = values, docstring
+        # What it is made of may be a type of the same kind.
+        named += [(home, other) for other in _NAME.findall(values)]
+    return found
+
+
+def _named(entry: Entry) -> Iterable[tuple[str, str]]:
+    """Return the names in the annotations of an entry and of its members, each with the module that has it."""
+    value = entry.value
+    bases = [base for base in getattr(value, "__mro__", ()) if base.__module__.startswith("tokenstream")]
+    members = [member for base in bases for name, member in vars(base).items() if _is_shown(name)]
+    for member in [value, *members]:
+        of_property = member.fget if isinstance(member, property) else member
+        each = getattr(member, "__func__", of_property)
+        # The constructor of a named tuple is made in no module.
+        if (inspect.isclass(each) or inspect.isfunction(each)) and each.__module__ in sys.modules:
+            for written in [each, *(typing.get_overloads(each) if inspect.isfunction(each) else ())]:
+                annotated = inspect.get_annotations(written).items()
+                texts = [str(annotation) for name, annotation in annotated if _is_shown(name)]
+                yield from ((each.__module__, name) for text in texts for name in _NAME.findall(text))
+
+
+def _is_shown(name: str) -> bool:
+    """Return whether a page shows a member or a parameter of this name, or its signature."""
+    return not name.startswith("_") or name in {"__init__", "__new__"}
+
+
+def _find_type(module: str, name: str) -> tuple[str, str, str] | None:
+    """Return the module that assigns a type, its values and its words, as a module knows it; None for others."""
+    types, imported = _types_of(module) if module.startswith("tokenstream") else ({}, {})
+    if name in types:
+        return module, *types[name]
+    return _find_type(*imported[name]) if name in imported else None
+
+
+@functools.cache
+def _types_of(module: str) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+    """Return the types that a module assigns, with values and words, and the place of each name that it imports."""
+    types: dict[str, tuple[str, str]] = {}
+    imported: dict[str, tuple[str, str]] = {}
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.If, ast.Try))]
+    for node, after in itertools.chain.from_iterable(itertools.pairwise([*body, ast.Pass()]) for body in bodies):
+        match node:
+            case ast.ImportFrom(module=str(other)) if other.startswith("tokenstream"):
+                imported |= {name.asname or name.name: (other, name.name) for name in node.names}
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias"), value=ast.expr() as made):
+                values = made.value if isinstance(made, ast.Constant) else ast.unparse(made)
+                match after:
+                    case ast.Expr(value=ast.Constant(value=str(words))):
+                        types[name] = str(values), inspect.cleandoc(words)
+                    case _:
+                        types[name] = str(values), ""
+    return types, imported
 
 
 def say_once(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:
@@ -340,15 +421,19 @@ def _paragraphs(text: str) -> list[str]:
 def convert_docstring(
     app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
-    """Turn the Markdown of a docstring, which is links and tables, into reStructuredText."""
-    text = "\n".join(lines)
+    """Turn the Markdown of a docstring into reStructuredText."""
+    lines[:] = _to_rst("\n".join(lines)).split("\n")
+
+
+def _to_rst(text: str) -> str:
+    """Return a text whose Markdown, which is links and tables, is reStructuredText."""
     # reStructuredText keeps backslashes only between two pairs of backticks.
     text = _CODE_WITH_BACKSLASH.sub(r"``\g<code>``", text)
     text = _PAGE.sub(r":doc:`/\g<page>`", text)
     text = _DOCSTRING_LINK.sub(r"`\g<text> <\g<target>>`__", text)
     # Unlike Markdown, reStructuredText wants something between code and a letter: "`MediaPart`s".
     text = _CODE_BEFORE_LETTER.sub(r"\g<0>\\ ", text)
-    lines[:] = _TABLE.sub(_convert_table, text + "\n").split("\n")
+    return _TABLE.sub(_convert_table, text + "\n")
 
 
 def keep_summary(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:
@@ -356,12 +441,12 @@ def keep_summary(app: Sphinx, kind: str, name: str, value: object, options: obje
 
     It takes what stands before a colon for the type, and moves it behind the rest. Our types are in annotations.
     """
-    if kind in {"attribute", "property", "data"} and (typed := _find_type(lines)) is not None:
+    if kind in {"attribute", "property", "data"} and (typed := _find_type_line(lines)) is not None:
         before = lines.pop(typed).removeprefix(_TYPE).strip()
         lines[0] = f"{before}: {lines[0]}"
 
 
-def _find_type(lines: list[str]) -> int | None:
+def _find_type_line(lines: list[str]) -> int | None:
     """Return the index of the line in which napoleon has put a type; None if there is none."""
     found = [index for index, line in enumerate(lines) if line.startswith(_TYPE)]
     return found[0] if found else None

@@ -57,8 +57,8 @@ _WORD = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 """A part of a name such as `StreamTruncated` or `proxy_buffering`."""
 _HOLE = "…"
-_UNRANKED = {"index", ERRORS}
-"""Pages that lead to others."""
+_OF_INDEX = "What it is not"
+"""The section of the first page that is ranked: all others lead to pages, as the index of errors does."""
 _LINKS = {"where to go deeper", "next"}
 """Sections that do so."""
 _FURTHER: dict[str, Any] = json.loads(
@@ -113,12 +113,12 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     sections: list[list[Any]] = []
     messages: list[list[Any]] = []
     vocabulary: dict[str, int] = {}
-    for name in sorted(app.env.found_docs - _UNRANKED):
+    for name in sorted(app.env.found_docs - {ERRORS}):
         tree = app.env.get_doctree(name)
         pages.append([name, app.env.titles[name].astext(), _weigh(name), _ALSO.get(name, "")])
         for section in tree.findall(nodes.section):
             title = section[0].astext()
-            if title.lower() not in _LINKS:
+            if title.lower() not in _LINKS and (name != "index" or title == _OF_INDEX):
                 anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
                 sections.append([len(pages) - 1, anchor, title, _count_words(section, vocabulary)])
     if ERRORS in app.env.found_docs:

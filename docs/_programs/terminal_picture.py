@@ -143,7 +143,7 @@ def _svg(drawn: list[str], moves: list[str], seconds: float, height: float) -> s
     still = "@media (prefers-reduced-motion:reduce){g{animation:none!important}}"
     head = '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
     head += f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
-    style = f"<style>{_STYLE}g{{animation-duration:{seconds:.2f}s}}{''.join(moves)}{still}</style>"
+    style = f"<style>{_STYLE}g{{animation-duration:{seconds:.2f}s;animation-delay:-{seconds - _AFTER:.2f}s}}{''.join(moves)}{still}</style>"
     window = f'<rect class="w" x="1" y="1" width="{width - 2}" height="{height - 2}" rx="9"/>'
     buttons = "".join(f'<circle class="b" cx="{x}" cy="20" r="5"/>' for x in (22, 40, 58))
     return "\n".join([head, style, window, buttons, *drawn, "</svg>"]) + "\n"

@@ -7,6 +7,7 @@ Each byte of the recording has the colour of what `testing.every_cut` gives if t
 
 from __future__ import annotations
 
+import runpy
 from itertools import groupby
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -22,7 +23,7 @@ _KEPT = {
     "whole": "the complete answer, without an error",
 }
 """What may be kept, by the class of its colour."""
-_STYLE = (
+_STYLE: str = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"](
     "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;fill:#4b5563}.page{fill:#fff;stroke:#d1d5db}"
     ".none{fill:#e5e7eb}.text{fill:#bfdbfe}.open{fill:#fde68a}.whole{fill:#4ade80}"

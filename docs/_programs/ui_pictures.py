@@ -10,6 +10,7 @@ them, too. Markdown is rendered by markdown-it-py.
 
 from __future__ import annotations
 
+import runpy
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ FOLDER = Path(__file__).parents[1] / "pictures" / "ui"
 _COLUMNS, _LETTER, _LINE, _LEFT = 64, 8.4, 22, 16
 _REST = 1.5
 """Seconds for which a finished picture stands still."""
+_in_both: Callable[[str], str] = runpy.run_path(str(Path(__file__).with_name("colours.py")))["in_both"]
 _STYLE = (
     "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
@@ -286,7 +288,7 @@ def _svg(drawn: list[str], height: float, style: str = "") -> str:
     width = 2 * _LEFT + _LETTER * _COLUMNS + 40
     head = '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
     head += f'width="{width:.0f}" height="{height:.0f}">'
-    return "\n".join([head, f"<style>{_STYLE}{style}</style>", *drawn, "</svg>"]) + "\n"
+    return "\n".join([head, f"<style>{_in_both(_STYLE + style)}</style>", *drawn, "</svg>"]) + "\n"
 
 
 def pictures() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -31,6 +31,18 @@ _PAGES = [
 _BROKEN = (
     "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
 )
+
+
+_WIDE = """
+(document.querySelectorAll("[role=tabpanel]").forEach(panel => (panel.hidden = false)),
+ [...document.querySelectorAll("pre")].filter(block => block.scrollWidth > block.clientWidth)
+   .map(block => block.textContent))
+"""
+_TALL = """
+(document.querySelectorAll(".toctree-checkbox").forEach(box => (box.checked = true)),
+ [...document.querySelectorAll(".sidebar-tree a")].filter(link => link.getBoundingClientRect().height > 40)
+   .map(link => link.textContent))
+"""
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -63,6 +75,55 @@ def test_a_page_fits_its_window(served: str, page: Page, name: str, width: int) 
     assert width >= page.evaluate("document.documentElement.scrollWidth")
     assert [] == page.evaluate(_BROKEN)
     assert [] == said
+
+
+def test_no_block_of_code_scrolls(site: Path, served: str, page: Page) -> None:
+    """In a window of 1,280 pixels, each line is seen to its end, also in the tabs that are hidden."""
+    page.set_viewport_size({"width": 1_280, "height": 900})
+    wide: dict[str, list[str]] = {}
+    for path in sorted(site.rglob("*.html")):
+        name = path.relative_to(site).as_posix()
+        page.goto(f"{served}/{name}")
+        if found := page.evaluate(_WIDE):
+            wide[name] = found
+
+    assert {} == wide
+
+
+def test_a_title_in_the_sidebar_is_one_line(served: str, page: Page) -> None:
+    """Whoever looks for a page reads down one column."""
+    page.set_viewport_size({"width": 1_280, "height": 900})
+    page.goto(f"{served}/index.html")
+
+    assert [] == page.evaluate(_TALL)
+
+
+def test_the_first_page_does_not_repeat_the_sidebar(served: str, page: Page) -> None:
+    """A forge has no sidebar, so that the page has lists there."""
+    page.goto(f"{served}/index.html")
+    side, lists = page.locator(".sidebar-tree a"), page.locator("article li a")
+
+    assert side.count() > 60
+    assert 0 == lists.count()
+
+
+@pytest.mark.parametrize("scheme, ground", [("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 23, 27)")])
+def test_a_picture_is_drawn_for_the_page_that_has_it(
+    served: str, page: Page, scheme: Any, ground: str
+) -> None:
+    """A white picture on a dark page blinds."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{served}/pictures/cut.svg")
+
+    assert ground == page.locator(".page").evaluate("box => getComputedStyle(box).fill")
+
+
+def test_the_terminal_begins_with_its_last_moment(served: str, page: Page) -> None:
+    """Whoever scrolls past has seen what it shows."""
+    page.goto(f"{served}/pictures/terminal.svg")
+    shown = page.locator("g").evaluate_all("groups => groups.map(group => getComputedStyle(group).opacity)")
+
+    assert {"1"} == set(shown)
 
 
 def test_the_words_of_a_picture_can_be_read_on_a_phone(served: str, page: Page) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import tokenstream
 from tests.docs.pages import links
-from tests.project import ROOT
+from tests.project import PACKAGE, ROOT
 from tests.public_names import PUBLIC
 from tests.site.conftest import build
 from tests.support.node import node_with
@@ -70,6 +70,22 @@ def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
     }
 
     assert set() == missing
+
+
+_UNLINKED = re.compile(r'<span class="n"><span class="pre">([A-Z]\w+)</span>')
+"""A name in a signature that leads nowhere."""
+
+
+def test_each_type_in_a_signature_leads_to_its_values(site: Path) -> None:
+    """Nobody has to open the source to learn what an option takes."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    own = set(re.findall(r"^ *(\w+): TypeAlias = ", sources, re.MULTILINE))
+    pages = [path.read_text(encoding="utf-8") for path in (site / "reference" / "api").glob("*.html")]
+    signatures = [each for page in pages for each in re.findall(r'<dt class="sig.*?</dt>', page, re.DOTALL)]
+    unlinked = {name for signature in signatures for name in _UNLINKED.findall(signature)}
+
+    assert "Literal" in unlinked
+    assert set() == unlinked & own - {"Event"}
 
 
 def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:

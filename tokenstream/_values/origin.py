@@ -26,9 +26,9 @@ class Origin:
     by whose ids a log is searched: they are whole, and what stands before them has at most 160 characters.
 
     Example:
-        >>> origin = Origin(host="api.example", path="/v1/messages", format="anthropic", request_id="req_7")
+        >>> origin = Origin(host="api.example", path="/v1/messages", format="cohere")
         >>> print(origin)
-        api.example/v1/messages · anthropic · req_7 · 0.0 s
+        api.example/v1/messages · cohere · 0.0 s
     """
 
     host: str | None = None

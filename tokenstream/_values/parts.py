@@ -216,7 +216,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     checkers only; at run time there is one class.
 
     Example:
-        >>> ToolCall(id="call_1", name="get_weather", arguments_text='{"city": "Oslo"}').arguments
+        >>> ToolCall(id="call_1", name="weather", arguments_text='{"city": "Oslo"}').arguments
         {'city': 'Oslo'}
     """
 

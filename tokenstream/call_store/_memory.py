@@ -52,13 +52,13 @@ class MemoryCallStore:
         >>> from tokenstream import Stream, testing
         >>> def book(room: int) -> str:
         ...     return f"booked {room}"
-        >>> body = testing.script().tool_call("book", {"room": 12}).finish().chunks("openai-chat")
+        >>> body = testing.script().tool_call("book", {"room": 1}).finish().chunks("anthropic")
         >>> store = MemoryCallStore()
         >>> for attempt in range(2):
         ...     for call in Stream(body, answer_id="order 7").validated_calls(book, once=store):
         ...         print(call.state.status, call.run())
-        new booked 12
-        done booked 12
+        new booked 1
+        done booked 1
     """
 
     is_shared = False

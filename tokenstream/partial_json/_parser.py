@@ -123,9 +123,8 @@ class PartialJSONParser(ErrorKeeper):
 
     Example:
         >>> parser = PartialJSONParser()
-        >>> parser.feed('{"title": "Panc')
-        [ValueStart(path=(), kind='object', offset=0), \
-ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title',), text='Panc')]
+        >>> [type(event).__name__ for event in parser.feed('{"title": "Panc')]
+        ['ValueStart', 'ValueStart', 'StringDelta']
         >>> parser.value
         {'title': 'Panc'}
         >>> _ = parser.feed('akes", "minutes": 20}')

@@ -64,7 +64,8 @@ def resilient(
 
     Example:
         >>> bodies = [b"data: Hel\n\n", b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"]
-        >>> stream = resilient(lambda: [bodies.pop(0)], Retry(mode="restart", wait=0), format="text")
+        >>> again = Retry(mode="restart", wait=0)
+        >>> stream = resilient(lambda: [bodies.pop(0)], again, format="text")
         >>> list(stream.text), len(stream.attempts)
         (['Hel', 'lo'], 2)
     """
@@ -95,7 +96,7 @@ def aresilient(
     Example:
         >>> async def answer(client, question: str) -> str:
         ...     def ask():
-        ...         return client.chat.completions.create(model="gpt-5", messages=[question], stream=True)
+        ...         return client.chat.completions.create(model="m", messages=asked, stream=True)
         ...     async with aresilient(ask, Retry(attempts=5)) as stream:
         ...         return (await stream.final()).text
     """

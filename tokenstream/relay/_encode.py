@@ -241,7 +241,7 @@ def payloads(
 
     Example:
         >>> from tokenstream import Stream
-        >>> [each["type"] for each in payloads(Stream(["Hello"], format="pieces"), "ui-message")]
+        >>> [each["type"] for each in payloads(Stream(["Hi"], format="pieces"), "ui-message")]
         ['start', 'start-step', 'text-start', 'text-delta', 'text-end', 'finish-step', 'finish']
     """
     sending = Sending(protocol, ids=ids, raw=raw, shape=shape, as_payloads=True)

@@ -374,7 +374,7 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
         ...     name: str
         >>> response_format(City).to_ollama()["format"]["properties"]
         {'name': {'type': 'string'}}
-        >>> request = {"model": "example-model", "stream": True, **response_format(City).to_openai_chat()}
+        >>> request = {"model": "m", "stream": True, **response_format(City).to_openai_chat()}
     """
     title = Schema[Any].of(type).title
     try:

@@ -101,7 +101,7 @@ class Session(SessionBase):
         StreamError: At the beginning of the `with` block: no connection can be opened.
 
     Example:
-        >>> session = Session(lambda: connect("wss://api.openai.com/v1/responses"), model="gpt-5.1")
+        >>> session = Session(lambda: connect("wss://api.openai.com/v1/responses"), model="m")
         >>> session.rotations, session.messages
         (0, [])
     """

@@ -317,10 +317,10 @@ def attach(
         A2A specification, section 3.5.2.
 
     Example:
-        >>> live = [{"type": "agent.message", "id": "2"}, {"type": "session.status_idle", "id": "3"}]
+        >>> live = [{"type": "agent.message", "id": "2"}, {"type": "session.status_idle"}]
         >>> before = [{"type": "user.message", "id": "1"}, {"type": "agent.message", "id": "2"}]
-        >>> [event["id"] for event in attach(lambda: live, history=lambda: before)]
-        ['1', '2', '3']
+        >>> [event.get("id") for event in attach(lambda: live, history=lambda: before)]
+        ['1', '2', None]
     """
     open_live, open_history = _openers(events, id, history)
     return AttachedEvents(open_live, open_history, seen, retries)

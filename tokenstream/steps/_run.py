@@ -385,7 +385,7 @@ class Steps(RunNode):
         Example:
             >>> from tokenstream import Steps
             >>> start = {"event": "on_tool_start", "run_id": "r", "name": "search", "data": {}}
-            >>> end = {"event": "on_tool_end", "run_id": "r", "name": "search", "data": {"output": 3}}
+            >>> end = {"event": "on_tool_end", "run_id": "r", "name": "look", "data": {"output": 3}}
             >>> with Steps() as run:
             ...     for event in run.follow([start, end]):
             ...         print(event["event"], [step.state for step in run.steps])

@@ -36,14 +36,14 @@ class Turn:
         >>> lines = [
         ...     '{"type": "thread.started", "thread_id": "t"}',
         ...     '{"type": "turn.started"}',
-        ...     '{"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "Done."}}',
+        ...     '{"type": "item.completed", "item": {"type": "agent_message", "text": "Done"}}',
         ...     '{"type": "turn.completed", "usage": {"input_tokens": 9, "output_tokens": 2}}',
         ... ]
         >>> with Steps() as run:
         ...     for line in run.follow(lines):
         ...         pass
         >>> [(turn.state, turn.result, turn.usage.output_tokens) for turn in run.turns]
-        [('done', 'Done.', 2)]
+        [('done', 'Done', 2)]
     """
 
     __slots__ = ("cost", "result", "session", "step")

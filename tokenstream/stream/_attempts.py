@@ -81,11 +81,11 @@ class Attempt:
     Example:
         >>> def ask(attempt: Attempt) -> str:
         ...     if attempt.mode == "resume":
-        ...         return f"GET /v1/responses/resp_1?stream=true&starting_after={attempt.sequence}"
+        ...         return f"GET /v1/responses/r1?stream=true&starting_after={attempt.sequence}"
         ...     return "POST /v1/responses"
         >>> from tokenstream import Message
         >>> ask(Attempt(number=2, mode="resume", message=Message(), sequence=41))
-        'GET /v1/responses/resp_1?stream=true&starting_after=41'
+        'GET /v1/responses/r1?stream=true&starting_after=41'
     """
 
     number: int

@@ -3,8 +3,8 @@
 Example:
     >>> from tokenstream import testing
     >>> answer = testing.script().text("Hello").finish("stop")
-    >>> [answer.stream(format).final().text for format in ("openai-chat", "anthropic", "gemini")]
-    ['Hello', 'Hello', 'Hello']
+    >>> [answer.stream(name).final().text for name in ("openai-chat", "anthropic")]
+    ['Hello', 'Hello']
 """
 
 from __future__ import annotations

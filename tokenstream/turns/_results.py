@@ -83,10 +83,10 @@ class ToolResults(Mapping[str, Any]):
 
     Example:
         >>> from tokenstream.message import Message, ToolCall
-        >>> call = ToolCall(id="call_1", name="get_weather", arguments_text='{"city": "Oslo"}', complete=True)
-        >>> results = ToolResults(Message(parts=(call,)), {"call_1": {"degrees": 3}})
-        >>> results["call_1"], results.to_openai_chat()
-        ({'degrees': 3}, [{'role': 'tool', 'tool_call_id': 'call_1', 'content': '{"degrees":3}'}])
+        >>> call = ToolCall(id="c1", name="now", arguments_text='{"city": "Oslo"}', complete=True)
+        >>> results = ToolResults(Message(parts=(call,)), {"c1": {"degrees": 3}})
+        >>> results["c1"], results.to_openai_chat()
+        ({'degrees': 3}, [{'role': 'tool', 'tool_call_id': 'c1', 'content': '{"degrees":3}'}])
     """
 
     __slots__ = ("_errors", "_ids", "_message", "_values")
@@ -208,8 +208,8 @@ class ToolResults(Mapping[str, Any]):
 
         Example:
             >>> from tokenstream.message import Message, ToolCall
-            >>> call = ToolCall(id="call_1", name="get_time", arguments_text="{}", complete=True)
-            >>> results = ToolResults(Message(parts=(call,), format="openai-chat"), {"call_1": "noon"})
+            >>> call = ToolCall(id="c1", name="get_time", arguments_text="{}", complete=True)
+            >>> results = ToolResults(Message(parts=(call,), format="openai-chat"), {"c1": "noon"})
             >>> [turn["role"] for turn in results.turns()]
             ['assistant', 'tool']
         """

@@ -406,8 +406,8 @@ def custom(
 
     Example:
         >>> from tokenstream import Stream
-        >>> body = [b'data: {"result": {"delta": "Hi"}}\n\n', b'data: {"result": {"stop": "done"}}\n\n']
-        >>> Stream(body, format=custom(text="result.delta", finish="result.stop")).final().text
+        >>> body = [b'data: {"r": {"delta": "Hi"}}\n\n', b'data: {"r": {"stop": "done"}}\n\n']
+        >>> Stream(body, format=custom(text="r.delta", finish="r.stop")).final().text
         'Hi'
     """
     is_bare_text = isinstance(text, str) and not text

@@ -30,7 +30,7 @@ class Timing:
         >>> from tokenstream import AsyncStream, relay
         >>> patient = Timing(grace=30.0, keep_alive=5.0)
         >>> async def endpoint(request: object) -> object:
-        ...     return relay.respond(AsyncStream(["The ", "sky"], format="pieces"), timing=patient)
+        ...     return relay.respond(AsyncStream(["The sky"], format="pieces"), timing=patient)
     """
 
     open_within: float | None = 10.0

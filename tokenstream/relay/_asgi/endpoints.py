@@ -118,7 +118,7 @@ def endpoints(
     Example:
         >>> from tokenstream import AsyncStream
         >>> from tokenstream.relay.journal import MemoryJournal
-        >>> app = endpoints(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
+        >>> app = endpoints(MemoryJournal(), lambda q: AsyncStream([q["q"]], format="pieces"))
     """
     check_journal(journal)
     # Refuses an unknown protocol now, and not at the first request.
@@ -141,7 +141,7 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
 
     Example:
         >>> from tokenstream.relay import JournalError
-        >>> refusal(JournalError("8 answers of this owner are running", kind="too_many_answers")).status_code
+        >>> refusal(JournalError("8 answers are running", kind="too_many_answers")).status_code
         429
     """
     if isinstance(error, StreamError):

@@ -41,8 +41,8 @@ def is_cross_site(request: object, *, origins: Iterable[str] = ()) -> bool:
         MisuseError: `request` is something else, or one of `origins` is no origin.
 
     Example:
-        >>> scope = {"headers": [(b"host", b"chat.example"), (b"origin", b"https://page.example")]}
-        >>> is_cross_site(scope), is_cross_site(scope, origins=["https://page.example"])
+        >>> scope = {"headers": [(b"host", b"chat.example"), (b"origin", b"https://a.example")]}
+        >>> is_cross_site(scope), is_cross_site(scope, origins=["https://a.example"])
         (True, False)
     """
     return sent_cross_site(_reader_of(request), check_origins(origins))

@@ -245,7 +245,7 @@ def respond(
     Example:
         >>> from tokenstream import AsyncStream
         >>> async def endpoint(request: object) -> object:
-        ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
+        ...     return respond(AsyncStream(["The sky"], format="pieces"), protocol="ui-message")
     """
     if journal is not None:
         from tokenstream.relay._asgi.start import StartOutlet

@@ -307,7 +307,7 @@ async def websocket(
         >>> from tokenstream import aconnect
         >>> async def endpoint(ws: object, payloads: AsyncIterable[object]) -> None:
         ...     async for payload in payloads:
-        ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
+        ...         await websocket(ws, aconnect("https://api.example/v1/chat", json=payload))
         >>> async def chat(ws: object, session: AsyncSession) -> None:
         ...     await websocket(ws, session=session)
     """

@@ -86,9 +86,9 @@ class ToolTags(SoundStage):
 
     Example:
         >>> tags = ToolTags("hermes")
-        >>> [type(event).__name__ for event in tags.feed('Hm. <tool_call>{"name": "now", "argum')]
+        >>> [type(event).__name__ for event in tags.feed('Hm. <tool_call>{"name": "now", "ar')]
         ['TextDelta', 'ToolCallStart']
-        >>> [type(event).__name__ for event in tags.feed('ents": {}}</tool_call>')]
+        >>> [type(event).__name__ for event in tags.feed('guments": {}}</tool_call>')]
         ['ToolCallDelta', 'ToolCallDone']
     """
 

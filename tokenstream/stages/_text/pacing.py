@@ -198,10 +198,10 @@ class Throttle(_Rate, TextStage):
 
     Example:
         >>> throttle = Throttle(hz=10)
-        >>> throttle.feed("The", now=0.0), throttle.feed(" sky", now=0.02), throttle.feed(" is", now=0.04)
+        >>> throttle.feed("The"), throttle.feed(" sky", now=0.02), throttle.feed(" is", now=0.04)
         (['The'], [], [])
-        >>> throttle.deadline, throttle.tick(0.1), throttle.feed(" blue.", now=0.15), throttle.end(now=0.16)
-        (0.1, [' sky is'], [], [' blue.'])
+        >>> throttle.deadline, throttle.tick(0.1), throttle.feed(" blue", now=0.15), throttle.end()
+        (0.1, [' sky is'], [], [' blue'])
     """
 
     __slots__ = ()

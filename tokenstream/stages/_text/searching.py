@@ -202,8 +202,8 @@ class Until(SearchStage):
 
     Example:
         >>> answer = Until("\nUser:")
-        >>> answer.feed("Hello!\nUs"), answer.stop, answer.feed("er: And"), answer.stop, answer.feed("?")
-        (['Hello!'], None, [], 'until', [])
+        >>> answer.feed("Hi!\nUs"), answer.feed("er: And"), answer.stop, answer.feed("?")
+        (['Hi!'], [], 'until', [])
     """
 
     __slots__ = ("_include",)

@@ -198,8 +198,8 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
 
     Example:
         >>> from tokenstream import Stream
-        >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-        >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+        >>> call = {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+        >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
         >>> def get_weather(city: str) -> str:
         ...     return f"sun in {city}"
         >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):

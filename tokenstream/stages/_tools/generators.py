@@ -32,7 +32,7 @@ class ToolFailed(Exception):
         >>> from tokenstream import Router
         >>> @Router().tool
         ... def get_weather(city: str) -> str:
-        ...     raise ToolFailed(f"There is no station in {city}. Ask for the next larger city.")
+        ...     raise ToolFailed(f"There is no station in {city}. Ask for a larger city.")
     """
 
 

@@ -148,9 +148,9 @@ class CallViews(SyncChoiceBase):
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:
             ...     return f"sun in {city}"
-            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
-            >>> [call.run() for call in Stream([chunk], format="openai-chat").validated_calls(get_weather)]
+            >>> call = {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
+            >>> [call.run() for call in Stream([chunk]).validated_calls(get_weather)]
             ['sun in Oslo']
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
@@ -225,8 +225,8 @@ class CallViews(SyncChoiceBase):
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:
             ...     return f"sun in {city}"
-            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> call = {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
             >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
             ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
             get_weather … False

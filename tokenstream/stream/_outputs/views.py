@@ -71,10 +71,10 @@ class OutputViews(SyncChoiceBase):
 
         Example:
             >>> from tokenstream import Stream
-            >>> for draft in Stream(['{"eggs": 2, ', '"milk": 1}'], format="pieces").partials(dict[str, int]):
+            >>> for draft in Stream(['{"a": 2, ', '"b": 1}'], format="pieces").partials(dict):
             ...     print(draft.value, draft.complete)
-            {'eggs': 2} False
-            {'eggs': 2, 'milk': 1} True
+            {'a': 2} False
+            {'a': 2, 'b': 1} True
         """
         make_cursor = partial(
             self._cursors.partials,

@@ -167,7 +167,7 @@ def tap(
         MisuseError: The source cannot be read in a loop, or an object in `tools` is no tool.
 
     Example:
-        >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
+        >>> theirs = [{"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
         >>> for chunk in (tapped := tap(theirs)):
         ...     print(chunk is theirs[0])
         True

@@ -156,7 +156,7 @@ class _TextShaping:
         Example:
             >>> from tokenstream import Stream
             >>> burst = "The sky is blue because air scatters short waves more than long ones."
-            >>> pieces = list(Stream([burst], format="pieces").text.smooth(max_delay=0.4, timer=True))
+            >>> pieces = list(Stream([burst], format="pieces").text.smooth(max_delay=0.4))
             >>> pieces[0], "".join(pieces) == burst
             ('T', True)
         """

@@ -169,10 +169,10 @@ def status(
         >>> from tokenstream.errors import StatusError
         >>> hello = testing.script().text("Hello").finish()
         >>> try:
-        ...     hello.stream(fault=testing.faults.status(429, message="Slow down", retry_after=2)).final()
+        ...     hello.stream(fault=testing.faults.status(429, message="Slow down")).final()
         ... except StatusError as error:
         ...     print(error.status, error.kind, error.retry_after)
-        429 rate_limited 2.0
+        429 rate_limited None
     """
     _check_status(code)
     reply = refusal(code, message)

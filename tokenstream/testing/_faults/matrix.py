@@ -80,8 +80,8 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
     Example:
         >>> from tokenstream import testing
-        >>> for broken in testing.fault_matrix(testing.script().text("Hi").finish().recording("text"))[:3]:
-        ...     print(broken.name)
+        >>> for each in testing.fault_matrix(testing.script().text("Hi").recording("text"))[:3]:
+        ...     print(each.name)
         script in text with empty()
         script in text with cut(event=1)
         script in text with cut(at=0.5)

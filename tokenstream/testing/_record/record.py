@@ -134,9 +134,9 @@ def record(
         >>> import tempfile
         >>> from tokenstream.testing import Recording
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for chunk in record([b"data: Hel\n\n", b"data: lo\n\n"], f"{folder}/answer.rec"):
+        ...     for chunk in record([b"data: Hel\n\n", b"data: lo\n\n"], f"{folder}/a.rec"):
         ...         pass
-        ...     Recording.load(f"{folder}/answer.rec").chunks()
+        ...     Recording.load(f"{folder}/a.rec").chunks()
         [b'data: Hel\n\n', b'data: lo\n\n']
     """
     terms = Terms(

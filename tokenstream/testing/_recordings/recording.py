@@ -68,7 +68,7 @@ class Recording:
             the answer.
 
     Example:
-        >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
+        >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"])
         >>> recording.stream().final().text
         'Hello'
     """

@@ -185,8 +185,8 @@ def serve(
     Example:
         >>> from tokenstream import connect, testing
         >>> hello = testing.script().text("Hello").finish("stop")
-        >>> with testing.serve(hello) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
-        ...     print(stream.final().text, stream.format, server.requests[0].json)
+        >>> with testing.serve(hello) as at, connect(f"{at.url}/v1/messages", json={}) as stream:
+        ...     print(stream.final().text, stream.format, at.requests[0].json)
         Hello anthropic {}
     """
     player = Player(what, format=format, pace=pace, chunking=chunking, fault=fault)

@@ -233,7 +233,7 @@ def transport(
         >>> from tokenstream import connect, testing
         >>> played = testing.transport(testing.script().text("Hello").finish("stop"))
         >>> url = "https://api.example.com/v1/chat/completions"
-        >>> with httpx.Client(transport=played) as client, connect(url, client=client) as stream:
+        >>> with httpx.Client(transport=played) as http, connect(url, client=http) as stream:
         ...     print(stream.final().text, played.exchanges[0].closed)
         Hello True
     """
