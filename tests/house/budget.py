@@ -11,7 +11,7 @@ from math import ceil
 
 LINES = 150_250
 """Lines of all kinds."""
-CODE = 84_565
+CODE = 85_200
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""
