@@ -132,6 +132,8 @@ class AsyncSource(_Source):
     """True if a cancelled read loses nothing, so that no separate task has to read."""
     entered: bool = False
     """True if a context manager was entered, which may have a cancel scope open until it is left."""
+    paced: bool = False
+    """True if what makes the items goes on only when one is asked for, so that none is read ahead."""
 
     @property
     def reads_behind_error(self) -> bool:

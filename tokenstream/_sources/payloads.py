@@ -319,8 +319,11 @@ def is_run_iterator(items: object) -> bool:
     The iterator is recognised by the name of the generator function that has made the iterator,
     since its items are not known before they are read.
     """
-    name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
-    return name == "RunResultStreaming.stream_events"
+    return _maker_of(items) == "RunResultStreaming.stream_events"
+
+
+def _maker_of(items: object) -> str:
+    return str(getattr(getattr(items, "ag_code", None), "co_qualname", ""))
 
 
 def is_model_stream(source: object) -> bool:
@@ -333,6 +336,11 @@ def is_graph_run(source: object) -> bool:
     """Return True for LangGraph's stream of a run, which has `abort` in place of `close`."""
     kind = source.__class__
     return all(hasattr(kind, name) for name in ("abort", "interrupted", "interrupts", "output"))
+
+
+def is_paced(source: object) -> bool:
+    """Return True for a run of a graph of LangGraph, whose nodes run as their events are asked for."""
+    return is_graph_run(source) or _maker_of(source).startswith("Pregel.")
 
 
 def is_run_event(event: object) -> bool:

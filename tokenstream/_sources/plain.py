@@ -8,7 +8,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream._sources.payloads import Converter, is_graph_run, is_run_iterator
+from tokenstream._sources.payloads import Converter, is_graph_run, is_paced, is_run_iterator
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return a source that reads an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     # The events of an agent's run are whole messages, and may belong to several answers.
-    return AsyncSource(
-        items, _AsyncCloser(items, source), convert=Converter(items), messages=is_run_iterator(items)
-    )
+    messages, paced = is_run_iterator(items), is_paced(source)
+    close = _AsyncCloser(items, source)
+    return AsyncSource(items, close, convert=Converter(items), messages=messages, paced=paced)
 
 
 class _AsyncCloser:

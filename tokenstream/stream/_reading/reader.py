@@ -60,6 +60,7 @@ class Reader:
     """
 
     __slots__ = (
+        "_ahead",
         "_alarm",
         "_bell",
         "_clock",
@@ -89,6 +90,8 @@ class Reader:
         """True once the task was asked to end."""
         self.closing_error: Exception | None = None
         """The error of closing the source."""
+        self._ahead = MAX_AHEAD
+        """Number of items that may be held for the loop; 1 for a source of which none is read ahead."""
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
@@ -131,8 +134,8 @@ class Reader:
     def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
-        if self._room_event is not None:
-            # The task waits until fewer items are held.
+        if self._room_event is not None and (self._ahead > 1 or not items or self.rings):
+            # The task waits until fewer items are held, or until another one is asked for.
             self._room_event.set()
         return items
 
@@ -190,6 +193,8 @@ class Reader:
                 # The task was just started. Letting it run once costs a fraction of a timer.
                 self._has_run = True
                 await pass_turn()
+            # A wait whose timer is used again would not ask for an item.
+            steady_deadline = steady_deadline if self._ahead > 1 else math.nan
             has_arrived = await self._wait_for_alarm(seconds, steady_deadline, until)
         else:
             has_arrived = await self._wait_for_bell(seconds)
@@ -419,6 +424,9 @@ class Reader:
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""
         clock, read_chunk, convert = self._clock, source.chunks.__anext__, source.convert
+        if source.paced:
+            self._ahead = 1
+        ahead = self._ahead
         self.since = clock()
         while not self.stopped:
             chunk = await read_chunk()
@@ -435,7 +443,7 @@ class Reader:
             # For an item behind others that nobody has taken yet, the bell has rung.
             if len(items) == 1 and self._bell is not None:
                 self._bell.set()
-            if is_large or len(items) >= MAX_AHEAD:
+            if is_large or len(items) >= ahead:
                 await self._wait_for_room(now)
             # The next read may wait for long; it must not keep items in memory that the loop has taken.
             del items, chunk
@@ -457,7 +465,7 @@ class Reader:
     @property
     def _is_full(self) -> bool:
         """True if as many items or bytes are held for the loop as may be."""
-        if len(self._items) >= MAX_AHEAD:
+        if len(self._items) >= self._ahead:
             return True
         return sum([len(item) for _, item in self._items if item.__class__ is bytes]) >= _MAX_BYTES_AHEAD
 
