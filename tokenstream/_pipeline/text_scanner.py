@@ -48,6 +48,8 @@ class TaggedText:
     """Looks for markers of citations; None to look for none."""
     first: FirstText | None
     """Decides if the text begins with reasoning; None if that is known."""
+    reader: CallScanner | TagScanner = field(init=False)
+    """Reads the text: `calls`, or `tags` alone if there is no dialect."""
     receiver: int = -1
     """The index of the receiving part in the message; -1 if there is none."""
     inside: bool | None = None
@@ -58,6 +60,8 @@ class TaggedText:
     """True once any part of the message has received text."""
     texts: list[int] = field(default_factory=list[int])
     """The parts of the message that have received text other than reasoning."""
+    direct: Callable[[str], bool] | None = None
+    """The function `passes`, or that of the reader where nothing else is looked for; None before `follow`."""
     passes_to: int | None = None
     """The receiving part if a piece without an opening may be returned as it is, and be read later."""
     read_ahead: list[SplitPiece] | None = None
@@ -79,6 +83,9 @@ class TaggedText:
     """The signatures of the reasoning, which are of no use once calls were taken from it."""
     followers: list[AnyEvent] = field(default_factory=list["AnyEvent"])
     """Events that wait until it is known if the calls at the end of the reasoning are calls."""
+
+    def __post_init__(self) -> None:
+        self.reader = self.calls if self.calls.dialects or self.tags is None else self.tags
 
     @property
     def is_reasoning(self) -> bool:
@@ -126,7 +133,7 @@ class TaggedText:
         markers, thoughts = self.markers, self.thoughts
         return (
             self.first is None
-            and self.calls.passes(text)
+            and self.reader.passes(text)
             and (markers is None or markers.passes(text))
             and (thoughts is None or not self.thinks or (not thoughts.calls and thoughts.passes(text)))
         )
@@ -134,8 +141,8 @@ class TaggedText:
     def follow(self, inner: Follow) -> Callable[[Any], bool]:
         """Return a callback, with `inner` in it, for deltas of the receiving part on the fast path."""
         receiver, skipped, skip = self.receiver, self.skipped, self.skipped.append
-        others = self.first or self.markers or self.thoughts or self.calls.dialects
-        passes = self.passes if others or self.tags is None else self.tags.passes
+        others = self.first or self.markers or self.thoughts
+        passes = self.direct = self.passes if others else self.reader.passes
         # Three tests of characters, perhaps of the same one, cost less than a search.
         firsts = self.firsts or ["\0"]
         (first, second, third), rare = (firsts * 3)[:3], frozenset(firsts[3:])
@@ -169,9 +176,16 @@ class TaggedText:
         else:
             self.catch_up()
             self._count(piece)
-            pieces = self._read(piece)
-            self.held = 0 if pieces else self.held + len(piece)
-        self.passes_to = self.receiver if self.passes("") else None
+            self.held += len(piece)
+            if (first := self.first) is not None:
+                piece = first.feed(piece)
+                if first.over:
+                    self.first = None
+                    self.calls.note_thoughts(first.row)
+            read: list[Any] = self.reader.feed(piece)
+            pieces = read if self.thoughts is None and self.markers is None else self._split(read)
+            self.held = 0 if pieces else self.held
+        self.passes_to = self.receiver if (self.direct or self.passes)("") else None
         return pieces
 
     def shorten(self, event: AnyEvent, accept: Callable[[Any], bool | None] | None) -> bool:
@@ -196,8 +210,8 @@ class TaggedText:
         self.catch_up()
         self.passes_to = None
         first, self.first = self.first, None
-        before = [] if first is None else self.calls.feed(first.end())
-        out = self._split([*before, *self.calls.end()])
+        before = [] if first is None else self.reader.feed(first.end())
+        out = self._split([*before, *self.reader.end()])
         out += [] if self.thoughts is None else self.thoughts.end()
         return out if self.markers is None else [*out, *self.markers.end()]
 
@@ -217,7 +231,7 @@ class TaggedText:
             return
         piece = "".join(self.skipped)
         self.skipped.clear()
-        self.calls.skim(piece)
+        self.reader.skim(piece)
         if self.thoughts is not None and self.thinks:
             self.thoughts.skim(piece)
         elif self.markers is not None and not (self.tags is not None and self.tags.inside):
@@ -235,16 +249,6 @@ class TaggedText:
         """Update the length and the checksum of the text."""
         self.length += len(piece)
         self.checksum = crc32(piece.encode("utf-8", "surrogatepass"), self.checksum)
-
-    def _read(self, text: str) -> list[SplitPiece]:
-        """Return what is decided by a piece."""
-        if (first := self.first) is not None:
-            text = first.feed(text)
-            if first.over:
-                self.first = None
-                self.calls.note_thoughts(first.row)
-        pieces = self.calls.feed(text)
-        return [*pieces] if self.thoughts is None and self.markers is None else self._split(pieces)
 
     def _split(self, pieces: list[Piece]) -> list[SplitPiece]:
         """Return pieces without the calls at the end of their reasoning, and with what their texts cite."""

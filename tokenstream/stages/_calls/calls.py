@@ -113,19 +113,17 @@ class CallScanner:
         if self.tags is not None and not self.tags.passes(text):
             return False
         undecided = self.held or self.readings or self.at_start or self.drops_space
-        return not (undecided or (self.dialects and text and self.marks.begins_in(text)))
+        return not (undecided or (text and self.marks.begins_in(text)))
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
         if self.tags is not None:
             self.tags.skim(text)
-        if self.dialects and (self.tags is None or not self.tags.inside):
+        if self.tags is None or not self.tags.inside:
             self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
-        if self.tags is not None and not self.dialects:
-            return [*self.tags.feed(text)]
         out: list[Piece] = []
         for start in range(0, len(text), _BLOCK):
             rest = text[start : start + _BLOCK]
