@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 _MAX_BYTES_AHEAD = 256 * 1024
-"""Maximum number of bytes to read ahead; the last chunk may exceed it."""
-_LARGE_CHUNK = _MAX_BYTES_AHEAD // MAX_AHEAD
-"""Size up to which `MAX_AHEAD` chunks are within `_MAX_BYTES_AHEAD`, so that no sum is needed."""
+"""Maximum number of bytes to read ahead in large chunks; the last chunk may exceed it."""
+_LARGE_CHUNK = 2 * _MAX_BYTES_AHEAD // MAX_AHEAD
+"""Size up to which `MAX_AHEAD` chunks are at most twice as many bytes, so that no sum is needed."""
 _TURNS = 8
 """Number of turns of the event loop in which a client reads and passes on what its socket already holds."""
 CLOSING_SECONDS = 5.0
