@@ -71,7 +71,7 @@ app.add_middleware(
     CORSMiddleware,
     allow_origins=[PAGE],
     allow_methods=["GET", "POST"],
-    allow_headers=["Content-Type", "Last-Event-ID", "X-Answer-Id"],
+    allow_headers=["Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Answer-Id"],
     expose_headers=["X-Answer-Id", "Location", "Retry-After"],
 )
 

@@ -226,7 +226,7 @@ test("requests have the names and values of the AI SDK's own transport", async (
   const asked = async (Transport, options) => {
     const requests = [];
     const fetch = async (url, init) => {
-      const headers = [...new Headers(init.headers)].filter(([name]) => !["accept"].includes(name));
+      const headers = [...new Headers(init.headers)].filter(([name]) => !["accept", "idempotency-key"].includes(name));
       requests.push([String(url), init.method ?? "GET", headers, init.body && JSON.parse(init.body), init.credentials]);
       return new Response("data: [DONE]\n\n", { headers: { "Content-Type": "text/event-stream" } });
     };

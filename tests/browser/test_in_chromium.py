@@ -87,7 +87,7 @@ def _share_with_other_origins(app: Any) -> CORSMiddleware:
         app,
         allow_origins=["*"],
         allow_methods=["GET", "POST"],
-        allow_headers=["Content-Type", "Last-Event-ID", "X-Answer-Id"],
+        allow_headers=["Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Answer-Id"],
         expose_headers=["X-Answer-Id", "Location", "Retry-After"],
     )
 
