@@ -71,7 +71,7 @@ class Model(HeldServer):
         script = testing.script().text(*replayed.LONG.splitlines(keepends=True))
         if "sick" in question and question not in self._refused:
             self._refused.add(question)
-            return script.recording().with_fault(testing.faults.status(503))
+            return script.recording().with_fault(testing.faults.status(401))
         if "break" in question:
             return script.recording().with_fault(testing.faults.cut(at=0.5))
         if "slowly" in question:
@@ -261,6 +261,10 @@ def test_what_fails_is_told_and_can_be_tried_again(
             refuses = "refused" in trouble
             page.route("**/api/**", lambda route: route.fulfill(status=503) if refuses else route.abort())
 
+    # A refused question is repeated for a minute.
+    page.add_init_script(
+        "const wait = setTimeout; window.setTimeout = (go, ms) => wait(go, ms > 12000 ? ms : ms / 20);"
+    )
     question = f"Is {example} sick?" if "model" in trouble else "How does it flow?"
     if "loading" in trouble:
         make_trouble()

@@ -364,14 +364,11 @@ class Response:
         A header for this request replaces the header of that name in the response object, unless the
         application has set the header of the object itself.
         """
-        headers = self.raw_headers
-        for name, value in prepared.items():
-            key, outlet_value = name.encode("latin-1"), outlet.headers.get(name)
-            default = None if outlet_value is None else (key, outlet_value.encode("latin-1"))
+        headers, defaults = self.raw_headers, encode_headers(outlet.headers)
+        for header in encode_headers(prepared):
             # A header with another value than the outlet's default was set by the application.
-            set_by_application = any(pair[0] == key and pair != default for pair in headers)
-            if not set_by_application:
-                headers = [*(pair for pair in headers if pair[0] != key), (key, value.encode("latin-1"))]
+            if not any(pair[0] == header[0] and pair not in defaults for pair in headers):
+                headers = [*(pair for pair in headers if pair[0] != header[0]), header]
         return headers
 
 

@@ -113,7 +113,8 @@ class StartOutlet(FollowOutlet):
             self._has_key, self.id = claimed != self.id, claimed
         elif asked.position and not self._is_id_given:
             return refuse("no_answer_id")
-        return None
+        # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
+        return None if self.continues or is_valid_id(self.id) else refuse("invalid_id")
 
     async def open(self) -> Refusal | None:
         """Start the answer and wait for its first event, unless it exists; begin to follow the answer."""
@@ -125,9 +126,6 @@ class StartOutlet(FollowOutlet):
 
         By default, the wait for the first event has no limit: `HTTPDelivery` sends the head meanwhile.
         """
-        # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
-        if self._refusal is None and not self.continues and not is_valid_id(self.id):
-            self._refusal = refuse("invalid_id")
         try:
             # Under a new random id, there is no answer yet.
             may_exist = self.continues or self._is_id_given or self._has_key
@@ -179,6 +177,4 @@ class StartOutlet(FollowOutlet):
         if self.continues:
             return await self.begin()
         await close_stream(self._source)
-        if self._refusal is not None:
-            return self._refusal
-        return None if is_valid_id(self.id) else refuse("invalid_id")
+        return self._refusal
