@@ -107,7 +107,10 @@ class AGUIRun(AgentReader):
             request, tool = text_of(interrupt, "id"), self._tools.get(text_of(interrupt, "toolCallId") or "")
             if request is not None:
                 self._open_step(tool).wait_for(request, interrupt)
-        if interrupts:
+        for tool_id, tool in () if interrupts else self._tools.items():
+            # The next run brings the result of the application, or the outcome of what it has allowed.
+            tool.wait_for(tool_id, {"toolCallId": tool_id, "name": tool.name})
+        if interrupts or self._tools:
             self._hold_tools()
             # The subagents wait as well, and the next run goes on with them.
             for subagent in [*self._subagents]:
@@ -259,7 +262,8 @@ class AGUIRun(AgentReader):
             self._calls[id][1].append(text_of(event, "delta") or "")
         if kind in ("TOOL_CALL_END", "TOOL_CALL_RESULT") and id in self._calls:
             name, pieces = self._calls.pop(id)
-            self._begin_tool(id, name, step, "".join(pieces) or "{}").provider_executed = False
+            if id not in self._run.requests.unsettled:
+                self._begin_tool(id, name, step, "".join(pieces) or "{}").provider_executed = False
         if kind == "TOOL_CALL_RESULT":
             output, error, _ = read_output(event)
             self._end_tool(id, output, failure=error)
