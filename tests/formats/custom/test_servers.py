@@ -117,6 +117,57 @@ def test_a_platform_is_read_by_the_line_of_the_page(platform: str) -> None:
         assert ("Hello", "complete") == (message.text, message.ending)
 
 
+INVENTED: dict[str, list[Any]] = {
+    "nested": [
+        {"kind": "piece", "meta": {"id": "n 1"}, "body": {"out": {"bit": "Hel"}}},
+        {"kind": "piece", "meta": {"id": "n 2"}, "body": {"out": {"bit": "lo"}}},
+        {"kind": "over", "meta": {"id": "n 3"}, "body": {}},
+    ],
+    "under names of events": [("bit", {"b": "Hel"}), ("bit", {"b": "lo"}), ("finish", {"why": "stop"})],
+    "in a list": [
+        {"op": "add", "rows": [{"v": "Hel"}]},
+        {"op": "add", "rows": [{"v": "lo"}]},
+        {"op": "close"},
+    ],
+    "with a flag": [{"say": "Hel", "last": False}, {"say": "lo", "last": True}],
+}
+"""Payloads of servers that nobody knows, under names that nobody gives."""
+
+
+def _proposed(body: bytes) -> str:
+    """Return the advice of the error about the format of a body."""
+    with pytest.raises(NotAStream) as caught:
+        Stream([body]).final()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["events", "lines"])
+@in_one_test("server", INVENTED)
+def test_a_server_that_nobody_knows_is_read_by_what_its_error_proposes(server: str, lines: bool) -> None:
+    """The text is what differs from payload to payload, wherever it stands."""
+    payloads = INVENTED[server]
+    if lines:
+        told = [payload for payload in payloads if isinstance(payload, dict)]
+        body = b"".join(
+            json.dumps(payload).encode() + b"\n" for payload in told or [{"b": "Hel"}, {"b": "lo"}]
+        )
+    else:
+        body = _body(payloads)
+    (proposed,) = re.findall(r"tokenstream\.formats\.(custom\(.*\)): check it", _proposed(body))
+    message = Stream([body], format=eval(proposed, {"custom": custom})).final()
+
+    assert ("Hello", "complete") == (message.text, message.ending)
+
+
+def test_a_text_that_is_repeated_from_its_beginning_has_no_mapping() -> None:
+    """The error says why, and what to do."""
+    advice = _proposed(_body([{"so_far": "It "}, {"so_far": "It rains "}, {"so_far": "It rains today."}]))
+
+    assert "repeats the text so far in 'so_far', which no mapping reads: yield what each adds" in advice
+    assert "custom(" not in advice
+    assert "rains" not in advice
+
+
 @in_one_test("platform", FAILURES)
 def test_an_error_of_a_platform_is_raised(platform: str) -> None:
     """It is no text, and no end of the answer."""

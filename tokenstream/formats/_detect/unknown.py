@@ -58,6 +58,7 @@ _TEXTS = (
 """Names of fields that usually have an answer's text, the surest first."""
 _KIND_NAMES = ("type", "event", "kind", "op", "action", "object", "status", "state")
 """Names of fields that usually have the kind of a payload, the surest first."""
+_NO_TEXT = re.compile(rf"(?i)(^|[._])(id|time|timestamp|created|date|{'|'.join(_KIND_NAMES)})$")
 _FINISH = re.compile(r"(?i)(^|[._])(finish_?reason|stop_?reason|(is_?)?(done|final|finished|last|end))$")
 _END = re.compile(r"(?i)(end|done|stop|finish|complete|result|close)")
 _ERROR = re.compile(r"(?i)(^|[._])err(or)?_?(msg|message|text)$")
@@ -217,11 +218,12 @@ def _rank(path: str) -> int:
 
 
 def _find_varying(payloads: Iterable[Mapping[str, object]]) -> Counter[str]:
-    """Return how many values each path has that leads to words, and to others in each payload."""
+    """Return how many values each path has that leads to several texts, to words if any does."""
     seen = {(path, value) for fields in payloads for path, value in fields.items() if isinstance(value, str)}
-    wordy = {path for path, value in seen if " " in value}
-    found = Counter(path for path, _ in seen if path in wordy)
-    return Counter({path: count for path, count in found.items() if count > 1})
+    found = Counter(path for path, _ in seen if not _NO_TEXT.search(path))
+    several = {path: count for path, count in found.items() if count > 1}
+    wordy = {path: several[path] for path, value in seen if " " in value and path in several}
+    return Counter(wordy or several)
 
 
 def _event_of(frame: Frame) -> str:
