@@ -3,12 +3,12 @@ const [, , module, url, count] = process.argv;
 const { follow } = await import(module);
 
 const pause = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000));
-const ask = question => follow(url, { method: "POST", body: JSON.stringify(question), attempts: 30, longest: 1 });
+const ask = number => follow(url, { method: "POST", body: JSON.stringify({ number, count: 20, pause: 0.05 }), attempts: 30, longest: 1 });
 const asked = [];
 /** Ask a third of the questions, evenly over some seconds. */
 const askMore = async seconds => {
   for (let more = 0; more < count / 3; more++) {
-    asked.push(ask(`q${asked.length}`));
+    asked.push(ask(asked.length));
     await pause((3 * seconds) / count);
   }
 };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,13 +28,13 @@ async def pieces(count: int, pause: float) -> AsyncIterator[str]:
         await anyio.sleep(pause)
 
 
-def answer(asked: Any) -> AsyncStream:
-    return AsyncStream(pieces(asked["count"], asked["pause"]), format="pieces")
-
-
-def app(path: str) -> Starlette:
+def app(path: str, *, drain: float = 0.5) -> Starlette:
     client = Redis(unix_socket_path=path)
-    journal = relay.RedisJournal(client, lease=4.0, drain=0.5)
+    journal = relay.RedisJournal(client, lease=4.0, drain=drain)
+
+    async def answer(asked: Any) -> AsyncStream:
+        await client.rpush("asked", str(asked.get("number")))
+        return AsyncStream(pieces(asked["count"], asked["pause"]), format="pieces")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -41,6 +42,11 @@ def app(path: str) -> Starlette:
             yield
 
     return Starlette(routes=[Mount("/answers", relay.endpoints(journal, answer))], lifespan=lifespan)
+
+
+def make() -> Starlette:
+    """Return the application for a server that makes it itself: REDIS names the socket."""
+    return app(os.environ["REDIS"], drain=20.0)
 
 
 if __name__ == "__main__":

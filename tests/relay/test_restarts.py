@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 
 from tests.project import ROOT
+from tests.relay.redis_served import piece
 from tests.support.node import node_in
 from tests.support.packages import needed
 from tests.support.proxies import free_port
@@ -26,9 +27,9 @@ from tokenstream import relay
 
 _COUNT = 30
 _COMMANDS = {
-    "uvicorn": ("--port", "{port}", "--log-level", "error"),
+    "uvicorn": ("--port", "{port}", "--log-level", "error", "--factory"),
     "hypercorn": ("--bind", "127.0.0.1:{port}", "--log-level", "error", "--graceful-timeout", "10"),
-    "granian": ("--interface", "asgi", "--port", "{port}", "--no-ws", "--log-level", "error"),
+    "granian": ("--interface", "asgi", "--port", "{port}", "--no-ws", "--log-level", "error", "--factory"),
 }
 
 
@@ -36,7 +37,8 @@ _COMMANDS = {
 def _serving(server: str, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the chat, which can be killed."""
     options = [each.replace("{port}", str(port)) for each in _COMMANDS[server]]
-    command = [sys.executable, "-m", server, *options, "tests.relay.restarted:app"]
+    application = "tests.relay.redis_served:make" + ("()" if server == "hypercorn" else "")
+    command = [sys.executable, "-m", server, *options, application]
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:
             wait_until_it_answers(f"http://127.0.0.1:{port}/none", process)
@@ -72,12 +74,7 @@ def test_questions_asked_during_a_restart_are_answered_once(server: str, tmp_pat
         with Redis(unix_socket_path=redis.path) as client:
             asked: Any = client.lrange("asked", 0, -1)
 
-    whole = ["".join(f"q{number}.{piece} " for piece in range(20)) for number in range(_COUNT)]
-    assert [[text, "complete", None] for text in whole] == [each[:3] for each in told]
-    assert [f"q{number}" for number in range(_COUNT)] == sorted(map(bytes.decode, asked), key=_number)
+    assert [["".join(map(piece, range(20))), "complete", None]] * _COUNT == [each[:3] for each in told]
+    assert [*range(_COUNT)] == sorted(map(int, asked))
     # Some met the restart.
     assert max(connections for *_, connections in told) > 1
-
-
-def _number(question: str) -> int:
-    return int(question[1:])
