@@ -19,6 +19,15 @@ const copy = id => {
   return /** @type {HTMLElement} */ (document.importNode(template.content, true).firstElementChild);
 };
 
+/** Show a control, or hide it; the keyboard is then at another place, not at the top of the page. */
+/** @param {HTMLElement} control @param {boolean} hidden @param {Element} place */
+function hide(control, hidden, place) {
+  if (hidden && control.contains(document.activeElement)) {
+    find(place, ".question, [name=question]").focus({ preventScroll: true });
+  }
+  control.hidden = hidden;
+}
+
 /** Do what may fail; tell if it has failed, and offer to do it again. */
 /** @param {Element} place @param {() => Promise<unknown>} act */
 async function attempt(place, act) {
@@ -26,7 +35,7 @@ async function attempt(place, act) {
   error.textContent = "";
   try {
     await act();
-    again.hidden = true;
+    hide(again, true, place);
   } catch (failure) {
     error.textContent = failure instanceof Error ? failure.message : String(failure);
     again.onclick = () => attempt(place, act);
@@ -79,7 +88,7 @@ function show({ id, question }) {
     article.dataset.state = answer.ended ? answer.message.ending : answer.state;
     article.setAttribute("aria-busy", String(!answer.ended));
     tell(answer);
-    stop.hidden = answer.ended;
+    hide(stop, answer.ended, article);
     if (answer.message.error) {
       error.textContent = answer.message.error.message;
       again.onclick = () => attempt(article, () => ask(question));
@@ -96,7 +105,7 @@ function show({ id, question }) {
     find(card, ".arguments").textContent = call.arguments_text ?? "";
     find(card, ".result").textContent = result ? wordsOf(result) : runs ? "running …" : "";
     card.classList.toggle("failed", Boolean(result?.error));
-    find(card, ".decision").hidden = !request;
+    hide(find(card, ".decision"), !request, article);
     for (const [name, approved] of Object.entries({ approve: true, deny: false })) {
       const button = find(card, `.${name}`);
       button.ariaLabel = `${button.textContent} ${call.name}`;

@@ -18,9 +18,30 @@ async function send(path, body) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body ?? {}),
   });
-  if (!response.ok) throw new Error(`status ${response.status}`);
-  return response.json();
+  const said = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(sentenceOf(said) ?? `status ${response.status}`);
+  return said;
 }
+
+/** Return why a request was refused: in the relay's words, or in FastAPI's. */
+/** @param {any} said @returns {string | null} */
+const sentenceOf = said => said?.error?.message ?? (typeof said?.detail === "string" ? said.detail : null);
+
+/** Show a control, or hide it; the keyboard is then at another place, not at the top of the page. */
+/** @param {HTMLElement} control @param {boolean} hidden @param {HTMLElement} place */
+function hide(control, hidden, place) {
+  if (hidden && control.contains(document.activeElement)) place.focus({ preventScroll: true });
+  control.hidden = hidden;
+}
+
+let follows = true;
+let scrolled = 0;
+/** Follow the text until the reader scrolls up, and again from the end of the page. */
+addEventListener("scroll", () => {
+  const rest = document.documentElement.scrollHeight - innerHeight - scrollY;
+  follows = rest < 8 || (follows && scrollY >= scrolled);
+  scrolled = scrollY;
+});
 
 /** Set a text that is read aloud whenever it is set. @param {HTMLElement} place @param {string} text */
 const write = (place, text) => place.textContent === text || (place.textContent = text);
@@ -31,7 +52,7 @@ async function attempt(failed, act) {
   notice.textContent = "";
   try {
     await act();
-    again.hidden = true;
+    hide(again, true, /** @type {HTMLElement} */ (ask.elements.namedItem("question")));
   } catch (error) {
     notice.textContent = `${failed}: ${wordsOf(error)}`;
     again.onclick = () => attempt(failed, act);
@@ -57,12 +78,13 @@ function show({ id, question, answer: key, form, fresh }, article) {
   const place = article;
   const address = `api/answers/${encodeURIComponent(key)}`;
   const answer = follow(form ? `${address}/form` : address, { stop: `${address}/stop`, fresh });
+  const heading = find(place, ".question");
   const stop = find(place, ".stop");
   const retry = find(place, ".retry");
   for (const button of [stop, retry]) button.ariaLabel = `${button.textContent}: ${question}`;
   stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = wordsOf(error)));
   retry.onclick = async () => {
-    retry.hidden = true;
+    hide(retry, true, heading);
     // The old answer stays visible until the new one has text.
     const had = find(place, ".text").childNodes;
     if (had.length) find(place, ".given-up").replaceChildren(...had);
@@ -93,12 +115,13 @@ function show({ id, question, answer: key, form, fresh }, article) {
     // The abandoned answer may have had more calls.
     [...find(place, ".calls").children].slice(calls.length).forEach(card => card.remove());
     if (recipe) showRecipe(find(place, ".recipe"), recipe);
-    stop.hidden = answer.ended;
-    retry.hidden = !answer.ended || !message.error;
+    hide(stop, answer.ended, heading);
+    hide(retry, !answer.ended || !message.error, heading);
     write(find(place, ".status"), stateOf(answer));
     place.setAttribute("aria-busy", String(!answer.ended));
     tell(answer);
     place.dataset.state = answer.ended ? message.ending : answer.state;
+    if (follows) scrollTo(0, document.documentElement.scrollHeight);
   };
   answer.subscribe(() => {
     if (!due) requestAnimationFrame(draw);
@@ -179,8 +202,9 @@ function showRecipe(place, recipe) {
 
 /** @param {string} question @param {boolean} form */
 async function put(question, form) {
-  show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
-  window.scrollTo(0, document.body.scrollHeight);
+  const turn = await send(`api/chats/${chat}/turns`, { question, form });
+  follows = true;
+  show({ ...turn, fresh: true });
 }
 
 ask.addEventListener("submit", event => {

@@ -2,9 +2,21 @@
 
 import { useChat, type UIMessage } from '@ai-sdk/react';
 import { RelayChatTransport } from 'llm-tokenstream/use-chat';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 const api = 'http://localhost:8000/api/chat';
+const style = `
+  :root { background: Canvas; color-scheme: light dark; }
+  body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem; }
+  h1, h2 { font-size: 1rem; }
+  button, input { font: inherit; }
+  p[role=alert] { color: light-dark(#b00, #f99); }
+  article { overflow-wrap: anywhere; white-space: pre-wrap; }
+`;
+
+const textOf = (parts: UIMessage['parts']) =>
+  parts.map(part => (part.type === 'text' ? part.text : '')).join('');
+
 const transport = new RelayChatTransport({ api });
 
 function Chat({ id, history }: { id: string; history: UIMessage[] }) {
@@ -17,23 +29,31 @@ function Chat({ id, history }: { id: string; history: UIMessage[] }) {
     throttle: 50,
   });
   const busy = status === 'submitted' || status === 'streaming';
+  const turns = useRef<HTMLElement>(null);
   const words = busy ? 'writing …' : status === 'ready' ? 'answered' : '';
+
+  /** Do what hides a button; the keyboard goes back to the conversation. */
+  const leave = (act: () => unknown) => () => {
+    turns.current?.focus({ preventScroll: true });
+    act();
+  };
 
   return (
     <>
-      {messages.map((message, at) => (
-        <article key={message.id} className={message.role} aria-busy={busy && at === messages.length - 1}>
-          <b>{message.role}: </b>
-          {message.parts.map((part, index) => part.type === 'text' && <span key={index}>{part.text}</span>)}
-        </article>
-      ))}
+      <section aria-label="Conversation" ref={turns} tabIndex={-1}>
+        {messages.map(({ id, role, parts }, at) => (
+          <article key={id} className={role} aria-busy={busy && at === messages.length - 1}>
+            {role === 'user' ? <h2>{textOf(parts)}</h2> : <p>{textOf(parts)}</p>}
+          </article>
+        ))}
+      </section>
 
       {/* A screen reader says what comes here, and not each piece of an answer. */}
       <p role="status">{messages.length > 0 && words}</p>
       <p role="alert">
-        {error && <>The answer broke off. <button onClick={() => regenerate()}>Try again</button></>}
+        {error && <>The answer broke off. <button onClick={leave(regenerate)}>Try again</button></>}
       </p>
-      {status === 'streaming' && <button onClick={() => transport.stop(id)}>Stop</button>}
+      {status === 'streaming' && <button onClick={leave(() => transport.stop(id))}>Stop</button>}
 
       <form
         data-status={status}
@@ -71,7 +91,7 @@ export default function Page() {
 
   return (
     <main>
-      <style>{':root { color-scheme: light dark; background: Canvas } button, input { font: inherit; padding: 0.2em 0.8em }'}</style>
+      <style>{style}</style>
       <h1>Chat</h1>
       {chat && <Chat {...chat} />}
       <p role="alert">

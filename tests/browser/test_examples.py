@@ -59,6 +59,16 @@ new MutationObserver(changes => {
 """
 
 
+_ABOVE = """() => {
+  const text = [...document.querySelectorAll("article .text")].at(-1).getBoundingClientRect();
+  return text.bottom <= document.querySelector("#ask").getBoundingClientRect().top;
+}"""
+_LOOK = """() => {
+  const [body, input] = [document.body, document.querySelector("input")].map(each => getComputedStyle(each));
+  return [body.font, input.font, getComputedStyle(document.documentElement).colorScheme];
+}"""
+
+
 class Model(HeldServer):
     """A provider that refuses each question about sickness once, and holds answers that are wanted slowly."""
 
@@ -244,6 +254,82 @@ def test_the_keyboard_is_enough(
     page.get_by_text("The tool says:" if example == "agent_page" else "Let me do it.").wait_for()
 
     assert said == []
+
+
+def _is_in(page: Page, place: str) -> None:
+    """Wait until the keyboard is within an element."""
+    page.wait_for_function("place => document.activeElement.closest(place)", arg=place)
+
+
+@pytest.mark.parametrize("button", ["Approve delete_note", "Deny delete_note", "Stop"])
+def test_the_keyboard_stays_in_the_conversation_with_an_agent(
+    page: Page, urls: dict[str, str], button: str
+) -> None:
+    """A button that goes away does not take it to the top of the page."""
+    _visit(page, urls["agent_page"], resumes=False)
+    _ask(page, "Delete it")
+    _button(page, "Approve").wait_for()
+    _press(page, "Enter", _button(page, button))
+    _button(page, button).wait_for(state="hidden")
+
+    _is_in(page, "article")
+
+
+@pytest.mark.parametrize("example", _EXAMPLES)
+def test_the_keyboard_stays_in_a_chat(page: Page, urls: dict[str, str], model: Model, example: str) -> None:
+    """Also where an answer is asked for again, and stopped."""
+    _visit(page, urls[example], resumes=example == "use_chat")
+    _ask(page, "Does it break?")
+    _press(page, "Enter", _button(page, "Try again"))
+    _is_in(page, "article, section")
+    _wait_for_alert(page)
+    _ask(page, "Go slowly")
+    _press(page, "Enter", _button(page, "Stop"))
+    _button(page, "Stop").wait_for(state="hidden")
+    model.go_on()
+
+    _is_in(page, "article, section")
+
+
+def test_a_chat_follows_its_text_until_its_reader_scrolls(
+    page: Page, urls: dict[str, str], model: Model
+) -> None:
+    """The newest words are above the form, also on a phone."""
+    page.set_viewport_size({"width": 390, "height": 600})
+    _visit(page, urls["chat"], resumes=False)
+    _ask(page, "Go slowly")
+    last = page.locator("article .text").last
+    last.get_by_text("nothing is loaded").wait_for()
+
+    assert last.bounding_box() is not None
+    page.wait_for_function(_ABOVE)
+    place = page.evaluate("(scrollBy(0, -400), scrollY)")
+    # The page hears of it a frame later.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    model.go_on()
+    last.get_by_text("At last.").wait_for()
+    assert place == page.evaluate("scrollY")
+
+
+def test_a_question_that_is_refused_says_why(page: Page, urls: dict[str, str]) -> None:
+    """In the words of the response, and not by its number."""
+    _visit(page, urls["chat"], resumes=False)
+    error = {"kind": "too_many_answers", "message": "8 answers of this owner are running"}
+    page.route("**/turns", lambda route: route.fulfill(status=429, json={"error": error}))
+    _ask(page, "How does it flow?")
+
+    page.get_by_text("It could not be asked: 8 answers of this owner are running").wait_for()
+
+
+def test_the_three_pages_look_alike(page: Page, urls: dict[str, str]) -> None:
+    """In the font, the size and the ground of their text."""
+    looks = list[object]()
+    for example in _EXAMPLES:
+        page.goto(urls[example])
+        _input(page).wait_for()
+        looks.append(page.evaluate(_LOOK))
+
+    assert [looks[0]] * 3 == looks
 
 
 @pytest.mark.parametrize(
