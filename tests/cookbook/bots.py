@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,15 @@ _SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").re
 _growing = testing.script()
 for _ in range(25):
     _growing = _growing.text("word", " ").silence(0.1)
+LINES = [f"    line_{number} = compute({number})" for number in range(220)]
+_CODE = "\n".join(["Here it is:", "", "```python", "def f():", *LINES, "```", "That is all."])
+_CUT = testing.script().text("It goes ", "on").finish("length").recording("openai-chat")
 ANSWERS = {
     "Why?": _growing.text("end.").finish("stop").recording("openai-chat"),
     "Write a lot!": testing.script().text(*WORDS).finish("stop").recording("openai-chat"),
+    "Code!": testing.script().text(*re.findall(r"(?s).{1,15}", _CODE)).finish().recording("openai-chat"),
+    "Go on!": _CUT,
+    "Say nothing!": testing.script().finish("stop").recording("openai-chat"),
     "Break!": _SHORT.with_fault(testing.faults.close(event=3)),
     "Shout!": testing.script().text("<!chan", "nel> <@U1>: a < b.").finish("stop").recording("openai-chat"),
     "Refuse!": _SHORT.with_fault(testing.faults.status(500)),
@@ -35,6 +42,15 @@ def answer(request: testing.Request) -> testing.Recording:
     """Answer a bot's request to the model, whose question may mention the bot."""
     question = request.json["messages"][-1]["content"]
     return next(answer for asked, answer in ANSWERS.items() if question.endswith(asked))
+
+
+def assert_code_is_whole(texts: list[str]) -> None:
+    """Check the messages that show the code: each has whole lines, and closes what it opens."""
+    lines = [line for text in texts for line in text.split("\n")]
+
+    assert all(text.count("```") % 2 == 0 for text in texts)
+    assert LINES == [line for line in lines if line.startswith("    ")]
+    assert {"Here it is:", "", "```python", "def f():", "```", "That is all."} == {*lines} - {*LINES}
 
 
 class ChatService(ABC):

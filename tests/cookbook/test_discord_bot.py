@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cookbook.bots import WORDS, ChatService, answer, json_of
+from tests.cookbook.bots import WORDS, ChatService, answer, assert_code_is_whole, json_of
 from tests.cookbook.programs import write_program
 from tests.support.packages import needed
 from tokenstream import testing
@@ -110,6 +110,28 @@ def test_a_broken_answer_keeps_its_text(
     asked: str, texts: list[str], say: Callable[..., list[list[str]]]
 ) -> None:
     """A further reply tells the user."""
+    assert texts == [each[-1] for each in say(f"<@1> {asked}")]
+
+
+def test_code_is_cut_between_its_lines(say: Callable[..., list[list[str]]]) -> None:
+    """Each reply opens the block of code anew, and closes it."""
+    texts = [texts[-1] for texts in say("<@1> Code!")]
+
+    assert len(texts) == 4
+    assert_code_is_whole(texts)
+
+
+@pytest.mark.parametrize(
+    "asked, texts",
+    [
+        ("Go on!", ["It goes on", "The answer was cut off: it is too long."]),
+        ("Say nothing!", ["…", "The answer is empty."]),
+    ],
+)
+def test_an_answer_that_is_not_whole_says_so(
+    asked: str, texts: list[str], say: Callable[..., list[list[str]]]
+) -> None:
+    """The provider has cut it off, or has sent none."""
     assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.cookbook.bots import WORDS, ChatService, answer, json_of
+from tests.cookbook.bots import WORDS, ChatService, answer, assert_code_is_whole, json_of
 from tests.cookbook.programs import write_program
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE
@@ -29,6 +29,7 @@ class _Slack(ChatService):
         super().__init__(4_000, last)
         self.threads = set[str]()
         self.acknowledged = list[str]()
+        self.calls = list[str]()
         self.busy = 1
         """Number of edits to refuse."""
         self._events = events
@@ -39,6 +40,8 @@ class _Slack(ChatService):
         method = request.path.rpartition("/")[2]
         body: dict[str, Any] = await request.json() if request.content_type == "application/json" else {}
         text: str = body.get("markdown_text") or body.get("text") or ""
+        if method.endswith("Stream"):
+            return self._grow(method, body)
         if method == "chat.postMessage":
             self.threads.add(body["thread_ts"])
             return json_of(ok=True, ts=str(self.send(text)))
@@ -49,6 +52,19 @@ class _Slack(ChatService):
             self.edit(int(body["ts"]), text)
         socket = str(request.url.with_path("/socket").with_scheme("ws"))
         return json_of(ok=True, url=socket)
+
+    def _grow(self, method: str, body: dict[str, Any]) -> web.Response:
+        """Add to a message in Slack's own way, in which the messages before it have ended."""
+        text = "".join(chunk["text"] for chunk in body.get("chunks", []))
+        self.calls.append(method)
+        if method == "chat.startStream":
+            assert ("T1", "U1") == (body["recipient_team_id"], body["recipient_user_id"])
+            return json_of(ok=True, ts=str(self.send(text)))
+        number = int(body["ts"])
+        assert number == len(self.messages)
+        if text:
+            self.edit(number, self.messages[number - 1][-1] + text)
+        return json_of(ok=True)
 
     async def _send_events(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -107,6 +123,27 @@ def test_a_long_answer_goes_on_in_another_message(talk: Callable[..., _Slack]) -
     assert WORDS == [f"{word} " for text in slack.texts for word in text.split()]
     assert len("".join(WORDS)) // 4_000 + 1 == len(slack.messages)
     assert {"6.0"} == slack.threads
+
+
+_ASKED = {"team": "T1", "user": "U1"}
+"""What Slack's own way to let a message grow needs, and what a real event has."""
+
+
+def test_code_grows_in_slacks_own_way(talk: Callable[..., _Slack]) -> None:
+    """Line by line, and in messages that open a block of code anew, and close it."""
+    slack = talk("That is all.", {**_ASKED, "text": "<@B1> Code!"})
+
+    assert_code_is_whole(slack.texts)
+    assert len(slack.messages) == slack.calls.count("chat.startStream") == 2
+    assert slack.calls.count("chat.stopStream") >= 1
+
+
+@pytest.mark.parametrize("asked", [{}, _ASKED])
+def test_an_answer_that_is_cut_off_says_so(talk: Callable[..., _Slack], asked: dict[str, Any]) -> None:
+    """In a further message, however the first one has grown."""
+    slack = talk("too long.", {**asked, "text": "<@B1> Go on!"})
+
+    assert ["It goes on", "The answer was cut off: it is too long."] == slack.texts
 
 
 def test_a_broken_answer_keeps_its_text(talk: Callable[..., _Slack]) -> None:
