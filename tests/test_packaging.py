@@ -138,13 +138,16 @@ def test_the_wheel_and_the_package_for_javascript_hold_the_same_reader(wheel: Pa
 
 @pytest.mark.slow
 def test_the_wheel_has_the_readme_with_links_that_work_anywhere(wheel: Path) -> None:
-    """The package index shows it."""
+    """The package index shows it; it says how large the wheel is."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
         told = archive.read(name).decode()
 
     assert f"]({PROJECT['urls']['Source']}/blob/main/docs/index.md)" in told
     assert "](docs/" not in told
+    size = re.search(r"a wheel of ([\d.]+) MB", told)
+    assert size is not None
+    assert abs(float(size[1]) - wheel.stat().st_size / 1e6) < 0.1
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

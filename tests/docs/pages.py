@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 REPORTS = sorted((ROOT / "docs" / "reports").glob("*.md"))
 SITE = sorted({*(ROOT / "docs").rglob("*.md")} - {*REPORTS})
@@ -26,58 +27,7 @@ PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
 _HAVE_NEEDS = {"batch", "caching", "coding_agent", "discord_bot", "picture", "prometheus", "slack_bot"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem not in _HAVE_NEEDS)
 
-NEEDS = {
-    "docs/guides/coming-from/providers.md#anthropic": ("anthropic",),
-    "docs/guides/coming-from/providers.md#google-genai": ("google.genai",),
-    "docs/guides/coming-from/frameworks.md#instructor": ("instructor", "openai"),
-    "docs/guides/coming-from/frameworks.md#langchain": ("langchain_core", "langchain_openai"),
-    "docs/guides/coming-from/frameworks.md#litellm": ("litellm", "openai"),
-    "docs/guides/coming-from/providers.md#a-program-that-others-maintain": ("openai",),
-    "docs/guides/coming-from/providers.md#openai": ("openai",),
-    "docs/guides/coming-from/providers.md#when-the-stream-breaks": ("openai",),
-    "docs/guides/coming-from/http.md#requests": ("requests",),
-    "docs/guides/coming-from/http.md#sseclient": ("sseclient",),
-    "docs/guides/recovery.md": ("openai",),
-    "docs/guides/frameworks.md": (
-        "agents",
-        "langchain_core",
-        "langchain_openai",
-        "langgraph",
-        "llama_index",
-        "openai",
-    ),
-    "docs/guides/browser.md": ("fastapi",),
-    "docs/guides/inside-a-library.md": ("openai",),
-    "docs/guides/journals.md": ("fastapi", "redis"),
-    "docs/guides/money.md": ("redis",),
-    "docs/guides/opentelemetry.md": ("opentelemetry",),
-    "docs/guides/quickstarts.md": ("boto3",),
-    "docs/guides/relay.md": ("fastapi", "flask"),
-    "docs/guides/tasks.md": ("starlette",),
-    "docs/guides/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
-    "docs/guides/sdk-streams.md": (
-        "boto3",
-        "cohere",
-        "google.genai",
-        "huggingface_hub",
-        "mistralai",
-        "ollama",
-    ),
-    "docs/guides/sources.md": ("openai",),
-    "docs/guides/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
-    "docs/guides/tap.md": ("anthropic", "openai"),
-    "docs/guides/testing/details.md": (
-        "anthropic",
-        "google.genai",
-        "openai",
-        "pytest",
-        "respx",
-        "websockets",
-    ),
-    "docs/guides/sessions.md": ("websockets",),
-    "docs/guides/ui/details.md": ("rich",),
-    "docs/guides/websockets.md": ("websockets",),
-}
+NEEDS: dict[str, list[str]] = json.loads(Path(__file__).with_name("needs.json").read_bytes())
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
 APART = {
     *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),

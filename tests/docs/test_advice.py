@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokenstream
+from tests.docs.test_errors_index import messages
 from tests.support.followed_advice import FOLLOWED, REASONS, Program
 from tests.support.followed_advice_answers import FOLLOWED_ANSWERS
 from tests.support.followed_advice_loops import LOOPS
 from tests.support.followed_advice_testing import TESTING
 from tests.support.followed_advice_values import VALUES
 from tests.support.tables import in_one_test
-from tests.docs.test_errors_index import messages
 from tokenstream import (
     Deadlines,
     Limits,

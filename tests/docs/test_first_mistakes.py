@@ -498,7 +498,7 @@ def _read() -> Any:
         (lambda: _Route(_URL, json={}, headers="Bearer x"), "headers= takes a dict"),
         (lambda: _Retry(routes=tokenstream.Routes), "or an unread connect(…), and not Routes"),
         (lambda: connect(_URL, json=_NESTED), "write messages += results.turns()"),
-        (lambda: _start.encode(), "return relay.respond(aconnect(…))"),
+        (lambda: _start.encode(), "return relay.respond(aconnect(…))"),  # noqa: PLW0108
         (
             lambda: _endpoints(relay.MemoryJournal(), lambda _: aconnect(_URL)).routes,
             'write app.mount("/answers", relay.endpoints(…))',

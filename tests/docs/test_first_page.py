@@ -1,6 +1,6 @@
 """The first pages of the documentation: how to install the library, its extras, and twelve everyday tasks.
 
-Its code runs, its links lead somewhere and its commands exist: tests/docs/test_docs.py asks that of every page.
+Its code runs, its links lead somewhere and its commands exist: tests/docs/test_docs.py asks that of all.
 """
 
 from __future__ import annotations

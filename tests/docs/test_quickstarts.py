@@ -7,6 +7,7 @@ The table of the page tells which beginning of the URL is replaced when there is
 from __future__ import annotations
 
 import gc
+import json
 import re
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -37,8 +38,6 @@ _REPLACED = re.compile(
     r" \| `http://127\.0\.0\.1:8000/(?P<name>[\w-]+)` \|$",
     re.MULTILINE,
 )
-_STREAMED = {"stream": True}
-_COUNTED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True)
@@ -64,100 +63,8 @@ class Quickstart:
         return self.heading.lower().replace(":", "").replace(" ", "-")
 
 
-def _bearer() -> dict[str, str]:
-    return {"Authorization": f"Bearer {KEY}"}
-
-
-OPENAI = "https://api.openai.com"
-GEMINI = "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
 QUICKSTARTS = [
-    Quickstart(
-        "OpenAI: chat completions",
-        "openai-chat",
-        OPENAI,
-        "/v1/chat/completions",
-        _bearer(),
-        _COUNTED,
-        "stop, 31 tokens",
-        "OPENAI_API_KEY",
-    ),
-    Quickstart(
-        "OpenAI: responses",
-        "openai-responses",
-        OPENAI,
-        "/v1/responses",
-        _bearer(),
-        _STREAMED,
-        "stop, 24 tokens",
-        "OPENAI_API_KEY",
-    ),
-    Quickstart(
-        "Anthropic",
-        "anthropic",
-        "https://api.anthropic.com",
-        "/v1/messages",
-        {"x-api-key": KEY, "anthropic-version": "2026-10-21"},
-        {"stream": True, "max_tokens": 4096},
-        "stop, 33 tokens",
-        "ANTHROPIC_API_KEY",
-    ),
-    Quickstart(
-        "Gemini",
-        "gemini",
-        "https://generativelanguage.googleapis.com",
-        GEMINI,
-        {"x-goog-api-key": KEY},
-        {},
-        "stop, 33 tokens",
-        "GEMINI_API_KEY",
-    ),
-    Quickstart(
-        "Azure OpenAI",
-        "azure",
-        "https://YOUR-RESOURCE.openai.azure.com",
-        "/openai/v1/chat/completions",
-        {"api-key": KEY},
-        _COUNTED,
-        "stop, 26 tokens",
-        "AZURE_OPENAI_API_KEY",
-    ),
-    Quickstart(
-        "OpenRouter",
-        "openrouter",
-        "https://openrouter.ai",
-        "/api/v1/chat/completions",
-        _bearer(),
-        _STREAMED,
-        "openai/gpt-5.1, 0.00018875 credits",
-        "OPENROUTER_API_KEY",
-    ),
-    Quickstart(
-        "Mistral",
-        "mistral",
-        "https://api.mistral.ai",
-        "/v1/chat/completions",
-        _bearer(),
-        _STREAMED,
-        "stop, 28 tokens",
-        "MISTRAL_API_KEY",
-    ),
-    Quickstart(
-        "DeepSeek",
-        "deepseek",
-        "https://api.deepseek.com",
-        "/chat/completions",
-        _bearer(),
-        _COUNTED,
-        "stop, 37 tokens",
-        "DEEPSEEK_API_KEY",
-    ),
-    Quickstart("Ollama", "ollama", "http://localhost:11434", "/api/chat", {}, _STREAMED, "stop, 15 tokens"),
-    Quickstart(
-        "vLLM", "vllm", "http://localhost:8000", "/v1/chat/completions", {}, _COUNTED, "stop, 32 tokens"
-    ),
-    Quickstart(
-        "LM Studio", "lm-studio", "http://localhost:1234", "/v1/chat/completions", {}, _STREAMED, "stop"
-    ),
+    Quickstart(*row) for row in json.loads(Path(__file__).with_name("quickstarts.json").read_bytes())
 ]
 """All but Bedrock's, whose request boto3 sends."""
 BEDROCK = "Amazon Bedrock"

@@ -1,6 +1,6 @@
 """What the README says of other pages, files and programs is what they say themselves.
 
-Its code runs, its links lead somewhere and its commands exist: tests/docs/test_docs.py asks that of every page.
+Its code runs, its links lead somewhere and its commands exist: tests/docs/test_docs.py asks that of all.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,98 +28,12 @@ _KEPT_APART = [ROOT.parent / "shared" / "prototypes" / "docs" / name for name in
 """Questions that are kept outside the project, so that no page is written for them."""
 
 
-_Answers: TypeAlias = dict[str, str]
-"""The pages that answer a question, each with a part of the answer."""
-
-_CLOSING: _Answers = {"guides/closing": "stop()", "guides/getting-started": "Stop early"}
-_IN_AN_APP: _Answers = {
-    "guides/relay": "relay.respond(",
-    "cookbook/web-frameworks": "relay.respond(",
-    "cookbook/web-pages": "relay.respond(",
-}
-_FALLBACKS: _Answers = {"guides/recovery": "another provider", "guides/routes": "Retry(routes="}
-_RELOADS: _Answers = {
-    "guides/browser": "Last-Event-ID",
-    "guides/journals": "MemoryJournal",
-    "guides/relay": "MemoryJournal",
-}
-_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "call_index_missing"}
-_USAGE: _Answers = {
-    "guides/message": ".usage",
-    "guides/getting-started": "to report usage",
-    "guides/coming-from/frameworks": ".usage",
-}
-
-THREADS: dict[str, tuple[str, _Answers]] = {
-    "fastapi/fastapi#1342": (
-        "stop client disconnects",
-        {"guides/relay": "closes the connection to the provider"},
-    ),
-    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"guides/doctor": "proxy_buffering off;"}),
-    "dstackai/dstack#4269": ("one lump", {"guides/doctor": "which setting to change"}),
-    "BerriAI/litellm#316": ("mock streaming response", {"guides/testing": "testing.script()"}),
-    "gpustack/gpustack#4874": ("include_usage", {"guides/getting-started": "to report usage"}),
-    "567-labs/instructor#665": ("structured output", {"guides/structured-output": "stream.partials("}),
-    "konveyor/kai#622": ("incomplete chunked read", {"guides/errors": "StreamInterrupted"}),
-    "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
-    "vercel/chatbot#1466": ("resume after reload", _RELOADS),
-    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "Tags(reasoning="}),
-    "openai/openai-python#3201": ("arguments fragments", _CALLS),
-    "openai/openai-python#2356": (
-        "peer closed connection without sending complete message body (incomplete chunked read)",
-        {"guides/errors": "StreamInterrupted"},
-    ),
-    "openai/openai-python#969": (
-        "Interrupt streaming for chat completions using the API like ChatGPT",
-        _CLOSING,
-    ),
-    "openai/openai-python#2599": (
-        "timeout not respected openai client",
-        {"guides/closing": "Timeouts", "guides/limits": "idle_bytes"},
-    ),
-    "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
-    "anthropics/anthropic-sdk-python#688": (
-        "How to handle Anthropic 'Overloaded' error when streaming in langchain",
-        {"guides/recovery": "overloaded", "guides/coming-from/frameworks": "Retry("},
-    ),
-    "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
-    "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
-    "BerriAI/litellm#26102": (
-        "Streaming responses are buffered when using LiteLLM proxy with SGLang",
-        {"guides/doctor": "which setting to change"},
-    ),
-    "BerriAI/litellm#1226": ("Retry/fallbacks doesn't work for streaming calls", _FALLBACKS),
-    "BerriAI/litellm#32236": (
-        "stamp gen_ai.response.time_to_first_chunk on streaming LLM spans",
-        {"guides/opentelemetry": "time_to_first_chunk"},
-    ),
-    "langchain-ai/langchain#15191": ("lcel `with_fallbacks` streaming", _FALLBACKS),
-    "langchain-ai/langchain#4743": (
-        "How to stop the stream? and does it stop the openai charging?",
-        _CLOSING,
-    ),
-    "langchain-ai/langchain#4629": (
-        "Mock LLM by record and replay responses",
-        {"guides/testing": "testing.record("},
-    ),
-    "langchain-ai/langchain#4715": ("Streaming Responses As Ouput Using FastAPI Support", _IN_AN_APP),
-    "vercel/ai#161": ("Example using Streaming Response for FastAPI.", _IN_AN_APP),
-    "vercel/ai#7665": ("Unable to stop streaming after hitting a reload", _RELOADS),
-    "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
-    "streamlit/streamlit#8200": (
-        "When using st.write_stream to display long text, the interface may flicker.",
-        {
-            "cookbook/interfaces": "st.write_stream",
-            "guides/ui": "throttle(",
-            "guides/ui/details": "markdown_blocks()",
-        },
-    ),
-    "streamlit/streamlit#11854": (
-        "Turn submit button in `st.chat_input` into stop button",
-        {"cookbook/interfaces": "stop", "guides/journals": "stop"},
-    ),
-}
-"""What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
+THREADS: dict[str, tuple[str, dict[str, str]]] = json.loads(
+    (_HERE / "threads.json").read_text(encoding="utf-8")
+)
+"""What each public thread asks, in the words of its title or in two or three of its own, and the pages that
+answer it, each with a part of the answer.
+"""
 
 
 def _read(*paths: Path) -> dict[str, list[str]]:
