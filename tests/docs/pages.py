@@ -27,30 +27,15 @@ PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
 _HAVE_NEEDS = {"batch", "caching", "coding_agent", "discord_bot", "picture", "prometheus", "slack_bot"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem not in _HAVE_NEEDS)
 
-NEEDS: dict[str, list[str]] = json.loads(Path(__file__).with_name("needs.json").read_bytes())
+_TABLES = json.loads(Path(__file__).with_name("pages.json").read_bytes())
+NEEDS: dict[str, list[str]] = _TABLES["needs"]
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
-APART = {
-    *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
-    "docs/formats/ag-ui.md",
-    "docs/formats/anthropic.md",
-    "docs/formats/bedrock.md",
-    "docs/formats/custom.md",
-    "docs/formats/gemini.md",
-    "docs/formats/langchain.md",
-    "docs/formats/mistral.md",
-    "docs/formats/ollama.md",
-    "docs/formats/openai-completions.md",
-    "docs/formats/openai-responses.md",
-    "docs/guides/coming-from/frameworks.md",
-    "docs/guides/coming-from/http.md",
-    "docs/guides/coming-from/providers.md",
-}
+_COOKBOOK = {f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")}
+APART: set[str] = {*_COOKBOOK, *_TABLES["apart"]}
 """Pages of which each section is a program: its blocks run without those of the other sections."""
-PROGRAMS = {
-    "docs/guides/money.md",
-    "docs/guides/quickstarts.md",
-    *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
-}
+SLOW: set[str] = {*_TABLES["slow"]}
+"""Pages, or parts of pages, that start programs, wait as their readers would, or read much."""
+PROGRAMS = {*_COOKBOOK, "docs/guides/money.md", "docs/guides/quickstarts.md"}
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 WARNS = {
     # LangChain says so of its events of version 3.

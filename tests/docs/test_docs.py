@@ -36,6 +36,7 @@ from tests.docs.pages import (
     NEEDS,
     PAGES,
     PROGRAMS,
+    SLOW,
     WARNS,
     Block,
     Part,
@@ -76,42 +77,9 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
     assert max(sizes) <= 25
 
 
-_SLOW_PAGES = frozenset(
-    {
-        ".github/adding-a-format.md",
-        "docs/guides/closing.md",
-        "docs/guides/coding-agents.md",
-        "docs/guides/coming-from/http.md#httpx-sse",
-        "docs/guides/coming-from/http.md#requests",
-        "docs/guides/coming-from/http.md#sseclient",
-        "docs/guides/coming-from/providers.md#anthropic",
-        "docs/guides/coming-from/providers.md#google-genai",
-        "docs/guides/coming-from/providers.md#openai",
-        "docs/guides/coming-from/providers.md#when-the-stream-breaks",
-        "docs/guides/command-line.md",
-        "docs/guides/doctor.md",
-        "docs/guides/errors.md",
-        "docs/guides/fan-out.md",
-        "docs/formats/custom.md#custom",
-        "docs/guides/opentelemetry.md",
-        "docs/guides/pauses.md",
-        "docs/guides/recovery.md",
-        "docs/guides/recovery/details.md",
-        "docs/guides/relay/details.md",
-        "docs/guides/router.md",
-        "docs/guides/routes.md",
-        "docs/guides/sdk-streams.md",
-        "docs/guides/sessions.md",
-        "docs/guides/sources/everything.md",
-        "docs/guides/testing/details.md",
-    }
-)
-"""Pages, or parts of pages, that start programs, wait as their readers would, or read much."""
-
-
 def _marks(page: str) -> list[pytest.MarkDecorator]:
     marks = [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
-    return [*marks, pytest.mark.slow] if page in _SLOW_PAGES else marks
+    return [*marks, pytest.mark.slow] if page in SLOW else marks
 
 
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
