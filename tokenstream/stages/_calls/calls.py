@@ -113,7 +113,7 @@ class CallScanner:
         if self.tags is not None and not self.tags.passes(text):
             return False
         undecided = self.held or self.readings or self.at_start or self.drops_space
-        return not (undecided or (text and self.marks.begins_in(text)))
+        return not (undecided or (self.marks.starts(text) and self.marks.begins_in(text)))
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""

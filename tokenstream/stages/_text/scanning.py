@@ -48,7 +48,7 @@ class TextSearch:
         ignores_case: True to find the texts in upper case, too; they are in lower case, behind a mark.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "_whole", "firsts", "pattern")
+    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern", "starts")
 
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
@@ -59,8 +59,9 @@ class TextSearch:
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
-        self._whole = frozenset(ordered)
         self._starts = re.compile(_heads(ordered) or r"(?!)", flags)
+        self.starts = self._starts.search
+        """Finds where one of the texts may begin, by its first characters: `begins_in` needs no call then."""
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
 
@@ -83,7 +84,7 @@ class TextSearch:
 
     def may_be(self, text: str) -> bool:
         """Return True for one of the texts, or the beginning of one, as they are given."""
-        return text in self._beginnings or text in self._whole
+        return text in self._beginnings or self.pattern.fullmatch(text) is not None
 
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""

@@ -270,7 +270,7 @@ class TagScanner:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
         undecided = self.held or self.turns or self.drops_space or self.at_text_start
-        return not (undecided or (text and self.search.begins_in(text)))
+        return not (undecided or (self.search.starts(text) and self.search.begins_in(text)))
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True)."""
