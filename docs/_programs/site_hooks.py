@@ -209,5 +209,5 @@ def _write_page_text(app: Sphinx, builder: TextBuilder, name: str) -> str:
 
 def _list_text(app: Sphinx, name: str, text: str = "") -> str:
     """Return a link to the text of a page, with the page's first sentence."""
-    summary = "".join(f": {_LINKED.sub(r'\1', sentence)}" for _, sentence in _PAGE_START.findall(text)[:1])
+    summary = "".join(": " + _LINKED.sub(r"\1", sentence) for _, sentence in _PAGE_START.findall(text)[:1])
     return f"- [{app.env.titles[name].astext()}]({_text_name(app, name)}){summary}\n"
