@@ -223,13 +223,13 @@ def respond(
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
             whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `location` has
             the answer's address. A request with the `x-answer-id` of an answer, percent-encoded, or with a
-            position in `last-event-id`, continues that answer or is refused.
+            position in `last-event-id`, continues that answer or is refused; one with an `idempotency-key`
+            that was sent before gets the same answer.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
             characters, as a client may have chosen it, the response is a 400.
         owner: The answer's owner in the journal; None for no owner.
-        body: The request's body, as bytes or as a JSON value. With it, a request with an `idempotency-key`
-            that was sent before gets the same answer; None to ignore such keys.
+        body: The request's body, as bytes or a JSON value: with another one, a known key is refused (422).
         location: The address at which `follow` sends the answer, in which `{id}` stands for the id; None for
             the request's own address, a slash and the id.
         headers: Headers that extend or replace the headers of the protocol; None for no others.
