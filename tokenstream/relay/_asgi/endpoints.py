@@ -148,7 +148,7 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         # `Journal.start` has logged it under this id.
         served = ServedAnswer(error.origin.answer_id or make_answer_id())
         response: Any = _to_response(refuse_failed(error), served)
-    elif isinstance(error, JournalError):
+    elif isinstance(cast("object", error), JournalError):
         response = _to_response(refuse_journal_error(error))
     else:
         raise MisuseError(
