@@ -226,10 +226,13 @@ async def test_an_answer_is_not_given_to_another_request() -> None:
             await ask({"a": 1}, "fixed", x_answer_id=id),
         ]
         same = await ask({"a": 1}, x_answer_id=id, idempotency_key="k")
+        fixed = [await ask({"a": 1}, "fixed", idempotency_key=key) for key in ("one", "two")]
 
     assert [(409, "other_request")] * 5 == [(one.status, one.json["error"]["type"]) for one in refused]
     assert 200 == same.status
-    assert 1 == model.asked
+    # The application's id says which answer it is, whatever key the reader has made.
+    assert ["Answer 2, to its end."] * 2 == [_text(client) for client in fixed]
+    assert 2 == model.asked
 
 
 async def test_a_key_whose_answer_failed_before_its_first_content_asks_anew() -> None:

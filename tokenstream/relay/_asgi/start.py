@@ -102,13 +102,14 @@ class StartOutlet(FollowOutlet):
         4. The random id that `__init__` has made for a new answer. A request with a position is refused,
            because it does not say to which existing answer the position belongs.
         """
-        key = asked.key
+        # A reader makes a key for each of its requests, and the application's id says more.
+        key = None if self._is_id_given else asked.key
         self._fingerprint = fingerprint(key, self._body)
         if asked.id is not None:
             if self._is_id_given and asked.id != self.id:
                 return refuse("other_request")
             self.id = asked.id
-        elif key is not None and not self._is_id_given:
+        elif key is not None:
             claimed = await self.journal.claim_key(key, self.id, owner=self.owner)
             self._has_key, self.id = claimed != self.id, claimed
         elif asked.position and not self._is_id_given:
