@@ -51,6 +51,22 @@ def test_a_turn_goes_on_with_what_it_has_waited_for() -> None:
     assert (turn.result, turn.usage.output_tokens) == ("It rains.", 14)
 
 
+@pytest.mark.parametrize("reason", [{}, {"event_ids": []}], ids=["left out", "empty"])
+def test_a_turn_waits_for_its_tools_also_where_the_event_names_none(reason: dict[str, Any]) -> None:
+    """Being idle is the end of a turn only with another reason than `requires_action`."""
+    index = next(n for n, each in enumerate(CUSTOM_TOOL) if each["type"] == "session.status_idle")
+    idle = {**CUSTOM_TOOL[index], "stop_reason": {"type": "requires_action", **reason}}
+    with Steps() as run:
+        for _ in run.follow([*CUSTOM_TOOL[:index], idle]):
+            pass
+        assert (["use_1"], "waiting") == ([each.id for each in run.waiting], run.turns[-1].state)
+    with Steps() as run:
+        for _ in run.follow([*CUSTOM_TOOL[:index], idle, *CUSTOM_TOOL[index + 1 :]]):
+            pass
+
+    assert ((), [("done", "It rains.")]) == (run.waiting, [(turn.state, turn.result) for turn in run.turns])
+
+
 def test_another_agents_thread_is_a_step() -> None:
     """Its result is what it has told the main agent; its tools are below it."""
     run = follow(THREADS)

@@ -135,7 +135,9 @@ class AnthropicAgentsRun(AgentReader):
         self._end_answer(line)
         ids = reason.get("event_ids")
         if word == _GOES_ON:
-            for id in [id for id in ids if isinstance(id, str)] if is_list(ids) else []:
+            asked = [id for id in ids if isinstance(id, str)] if is_list(ids) else []
+            # An event without ids waits for the results of all tools that have none.
+            for id in asked or [*self._tools] or [text_of(line, "id") or ""]:
                 tool = self._tools.get(id, step)
                 named = {} if tool.cause is None else {"name": tool.cause.name}
                 tool.wait_for(id, {"event_id": id, **named})
