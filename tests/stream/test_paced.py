@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -18,25 +19,17 @@ _EVENTS = events_of("langchain-protocol/agent_with_subagent")
 class Graph:
     """What `graph.astream_events(…, version="v3")` returns, which counts what was asked for."""
 
-    interrupted = interrupts = output = None
+    abort = interrupted = interrupts = output = None
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.asked = 0
         self._seconds = seconds
-        self._events = iter(_EVENTS)
 
-    def abort(self) -> None:
-        """Do nothing: LangGraph's name of `close`."""
-
-    def __aiter__(self) -> Graph:
-        return self
-
-    async def __anext__(self) -> Any:
-        self.asked += 1
-        await anyio.sleep(self._seconds)
-        for event in self._events:
-            return event
-        raise StopAsyncIteration
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for event in _EVENTS:
+            self.asked += 1
+            await anyio.sleep(self._seconds)
+            yield event
 
 
 async def test_a_loop_over_answers_asks_for_no_event_ahead() -> None:

@@ -82,17 +82,9 @@ def test_what_has_no_field_is_named() -> None:
 
 def test_what_we_noted_of_a_call_or_a_thought_goes_into_no_request() -> None:
     """An id that the library made up, and the field of the reasoning, are news for the reader alone."""
-    frames = [
-        {"choices": [{"index": 0, "delta": {"role": "assistant", "reasoning": "Hm."}}]},
-        {
-            "choices": [
-                {"index": 0, "delta": {"tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}}
-            ]
-        },
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
-    ]
-    message = Stream(frames, format="openai-chat").final()
-
+    call_of = {"reasoning": "Hm.", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}
+    frame = {"choices": [{"index": 0, "delta": call_of, "finish_reason": "tool_calls"}]}
+    message = Stream([frame], format="openai-chat").final()
     thought, call = message.parts
     assert ({"read_from": "reasoning"}, {"made_up_id": True}) == (thought.provider_data, call.provider_data)
     for turn in (message.to_openai_chat(), message.to_mistral(), message.to_ollama(drop="all")):

@@ -320,7 +320,8 @@ class AskedJoint(Joint):
             return _DOUBTFUL if is_anchor else UNKNOWN
         # If the text before the repeated words ends as they do, the answer repeats itself at this distance.
         text_before = self._base[: len(self._base) - len(repeated)].rstrip()
-        common_ending = _common_length_at_end(text_before, self._base, _SHORTEST_OVERLAP)
+        ends = [text[: -_SHORTEST_OVERLAP - 1 : -1] for text in (text_before, self._base)]
+        common_ending = _common_length(*ends)
         if common_ending >= _MIN_PERIODIC:
             return _DOUBTFUL if is_anchor else UNKNOWN
         return _SURE if is_anchor and not common_ending else _LIKELY
@@ -372,11 +373,6 @@ def _length_repeated_at_end(words: str) -> int:
             length += 1
         repeated[end] = length
     return length
-
-
-def _common_length_at_end(one: str, other: str, most: int) -> int:
-    """Return the number of characters, up to `most`, with which both texts end."""
-    return _common_length(one[: -most - 1 : -1], other[: -most - 1 : -1])
 
 
 def _common_length(one: str, other: str) -> int:

@@ -288,7 +288,11 @@ class Splice:
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue. It stays only
             # with a call, since providers accept a call back only together with its reasoning.
-            self._left_out = {event.part for event in events if event.choice == 0 and _is_reasoning(event)}
+            self._left_out = {
+                each.part
+                for each in events
+                if each.choice == 0 and (isinstance(each, ReasoningDelta) or _kind_of(each) == "reasoning")
+            }
         new: list[Event] = []
         for event in events:
             if isinstance(event, MessageStart):
@@ -481,11 +485,6 @@ def _is_beside_text(event: AnyEvent, classes: tuple[type[Any], ...]) -> bool:
     Of the latter, such as unknown events, only a `Finish` says that no more text follows.
     """
     return isinstance(event, classes) or (event.part is None and not isinstance(event, Finish))
-
-
-def _is_reasoning(event: Event) -> bool:
-    """Return True if an event is a piece, the start or the end of reasoning."""
-    return isinstance(event, ReasoningDelta) or _kind_of(event) == "reasoning"
 
 
 def _needs_reasoning(event: Event) -> bool:

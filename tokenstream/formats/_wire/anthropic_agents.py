@@ -304,13 +304,6 @@ class AnthropicAgents(HostedSession):
 
     # -- content -----------------------------------------------------------
 
-    def _read_preview(self, payload: dict[str, Any]) -> bool:
-        """Return True for the start of a message's preview; False for a preview of any other kind.
-
-        Nothing is opened yet: the first piece of text opens the part, since only the piece has an index.
-        """
-        return text_of(dict_of(payload, "event"), "type") == "agent.message"
-
     def _read_delta(self, payload: dict[str, Any]) -> bool:
         """Add a piece of text to the preview of a message; return False if the event has no text to add."""
         id = text_of(payload, "event_id")
@@ -368,7 +361,8 @@ class AnthropicAgents(HostedSession):
         "session.status_running": _read_start,
         "span.model_request_start": _read_start,
         "span.model_request_end": _read_request_end,
-        "event_start": _read_preview,
+        # Nothing is opened yet: the first piece of text opens the part, since only the piece has an index.
+        "event_start": lambda _, payload: text_of(dict_of(payload, "event"), "type") == "agent.message",
         "event_delta": _read_delta,
         "agent.message": _read_message,
         "agent.tool_use": _read_tool,

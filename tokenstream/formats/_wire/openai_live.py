@@ -228,7 +228,8 @@ class OpenAILive(SessionEvents):
             self.parts.add_arguments(call, delta)
             return True
         is_text = kind == "response.output_text.delta" and delta is not None
-        is_call = kind in _ITEM_EVENTS and _is_call(item)
+        is_of_tool = text_of(item, "type") in _CALL_TYPES and text_of(item, "name") is not None
+        is_call = kind in _ITEM_EVENTS and is_of_tool
         if not (is_text or is_call):
             return False
         self._last_error = None
@@ -282,11 +283,6 @@ class OpenAILive(SessionEvents):
         "response.event": _read_nested,
         "error": SessionEvents.read_error,
     }
-
-
-def _is_call(item: dict[str, Any]) -> bool:
-    """Return True for an item that calls one of the application's tools."""
-    return text_of(item, "type") in _CALL_TYPES and bool(text_of(item, "name"))
 
 
 def _is_whole(item: dict[str, Any]) -> bool:

@@ -79,14 +79,13 @@ def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa:
             "model": line.get("model"),
             "stop_reason": line.get("stop_reason"),
             "usage": line.get("usage"),
-            "content": [_block_of(block) for block in content] if is_list(content) else content,
+            "content": [
+                {**vars(block), "type": _BLOCKS.get(type(block).__name__, "unknown")} for block in content
+            ]
+            if is_list(content)
+            else content,
         }
     return line
-
-
-def _block_of(block: object) -> dict[str, Json]:
-    """Return a block of a message as Anthropic's API sends it."""
-    return {**vars(block), "type": _BLOCKS.get(type(block).__name__, "unknown")}
 
 
 _ENVELOPE = (b"event:", b"id:", b"retry:", b":")

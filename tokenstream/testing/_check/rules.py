@@ -278,15 +278,11 @@ def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
             yield f"the tool call of part {part} is handed out {count} times"
     for event in delivered:
         call = event.call
-        if not call.complete or not _has_whole_arguments(call):
+        is_whole = call.type == "custom" or is_one_value(call.arguments_text.strip() or "{}")
+        if not call.complete or not is_whole:
             yield f"tool call {call.id!r} is handed out incomplete"
         elif expected_calls.get((event.choice, event.part)) != call:
             yield f"tool call {call.id!r} is handed out, but differs from the one in the whole answer"
-
-
-def _has_whole_arguments(call: ToolCall) -> bool:
-    """Return True if a call's arguments are valid JSON, are empty, or are the free text of a custom tool."""
-    return call.type == "custom" or is_one_value(call.arguments_text.strip() or "{}")
 
 
 def _waits(call: ToolCall) -> bool:
