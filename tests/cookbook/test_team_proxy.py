@@ -80,7 +80,7 @@ def test_ten_users_share_a_purse_which_is_never_overdrawn(tmp_path: Path) -> Non
     with proxying(tmp_path, _ANSWER, TEAM="0.0202") as proxy:
         seen = [proxy.outcome(number) for number in range(10)]
 
-        assert ["Tiles it is."] * 8 + ["402 quota"] * 2 == seen
+        assert ["Tiles it is."] * 8 + ["402 insufficient_quota"] * 2 == seen
         assert 8 == len(proxy.provider.requests)
         assert pytest.approx(8 * _COST) == proxy.spent(3)
 
@@ -92,7 +92,7 @@ def test_ten_users_at_a_time_spend_no_more_than_the_purse_has(tmp_path: Path) ->
         answered = seen.count("Tiles it is.")
 
         assert 4 <= answered <= 8
-        assert 10 - answered == seen.count("402 quota")
+        assert 10 - answered == seen.count("402 insufficient_quota")
         assert answered == len(proxy.provider.requests)
         assert pytest.approx(answered * _COST) == proxy.spent(0)
 
@@ -100,7 +100,7 @@ def test_ten_users_at_a_time_spend_no_more_than_the_purse_has(tmp_path: Path) ->
 def test_the_empty_purse_of_a_user_stops_nobody_else(tmp_path: Path) -> None:
     """Each has one purse at both workers."""
     with proxying(tmp_path, _ANSWER, EACH="0.0062") as proxy:
-        assert ["Tiles it is.", "402 quota"] == [proxy.outcome(0), proxy.outcome(0)]
+        assert ["Tiles it is.", "402 insufficient_quota"] == [proxy.outcome(0), proxy.outcome(0)]
         assert "Tiles it is." == proxy.outcome(1)
         assert [pytest.approx(_COST)] * 2 == [proxy.spent(0), proxy.spent(1)]
         assert 0 == proxy.spent(2)
@@ -115,7 +115,7 @@ def test_a_purse_that_gets_empty_ends_a_running_answer_with_an_error(tmp_path: P
         assert "insufficient_quota" == raised.value.code
         assert not isinstance(raised.value, openai.APIStatusError)
         assert 1 == len(proxy.provider.requests)
-        assert "402 quota" == proxy.outcome(0)
+        assert "402 insufficient_quota" == proxy.outcome(0)
 
 
 def test_without_a_key_or_without_redis_nobody_asks_the_model(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_a_picture_is_drawn_for_the_page_that_has_it(
     assert ground == page.locator(".page").evaluate("box => getComputedStyle(box).fill")
 
 
+def test_a_picture_follows_the_colours_that_a_reader_chooses(served: str, page: Page) -> None:
+    """The button above the page counts more than the system."""
+    page.goto(f"{served}/guides/recovery.html")
+    page.evaluate("document.body.dataset.theme = 'dark'")
+
+    picture = page.locator("img[src$='cut.svg']")
+    assert "dark" == picture.evaluate("image => getComputedStyle(image).colorScheme")
+
+
 def test_the_terminal_begins_with_its_last_moment(served: str, page: Page) -> None:
     """Whoever scrolls past has seen what it shows."""
     page.goto(f"{served}/pictures/terminal.svg")

@@ -112,7 +112,7 @@ def test_each_page_has_a_text_for_machines(site: Path) -> None:
     assert pages == texts
     assert [] == dead
     assert {"index", "reference/api/index"} == texts - linked
-    assert "- [Framing](reference/framing.md): " in lines
+    assert "](reference/framing.md): `tokenstream.framing` splits bytes into frames" in lines
     assert "# Start\n" in (site / "llms-path.txt").read_text(encoding="utf-8")
 
 
@@ -178,7 +178,9 @@ def _build_pages(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]
 
 def test_pages_without_a_fault_are_built(tmp_path: Path) -> None:
     """What fails a build below is the fault."""
-    done = _build_pages(tmp_path, index="# Start\n\n## Guides\n\n- [More](more.md)\n", more="# More\n")
+    done = _build_pages(
+        tmp_path, index="# Start\n\nIt reads.\n\n## Guides\n\n- [More](more.md)\n", more="# More\n"
+    )
 
     assert (0, "") == (done.returncode, done.stderr)
 
