@@ -15,7 +15,6 @@ from tokenstream.relay._events_in import converted_refusals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-    from typing import TypeGuard
 
     from tokenstream.events import Event
 
@@ -118,18 +117,14 @@ def is_same_request(asked: str | None, stored: str | None) -> bool:
     return all(one == other for one, other in pairs if one and other)
 
 
-def is_function(source: object) -> TypeGuard[Callable[[], Any]]:
-    """Return True for a function that makes an answer: an answer may be callable as well."""
-    return callable(source) and not (hasattr(source, "__aiter__") or hasattr(source, "__iter__"))
-
-
 async def make_source(source: Source) -> AsyncIterable[Event]:
     """Return the answer that `source` is, or that it makes if it is a function."""
-    if not is_function(source):
+    # An answer may be callable as well.
+    if not callable(source) or hasattr(source, "__aiter__"):
         return cast("AsyncIterable[Event]", source)
     with converted_refusals():
         made = source()
-        return cast("AsyncIterable[Event]", await made if isawaitable(made) else made)
+        return await made if isawaitable(made) else made
 
 
 def _hash(content: bytes) -> str:

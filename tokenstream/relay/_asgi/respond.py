@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import is_function, make_source, refuse
+from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
@@ -54,7 +54,7 @@ class AnswerOutlet(Outlet):
 
     def __init__(self, source: Source | AsyncTextView, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
-        self._function = source if is_function(source) else None
+        self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source)
         self._refusal: Refusal | None = None

@@ -85,10 +85,6 @@ class _ViewBase(UncopyableObject, Generic[ItemT]):
 
         __radd__ = __add__
 
-        def __call__(self, *_args: object, **_options: object) -> Never:
-            """Raise an error: a view is no method."""
-            raise self._make_refusal("is no method")
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
 
