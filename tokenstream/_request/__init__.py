@@ -326,8 +326,7 @@ class HTTPRequest:
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
-        proxy = self._asked.proxy
-        through = "" if proxy is None else f" through the proxy {proxy}"
+        through = f" through the proxy {proxy}" if (proxy := self._asked.proxy) else ""
         converted = opening_error(error, self._host() + through, self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
         is_own = converted is error or isinstance(converted, FunctionFailed)

@@ -70,12 +70,8 @@ class Origin:
         return self.host is not None or self.request_id is not None
 
     def __str__(self) -> str:
-        named = {
-            "proxy": self.proxy,
-            "model": None if self.model is None else _shorten(self.model, _MAX_ID),
-            "answer": self.answer_id,
-            "source id": self.source_id,
-        }
+        model = None if self.model is None else _shorten(self.model, _MAX_ID)
+        named = {"proxy": self.proxy, "model": model, "answer": self.answer_id, "source id": self.source_id}
         ids = [f"{name} {id}" for name, id in named.items() if id is not None]
         return _SEPARATOR.join(filter(None, (self._place, *ids)))
 

@@ -48,18 +48,10 @@ class _EncodedPieces(Generic[PieceT]):
         self._ended = False
         """True once the source has ended or was closed."""
 
-    def _encode_event(self, event: Event) -> None:
-        self._add_pieces(self._sending.encode_event(event))
-
-    def _encode_end(self) -> None:
+    def _encode_end(self, error: StreamError | None = None) -> None:
         """Encode the end of the answer, which depends on how the source ended, and queue its pieces."""
-        self._ended = True
-        self._add_pieces(self._sending.encode_end(ending_of(self._source)))
-
-    def _encode_error(self, error: StreamError) -> None:
-        """Encode the error that ends the answer, and queue its pieces."""
-        self._ended = True
-        self._add_pieces(self._sending.fail(error, ending_of(self._source)))
+        self._ended, sending, ending = True, self._sending, ending_of(self._source)
+        self._add_pieces(sending.encode_end(ending) if error is None else sending.fail(error, ending))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
         """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
@@ -102,9 +94,9 @@ class EncodedAnswer(_EncodedPieces[PieceT]):
         except StopIteration:
             self._encode_end()
         except StreamError as error:
-            self._encode_error(error)
+            self._encode_end(error)
         else:
-            self._encode_event(event)
+            self._add_pieces(self._sending.encode_event(event))
 
 
 class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
@@ -142,9 +134,9 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
         except StopAsyncIteration:
             self._encode_end()
         except StreamError as error:
-            self._encode_error(error)
+            self._encode_end(error)
         else:
-            self._encode_event(event)
+            self._add_pieces(self._sending.encode_event(event))
 
 
 class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):

@@ -376,7 +376,8 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     is_binary = encoder.content_type == AWS_EVENT_STREAM
     # A steady encoder makes chunks from templates, which would return bytes in spite of the other `frame`.
     encoder.steady = False
-    encoder.frame = _to_named_object if is_binary else _to_object
+    # boto3 returns an event of Bedrock as an object with the event's name as the only key.
+    encoder.frame = (lambda name, payload: {name: payload}) if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
     # `_to_object` returns None for a sentinel, which is left out.
@@ -402,8 +403,3 @@ def _to_object(name: str, payload: Json) -> dict[str, Any] | None:
     # Most protocols name their events in the payload, too, under one of these keys.
     has_type = "type" in payload or "event_type" in payload
     return payload if has_type or not name else {"event": name, "data": payload}
-
-
-def _to_named_object(name: str, payload: object) -> dict[str, Any]:
-    """Return an event of Bedrock as boto3 does: an object with the event's name as the only key."""
-    return {name: payload}

@@ -161,7 +161,7 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
             f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of "
             "a server of your own with tokenstream.formats.custom(text=…), and any other with its SDK"
         )
-    text = max(texts, key=lambda path: (texts[path], -_rank(path)))
+    text = min(texts, key=lambda path: (-texts[path], [*_TEXTS, name := path.rpartition(".")[2]].index(name)))
     said = [str(fields[text]) for _, fields in seen if text in fields]
     if len({*said}) > 2 and all(later.startswith(sooner) for sooner, later in pairwise(said)):
         return (
@@ -209,12 +209,7 @@ def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _may_be_text(path: str, value: object) -> bool:
-    return isinstance(value, str) and value != "" and _rank(path) < len(_TEXTS)
-
-
-def _rank(path: str) -> int:
-    """Return the place of a path's last name among the usual names of texts."""
-    return [*_TEXTS, name := path.rpartition(".")[2]].index(name)
+    return isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
 
 
 def _find_varying(payloads: Iterable[Mapping[str, object]]) -> Counter[str]:

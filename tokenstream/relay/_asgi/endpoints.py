@@ -310,8 +310,7 @@ class _JSONResponse:
         self.status_code = status
         self.body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
-        named["content-length"] = str(len(self.body))
-        self.raw_headers = encode_headers(named)
+        self.raw_headers = encode_headers({**named, "content-length": str(len(self.body))})
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Send the response."""

@@ -293,14 +293,12 @@ class Response:
     def __init__(
         self, outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
     ) -> None:
-        all_headers = {
-            name.lower(): value for each in (outlet.headers, headers or {}) for name, value in each.items()
-        }
+        all_headers = {**outlet.headers, **(headers or {})}
         self._outlet: Outlet | None = outlet
         self._timing = check_timing(timing)
         # The public attributes have the names of Starlette's.
         self.status_code = 200
-        self.raw_headers = encode_headers(all_headers)
+        self.raw_headers = encode_headers({name.lower(): value for name, value in all_headers.items()})
         self.media_type: str | None = None
         # FastAPI stores an endpoint's background tasks here.
         self.background: Any = None
