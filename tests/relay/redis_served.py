@@ -32,9 +32,14 @@ def app(path: str, *, drain: float = 0.5) -> Starlette:
     client = Redis(unix_socket_path=path)
     journal = relay.RedisJournal(client, lease=4.0, drain=drain)
 
-    async def answer(asked: Any) -> AsyncStream:
-        await client.rpush("asked", str(asked.get("number")))
-        return AsyncStream(pieces(asked["count"], asked["pause"]), format="pieces")
+    async def ask(number: object, *counted: Any) -> AsyncIterator[str]:
+        # Here the model is asked; an answer that is made and refused is not read.
+        await client.rpush("asked", str(number))
+        async for each in pieces(*counted):
+            yield each
+
+    def answer(asked: Any) -> AsyncStream:
+        return AsyncStream(ask(asked.get("number"), asked["count"], asked["pause"]), format="pieces")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
