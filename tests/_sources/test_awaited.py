@@ -64,7 +64,7 @@ async def test_a_manager_is_entered_by_with_and_left_by_it() -> None:
     assert (1, ["entered", "left"]) == (source.closed, log.said)
 
     # More than is read ahead, so that its end does not come first.
-    log, waiting = Log(), AsyncSource(ANSWER[:1] * 99)
+    log, waiting = Log(), AsyncSource(ANSWER[:1] * 999)
     async with AsyncStream(log.async_manager(waiting)):
         assert ["entered"] == log.said
 
