@@ -16,6 +16,15 @@ from typing import Any
 LAYERS, WIDTH, HEADS, FEED, CONTEXT = 1, 128, 2, 64, 8192
 SCRIPTS: dict[str, tuple[str, list[str]]] = {
     "reasoning": ("Qwen-QwQ-32B", [">\n", " Hmm", "</", "think", ">\n\n", " I", " look", ".", "<|im_end|>"]),
+    "reasoning of GLM": (
+        "GLM-4.7-Flash",
+        [">", " Hmm", "</", "think", ">\n\n", " I", " look", ".", "<|im_end|>"],
+    ),
+    "text of DeepSeek": ("deepseek-ai-DeepSeek-V4", [">", "I", " look", ".", "<|im_end|>"]),
+    "reasoning of Qwen 3.5": (
+        "Qwen3.5-4B",
+        [">\n", " Hmm", "</", "think", ">\n\n", " I", " look", ".", "<|im_end|>"],
+    ),
     "call": (
         "Qwen-Qwen2.5-7B-Instruct",
         [
