@@ -137,9 +137,7 @@ class Itinerary:
         to try them is better than to give up.
         """
         others = filter(self.has_left, [*range(current), *range(current + 1, len(self.openers))])
-        routes = [opener.route for opener in self.openers]
-        out = {index for index, route in enumerate(routes) if route is not None and route.health.is_out(now)}
-        return sorted(others, key=lambda index: (index < current, index in out))
+        return sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 
 def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
@@ -162,3 +160,8 @@ def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
         if may_be_used:
             break
         openers.append(openers.pop(0))
+
+
+def _is_out(opener: SourceOpener, now: float) -> bool:
+    """Return True if an opener's route has failed too often to be used now."""
+    return opener.route is not None and opener.route.health.is_out(now)
