@@ -146,7 +146,7 @@ class MisuseError(TokenStreamError, RuntimeError):
 
     Args:
         message: What is impossible, and what to do.
-        kind: `"closed"` for a read behind the closing of a stream, `"consumed"` for one behind the end of
+        kind: `"closed"` for a read after the closing of a stream, `"consumed"` for one after the end of
             its events, `"concurrent"` for one during another read, and `"secret"` for a recording with a
             secret; None for anything else.
 

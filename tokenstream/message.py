@@ -215,7 +215,7 @@ class Message(Value):
     def tool_results(self) -> ToolResults:
         """The results that came with the answer, of the calls in `tool_calls`.
 
-        Its method `turns` writes them for the next request, behind the assistant's turn.
+        Its method `turns` writes them for the next request, after the assistant's turn.
 
         Results of tools that the provider itself runs are only in `parts`. The results of a router are
         returned by `stream.run`, and are not here.

@@ -308,7 +308,7 @@ class ChoiceState:
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:
-        """Note where a continuation joins the text: in the part that is open, or behind all parts.
+        """Note where a continuation joins the text: in the part that is open, or after all parts.
 
         Calls that it makes again are left out first.
         """

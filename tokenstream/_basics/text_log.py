@@ -80,7 +80,7 @@ class PieceLog(Generic[PieceT]):
         block: PieceT = self._empty.join(self.pieces[start:])
         self.pieces[start:] = [block]
         self.full_at += 1
-        # Set last: until then, a reader finds the new block behind the ones that it knows.
+        # Set last: until then, a reader finds the new block after the ones that it knows.
         self._blocks = start + 1, self._blocks[1] + len(block)
 
     def join(self) -> PieceT:
@@ -147,7 +147,7 @@ class TextLog(PieceLog[str]):
 
     def slice(self, start: int, end: int) -> str:
         """Return the text between two positions."""
-        # Unless it is a small piece far from the end, only the text behind the start is joined.
+        # Unless it is a small piece far from the end, only the text after the start is joined.
         if self.length - start < 2 * (end - start):
             return self.since(start)[: end - start]
         return self.join()[start:end]

@@ -14,13 +14,13 @@ USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 """The usual port of each scheme."""
 
 _PARAMETERS = re.compile(r";[^/]*")
-"""Matches the parameters behind a path's segment."""
+"""Matches the parameters after a path's segment."""
 _LONG_SEGMENT = re.compile(r"(?<=/)[^/]{20,}")
 """Matches a path's segment that is so long that it may be a secret."""
 _VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*|/ai/run/@[^/@]+/")
 """Matches a model of Vertex AI with its version, or one of Cloudflare's: the only usual `@` in a path."""
 _BEFORE_MODEL = re.compile(r"/(?:models?|deployments|engines)/$")
-"""Matches the part of a path behind which an API has the name of a model."""
+"""Matches the part of a path after which an API has the name of a model."""
 _METHOD = r"stream(?:Generate|Raw)[A-Z][a-z]{5,12}"
 # No two of them match one word: a segment from outside must not be read in many ways.
 _NUMBERED = r"[A-Za-z]{1,5}[0-9]{1,3}[A-Za-z]{0,2}|[0-9]{1,3}[A-Za-z]{1,2}|v[0-9]{1,3}p[0-9]{1,3}"

@@ -297,7 +297,7 @@ class ErrorBody:
         self._document = Wholeness()
         """Detects that the body is one whole JSON document."""
         self.ended = False
-        """True once the body is one whole JSON document, behind which nothing follows."""
+        """True once the body is one whole JSON document, after which nothing follows."""
         self.error: StreamError | None = None
         """The error that the body describes; None before its end, or the limit, was reached."""
 

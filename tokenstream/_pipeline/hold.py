@@ -98,7 +98,7 @@ class Hold:
     def take_events_left(self, events: list[Event]) -> None:
         """Take the events that a connection had decoded, but not returned, when it ended.
 
-        They are held back behind the events that are held already; if none are held, they are returned next.
+        They are held back after the events that are held already; if none are held, they are returned next.
         """
         if not self._held:
             self.ready.extend(events)

@@ -243,7 +243,7 @@ class Machine:
         self.state: State = "reading"
         """The state of the input."""
         self.reads_behind_error: bool | None = None
-        """True to read the rest of the body behind a provider's error, False only that of the piece in hand.
+        """True to read the rest of the body after a provider's error, False only that of the piece in hand.
 
         None to read nothing, so that what a `Decoder` gives does not depend on the chunks.
         """
@@ -725,7 +725,7 @@ class Machine:
     def drop_unread(self) -> None:
         """Drop the events that the input has brought and that were not returned.
 
-        If an event of the last chunk has ended the attempt, those behind it belong to nothing that
+        If an event of the last chunk has ended the attempt, those after it belong to nothing that
         follows.
         """
         self.events_left, self.current_events = [], NO_EVENTS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Pausing:
-    """Lets each new format number its parts behind those of the legs before, and withhold a pause.
+    """Lets each new format number its parts after those of the legs before, and withhold a pause.
 
     So the events of all legs are those of one message: it has one head, and one end.
     """
@@ -30,7 +30,7 @@ class Pausing:
         self._machine = machine
         self._withholds = withholds
         self._paused: Message | None = None
-        """The answer before its last pause, if the next format reads a leg behind that; otherwise None."""
+        """The answer before its last pause, if the next format reads a leg after that; otherwise None."""
 
     def begin(self, paused: Message | None) -> None:
         """Begin another connection, for the rest of a paused answer or for something else."""
@@ -59,7 +59,7 @@ class Pausing:
         return self._machine.connection.format.parts.withheld
 
     def report(self) -> None:
-        """Report the pause with which this connection has ended after all: nothing goes on behind it."""
+        """Report the pause with which this connection has ended after all: nothing goes on after it."""
         finish = self._machine.connection.format.parts.take_withheld()
         if finish is not None:
             self._machine.leave([finish])

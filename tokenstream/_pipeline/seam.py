@@ -193,7 +193,7 @@ class Splice:
         trailing_space = self._text_before[len(self._text_before.rstrip()) :]
         breaks_line = self._search_filter is not None and breaks_line_behind_marker(self._text_searched)
         if breaks_line and "\n" not in trailing_space:
-            # The model has written a line break behind a marker, where the answer has none: it may belong to
+            # The model has written a line break after a marker, where the answer has none: it may belong to
             # the marker or to the text.
             joint.doubt()
         return Resumed(

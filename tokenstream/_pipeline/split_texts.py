@@ -373,7 +373,7 @@ class SplitTexts:
         text.turn_to(-1)
 
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
-        """Let an event wait behind calls at the end of reasoning; content shows that they are none."""
+        """Let an event wait after calls at the end of reasoning; content shows that they are none."""
         text = self._waiting.get(event.choice)
         is_own = self._open_texts.get((event.choice, event.part)) is text
         if text is None or (is_own and not text.followers):

@@ -104,7 +104,7 @@ class SyncSource(_Source):
 
     @property
     def reads_behind_error(self) -> bool:
-        """True if the rest of the body can be read behind an error, without a wait that nothing limits."""
+        """True if the rest of the body can be read after an error, without a wait that nothing limits."""
         is_list = hasattr(self.chunks, "__length_hint__")
         # What follows a message on a connection is of other answers.
         return not self.messages and (is_list or self.limit_read is not None or self.keep_limit is not None)
@@ -137,7 +137,7 @@ class AsyncSource(_Source):
 
     @property
     def reads_behind_error(self) -> bool:
-        """True if the rest of the body can be read behind an error: that of a response, or of a list."""
+        """True if the rest of the body can be read after an error: that of a response, or of a list."""
         return not self.messages and (self.instant or self.head is not None)
 
     @property

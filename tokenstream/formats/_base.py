@@ -435,7 +435,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         return events
 
     def _read_behind_error(self, payload: dict[str, Any], event: str) -> list[Event]:
-        """Return the facts in a payload behind an error, which gives way to one if it says nothing itself."""
+        """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
         further = provider_error(payload, event) if is_unsaid(self.error) else None
         if further is not None and not is_unsaid(further):
             self.error = further
@@ -580,13 +580,13 @@ class Format(ErrorKeeper, Resuming, ABC):
             self.parts.begins_inside = True
 
     def note_second_start(self) -> None:
-        """Count a departure: the start of the answer came again, before its content or behind some of it."""
+        """Count a departure: the start of the answer came again, before its content or after some of it."""
         self.note("start_repeated" if self.parts.has_content or self.parts.finished else "start_twice")
 
     def begins_another(self, id: str | None, payload: dict[str, Any]) -> bool:
         """Count a start of the answer that is not the first; return True if it begins another answer.
 
-        A gateway that asks again in the middle of an answer sends a whole other answer behind what it has
+        A gateway that asks again in the middle of an answer sends a whole other answer after what it has
         sent. The two are never joined: the first one has broken off, or ends here if it has its finish
         reason. Without content it is none: a proxy may send a start and an empty part of its own.
 
@@ -607,7 +607,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         return True
 
     def after_end(self, frame: Frame) -> None:
-        """Count a frame behind the terminal event; keep one of another answer, and read token counts."""
+        """Count a frame after the terminal event; keep one of another answer, and read token counts."""
         if self.later_frames:
             if len(self.later_frames) < self.limits.parts:
                 self.later_frames.append(frame)
@@ -642,7 +642,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         return self.error is not None and isinstance(self.error, ProviderError)
 
     def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
-        """Return the token counts, ids and fields in a payload behind the end, and True if it has more."""
+        """Return the token counts, ids and fields in a payload after the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
             return [], not payload
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures

@@ -56,7 +56,7 @@ def _sniff_field(first: bytes, *, over: bool) -> Sniffed | None:
     name_end = _find_name_end(first)
     if name_end is not None and first[: name_end.start()] in _SSE_FIELDS:
         return "sse"
-    # A text may begin like the field `error`, but has no JSON behind the colon.
+    # A text may begin like the field `error`, but has no JSON after the colon.
     if any(first.startswith(field) for field in _ERROR_FIELDS):
         return "sse"
     if name_end is None and any(field.startswith(first) for field in _SSE_FIELDS):

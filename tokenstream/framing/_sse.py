@@ -226,7 +226,7 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
             self._error_text += (b"\n" if self._error_text else b"") + value
 
     def _dispatch(self, frames: list[Frame]) -> None:
-        """End the open event; add it to `frames` if it has data, and its error behind the data."""
+        """End the open event; add it to `frames` if it has data, and its error after the data."""
         self.last_event_id = self._id
         if self._data is not None:
             payload = bytes(self._data)

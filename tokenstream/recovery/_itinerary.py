@@ -132,7 +132,7 @@ class Itinerary:
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the indexes of the openers that may follow an opener, the best first.
 
-        The openers behind the current one come first, then those before it, which were passed over or have
+        The openers after the current one come first, then those before it, which were passed over or have
         lost a race. Within both groups, routes that are out, because they have failed too often, come last:
         to try them is better than to give up.
         """

@@ -188,7 +188,7 @@ class Pauses:
     # -- the next leg ------------------------------------------------------
 
     def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
-        """Begin a leg behind a pause, whose first events are held back."""
+        """Begin a leg after a pause, whose first events are held back."""
         self._resumed = Resumed("pause", at=0)
         for event in (*self._held, self._resumed):
             hold.keep(event)

@@ -296,7 +296,7 @@ def _write(file: FileIO, spent: Amount) -> None:
 if sys.platform == "win32":
 
     def _lock(file: int) -> None:
-        """Lock a byte behind the end of a file; Windows gives up after ten seconds, so try again."""
+        """Lock a byte after the end of a file; Windows gives up after ten seconds, so try again."""
         os.lseek(file, _SIZE + 1, os.SEEK_SET)
         while True:
             try:

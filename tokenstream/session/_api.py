@@ -155,7 +155,7 @@ class SessionAPI(ABC):
 
     @abstractmethod
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
-        """Return the messages that ask a question, behind the rounds before it."""
+        """Return the messages that ask a question, after the rounds before it."""
 
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
@@ -201,7 +201,7 @@ class SessionAPI(ABC):
     def write_missing(
         self, rounds: Sequence[Round], last_known: Round | None, question: Question
     ) -> list[Payload]:
-        """Return the turns of the rounds behind the last one that the server knows, before a question."""
+        """Return the turns of the rounds after the last one that the server knows, before a question."""
         turns = write_history(rounds_after(rounds, last_known), self.turn_method, question)
         self.resent += bool(turns and last_known is None)
         return turns

@@ -65,7 +65,7 @@ class Answer(Stream):
         and also after the answer has ended, while its audio is still being played.
 
         Args:
-            played_ms: The milliseconds of the answer's audio that the user has heard: what lies behind is
+            played_ms: The milliseconds of the answer's audio that the user has heard: what comes after is
                 removed from the server's memory of the conversation (OpenAI Realtime). None if there is no
                 audio.
         """

@@ -34,7 +34,7 @@ class Marker(NamedTuple):
     before: str = ""
     """A pattern of what stands between the opening and the name."""
     closing: str = ""
-    """The text that ends the words that the marker encloses; "" if it stands behind them."""
+    """The text that ends the words that the marker encloses; "" if it stands after them."""
     in_line: bool = False
     """True for a form of Markdown, which is a link before a parenthesis, and at the start of a line an entry
     in the list of sources."""

@@ -318,7 +318,7 @@ class Driver(UncopyableObject):
         return self._apply_deadlines_between_reads()
 
     def _reads_after_error(self) -> bool:
-        """Return True if what has arrived behind the provider's error is read before the error is raised."""
+        """Return True if what has arrived after the provider's error is read before the error is raised."""
         machine = self.machine
         # An error that says nothing may be followed by one that does.
         reads_on = machine.connection.format.reads_on and (
@@ -541,7 +541,7 @@ class Driver(UncopyableObject):
     def limits_after_end(self) -> RestLimits:
         """Return the limits for reading after the terminal event; the first call sets the limits.
 
-        So does the first one behind an error that says something about itself.
+        So does the first one after an error that says something about itself.
         """
         limits = self._rest_limits
         if limits is None or (limits.waits_for_error and not is_unsaid(self.machine.error)):
@@ -620,7 +620,7 @@ class Driver(UncopyableObject):
     def cut_short(self, ending: Ending, reason: str | None) -> None:
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if not self.has_ended:
-            # An error behind which the driver has read on comes before the stop.
+            # An error after which the driver has read on comes before the stop.
             decided_ending = None if is_unsaid(self.machine.error) else self._decide_ending(ending)
             self.machine.stop(self.clock())
             self._end_with(decided_ending)

@@ -227,7 +227,7 @@ def _make_other(entry: ShapeEntry, match: Match, payload: slice | None, longest:
             and text[0] in OPENING
             and (len(text) > log.length or log.length <= LONGEST_PLACEHOLDER or looks_whole(text))
         ):
-            # The server may send the arguments again, or behind a placeholder, which decoding finds out.
+            # The server may send the arguments again, or after a placeholder, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.
         event = new_event(kind)

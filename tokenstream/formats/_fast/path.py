@@ -89,7 +89,7 @@ class Fast:
 
     @cached_property
     def _places(self) -> dict[str | int | None, Any]:
-        """The places of text as a tree: each step leads to those behind it, and None to the whole place."""
+        """The places of text as a tree: each step leads to those after it, and None to the whole place."""
         places: dict[str | int | None, Any] = {}
         for path in self.texts:
             inner = places

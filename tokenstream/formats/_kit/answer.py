@@ -193,7 +193,7 @@ class AnswerEvents:
         self._has_fields = False
         """True if one of these has fields that a start or a finish may have instead."""
         self._finish_data: dict[str, Any] = {}
-        """The fields of the answer that came with, or behind, the finish of its only choice."""
+        """The fields of the answer that came with, or after, the finish of its only choice."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         # The end of the answer, which may be a pause.

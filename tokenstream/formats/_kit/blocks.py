@@ -240,7 +240,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             whole = True
             if isinstance(part, OpenCall):
                 # A call without arguments, or with `{}` in its start, may have been cut off before its first
-                # piece; behind a second start of the answer, it may be one of an attempt that was given up.
+                # piece; after a second start of the answer, it may be one of an attempt that was given up.
                 is_empty = not has_pieces and says_no_arguments(part.arguments.join())
                 whole = not (is_empty or self.is_restarted)
             self._close_part(part, whole=whole)

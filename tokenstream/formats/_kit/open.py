@@ -381,7 +381,7 @@ class OpenChoice:
         """Take a reason that content has followed for the choice's, unless it has another one."""
         self.early_finish, self.finish = None, self.finish or early
         if early.reason == "stop" and self.calls_seen:
-            # Reported behind the calls.
+            # Reported after the calls.
             self.finish, self.finish_waits = replace(early, reason="tool_calls"), True
 
     def open_calls(self) -> list[OpenCall]:

@@ -117,7 +117,7 @@ class Parts(AnswerEvents):
             self._void_finish(state)
 
     def _void_finish(self, state: OpenChoice) -> None:
-        """Count content behind a choice's finish reason, which is void until another one or the end mark."""
+        """Count content after a choice's finish reason, which is void until another one or the end mark."""
         self.note("content_after_finish")
         state.void_finish()
 
@@ -226,7 +226,7 @@ class Parts(AnswerEvents):
         part.tell(text, 0)
 
     def is_told(self, part: OpenPart, delta: str) -> bool:
-        """Return True if the whole text of a part has told a delta behind it, and count it.
+        """Return True if the whole text of a part has told a delta after it, and count it.
 
         Raises:
             ProtocolError: The delta is not in the text that was told.
@@ -252,7 +252,7 @@ class Parts(AnswerEvents):
     ) -> None:
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 
-        Deltas behind it may only repeat it, unless the text `goes_on`.
+        Deltas after it may only repeat it, unless the text `goes_on`.
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
@@ -447,7 +447,7 @@ class Parts(AnswerEvents):
             self.note("call_id_repeated")
             call.id = self.new_id(call.choice)
             state.ended.begin(call.id)
-        # So far the call had a temporary index, and was no part of the message; behind the end it has none.
+        # So far the call had a temporary index, and was no part of the message; after the end it has none.
         state.opened.pop(call.index, None)
         call.index = self._take_part_index(state)
         self.has_content = self.has_answer = True
@@ -671,7 +671,7 @@ class Parts(AnswerEvents):
 
     @property
     def breaks_off_late(self) -> bool:
-        """True if arguments that came behind a finish reason end inside a JSON value."""
+        """True if arguments that came after a finish reason end inside a JSON value."""
         return self.breaks_off_in_call and any(choice.has_reopened for choice in self.choices.values())
 
     @property

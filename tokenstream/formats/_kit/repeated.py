@@ -108,7 +108,7 @@ class Wholeness:
 
     def _read(self, text: str) -> int:
         """Read on up to the end of the object or array, or of the text; return the position after that."""
-        # The character behind a backslash, which may have ended the last piece, is no mark.
+        # The character after a backslash, which may have ended the last piece, is no mark.
         unread, end = int(self._escaped), len(text)
         for match in _MARK.finditer(text):
             mark, position = match.group(), match.start()
@@ -151,7 +151,7 @@ class RepeatedArguments:
         """Number of characters of the arguments that it has read."""
 
     def is_repeated(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
-        """Return True if a fragment is all arguments of a call again, or an empty object behind them."""
+        """Return True if a fragment is all arguments of a call again, or an empty object after them."""
         if self._repeats_nothing(text, call, note):
             return True
         # Texts of equal values have similar lengths; comparing any others would cost more than was sent.

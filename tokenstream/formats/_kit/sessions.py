@@ -114,7 +114,7 @@ class SessionParts(Parts):
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
     def _void_finish(self, state: OpenChoice) -> None:
-        """Count content behind the finish reason of an answer, which the reason has ended."""
+        """Count content after the finish reason of an answer, which the reason has ended."""
         self.note("content_after_finish")
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:

@@ -61,7 +61,7 @@ class ToldText(PartEvent):
     start: Any = None
     """The part without its text, if the input begins inside the answer; None if it begins with it."""
     open: OpenPart | None = None
-    """The state of the part, for deltas behind its whole text; None if the text may go on."""
+    """The state of the part, for deltas after its whole text; None if the text may go on."""
 
     def find_in(self, content: Any) -> str:  # noqa: ANN401 - any part, or None
         """Return the text of a part of the message, "" if it has none of this kind."""

@@ -292,7 +292,7 @@ class PushdownAutomaton:
         self.inside_step = STEPS["skip_comment"]
 
     def end_comment(self) -> None:
-        """Go on behind a comment as before it."""
+        """Go on after a comment as before it."""
         self.inside_step = self.step_after_comment
 
     def skip_dots(self, offset: int) -> None:

@@ -103,7 +103,7 @@ def add_number(
     """Return a template that makes the chunk of a text with the next event number in it.
 
     `field` is the bytes just before the number in `head`, the bytes before the text; the template for the
-    bytes behind the number comes from `make_template`.
+    bytes after the number comes from `make_template`.
     """
     # Cut the old number out of the bytes before the text.
     before_field, _, number_and_rest = head.partition(field)

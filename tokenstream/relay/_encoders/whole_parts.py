@@ -147,7 +147,7 @@ class UnnamedCalls(Generic[C]):
         """The index of the last call's part."""
 
     def begin(self, part: int, call: C) -> None:
-        """Add a call; behind parts of another kind, the calls before it get no more results."""
+        """Add a call; after parts of another kind, the calls before it get no more results."""
         if part != self._last_part + 1:
             self._waiting.clear()
         self._last_part = part

@@ -228,7 +228,7 @@ class Feed:
         return cast("ProductT", product)
 
     def leave(self, follower: object) -> None:
-        """Note that a follower reads no more; behind an answer's last one, drop the products.
+        """Note that a follower reads no more; after an answer's last one, drop the products.
 
         A product, which refers to this feed, would keep both until the garbage collector finds them.
         """

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
 _BLOCK = 1024
-"""The most characters that are read at once, because the text behind each opening is copied."""
+"""The most characters that are read at once, because the text after each opening is copied."""
 _search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
-"""Finds the beginning of a quotation in a line; a straight mark behind a word ends one."""
+"""Finds the beginning of a quotation in a line; a straight mark after a word ends one."""
 _match_indent = re.compile(r"\t| {4}").match
 _STRAYS = TextSearch(("</function>", "</function_invocation>", "</tool_call>", "<|im_end|>", "<turn|>"))
 """Ends that models and servers leave behind a call."""
@@ -52,8 +52,8 @@ class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
     An opening counts unless it is in code or reasoning. If the tools are not known, nor does one that is
-    quoted: behind a mark that opens a quotation, with all that follows in its paragraph, in a line of a
-    quotation, or in an indented block. White space behind a call is dropped, as it is between the start of
+    quoted: after a mark that opens a quotation, with all that follows in its paragraph, in a line of a
+    quotation, or in an indented block. White space after a call is dropped, as it is between the start of
     the text and a call.
     """
 
@@ -73,16 +73,16 @@ class CallScanner:
     held: str = ""
     """The end of the text so far, if it is not decided: it may be the beginning of a call."""
     readings: list[MarkupCalls] = field(default_factory=list["MarkupCalls"])
-    """The readings of the calls behind an opening, each in another dialect, until one has begun."""
+    """The readings of the calls after an opening, each in another dialect, until one has begun."""
     failed_at: int = 0
     """The position in the held-back text before which no call begins, in any dialect."""
     code: CodeMarks = field(default_factory=CodeMarks)
     is_quoted: bool = False
-    """True behind an opening that was quoted, up to the end of the paragraph."""
+    """True after an opening that was quoted, up to the end of the paragraph."""
     at_start: bool = field(init=False)
     """True while only white space has arrived, which a call would drop."""
     drops_space: bool = False
-    """True behind a call: white space is dropped."""
+    """True after a call: white space is dropped."""
     line: str = ""
     """The first characters of the line, and the last ones."""
     was_blank: bool = True
@@ -94,7 +94,7 @@ class CallScanner:
         (self.rows, self.marks), self.at_start = openings_of(self.dialects), bool(self.dialects)
 
     def note_thoughts(self, row: Dialect | None) -> None:
-        """Read the calls of gpt-oss behind reasoning without its marks, if those with marks are read."""
+        """Read the calls of gpt-oss after reasoning without its marks, if those with marks are read."""
         if row is UNMARKED and any(each.name == HARMONY for each in self.dialects):
             self.rows, self.marks = openings_of((*self.dialects, UNMARKED_CALLS))
 
@@ -146,7 +146,7 @@ class CallScanner:
         return _join(out)
 
     def _read_text(self, piece: str, out: list[Piece]) -> str:
-        """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
+        """Read up to the next opening that counts; return the text after its calls, "" if there is none."""
         text, self.held = self.held + piece, ""
         blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
         if self.drops_space:
@@ -167,7 +167,7 @@ class CallScanner:
         return self._search(text, blank * self.at_start, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
-        """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
+        """Read up to the next opening that counts, after `blank` spaces; return the text after its calls."""
         given, position = 0, blank
         while True:
             found = self.marks.pattern.search(text, position)
@@ -201,7 +201,7 @@ class CallScanner:
         if not is_whole or (self.tools and not self.tells):
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
-        # Text behind a quoted opening belongs to the quotation, too.
+        # Text after a quoted opening belongs to the quotation, too.
         self.is_quoted = (
             self.is_quoted
             or _search_quote(line) is not None
@@ -231,7 +231,7 @@ class CallScanner:
         self.line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
-        """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
+        """Begin to read the calls of an opening; return the text after them, "" if they go on."""
         self.failed_at = position + 1
         tools = None if self.tells and not self.is_quoted else self.tools
         for row in self.rows[mark]:
@@ -248,7 +248,7 @@ class CallScanner:
         return self._settle(text, out)
 
     def _settle(self, text: str, out: list[Piece]) -> str:
-        """Take what the readings have found in a text; return the text behind the calls, "" if they go on."""
+        """Take what the readings have found in a text; return the text after the calls, "" if they go on."""
         begun = next((reading for reading in self.readings if reading.begun), None)
         if begun is not None:
             self.held, self.readings = "", [begun]
@@ -268,12 +268,12 @@ class CallScanner:
         return text[self.failed_at :]
 
     def _take(self, text: str, rest: str, pieces: list[CallPiece], out: list[Piece]) -> None:
-        """Add what has happened to calls in a text, or nothing for white space; `rest` is behind it."""
+        """Add what has happened to calls in a text, or nothing for white space; `rest` is after it."""
         # No tag begins before a call.
         out += [*([] if self.tags is None else self.tags.end()), *pieces]
 
     def _leave(self, rest: str) -> str:
-        """End the reading of calls; return the text behind them, which begins outside of code."""
+        """End the reading of calls; return the text after them, which begins outside of code."""
         self.readings = []
         self.at_start = False
         self.drops_space = self.was_blank = True

@@ -15,7 +15,7 @@ Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation",
 """The notation of a call's arguments: "objects" are JSON objects that have the name, too; "json" is the JSON
 of the arguments alone; "parameters" are elements, one for each argument; "python" is a Python call;
 "notation" is JSON with bare keys and its own quotes. In a row of "reasoning", each of `ends` ends it, also
-where its opening was in the prompt, or `before` alone was, and `closes` are left out of the answer behind."""
+where its opening was in the prompt, or `before` alone was, and `closes` are left out of what follows."""
 
 
 class Elements(NamedTuple):
@@ -111,7 +111,7 @@ def _kimi_k3(head: str, *openings: str) -> Dialect:
 
 
 def _deepseek(head: str, after: str, end: str) -> Dialect:
-    """Return a dialect of DeepSeek's marks, with a head behind the mark of a call, and an end of its body."""
+    """Return a dialect of DeepSeek's marks, with a head after the mark of a call, and an end of its body."""
     openings = (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>")
     ends, closes = (f"{end}<{_BAR}tool▁call▁end{_BAR}>",), (f"<{_BAR}tool▁calls▁end{_BAR}>",)
     return Dialect("deepseek", openings, "json", openings[1] + head, after, ends=ends, closes=closes)
@@ -232,7 +232,7 @@ def tag_of(name: str, *closes: str) -> Dialect:
 
 
 _FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
-"""The heads of a channel; the kind of its content may stand behind the name."""
+"""The heads of a channel; the kind of its content may stand after the name."""
 _ANSWERS = ("<|end_message|>", "<|message_model|>", "<|content_text|>")
 _COHERE = [f"<|{how}_{what}|>" for how in ("start", "end") for what in ("response", "text")]
 _KIMI = [f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")]

@@ -41,7 +41,7 @@ _PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'
 _NOTATION_STOPS = tuple("<{}[],:")
 _MOST_TEXT = 256
-"""The most text behind whole arguments that is held back, because the end of the call may follow."""
+"""The most text after whole arguments that is held back, because the end of the call may follow."""
 _DEEPEST = 32
 """The most elements within one another."""
 _NOT_IN_KEYS = frozenset("<>\n")
@@ -58,7 +58,7 @@ other member may be an argument, or not."""
 
 @cache
 def _heads_of(row: Dialect) -> re.Pattern[str]:
-    """Return the pattern of a call's head, perhaps with a call's end before it, and a parameter behind."""
+    """Return the pattern of a call's head, perhaps with a call's end before it, and a parameter after it."""
     ends, heads, around = (
         "|".join(map(re.escape, texts))
         for texts in (row.ends, [row.before] if row.before else row.openings, [*row.closes, *row.openings])
@@ -211,7 +211,7 @@ class MarkupCalls(MarkupReader):
             self.close("closed")
 
     def _check_missing_end(self) -> Reader:
-        """Raise MarkupBroken for a text behind whole arguments if the end of the call follows it."""
+        """Raise MarkupBroken for a text after whole arguments if the end of the call follows it."""
         pattern = search_for_texts(self.dialect.borders).pattern
         while (border := pattern.search(self.buffer, self.at, self.at + _MOST_TEXT)) is None:
             if self.has_ended or len(self.buffer) - self.at >= _MOST_TEXT:
@@ -297,7 +297,7 @@ class MarkupCalls(MarkupReader):
         yield from self._end_call()
 
     def _parameter(self) -> Reader:
-        """Read one parameter, behind the text that opens it."""
+        """Read one parameter, after the text that opens it."""
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
         key = (yield from self.near(element.name_end, LONGEST_KEY)).strip()
@@ -347,7 +347,7 @@ class MarkupCalls(MarkupReader):
     def _check_value(self, key: str, value: str) -> None:
         """Raise MarkupBroken if a value has another call's head: its end may be that call's.
 
-        A value may quote a head, but not behind a call's end, nor with a parameter of the same end.
+        A value may quote a head, but not after a call's end, nor with a parameter of the same end.
         """
         element = self.dialect.elements
         has_same_end = "{}" not in element.value_end or f"{element.opening}{key}{element.name_end}" in value

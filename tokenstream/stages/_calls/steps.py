@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_HELD = 16_384
 """The most characters that are held back before the name of a call is known."""
 _MOST_BLANK = 64
-"""The most white space before, between and behind the names of calls."""
+"""The most white space before, between and after the names of calls."""
 _LONGEST_NAME = 128
 LONGEST_HEAD = 64
 """The most characters between the name of a call and its body."""
@@ -83,7 +83,7 @@ class MarkupReader:
     """The calls of one opening in a text, read in one dialect: what is common to all dialects.
 
     Until `begun`, nothing is certain: if `failed`, the text is no call, up to the position `at`. Once `over`,
-    the text behind the calls is in `rest`.
+    the text after the calls is in `rest`.
     """
 
     dialect: Dialect
@@ -181,7 +181,7 @@ class MarkupReader:
     def _drain(self, depth: int = 1) -> Reader:
         """Read a call whose markup has failed up to its end; what it has is kept with its arguments.
 
-        A value that quotes other calls ends behind them, so their heads and ends are counted.
+        A value that quotes other calls ends after them, so their heads and ends are counted.
         """
         row, depth = self.dialect, depth + self.quoted
         head = row.openings[0] if row.body == "notation" else row.before or row.openings[0]
@@ -239,7 +239,7 @@ class MarkupReader:
         yield
 
     def space(self) -> Generator[None, None, str]:
-        """Skip white space; return the character behind it."""
+        """Skip white space; return the character after it."""
         while True:
             end = end_of_space(self.buffer, self.at)
             if end < len(self.buffer):
@@ -364,7 +364,7 @@ class MarkupReader:
                 self.at = start = self.at + size
 
     def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
-        """Pass the text that was read to a function, and wait for more; return the position behind it."""
+        """Pass the text that was read to a function, and wait for more; return the position after it."""
         use(self.buffer[start : self.at])
         if self.has_ended:
             self.at = len(self.buffer)

@@ -368,7 +368,7 @@ def find_beginnings(pattern: AnyPattern, ahead: int) -> re.Pattern[str]:
 
 
 def _beginnings_of(items: list[Any], after: list[Any], depth: int) -> list[Any]:
-    """Return the constructs that match the beginnings of a sequence, or the whole with `after` behind it."""
+    """Return the constructs that match the beginnings of a sequence, or the whole followed by `after`."""
     if not items:
         return after
     if depth > _DEEPEST:

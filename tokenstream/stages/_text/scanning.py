@@ -45,7 +45,7 @@ class TextSearch:
 
     Args:
         texts: The texts, of which the longest counts where several begin; without any, nothing is found.
-        ignores_case: True to find the texts in upper case, too; they are in lower case, behind a mark.
+        ignores_case: True to find the texts in upper case, too; they are in lower case, after a mark.
     """
 
     __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern", "starts")
@@ -100,7 +100,7 @@ class TextSearch:
 
 
 def _heads(texts: Iterable[str], depth: int = 2) -> str:
-    """Return a pattern of the first characters of texts; the two behind the first refute most beginnings."""
+    """Return a pattern of the first characters of texts; the two after the first refute most beginnings."""
     groups: dict[str, set[str]] = {}
     for text in texts:
         groups.setdefault(text[:1], set()).add(text[1:])

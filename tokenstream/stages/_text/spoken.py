@@ -288,7 +288,7 @@ class MarkdownSpeech:
         if leaf.kind == LineKind.TABLE:
             out.append(_speak_cells(line.lstrip(" \t>")))
         elif leaf.kind == LineKind.HTML:
-            # The rest of the line, behind the end of raw HTML.
+            # The rest of the line, after the end of raw HTML.
             end = HTML_ENDS[leaf.size].search(line, leaf.offsets[-1])
             if end is not None:
                 out.append(self._inline.feed(line[end.end() :]))

@@ -263,7 +263,7 @@ class TagScanner:
 
     @property
     def firsts(self) -> frozenset[str]:
-        """Characters of which a text with a tag has one, behind its start."""
+        """Characters of which a text with a tag has one, after its start."""
         return _search_for_marks(self.markup.ends if self.row is None else _marks_of(self.row)).firsts
 
     def passes(self, text: str) -> bool:
@@ -352,7 +352,7 @@ class TagScanner:
         return mark.start(), mark
 
     def _note_mark(self, mark: str) -> None:
-        """Note a mark that does not count: behind an opening, the end does not come alone."""
+        """Note a mark that does not count: after an opening, the end does not come alone."""
         if self.is_first and mark in self.markup.openings:
             self.is_first, self.search = False, _search_for_marks(self.markup.tags)
 
@@ -364,7 +364,7 @@ class TagScanner:
             # Brackets are ordinary characters: a sentence may name the mark. A call's head is left to it.
             return mark[-1] != "=" and (mark[0] != "[" or self.last == "\n")
         mark = mark.lower()
-        # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the mark.
+        # Reasoning ends with its last word, or with a line; after a blank, a sentence names the mark.
         may_close = self.is_first and self.last not in " \t"
         return (may_close and _search_for_marks(self.markup.ends).may_be(mark)) or (
             self.last.isspace() and _search_for_marks(self.markup.tags).may_be(mark)
@@ -390,7 +390,7 @@ class TagScanner:
             self.last = text[-1]
 
     def _take_mark(self, found: re.Match[str]) -> int:
-        """Leave out a mark, behind which reasoning or an answer begins; return its end."""
+        """Leave out a mark, after which reasoning or an answer begins; return its end."""
         mark, markup = found[0].lower(), self.markup
         row = markup.rows[mark]
         self.inside = mark in row.openings

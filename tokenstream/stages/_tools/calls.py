@@ -66,7 +66,7 @@ def unwrap(
         if not strings:
             return None
         for each in strings:
-            # Each place is looked for behind the one before it, and none once one was not found.
+            # Each place is looked for after the one before it, and none once one was not found.
             position = text.find(json.dumps(each), position) if position >= 0 else position
             repairs.append(Repair("json_in_string", max(position, 0)))
         value, mended = unwrapped, json.dumps(unwrapped, ensure_ascii=False)

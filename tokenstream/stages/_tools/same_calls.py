@@ -43,7 +43,7 @@ _MAX_CALLS = 100
 _MAX_TEXT = 4_096
 """The most characters of a call that are stored; of a longer one, its start and its hash."""
 _END = "null"
-"""The entry behind the last call of a whole answer."""
+"""The entry after the last call of a whole answer."""
 
 
 def describe_arguments(schema: Schema[Any], text: str) -> str | None:

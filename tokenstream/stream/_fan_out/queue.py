@@ -306,7 +306,7 @@ class EventQueue(Generic[DriverT]):
         if self.policy == "drop_oldest":
             number, restarted = self.last_restart
             if restarted is not None and cursor.next <= number < self.ring.begin:
-                # The reader must not take the events behind it for a part of the answer that was given up.
+                # The reader must not take the events after it for a part of the answer that was given up.
                 cursor.summary.append(restarted)
                 cursor.dropped -= 1
             return cursor.skip_to(self.ring.begin)

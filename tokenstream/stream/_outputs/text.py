@@ -133,7 +133,7 @@ def _describe_cut(message: Message) -> tuple[str, str]:
 _SPACE = " \t\r\n"
 _IS_EMPTY = re.compile(r"[ \t\r\n{}]*\Z").match
 """Matches arguments without content, which have only spaces and braces."""
-# Matches an empty object with something behind it.
+# Matches an empty object with something after it.
 _EMPTY_PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
 _MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""

@@ -440,7 +440,7 @@ class Reader:
                 if chunk is SKIPPED:
                     continue
             items.append((now, chunk))
-            # For an item behind others that nobody has taken yet, the bell has rung.
+            # For an item after others that nobody has taken yet, the bell has rung.
             if len(items) == 1 and self._bell is not None:
                 self._bell.set()
             if is_large or len(items) >= ahead:

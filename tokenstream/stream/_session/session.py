@@ -318,7 +318,7 @@ class AnswersSession:
         return options._replace(deadlines=replace(_NO_STALLS, total=self._driver.silence.deadlines.total))
 
     def take_later_answer(self, driver: Driver) -> AnswerLane | None:
-        """Return the lane of an answer that began behind another one in a body, whole; None without one."""
+        """Return the lane of an answer that began after another one in a body, whole; None without one."""
         format = driver.machine.connection.format
         if not format.later_frames:
             return None

@@ -114,7 +114,7 @@ class AnswerLane:
         self._departures = departures
 
     def raise_failure(self) -> None:
-        """Raise the error at the end of the answer, if there is one, and count the departure behind it."""
+        """Raise the error at the end of the answer, if there is one, and count the departure after it."""
         if self.failure is not None:
             if self._departures is not None:
                 # The message after the answer's own ones was that of several answers.

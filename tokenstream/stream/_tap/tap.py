@@ -62,9 +62,9 @@ class _TapBase(WatchedStream[ItemT]):
 
     @property
     def payloads(self) -> PassedPayloads:
-        """The payloads that have passed since you last looked, each once: an iterator; behind it the error.
+        """The payloads that have passed since you last looked, each once: an iterator; after it the error.
 
-        Ask for it before the loop, and loop over it within, and once more behind it.
+        Ask for it before the loop, and loop over it within, and once more after it.
         """
         from tokenstream.stream._views.payloads import PassedPayloads
 

@@ -94,7 +94,7 @@ class AsyncPayloadView(AsyncView["Json"]):
 
 
 class PassedPayloads:
-    """The payloads that have passed a tap since the last call, and behind the last one its error."""
+    """The payloads that have passed a tap since the last call, and after the last one its error."""
 
     __slots__ = ("_cursor", "_onlooker")
 

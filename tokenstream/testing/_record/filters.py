@@ -126,7 +126,7 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     """
     size = len(recording.body)
     new_ends: list[int] = []
-    # The last change lies behind the body, and is never reached, so that there is always a next change.
+    # The last change lies after the body, and is never reached, so that there is always a next change.
     remaining = iter([*changes, _Change(begin=size + 1, end=size + 1, new_size=0)])
     change = next(remaining)
     # Number of bytes by which the body has grown before the current change.

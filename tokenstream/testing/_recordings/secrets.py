@@ -81,11 +81,11 @@ _GLUED = {
         r"(?:(?<![A-Za-z][aeiouAEIOU]sk-)|(?=[\w-]{0,99}[0-9][a-z])(?=[\w-]{0,99}[a-z0-9][A-Z]))"
     )
 }
-"""Maps a kind to what it must have more behind a letter: "task-", "disk-" and "risk-" begin no key."""
+"""Maps a kind to what it must have more after a letter: "task-", "disk-" and "risk-" begin no key."""
 
 
 def _key_pattern(kind: str, beginning: str, rest: str) -> str:
-    """Return the pattern of a key that begins a word, or stands behind a short one and has a digit.
+    """Return the pattern of a key that begins a word, or stands after a short one and has a digit.
 
     Long words are base64, in which each beginning comes up by chance. The pattern begins with the fixed
     text, and then looks back: a search for a fixed text is a hundred times faster than one that looks
@@ -194,7 +194,7 @@ def _join_strings(body: bytes) -> bytes:
     terminal event are joined, too. SSE data that are not JSON are a group.
     """
     groups: defaultdict[object, list[bytes]] = defaultdict(list)
-    # The id of an object may stand behind its strings.
+    # The id of an object may stand after its strings.
     for name, text, objects in list(_strings(body)):
         marks = [mark for each in objects for mark in each.items()]
         ids = [mark for mark in marks if not mark[0].endswith(b"ndex")]

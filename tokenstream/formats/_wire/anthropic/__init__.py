@@ -319,7 +319,7 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
     After a compaction, its tokens are added, which the API counts in `iterations` alone; in an answer that
-    goes on behind a compaction, they stay there.
+    goes on after a compaction, they stay there.
     """
     details = dict_of(report, "output_tokens_details")
     compactions = _compactions_in(report) if reason == "compaction" else []

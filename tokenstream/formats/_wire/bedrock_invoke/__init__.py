@@ -231,7 +231,7 @@ class BedrockInvoke(Format):
         return events
 
     def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
-        """Read nothing behind the end: the model's format, which has ended, would count the frame, too."""
+        """Read nothing after the end: the model's format, which has ended, would count the frame, too."""
         return ([], True) if self.error is None else super()._read_facts(payload, event)
 
     def conclude(self) -> None:

@@ -194,7 +194,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return [self.make_choice_chunk(choice, self.first_delta)]
 
     def make_delta(self, choice: int, **delta: Json) -> Payloads:
-        """Return the chunk of a delta, behind that with the choice's role if that was not sent yet."""
+        """Return the chunk of a delta, after that with the choice's role if that was not sent yet."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
     def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:

@@ -129,7 +129,7 @@ class RealtimeSession(ServedSession):
             self._say("conversation.item.deleted", item_id=request["item_id"])
 
     def _truncate_item(self, request: Payload) -> None:
-        """Cut an item's audio to what was heard; refuse a place behind its end, as the provider does."""
+        """Cut an item's audio to what was heard; refuse a place after its end, as the provider does."""
         item = self._find_item(request, "item_truncate_invalid_item_id")
         if item is None:
             return
