@@ -165,7 +165,7 @@ class Joint:
         raise NotImplementedError
 
     def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop `length` characters and the repeated space after them; return False while more may come."""
+        """Drop `length` characters and the repeated space after them, or return False while more may come."""
         may_repeat_more_space = len(following) < len(self._space) and self._space.startswith(following)
         if may_repeat_more_space and not ended:
             return False
