@@ -373,7 +373,8 @@ def _any(value: object) -> Any:
         (lambda: _any(MessageStart()).encode(), r"return relay\.respond\(aconnect\(…\)\)"),
         (lambda: _any(relay).endpoints(relay.MemoryJournal()).routes, r'write app\.mount\("/answers"'),
         (lambda: _any(Departures())["done_missing"], r"ask \.details\['done_missing'\]"),
-        (lambda: _any(connect(_URL)).result(), r"^Stream\.result\(\) missing 1 required"),
+        (lambda: _any(connect(_URL)).result(), r"^result\(\) missing 1 required"),
+        (lambda: _any(AsyncStream).checkpoint(None, 1), r"^checkpoint\(\) takes"),
     ],
 )
 def test_a_word_of_another_library_is_told_with_ours(wrong: Any, words: str) -> None:

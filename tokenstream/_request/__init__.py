@@ -150,7 +150,9 @@ class HTTPRequest:
             raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         payload = options.get("json")
         turns = payload.get("messages") if payload.__class__ is dict else None
-        if turns.__class__ is list and list in map(type, turns):
+        if turns.__class__ is list and any(
+            each.__class__ is list and each and dict is type(each[0]) for each in turns
+        ):
             raise MisuseError('json["messages"] has a list in it: write messages += results.turns()')
         self._method = method
         self._url = str(url)

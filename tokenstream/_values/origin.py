@@ -23,7 +23,7 @@ class Origin:
     """The origin of an answer, to attribute a failure to a provider, a request and an attempt.
 
     It contains no key, no query and no payload, and all its texts are on one line. `str(origin)` is a line,
-    by whose ids a log is searched: they are whole, and what stands before them has at most 160 characters.
+    by whose ids of the answer a log is searched: they are whole, and the rest has at most 160 characters.
 
     Example:
         >>> origin = Origin(host="api.example", path="/v1/messages", format="cohere")

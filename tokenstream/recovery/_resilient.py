@@ -95,6 +95,7 @@ def aresilient(
 
     Example:
         >>> async def answer(client, question: str) -> str:
+        ...     asked = [{"role": "user", "content": question}]
         ...     def ask():
         ...         return client.chat.completions.create(model="m", messages=asked, stream=True)
         ...     async with aresilient(ask, Retry(attempts=5)) as stream:

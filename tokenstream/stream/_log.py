@@ -75,8 +75,8 @@ def tell(
     place = logger.findCaller(stacklevel=2)[:3]
     arguments = tuple(map(_clean, details))
     shown: Any = None
-    # The switch is a level of this logger's own: none is inherited.
-    if bug is not None and logger.getChild("exceptions").level:
+    # The switch is a level of this logger's own: none is inherited, and a higher one silences it.
+    if bug is not None and 0 < logger.getChild("exceptions").level <= level:
         shown = type(bug), bug, bug.__traceback__
     record = logger.makeRecord(
         logger.name, level, *place[:2], message, arguments, shown, place[2], extra, stack or None

@@ -276,13 +276,21 @@ async def test_a_key_that_is_sent_twice_at_once_asks_once() -> None:
     assert quiet.json["id"] == quiet.headers["x-answer-id"] == clients[0].headers["x-answer-id"]
 
 
-async def test_a_key_alone_gives_the_same_answer() -> None:
-    """Without `body=`, an endpoint takes the client's word that it is the same question."""
+async def test_an_owners_key_gives_the_same_answer() -> None:
+    """Without `body=`, an endpoint takes its owner's word that it is the same question."""
     model = _Model()
     async with memory_journal() as journal:
-        for key, number in (("k", 1), ("k", 1), ("other", 2)):
-            client = await _post(relay.respond(model.stream(), journal=journal), idempotency_key=key)
-            assert f"Answer {number}, to its end." == _text(client)
+        asked = [
+            ("ann", "k", 1),
+            ("ann", "k", 1),
+            ("ann", "other", 2),
+            ("bob", "k", 3),
+            (None, "k", 4),
+            (None, "k", 5),
+        ]
+        for owner, key, number in asked:
+            app = relay.respond(model.stream(), journal=journal, owner=owner)
+            assert f"Answer {number}, to its end." == _text(await _post(app, idempotency_key=key))
 
 
 async def test_an_application_chooses_the_address() -> None:

@@ -223,8 +223,8 @@ def respond(
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
             whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `location` has
             the answer's address. A request with the `x-answer-id` of an answer, percent-encoded, or with a
-            position in `last-event-id`, continues that answer or is refused; one with an `idempotency-key`
-            that was sent before gets the same answer.
+            position in `last-event-id`, continues that answer or is refused; with `owner` or `body`, one with
+            an `idempotency-key` that was sent before gets the same answer.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
             characters, as a client may have chosen it, the response is a 400.

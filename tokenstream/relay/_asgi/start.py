@@ -98,12 +98,14 @@ class StartOutlet(FollowOutlet):
 
         1. The id in the request's header. If the application has passed another id, the request is refused.
         2. The id that the application has passed.
-        3. The id that the journal keeps for the request's Idempotency-Key, if the key was sent before.
+        3. The id that the journal keeps for the request's Idempotency-Key, if the key was sent before. A key
+           counts with `owner=` or `body=`.
         4. The random id that `__init__` has made for a new answer. A request with a position is refused,
            because it does not say to which existing answer the position belongs.
         """
-        # A reader makes a key for each of its requests, and the application's id says more.
-        key = None if self._is_id_given else asked.key
+        # The application's id says more than a key, and a key alone may be another reader's: "1", say.
+        is_told_apart = self.owner is not None or self._body is not None
+        key = asked.key if is_told_apart and not self._is_id_given else None
         self._fingerprint = fingerprint(key, self._body)
         if asked.id is not None:
             if self._is_id_given and asked.id != self.id:

@@ -153,7 +153,7 @@ export class Connection {
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
     if ((this.#begun && this.position === 0) || this.#listener.isLoose?.()) return false;
-    // A repeated POST would ask for another answer, unless the server keeps this one: the header alone does not say so.
+    // A repeated POST would ask for another answer, unless the server keeps this one, or nothing has come yet (see #run).
     return (this.id !== null && this.kept) || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
   }
 
@@ -184,6 +184,7 @@ export class Connection {
       // In the background the system may block the network, so failed attempts there mean nothing.
       while (hidden() && this.connections > 0) await this.#pause(null);
       this.#news = this.#hurry = false;
+      this.#refusal = undefined;
       const asked = Math.min(await this.#connect(), LONGEST_WAIT);
       clearTimeout(this.#watch);
       this.#open = null;

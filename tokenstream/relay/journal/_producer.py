@@ -144,7 +144,7 @@ class Producer:
         self._lost_events: set[str] = set()
         """Names of the classes of events that have no record, since they are newer than this library."""
         self._reading = anyio.CancelScope()
-        """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
+        """The scope in which the stream is read; `stop`, `shut_down` and `_give_up` cancel it."""
         # Writing the records.
         self._queued: list[bytes] = []
         """Records that are not written yet."""
@@ -236,7 +236,7 @@ class Producer:
         """Queue the stream's events, then the records that report how the answer ended."""
         last: list[bytes] | None = None
         try:
-            # `stop` and `interrupt` cancel this scope.
+            # `stop`, `shut_down` and `_give_up` cancel this scope.
             with self._reading:
                 with converted_refusals():
                     await self._consume()
@@ -256,7 +256,7 @@ class Producer:
             self.served.report_bug(error)
             last = [record_failure(error)]
         if last is None:
-            # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
+            # Whatever has cancelled the reading otherwise has chosen the last records itself.
             self._break_off("the answer was cancelled")
         self._queue_end(last or [])
         # A client that is told of a failure may ask again at once, and must then find it written: `run` sets

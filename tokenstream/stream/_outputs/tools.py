@@ -148,8 +148,9 @@ class CallViews(SyncChoiceBase):
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:
             ...     return f"sun in {city}"
-            >>> call = {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
+            >>> function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+            >>> delta = {"tool_calls": [{"id": "call_1", "function": function}]}
+            >>> chunk = {"choices": [{"delta": delta, "finish_reason": "tool_calls"}]}
             >>> [call.run() for call in Stream([chunk]).validated_calls(get_weather)]
             ['sun in Oslo']
         """
@@ -225,8 +226,9 @@ class CallViews(SyncChoiceBase):
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:
             ...     return f"sun in {city}"
-            >>> call = {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
+            >>> function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+            >>> delta = {"tool_calls": [{"id": "call_1", "function": function}]}
+            >>> chunk = {"choices": [{"delta": delta, "finish_reason": "tool_calls"}]}
             >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
             ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
             get_weather … False

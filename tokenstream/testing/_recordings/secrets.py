@@ -81,7 +81,7 @@ _GLUED = {
         r"(?:(?<![A-Za-z][aeiouAEIOU]sk-)|(?=[\w-]{0,99}[0-9][a-z])(?=[\w-]{0,99}[a-z0-9][A-Z]))"
     )
 }
-"""Maps a kind to what it must have more after a letter: "task-", "disk-" and "risk-" begin no key."""
+"""Maps a kind to what its keys must also have after a letter: "task-", "disk-" and "risk-" begin no key."""
 
 
 def _key_pattern(kind: str, beginning: str, rest: str) -> str:
