@@ -328,13 +328,11 @@ explain_names(OF_ERROR)(StreamError)
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
     """Make a stream class explain the wrong kind of `with`, and name no private base in its errors."""
-    for base in kind.__mro__:
+    for base in kind.__mro__[1:]:
         for name, value in vars(base).items():
-            if isinstance(value, FunctionType) and value.__qualname__.endswith(f".{name}"):
-                # A method that another class has taken, too, is named without a class.
-                is_first = value.__qualname__ == f"{base.__name__}.{name}"
+            if isinstance(value, FunctionType) and value.__qualname__ == f"{base.__name__}.{name}":
                 for each in (value, getattr(value, "__wrapped__", value)):
-                    each.__qualname__ = f"{kind.__name__}.{name}" if is_first else name
+                    each.__qualname__ = name
     right, wrong = ("async with", "with") if is_async else ("with", "async with")
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
     message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
