@@ -97,7 +97,7 @@ class Thread:
         """Begin a message, after the one before it."""
         if self.streams:
             await self.stop()
-            options = {**self.at, **self.reader, "buffer_size": 1}
+            options: dict[str, Any] = {**self.at, **self.reader, "buffer_size": 1}
             message = await self.slack.chat_stream(**options)
             await message.append(markdown_text=page)
             self.sent.append((message, page))

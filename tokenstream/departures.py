@@ -61,11 +61,11 @@ RULES: dict[DepartureName, str] = {
     "call_unfinished": "a tool call was cut off, or its arguments are in doubt: it is kept, never handed out",
     "call_contradicted": "other arguments came for a tool call than before: the answer fails",
     "start_lost": "the answer or a part came without its start: what came before it may be missing",
-    "added_late": "content came behind its end, or only there: it is added",
+    "added_late": "content came after its end, or only there: it is added",
     "rewritten": "the end says otherwise than what was streamed: what was delivered cannot be taken back",
     "characters_replaced": "broken characters were replaced by U+FFFD",
     "unread": "something is not read as what it is: it becomes text, an opaque part or unknown",
-    "dropped": "something came behind the answer's end, or of another answer: it is left out",
+    "dropped": "something came after the answer's end, or of another answer: it is left out",
     "answers_mixed": "another answer, or this one again, began in the middle: they cannot be told apart",
     "answer_empty": "the answer ended normally but without any content",
 }

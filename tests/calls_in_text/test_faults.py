@@ -245,6 +245,10 @@ def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) 
         ("'name': 'look', 'text': 'b'", 0, 1, ""),
         ("'name': 'other', 'arguments': {'text': 'b'}", 0, 0, None),
         ("'name': look", 0, 0, None),
+        ("'name': None, 'arguments': {}", 0, 0, None),
+        ("'type': 'function', 'function': {'name': 'look', 'arguments': {'text': 'b'}}", 1, 0, ""),
+        ("'name': 'look', 'arguments': {'text': 'b', 'text': 'c'}", 0, 0, None),
+        (f"'name': 'look', 'arguments': {{'text': '{'x' * 17_000}'}}", 0, 0, None),
         ("'name': 'look', 'arguments': {'text': '}\\'{'}", 1, 0, ""),
     ],
 )

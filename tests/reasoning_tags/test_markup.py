@@ -40,6 +40,12 @@ def body(*texts: str, size: int = 5) -> list[bytes]:
 
 TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = {
     # The text, the options, the parts of the message, and the departures.
+    "a word of gpt-oss in another case": (
+        "analysisHm.assistantfinalSet assistantFinal = true; assistantAnalysis(x)",
+        KNOWN,
+        [("reasoning", "Hm."), ("text", "Set assistantFinal = true; assistantAnalysis(x)")],
+        set(),
+    ),
     "a closing tag alone": (LONE, KNOWN, [("reasoning", "Hm,\nno.\n"), ("text", "It is 4.")], {LATE}),
     "one that is waited for": (LONE, INSIDE, [("reasoning", "Hm,\nno.\n"), ("text", "It is 4.")], set()),
     "one of another name": (

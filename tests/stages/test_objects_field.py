@@ -75,7 +75,7 @@ def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None,
 
 def test_of_several_matches_a_value_that_is_no_string_gives_an_error_in_its_place() -> None:
     """Reading goes on behind it, as it does with elements that are invalid, and the error says so."""
-    behind = "; a new loop over the same view goes on behind it"
+    behind = "; a new loop over the same view goes on after it"
     for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}, {"t": {"t": "no"}}, {"t": "c"}]'):
         field = Field("*.t")
         given_out = [str(each) for each in run(field, pieces)]

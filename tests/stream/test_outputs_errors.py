@@ -264,10 +264,10 @@ def test_a_new_loop_over_the_same_items_goes_on_behind_a_bad_one(colour: str, si
                         found.append(each)
                     found.append("end")
                 except OutputInvalid as error:
-                    found.append(f"{error.index}: {error.text}{str(error)[-49:]}")
+                    found.append(f"{error.index}: {error.text}{str(error)[-48:]}")
 
     run_in(colour, main)
-    told = "; a new loop over the same view goes on behind it"
+    told = "; a new loop over the same view goes on after it"
     assert found == [1, f'1: "x"{told}', 2, f"3: {{}}{told}", 3, f"5: null{told}", "end"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.turns.sdks import accept
-from tokenstream import Stream
+from tokenstream import Stream, Tags, testing
 from tokenstream.errors import NotExpressible
 from tokenstream.message import MediaPart, Message, Part, ReasoningPart, TextPart, ToolCall
 
@@ -78,6 +78,14 @@ def test_what_has_no_field_is_named() -> None:
         foreign.to_ollama()
     assert {"reasoning": 1, "media": 1} == caught.value.kinds
     assert ["AAA="] == foreign.to_ollama(drop="all")["images"]
+
+
+def test_a_call_that_was_written_in_a_text_has_no_id() -> None:
+    """The server has not seen that it is a call."""
+    text = '<tool_call>{"name": "now", "arguments": {}}</tool_call>'
+    answer = testing.script().text(text).finish("stop").stream("ollama", tags=Tags(calls="hermes")).final()
+
+    assert ["id" in call for call in answer.to_ollama()["tool_calls"]] == [False]
 
 
 def test_what_we_noted_of_a_call_or_a_thought_goes_into_no_request() -> None:

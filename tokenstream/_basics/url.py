@@ -91,7 +91,7 @@ def place_of(url: str, model: str | None = None) -> PublicAddress:
     """
     parts = split_url(url)
     host, port = _server_in(parts)
-    # Behind an unescaped password with a slash, what looks like the path has the host.
+    # After an unescaped password with a slash, what looks like the path has the host.
     if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
         return PublicAddress(None, None, "")
     from urllib.parse import unquote

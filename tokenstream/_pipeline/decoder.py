@@ -173,7 +173,7 @@ class Decoder(ErrorKeeper):
             while (event := pull()) is not None:
                 events.append(event)
         except StopIteration:
-            # An exception in an earlier `pull` has ended the generator after it.
+            # An exception in an earlier `pull` has ended the generator from which it reads.
             machine.break_off(machine.now)
         if self.error is None and machine.state not in CLOSED:
             return events

@@ -148,12 +148,13 @@ class HTTPRequest:
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
         if isinstance(options.get("headers"), str | bytes):
             raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
-        payload = options.get("json")
-        turns = payload.get("messages") if payload.__class__ is dict else None
-        if turns.__class__ is list and any(
-            each.__class__ is list and each and dict is type(each[0]) for each in turns
-        ):
-            raise MisuseError('json["messages"] has a list in it: write messages += results.turns()')
+        payload: Any = options.get("json")
+        turns: Any = payload.get("messages") if payload.__class__ is dict else None
+        if turns.__class__ is list and list in map(type, turns):
+            inner: Any = turns[[*map(type, turns)].index(list)]
+            # Other servers take lists, too, such as pairs of a role and a text.
+            if inner and inner[0].__class__ is dict:
+                raise MisuseError('json["messages"] has a list in it: write messages += results.turns()')
         self._method = method
         self._url = str(url)
         self._client: FromHTTPX = None if isinstance(client, str) else client

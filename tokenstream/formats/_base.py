@@ -406,7 +406,7 @@ class Format(ErrorKeeper, Resuming, ABC):
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
-            # Behind the provider's error come token counts, ids and fields, and no content.
+            # After the provider's error come token counts, ids and fields, and no content.
             return self._read_behind_error(*self._object_in(frame)) if self.reads_on else []
         self.frames += 1
         if self.ended:

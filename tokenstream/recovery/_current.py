@@ -272,7 +272,7 @@ class CurrentAttempt:
 
     def count_continuation(self) -> None:
         """Note that the server counts the tokens of a continuation from now on."""
-        # Behind the output limit, each request has the whole limit.
+        # After the output limit, each request has the whole limit.
         self.counted_before = 0 if self.is_at_limit else self.counted_in_all
 
     @property

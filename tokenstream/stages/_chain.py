@@ -158,7 +158,7 @@ class Chain(ErrorKeeper, Generic[InT_contra, OutT]):
         """
         out: list[OutT] = []
         for index, stage in enumerate(self.stages):
-            # Behind the last item, no match can go on.
+            # After the last item, no match can go on.
             holds_match = None if final else getattr(stage, "holds_match", None)
             if holds_match or (paced and getattr(stage, "holds_pace", False)):
                 break

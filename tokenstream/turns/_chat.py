@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
 from tokenstream._basics.untrusted import text_of
-from tokenstream._values.parts import MADE_UP_ID
+from tokenstream._values.parts import MADE_UP_ID, dialect_of
 from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 
 if TYPE_CHECKING:
@@ -286,9 +286,11 @@ class _OllamaTurn(AssistantTurn):
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
-        # A server that sent no ids identifies calls by position and name.
-        is_made_up = self.is_own and (part.provider_data or {}).get(MADE_UP_ID)
-        self.calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
+        # A server that sent no ids identifies calls by position and name. A call in a text has no id either.
+        is_made_up = (part.provider_data or {}).get(MADE_UP_ID) or dialect_of(part) is not None
+        self.calls.append(
+            {**({} if is_made_up and self.is_own else {"id": part.id}), **fields, "function": function}
+        )
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image; for any other medium, return why it cannot be sent."""

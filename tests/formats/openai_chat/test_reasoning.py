@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.openai_chat.payloads import answer, call, chunk, text
 from tests.support.tables import in_one_test
+from tokenstream import Stream
 from tokenstream.events import PartStart
 from tokenstream.message import ReasoningPart
 
@@ -205,3 +206,12 @@ def test_the_field_of_reasoning_is_told_and_not_sent_back(field: str, told: Any)
         "content": "Hi",
         "reasoning_content": "Let me",
     }
+
+
+def test_an_answer_shares_what_is_noted_of_its_reasoning_with_no_other() -> None:
+    """Whoever changes the data of a part changes nothing of later answers."""
+    chunks = [{"choices": [{"index": 0, "delta": {"reasoning": "Hm."}, "finish_reason": "stop"}]}]
+    first, second = (Stream(chunks, format="openai-chat").final().parts[0].provider_data for _ in range(2))
+
+    assert first == second == {"read_from": "reasoning"}
+    assert first is not second

@@ -119,7 +119,7 @@ class FirstFrames:
             return self.find_nothing_read(format)
         if not isinstance(error, StreamTruncated):
             return error
-        # Behind a mark of the end, an answer that was only unknown is none that was cut off.
+        # After a mark of the end, an answer that was only unknown is none that was cut off.
         nothing_read = self.find_nothing_read(format) if format.ended else None
         return self._compare(format, certain=True) or nothing_read or error
 

@@ -314,7 +314,7 @@ class Parts(AnswerEvents):
         # Before the end, because this may add the last piece of text.
         self._release(part)
         part.closed = True
-        # Behind an error only facts are read: the choice may be gone again, and its part still be open.
+        # After an error only facts are read: the choice may be gone again, and its part still be open.
         state = self.choices.get(part.choice) or self.choice(part.choice)
         state.opened.pop(part.index, None)
         if state.current_part is part:

@@ -334,7 +334,7 @@ class ThoughtScanner(CallScanner):
     def end(self) -> list[Piece]:
         """Return what is decided at the end of the reasoning, where whole calls may still be held back."""
         out = super().end()
-        out += self.release() if self._is_broken else []
+        out += self.release() if self._is_broken or not self.calls else []
         self._leave("")
         self.at_start, self.drops_space = True, False
         return out

@@ -7,6 +7,8 @@ import re
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import is_one_value
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.stages._calls.steps import (
     LONGEST_HEAD,
     LONGEST_KEY,
@@ -47,6 +49,8 @@ _DEEPEST = 32
 _NOT_IN_KEYS = frozenset("<>\n")
 _leave_out = len
 """Takes a text that is no part of a call."""
+_LONGEST_OBJECT = 8_192
+"""The longest text of an object in Python's quotes, at any chunking, whose name is known at its end alone."""
 _MEMBERS = {
     **dict.fromkeys(("name", "tool_name", "function"), "name"),
     **dict.fromkeys(("arguments", "parameters", "input", "args"), "arguments"),
@@ -394,7 +398,7 @@ class MarkupCalls(MarkupReader):
                 yield from self.until((_NOTATION_QUOTE,), partial(self._take_value, held, STRING))
                 self.emit('"')
                 quoted = "".join(held)
-                self.quoted += quoted.count(head) - quoted.count(end)
+                self.quoted += max(0, quoted.count(head + self.dialect.before) - quoted.count(end))
                 continue
             if word:
                 text, repairs = (to_json(word), ()) if stop == ":" else write_value(word, BARE_WORDS)
@@ -430,16 +434,28 @@ class MarkupCalls(MarkupReader):
 
     def _python_members(self, kept: list[str]) -> Reader:
         """Read the members of a call's object that is written in Python, up to its brace."""
-        members = json_of_literal(f"{{{(yield from self._python_text())}}}")
+        text = yield from self._python_text()
+        # A longer one may be more than is held back while the name is not known.
+        members = json_of_literal(f"{{{text}}}") if len(text) <= _LONGEST_OBJECT else None
         if members is None or members[0] != "{":
             raise self.fail()
-        for key, value in json.loads(members).items():
+        found = json.loads(members)
+        if is_dict(inner := found.get("function")):
+            del found["function"]
+            found |= inner
+        for key, value in found.items():
             tells = _MEMBERS.get(key)
-            self.has_strange = self.has_strange or tells is None
             if tells == "name":
-                self.name = self.find_name(str(value))
-            elif tells == "arguments":
-                kept.append(to_json(value))
+                if not isinstance(value, str):
+                    raise self.fail()
+                self.name = self.find_name(value)
+            elif tells == "arguments" and not kept:
+                is_json = isinstance(value, str) and is_one_value(value)
+                kept.append(value if is_json else to_json(value))
+                if is_json:
+                    self.note_repairs("json_in_string")
+            else:
+                self.has_strange = self.has_strange or tells != "call"
         if self.has_strange and self.dialect.named_only:
             raise self.fail()
         self.note_repairs("python_literal")

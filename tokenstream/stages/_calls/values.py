@@ -27,7 +27,7 @@ STRING_TEXT = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+")
 """Matches what JSON may have in a string."""
 match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
 """Matches at the end of a text, and before an escape that ends with it and may go on."""
-_OF_STRINGS = frozenset({"bad_escape", "raw_control"})
+_OF_STRINGS = frozenset({"bad_escape", "mixed_escapes", "raw_control"})
 """Repairs within strings alone."""
 
 
@@ -181,6 +181,14 @@ class _Constants(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
 
+    def visit_Dict(self, node: ast.Dict) -> ast.expr:
+        known = dict[str, str]()
+        for key, value in zip(node.keys, node.values, strict=True):
+            name, text = key and ast.unparse(key).strip("'\""), ast.dump(value)
+            if name is not None and known.setdefault(name, text) != text:
+                raise ValueError("a key comes twice with two values")
+        return self.generic_visit(node)  # type: ignore[return-value]
+
     def visit_Set(self, node: ast.Set) -> ast.expr:
         return self.generic_visit(ast.List(node.elts, ast.Load()))  # type: ignore[return-value]
 
@@ -201,8 +209,12 @@ def write_python_arguments(text: str, schema: Schema) -> tuple[str | None, tuple
         with suppress(*_NO_LITERAL):
             call: Any = ast.parse(f"f({source})", mode="eval").body
             found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
+            is_once = True
             for keyword in call.keywords:
-                found |= {keyword.arg: _evaluate(keyword.value)} if keyword.arg else _evaluate(keyword.value)
-            if len(call.args) <= len(names):
+                value = _evaluate(keyword.value)
+                more: dict[str, Any] = {keyword.arg: value} if keyword.arg else value
+                is_once = is_once and all(found.get(name, other) == other for name, other in more.items())
+                found |= more
+            if len(call.args) <= len(names) and is_once:
                 return json.dumps(found, ensure_ascii=False, allow_nan=False), repairs
     return None, ()

@@ -176,8 +176,8 @@ class Search(DocumentStage, Generic[OutT]):
             self._fail(error)
             return
         if error.path or self._matcher.pattern.wild:
-            # Behind the only value at a path, nothing follows.
-            add_code_hint(error, "; a new loop over the same view goes on behind it")
+            # After the only value at a path, nothing follows.
+            add_code_hint(error, "; a new loop over the same view goes on after it")
         out.append(error)
 
     def _fail_at_fault(self) -> None:

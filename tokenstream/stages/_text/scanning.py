@@ -45,7 +45,7 @@ class TextSearch:
 
     Args:
         texts: The texts, of which the longest counts where several begin; without any, nothing is found.
-        ignores_case: True to find the texts in upper case, too; they are in lower case, after a mark.
+        ignores_case: True to find texts that begin with a mark in upper case, too; all are in lower case.
     """
 
     __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern", "starts")
@@ -53,13 +53,17 @@ class TextSearch:
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
         flags = re.ASCII | re.IGNORECASE if ignores_case else 0
-        self.pattern = re.compile(_alternatives(ordered) or r"(?!)", flags)
-        firsts = {text[0] for text in ordered}
-        self.firsts = frozenset(firsts.union(map(str.upper, firsts)) if ignores_case else firsts)
+        # No text that begins with a letter begins like one that begins with a mark.
+        words = [text for text in ordered if text[0].isalpha()]
+        marks = [text for text in ordered if not text[0].isalpha()]
+        exact = f"(?-i:{_alternatives(words)})" if words and ignores_case else _alternatives(words)
+        self.pattern = re.compile("|".join(filter(None, (exact, _alternatives(marks)))) or r"(?!)", flags)
+        self.firsts = frozenset(text[0] for text in ordered)
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
-        self._starts = re.compile(_heads(ordered) or r"(?!)", flags)
+        exact = f"(?-i:{_heads(words)})" if words and ignores_case else _heads(words)
+        self._starts = re.compile("|".join(filter(None, (exact, _heads(marks)))) or r"(?!)", flags)
         self.starts = self._starts.search
         """Finds where one of the texts may begin, by its first characters: `begins_in` needs no call then."""
         self._longest = max(map(len, ordered), default=0)
@@ -93,7 +97,8 @@ class TextSearch:
         while found is not None:
             start = found.start()
             tail = text[start:]
-            if (tail.lower() if self._ignores_case else tail) in self._beginnings:
+            is_loose = self._ignores_case and not tail[0].isalpha()
+            if (tail.lower() if is_loose else tail) in self._beginnings:
                 return start
             found = self._starts.search(text, start + 1)
         return size

@@ -114,7 +114,7 @@ def find_false_completeness(case: Case) -> Iterator[Violation]:
             yield case.violation("an answer without events is not an error", fault=fault)
         for message in reading.messages:
             whole = _find_choice(case.whole_reading, message.choice)
-            # Behind the finish reason, a call without arguments may still have waited for them.
+            # After the finish reason, a call without arguments may still have waited for them.
             waiting = [index for index, call in enumerate(message.tool_calls) if _waits(call)]
             if message.complete and _content_of(message, waiting) != _content_of(whole, waiting):
                 yield case.violation("a cut answer is reported complete", fault=fault)

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 _DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
 _DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
 _OBJECT_TEXT_FIELDS = ("text", "value", "content", "thinking")
-_STARTS = {
-    name: ReasoningPart.model_construct(provider_data={READ_FROM: name}) for name in REASONING_FIELDS[1:]
-}
-"""Maps a field of reasoning, but for the usual one, to the empty part with which text from it begins."""
 _STEP_TEXT_FIELDS = ("thought", "text", "content")
 
 
@@ -129,16 +125,24 @@ class ChatReasoning:
         """Add a plain text, unless it repeats the details of the block."""
         part, log = self._current, self._text
         if part is None or log is None:
-            self._content.write("reasoning", text, _STARTS.get(self._field))
+            self._content.write("reasoning", text, self._start())
             self._plain_part = self._content.state.current_part
         elif self._is_whole(text):
             self._parts.note("reasoning_twice")
         elif part.signature:
             # The signature has ended the block: `write` begins another one.
-            self._content.write("reasoning", text, _STARTS.get(self._field))
+            self._content.write("reasoning", text, self._start())
         else:
             self._is_mixed = True
             self._append(part, text)
+
+    def _start(self) -> ReasoningPart | None:
+        """Return the empty part with which text of an unusual field begins; None if it goes on."""
+        current = self._content.state.current_part
+        goes_on = current is not None and current.kind == "reasoning" and not current.signature
+        if goes_on or self._field == REASONING_FIELDS[0]:
+            return None
+        return ReasoningPart.model_construct(provider_data={READ_FROM: self._field})
 
     # -- details -----------------------------------------------------------
 
