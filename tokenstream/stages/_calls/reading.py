@@ -440,9 +440,8 @@ class MarkupCalls(MarkupReader):
         if members is None or members[0] != "{":
             raise self.fail()
         found = json.loads(members)
-        if is_dict(inner := found.get("function")):
-            del found["function"]
-            found |= inner
+        if is_dict(found.get("function")):
+            found |= found.pop("function")
         for key, value in found.items():
             tells = _MEMBERS.get(key)
             if tells == "name":

@@ -182,11 +182,10 @@ class _Constants(ast.NodeTransformer):
         return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
-        known = dict[str, str]()
-        for key, value in zip(node.keys, node.values, strict=True):
-            name, text = key and ast.unparse(key).strip("'\""), ast.dump(value)
-            if name is not None and known.setdefault(name, text) != text:
-                raise ValueError("a key comes twice with two values")
+        pairs = zip(node.keys, node.values, strict=True)
+        members = {(ast.unparse(key).strip("'\""), ast.dump(value)) for key, value in pairs if key}
+        if len(dict(members)) < len(members):
+            raise ValueError("a key comes twice with two values")
         return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_Set(self, node: ast.Set) -> ast.expr:
@@ -208,13 +207,11 @@ def write_python_arguments(text: str, schema: Schema) -> tuple[str | None, tuple
     for source, repairs in tries:
         with suppress(*_NO_LITERAL):
             call: Any = ast.parse(f"f({source})", mode="eval").body
-            found = {name: _evaluate(value) for name, value in zip(names, call.args, strict=False)}
-            is_once = True
+            pairs = [(name, _evaluate(value)) for name, value in zip(names, call.args, strict=False)]
             for keyword in call.keywords:
                 value = _evaluate(keyword.value)
-                more: dict[str, Any] = {keyword.arg: value} if keyword.arg else value
-                is_once = is_once and all(found.get(name, other) == other for name, other in more.items())
-                found |= more
-            if len(call.args) <= len(names) and is_once:
+                pairs += [(keyword.arg, value)] if keyword.arg else value.items()
+            found = dict(pairs)
+            if len(call.args) <= len(names) and all(found[name] == value for name, value in pairs):
                 return json.dumps(found, ensure_ascii=False, allow_nan=False), repairs
     return None, ()
