@@ -211,7 +211,8 @@ def test_the_field_of_reasoning_is_told_and_not_sent_back(field: str, told: Any)
 def test_an_answer_shares_what_is_noted_of_its_reasoning_with_no_other() -> None:
     """Whoever changes the data of a part changes nothing of later answers."""
     chunks = [{"choices": [{"index": 0, "delta": {"reasoning": "Hm."}, "finish_reason": "stop"}]}]
-    first, second = (Stream(chunks, format="openai-chat").final().parts[0].provider_data for _ in range(2))
+    parts = [part for _ in range(2) for part in Stream(chunks, format="openai-chat").final().parts]
+    first, second = (part.provider_data for part in parts if isinstance(part, ReasoningPart))
 
     assert first == second == {"read_from": "reasoning"}
     assert first is not second
