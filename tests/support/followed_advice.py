@@ -250,6 +250,10 @@ FOLLOWED: dict[str, tuple[Program, Program]] = {
         lambda: resilient(lambda: CHUNKS, Retry(routes=Routes(hedge_after=1))),
         lambda: asynchronous(hedged),
     ),
+    'json["messages"] has a list': (
+        lambda: ask(json={"messages": [[{}]]}),
+        lambda: ask(json={"messages": [{}]}),
+    ),
     "json= is JSON already": (lambda: ask(json='{"messages": []}'), lambda: ask(json={"messages": []})),
     'mode="continue" builds new payloads': (
         lambda: ask(json=None, content=b"{}", retry=Retry(mode="continue")),

@@ -281,8 +281,10 @@ def _refuse_positional(function: Callable[..., Any], args: Sequence[object], hin
     names = function.__code__.co_varnames[function.__code__.co_argcount :][
         : function.__code__.co_kwonlyargcount
     ]
-    way = hint or f"takes these arguments by name: {', '.join(f'{name}=' for name in names)}"
-    raise UnsupportedUse(f"{_name_called(function, args)}() {way}")
+    called, options = _name_called(function, args), ", ".join(f"{name}=" for name in names)
+    if hint is not None:
+        raise UnsupportedUse(f"{called}() {hint}")
+    raise UnsupportedUse(f"{called}() takes these arguments by name: {options}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:
