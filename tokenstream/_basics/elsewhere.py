@@ -60,9 +60,9 @@ FIELDS = (
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
 _TEXT = "the text so far is `stream.message.text`, and a loop over `stream.text` gives the pieces"
-_FINALS = "get_final_completion get_final_message get_final_response read until_done"
+_FINALS = ("get_final_completion", "get_final_message", "get_final_response", "read", "until_done")
 OF_STREAM = {
-    **dict.fromkeys(_FINALS.split(), _FINAL),
+    **dict.fromkeys(_FINALS, _FINAL),
     "choices": "`stream.messages` has a message for each choice, and `stream.choice(n)` the views of one",
     **dict.fromkeys(("content", "output_text"), _TEXT),
     "current_message_snapshot": "it is `stream.message`, which is always current",
@@ -231,13 +231,16 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
     return explain
 
 
-def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
+def explain_options(by_position: str | None = None, /, **hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks: those of other libraries, and of functions nearby.
 
-    Each hint ends the error for the option of its name: what to use here instead. The hint
-    named "args" is for arguments by position.
+    Each hint ends the error for the option of its name: what to use here instead.
+
+    Args:
+        by_position: The end of the error for an argument by position; None to list the options.
+        hints: The hints, by the names of the options.
     """
-    return _explain(hints, names_all=False)
+    return _explain(hints, names_all=False, by_position=by_position)
 
 
 def explain_all_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
@@ -245,7 +248,9 @@ def explain_all_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     return _explain(hints, names_all=True)
 
 
-def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[FunctionT], FunctionT]:
+def _explain(
+    hints: Mapping[str, str], *, names_all: bool, by_position: str | None = None
+) -> Callable[[FunctionT], FunctionT]:
     """Return the decorator that `explain_options` or `explain_all_options` returns."""
 
     def explain(function: FunctionT) -> FunctionT:
@@ -257,7 +262,7 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             if len(args) > code.co_argcount and not code.co_flags & CO_VARARGS:
-                _refuse_positional(function, args, hints.get("args"))
+                _refuse_positional(function, args, by_position)
             for name in options:
                 if name in lacked or (names_all and name not in known):
                     hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])

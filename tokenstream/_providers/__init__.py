@@ -1,1 +1,1 @@
-"""What is known of APIs and of their hosts, as tables."""
+"""Tables of what is known of APIs and of their hosts."""

@@ -150,7 +150,7 @@ class LangChainRun(RunOfAGraph):
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
         "on_chain_start": _begin_chain,
-        # What a graph has stopped for, only the graph itself tells, and no graph above it.
+        # Only the graph itself tells what it has stopped for, and no graph above it.
         "on_chain_stream": lambda self, _id, _event, data: self._ask(dict_of(data, "chunk")),
         "on_chain_end": lambda self, id, _event, data: self._end_step(id, data.get("output")),
         "on_chat_model_start": _begin_model,

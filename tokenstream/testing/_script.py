@@ -368,7 +368,7 @@ class Script:
         return steps.make_timeline(self._steps, self._start, self._rate)
 
 
-@explain_options(args='takes no text: write script().text("Hello")')
+@explain_options('takes no text: write script().text("Hello")')
 def script(*, id: str | None = None, model: str | None = None, rate: float | None = None) -> Script:
     """Return an empty script.
 

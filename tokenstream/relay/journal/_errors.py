@@ -41,7 +41,7 @@ ROWS: dict[JournalErrorKind, _Row] = {
     "answer_expired": _Row(410, "answer_expired", "The next records of this answer are no longer held."),
     "fenced": _Row(500, "journal", "The journal has failed."),
 }
-"""What readers get for each kind; an error's own message may have the host of its storage."""
+"""The words that readers get for each kind; an error's own message may have the host of its storage."""
 
 
 class JournalError(TokenStreamError):

@@ -321,7 +321,7 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
         ends = {getattr(each, "how", "text" if isinstance(each, Passage) else "closed") for each in pieces}
         if begun is not None and (ends == {"closed"} or dialects is sure):
             return begun.dialect
-    # What stands between an opening and its end may be a call that no row has.
+    # Text between an opening and its end may be a call that no row has.
     whole = text.strip()
     around = (row for row in _SURE if whole.startswith(row.openings) and whole.endswith(row.closes))
     return next((row.name for row in around), None)

@@ -47,8 +47,6 @@ _MOST_TEXT = 256
 _DEEPEST = 32
 """The most elements within one another."""
 _NOT_IN_KEYS = frozenset("<>\n")
-_leave_out = len
-"""Takes a text that is no part of a call."""
 _LONGEST_OBJECT = 8_192
 """The longest text of an object in Python's quotes, at any chunking, whose name is known at its end alone."""
 _MEMBERS = {
@@ -58,6 +56,10 @@ _MEMBERS = {
 }
 """Members of a call's object, and what they tell; `function` may also be an object around the others. Any
 other member may be an argument, or not."""
+
+
+def _leave_out(_text: str) -> None:
+    """Take a text that is no part of a call, and keep nothing of it."""
 
 
 @cache

@@ -200,11 +200,11 @@ def write_python_arguments(text: str, schema: Schema) -> tuple[str | None, tuple
     """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs."""
     if len(text) > _LONGEST_PYTHON:
         return None, ()
-    # A string may go over several lines.
-    escaped = _PYTHON_STRING.sub(lambda string: string[0].translate(_ESCAPED), text)
     names = list(dict_of(dict(schema or {}), "properties"))
-    tries: list[tuple[str, tuple[RepairName, ...]]] = [(text, ()), (escaped, ("raw_control",))]
-    for source, repairs in tries:
+    tries: tuple[tuple[RepairName, ...], ...] = ((), ("raw_control",))
+    for repairs in tries:
+        # A string may go over several lines.
+        source = _PYTHON_STRING.sub(lambda string: string[0].translate(_ESCAPED), text) if repairs else text
         with suppress(*_NO_LITERAL):
             call: Any = ast.parse(f"f({source})", mode="eval").body
             pairs = [(name, _evaluate(value)) for name, value in zip(names, call.args, strict=False)]

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MOST_BLANK = 64
 """The most white space at the start of a text that is held back because a tag or a call may follow."""
@@ -48,7 +48,7 @@ class TextSearch:
         ignores_case: True to find texts that begin with a mark in upper case, too; all are in lower case.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern", "starts")
+    __slots__ = ("_beginnings", "_ignores_case", "_longest", "firsts", "pattern", "starts")
 
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
@@ -56,22 +56,24 @@ class TextSearch:
         # No text that begins with a letter begins like one that begins with a mark.
         words = [text for text in ordered if text[0].isalpha()]
         marks = [text for text in ordered if not text[0].isalpha()]
-        exact = f"(?-i:{_alternatives(words)})" if words and ignores_case else _alternatives(words)
-        self.pattern = re.compile("|".join(filter(None, (exact, _alternatives(marks)))) or r"(?!)", flags)
+
+        def compile_texts(write: Callable[[list[str]], str]) -> re.Pattern[str]:
+            exact = f"(?-i:{write(words)})" if words and ignores_case else write(words)
+            return re.compile("|".join(filter(None, (exact, write(marks)))) or r"(?!)", flags)
+
+        self.pattern = compile_texts(_alternatives)
         self.firsts = frozenset(text[0] for text in ordered)
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
-        exact = f"(?-i:{_heads(words)})" if words and ignores_case else _heads(words)
-        self._starts = re.compile("|".join(filter(None, (exact, _heads(marks)))) or r"(?!)", flags)
-        self.starts = self._starts.search
+        self.starts = compile_texts(_heads).search
         """Finds where one of the texts may begin, by its first characters: `begins_in` needs no call then."""
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
 
     def begins_in(self, text: str) -> bool:
         """Return True if one of the texts is in a text, or may begin at its end."""
-        start = self._starts.search(text)
+        start = self.starts(text)
         if start is None:
             return False
         position = start.start()
@@ -93,14 +95,14 @@ class TextSearch:
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
         size = len(text)
-        found = self._starts.search(text, max(position, size - self._longest + 1))
+        found = self.starts(text, max(position, size - self._longest + 1))
         while found is not None:
             start = found.start()
             tail = text[start:]
             is_loose = self._ignores_case and not tail[0].isalpha()
             if (tail.lower() if is_loose else tail) in self._beginnings:
                 return start
-            found = self._starts.search(text, start + 1)
+            found = self.starts(text, start + 1)
         return size
 
 

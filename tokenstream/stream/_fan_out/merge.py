@@ -168,7 +168,7 @@ class _NoStreams(Merge[K]):
 def merge(streams: Mapping[K, Stream], *, fail_fast: bool = True) -> Merge[K]: ...
 @overload
 def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncMerge[K]: ...
-@explain_options(args='takes a dict: write merge({"a": a, "b": b})')
+@explain_options('takes a dict: write merge({"a": a, "b": b})')
 def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
     r"""Read several streams at the same time, in one loop over their events with the streams' labels.
 
