@@ -79,11 +79,12 @@ async def interrupted_by_keyboard(world: World) -> Result:
 
 
 async def slow_loop(world: World) -> Result:
-    gate, deadlines = threading.Event(), Deadlines(idle_bytes=0.2, idle_content=0.2)
+    gate, deadlines = threading.Event(), Deadlines(idle_bytes=0.5, idle_content=0.5)
     with serving(HELLO, gate, MORE + END) as server:
         async with inside(connect_in(world)(server.url, deadlines=deadlines)) as stream:
             async for _ in Each(stream.text):
                 if not gate.is_set():
-                    await got((time if world == "sync" else anyio).sleep(0.25))
-                gate.set()
+                    # The rest arrives while the loop's body takes its time.
+                    gate.set()
+                    await got((time if world == "sync" else anyio).sleep(0.6))
         return state_of(stream, server)

@@ -88,7 +88,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     ),
     "tokenstream.stages._citations.__init__": _pattern_of(search_for(MARKERS).in_more),
     # The openings and ends of calls, and names of tags.
-    "tokenstream.stages._text.scanning.__init__": TextSearch(
+    "tokenstream.stages._text.scanning.compile_texts": TextSearch(
         [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
     ).pattern,
     # The user's own expressions and markers, and the names of files.

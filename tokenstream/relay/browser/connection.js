@@ -118,9 +118,9 @@ export class Connection {
     // The response to the POST that starts an answer has the answer's address.
     if (!this.#gets && !this.#stopAddress) await this.#answered;
     const beside = new URL(this.#url);
-    beside.pathname = `${beside.pathname.replace(/\/$/, "")}/stop`;
-    const address = this.#stopAddress ?? (this.#gets && this.#resumable ? beside : null);
-    if (address === null) return false;
+    beside.pathname = beside.pathname.replace(/\/?$/, "/stop");
+    const address = this.#stopAddress ?? (this.#gets && this.#resumable && beside);
+    if (!address) return false;
     const headers = await this.#headers();
     const { credentials } = this.#init;
     const response = await this.#fetch(absolute(address), { method: "POST", headers, credentials });
@@ -270,7 +270,7 @@ export class Connection {
     // Headers with a user's tokens go to no other origin, as with a redirect.
     const moves = place?.origin === new URL(this.#url).origin;
     this.#started = !this.#gets && moves ? [this.#url, this.#init] : null;
-    if (place && moves) {
+    if (moves) {
       // The POST has started an answer, which now has its own address.
       this.#url = place.href;
       this.#init = { ...this.#init, method: "GET", body: null };

@@ -159,8 +159,8 @@ export class Message {
         break;
       }
       case "tool_result": {
-        const { id, output = null, error = null, provider_executed = false } = event;
-        const call = this.calls.get(id);
+        const { output = null, error = null, provider_executed = false } = event;
+        const call = this.calls.get(event.id);
         if (call) call.result = { output, error, provider_executed };
         break;
       }
