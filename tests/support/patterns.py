@@ -92,9 +92,9 @@ def kept() -> Iterator[Expression]:
 
 @cache
 def written() -> list[tuple[str, ast.Call]]:
-    """Return each use of the module `re` inside a function, with its module and function."""
-    return [
-        (f"{module}.{function.name}", node)
+    """Return each use of the module `re` inside a function, with its module and the innermost function."""
+    found = {
+        node: f"{module}.{function.name}"
         for module, file in _files().items()
         if _IMPORT.search(file.read_text(encoding="utf-8"))
         for function in ast.walk(parsed(file))
@@ -107,7 +107,8 @@ def written() -> list[tuple[str, ast.Call]]:
             and node.func.value.id == "re"
             and node.func.attr in {*_WAYS, "compile"}
         )
-    ]
+    }
+    return [(place, node) for node, place in found.items()]
 
 
 def hostile(pattern: re.Pattern[Any], size: int) -> list[str]:
