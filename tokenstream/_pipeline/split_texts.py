@@ -71,8 +71,9 @@ class SplitTexts:
     """
 
     def __init__(self, wanted: ScanTargets, parts: Parts) -> None:
-        self._wanted = wanted
-        self._parts = parts
+        self._wanted, self._parts = wanted, parts
+        self.reads_reasoning = bool(wanted.tags)
+        """True if reasoning is looked for in the text."""
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
         self._calls: dict[int, CallsInText] = {}
@@ -91,11 +92,6 @@ class SplitTexts:
         self._ended_whole: bool | None = None
         """True once the answer has ended by itself, so that calls whose markup has no end are handed out;
         False once it was cut off."""
-
-    @property
-    def reads_reasoning(self) -> bool:
-        """True if reasoning is looked for in the text."""
-        return bool(self._wanted.tags)
 
     def end(self, *, whole: bool) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come, or was cut off."""

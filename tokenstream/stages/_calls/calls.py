@@ -202,11 +202,8 @@ class CallScanner:
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
         # Text after a quoted opening belongs to the quotation, too.
-        self.is_quoted = (
-            self.is_quoted
-            or _search_quote(line) is not None
-            or (self.was_blank and _match_indent(line) is not None)
-        )
+        is_indented = self.was_blank and _match_indent(line) is not None
+        self.is_quoted = self.is_quoted or is_indented or _search_quote(line) is not None
         return not self.is_quoted or bool(self.tools)
 
     def _give(self, text: str, out: list[Piece]) -> None:
@@ -242,17 +239,15 @@ class CallScanner:
         return self._read_calls(text, out)
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
-        text = self.held + piece
         for reading in self.readings:
             reading.feed(piece)
-        return self._settle(text, out)
+        return self._settle(self.held + piece, out)
 
     def _settle(self, text: str, out: list[Piece]) -> str:
         """Take what the readings have found in a text; return the text after the calls, "" if they go on."""
         begun = next((reading for reading in self.readings if reading.begun), None)
         if begun is not None:
-            self.held, self.readings = "", [begun]
-            self.found = True
+            self.held, self.readings, self.found = "", [begun], True
             rest = self._leave(begun.rest) if begun.over else ""
             self._take(text, rest, begun.out, out)
             begun.out.clear()
@@ -274,9 +269,7 @@ class CallScanner:
 
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text after them, which begins outside of code."""
-        self.readings = []
-        self.at_start = False
-        self.drops_space = self.was_blank = True
+        self.readings, self.at_start, self.drops_space, self.was_blank = [], False, True, True
         self.code, self.line = CodeMarks(), ""
         return rest
 
@@ -293,10 +286,9 @@ class ThoughtScanner(CallScanner):
 
     def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
         super().__init__(dialects, tools)
-        self._limit = limit
+        self._limit, self._size = limit, 0
         self._kept: list[str] = []
         """The text of the calls that are held back."""
-        self._size = 0
         self.calls: list[CallPiece] = []
         """Everything that has happened to them."""
         self._arguments = TextLog()

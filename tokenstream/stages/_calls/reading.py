@@ -93,8 +93,7 @@ class MarkupCalls(MarkupReader):
             if (yield from self.space()) != "{":
                 raise self.fail()
             self.at += 1
-            self.name = ""
-            self.has_strange = False
+            self.name, self.has_strange = "", False
             kept: list[str] = []
             has_own_quotes = (yield from self.space()) == "'"
             yield from (self._python_members if has_own_quotes else self._members)(kept)

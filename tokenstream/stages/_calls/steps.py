@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream.stages._calls.values import STRING_TEXT, match_unfinished, mend_escape
-from tokenstream.stages._text.scanning import end_of_match, end_of_space, search_for_texts
+from tokenstream.stages._text.scanning import MOST_BLANK, end_of_match, end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _MOST_HELD = 16_384
 """The most characters that are held back before the name of a call is known."""
-_MOST_BLANK = 64
-"""The most white space before, between and after the names of calls."""
 _LONGEST_NAME = 128
 LONGEST_HEAD = 64
 """The most characters between the name of a call and its body."""
@@ -247,7 +245,7 @@ class MarkupReader:
                 return self.buffer[end]
             if self.is_open:
                 self.at = end
-            elif end - self.at > _MOST_BLANK:
+            elif end - self.at > MOST_BLANK:
                 raise NoCall
             yield from self.more()
 

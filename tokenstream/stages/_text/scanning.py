@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MOST_BLANK = 64
-"""The most white space at the start of a text that is held back because a tag or a call may follow."""
+"""The most white space that is held back: at the start of a text, and around the names of calls."""
 _SPACE = re.compile(r"\s*")
 
 # The set before the runs lets the engine skip all other characters.

@@ -281,9 +281,12 @@ class TagScanner:
         """Return the decided pieces."""
         if not text:
             return []
+        text, self.held = self.held + text, ""
+        if self.passes(text):
+            self.skim(text)
+            return [Passage(self.inside, text)]
         out: list[Passage | LoneEnd] = []
-        text, self.held, self.turns = self.held + text, "", False
-        position = 0
+        self.turns, position = False, 0
         while position < len(text):
             read = self._read_inside if self.inside else self._read_outside
             position = read(text, position, out)
@@ -334,12 +337,16 @@ class TagScanner:
         while True:
             mark_at, mark = self._find(text, position)
             self._note_outside(text[position:mark_at])
-            if mark_at == len(text) or self._counts(text[mark_at:] if mark is None else mark[0]):
+            if (
+                mark_at == len(text)
+                or (mark is None and self.is_first)
+                or self._counts(text[mark_at:] if mark is None else mark[0])
+            ):
                 return mark_at, mark
-            if mark is None and self.is_first:
-                return mark_at, mark
-            if mark is not None and not self.code.is_code():
-                self._note_mark(mark[0].lower())
+            is_opening = mark is not None and mark[0].lower() in self.markup.openings
+            if is_opening and self.is_first and not self.code.is_code():
+                # After an opening, the end does not come alone.
+                self.is_first, self.search = False, _search_for_marks(self.markup.tags)
             # This is not a mark (it is in code, or directly after a word): go on after it.
             self._note_outside(text[mark_at])
             position = mark_at + 1
@@ -350,11 +357,6 @@ class TagScanner:
         if mark is None or (mark[0].isalpha() and self.search.may_begin(text, mark.start())):
             return self.search.find_unfinished(text, position), None
         return mark.start(), mark
-
-    def _note_mark(self, mark: str) -> None:
-        """Note a mark that does not count: after an opening, the end does not come alone."""
-        if self.is_first and mark in self.markup.openings:
-            self.is_first, self.search = False, _search_for_marks(self.markup.tags)
 
     def _counts(self, mark: str) -> bool:
         """Return True if a mark, or the beginning of one, counts here."""
