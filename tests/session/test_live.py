@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from typing import Any
 
-from tests.session.servers import Line, LiveServer, Payload, serving
+import pytest
+import websockets.sync.client as sync_client
+
+from tests.session.servers import Hangup, Line, LiveServer, Payload, serving
 from tests.session.talks import COLOURS, talking
-from tokenstream import StatusError, StreamInterrupted
+from tests.support.timing import PATIENCE, wait_for
+from tokenstream import Session, StatusError, StreamInterrupted
 from tokenstream.turns import ToolResults
 
-pytestmark = pytest.mark.parametrize("colour", COLOURS)
+in_each_colour = pytest.mark.parametrize("colour", COLOURS)
 
 
 def setups(server: LiveServer) -> list[Payload]:
@@ -20,6 +25,7 @@ def texts(payload: Payload) -> list[str]:
     return [part.get("text", "") for turn in payload["clientContent"]["turns"] for part in turn["parts"]]
 
 
+@in_each_colour
 def test_a_session_is_set_up_once(colour: str) -> None:
     """With the model, the settings, and the wish for handles; questions wait until the server is ready."""
     server = LiveServer()
@@ -33,6 +39,7 @@ def test_a_session_is_set_up_once(colour: str) -> None:
         assert [texts(payload) for _, payload in server.received[1:]] == [["one"], ["two"]]
 
 
+@in_each_colour
 def test_results_go_to_the_model_that_waits_for_them(colour: str) -> None:
     """The turn goes on with them: they are no turn of the user's."""
     server = LiveServer()
@@ -45,6 +52,7 @@ def test_results_go_to_the_model_that_waits_for_them(colour: str) -> None:
         assert server.kinds() == ["setup", "clientContent", "toolResponse"]
 
 
+@in_each_colour
 def test_go_away_rotates_before_the_next_question_with_the_handle(colour: str) -> None:
     """The server then has the conversation, so nothing of it is sent again."""
     server = LiveServer()
@@ -60,6 +68,7 @@ def test_go_away_rotates_before_the_next_question_with_the_handle(colour: str) -
         assert texts(server.received[-1][1]) == ["three"]
 
 
+@in_each_colour
 def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
     """It has expired; the whole conversation is sent instead."""
     server = LiveServer()
@@ -72,6 +81,7 @@ def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
         assert talk.session.resent == 1
 
 
+@in_each_colour
 def test_a_handle_that_would_lose_data_is_not_taken(colour: str) -> None:
     """The last resumable one counts, and what came after it is sent again."""
 
@@ -92,6 +102,7 @@ def test_a_handle_that_would_lose_data_is_not_taken(colour: str) -> None:
         assert texts(server.received[-1][1]) == ["two", "I know: one | two", "three"]
 
 
+@in_each_colour
 def test_an_interrupted_turn_without_an_end_is_left(colour: str) -> None:
     """Some servers send only that it was interrupted, and then the next turn."""
 
@@ -110,6 +121,7 @@ def test_an_interrupted_turn_without_an_end_is_left(colour: str) -> None:
         assert talk.ask("two").text == "I know: one | two"
 
 
+@in_each_colour
 def test_a_session_that_cannot_be_set_up_fails_in_its_block(colour: str) -> None:
     """Google gives the reason with the closing frame."""
 
@@ -122,3 +134,34 @@ def test_a_session_that_cannot_be_set_up_fails_in_its_block(colour: str) -> None
         pytest.fail("it is not set up")
 
     assert raised.value.kind == "authentication"
+
+
+def test_a_question_that_could_not_be_sent_is_not_part_of_a_late_handle() -> None:
+    """The server says farewell while the question is on its way: its handle has the answers before."""
+    leaves = threading.Event()
+
+    class Leaving(LiveServer):
+        def answer(self, line: Line) -> None:
+            super().answer(line)
+            if line.number == 0:
+                leaves.wait(PATIENCE)
+                self.resumable["late"] = list(line.items)
+                self.send(line, {"sessionResumptionUpdate": {"newHandle": "late", "resumable": True}})
+                raise Hangup
+
+    class Connection(sync_client.ClientConnection):
+        def send(self, message: Any, *, text: bool | None = None) -> None:
+            if "two" in message and not leaves.is_set():
+                leaves.set()
+                wait_for(lambda: self.close_code is not None)
+            super().send(message, text=text)
+
+    server = Leaving()
+    server.gives_handles = False
+    with (
+        serving(server) as url,
+        Session(lambda: sync_client.connect(url, create_connection=Connection)) as session,
+    ):
+        assert session.ask("one").final().text == "I know: one"
+        assert session.ask("two").final().text == "I know: one | two"
+        assert [setup["sessionResumption"].get("handle") for setup in setups(server)] == [None, "late"]

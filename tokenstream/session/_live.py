@@ -41,6 +41,8 @@ class LiveAPI(SessionAPI):
         """The last round of which the server has the question; None if it has none."""
         self._last_settled: Round | None = None
         """The last round before the latest request."""
+        self._latest: AskedExchange | None = None
+        """The exchange of that request, if it was for this connection."""
         self._handle: str | None = None
         """The last handle that the server has called resumable."""
         self._last_resumable: Round | None = None
@@ -61,7 +63,7 @@ class LiveAPI(SessionAPI):
         # The message sets the session up, or resumes it.
         super().greet(is_set_up=is_set_up)
         self._awaited.clear()
-        self._was_interrupted = self._is_turn_left = False
+        self._latest, self._was_interrupted, self._is_turn_left = None, False, False
         self.is_ready = is_set_up
         if is_set_up:
             if self.model is not None or self.tools or self.settings:
@@ -99,7 +101,7 @@ class LiveAPI(SessionAPI):
             turns = self.write_missing(rounds, self._last_known, question)
             response = None if turns else self._write_results(question)
             turns += question.write_turns(self.turn_method)
-        self._last_known = exchange.round
+        self._last_known, self._latest = exchange.round, exchange
         self._last_settled = rounds[-1] if rounds else None
         if response is not None:
             return [response]
@@ -211,8 +213,9 @@ class LiveAPI(SessionAPI):
         handle = text_of(update, "newHandle")
         if update.get("resumable") is True and handle:
             self._handle = handle
-            # Of an answer in progress, the server may have the question only.
-            self._last_resumable = self._last_settled if open_exchanges else self._last_known
+            # Of an answer in progress, the server may have the question only, or not even that.
+            is_sent = self._latest is None or self._latest.written
+            self._last_resumable = self._last_known if is_sent and not open_exchanges else self._last_settled
 
     def make_format(self, asked: HasRounds) -> Format:
         """Return the format that reads an answer."""
