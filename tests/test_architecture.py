@@ -314,14 +314,15 @@ _BROKEN = re.compile("[\udc80-\udcff]")
 _ABOUT_BYTES = (
     "_connection/",
     "_pipeline/test_decoder.py",
-    "benchmarks/imports.py",
+    "compare/benchmarks/imports.py",
+    "compare/conformance/",
+    "compare/conformance/test_conformance.py",
     "cli/test_serve.py",
     "formats/",
     "framing/",
     "faults/events/",
     "relay/",
     "testing/",
-    "test_conformance.py",
     "typing/",
 )
 """Tests of framing, of formats, of what writes events, and of files that hold them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.marks import MARKS, chosen, events_of, firsts, offered
+from tests.compare.benchmarks.marks import MARKS, chosen, events_of, firsts, offered
 from tests.support.recordings import Recorded
 from tests.support.sampling import sampled
 from tokenstream import Decoder

@@ -42,7 +42,9 @@ SLOW = (
 _CLOCKS = "some compare real clocks, while other lanes keep the cores busy"
 _OTHERS = "Chromium, frameworks and agents have clocks of their own, which run out beside other lanes"
 _BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
-_AGENTS = "pytest -n 0 tests/agents -m agents"
+_AGENTS = "pytest -n 0 tests/compare/agents -m agents"
+COMPARE = "pytest tests/compare -m 'not agents' --processes 2 --durations=20"
+"""What compares with the programs of others, which `pytest` leaves out."""
 _FAILURE = re.compile(r"^(FAILED|ERROR) .*", re.MULTILINE)
 _FAILED_BEFORE = ("-n", "0", "--last-failed", "--last-failed-no-failures=none")
 _SHELL_BLOCK = re.compile(r"(?ms)^```sh\n(.*?)^```")
@@ -111,6 +113,9 @@ class Checks:
                 processes=2,
             ),
             Lane(
+                "compare", tests(COMPARE, _CLOCKS, HYPOTHESIS_PROFILE="full"), ["npm packages"], processes=2
+            ),
+            Lane(
                 "README: tests",
                 # A test that takes longer is a slow one, and is marked so. The first use of an SDK takes two,
                 # and where two processes share a core, each takes up to twice the time that it takes alone.
@@ -148,7 +153,8 @@ class Checks:
                 "frameworks",
                 wheel(
                     ["test,test-frameworks", _CHECKER],
-                    f"{all_speeds} tests/frameworks tests/docs/test_docs.py tests/docs/test_typed_programs.py"
+                    f"{all_speeds} tests/compare/frameworks tests/docs/test_docs.py"
+                    " tests/docs/test_typed_programs.py"
                     " -k 'frameworks or instructor or langchain or typed_programs'",
                     TOKENSTREAM_REQUIRE_SDKS=_FRAMEWORKS,
                 ),
@@ -165,8 +171,9 @@ class Checks:
                 "litellm",
                 wheel(
                     ["test,test-litellm"],
-                    f"{all_speeds} tests/_sources/test_litellm.py tests/test_conformance.py"
-                    " tests/docs/test_docs.py tests/frameworks/test_broken_streams.py -k litellm",
+                    f"{all_speeds} tests/_sources/test_litellm.py tests/docs/test_docs.py"
+                    " tests/compare/conformance/test_conformance.py"
+                    " tests/compare/frameworks/test_broken_streams.py -k litellm",
                     TOKENSTREAM_REQUIRE_SDKS="litellm",
                 ),
                 ["wheel"],
@@ -260,7 +267,7 @@ class Checks:
         """Run the same tests with the newest agents; print what changed, and fail for none of it."""
         agents = self._work / "newest"
         missing = self._install_agents(shell, agents, newest=True)
-        self._in_main(f"python -m tests.agents.programs {agents}")(shell)
+        self._in_main(f"python -m tests.compare.agents.programs {agents}")(shell)
         with suppress(Failed):
             self._in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
 

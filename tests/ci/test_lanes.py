@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.checks import ROOT, SLOW, Checks, contributors_commands, run_tests
+from tests.ci.checks import COMPARE, ROOT, SLOW, Checks, contributors_commands, run_tests
 from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, notes, run_lanes, table
 from tests.project import PYPROJECT
 from tests.support.timing import PATIENCE
@@ -228,7 +228,8 @@ def test_a_contributor_runs_no_command_of_the_readme_twice(tmp_path: Path) -> No
     }
 
 
-_ELSEWHERE = {mark: f"tests/{mark}" for mark in ("agents", "browser", "cookbook", "site")}
+_ELSEWHERE = {mark: f"tests/{mark}" for mark in ("browser", "cookbook", "site")}
+_ELSEWHERE["agents"] = "tests/compare/agents"
 """Marks that the slow tests leave to lanes of their own, and where the tests are that have them."""
 
 
@@ -246,6 +247,16 @@ def test_what_the_slow_tests_leave_out_has_a_lane() -> None:
     assert run == {*_ELSEWHERE}
     assert run == {*re.findall(r"not (\w+)", SLOW)}
     assert {"slow", *run} == {*re.findall(r"not (\w+)", options[options.index("-m") + 1])}
+
+
+def test_the_folder_that_pytest_leaves_out_has_lanes() -> None:
+    """One runs all of it but real agents, of whatever speed, and another those."""
+    left_out = [name for name in PYPROJECT["tool"]["pytest"]["ini_options"]["norecursedirs"] if "/" in name]
+    selection = COMPARE.partition("'")[2].partition("'")[0]
+
+    assert left_out == [COMPARE.split()[1]]
+    assert [] == [mark for mark in re.findall(r"not (\w+)", selection) if mark not in _ELSEWHERE]
+    assert "not" in selection
 
 
 @pytest.mark.parametrize("mark", _ELSEWHERE)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.benchmarks.answers import ANSWERS
+from tests.compare.benchmarks.answers import ANSWERS
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.events import Event

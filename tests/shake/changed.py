@@ -24,6 +24,7 @@ WAITING = (
     "tests/_sources",
     "tests/cli",
     "tests/call_store",
+    "tests/compare/sdks",
     "tests/steps",
     "tests/testing",
     "tests/router",

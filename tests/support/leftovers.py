@@ -137,7 +137,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def _may_leave(item: pytest.Item) -> bool:
     """Return True for a test that may leave something, unless all are asked."""
     is_marked = any(item.get_closest_marker(name) for name in _MAY_LEAVE)
-    return is_marked or item.path.is_relative_to(ROOT / "tests" / "frameworks")
+    return is_marked or item.path.is_relative_to(ROOT / "tests" / "compare" / "frameworks")
 
 
 def left_behind(seconds: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs of pydantic-ai, of objects with its shapes; tests/frameworks has the package itself."""
+"""Runs of pydantic-ai, of objects with its shapes; tests/compare/frameworks has the package itself."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""Answers in every format: what opens them, text deltas as servers send them, and what ends them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.compare.benchmarks import answers_of_google, answers_of_openai, answers_of_others
+from tests.compare.benchmarks.bodies import BODIES, middle_of, tokens
+from tests.compare.benchmarks.shapes import ALPHABET, Answer, compact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.compare.benchmarks.shapes import Shape
+
+__all__ = ["ANSWERS", "Answer", "chat_event"]
+
+
+def _of_body(name: str, count: int) -> Answer:
+    body = BODIES[name](count)
+    head, deltas, tail = middle_of(body)
+    ends = slice(len(head), len(head) + len(deltas))
+    payloads = body.payloads[ends]
+    return Answer(name, name, head, deltas, payloads, tail, body.text)
+
+
+def _of_objects(name: str, count: int) -> Answer:
+    """Return the payloads of an answer as an SDK hands them over, decoded already."""
+    body = BODIES[name.partition(",")[0]](count)
+    head, deltas, _ = middle_of(body)
+    objects: list[Any] = [json.loads(payload) for payload in body.payloads]
+    last = len(head) + len(deltas)
+    return Answer(
+        name, body.format, objects[: len(head)], objects[len(head) : last], [], objects[last:], body.text
+    )
+
+
+def _of_pieces(name: str, count: int) -> Answer:
+    texts = tokens(count)
+    return Answer(name, name, [], texts, [], [], "".join(texts))
+
+
+def _of(shapes: dict[str, Shape]) -> dict[str, Callable[[str, int], Answer]]:
+    return {name: shape.answer for name, shape in shapes.items()}
+
+
+ANSWERS: dict[str, Callable[[str, int], Answer]] = {
+    "openai-chat": _of_body,
+    "openai-chat, objects": _of_objects,
+    **_of(answers_of_openai.SHAPES),
+    "anthropic": _of_body,
+    "anthropic, objects": _of_objects,
+    **_of(answers_of_google.SHAPES),
+    "gemini, JSON array": answers_of_google.gemini_array,
+    **_of(answers_of_others.SHAPES),
+    "text": _of_body,
+    "pieces": _of_pieces,
+}
+
+
+def chat_event() -> bytes:
+    """Return a text delta of OpenAI's chat that is 256 bytes long: what others are compared with."""
+    choice = {"index": 0, "delta": {"content": " stream"}, "logprobs": None, "finish_reason": None}
+    event = {
+        "id": "chatcmpl-u8jzPde0IgxLd6GncfBAepfJBd0Kh",
+        "object": "chat.completion.chunk",
+        "created": 1778089090,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [choice],
+        "usage": None,
+        "obfuscation": "",
+    }
+    hidden = ALPHABET[: 256 - len(compact(event))]
+    return compact({**event, "obfuscation": hidden})

@@ -1,0 +1,174 @@
+"""What answers are made with: the borders of events, and how a provider's text deltas look."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tests.compare.benchmarks.bodies import Chunk, tokens
+from tests.support.aws_eventstream import message
+from tests.support.wire import DONE, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "ALPHABET",
+    "DONE",
+    "Answer",
+    "Event",
+    "Payload",
+    "Shape",
+    "alone",
+    "binary",
+    "carriage",
+    "code",
+    "compact",
+    "indented",
+    "item",
+    "letters",
+    "line",
+    "named",
+    "nameless",
+    "tight",
+]
+
+Payload: TypeAlias = dict[str, Any]
+Frame: TypeAlias = "Callable[[str, bytes], Chunk]"
+"""Puts a payload between its borders, given the event's name."""
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, one event to a chunk.
+
+    Args:
+        name: What the table calls it.
+        format: The format's name.
+        head: The chunks before the first text delta.
+        deltas: The chunks that are one text delta each; text where the format takes text, and payloads
+            where somebody else has decoded them.
+        payloads: The payloads of these, as far as they are JSON.
+        tail: The chunks after the last text delta.
+        text: The text of the answer.
+    """
+
+    name: str
+    format: Any
+    head: list[bytes]
+    deltas: Sequence[Any]
+    payloads: list[bytes]
+    tail: list[bytes]
+    text: str
+
+    @property
+    def chunks(self) -> list[bytes]:
+        """All chunks that are bytes."""
+        return [*self.head, *(delta for delta in self.deltas if isinstance(delta, bytes)), *self.tail]
+
+
+# -- borders --------------------------------------------------------------------
+
+
+def nameless(_: str, payload: bytes) -> Chunk:
+    return Chunk(sse(payload.decode()), payload)
+
+
+def tight(_: str, payload: bytes) -> Chunk:
+    return Chunk(sse(payload.decode()).replace(b": ", b":", 1), payload)
+
+
+def carriage(_: str, payload: bytes) -> Chunk:
+    return Chunk(sse(payload.decode()).replace(b"\n", b"\r\n"), payload)
+
+
+def named(name: str, payload: bytes) -> Chunk:
+    return Chunk(sse(payload.decode(), event=name), payload)
+
+
+def line(_: str, payload: bytes) -> Chunk:
+    return Chunk(payload + b"\n", payload)
+
+
+def item(_: str, payload: bytes) -> Chunk:
+    return Chunk(b"\n,\n" + payload, payload)
+
+
+def alone(_: str, payload: bytes) -> Chunk:
+    return Chunk(payload, payload)
+
+
+def binary(name: str, payload: bytes) -> Chunk:
+    headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+    return Chunk(message(headers, payload), payload)
+
+
+# -- making them ------------------------------------------------------------------
+
+Event: TypeAlias = tuple[str, Payload]
+
+
+def compact(payload: Payload) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def indented(payload: Payload) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, indent=2).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a provider's answers look on the wire.
+
+    Args:
+        format: The format's name.
+        frame: The borders of an event.
+        delta: Makes a text delta of its number and its text, with random values from a source.
+        head: The events before.
+        tail: The events after.
+        last: Bytes after the last event.
+        tokens: How many tokens stand in one delta.
+        written: Writes a payload as JSON.
+    """
+
+    format: Any
+    frame: Frame
+    delta: Callable[[int, str, random.Random], Event]
+    head: tuple[Event, ...] = ()
+    tail: tuple[Event, ...] = ()
+    last: bytes = b""
+    tokens: int = 1
+    written: Callable[[Payload], bytes] = compact
+
+    def answer(self, name: str, count: int) -> Answer:
+        """Return an answer of `count` text deltas."""
+        source = random.Random(0)
+        pieces = tokens(count * self.tokens, 0)
+        texts = ["".join(pieces[at : at + self.tokens]) for at in range(0, len(pieces), self.tokens)]
+        deltas = [self._chunk(self.delta(number, text, source)) for number, text in enumerate(texts)]
+        return Answer(
+            name,
+            self.format,
+            [self._chunk(event).wire for event in self.head],
+            [delta.wire for delta in deltas],
+            [delta.payload for delta in deltas if delta.payload is not None],
+            [*(self._chunk(event).wire for event in self.tail), *filter(None, [self.last])],
+            "".join(texts),
+        )
+
+    def _chunk(self, event: Event) -> Chunk:
+        name, payload = event
+        return self.frame(name, self.written(payload))
+
+
+def letters(source: random.Random, most: int) -> str:
+    """Return padding as Bedrock and Mistral send it: the alphabet, cut at random."""
+    return ALPHABET[: source.randrange(3, most)]
+
+
+def code(source: random.Random, size: int) -> str:
+    return "".join(source.choices(ALPHABET, k=size))
