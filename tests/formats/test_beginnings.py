@@ -9,8 +9,8 @@ from pydantic_core import from_json
 
 from tests.partial_json.support import documents
 from tests.support.tables import in_one_test
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream.formats._kit.open import OpenCall
-from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.partial_json import PartialJSONParser
 
 _WHOLE = '{"path": ["/srv", "caf\\u00e9\\n"], "deep": {"all": true, "no": [null, -1.5e3]}}'

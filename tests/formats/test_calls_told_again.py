@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
+from tests.formats.test_late_arguments import Call, Wire, ag_ui, anthropic, chat, cohere
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.events import ToolCallDelta
 
-Payload: TypeAlias = dict[str, Any]
-
-
-def anthropic(pieces: list[str]) -> list[Payload]:
-    block = {"type": "tool_use", "id": "a", "name": "pay", "input": {}}
-    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    return [
-        {"type": "message_start", "message": {"id": "m", "role": "assistant", "content": [], "usage": {}}},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        *[{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas],
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
-        {"type": "message_stop"},
-    ]
-
-
-def ag_ui(pieces: list[str]) -> list[Payload]:
-    return [
-        {"type": "RUN_STARTED", "threadId": "t", "runId": "r"},
-        {"type": "TOOL_CALL_START", "toolCallId": "a", "toolCallName": "pay"},
-        *[{"type": "TOOL_CALL_ARGS", "toolCallId": "a", "delta": piece} for piece in pieces],
-        {"type": "TOOL_CALL_END", "toolCallId": "a"},
-        {"type": "RUN_FINISHED", "threadId": "t", "runId": "r"},
-    ]
-
-
-def cohere(pieces: list[str]) -> list[Payload]:
-    def call(**fields: Any) -> Payload:
-        return {"message": {"tool_calls": fields}}
-
-    first = call(id="a", type="function", function={"name": "pay", "arguments": ""})
-    deltas = [call(function={"arguments": piece}) for piece in pieces]
-    return [
-        {"type": "message-start", "id": "m"},
-        {"type": "tool-call-start", "index": 0, "delta": first},
-        *[{"type": "tool-call-delta", "index": 0, "delta": delta} for delta in deltas],
-        {"type": "tool-call-end", "index": 0},
-        {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}},
-    ]
-
-
-def openai_chat(pieces: list[str]) -> list[Payload]:
-    first = {"index": 0, "id": "a", "function": {"name": "pay", "arguments": ""}}
-    items = [first, *[{"index": 0, "function": {"arguments": piece}} for piece in pieces]]
-    return [
-        *[{"choices": [{"index": 0, "delta": {"tool_calls": [item]}}]} for item in items],
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
-    ]
-
-
-WIRES: list[tuple[str, Callable[[list[str]], list[Payload]]]] = [
-    ("anthropic", anthropic),
-    ("ag-ui", ag_ui),
-    ("cohere", cohere),
-    ("openai-chat", openai_chat),
-]
+WIRES = [("anthropic", anthropic), ("ag-ui", ag_ui), ("cohere", cohere), ("openai-chat", chat)]
 
 
 @in_one_test(("format", "write"), WIRES, ids=[format for format, _ in WIRES])
@@ -80,10 +25,10 @@ WIRES: list[tuple[str, Callable[[list[str]], list[Payload]]]] = [
 )
 @in_one_test("size", [1, 50, 10_000])
 def test_arguments_that_come_again_are_read_once(
-    format: Any, write: Callable[[list[str]], list[Payload]], pieces: list[str], size: int
+    format: Any, write: Wire, pieces: list[str], size: int
 ) -> None:
     """The tool runs once, and the deltas are the arguments."""
-    body = b"".join(sses(*write(pieces)))
+    body = b"".join(sses(*write([Call(pieces, [], name="pay")])))
     stream = Stream([body[at : at + size] for at in range(0, len(body), size)], format=format)
     given = "".join(event.fragment for event in stream if isinstance(event, ToolCallDelta))
     message = stream.final()

@@ -174,11 +174,12 @@ def test_an_empty_object_before_the_arguments_is_no_arguments(format: FormatName
 
 @each_wire
 @in_one_test("pieces", [[OSLO], ['{"city": ', '"Oslo"}']], ids=["whole", "in pieces"])
+@in_one_test("end", ["{}", "null"])
 def test_an_empty_object_at_the_end_is_no_arguments(
-    format: FormatName, wire: Wire, pieces: list[str]
+    format: FormatName, wire: Wire, pieces: list[str], end: str
 ) -> None:
     """The pieces have told them."""
-    assert ([OSLO], set(), None) == read(format, wire(pieces, "{}"))
+    assert ([OSLO], set(), None) == read(format, wire(pieces, end))
 
 
 @in_one_test(("format", "wire"), [("openai-responses", responses), ("openai-realtime", realtime)])
@@ -239,11 +240,22 @@ def test_the_end_of_free_text_counts(
     format: FormatName, wire: Wire, pieces: list[str], departures: set[str]
 ) -> None:
     """Nothing in free text tells whether it is whole."""
-    payloads = json.loads(
-        json.dumps(wire(pieces, "12 + 3"))
-        .replace("function_call_arguments", "custom_tool_call_input")
-        .replace('"function_call"', '"custom_tool_call"')
-        .replace('"arguments"', '"input"')
-    )
+    assert (["12 + 3"], departures, None) == read(format, as_free_text(wire(pieces, "12 + 3")))
 
-    assert (["12 + 3"], departures, None) == read(format, payloads)
+
+@in_one_test(("later", "fails"), [("12 + 3", False), ("", False), ("12", True), ("{}", True)])
+def test_another_text_for_a_call_that_was_handed_out_fails(later: str, *, fails: bool) -> None:
+    """The whole response repeats its items, and the tool may have run with a text that was not meant."""
+    payloads = as_free_text(responses(["12"], "12 + 3"))
+    payloads[-1]["response"]["output"] = [{**payloads[-1]["response"]["output"][0], "input": later}]
+    handed_out, _, error = read("openai-responses", payloads)
+
+    assert (["12 + 3"], fails) == (handed_out, isinstance(error, ProtocolError))
+
+
+def as_free_text(payloads: list[Payload]) -> list[Payload]:
+    """Return an answer whose call is of a tool that takes free text."""
+    text = json.dumps(payloads).replace("function_call_arguments", "custom_tool_call_input")
+    text = text.replace('"function_call"', '"custom_tool_call"').replace('"arguments"', '"input"')
+    decoded: list[Payload] = json.loads(text)
+    return decoded

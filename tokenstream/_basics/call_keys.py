@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tokenstream._basics.json import canonical_json
+from tokenstream._basics.same_call import form_of
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ Content: TypeAlias = tuple[str, str, str]
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
-
-NO_ARGUMENTS = frozenset({"", "null"})
-"""Texts that some servers send for a call without arguments."""
 
 
 class AnswerIdentity(NamedTuple):
@@ -310,7 +307,5 @@ def _find_content(describe: Describe | None, type_: str, name: str, text: str) -
     """Return a call's content: with `describe`, by its validated arguments, if they have a description."""
     if type_ == "custom":
         return name, "text", text
-    described = None if describe is None else describe(name, text)
-    if described is None:
-        described = "{}" if text.strip() in NO_ARGUMENTS else canonical_json(text)
+    described = (None if describe is None else describe(name, text)) or form_of(text)
     return (name, "text", text) if described is None else (name, "json", described)

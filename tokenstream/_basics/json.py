@@ -229,6 +229,32 @@ def _check_bounds(text: str, limits: Limits) -> None:
         raise LimitExceeded(limit="digits", value=limits.digits)
 
 
+def are_equal(one: Json, other: Json) -> bool:
+    """Return True if two JSON values are equal; not recursive, since the values may be deeply nested.
+
+    Example:
+        >>> are_equal({"a": [1]}, {"a": [1]}), are_equal(1, True), are_equal([1], [1.0])
+        (True, False, False)
+    """
+    pairs: list[tuple[Any, Any]] = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        kind = one.__class__
+        if kind is not other.__class__:
+            return False
+        if kind is dict:
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((one[key], other[key]) for key in one)
+        elif kind is list:
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif one != other and (one == one or other == other):  # noqa: PLR0124 - only NaN differs from itself
+            return False
+    return True
+
+
 def is_one_value(text: str) -> bool:
     """Return True if `text` is one whole JSON value.
 

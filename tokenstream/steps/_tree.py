@@ -7,6 +7,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import one_line
 from tokenstream.errors import ProtocolError
@@ -22,8 +23,6 @@ _LONGEST = 60
 """Number of characters of a call's arguments that a line has."""
 _LONGEST_PARSED = 2_000
 """Number of characters up to which arguments are parsed; longer ones are shown as they came."""
-_EMPTY = ("", "null", "{}")
-"""Arguments of a call that has none."""
 
 
 def draw_run(run: Steps) -> str:
@@ -41,7 +40,7 @@ def describe_step(step: Step) -> str:
     of an error.
     """
     words = [one_line(step.name)]
-    if step.cause is not None and (arguments := describe_arguments(step.cause)):
+    if step.cause is not None and (arguments := draw_arguments(step.cause)):
         words.append(arguments)
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
         words.append(f"({one_line(step.agent)})")
@@ -53,16 +52,16 @@ def describe_step(step: Step) -> str:
     return " ".join(words)
 
 
-def describe_arguments(call: ToolCall) -> str:
+def draw_arguments(call: ToolCall) -> str:
     """Return the arguments of a tool's call in one line, and the end of a long one as "…".
 
     Example:
         >>> from tokenstream import ToolCall
-        >>> describe_arguments(ToolCall(id="c", name="shell", arguments_text='{"command": "ls -l"}'))
+        >>> draw_arguments(ToolCall(id="c", name="shell", arguments_text='{"command": "ls -l"}'))
         'command="ls -l"'
     """
     text = (call.arguments_text or "").strip()
-    if text in _EMPTY:
+    if says_no_arguments(text):
         return ""
     arguments: object = None
     if len(text) <= _LONGEST_PARSED:

@@ -15,8 +15,8 @@ from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
+from tokenstream._basics import same_call
 from tokenstream._basics.json import canonical_json
-from tokenstream.formats._kit import repeated
 
 PAY = [call('{"usd":', name="pay", index=0, id="a"), call(" 100}", index=0)]
 PAID = ("a", "pay", '{"usd": 100}')
@@ -130,7 +130,7 @@ def test_many_small_repetitions_of_a_long_call_cost_little(monkeypatch: pytest.M
         decoded.append(len(value))
         return canonical_json(value)
 
-    monkeypatch.setattr(repeated, "canonical_json", count)
+    monkeypatch.setattr(same_call, "canonical_json", count)
     long = json.dumps({"text": "x" * 100_000})
     first = call(long, name="pay", index=0, id="a")
     read(first, *[call("{}", name="pay", index=0, id="a")] * 50, FINISH, DONE)
@@ -141,7 +141,7 @@ def test_many_small_repetitions_of_a_long_call_cost_little(monkeypatch: pytest.M
 def test_small_values_in_long_arguments_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of many empty lists takes linear time."""
     compared: list[Any] = []
-    monkeypatch.setattr(repeated, "canonical_json", compared.append)
+    monkeypatch.setattr(same_call, "canonical_json", compared.append)
     long = [call('{"a": "' + "x" * 1_000 + '", "b": [[]', name="f", index=0, id="a")]
     pieces = [call(piece, index=0) for piece in [",", "[]"] * 50]
     got = read(*long, *pieces, call("]}", index=0), FINISH, DONE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import index_of, whole_number
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.repeated import says_no_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator

@@ -9,18 +9,18 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from tokenstream._basics.json import is_one_value, looks_whole
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
 from tokenstream._values.parts import OWN_ENDS
 from tokenstream.events import Unknown
-from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
+    EndedCalls,
     RepeatedArguments,
     Wholeness,
     find_equal,
     is_beginning,
-    says_no_arguments,
 )
 from tokenstream.message import ToolCall
 
@@ -203,6 +203,9 @@ class OpenCall(OpenPart):
     def keeps_repeating(self, fragment: str) -> bool:
         """Add a fragment to an unreported call; return False once it repeats no call in `may_repeat`."""
         position = self.arguments.length
+        if not position and self.type != "custom" and fragment.isspace():
+            # White space after the start of a finished call does not make it another one.
+            return True
         if not position and looks_whole(fragment):
             # Equal arguments may be spelt in another way than the first time, such as without spaces.
             fragment = find_equal(fragment, self.may_repeat)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.same_call import choose_arguments, judge, says_no_arguments
 from tokenstream._basics.untrusted import fields_except, has_text
 from tokenstream._values.parts import BESIDE, MADE_UP_ID, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -28,7 +29,6 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.formats._kit.answer import AnswerEvents
-from tokenstream.formats._kit.late import choose_arguments, text_of_arguments
 from tokenstream.formats._kit.open import (
     CallsInTurn,
     OpenCall,
@@ -37,7 +37,7 @@ from tokenstream.formats._kit.open import (
     join_halves,
     mend_surrogates,
 )
-from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
+from tokenstream.formats._kit.repeated import OPENING, is_beginning, text_of_arguments
 from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
@@ -603,9 +603,9 @@ class Parts(AnswerEvents):
         self._release(call)
         repeated = False
         if call.may_repeat:
-            text = call.arguments.join()
-            # Without arguments, only the start of the finished call was repeated.
-            repeated = not text or any(text == each.arguments_text for each in call.may_repeat)
+            text, before = call.arguments.join(), [each.arguments_text for each in call.may_repeat]
+            is_json = call.type != "custom"
+            repeated = any(judge("again", each, text, is_json=is_json) == "told again" for each in before)
             if not repeated:
                 # The arguments are only the beginning of the finished call's arguments, so this is another
                 # call, whose start was withheld until now.

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from tokenstream._basics.json import canonical_json, looks_whole
+from tokenstream._basics.json import looks_whole
+from tokenstream._basics.same_call import form_of, judge, says_no_arguments
+from tokenstream._basics.text_log import TextLog
 from tokenstream._values.event_base import are_equal_deltas
+from tokenstream.formats._kit.values import json_text
 from tokenstream.partial_json._strict.numbers import may_be_too_long
 
 if TYPE_CHECKING:
@@ -27,13 +30,6 @@ LONGEST_PLACEHOLDER = 8
 
 MOST_SPREAD = 8
 """A JSON text is compared as a value with an earlier one that is at most this many times as long."""
-
-_SAYS_NOTHING = re.compile(r"\s*(?:\{\s*\}\s*)?")
-
-
-def says_no_arguments(text: str) -> bool:
-    """Return True for arguments that a server also sends as a placeholder: none, or an empty object."""
-    return _SAYS_NOTHING.fullmatch(text) is not None
 
 
 def is_beginning(text: str) -> bool:
@@ -133,18 +129,18 @@ def find_equal(arguments: str, calls: list[ToolCall]) -> str:
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
-    own = canonical_json(arguments) if similar else None
-    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
+    own = form_of(arguments) if similar else None
+    return next((text for text in similar if own is not None and form_of(text) == own), arguments)
 
 
 class RepeatedArguments:
     """Finds fragments of one call that repeat the arguments so far."""
 
-    __slots__ = ("_brackets", "_canonical", "_read_length")
+    __slots__ = ("_brackets", "_form", "_read_length")
 
     def __init__(self) -> None:
-        self._canonical: tuple[int, str | None] | None = None
-        """The length and canonical form of the arguments when they were last compared; None before that."""
+        self._form: tuple[int, str | None] | None = None
+        """The length and the form of the arguments when they were last compared; None before that."""
         self._brackets: Wholeness | None = None
         """Follows the arguments, once an empty object has come after their beginning; None before that."""
         self._read_length = 0
@@ -152,34 +148,154 @@ class RepeatedArguments:
 
     def is_repeated(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
         """Return True if a fragment is all arguments of a call again, or an empty object after them."""
-        if self._repeats_nothing(text, call, note):
-            return True
-        # Texts of equal values have similar lengths; comparing any others would cost more than was sent.
-        similar = call.has_id and looks_whole(text) and call.arguments.length <= MOST_SPREAD * len(text)
-        if not similar or not self.are_equal(text, call):
-            return False
-        note("call_repeated")
-        return True
+        if says_no_arguments(text):
+            is_again, rule = self._is_whole(call), "arguments_placeholder"
+        else:
+            # Texts of equal values have similar lengths; comparing others would cost more than was sent.
+            similar = call.has_id and looks_whole(text) and call.arguments.length <= MOST_SPREAD * len(text)
+            is_again, rule = similar and self.has(text, call), "call_repeated"
+        if is_again:
+            note(rule)
+        return is_again
 
-    def _repeats_nothing(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
-        """Return True if a fragment is an empty object, and the call's arguments are whole without it."""
-        if not says_no_arguments(text):
-            return False
+    def _is_whole(self, call: OpenCall) -> bool:
+        """Return True if a call's arguments so far are one object or array."""
         if self._brackets is None:
             self._brackets = Wholeness()
         self._brackets.add(call.arguments.since(self._read_length))
         self._read_length = call.arguments.length
-        if self._brackets.whole:
-            note("arguments_placeholder")
         return self._brackets.whole
 
-    def are_equal(self, arguments: object, call: OpenCall) -> bool:
-        """Return True if arguments are the same JSON value as those of a call."""
+    def has(self, arguments: object, call: OpenCall) -> bool:
+        """Return True if arguments are equal to those of a call."""
         own = call.arguments.join() + call.placeholder
         # Stored, since any number of fragments may be compared with the call.
-        if self._canonical is None or self._canonical[0] != len(own):
-            self._canonical = len(own), canonical_json(own)
-        return self._canonical[1] is not None and self._canonical[1] == canonical_json(arguments)
+        if self._form is None or self._form[0] != len(own):
+            self._form = len(own), form_of(own)
+        return self._form[1] is not None and self._form[1] == form_of(arguments)
+
+
+class LateArguments:
+    """Finds out whether the fragments that follow the end of a call make up other arguments.
+
+    Only a whole object or array says so, or any other free text. Each character is read once.
+
+    Args:
+        arguments: The arguments that were handed out.
+        is_json: False for a tool that takes free text.
+
+    Example:
+        >>> late = LateArguments('{"a": 1}', is_json=True)
+        >>> late.contradicts('{"a"'), late.contradicts(":1}"), late.contradicts('{"a":2}')
+        (False, False, True)
+    """
+
+    __slots__ = ("_arguments", "_brackets", "_fragments", "_is_json", "_length")
+
+    def __init__(self, arguments: str, *, is_json: bool) -> None:
+        self._arguments = arguments
+        self._is_json = is_json
+        self._begin()
+
+    def _begin(self) -> None:
+        """Expect the beginning of a value."""
+        self._fragments = TextLog()
+        """The fragments since the last whole value, as far as they may be a repetition."""
+        self._length = 0
+        """Number of characters of all fragments since the last whole value."""
+        self._brackets = Wholeness()
+
+    def contradicts(self, fragment: str) -> bool:
+        """Return True if the fragments so far are other arguments than those that were handed out."""
+        if not self._length and self._is_json:
+            fragment = fragment.lstrip()
+            if fragment[:1] not in OPENING:
+                # No arguments begin like this.
+                return False
+        self._brackets.add(fragment)
+        self._length += len(fragment)
+        # Other spellings of equal values have similar lengths, so no more needs to be kept.
+        if self._length <= MOST_SPREAD * (len(self._arguments) + len("{}")):
+            self._fragments.append(fragment)
+        if not self._is_json:
+            return not self._repeats_text()
+        if not self._brackets.whole:
+            return False
+        text, is_longer = self._fragments.join(), self._length > self._fragments.length
+        self._begin()
+        return is_longer or judge("after", self._arguments, text) == "contradicts"
+
+    def _repeats_text(self) -> bool:
+        """Return True if the fragments so far repeat free text, or its beginning."""
+        repeats = self._arguments.startswith(self._fragments.join()) and self._length <= len(self._arguments)
+        if self._length == len(self._arguments):
+            self._begin()
+        return repeats
+
+
+class EndedCalls:
+    """The calls of a choice that were handed out: the server may send them again, but not change them."""
+
+    __slots__ = ("_calls", "_late")
+
+    def __init__(self) -> None:
+        self._calls: dict[str, list[tuple[object, ToolCall]]] = {}
+        """The calls, each with its index on the wire, by the id that the server sent with the call; an empty
+        list for a call that has begun, and was not handed out."""
+        self._late: dict[str, LateArguments] = {}
+        """Comparisons of the fragments that came after the end of calls, by the same id."""
+
+    def knows(self, id: str) -> bool:
+        """Return True if a call has this id."""
+        return id in self._calls
+
+    def has(self, id: str) -> bool:
+        """Return True if a call with this id was handed out."""
+        return bool(self._calls.get(id))
+
+    def begin(self, id: str) -> bool:
+        """Note that a call with this id begins; return False if there was one."""
+        is_new = id not in self._calls
+        self._calls.setdefault(id, [])
+        return is_new
+
+    def add(self, call: OpenCall, finished: ToolCall) -> None:
+        """Add a call that is handed out."""
+        self._calls.setdefault(call.sent_id, []).append((call.number, finished))
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        self._calls.clear()
+
+    def find_like(self, call: OpenCall) -> list[ToolCall]:
+        """Return the calls with the same id, index, name and type."""
+        calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
+        return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
+
+    def are_changed_by(self, id: str, fragment: str) -> bool:
+        """Return True if the fragments that follow the end of a call make up other arguments than its own."""
+        if not self.has(id):
+            return False
+        late = self._late.get(id)
+        if late is None:
+            call = self._calls[id][-1][1]
+            late = self._late[id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
+        return late.contradicts(fragment)
+
+    def differ_from(self, id: str, arguments: str) -> bool:
+        """Return True if arguments contradict those of all calls with this id."""
+        verdicts = {
+            judge("after", call.arguments_text, arguments, is_json=call.type != "custom")
+            for _, call in self._calls.get(id, ())
+        }
+        return verdicts == {"contradicts"}
+
+
+def text_of_arguments(arguments: object) -> str:
+    """Return arguments, or a piece of them, as text; "" for None."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else json_text(arguments)
 
 
 class LastEvent:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import are_equal
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._lenient.peek import are_equal
 from tokenstream.partial_json._lenient.reader import LenientReader
 from tokenstream.partial_json._repairs import Repair
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error

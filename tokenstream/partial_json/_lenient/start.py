@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import are_equal
 from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.automaton import AFTER_DOCUMENT, LINE_GAP, START, STEPS, register_step
@@ -18,7 +19,6 @@ from tokenstream.partial_json._lenient.edges import (
     refuse_empty_text,
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
-from tokenstream.partial_json._lenient.peek import are_equal
 from tokenstream.partial_json._lenient.prose import SearchResult
 from tokenstream.partial_json._strict.grammar import under
 

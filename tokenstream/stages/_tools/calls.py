@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import decode, is_one_value
 from tokenstream._basics.request_facts import meant_name
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.words import words_for_model
 from tokenstream._values.parts import set_repairs
@@ -274,7 +274,7 @@ class ValidatedCalls(SoundStage):
             call = call.model_copy(update={"complete": True})
         elif is_free_text:
             text = tool.as_json(text)
-        elif text.strip() in NO_ARGUMENTS:
+        elif says_no_arguments(text):
             text = "{}"
         try:
             arguments = tool.read(text)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, get_origin
 
-from tokenstream._basics.call_keys import NO_ARGUMENTS
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._tools.generators import makes_async_generator
@@ -32,7 +32,7 @@ class _AnyTool:
     def describe_call(self, text: str) -> str | None:
         """Return the description of a call's arguments, which may be absent; None if there is none."""
         try:
-            return self.describe(text if text.strip() not in NO_ARGUMENTS else "{}")
+            return self.describe("{}" if says_no_arguments(text) else text)
         except OutputInvalid:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from tokenstream._basics.json import are_equal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, TokenStreamError
 from tokenstream.events import Finish, PartDone, ToolCallDone
@@ -33,14 +34,6 @@ _INVALID = object()
 """Placeholder for an invalid element, for which an error was raised."""
 
 T = TypeVar("T")
-
-
-def _are_equal(before: object, item: object) -> bool:
-    """Return True if two elements are equal: true is not 1, as in JSON, and NaN equals itself."""
-    # Imported only for a restarted answer.
-    from tokenstream.partial_json._lenient.peek import are_equal
-
-    return are_equal(before, item)
 
 
 ItemT = TypeVar("ItemT")
@@ -219,7 +212,7 @@ class OutputCursor(Generic[ItemT]):
             # be restarted.
             if not self._accumulator.may_restart or self._is_drafts:
                 return self._pop_item()
-            are_same = None if self._kind == "pieces" else _are_equal
+            are_same = None if self._kind == "pieces" else are_equal
             delivered = self._delivered = DeliveredItems(self._accumulator, are_same=are_same)
         while True:
             item: Any = _INVALID

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
 from tokenstream.formats._kit.open import NO_PART, OpenCall
-from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart

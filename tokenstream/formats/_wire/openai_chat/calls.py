@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.chat_words import LEGACY
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart
 
@@ -140,7 +140,7 @@ class ChatCalls:
         part = call.part
         if part is None or fragment.name not in ("", call.name) or call.type == "custom":
             return False
-        return call.is_whole and part.repeated.are_equal(fragment.arguments, part)
+        return call.is_whole and part.repeated.has(fragment.arguments, part)
 
     def _find_call(self, fragment: Fragment) -> ChatCall | None:
         """Return the call of a fragment's id, else of its index, else of its position; None for a new one."""
@@ -384,9 +384,6 @@ class ChatCalls:
             call.pending.append(arguments)
         elif call.part.closed:
             self._parts.add_late(self._choice, call.part.sent_id, arguments)
-        elif call.part.may_repeat and not call.part.has_arguments and _is_space(arguments):
-            # White space after the repeated start of a finished call does not make it another call.
-            return
         elif isinstance(arguments, str):
             self._add_text(call.part, arguments)
         else:
@@ -415,11 +412,6 @@ class ChatCalls:
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")
-
-
-def _is_space(arguments: object) -> bool:
-    """Return True if the arguments are text of white space alone."""
-    return isinstance(arguments, str) and arguments.isspace()
 
 
 def _without(calls: dict[_Key, ChatCall], released: set[ChatCall]) -> dict[_Key, ChatCall]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart

@@ -181,7 +181,7 @@ class UIParts(NamedParts):
         text = _arguments_text(payload["input"], as_text=is_free_text)
         if not call.has_arguments:
             self.add_arguments(call, text)
-        elif call.arguments.join() != text and (is_free_text or not call.repeated.are_equal(text, call)):
+        elif call.arguments.join() != text and (is_free_text or not call.repeated.has(text, call)):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             # No event can take the fragments back, but the call is handed out with the final arguments.
             call.replace_arguments(mend_surrogates(text))

@@ -1,0 +1,48 @@
+"""The law of the same call: one table for the arguments that come for a known call."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.streams import json_values
+from tokenstream import ToolCall
+from tokenstream._basics.call_keys import is_same_call
+from tokenstream._basics.same_call import choose_arguments, compare, form_of, judge
+
+WHOLE = '{"usd": 100}'
+TEXTS = st.sampled_from(["", " ", "{}", "{ }", "null", WHOLE[:5], "x", "1 2"]) | json_values.map(json.dumps)
+
+
+@pytest.mark.parametrize(
+    ("text", "likeness", "again", "after"),
+    [
+        ('{"usd":1e2}', "equal", "told again", "told again"),
+        (" ", "none", "told again", "told again"),
+        ("{ }", "empty", "another", "told again"),
+        ("null", "empty", "another", "told again"),
+        (WHOLE[:5], "unreadable", "another", "told again"),
+        (WHOLE * 2, "unreadable", "another", "told again"),
+        ('{"usd": true}', "other", "another", "contradicts"),
+    ],
+)
+def test_likeness_and_place_decide(text: str, likeness: str, again: str, after: str) -> None:
+    """A call may begin again, and something may come after its end."""
+    verdicts = compare(WHOLE, text), judge("again", WHOLE, text), judge("after", WHOLE, text)
+
+    assert (likeness, again, after) == verdicts
+
+
+@given(TEXTS, TEXTS)
+def test_equal_arguments_are_the_same_call_in_every_place(one: str, other: str) -> None:
+    """No place takes one call for two, or contradicts a call that another place knows again."""
+    are_same = is_same_call(*[ToolCall(name="pay", arguments_text=text) for text in (one, other)])
+    judged = judge("again", one, other), judge("after", one, other)
+
+    assert are_same <= (("told again", "told again") == judged)
+    assert ("contradicts" in judged) <= (form_of(other) not in {None, "{}", form_of(one)})
+    if are_same and form_of(one) not in {None, "{}"}:
+        assert one == choose_arguments(one, [other], is_json=True)

@@ -1,0 +1,94 @@
+"""The decision whether a call is the same one again: a pure function of its arguments and their place.
+
+Arguments are equal if they have the same form, in whatever spelling. A call with equal arguments in another
+answer, or in the text of this one, is the same call; a piece with them, after arguments that are whole, tells
+them again. Other places are in the table of `judge`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tokenstream._basics.json import canonical_json, is_one_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Likeness: TypeAlias = Literal["equal", "none", "empty", "unreadable", "other"]
+"""How arguments compare with those of a call: "none" is no text, "empty" an empty object or null, and
+"unreadable" no JSON value."""
+Place: TypeAlias = Literal["again", "after"]
+"""Where arguments come for a call that was handed out: in a call that begins again, with the same id, index,
+name and type, or after the end of the call itself."""
+Verdict: TypeAlias = Literal["told again", "another", "contradicts"]
+
+_VERDICTS: Mapping[Likeness, Mapping[Place, Verdict]] = {
+    "equal": {"again": "told again", "after": "told again"},
+    "none": {"again": "told again", "after": "told again"},
+    "empty": {"again": "another", "after": "told again"},
+    "unreadable": {"again": "another", "after": "told again"},
+    "other": {"again": "another", "after": "contradicts"},
+}
+_NO_ARGUMENTS = re.compile(r"\s*+(?:(?:\{\s*+\}|null)\s*+)?")
+
+
+def judge(place: Place, before: str, arguments: str, *, is_json: bool = True) -> Verdict:
+    """Return what arguments say about a call that was handed out with the arguments `before`.
+
+    | they are   | in a call that begins again | after its end |
+    |------------|-----------------------------|---------------|
+    | equal      | told again                  | told again    |
+    | none       | told again                  | told again    |
+    | empty      | another call                | told again    |
+    | unreadable | another call                | told again    |
+    | other      | another call                | contradicts   |
+
+    Some servers give all calls one id, so that a call that begins again with an empty object is another one.
+    An end without arguments, or with arguments that were cut or joined, says nothing about them.
+    """
+    return _VERDICTS[compare(before, arguments, is_json=is_json)][place]
+
+
+def compare(before: str, arguments: str, *, is_json: bool = True) -> Likeness:
+    """Compare arguments with those of a call; `is_json` is False for a tool that takes free text."""
+    if arguments.strip() == before.strip():
+        return "equal"
+    if not is_json or not arguments.strip():
+        return "other" if arguments.strip() else "none"
+    form = form_of(arguments)
+    if form is None:
+        return "unreadable"
+    if form == form_of(before):
+        return "equal"
+    return "empty" if form == "{}" else "other"
+
+
+def form_of(arguments: object) -> str | None:
+    """Return arguments, a text or a value, in the form of all equal ones; None for a text that is no JSON."""
+    return "{}" if isinstance(arguments, str) and says_no_arguments(arguments) else canonical_json(arguments)
+
+
+def says_no_arguments(text: str) -> bool:
+    """Return True for what servers send in place of arguments: no text, an empty object, or null."""
+    return _NO_ARGUMENTS.fullmatch(text) is not None
+
+
+def choose_arguments(arrived: str, spellings: list[str], *, is_json: bool) -> str | None:
+    """Return the whole arguments of a call, whose end tells them; None if the pieces contradict the end.
+
+    Pieces that are no JSON value give way to the end (MoonshotAI/kimi-code#1455). An end that is none says
+    nothing, such as the arguments of several calls (vllm-project/vllm#39586); neither does an empty object
+    (earendil-works/pi#917). Of two different values, none is chosen, because gateways have mixed up the
+    arguments of several calls (Soju06/codex-lb#542).
+    """
+    told = next((text for text in spellings if text.startswith(arrived)), None)
+    is_whole = is_json and is_one_value(arrived)
+    if told is not None and not is_whole:
+        return told
+    end = spellings[0]
+    if not is_json:
+        return end or arrived
+    if compare(arrived, end) != "other":
+        return arrived
+    return end if says_no_arguments(arrived) or not is_whole else None
