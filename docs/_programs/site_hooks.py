@@ -42,7 +42,7 @@ _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTI
 _LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
 _LINK = re.compile(r"\[(?P<words>[^\[\]]+)\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
 _LINKED = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-_PAGE_START = re.compile(r"^# (.+)\n(?:(?:(?![\w`\[])|This page belongs).*\n)*(.+?)[.:?](?=\s|$)", re.MULTILINE)
+_PAGE_START = re.compile(r"^# (.+)\n(?:(?![\w`\[]).*\n)*(.+?)[.:?](?=\s|$)", re.MULTILINE)
 """Matches the title of a page, and its first sentence."""
 _API = f"{REFERENCE}/index"
 _OUTSIDE = re.compile(r"\]\((?P<target>(?:\.\./)+[^)\s]*|reports/[^)\s]*|[\w/-]+)\)")

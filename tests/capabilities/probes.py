@@ -165,7 +165,7 @@ def cut_arguments() -> None:
     assert not [event for event in stream.message.parts if getattr(event, "complete", False)]
 
 
-def told_again() -> None:
+def sent_again() -> None:
     call = chat(chat_call(0, '{"a": 1}', id="f", name="f"))
     assert len(reading(call, call, chat({}, "tool_calls"), DONE).final().tool_calls) == 1
 

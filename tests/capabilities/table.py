@@ -19,7 +19,7 @@ _WHOLE: dict[str, Program] = {
     "verdict: clean end without finish is no success": probes.verdict,
     "two calls on one index / interleaved calls right": probes.calls_in_turns,
     "cut arguments never a call": probes.cut_arguments,
-    "a call told again is one call": probes.told_again,
+    "a call sent again is one call": probes.sent_again,
     "usage never nulled, with provenance": probes.usage,
     "typed result; dataclass/TypedDict too": probes.results,
     "drafts per delta with required fields; finality per field": probes.drafts,
@@ -65,9 +65,9 @@ _WORDS: dict[str, dict[str, Program]] = {
         "exactly once over retries": probes.once,
         "processes (store)": long_probes.once_over_processes,
     },
-    "retry mid-stream / continue with told confidence": {
+    "retry mid-stream / continue with reported confidence": {
         "retry mid-stream": probes.retrying,
-        "continue with told confidence": probes.continuing,
+        "continue with reported confidence": probes.continuing,
     },
     "routes, fallback, hedge, price cap": {
         "routes, fallback": probes.routes,
