@@ -57,7 +57,7 @@ PROFILES = {"quick": "quick", "slow": "full", "slow or hypothesis": "full"}
 _SLOW_SECONDS = 900
 
 NOT_QUICK = (
-    "tests/_pipeline/test_checkpoints.py::test_the_checkpoint_of_an_error_stands_before_what_the_error_closed",
+    "tests/_pipeline/test_checkpoints.py::test_the_checkpoint_of_an_error_is_before_what_the_error_closed",
     "tests/_sources/test_anthropic",
     "tests/_sources/test_boto3",
     "tests/_sources/test_cohere",

@@ -108,7 +108,7 @@ def test_below_the_formats_only_a_message_imports_by_name() -> None:
     assert {"ToolResults", "put_calls_in_text"} == {name for name in _TURNS if not hasattr(Message, name)}
 
 
-def test_all_that_stands_below_the_drivers_does_no_io() -> None:
+def test_all_that_is_below_the_drivers_does_no_io() -> None:
     """The contract against waiting and clocks names every module below `tokenstream.stream`."""
     position = next(index for index, layer in enumerate(_LAYERS) if "tokenstream.stream" in layer)
     below = {".".join(name.split(".")[:2]) for layer in _LAYERS[position + 1 :] for name in layer}

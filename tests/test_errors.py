@@ -136,7 +136,7 @@ def test_an_error_always_has_a_partial() -> None:
     assert error.partial.id == "m"
 
 
-def test_an_error_says_where_the_answer_stood() -> None:
+def test_an_error_says_how_far_the_answer_was() -> None:
     """Its checkpoint holds the partial answer, the format and the last id, and outlives the process."""
     body = [b"id: 7\ndata: Hel\n\n", b"id: 8\ndata: lo\n\n"]
     with pytest.raises(errors.StreamTruncated) as caught:
@@ -148,7 +148,7 @@ def test_an_error_says_where_the_answer_stood() -> None:
     assert (kept.format, kept.last_event_id, kept.events_seen) == ("text", "8", caught.value.events_seen)
 
 
-def test_a_stream_says_where_it_stands() -> None:
+def test_a_stream_says_how_far_it_is() -> None:
     """At any time, and in a form that a file can keep."""
     stream = Stream([b"id: 7\ndata: Hel\n\ndata: [DONE]\n\n"], format="text")
     assert stream.checkpoint() == Checkpoint(format="text")

@@ -61,7 +61,7 @@ def test_a_format_that_was_only_begun_lacks_every_place_of_the_table() -> None:
         ("Parrot = Format", "NameError: name 'Format' is not defined"),
     ],
 )
-def test_a_class_that_cannot_be_loaded_is_told_with_the_reason(
+def test_a_class_that_cannot_be_loaded_is_reported_with_the_reason(
     source: str,
     said: str | None,
     tmp_path: Path,

@@ -666,6 +666,6 @@ class CallStoreUnavailable(TokenStreamError):
     """The store of tool calls cannot be used now: it is unreachable, or full."""
 
 
-# A name that stands elsewhere is answered with its place.
+# A name that is elsewhere is answered with its place.
 if not TYPE_CHECKING:
     __getattr__, __dir__ = make_lazy_loader(globals(), {})

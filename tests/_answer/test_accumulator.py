@@ -196,7 +196,7 @@ def test_signatures_and_server_tools_and_media() -> None:
     assert citation == Citation(url="u")
 
 
-def test_counts_that_no_event_has_told_are_in_the_message() -> None:
+def test_counts_that_no_event_has_reported_are_in_the_message() -> None:
     """They are merged as those of an event are, and nothing is kept of them."""
     late: list[Usage | None] = [Usage(output_tokens=9, provider_data={"o": 9})]
     accumulator = Accumulator(late_usage=lambda: late[0])

@@ -132,7 +132,7 @@ def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int
 @in_one_test(
     "text", ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["]
 )
-def test_brackets_behind_the_first_fault_are_no_json(text: str) -> None:
+def test_brackets_after_the_first_fault_are_no_json(text: str) -> None:
     """A line of a log has any number of brackets, and outgrows nothing."""
     with pytest.raises(ProtocolError) as caught:
         decode(text)
@@ -194,7 +194,7 @@ def test_what_is_no_json_takes_little_memory(payload: bytes) -> None:
     assert 4 * len(payload) + 65_536 >= peak
 
 
-def test_a_place_in_a_long_text_is_told_in_bytes() -> None:
+def test_a_place_in_a_long_text_is_reported_in_bytes() -> None:
     """However many characters of more than one byte stand before it."""
     start = '{"a":"' + "ä🙂" * 100_000 + '"'
 

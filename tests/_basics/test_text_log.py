@@ -99,7 +99,7 @@ _IN_TURNS = [
 
 
 @given(st.sets(st.integers(0, len(_IN_TURNS))))
-def test_a_reader_that_looks_now_and_then_has_all_behind_the_last_delta(looks: set[int]) -> None:
+def test_a_reader_that_looks_now_and_then_has_all_after_the_last_delta(looks: set[int]) -> None:
     """It is told of one delta only, and may lack others, of the same part and of parts in turns with it."""
     accumulator = Accumulator()
     text, deltas = LogTextCursor(accumulator, 0, TextDelta), LogDeltaCursor(accumulator, 0)

@@ -124,7 +124,7 @@ _BUSY = b"\r\n".join(
 
 @in_one_test("size", [1, 7, 100_000])
 @in_one_test("end", [b"", b"\r\n\r\n"])
-def test_an_error_that_stands_in_no_field_is_the_providers_error(size: int, end: bytes) -> None:
+def test_an_error_that_is_in_no_field_is_the_providers_error(size: int, end: bytes) -> None:
     """JSON without `data:` in an event stream is an error."""
     body = chunk({"content": "Let me"}) + _BUSY + end
     decoder = read(body, size)
@@ -137,7 +137,7 @@ def test_an_error_that_stands_in_no_field_is_the_providers_error(size: int, end:
 
 @in_one_test("size", [1, 7, 100_000])
 @in_one_test("end", [b"", b"\r\n\r\n"])
-def test_an_error_that_stands_in_no_field_behind_the_finish_reason_is_counted(size: int, end: bytes) -> None:
+def test_an_error_that_is_in_no_field_after_the_finish_reason_is_counted(size: int, end: bytes) -> None:
     """As one in an event is: the answer is whole."""
     decoder = read(chunk({"content": "Let me"}, "stop") + _BUSY + end, size)
 
@@ -146,7 +146,7 @@ def test_an_error_that_stands_in_no_field_behind_the_finish_reason_is_counted(si
 
 
 @pytest.mark.parametrize("stray", [b'{"what": "is this"}', b'{"error": "cut of', b"no JSON", b"{}"])
-def test_what_stands_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -> None:
+def test_what_is_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -> None:
     """The standard ignores lines that are no fields, and so is done with all but errors."""
     decoder = read(b"".join(ANSWER) + stray, 7)
 

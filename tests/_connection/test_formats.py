@@ -118,7 +118,7 @@ def test_a_body_that_never_says_its_format(body: bytes, error: type[StreamError]
         (b"data: {}\n\n", "no name was seen."),
     ],
 )
-def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: str) -> None:
+def test_events_of_no_known_format_are_reported_by_their_names(body: bytes, words: str) -> None:
     """Event types, or else keys: escaped, a few, never a value; and what to do."""
     error = read(body, 1000).error
 
@@ -129,7 +129,7 @@ def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: s
     assert "tokenstream.formats.custom(text=" in str(error)
 
 
-def test_many_event_types_of_no_known_format_are_told_in_part() -> None:
+def test_many_event_types_of_no_known_format_are_reported_in_part() -> None:
     error = read(b"".join(b"event: kind%d\ndata: ok\n\n" % n for n in range(8)), 1000).error
 
     assert "types seen are 'kind0', 'kind1', 'kind2', 'kind3', 'kind4', ...." in str(error)

@@ -376,7 +376,7 @@ def test_an_answer_is_complete_once_finished_though_its_last_frame_is_missing() 
         assert "done_missing" in reading.departures
 
 
-def test_a_choice_that_was_announced_and_never_finished_is_told_of_as_truncated() -> None:
+def test_a_choice_that_was_announced_and_never_finished_is_reported_as_truncated() -> None:
     """Nothing came of it but that it exists; that is what the error is about."""
     body = [wire.chat({"content": "a"}), wire.chat({"role": "assistant"}, index=1), wire.chat({}, "stop")]
     got = read(body)

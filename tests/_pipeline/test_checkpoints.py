@@ -67,7 +67,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
 
 @pytest.mark.slow_rows("everything", "steps")
 @pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
-def test_the_checkpoint_of_an_error_stands_before_what_the_error_closed(answer: Answer) -> None:
+def test_the_checkpoint_of_an_error_is_before_what_the_error_closed(answer: Answer) -> None:
     """Whatever the end closes in the message, another stream goes on with it: nothing is lost or twice."""
     whole = read(Stream(answer.chunks, format=answer.format))
     for place in range(1, len(answer.chunks)):
@@ -202,7 +202,7 @@ def _cut(answer: Answer, place: int) -> Checkpoint:
     return caught.value.checkpoint
 
 
-def test_a_gap_is_told_and_nothing_is_read_behind_it() -> None:
+def test_a_gap_is_reported_and_nothing_is_read_after_it() -> None:
     """Numbers follow one another, so what was left out cannot hide."""
     came = Stream.from_checkpoint(_cut(RESPONSE, 9), RESPONSE.chunks[10:])
     with pytest.raises(errors.ProtocolError, match="goes on at event 10, but event 9 is the next one"):

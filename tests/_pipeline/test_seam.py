@@ -98,7 +98,7 @@ def test_a_text_that_was_over_is_followed_by_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 4])
-def test_parts_of_the_continuation_stand_behind_those_that_are_there(first: int) -> None:
+def test_parts_of_the_continuation_are_after_those_that_are_there(first: int) -> None:
     """In the order in which they come, whatever their own numbers; thoughts that led to a call among them."""
     thinking: list[Event] = [
         PartStart(ReasoningPart(), part=first + 1),

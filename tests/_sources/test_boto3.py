@@ -313,7 +313,7 @@ def test_an_exception_of_boto3_that_says_nothing_is_a_broken_source() -> None:
     assert isinstance(error_of_opening(answered("x")), ProviderError)
 
 
-def test_a_status_without_headers_is_told_all_the_same() -> None:
+def test_a_status_without_headers_is_reported_all_the_same() -> None:
     """What botocore's parsers leave out is no reason to lose the status."""
     response = {"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
     error = type("ClientError", (Exception,), {"response": response})("x")

@@ -158,7 +158,7 @@ def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
     assert isinstance(error_of_reading(caught.value), StreamInterrupted)
 
 
-def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
+def test_an_error_that_cannot_be_formatted_is_reported_by_its_name() -> None:
     """An error whose own words raise breaks nothing else."""
 
     class Mute(Exception):

@@ -47,7 +47,7 @@ SDKS = (
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 @pytest.mark.parametrize("thing", NONE.values(), ids=NONE)
-async def test_what_cannot_be_read_is_told_what_can(thing: Any, kind: Any) -> None:
+async def test_what_cannot_be_read_is_answered_with_what_can(thing: Any, kind: Any) -> None:
     """The error names its type, and lists what there is."""
     with pytest.raises(MisuseError, match=f"{type(thing).__qualname__} cannot be read") as caught:
         kind(thing)

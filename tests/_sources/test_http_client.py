@@ -54,7 +54,7 @@ def test_a_cut_connection_is_no_end(end: Any) -> None:
     at_once(scenarios.tells_a_cut_from_an_end(_http_client, CHAT, end))
 
 
-def test_a_body_that_is_shorter_than_it_was_said_to_be_is_interrupted() -> None:
+def test_a_body_that_is_shorter_than_announced_is_interrupted() -> None:
     """http.client itself takes the end of the connection for that of the body."""
     cut = [head(headers=[("Content-Length", "5000")]), CHAT.frames[0]]
     with (

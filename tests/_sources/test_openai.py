@@ -148,7 +148,7 @@ def test_a_request_that_the_sdk_refuses_is_misuse() -> None:
 
 
 @pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
-def test_a_cut_is_told_from_the_objects_too(opener: Opener) -> None:
+def test_a_cut_is_recognised_in_the_objects_too(opener: Opener) -> None:
     """The SDK's exception is an interruption."""
     script = chunked(CHAT.frames)[:3]
     with Loopback(script) as server, opener(server.url) as source, pytest.raises(StreamInterrupted) as caught:

@@ -86,7 +86,7 @@ async def test_a_path_is_asked_once_where_it_leads(tmp_path: Path) -> None:
     assert EXPECTED == Stream(once).final()
 
 
-async def test_a_path_that_leads_nowhere_is_said_at_once(tmp_path: Path) -> None:
+async def test_a_path_that_leads_nowhere_is_reported_at_once(tmp_path: Path) -> None:
     """It is the exception that `open` raises, where the mistake is."""
     with pytest.raises(FileNotFoundError):
         Stream(tmp_path / "none.sse")

@@ -244,7 +244,7 @@ def test_a_server_that_asks_for_a_clients_certificate_is_not_distrusted(has_cert
     assert "is not trusted" not in str(error)
 
 
-def test_a_servers_own_certificate_that_is_not_trusted_is_said_to_be_so() -> None:
+def test_a_servers_own_certificate_that_is_not_trusted_is_reported_as_such() -> None:
     """Only the client's own verification says that."""
     authority = trustme.CA()
     with (

@@ -204,7 +204,7 @@ def test_nothing_secret_is_in_an_origin(world: str) -> None:
         ("", (None, None, "")),
     ],
 )
-def test_an_address_is_told_without_what_may_be_secret(url: str, expected: tuple[Any, ...]) -> None:
+def test_an_address_is_reported_without_what_may_be_secret(url: str, expected: tuple[Any, ...]) -> None:
     """Segments of 20 and more characters may be keys, whatever the API, but names of models are told."""
     response = requests.Response()
     response.status_code, response.url, response.raw = 200, url, io.BytesIO()

@@ -335,7 +335,7 @@ def test_the_three_pages_look_alike(page: Page, urls: dict[str, str]) -> None:
     ["loading fails", "loading is refused", "asking fails", "asking is refused", "the model refuses"],
 )
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_what_fails_is_told_and_can_be_tried_again(
+def test_what_fails_is_reported_and_can_be_tried_again(
     page: Page, urls: dict[str, str], said: list[str], example: str, trouble: str
 ) -> None:
     """A backend that is away or answers with status 503, and one whose provider does."""

@@ -113,7 +113,7 @@ async def test_a_call_whose_lease_is_over_is_unknown_until_it_is_forgotten(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_failed_call_is_begun_again_only_if_that_is_said(kind: str, server: RedisServer) -> None:
+async def test_a_failed_call_is_begun_again_only_on_request(kind: str, server: RedisServer) -> None:
     """Its words are kept for the model."""
     async with opened(kind, server) as store:
         await got(store.begin("key", 60, token="a"))

@@ -50,14 +50,14 @@ def _is_left_out_or_told(format: Any, opening: str) -> None:
 @in_one_test(
     ("format", "opening"), [(each, one) for each in FORMATS for one in OPENINGS[FORMATS.index(each) :: 70]]
 )
-def test_an_opening_in_front_of_a_call_of_the_api_is_left_out_or_told(format: str, opening: str) -> None:
+def test_an_opening_in_front_of_a_call_of_the_api_is_left_out_or_reported(format: str, opening: str) -> None:
     """Whole, without its last character, or with a line ending, however it arrives."""
     _is_left_out_or_told(format, opening)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_opening_is_left_out_or_told(format: str) -> None:
+def test_every_opening_is_left_out_or_reported(format: str) -> None:
     """The law above, over all rows."""
     for opening in OPENINGS:
         _is_left_out_or_told(format, opening)

@@ -75,7 +75,7 @@ def test_a_whole_text_is_a_call_of_an_offered_tool_alone(dialect: str) -> None:
         ('So: assistantcommentary to=functions.look json{"text": "x"}', "harmony"),
     ],
 )
-def test_a_form_that_is_not_read_is_told(text: str, dialect: str) -> None:
+def test_a_form_that_is_not_read_is_reported(text: str, dialect: str) -> None:
     """As is all between an opening and its end; a text that goes on behind the form has it, too."""
     stream = Stream([_body(text)], tools=["look"])
     stream.final()
@@ -83,7 +83,7 @@ def test_a_form_that_is_not_read_is_told(text: str, dialect: str) -> None:
     assert f"({dialect})" in stream.departures["call_in_text"].rule
 
 
-def test_a_call_of_a_tool_that_was_not_offered_is_told() -> None:
+def test_a_call_of_a_tool_that_was_not_offered_is_reported() -> None:
     """It stays text with the option, too, but the server has not read it."""
     stream = Stream([_body(LEAKS["hermes"][1])], tools=["see"])
     stream.final()

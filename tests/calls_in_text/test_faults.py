@@ -56,7 +56,7 @@ def test_a_missing_brace_takes_no_other_call_with_it(written: str) -> None:
         ('{"text": "<|tool_call_end|>"}', 2, 0),
     ],
 )
-def test_arguments_that_end_too_early_are_told(arguments: str, read_calls: int, broken: int) -> None:
+def test_arguments_that_end_too_early_are_reported(arguments: str, read_calls: int, broken: int) -> None:
     """One brace is added; where that makes no JSON, the call is incomplete, and the next one is read."""
     begin, end = "<|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>", "<|tool_call_end|>"
     calls = f'{begin}{arguments}{end}{begin}{{"text": "b"}}{end}'
@@ -157,7 +157,7 @@ def test_a_line_with_the_next_element_ends_a_value(written: str) -> None:
     ],
 )
 @pytest.mark.parametrize("after", ["\nThat is <b>all</b>.", " So", "\n\n```py\n1\n```\n", "a b" * 100])
-def test_text_behind_whole_arguments_is_text_again(dialect: str, markup: str, after: str) -> None:
+def test_text_after_whole_arguments_is_text_again(dialect: str, markup: str, after: str) -> None:
     """The missing end is told as a repair; if an end follows soon, the call is incomplete."""
     end = {"kimi": "<|tool_call_end|>", "qwen": "</function>", "gemma4": "<tool_call|>"}.get(
         dialect, "</tool_call>"

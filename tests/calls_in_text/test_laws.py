@@ -101,7 +101,7 @@ def _written_in(row: Dialect, opening: str) -> str:
     [(row, opening) for row in DIALECTS for opening in row.openings],
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
-def test_each_row_of_the_table_is_read_and_told_at_every_cut(row: Dialect, opening: str) -> None:
+def test_each_row_of_the_table_is_read_and_reported_at_every_cut(row: Dialect, opening: str) -> None:
     """One that needs a name is told only if the text is nothing else; in code, none is told."""
     text = _written_in(row, opening)
     names = [row.name] if row.named_only else []

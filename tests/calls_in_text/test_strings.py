@@ -91,7 +91,7 @@ def test_a_python_string_may_have_line_endings(written: str) -> None:
         assert repairs == repairs_of(events)
 
 
-def test_a_repair_is_told_once() -> None:
+def test_a_repair_is_reported_once() -> None:
     """However many line endings there are."""
     text = "\n" * 5_000
     events = read([f'<tool_call>{{"name": "look", "arguments": {{"text": "{text}"}}}}</tool_call>'], "hermes")

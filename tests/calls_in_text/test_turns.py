@@ -104,7 +104,7 @@ def test_a_value_that_would_end_its_parameter_is_refused(dialect: str, value: st
     ],
 )
 @pytest.mark.parametrize("dialect", WRITTEN)
-def test_a_call_that_no_text_can_have_is_told(dialect: str, call: ToolCall, kind: Any) -> None:
+def test_a_call_that_no_text_can_have_is_reported(dialect: str, call: ToolCall, kind: Any) -> None:
     """As other parts that an API has no place for."""
     message = message_of(TextPart(text="Hm.", complete=True), call)
     with pytest.raises(NotExpressible) as caught:

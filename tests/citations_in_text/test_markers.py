@@ -139,7 +139,7 @@ def test_any_text_gives_the_same_at_every_cut(seed: int) -> None:
     assert split([text]) == split(list(text)) == split(pieces)
 
 
-def test_sources_that_are_known_are_told() -> None:
+def test_sources_that_are_known_are_reported() -> None:
     """A number that no source has is text, unless numbers were asked for by name."""
     _, [first] = split(["a[1]"])
     named = Stream(body("a[7]"), tags=Tags(citations="number")).final()

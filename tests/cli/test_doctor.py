@@ -163,7 +163,7 @@ def test_plain_text_that_comes_piece_by_piece_streams(
         ("/nowhere", "refused", "nothing is here"),
     ],
 )
-def test_what_does_not_stream_is_told_as_what_it_is(
+def test_what_does_not_stream_is_reported_as_what_it_is(
     route: str, name: str, says: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 1, and no second request."""
@@ -199,14 +199,14 @@ def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
     assert "the connection broke" not in shown
 
 
-def test_no_server_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_server_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     """There is no answer to show."""
     status, told = _doctor(capsys, refusing_url())
 
     assert (1, "no_answer", None) == (status, _first(told)[0], told["answers"][0]["status"])
 
 
-def test_a_server_that_speaks_no_tls_is_told_as_such(
+def test_a_server_that_speaks_no_tls_is_reported_as_such(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the library's own words."""
@@ -216,7 +216,7 @@ def test_a_server_that_speaks_no_tls_is_told_as_such(
     assert "TLS" in _first(told)[1]
 
 
-def test_a_certificate_that_nobody_trusts_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_certificate_that_nobody_trusts_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     """SSL_CERT_FILE names who is trusted besides."""
     with Loopback(until_close(_LAST), tls=True) as server:
         status, told = _doctor(capsys, server.url)
@@ -236,7 +236,7 @@ def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     assert (0, "HTTP/1.0", "http_1_0") == (status, told["answers"][0]["http_version"], _first(told)[0])
 
 
-def test_a_proxy_that_the_environment_names_is_told(
+def test_a_proxy_that_the_environment_names_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It answers whatever is asked for; NO_PROXY goes past it."""
@@ -392,7 +392,7 @@ def test_a_format_that_is_none_is_misuse_before_anything_is_sent(
     assert before == len(server.exchanges)
 
 
-def test_certificates_that_cannot_be_read_are_told(
+def test_certificates_that_cannot_be_read_are_reported(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And not blamed on the server, or on the output."""

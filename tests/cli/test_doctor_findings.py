@@ -211,7 +211,7 @@ def test_a_round_time_of_the_whole_answer_may_be_anybodys_limit() -> None:
     assert do.startswith("60 s for the whole answer may be a limit that somebody has set")
 
 
-def test_a_cut_at_any_other_time_is_told_as_it_is() -> None:
+def test_a_cut_at_any_other_time_is_reported_as_it_is() -> None:
     found = _cut(17.3, last=3.22)
 
     assert "the connection broke after 17.3 s, the last 14.1 s of them without a byte" == found.what
@@ -317,7 +317,7 @@ def test_a_server_whose_name_only_begins_like_a_hops_is_none() -> None:
     assert () == judge([_probe(_STEADY, {"server": "Apache-Coyote/1.1"})]).hops
 
 
-def test_several_hops_may_stand_on_one_path() -> None:
+def test_several_hops_may_be_on_one_path() -> None:
     """A platform behind a network that delivers for it."""
     headers = {"server": "cloudflare", "cf-ray": "8f2-FRA", "via": "1.1 google"}
 

@@ -129,7 +129,7 @@ def test_nginx_that_compresses_and_buffers_holds_all_of_it_back(
 
 
 @pytest.mark.slow
-def test_nginx_that_loses_its_patience_is_told_as_a_cut_at_its_limit(proxy: str) -> None:
+def test_nginx_that_loses_its_patience_is_reported_as_a_cut_at_its_limit(proxy: str) -> None:
     """By a clock that takes them for a minute, its two seconds are what it has by default."""
     times = [time.monotonic(), 0.0]
 

@@ -105,7 +105,7 @@ def test_what_came_through_a_pipe_may_be_asked_again() -> None:
     ("answer", "what_to_do"),
     [
         (reply([(0.0, CUT)]), _AGAIN),
-        (reply([(0.0, _HTML)]), "check the address, and what stands between"),
+        (reply([(0.0, _HTML)]), "check the address, and any proxies on the way"),
         (reply([(0.0, _UNKNOWN)]), _NAME_IT),
         (reply(status=307, headers={"location": "/there"}), "ask at that address, if it is to be trusted"),
         (reply(status=401), "check the key and what it may do"),
@@ -150,7 +150,7 @@ def test_calls_that_were_handed_out_are_named() -> None:
             "the same request will hardly do better",
         ),
         (ConnectError("no", stage="connect"), _AGAIN),
-        (NotAStream("the body is odd", body="odd"), "check the address, and what stands between"),
+        (NotAStream("the body is odd", body="odd"), "check the address, and any proxies on the way"),
     ],
 )
 def test_each_kind_of_error_has_its_advice(error: StreamError, what_to_do: str) -> None:

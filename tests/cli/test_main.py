@@ -193,8 +193,6 @@ def test_without_an_output_the_status_tells_all_the_same() -> None:
     """As in `… inspect answer.sse >&-`."""
     path = str(RECORDINGS / "text.sse")
 
-    assert (0, b"") == _said(run("inspect", path, preexec_fn=lambda: os.close(1)))
+    done = run("inspect", path, preexec_fn=lambda: os.close(1))
 
-
-def _said(done: subprocess.CompletedProcess[bytes]) -> tuple[int, bytes]:
-    return done.returncode, done.stderr
+    assert (0, b"") == (done.returncode, done.stderr)

@@ -413,7 +413,7 @@ def test_a_stream_that_is_known_but_not_read_is_named(kind: str) -> None:
     assert "complete" != stream.message.ending
 
 
-def test_responses_with_the_other_apis_object_are_told_by_their_numbers() -> None:
+def test_responses_with_the_other_apis_object_are_recognised_by_their_numbers() -> None:
     """Only events of the Responses API are numbered."""
     response = {"id": "r", "object": "realtime.response", "status": "completed", "output": []}
     text = {"item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hi"}

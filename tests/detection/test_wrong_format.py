@@ -49,7 +49,7 @@ def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any
 
 
 @pytest.mark.parametrize("named", ["anthropic", "openai-chat", "ollama", "openai-completions"])
-def test_payloads_of_no_known_format_are_said_to_be_unknown(named: Any) -> None:
+def test_payloads_of_no_known_format_are_reported_as_unknown(named: Any) -> None:
     """The count is that of the payloads, without pings and the sentinel."""
     error = end_of([PING, wire.sse({"foo": 1}), wire.sse({"foo": 2}), wire.DONE], named).error
 
@@ -142,7 +142,7 @@ def test_a_chunk_in_an_event_that_is_named_like_a_ping_is_read(name: str) -> Non
         assert (None, "Hi") == (decoder.error, decoder.message.text)
 
 
-def test_events_of_a_kind_that_the_named_format_does_not_know_are_told() -> None:
+def test_events_of_a_kind_that_the_named_format_does_not_know_are_reported() -> None:
     """They begin like its own, so naming it again would be no advice."""
     error = end_of([wire.sse({"type": "response.later"})] * 2, "openai-responses").error
 

@@ -94,7 +94,7 @@ def test_an_object_in_the_payload_is_told_how_it_is_written(value: Any, advice: 
         ({"api_key": "sk-1"}, 'pass headers={"Authorization": f"Bearer {api_key}"}'),
     ],
 )
-def test_arguments_of_sdks_are_told_where_they_belong(options: dict[str, Any], advice: str) -> None:
+def test_arguments_of_sdks_are_reported_where_they_belong(options: dict[str, Any], advice: str) -> None:
     """Without their values, which may be keys."""
     with pytest.raises(MisuseError) as caught:
         connect(URL, **options)
@@ -127,7 +127,7 @@ def test_an_unknown_option_is_answered_with_those_that_there_are(
     ("kind", "wrong", "right"),
     [(Retry, "atempts", "attempts"), (Limits, "boddy", "body"), (Deadlines, "idle_byte", "idle_bytes")],
 )
-def test_a_misspelt_option_is_told_the_right_one(kind: Any, wrong: str, right: str) -> None:
+def test_a_misspelt_option_is_answered_with_the_right_one(kind: Any, wrong: str, right: str) -> None:
     """One letter is soon missing."""
     with pytest.raises(MisuseError, match=f"did you mean {right}="):
         kind(**{wrong: 1})

@@ -87,7 +87,7 @@ def test_the_example_prints_the_steps_and_the_tree(
         assert all(f"\n{tool} " in shown for tool in tools)
 
 
-def test_an_agent_that_dies_is_told(tmp_path: Path) -> None:
+def test_an_agent_that_dies_is_reported(tmp_path: Path) -> None:
     """The tree has what it did, and the exit status is not 0."""
     done, _ = run_example(
         tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", size=9_000, exit_code=3
@@ -100,7 +100,7 @@ def test_an_agent_that_dies_is_told(tmp_path: Path) -> None:
     assert "exit code 3" in done.stderr
 
 
-def test_an_agent_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_is_not_installed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of with a traceback, the example ends with what is missing."""
     monkeypatch.setenv("PATH", "")
     done, _ = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", "codex")

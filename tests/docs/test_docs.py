@@ -284,7 +284,7 @@ def _is_below(path: Path, folders: tuple[str, ...]) -> bool:
     return path.relative_to(PACKAGE).as_posix().startswith(folders)
 
 
-def test_the_architecture_shows_the_house_as_it_stands() -> None:
+def test_the_architecture_shows_the_house_as_it_is() -> None:
     """Each room and each module of the ground floor, and no module that is not there."""
     page = (ROOT / ".github" / "architecture.md").read_text(encoding="utf-8")
     (house,) = [block.code for block in blocks(page, "text") if block.code.startswith("tokenstream/\n")]

@@ -377,7 +377,7 @@ def _any(value: object) -> Any:
         (lambda: _any(AsyncStream).checkpoint(None, 1), r"^checkpoint\(\) takes"),
     ],
 )
-def test_a_word_of_another_library_is_told_with_ours(wrong: Any, words: str) -> None:
+def test_a_word_of_another_library_is_reported_with_ours(wrong: Any, words: str) -> None:
     """In an error of the kind that Python raises for it, so that `hasattr` stays False."""
     with pytest.raises((AttributeError, ImportError, KeyError, TypeError, MisuseError), match=words):
         wrong()
@@ -420,13 +420,13 @@ def test_media_print_as_their_type_and_size() -> None:
         (lambda _: {"image": b"x"}, r"pass base64\.b64encode\(…\)\.decode\(\)"),
     ],
 )
-def test_what_goes_into_a_payload_is_told_with_its_place(place: Any, words: str) -> None:
+def test_what_goes_into_a_payload_is_reported_with_its_place(place: Any, words: str) -> None:
     """Whoever follows the advice sends a request that an API takes."""
     with pytest.raises(MisuseError, match=words):
         _send(json=place(Message()))
 
 
-def test_an_old_package_is_told_with_the_version_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_package_is_reported_with_the_version_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be importable, and lack what is called."""
     find_requirement.cache_clear()
     monkeypatch.setattr("importlib.metadata.version", lambda _: "3.5.3")

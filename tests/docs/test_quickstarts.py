@@ -260,7 +260,7 @@ def test_the_programs_are_short() -> None:
     assert max(len(line) for program in programs for line in program.splitlines()) <= 88
 
 
-def test_a_recording_that_is_gone_is_told() -> None:
+def test_a_recording_that_is_gone_is_reported() -> None:
     """The failure says which recording is missing, and where it belongs."""
     with pytest.raises(
         pytest.fail.Exception, match=r"the quickstart nothere needs one recording, docs/guides/quickstarts/"

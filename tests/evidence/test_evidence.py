@@ -46,10 +46,6 @@ def left():
 _RUNS = {"recordings": "read('a')", "programs": "read('a'); Answer().read('')"}
 
 
-def _names(found: list[Reached]) -> dict[str, dict[int, str]]:
-    return {each.function.name: dict(each.statements) for each in found}
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
     """Return what two programs reach of a made package: the second one does more."""
@@ -90,7 +86,7 @@ def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reach
         "Answer.read": {11: "recordings", 12: "programs", 16: "recordings", 19: "recordings"},
         "Answer.read.inner": {17: "recordings"},
         "left": {26: "never"},
-    } == _names(found)
+    } == {each.function.name: dict(each.statements) for each in found}
 
 
 @pytest.mark.slow

@@ -26,11 +26,8 @@ def around(*middle: bytes, **options: Any) -> Run:
 def _prompt(line_end: bytes, blank: bytes) -> Run:
     """Return what reads an answer whose events must be out before the next byte comes."""
     event = HELLO.replace(b"\n\n", line_end + blank)
-    return answered_in_steps(lambda gate: [chunked_head(), http_chunk(event), gate, *_rest()], LAST_TEXT)
-
-
-def _rest() -> list[bytes]:
-    return [http_chunk(END), b"0\r\n\r\n"]
+    rest = http_chunk(END), b"0\r\n\r\n"
+    return answered_in_steps(lambda gate: [chunked_head(), http_chunk(event), gate, *rest], LAST_TEXT)
 
 
 def _unknown(outcome: Outcome) -> Iterator[str]:

@@ -26,7 +26,7 @@ from tokenstream.errors import NotAStream, StatusError
         (b"", "application/json", "500 Internal Server Error", None),
     ],
 )
-def test_an_error_status_is_told_whatever_the_form_of_its_body(
+def test_an_error_status_is_reported_whatever_the_form_of_its_body(
     colour: str, body: bytes, content_type: str, words: str, error_type: str | None
 ) -> None:
     """JSON, an event stream with an error in it, text, a page, nothing."""

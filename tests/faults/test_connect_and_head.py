@@ -58,7 +58,7 @@ def test_f07_a_date_to_wait_for_needs_no_clock_of_the_servers(
 
 @pytest.mark.slow
 @both_colours
-def test_f07_an_error_is_told_although_its_connection_stays_open(colour: str) -> None:
+def test_f07_an_error_is_reported_although_its_connection_stays_open(colour: str) -> None:
     """Its JSON document is whole; the rest of the body is waited for only shortly."""
     body = json.dumps({"error": LIMITED}).encode()
     with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:

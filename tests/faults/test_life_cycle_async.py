@@ -74,7 +74,7 @@ async def test_f79_the_same_with_what_asyncio_has(how: str) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_f79_on_trio_without_a_block_a_cancelled_read_is_told_of() -> None:
+async def test_f79_on_trio_without_a_block_a_cancelled_read_is_reported() -> None:
     async with AsyncExitStack() as stack:
         with open_after(HELLO) as server:
             stream = await begin("httpx", server, stack)

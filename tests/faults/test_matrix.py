@@ -45,7 +45,7 @@ def test_the_page_is_what_the_rows_owe() -> None:
     assert page.render(owed) == page.FILE.read_text("utf-8")
 
 
-def test_a_row_that_owes_something_else_is_told(
+def test_a_row_that_owes_something_else_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command ends with 1, says what came and what is owed, and the table does not call it so."""

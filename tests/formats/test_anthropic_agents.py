@@ -157,7 +157,7 @@ def test_other_agents_are_not_in_the_answer_but_their_calls_are() -> None:
 @pytest.mark.parametrize(
     ("word", "expected"), [("budget_reached", "length"), ("refusal", "refusal"), ("moon", "unknown")]
 )
-def test_reasons_are_told_in_our_words_and_anthropics(word: str, expected: str) -> None:
+def test_reasons_are_reported_in_our_words_and_anthropics(word: str, expected: str) -> None:
     told = read(running(), message("a"), idle(word))
 
     assert (expected, word) == (told.message.finish_reason, told.message.raw_finish_reason)

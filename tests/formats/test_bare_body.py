@@ -55,7 +55,7 @@ def test_what_looks_like_json_is_text_where_the_server_says_so() -> None:
     assert "<p>" == Stream(response("<p>"), format="text").final().text
 
 
-def test_no_joiner_stands_between_its_chunks() -> None:
+def test_no_joiner_is_between_its_chunks() -> None:
     """Where they are cut means nothing."""
     assert "Hello" == Stream([b"Hel", b"lo"], format=text(joiner=" ")).final().text
 

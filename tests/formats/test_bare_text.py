@@ -60,7 +60,7 @@ def test_the_answer_begins_with_its_first_piece() -> None:
     assert [event for event in events if isinstance(event, MessageStart)] == [MessageStart()]
 
 
-def test_a_joiner_stands_between_two_pieces() -> None:
+def test_a_joiner_is_between_two_pieces() -> None:
     """Servers that send `data: The`, `data: cat` lose the space between them."""
     _, whole = read(Text(joiner=" "), b"The", b"cat", b"sat", DONE)
 

@@ -137,7 +137,7 @@ def _read_moved(name: Any, later: int, *, size: int | None) -> tuple[list[Any], 
 
 @in_one_test("later", range(1, 5))
 @pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "openai-realtime", "ui-message"])
-def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
+def test_a_start_after_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
     """Where the whole arguments come at the end of the call, or wait for its name."""
     told, stream = _read_moved(name, later, size=None)
 
@@ -147,7 +147,7 @@ def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, lat
 @in_one_test("size", [None, 1, 7, 50, 10_000])
 @in_one_test("later", range(2, 6))
 @pytest.mark.parametrize("name", [*_ENDS, "ag-ui"])
-def test_a_start_behind_pieces_of_its_call_is_not_handed_out(name: str, later: int, size: int | None) -> None:
+def test_a_start_after_pieces_of_its_call_is_not_handed_out(name: str, later: int, size: int | None) -> None:
     """A call is not run with a part of its arguments, or none; it is told that some belong to no call."""
     told, stream = _read_moved(name, later, size=None if name == "bedrock-converse" else size)
 
@@ -193,7 +193,7 @@ def _with_fragment(value: Any, fragment: Any) -> Any:
 
 @in_one_test("placeholder", ["{}", "{ }"])
 @pytest.mark.parametrize("name", _NAMES)
-def test_an_empty_object_before_or_behind_the_arguments_says_nothing(name: str, placeholder: str) -> None:
+def test_an_empty_object_before_or_after_the_arguments_says_nothing(name: str, placeholder: str) -> None:
     """Gateways send it where others send an empty text; no tool is called with it, or once more."""
     payloads = _payloads(name)
     texts = [json.dumps(payload) for payload in payloads]

@@ -192,15 +192,12 @@ def test_a_count_may_be_written_as_text(format: Any) -> None:
     body = b"".join(answer.chunks(format))
     if format == "bedrock-converse":
         # The frames of the binary framing have checksums.
-        body = b"".join(sse(_event_of(frame)) for frame in frames_of(body))
+        frames: Any = frames_of(body)
+        body = b"".join(sse({frame.event: json.loads(frame.payload)}) for frame in frames)
     for written in (rb'\1\2"\3"', rb"\1\2\3.0"):
         usage = Stream([_NUMBER.sub(written, body)], format=format).final().usage
 
         assert (12, 3) == (usage.input_tokens, usage.output_tokens)
-
-
-def _event_of(frame: Any) -> Payload:
-    return {frame.event: json.loads(frame.payload)}
 
 
 @in_one_test(

@@ -129,7 +129,7 @@ def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, before: i
     aside=st.sampled_from(["same", "other", "key", "id", "twice", "outside", "none"]),
     tail=st.sampled_from([b"", b" ", b"x", b',"n":1}']),
 )
-def test_pieces_that_stand_in_a_payload_twice_give_what_reading_gives(
+def test_pieces_that_are_in_a_payload_twice_give_what_reading_gives(
     pieces: list[str], ascii_only: bool, aside: str, tail: bytes
 ) -> None:
     """Agents send along the event of the model that they made theirs from, which holds the text again."""

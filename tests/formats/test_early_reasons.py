@@ -93,7 +93,7 @@ def _end_of(got: Reading) -> tuple[str, str, str | None]:
 
 
 @each_wire
-def test_a_cut_behind_an_early_reason_is_a_cut(wire: Wire) -> None:
+def test_a_cut_after_an_early_reason_is_a_cut(wire: Wire) -> None:
     """The reason is none of the answer that goes on, at every chunking."""
     body = wire.early + wire.text("Hel")
     for chunks in several(body, "early").values():
@@ -132,7 +132,7 @@ def test_another_reason_suffices_where_no_mark_is_needed(name: str) -> None:
 
 
 @each_wire
-def test_a_reset_behind_an_early_reason_is_no_end(wire: Wire) -> None:
+def test_a_reset_after_an_early_reason_is_no_end(wire: Wire) -> None:
     """Neither before the first content nor behind it."""
     bodies = [wire.early, wire.early + wire.text("Hel")]
     # An event of its own, in a format that marks the ends of parts, is no field of an early chunk.
@@ -144,7 +144,7 @@ def test_a_reset_behind_an_early_reason_is_no_end(wire: Wire) -> None:
 
 
 @each_wire
-def test_a_stop_behind_an_early_reason_is_no_end(wire: Wire) -> None:
+def test_a_stop_after_an_early_reason_is_no_end(wire: Wire) -> None:
     with Stream([wire.early + wire.text("Hel"), wire.text("lo")], format=wire.format) as stream:
         next(iter(stream.text))
 
@@ -155,7 +155,7 @@ def test_a_stop_behind_an_early_reason_is_no_end(wire: Wire) -> None:
 @pytest.mark.parametrize(
     "early", [chat({"role": "assistant"}, "stop"), chat({"content": "So:"}, "stop"), chat({}, "tool_calls")]
 )
-def test_a_call_that_begins_behind_a_reason_is_not_handed_out_at_a_cut(early: bytes, arguments: str) -> None:
+def test_a_call_that_begins_after_a_reason_is_not_handed_out_at_a_cut(early: bytes, arguments: str) -> None:
     """What looks whole may be the beginning of another value; at the end mark, it is handed out."""
     begun = early + chat(chat_call(0, arguments, id="a", name="f"))
     cut = read([begun])
@@ -175,7 +175,7 @@ def test_a_call_whose_late_arguments_break_off_is_cut_off() -> None:
     assert ("truncated", None) == _end_of(got)[1:]
 
 
-def test_a_text_that_goes_on_behind_a_second_reason_is_open_again() -> None:
+def test_a_text_that_goes_on_after_a_second_reason_is_open_again() -> None:
     """Gateways write one on each chunk: the part stays open, and each piece makes the last reason void."""
     body = b"".join([_gemini("a", "STOP"), _gemini("b", "STOP"), _gemini("c")])
     for chunks in several(body, "second").values():
@@ -184,7 +184,7 @@ def test_a_text_that_goes_on_behind_a_second_reason_is_open_again() -> None:
         assert ("abc", StreamTruncated) == (got.text(), type(got.error))
 
 
-def test_sources_behind_a_reason_leave_it() -> None:
+def test_sources_after_a_reason_leave_it() -> None:
     """They are no content that the model goes on with."""
     cited = {"index": 0, "groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://a.example"}}]}}
     got = read([_gemini("Hello", "STOP") + sse({"candidates": [cited]})])
@@ -192,7 +192,7 @@ def test_sources_behind_a_reason_leave_it() -> None:
     assert ("Hello", "complete", "stop") == _end_of(got)
 
 
-def test_an_error_behind_an_early_reason_fails_the_answer() -> None:
+def test_an_error_after_an_early_reason_fails_the_answer() -> None:
     """Nothing had come that the reason could have ended."""
     busy = sse({"error": {"message": "busy", "code": "overloaded"}})
     got = read([chat({"role": "assistant"}, "stop") + busy])
@@ -201,7 +201,7 @@ def test_an_error_behind_an_early_reason_fails_the_answer() -> None:
     assert ("", "failed") == _end_of(got)[:2]
 
 
-def test_an_answer_cut_behind_an_early_reason_is_asked_for_again() -> None:
+def test_an_answer_cut_after_an_early_reason_is_asked_for_again() -> None:
     early = chat({"role": "assistant", "content": ""}, "stop")
     bodies = [[early + chat({"reasoning_content": "Hm"})], [early + chat({"content": "Hello"}) + DONE]]
     stream = resilient(lambda: bodies.pop(0), retry=Retry(attempts=2, wait=0))

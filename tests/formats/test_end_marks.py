@@ -148,7 +148,7 @@ ENDED = {recorded.format: frames_of(recorded.body) for recorded in ours()}
 
 
 @in_one_test("name", BEHIND_THE_END)
-def test_what_comes_behind_the_end_is_counted_and_not_read(name: str) -> None:
+def test_what_comes_after_the_end_is_counted_and_not_read(name: str) -> None:
     """The answer is what it was."""
     frames = ENDED[name]
     whole, done, more = (read(name, *frames, *rest) for rest in ([], [DONE], [DONE, *frames[:-1]]))
@@ -259,7 +259,7 @@ def test_a_milder_reason_that_comes_later_changes_nothing(name: str) -> None:
     assert ("length", 1) == (told.message.finish_reason, told.departures["finish_repeated"])
 
 
-def test_counts_behind_the_sentinel_are_read() -> None:
+def test_counts_after_the_sentinel_are_read() -> None:
     """Servers that add them send them last."""
     said = {"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}
     told = read("openai-chat", said, DONE, {"id": "c", "choices": [], "usage": {"completion_tokens": 7}})

@@ -59,7 +59,7 @@ class APIError(Exception):
 
 
 @pytest.mark.parametrize(("format", "ending"), [("openai-chat", "complete"), ("gemini", "failed")])
-def test_what_an_sdk_raises_behind_the_finish_reason_is_an_error_of_the_provider(
+def test_what_an_sdk_raises_after_the_finish_reason_is_an_error_of_the_provider(
     format: Any, ending: str
 ) -> None:
     """It takes nothing from a whole answer, and is raised where text may follow a finish reason."""
@@ -126,7 +126,7 @@ def test_an_error_in_the_payload_of_the_finish_reason_is_raised() -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "restart"])
-def test_an_error_in_a_chunk_behind_the_finish_reason_is_raised(mode: Any) -> None:
+def test_an_error_in_a_chunk_after_the_finish_reason_is_raised(mode: Any) -> None:
     """The answer itself says that it has failed; if no other attempt brings one, it is not complete."""
     failed = [chat({"content": "Se"}, "length"), chat({"content": ""}, error={"message": "limit reached"})]
     bodies = [b"".join(failed), b"", b""]

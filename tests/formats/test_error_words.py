@@ -65,7 +65,7 @@ def test_a_body_tells_what_its_status_does_not(body: Body) -> None:
 
 
 @in_one_test("name", [name for name, body in _ALL.items() if body.format])
-def test_the_same_is_told_in_the_middle_of_an_answer(name: str) -> None:
+def test_the_same_is_reported_in_the_middle_of_an_answer(name: str) -> None:
     """Where there is no status at all."""
     body = _ALL[name]
     error = _in_the_middle(body)
@@ -145,7 +145,7 @@ _TOLD = [
 
 
 @in_one_test("kind, words", _TOLD)
-def test_the_page_says_by_which_words_they_are_told(kind: str, words: str) -> None:
+def test_the_page_says_by_which_words_they_are_recognised(kind: str, words: str) -> None:
     """Each code and text of the table."""
     assert kind == _kind_of(words)
 

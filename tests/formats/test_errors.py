@@ -87,7 +87,7 @@ def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, m
         b'[{"error":{"message":"busy"}}]\n',
     ],
 )
-def test_an_error_may_stand_in_an_array(body: bytes) -> None:
+def test_an_error_may_be_in_an_array(body: bytes) -> None:
     """Google's APIs put it there if the stream is an array; a gateway takes over the element as it is."""
     decoder = Decoder("gemini")
     decoder.feed(sse({"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}) + body)
@@ -213,7 +213,7 @@ def test_a_status_says_whose_problem_it_is(status: int, kind: str) -> None:
     assert kind == status_error_of(status, {}).kind
 
 
-def test_what_stands_beside_an_error_in_words_belongs_to_it() -> None:
+def test_what_is_beside_an_error_in_words_belongs_to_it() -> None:
     """TGI's error is a string, with its type next to it."""
     error = _error_of({"error": "m", "error_type": "overloaded", "code": 503})
 

@@ -39,7 +39,7 @@ def test_a_format_is_asked_for_a_shortcut_when_its_state_changes(
 
 
 @pytest.mark.parametrize("name", _CALLS)
-def test_arguments_behind_a_placeholder_are_the_same_at_a_glance(name: str) -> None:
+def test_arguments_after_a_placeholder_are_the_same_at_a_glance(name: str) -> None:
     """White space and an empty object say nothing, in however many fragments they come."""
     answer = ANSWERS[name]
     for before in (["{}"], [" ", " ", " ", "{}"], [" ", "{", "}", " "], ["\n", "\n", "{ }", "{}"]):

@@ -10,7 +10,7 @@ from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
 from tokenstream.events import TextDelta
 from tokenstream.formats import Fast, Format
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 
 
 class Little(Format):
@@ -81,13 +81,13 @@ def test_departures_are_counted_for_each_delta() -> None:
 def test_deltas_that_are_never_alike_are_tried_ever_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning costs more than reading, so it must pay."""
     tried: list[bytes] = []
-    learn = Shape.learn
+    learn = PayloadShape.learn
 
-    def counting(payload: bytes, *args: Any, **options: Any) -> Shape | None:
+    def counting(payload: bytes, *args: Any, **options: Any) -> PayloadShape | None:
         tried.append(payload)
         return learn(payload, *args, **options)
 
-    monkeypatch.setattr(Shape, "learn", counting)
+    monkeypatch.setattr(PayloadShape, "learn", counting)
     tell(Little(), *[{"n": n, f"x{n}": n, "text": "a"} for n in range(400)])
 
     assert 2 <= len(tried) <= 9

@@ -96,7 +96,7 @@ def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
     assert [{"port": "Brest"}] == [call.arguments for call in read(*pieces, STOP).calls]
 
 
-def test_arguments_behind_the_end_of_a_call_are_counted() -> None:
+def test_arguments_after_the_end_of_a_call_are_counted() -> None:
     """The call was handed out, and stays as it is."""
     got = read(calling(0, "{}", "f", "a"), calling(1, "{}", "g", "b"), calling(0, " "), calling(0, "x"), STOP)
 
@@ -145,7 +145,7 @@ def test_reasoning_that_is_encrypted_is_kept(block: Any) -> None:
     assert ["x"] == [part.redacted for part in parts(block)]
 
 
-def test_reasoning_and_a_refusal_may_stand_among_additional_fields() -> None:
+def test_reasoning_and_a_refusal_may_be_among_additional_fields() -> None:
     """So integrations of chat completions put them."""
     got = read(
         chunk(additional_kwargs={"reasoning_content": "Hm"}),
@@ -173,7 +173,7 @@ def test_what_the_provider_runs_is_no_call_of_the_application() -> None:
     assert ServerToolResult(id="s", content=[1], complete=True, provider_data={"status": "success"}) == result
 
 
-def test_citations_stand_beside_their_text() -> None:
+def test_citations_are_beside_their_text() -> None:
     """With the place in it, where that is told."""
     note = {"type": "citation", "url": "u", "title": "t", "cited_text": "c", "start_index": 0, "end_index": 1}
     text, citation = parts({"type": "text", "text": "a", "annotations": [note]})

@@ -67,7 +67,7 @@ def test_a_text_that_does_not_end_with_what_came_is_an_error() -> None:
 @pytest.mark.parametrize(
     "format", ["anthropic", "ag-ui", "bedrock-converse", "cohere", "gemini-interactions"]
 )
-def test_a_start_that_is_lost_is_told_as_lost_content(format: FormatName) -> None:
+def test_a_start_that_is_lost_is_reported_as_lost_content(format: FormatName) -> None:
     """A delta or an end without it may stand behind more that nothing repeats; a whole answer lacks none."""
     chunks = script(format)
     begun = next(place for place, chunk in enumerate(chunks) if b"Hello" in chunk) + 1

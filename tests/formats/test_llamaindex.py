@@ -138,7 +138,7 @@ def test_parallel_calls_are_told_apart_by_id_or_by_place() -> None:
         {"function": {"name": "tide", "arguments": {"a": 1}}},
     ],
 )
-def test_calls_may_stand_among_additional_fields(told: Any) -> None:
+def test_calls_may_be_among_additional_fields(told: Any) -> None:
     """Older integrations put the provider's own there."""
     assert [{"a": 1}] == [call.arguments for call in read(response("", said={"tool_calls": [told]})).calls]
 

@@ -54,7 +54,7 @@ def test_words_under_names_that_nobody_reads_are_no_answer(foreign: dict[str, An
         assert ("truncated", None) == (stream.message.ending, stream.message.finish_reason)
 
 
-def test_content_behind_words_that_nobody_reads_is_the_answer() -> None:
+def test_content_after_words_that_nobody_reads_is_the_answer() -> None:
     late = [*chat({"delta": {}}), *chat({"tokens": ["Ebb"]}, {})[:1], *chat({"delta": {"content": "Ebb"}})]
     message = Stream([*late, END]).final()
 
@@ -96,7 +96,7 @@ def test_unread_words_beside_a_text_change_nothing() -> None:
         "ag-ui",
     ],
 )
-def test_an_empty_answer_is_told(format: FormatName) -> None:
+def test_an_empty_answer_is_reported(format: FormatName) -> None:
     """It ended by itself, and whoever waits for words should know that none came."""
     empty = Stream(testing.script().finish("stop").chunks(format), format=format)
     empty.final()

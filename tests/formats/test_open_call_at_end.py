@@ -32,7 +32,7 @@ def sent(*payloads: dict[str, Any] | bytes) -> list[bytes]:
 
 
 @in_one_test("length", [*range(1, len(WEATHER))])
-def test_done_behind_arguments_that_are_not_closed_is_a_cut(length: int) -> None:
+def test_done_after_arguments_that_are_not_closed_is_a_cut(length: int) -> None:
     """No server ends a call there: something on the way has lost the rest."""
     got = read(text("I look."), begun(WEATHER[:length]), DONE)
 
@@ -65,7 +65,7 @@ def test_another_attempt_is_made(world: str, mode: Any) -> None:
 
 @in_each_world
 @pytest.mark.parametrize("bodies", [[[text("Hi")], [b"[DONE]"]], [CUT]], ids=["text", "call"])
-def test_a_break_behind_the_sentinel_is_retried(world: str, bodies: list[list[Any]]) -> None:
+def test_a_break_after_the_sentinel_is_retried(world: str, bodies: list[list[Any]]) -> None:
     """The sentinel alone is no end: only a clean end of the connection confirms it."""
     first: list[Any] = [chunk for body in bodies for chunk in sent(*body)]
     broken = [*first, ConnectionResetError("reset")]

@@ -140,7 +140,7 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
 @pytest.mark.parametrize(
     ("word", "expected"), [("length", "length"), ("content_filter", "content_filter"), ("x", "unknown")]
 )
-def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
     """A word that nobody knows is kept as it came."""
     message = read(piece("a", word), DONE).message
 

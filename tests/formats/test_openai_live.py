@@ -355,7 +355,7 @@ def test_the_objects_of_the_sdk_are_read_like_their_payloads() -> None:
     assert Stream([RECORDED["openai-live/delegation"]]).final().parts == stream.final().parts
 
 
-def test_a_call_that_is_told_again_behind_the_end_is_only_counted() -> None:
+def test_a_call_that_is_sent_again_after_the_end_is_only_counted() -> None:
     """Other arguments show that it is another call, and nothing of it is open there."""
     events = events_of("openai-live/call")
     call = [each for each in events if "fc_1" in str(each)]

@@ -40,7 +40,7 @@ def seen(told: Message) -> list[Any]:
 
 @pytest.mark.parametrize("tags", [False, True])
 @pytest.mark.parametrize("way", ["stream", "shared", "relay"])
-def test_a_text_that_only_the_end_has_stands_in_its_place(way: str, *, tags: bool) -> None:
+def test_a_text_that_only_the_end_has_is_in_its_place(way: str, *, tags: bool) -> None:
     """Also where tags have split a text, a citation names one, or a relay passes all on."""
     expected = Stream(WHOLE, tags=Tags(reasoning=tags)).final()
     stream: Any = Stream(LATE, tags=Tags(reasoning=tags))
@@ -80,7 +80,7 @@ def test_a_reasoning_that_no_event_has_begun_is_in_the_next_turn(begun: int) -> 
     ]
 
 
-def test_items_that_begin_in_another_order_stand_in_that_of_their_indexes() -> None:
+def test_items_that_begin_in_another_order_are_in_that_of_their_indexes() -> None:
     """The end of the answer need not repeat them."""
     told = Stream(sses(created(), *hello(1, id="msg_1"), *remove(0), ended(output=[]))).final()
 
@@ -89,7 +89,7 @@ def test_items_that_begin_in_another_order_stand_in_that_of_their_indexes() -> N
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_steps_of_an_interaction_stand_in_the_order_of_their_indexes(*, whole: bool) -> None:
+def test_steps_of_an_interaction_are_in_the_order_of_their_indexes(*, whole: bool) -> None:
     """Also those that only the whole interaction has, at the end."""
     first = {"type": "thought", "summary": [{"type": "text", "text": "Hm."}]}
     second = {"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}

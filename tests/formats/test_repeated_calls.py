@@ -118,7 +118,7 @@ _sizes = pytest.mark.parametrize("size", [2, 100], ids=["in pieces", "whole"])
 
 @_wires
 @_sizes
-def test_a_call_that_is_told_again_word_for_word_is_one_call(write: Any, size: int) -> None:
+def test_a_call_that_is_repeated_word_for_word_is_one_call(write: Any, size: int) -> None:
     """Nobody runs it twice, and nothing of the repeat is told."""
     second = (1, "c2", {"n": 1})
     once, again = (read(write(calls, size)) for calls in ([_FIRST, second], [_FIRST, second, _FIRST, second]))

@@ -103,7 +103,7 @@ def test_a_start_that_comes_again_begins_another_part(payloads: list[Payload]) -
 @in_one_test(
     "payloads", [anthropic("text", "text"), cohere("text"), ui_message("text"), ag_ui("TEXT", messageId="m")]
 )
-def test_a_start_behind_text_begins_a_part(payloads: list[Payload]) -> None:
+def test_a_start_after_text_begins_a_part(payloads: list[Payload]) -> None:
     """Servers may use an index or an id again for the text behind a tool: it is a part of its own."""
     start, delta = payloads[1:3]
 
@@ -111,7 +111,7 @@ def test_a_start_behind_text_begins_a_part(payloads: list[Payload]) -> None:
     assert ("HiHi", 2) == (message.text, len(message.parts))
 
 
-def test_a_whole_answer_behind_an_empty_part_is_the_answer() -> None:
+def test_a_whole_answer_after_an_empty_part_is_the_answer() -> None:
     """A proxy begins a stream by itself, and then sends the answer of a server that does not stream."""
     whole = {"type": "message", "content": [TEXT], "stop_reason": "end_turn"}
     assert "Hi" == _message([*anthropic("text", "text")[:2], whole]).text

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 
 _PATH = ("choices", 0, "delta", "content")
 
@@ -24,9 +24,9 @@ def _bytes(payload: Any, *, ascii: bool = False) -> bytes:  # noqa: A002 - json'
     return json.dumps(payload, ensure_ascii=ascii, separators=(",", ":")).encode()
 
 
-def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> Shape:
+def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> PayloadShape:
     payload = payload if payload is not None else _payload()
-    template = Shape.learn(_bytes(payload), payload, path)
+    template = PayloadShape.learn(_bytes(payload), payload, path)
     assert template is not None
     return template
 
@@ -90,7 +90,7 @@ def test_a_match_is_always_what_decoding_finds(
     """Whatever else the payload holds, and however another one differs from it."""
     payload = {**before, "choices": [{"delta": {"content": text}}], **after}
     sent = _bytes(payload, ascii=ascii)
-    template = Shape.learn(sent, payload, _PATH)
+    template = PayloadShape.learn(sent, payload, _PATH)
     if template is None:
         return
     changed = {**payload, "choices": [{"delta": {"content": other}}]}
@@ -121,24 +121,24 @@ def test_a_match_is_always_what_decoding_finds(
 )
 def test_a_payload_whose_text_cannot_be_found_has_no_template(sent: bytes, path: tuple[str]) -> None:
     """The proof is that another text in its place is found where the first one was."""
-    assert Shape.learn(sent, json.loads(sent), path) is None
+    assert PayloadShape.learn(sent, json.loads(sent), path) is None
 
 
 def test_a_text_that_occurs_too_often_is_given_up() -> None:
     payload = {"x": [{"content": "a"}] * 40, "choices": [{"delta": {"content": "a"}}]}
 
-    assert Shape.learn(_bytes(payload), payload, _PATH) is None
+    assert PayloadShape.learn(_bytes(payload), payload, _PATH) is None
 
 
 def test_padding_within_the_answer_is_no_padding() -> None:
     """A field of that name elsewhere means something."""
     payload = {"choices": [{"delta": {"content": "a", "p": "x"}}]}
 
-    assert Shape.learn(_bytes(payload), payload, _PATH) is None
+    assert PayloadShape.learn(_bytes(payload), payload, _PATH) is None
 
 
 def test_what_is_no_json_has_no_template() -> None:
     """Padding that hides the end of a key, or the like."""
     payload = _payload()
 
-    assert Shape.learn(_bytes(payload)[:-1], payload, _PATH) is None
+    assert PayloadShape.learn(_bytes(payload)[:-1], payload, _PATH) is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
 PATH = ("inner", "text")
@@ -19,9 +19,9 @@ NUMBERS = (("n",), ("inner", "id"))
 
 def learn(
     value: Any, *, path: Any = PATH, numbers: Any = NUMBERS, payload: bytes | None = None
-) -> Shape | None:
+) -> PayloadShape | None:
     written = json.dumps(value).encode() if payload is None else payload
-    return Shape.learn(written, value, path, changing=numbers)
+    return PayloadShape.learn(written, value, path, changing=numbers)
 
 
 def like(text: str, **fields: Any) -> bytes:

@@ -10,14 +10,14 @@ import pytest
 from tokenstream import Decoder
 from tokenstream._basics.json import decode
 from tokenstream.formats import custom
-from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats._fast.template import Template, Templates
+from tokenstream.formats._fast.shape import PayloadShape
+from tokenstream.formats._fast.template import PayloadTemplate, Templates
 
 if TYPE_CHECKING:
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
 
-_TEXT: Path = ("text",)
-_TIME: Path = ("at",)
+_TEXT: KeyPath = ("text",)
+_TIME: KeyPath = ("at",)
 
 
 def _bytes(**fields: Any) -> bytes:
@@ -25,8 +25,8 @@ def _bytes(**fields: Any) -> bytes:
     return json.dumps(payload, ensure_ascii=False).encode()
 
 
-def _learn(payload: bytes, changing: tuple[Path, ...] = ()) -> Shape:
-    shape = Shape.learn(payload, json.loads(payload), _TEXT, changing=changing)
+def _learn(payload: bytes, changing: tuple[KeyPath, ...] = ()) -> PayloadShape:
+    shape = PayloadShape.learn(payload, json.loads(payload), _TEXT, changing=changing)
     assert shape is not None
     return shape
 
@@ -39,7 +39,7 @@ def _learn(payload: bytes, changing: tuple[Path, ...] = ()) -> Shape:
 def test_an_answer_with_other_values_has_a_shape_of_its_own(fields: dict[str, Any]) -> None:
     """Its later payloads must have its own id and time, and the shape is the one that would be proved."""
     payload = _bytes(**fields)
-    found = Template(_learn(_bytes())).fit(payload, {"text": "Hel", **fields}["text"])
+    found = PayloadTemplate(_learn(_bytes())).fit(payload, {"text": "Hel", **fields}["text"])
 
     assert found is not None
     proved = _learn(payload)
@@ -62,13 +62,13 @@ def test_an_answer_with_other_values_has_a_shape_of_its_own(fields: dict[str, An
 )
 def test_a_payload_that_nearly_fits_is_proved_anew(payload: bytes) -> None:
     """Something may be there that was not, or the text is not the one that was decoded."""
-    assert Template(_learn(_bytes())).fit(payload, "Hel") is None
+    assert PayloadTemplate(_learn(_bytes())).fit(payload, "Hel") is None
 
 
 @pytest.mark.parametrize("at", [7, 2.5, 10**14])
 def test_a_value_that_changes_within_an_answer_is_not_compared(at: float) -> None:
     """As in the answer that proved it."""
-    found = Template(_learn(_bytes(), (_TIME,))).fit(_bytes(id="b2"), "Hel")
+    found = PayloadTemplate(_learn(_bytes(), (_TIME,))).fit(_bytes(id="b2"), "Hel")
 
     assert found is not None
     assert "lo" == found.match(_bytes(id="b2", at=at, text="lo"))
@@ -76,7 +76,7 @@ def test_a_value_that_changes_within_an_answer_is_not_compared(at: float) -> Non
 
 def test_a_template_has_no_text_id_or_time_of_an_answer() -> None:
     """It is kept as long as the process runs."""
-    template = Template(_learn(_bytes(id="secret-id", at=1_700_000_001, text="secret text")))
+    template = PayloadTemplate(_learn(_bytes(id="secret-id", at=1_700_000_001, text="secret text")))
     kept = repr([getattr(template, name) for name in template.__slots__]) + str(template.pattern.pattern)
 
     assert [] == [word for word in ("secret", "1700000001") if word in kept]
@@ -86,7 +86,7 @@ def test_a_number_of_any_length_is_one_value() -> None:
     """Its digits are not those of the number that was proved."""
     payload = _bytes(at=10**30, zero=1.5)
 
-    assert Template(_learn(payload)).fit(_bytes(at=7, zero=10**40), "Hel") is not None
+    assert PayloadTemplate(_learn(payload)).fit(_bytes(at=7, zero=10**40), "Hel") is not None
 
 
 @pytest.mark.parametrize("inner", [{}, {f"field{at}": [1] * 45 for at in range(12)}], ids=["few", "many"])

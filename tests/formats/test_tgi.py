@@ -45,7 +45,7 @@ def test_the_counts_of_the_end_are_the_usage() -> None:
     ("word", "expected"),
     [("length", "length"), ("eos_token", "stop"), ("stop_sequence", "stop_sequence"), ("moon", "unknown")],
 )
-def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
     """A word that nobody knows is kept as it came."""
     message = read(token("a", details={"finish_reason": word}, generated_text="a")).message
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.support.tables import in_one_test
 from tokenstream._basics.json import decode
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 
 PLAIN = b'{"delta":"Hel","rawEvent":{"text":"Hel"}}'
 
 
-def _learnt(payload: bytes) -> Shape | None:
-    return Shape.learn(payload, decode(payload), ("delta",), asides={"rawEvent"})
+def _learnt(payload: bytes) -> PayloadShape | None:
+    return PayloadShape.learn(payload, decode(payload), ("delta",), asides={"rawEvent"})
 
 
 @in_one_test(

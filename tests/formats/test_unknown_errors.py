@@ -175,7 +175,7 @@ def test_everybodys_words_for_an_error_end_the_answer(
     assert isinstance(error, ProviderError)
 
 
-def test_what_arrived_behind_an_error_tells_the_tokens_of_the_answer() -> None:
+def test_what_arrived_after_an_error_tells_the_tokens_of_the_answer() -> None:
     """Token counts and their cost, but no content."""
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.25}
     text = {"choices": [{"index": 0, "delta": {"content": " no"}}]}
@@ -193,7 +193,7 @@ def test_what_arrived_behind_an_error_tells_the_tokens_of_the_answer() -> None:
         assert 0.25 == stream.message.usage.provider_data["cost"]
 
 
-def test_no_departure_behind_an_error_says_that_the_answer_is_complete() -> None:
+def test_no_departure_after_an_error_says_that_the_answer_is_complete() -> None:
     """Here the end mark comes without a finish reason, and a text is left open."""
     chunks = script("anthropic")
     stream = Stream([*chunks[:3], frame("error", {"type": "error", "error": REFUSED}), chunks[-1]])
@@ -204,7 +204,7 @@ def test_no_departure_behind_an_error_says_that_the_answer_is_complete() -> None
 
 
 @each_format
-def test_a_decoder_reads_nothing_behind_an_error(format: Any) -> None:
+def test_a_decoder_reads_nothing_after_an_error(format: Any) -> None:
     """Not in the same chunk either: what comes of an answer does not depend on its chunks."""
     chunks = script(format)
     error = {"type": "error", "error": REFUSED}
@@ -216,7 +216,7 @@ def test_a_decoder_reads_nothing_behind_an_error(format: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_stream_reads_on_behind_an_error_too() -> None:
+async def test_an_async_stream_reads_on_after_an_error_too() -> None:
     """The same rule in both drivers."""
     usage = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 3}}
     stream = AsyncStream([*script("openai-chat")[:3], frame("", {"error": REFUSED}), frame("", usage)])

@@ -58,7 +58,7 @@ def test_an_error_that_says_nothing_fails_the_answer_alone(breaks_with: Exceptio
     assert got.closed
 
 
-def test_a_stop_behind_an_error_that_says_nothing_is_behind_the_failure() -> None:
+def test_a_stop_after_an_error_that_says_nothing_is_after_the_failure() -> None:
     def body() -> Iterator[bytes]:
         yield BEGUN + FAILED
         stream.stop()

@@ -59,7 +59,7 @@ def test_what_is_no_json_is_an_error_of_ours() -> None:
         ({"generated_tokens": None, "text": "x"}, {}),
     ],
 )
-def test_counts_among_other_fields_are_told_with_the_fields_that_they_stood_in(
+def test_counts_among_other_fields_are_reported_with_the_fields_that_they_were_in(
     details: dict[str, Any], counts: dict[str, int]
 ) -> None:
     """What is no count is none of them; without any there is no report."""

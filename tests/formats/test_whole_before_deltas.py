@@ -124,7 +124,7 @@ def _texts(stream: Stream) -> Iterator[str]:
 @in_one_test("ends", _ENDS)
 @in_one_test("told", [True, False])
 @pytest.mark.parametrize("kind", _KINDS)
-def test_deltas_that_a_whole_text_has_told_before_are_not_added_again(
+def test_deltas_that_a_whole_text_has_reported_before_are_not_added_again(
     kind: str, at: int, ends: tuple[str, ...], told: bool
 ) -> None:
     """Wherever the end of a text comes among its deltas, the text is complete, and in the message once."""
@@ -143,7 +143,7 @@ def test_deltas_that_a_whole_text_has_told_before_are_not_added_again(
 
 @in_one_test("size", [1, 7, 50, 10_000])
 @pytest.mark.parametrize("kind", _KINDS)
-def test_a_delta_behind_the_whole_text_that_repeats_nothing_is_an_error(kind: str, size: int) -> None:
+def test_a_delta_after_the_whole_text_that_repeats_nothing_is_an_error(kind: str, size: int) -> None:
     """The end has told all of the text: another text is not shown, and the answer has failed."""
     name, answer = _KINDS[kind]
     payloads: list[Payload] = answer(kind, 2, ("text",), told=True)
@@ -158,7 +158,7 @@ def test_a_delta_behind_the_whole_text_that_repeats_nothing_is_an_error(kind: st
 
 @in_one_test("again", [range(4), range(3, 4), range(2, 4)])
 @pytest.mark.parametrize("kind", _KINDS)
-def test_deltas_that_come_again_behind_the_whole_text_are_counted(kind: str, again: range) -> None:
+def test_deltas_that_come_again_after_the_whole_text_are_counted(kind: str, again: range) -> None:
     """All of them, or the last ones: the text is in the message once."""
     name, answer = _KINDS[kind]
     payloads: list[Payload] = answer(kind, len(_PIECES), ("text",), told=True)

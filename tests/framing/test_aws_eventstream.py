@@ -112,7 +112,7 @@ def test_every_type_of_header_is_read() -> None:
         ({":message-type": "error", ":error-code": "500", ":error-message": "m"}, "error", "500"),
     ],
 )
-def test_what_a_message_is_stands_in_its_headers(headers: dict[str, object], kind: str, name: str) -> None:
+def test_the_kind_of_a_message_is_in_its_headers(headers: dict[str, object], kind: str, name: str) -> None:
     """Its name is the event's type, the exception's type, or the error's code; "" where that is missing."""
     (found,), _, _ = read([message(headers)])
 

@@ -191,7 +191,7 @@ def test_bytes_after_the_end_of_br_and_zstd_are_an_error(name: str) -> None:
 
 
 @every_coding
-def test_a_cut_anywhere_is_told_and_what_came_before_it_is_kept(name: str) -> None:
+def test_a_cut_anywhere_is_reported_and_what_came_before_it_is_kept(name: str) -> None:
     """Without its end marker a compressed body is not whole."""
     coding, body = CODINGS[name][0], compressed(name)
     for size in range(1, len(body)):
@@ -204,7 +204,7 @@ def test_a_cut_anywhere_is_told_and_what_came_before_it_is_kept(name: str) -> No
         assert TEXT.startswith(text)
 
 
-def test_a_cut_in_the_second_member_or_in_an_outer_coding_is_told() -> None:
+def test_a_cut_in_the_second_member_or_in_an_outer_coding_is_reported() -> None:
     """Each member and each coding has an end of its own."""
     body = gzip.compress(TEXT)
     outer = gzip.compress(zlib.compress(TEXT))
@@ -265,7 +265,7 @@ def test_broken_bytes_never_raise(name: str, wrong: list[tuple[int, int]]) -> No
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "bare deflate"])
 @given(place=st.integers(2, 10_000), flip=st.integers(1, 255), cuts=places)
-def test_what_stands_before_a_fault_is_given_at_every_chunking(
+def test_what_is_before_a_fault_is_given_at_every_chunking(
     name: str, place: int, flip: int, cuts: list[int]
 ) -> None:
     """A fault does not swallow what came before it in its chunk."""

@@ -23,7 +23,7 @@ def test_a_sentinel_alone_is_an_empty_text() -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("format", [None, "openai-chat"])
-def test_events_without_their_blank_lines_are_told(format: Any, end: bytes) -> None:
+def test_events_without_their_blank_lines_are_reported(format: Any, end: bytes) -> None:
     """Asking again would bring the same: what took the lines apart is to be mended."""
     line = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}' + end
     decoder = Decoder(format)

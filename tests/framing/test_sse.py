@@ -257,7 +257,7 @@ STRAY = b'{\n  "error": {\n    "message": "busy"\n  }\n}'
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
 @pytest.mark.parametrize("stray", [STRAY, b"[" + STRAY + b"]", b"[\n" + STRAY + b"\n]"])
-def test_json_that_stands_in_no_field_can_be_read_at_every_chunking(stray: bytes, end: bytes) -> None:
+def test_json_that_is_in_no_field_can_be_read_at_every_chunking(stray: bytes, end: bytes) -> None:
     """The standard ignores such lines; they are kept apart, from the first that begins an object on."""
     text = b"data: a\n\nnonsense\n[DONE]\n" + stray + end
     for chunks in chunkings(text):
@@ -268,7 +268,7 @@ def test_json_that_stands_in_no_field_can_be_read_at_every_chunking(stray: bytes
         assert stray == parser.stray.rstrip(b"\n")
 
 
-def test_what_stands_in_no_field_is_bounded_and_forgotten_with_its_connection() -> None:
+def test_what_is_in_no_field_is_bounded_and_forgotten_with_its_connection() -> None:
     """`Limits.tail` bounds what is kept, and a new connection begins with nothing."""
     parser = SSEParser(limits=Limits(tail=40))
     parser.feed(b'{"a": 1\n' + b'"x": 2\n' * 20)

@@ -102,7 +102,7 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
         assert 120 <= purse.spent <= 125
 
     @in_each_world
-    def test_is_not_stopped_behind_its_finish_reason(self, world: str, make: Callable[..., Purse]) -> None:
+    def test_is_not_stopped_after_its_finish_reason(self, world: str, make: Callable[..., Purse]) -> None:
         """Its last report counts what nobody could see: it is whole, and it is booked."""
         purse, body = make(most=300), Words(input_tokens=3, output_tokens=900)
 

@@ -93,7 +93,7 @@ def test_an_address_tells_what_is_asked_for(url: str, operation: str) -> None:
         ("/api/chat", "ollama"),
     ],
 )
-def test_an_error_behind_a_gateway_is_told_by_its_path(path: str, provider: str) -> None:
+def test_an_error_behind_a_gateway_is_recognised_by_its_path(path: str, provider: str) -> None:
     """The body of an error has no format, and the gateway's host is not known."""
     told = told_of(f"https://gateway.example{path}?beta=true")
 

@@ -93,7 +93,7 @@ async def test_a_plain_tool_has_its_span_in_its_thread(backend: Backend) -> None
     assert {*seen} == {span.context.span_id for span in backend.spans if span.context and span.name != "chat"}
 
 
-def test_a_tool_that_fails_is_told_by_its_error(backend: Backend) -> None:
+def test_a_tool_that_fails_is_reported_by_its_error(backend: Backend) -> None:
     """By its class, whether the model hears of it or the run ends."""
     router = Router()
 
@@ -162,7 +162,7 @@ def test_what_fails_in_opentelemetry_never_reaches_the_tool(caplog: pytest.LogCa
     assert {"OpenTelemetry failed: RuntimeError; the stream is not disturbed"} == {*caplog.messages}
 
 
-def test_a_block_of_somebody_else_stands_within_the_span(backend: Backend) -> None:
+def test_a_block_of_somebody_else_is_within_the_span(backend: Backend) -> None:
     """What it gives is handed on."""
     seen = list[Any]()
 

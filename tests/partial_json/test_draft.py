@@ -72,7 +72,7 @@ def test_text_that_becomes_something_else_shows_when_it_is_that() -> None:
     assert dt.date(2020, 1, 2) == second.day
 
 
-def test_a_null_is_told_from_what_is_missing() -> None:
+def test_a_null_is_distinguished_from_what_is_missing() -> None:
     """A field that came as null is None; one that has not come is MISSING."""
     draft = _partial(Step, '{"title": "x", "note": null')
 
@@ -149,7 +149,7 @@ def test_a_member_of_a_union_is_known_once_its_tag_is() -> None:
     assert "d" == last.name
 
 
-def test_an_error_behind_a_tag_names_the_member() -> None:
+def test_an_error_after_a_tag_names_the_member() -> None:
     """The location has the tag, as pydantic's own has."""
     draft = _partial(Owner, '{"favourite": {"kind": "cat", "lives": "x"')
 
@@ -268,7 +268,7 @@ def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
 # -- what is no JSON --------------------------------------------------------------------------
 
 
-def test_what_no_json_has_is_told_as_python_tells_it() -> None:
+def test_what_no_json_has_is_reported_as_python_tells_it() -> None:
     """A value that is read whole keeps NaN and infinity; a repeated key has the whole read."""
     draft: Partials[Any] = Partials(Extra, lenient=True)
     draft.feed("{'a': 1, 'z': [NaN, Infinity], 'a': 2}")

@@ -213,7 +213,7 @@ def test_twice_the_document_costs_twice(type_: Any, text: Any) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_wrong_deep_inside_is_not_told_again_by_all_around_it() -> None:
+def test_what_is_wrong_deep_inside_is_not_reported_again_by_all_around_it() -> None:
     """The places of errors are put together when somebody looks."""
     costs: list[int] = []
     for depth in (2, 40):
@@ -236,7 +236,7 @@ def test_objects_that_repeat_keys_inside_each_other_are_read_a_few_times() -> No
     assert len(_RUN) < 7 * text.count("v")
 
 
-def test_what_waits_for_the_end_is_told_at_the_end() -> None:
+def test_what_waits_for_the_end_is_reported_at_the_end() -> None:
     """The errors are those of the whole, also where what is doubtful was not read on the way."""
     text = _deep(30, before='"v": 1, "v": 2', leaf='{"v": "x"}')
     with pytest.raises(OutputInvalid) as caught:

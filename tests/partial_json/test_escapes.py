@@ -106,7 +106,7 @@ def test_the_end_is_what_json_loads_gives(string: str, size: int) -> None:
         *(r"\"\"]\n\"", r"a\"\u005d b", r"\"` \n \"]"),
     ],
 )
-def test_what_stands_behind_a_quote_decides_wherever_the_text_is_cut(string: str) -> None:
+def test_what_is_after_a_quote_decides_wherever_the_text_is_cut(string: str) -> None:
     """A bracket behind it may have closed the document, so that an end that is missing is not made up."""
     text = f'{{"a": "{string}'
     whole = _told([text], lenient=True)[-1]

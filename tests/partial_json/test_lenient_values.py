@@ -223,7 +223,7 @@ def test_a_bracket_with_two_readings_is_refused(text: str, offset: int, value: A
 
 
 @pytest.mark.parametrize("text, value, repairs", _BETWEEN_VALUES)
-def test_what_stands_between_values_is_left_out(text: str, value: Any, repairs: str) -> None:
+def test_what_is_between_values_is_left_out(text: str, value: Any, repairs: str) -> None:
     """Comments, odd white space, dots, codes of terminals."""
     assert (repr(value), repairs) == what_is_read(text)
 

@@ -149,7 +149,7 @@ def test_an_exponent_that_never_ends_costs_no_more_than_its_digits(zeros: int) -
     assert [Decimal(f"1e{'9' * 18}")] == parser.value
 
 
-def test_an_exponent_too_large_at_the_very_end_is_told_by_the_end() -> None:
+def test_an_exponent_too_large_at_the_very_end_is_reported_by_the_end() -> None:
     """A number that is the document is made when the text ends."""
     parser = read(f"1e{_HUGE}", decimals=True)
     parser.end()

@@ -248,7 +248,7 @@ class Odd(BaseModel):
         ('{"held": {"minutes": "few"', ("held",), MISSING),
     ],
 )
-def test_it_holds_wherever_a_field_stands(text: str, path: Any, shown: Any) -> None:
+def test_it_holds_wherever_a_field_is(text: str, path: Any, shown: Any) -> None:
     """In what is read whole, in a union before and behind its discriminator, around validators, inside."""
     draft = _draft(Odd, text)
     found = draft.get(*path)
@@ -265,7 +265,7 @@ def _draft(type_: Any, text: str, **options: Any) -> Any:
     return error.best
 
 
-def test_what_is_wrong_is_told_though_it_does_not_show() -> None:
+def test_what_is_wrong_is_reported_though_it_does_not_show() -> None:
     """An error inside what is held back is in the next draft, which is given for it."""
     stage: Partials[Any] = Partials(Odd)
     drafts = [stage.feed(piece) for piece in ('{"held": {"title": "a", ', '"minutes": "few"', "}}")]

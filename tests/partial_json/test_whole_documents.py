@@ -31,7 +31,7 @@ def test_a_whole_document_is_what_json_loads_gives(text: str) -> None:
 
 
 @pytest.mark.parametrize(("fault", "offset"), [("\\x", 609), ("\n", 608)])
-def test_a_fault_in_a_string_that_ends_with_its_piece_is_told(fault: str, offset: int) -> None:
+def test_a_fault_in_a_string_that_ends_with_its_piece_is_reported(fault: str, offset: int) -> None:
     """What came before the fault shows."""
     parser = PartialJSONParser()
     parser.feed('{"a": "b')

@@ -17,8 +17,8 @@ from tokenstream._basics import visible
 from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._detect import payloads
 from tokenstream.formats._fast.match import Hole
-from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats._fast.template import Template
+from tokenstream.formats._fast.shape import PayloadShape
+from tokenstream.formats._fast.template import PayloadTemplate
 from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.formats._registry import path_patterns
 from tokenstream.framing import _json_array as json_array
@@ -70,8 +70,10 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._field_pattern": None,
     "tokenstream.formats._fast.shape._find_holes": None,
-    "tokenstream.formats._fast.template.__init__": Template(
-        Shape((b'{"id":"a1","text":"', b'","n":', b',"p":"', b'"}'), (Hole.TEXT, Hole.NUMBER, Hole.PADDING))
+    "tokenstream.formats._fast.template.__init__": PayloadTemplate(
+        PayloadShape(
+            (b'{"id":"a1","text":"', b'","n":', b',"p":"', b'"}'), (Hole.TEXT, Hole.NUMBER, Hole.PADDING)
+        )
     ).pattern,
     "tokenstream.formats._kit.error_words.specific_kind": re.compile(
         "|".join([f"(?:{text})" for texts in KNOWN_TEXTS.values() for text in texts]),

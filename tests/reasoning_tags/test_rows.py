@@ -43,7 +43,7 @@ def test_each_row_has_a_case() -> None:
 
 
 @in_one_test("written", [*MARKUPS], by=str)
-def test_reasoning_is_read_by_every_name_and_told_where_it_is_not(written: str) -> None:
+def test_reasoning_is_read_by_every_name_and_reported_where_it_is_not(written: str) -> None:
     """With its opening; the marks around the answer are left out."""
     opening, end, before, after = MARKUPS[written]
     text = opening + THOUGHT + end + before + ANSWER + after
@@ -121,7 +121,7 @@ def test_a_page_about_the_markup_stays_text(row: Dialect, words: str) -> None:
         assert not departures & {"reasoning_in_text", "reasoning_late"}
 
 
-def test_a_tag_around_the_answer_is_left_out_behind_reasoning_alone() -> None:
+def test_a_tag_around_the_answer_is_left_out_after_reasoning_alone() -> None:
     """One in the same line as the answer is the application's own."""
     for text, expected in (
         ("<think>a</think><answer>4</answer>", "<answer>4</answer>"),

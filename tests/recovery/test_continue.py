@@ -151,7 +151,7 @@ def test_what_a_model_thinks_of_being_asked_to_go_on_is_no_part_of_its_answer() 
 
 
 @in_each_world
-def test_a_call_that_comes_behind_the_seam_is_handed_out_once(world: str) -> None:
+def test_a_call_that_comes_after_the_seam_is_handed_out_once(world: str) -> None:
     """Its part stands behind those that were there."""
 
     def calls(attempt: Attempt) -> list[bytes]:
@@ -277,7 +277,7 @@ def test_your_own_function_asks_what_is_left_of_its_output_limit() -> None:
     assert [64, 1] == [replace(attempt, counted=64).tokens_left(64) for attempt in played.asked]
 
 
-def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
+def test_a_checkpoint_after_a_seam_has_no_position() -> None:
     """No server has the whole of that answer."""
     rest = says(obeys, "openai-responses")
 

@@ -366,7 +366,7 @@ def half_and_rest(format: str, cut: int, begin: str) -> tuple[list[bytes], list[
 @in_each_world
 @pytest.mark.parametrize("prefill", [True, "echo"])
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "bedrock-converse"])
-def test_every_driver_goes_on_behind_a_prefix(world: str, format: str, prefill: Any) -> None:
+def test_every_driver_goes_on_after_a_prefix(world: str, format: str, prefill: Any) -> None:
     """Given back by the server, or not."""
     retry = Retry(mode="continue", wait=0, seam=Seam(prefill=prefill))
     for cut in CUTS:

@@ -51,7 +51,7 @@ def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources
     assert all(part.complete for part in chunked.message.parts)
 
 
-def test_a_part_behind_a_source_that_comes_again_has_its_place() -> None:
+def test_a_part_after_a_source_that_comes_again_has_its_place() -> None:
     """The source is left out, so from there on, the parts of the continuation move."""
 
     def source(part: int) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def given(words: int = 9) -> str:
 
 
 @pytest.mark.parametrize("format", sorted(set(PLACES) - {"openai-completions", "tgi"}))
-def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
+def test_a_model_is_asked_to_go_on_after_what_there_is(format: str) -> None:
     """What was asked, the assistant's turn, and a user's turn that names its last words."""
     server = asked(cut(format), rest(format, obeys(given())))
 

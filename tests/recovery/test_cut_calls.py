@@ -160,7 +160,7 @@ def calls_in(view: str, items: list[Any]) -> list[Any]:
 @in_one_test("reply", REPLIES)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_answer_goes_on_behind_its_text_and_has_the_call_once(format: str, view: str, reply: str) -> None:
+def test_the_answer_goes_on_after_its_text_and_has_the_call_once(format: str, view: str, reply: str) -> None:
     """Wherever in its call it breaks off: the text is whole, and the call is handed out once."""
     for cut in (places := cuts(format)):
         for world in ["sync", "asyncio", "trio"] if cut == places[1] else ["sync"]:

@@ -201,7 +201,7 @@ def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
 @pytest.mark.parametrize("repeats", [True, False])
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "openai-responses"])
 @pytest.mark.parametrize("text", ["A", "Sure.", "Let me look.", "Let me see them."])
-def test_a_call_cut_behind_a_text_of_any_length_is_asked_for_behind_it(
+def test_a_call_cut_after_a_text_of_any_length_is_asked_for_after_it(
     text: str, format: str, repeats: bool
 ) -> None:
     """The call has closed the text, so the model may repeat that or not: it is there once, as the call is."""

@@ -189,13 +189,13 @@ def check_prefix(count: int) -> None:
             assert text == given + reply[dropped:]
 
 
-def test_a_joint_behind_a_prefix_is_right() -> None:
+def test_an_overlap_after_a_prefix_is_found() -> None:
     """Where the server does as it is said to do, with or without giving the prefix back."""
     check_prefix(1_000)
 
 
 @pytest.mark.slow
-def test_a_joint_behind_a_prefix_is_right_anywhere() -> None:
+def test_an_overlap_after_a_prefix_is_found_anywhere() -> None:
     check_prefix(trials(20_000))
 
 

@@ -74,9 +74,7 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
         (Seam, {"most": 1}, "least, ask, prefill"),
     ],
 )
-def test_an_option_that_stands_elsewhere_is_answered_with_the_place(
-    kind: Any, options: Any, said: str
-) -> None:
+def test_an_option_that_is_elsewhere_is_answered_with_the_place(kind: Any, options: Any, said: str) -> None:
     """Nothing that is misspelt is left out in silence."""
     with pytest.raises(MisuseError) as caught:
         kind(**options)

@@ -15,7 +15,7 @@ from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, le
 from tests.support import wire
 from tests.support.either import Each, client_in, connect_in, inside, run_in
 from tests.support.packages import needed
-from tokenstream import Message, Retry, connect, resilient, testing
+from tokenstream import Retry, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.events import Finish, MessageStart, Resumed
 from tokenstream.recovery import Attempt
@@ -290,10 +290,6 @@ def test_bedrock_over_http_goes_on_alike() -> None:
     assert (10, 5) == (stream.message.usage.input_tokens, stream.message.usage.output_tokens)
 
 
-def _is_sendable(message: Message) -> bool:
-    return bool(message.to_anthropic()["content"])
-
-
 def test_an_error_of_the_provider_in_a_later_leg_is_raised_with_all_before_it() -> None:
     """Nothing that has arrived is lost."""
     broken = [*LEGS[1][:5], wire.claude("error", error={"type": "api_error", "message": "x"})]
@@ -304,4 +300,4 @@ def test_an_error_of_the_provider_in_a_later_leg_is_raised_with_all_before_it() 
 
     assert "I'll look it up." == caught.value.partial.text
     assert 4 <= len(caught.value.partial.parts)
-    assert _is_sendable(caught.value.partial)
+    assert caught.value.partial.to_anthropic()["content"]

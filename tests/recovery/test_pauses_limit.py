@@ -141,7 +141,7 @@ def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) ->
 
 
 @pytest.mark.parametrize("reader", ["tool_calls", "events"])
-def test_a_call_behind_what_does_not_join_is_left_out(reader: str) -> None:
+def test_a_call_after_what_does_not_join_is_left_out(reader: str) -> None:
     """One payload brings the words at which the rest is refused, and a call that nobody is to run."""
     parts = [{"text": "Sorry, I cannot go on. "}, {"functionCall": {"name": "look", "args": {"at": "sea"}}}]
     rest = {"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}]}

@@ -228,7 +228,7 @@ def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:
     assert () == stream.pauses
 
 
-def test_a_router_runs_a_tool_behind_a_pause() -> None:
+def test_a_router_runs_a_tool_after_a_pause() -> None:
     """The turns that it returns have the whole answer, with the server's tools, and the result."""
     ran: list[str] = []
 

@@ -48,7 +48,7 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
 
 @needs_recordings
 @pytest.mark.parametrize("name", COMPACTIONS)
-def test_the_answer_behind_a_compaction_is_the_recorded_one(name: str) -> None:
+def test_the_answer_after_a_compaction_is_the_recorded_one(name: str) -> None:
     """With the compaction sent back unchanged, and its tokens counted."""
     body = body_of(name)
     legs, asked = split(body), list[Any]()

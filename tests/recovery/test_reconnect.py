@@ -57,7 +57,7 @@ def text_of(events: list[Any]) -> str:
 
 @in_each_world
 @pytest.mark.parametrize("end", [FIN, RST])
-def test_the_answer_goes_on_behind_the_last_event(world: str, end: Any) -> None:
+def test_the_answer_goes_on_after_the_last_event(world: str, end: Any) -> None:
     """The server is told its id; the loop is told that the answer goes on."""
     scripts = [cut(numbered("1", "Hel"), numbered("2", "lo"), end=end), whole(numbered("3", " world"), END)]
     with Loopback(*scripts) as server:

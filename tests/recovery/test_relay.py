@@ -115,7 +115,7 @@ def test_what_says_where_live_begins_has_no_position(border: Any) -> None:
     assert Stream(frames).final() == stream.message
 
 
-def test_what_a_cut_lets_through_stays_behind_what_is_held() -> None:
+def test_what_a_cut_lets_through_stays_after_what_is_held() -> None:
     """An event that lacks its border alone is read; the head, which waits for more, comes before it."""
     frames = _frames("tokenstream")
     _holds("sync", "tokenstream", [len(frames[0]) + len(frames[1]) - 2], FIN)

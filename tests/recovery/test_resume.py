@@ -160,7 +160,7 @@ def test_an_open_without_an_argument_cannot_be_told_the_position() -> None:
         resilient(list, RESUME)
 
 
-def test_what_cannot_be_told_is_raised_where_the_answer_breaks() -> None:
+def test_what_cannot_be_asked_is_raised_where_the_answer_breaks() -> None:
     """`auto` asks such an `open` from zero alone."""
     whole = answer("openai-responses")
     with resilient(lambda: whole[:8], Retry(wait=0)) as stream, pytest.raises(StreamTruncated):

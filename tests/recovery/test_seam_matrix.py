@@ -215,7 +215,7 @@ def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:
 
 
 @each_text
-def test_nothing_is_shown_of_a_server_that_begins_anew_behind_a_prefix(text: str) -> None:
+def test_nothing_is_shown_of_a_server_that_begins_anew_after_a_prefix(text: str) -> None:
     """The text itself shows that: it repeats the answer's beginning, and then differs."""
     for cut in (cut for cut in cuts_of(text) if cut > 60):
         played = asked(text, cut, lambda given, _: given[:50] + AGAIN, BEHIND_A_PREFIX)
@@ -335,7 +335,7 @@ def test_a_checkpoint_keeps_the_joins() -> None:
     assert kept.message.joined == restored.message.joined
 
 
-def test_an_answer_that_was_restarted_behind_a_seam_has_no_joins() -> None:
+def test_an_answer_that_was_restarted_after_a_seam_has_no_joins() -> None:
     """The new answer is of one request."""
     text = TEXTS["prose"]
     refused = testing.script().text(JOINING["exact"](text[:50], text[50:])).refusal("I can't.")

@@ -115,7 +115,7 @@ class StorageLaws:
             assert _RECORDS == await _all(other)
             assert (await _state(other)).over
 
-    async def test_nothing_is_written_behind_a_gap_or_an_end(self, opened: Opened) -> None:
+    async def test_nothing_is_written_after_a_gap_or_an_end(self, opened: Opened) -> None:
         """A gap tells the producer that the storage lost records, and an end that somebody else wrote it."""
         async with opened() as (one, _):
             with journal_fails("fenced"):

@@ -112,7 +112,7 @@ def test_each_event_has_the_name_that_is_its_type() -> None:
     assert b'event: message_stop\ndata: {"type":"message_stop"}\n\n' == chunks[-1]
 
 
-def test_all_counts_stand_in_the_end_under_anthropics_names() -> None:
+def test_all_counts_are_in_the_end_under_anthropics_names() -> None:
     """`message_delta` has the full counts, those of the request too, and those of thinking."""
     script = (
         testing.script()
@@ -221,7 +221,7 @@ def test_a_source_is_a_page_or_a_document(citation: Citation, written: dict[str,
     assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
 
 
-def test_a_source_for_text_that_has_ended_stands_in_a_block_of_its_own() -> None:
+def test_a_source_for_text_that_has_ended_is_in_a_block_of_its_own() -> None:
     """A block that was stopped takes nothing more."""
     events: list[Event] = [
         TextDelta("Let me see.", part=0),
@@ -269,7 +269,7 @@ def test_a_signature_in_pieces_is_sent_whole() -> None:
     assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
 
 
-def test_what_stands_in_a_parts_start_is_sent_once() -> None:
+def test_what_is_in_a_parts_start_is_sent_once() -> None:
     """Some formats give a part whole, and tell its start again with more."""
     events: list[Event] = [
         PartStart(TextPart(text="Hel"), part=0),

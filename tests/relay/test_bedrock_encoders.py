@@ -135,7 +135,7 @@ def test_payloads_are_padded_and_the_padding_never_changes() -> None:
         ),
     ],
 )
-def test_a_source_stands_in_the_block_of_its_text(citation: Citation, written: dict[str, Any]) -> None:
+def test_a_source_is_in_the_block_of_its_text(citation: Citation, written: dict[str, Any]) -> None:
     """One of Bedrock's own is sent as it came."""
     events: list[Event] = [
         TextDelta("noon"),
@@ -147,7 +147,7 @@ def test_a_source_stands_in_the_block_of_its_text(citation: Citation, written: d
     assert expected == payloads_of(relayed("bedrock-converse", *events))
 
 
-def test_a_source_without_text_stands_in_a_block_of_its_own() -> None:
+def test_a_source_without_text_is_in_a_block_of_its_own() -> None:
     """It is named for text, which then is empty."""
     script = testing.script().citation(title="Tides").finish()
     assert deltas(0, {"citation": {"title": "Tides"}}) == sent(script, "bedrock-converse")[1:-1]
@@ -236,7 +236,7 @@ def test_a_chunk_is_padded() -> None:
     assert ["bytes", "p"] == list(json.loads(first.payload))
 
 
-def test_a_payload_as_it_is_stands_in_a_chunk() -> None:
+def test_a_payload_is_in_a_chunk_as_it_is() -> None:
     """JSON or text; an exception is none."""
     script = testing.script().raw({"type": "new"}).raw('{"half')
     exception = testing.script().raw({"message": "Busy"}, event="throttlingException")

@@ -90,7 +90,7 @@ def test_a_call_that_is_done_is_whole_whatever_comes(format: str) -> None:
     assert ([True], "length") == ([call.complete for call in again.tool_calls], again.finish_reason)
 
 
-def test_what_is_known_of_the_request_first_stands_in_the_start() -> None:
+def test_what_is_known_of_the_request_first_is_in_the_start() -> None:
     """Readers of Anthropic's look for input tokens there."""
     counts = UsageUpdate(Usage(input_tokens=9, cached_tokens=5))
     events: list[Event] = [MessageStart(), counts, PartStart(TextPart(), part=0)]
@@ -99,7 +99,7 @@ def test_what_is_known_of_the_request_first_stands_in_the_start() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_source_may_stand_before_its_text(format: str) -> None:
+def test_a_source_may_be_before_its_text(format: str) -> None:
     """So Anthropic sends it: the block is the text's all the same."""
     events: list[Event] = [
         PartStart(TextPart(), part=0),

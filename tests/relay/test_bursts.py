@@ -80,7 +80,7 @@ async def test_each_reader_of_a_burst_gets_an_end(
 
 
 @pytest.mark.anyio
-async def test_a_refusal_behind_the_head_says_what_it_says_before_it() -> None:
+async def test_a_refusal_after_the_head_says_what_it_says_before_it() -> None:
     """A body that the application refuses late, say, is an error event that does not invite to ask again."""
     client = Client()
 

@@ -109,7 +109,7 @@ def test_geminis_lines_end_with_crlf_and_its_brackets_are_escaped() -> None:
     assert '{"text":"\\u003cé\\u003e\\u2028\\u0085"}'.encode() in first
 
 
-def test_raw_payloads_stand_between_the_borders_of_the_format() -> None:
+def test_raw_payloads_are_between_the_borders_of_the_format() -> None:
     """Text is sent as it is, JSON as the encoder writes it."""
     script = testing.script().raw("<a>").raw({"a": "<"})
     assert [b"data: <a>\r\n\r\n", b'data: {"a":"\\u003c"}\r\n\r\n'] == script.chunks("gemini")

@@ -62,7 +62,7 @@ def test_a_session_is_messages_each_a_line() -> None:
     } == messages[-1]
 
 
-def test_a_call_in_a_session_is_an_item_behind_the_one_before() -> None:
+def test_a_call_in_a_session_is_an_item_after_the_one_before() -> None:
     """Its events have the call's id; the last one its name too."""
     script = testing.script().text("Hi").tool_call("rm", "{}").finish("stop")
     messages = bare(script.chunks("openai-realtime"))

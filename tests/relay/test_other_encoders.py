@@ -167,7 +167,7 @@ ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
 
 
 @in_one_test(("format", "kind", "payload", "expected"), ERRORS)
-def test_an_error_is_told_as_the_format_tells_it(
+def test_an_error_is_reported_as_the_format_tells_it(
     format: str, kind: ErrorKind, payload: Any, expected: ErrorKind
 ) -> None:
     """Whose problem it is comes back wherever the format has a place for it."""

@@ -194,7 +194,7 @@ async def _commands(client: Redis) -> int:
     return sum(each["calls"] for name, each in stats.items() if not name.startswith("cmdstat_info"))
 
 
-async def test_a_failure_is_told_when_it_is_written() -> None:
+async def test_a_failure_is_reported_when_it_is_written() -> None:
     """Whoever asks again at once gets an answer of their own, and not the rest of the one that has failed."""
     told: list[str] = []
 

@@ -101,7 +101,7 @@ async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> 
 
 
 @pytest.mark.parametrize("fate", [_break_off, anyio.sleep_forever])
-async def test_a_message_that_fails_is_told_to_each_answer_in_it(
+async def test_a_message_that_fails_is_reported_to_each_answer_in_it(
     server: RedisServer, fate: Callable[[], Awaitable[Any]]
 ) -> None:
     """Within the shortest of their leases if Redis stands still; each has its own error, and goes on."""

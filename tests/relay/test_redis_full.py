@@ -194,7 +194,7 @@ async def test_a_silent_producer_lives_on_in_a_full_redis(server: RedisServer) -
 
 
 @pytest.mark.slow
-async def test_a_dead_producer_is_told_in_a_full_redis(server: RedisServer) -> None:
+async def test_a_dead_producer_is_reported_in_a_full_redis(server: RedisServer) -> None:
     """Its readers end the answer for it, at one position for all of them."""
     async with two_journals(server, lease=LEASE) as (_, other, beside), client_of(server) as client:
         # The producer's process is killed after its third record.

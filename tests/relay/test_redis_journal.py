@@ -273,7 +273,7 @@ async def test_a_server_that_comes_back_costs_nothing(tmp_path: Path) -> None:
 
 
 @anyio_tests
-async def test_a_server_that_has_forgotten_all_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_has_forgotten_all_is_reported(tmp_path: Path) -> None:
     """Without a log it comes back empty: readers hear of it, and the provider's connection is closed."""
     with RedisServer(tmp_path) as server:
         async with two_journals(server, lease=2.0) as (one, other, _):
@@ -294,7 +294,7 @@ async def test_a_server_that_has_forgotten_all_is_told(tmp_path: Path) -> None:
 
 
 @anyio_tests
-async def test_an_end_that_was_lost_is_told(server: RedisServer) -> None:
+async def test_an_end_that_was_lost_is_reported(server: RedisServer) -> None:
     """A server that came back from an older copy has less than a reader, who is told, and never misled."""
     async with two_journals(server, lease=2.0) as (one, other, beside):
         answer = Answer("Hel", "lo", " wor", "ld")
@@ -355,7 +355,7 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
         relay.RedisJournal(client)
 
 
-def test_under_trio_it_is_told(server: RedisServer) -> None:
+def test_under_trio_it_is_reported(server: RedisServer) -> None:
     """redis-py runs under asyncio only."""
 
     async def enter() -> None:

@@ -88,7 +88,7 @@ async def silent() -> AsyncIterator[bytes]:
     await anyio.sleep_forever()
 
 
-async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_heartbeat() -> None:
+async def test_each_chunk_is_sent_for_itself_after_the_head_and_a_heartbeat() -> None:
     """Nothing waits for what comes after it; the outlet is entered and left once; headers may be given."""
     outlet, client = Scripted(three), Client()
     await client.call(make_response(outlet, headers={"X-Own": "1", "cache-control": "no-store"}))
@@ -226,7 +226,7 @@ async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
 
 
 @pytest.mark.parametrize("refusal", [None, Refusal(404, b"{}")])
-async def test_nothing_is_sent_behind_the_end_while_the_answer_is_let_go_of(refusal: Refusal | None) -> None:
+async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refusal: Refusal | None) -> None:
     """Letting go may take longer than a silence, and servers take no message more; nor at a shutdown."""
 
     class Slow(Scripted):

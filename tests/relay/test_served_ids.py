@@ -487,7 +487,7 @@ class _Busy(Place):
         (float("inf"), "the journal's storage was not heard in time: it or this server is too busy"),
     ],
 )
-async def test_a_storage_that_answers_others_is_not_said_to_be_silent(
+async def test_a_storage_that_answers_others_is_not_reported_as_silent(
     heard_at: float, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The line says what is known: the storage may be busy, as this server may be."""
@@ -500,7 +500,7 @@ async def test_a_storage_that_answers_others_is_not_said_to_be_silent(
     assert told(caplog).getMessage().startswith(f'a reader gets status 503: JournalError("{says}")')
 
 
-async def test_a_journal_that_fails_behind_the_head_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_of_a_journal_after_the_head_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """Its reader has a status already."""
     held = anyio.Event()
 

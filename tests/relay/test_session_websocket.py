@@ -419,7 +419,7 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_a_stop_right_behind_its_question(anyio_backend: str) -> None:
+async def test_a_stop_right_after_its_question(anyio_backend: str) -> None:
     """It stops the answer, however little of it there is."""
     with Pipe() as pipe, testing.serve([SLOW] * 5, sessions=True, pace="recorded") as server:
         url = server.ws_url + APIS["openai-responses"]

@@ -351,7 +351,7 @@ class NewerDelta(PartDone):
 
 @pytest.mark.parametrize("newer", [Newer(), NewerDelta(part=0), NewerDelta(part=7)], ids=repr)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_event_of_an_unknown_class_is_left_out_and_told(
+def test_an_event_of_an_unknown_class_is_left_out_and_reported(
     protocol: ProtocolName, newer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The rest of the answer is what it is without it."""

@@ -115,7 +115,7 @@ def test_a_file_that_came_whole_is_a_chunk(media: MediaPart, url: str) -> None:
     assert url == bare(chunks)[-1]["url"]
 
 
-def test_a_file_whose_start_was_not_told_is_a_chunk() -> None:
+def test_a_file_whose_start_was_not_reported_is_a_chunk() -> None:
     """Its kind is not known then, and what came of it is sent."""
     chunks = relayed("ui-message", MediaDelta(b"\x00"), MediaDelta(b"\x01"), PartDone())
 

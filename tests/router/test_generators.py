@@ -230,7 +230,7 @@ def failing(error: BaseException) -> Callable[[str], Generator[str, None, str]]:
     return look
 
 
-def test_a_failure_after_progress_is_told_to_the_model() -> None:
+def test_a_failure_after_progress_is_reported_to_the_model() -> None:
     """As for any tool; what was shown stays in the step."""
     for backend in (None, *BACKENDS):
         results, told = run(failing(ToolFailed("no station")), backend=backend)
@@ -321,7 +321,7 @@ def clinging(error: BaseException) -> list[Any]:
 
 @in_one_test("backend", [None, *BACKENDS], ids=str)
 @in_one_test("error", [ToolFailed("aborted"), OSError("aborted"), SystemExit("aborted")], ids=repr)
-def test_a_handler_of_progress_that_fails_is_told_whatever_closing_the_tool_raises(
+def test_a_handler_of_progress_that_fails_is_reported_whatever_closing_the_tool_raises(
     backend: str | None, error: BaseException
 ) -> None:
     """A tool that fails while it is closed only adds a note to the handler's error, and has no result."""

@@ -120,7 +120,7 @@ def test_tools_that_run_on_after_the_answer_broke_off_tell_their_results() -> No
     assert [ToolResult("call_0", {"city": "Oslo"})] == [each for each in told if isinstance(each, ToolResult)]
 
 
-def test_a_result_that_the_stream_brings_is_told_as_it_is() -> None:
+def test_a_result_that_the_stream_brings_is_reported_as_it_is() -> None:
     """A router without tools shows what another program has run."""
     call = ToolCall(id="c", name="f", complete=True)
     sent: list[Event] = [ToolCallDone(call), ToolResult("c", "sun", provider_executed=True), Finish("stop")]

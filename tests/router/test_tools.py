@@ -116,7 +116,7 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     assert ["c"] == [work.call() for work in run.end()]
 
 
-def test_tools_come_behind_the_handlers_of_the_same_event() -> None:
+def test_tools_come_after_the_handlers_of_the_same_event() -> None:
     """So that a handler that raises keeps a tool from running."""
     router = Router()
     router.tool("weather", City)(lambda _: "run")

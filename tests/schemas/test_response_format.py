@@ -135,7 +135,7 @@ def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
     assert compared > 10
 
 
-def test_what_an_api_has_no_keyword_for_is_told_in_words() -> None:
+def test_what_an_api_has_no_keyword_for_is_reported_in_words() -> None:
     """So that the model reads it, though nothing holds it to it; validation still does."""
     title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
     minutes = _schema(response_format(Step).to_anthropic())["properties"]["minutes"]
@@ -161,7 +161,7 @@ def test_what_was_written_by_hand_stays() -> None:
     assert {"anyOf": [{}, {"type": "array", "items": True}]} == gemini["properties"]["who"]
 
 
-def test_a_pattern_that_looks_around_is_told_in_words() -> None:
+def test_a_pattern_that_looks_around_is_reported_in_words() -> None:
     """OpenAI takes no such pattern, and Anthropic no length of an array but 0 and 1."""
 
     class Told(BaseModel):
@@ -208,7 +208,7 @@ def test_names_are_such_as_apis_take() -> None:
     assert "<ResponseFormat Recipe>" == repr(response_format(Recipe))
 
 
-def test_what_cannot_be_told_names_the_field() -> None:
+def test_what_cannot_be_expressed_names_the_field() -> None:
     """Of the type itself, and of what is strict."""
 
     class Calling(BaseModel):

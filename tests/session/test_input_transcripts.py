@@ -103,7 +103,7 @@ def test_a_late_transcript_comes_with_the_next_answer(colour: str, api: str) -> 
         assert (expected, "I know: one | two") == events_of(talk, "two")
 
 
-def test_a_transcript_cut_by_the_answers_end_is_not_told_twice(colour: str) -> None:
+def test_a_transcript_cut_by_the_answers_end_is_not_reported_twice(colour: str) -> None:
     """The whole text that ends it, in the next answer, adds nothing to the pieces of the answer before."""
     server = speaking(RealtimeServer, [], PIECES[:1], PIECES[1:])
     with serving(server) as url, talking(colour, url) as talk:

@@ -394,7 +394,7 @@ def test_input_between_two_responses_is_refused_and_not_sent() -> None:
     assert server.sent_to_steer() == []
 
 
-def test_misuse_is_told() -> None:
+def test_misuse_is_reported() -> None:
     """Before anything was asked, for results of tools, and by an API that cannot steer."""
     with serving(Scripted(whole("resp_1", "Once"))) as url, talking("sync", url) as talk:
         with pytest.raises(MisuseError, match="no answer to steer"):

@@ -36,7 +36,7 @@ def test_passes():
 """
 
 
-def test_what_failed_is_told_with_its_round_and_the_seed(
+def test_what_failed_is_reported_with_its_round_and_the_seed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A green round has one line, and the end says how often each test failed."""

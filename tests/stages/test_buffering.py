@@ -132,7 +132,7 @@ def test_a_short_answer_tells_nothing(size: int) -> None:
     assert metrics_of(buffered(paced(body, each=0.2), size)).buffered is None
 
 
-def test_nothing_is_said_of_an_answer_that_has_not_begun() -> None:
+def test_nothing_is_reported_of_an_answer_that_has_not_begun() -> None:
     """Nor of one that is no stream, which is known by other means."""
     assert Metrics(started="request").buffered is None
     whole = b'{"object": "chat.completion", "choices": [{"index": 0, "message": {"content": "Hello"}}]}'

@@ -316,7 +316,7 @@ def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: s
         (r"(?<!con)cat(?!.*dog)", "concat, a cat"),
     ],
 )
-def test_what_stands_behind_a_match_counts_at_every_cut(pattern: str, text: str) -> None:
+def test_what_is_after_a_match_counts_at_every_cut(pattern: str, text: str) -> None:
     """A look-ahead and the end of the text are not decided by where a piece ends."""
     found = re.search(pattern, text) is not None
     for size in range(1, len(text) + 1):

@@ -371,7 +371,7 @@ def test_look_aheads_may_be_nested() -> None:
 
 
 @in_one_test(("pattern", "match"), OF_RE)
-def test_what_may_become_a_match_is_told_as_re_tells_matches(pattern: str, match: str) -> None:
+def test_what_may_become_a_match_is_reported_as_re_tells_matches(pattern: str, match: str) -> None:
     """None of it is given, though another engine would not take it for one."""
     redact = Redact(re.compile(pattern), max_length=20)
     given = [piece for letter in f"{match} q" for piece in redact.feed(letter)] + redact.end()

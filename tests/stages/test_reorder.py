@@ -37,7 +37,7 @@ def test_any_order_and_any_repetition_gives_each_frame_once_in_order(
 
 
 @given(st.permutations(range(12)))
-def test_a_frame_without_a_number_keeps_its_place_behind_the_one_before_it(order: list[int]) -> None:
+def test_a_frame_without_a_number_keeps_its_place_after_the_one_before_it(order: list[int]) -> None:
     reorder = Reorder("n")
     given_: list[Any] = []
     for number in order:
@@ -98,7 +98,7 @@ def test_a_gap_that_is_not_closed_in_time_is_an_error_with_its_number() -> None:
         reorder.check()
 
 
-def test_a_gap_is_told_once_the_window_is_full() -> None:
+def test_a_gap_is_reported_once_the_window_is_full() -> None:
     """No more is held than that."""
     reorder = Reorder("n", window=3)
 
@@ -108,7 +108,7 @@ def test_a_gap_is_told_once_the_window_is_full() -> None:
     assert "3 frames after it have come" in str(reorder.error)
 
 
-def test_a_gap_at_the_end_of_the_input_is_told() -> None:
+def test_a_gap_at_the_end_of_the_input_is_reported() -> None:
     """Nothing behind it is given."""
     reorder = Reorder("n")
     fed(reorder, [0, 2])
@@ -180,7 +180,7 @@ def test_a_frame_from_before_the_first_one_is_an_error(order: list[Any]) -> None
     assert "where the answer was begun" in str(reorder.error)
 
 
-def test_the_end_stays_behind_all_that_is_held() -> None:
+def test_the_end_stays_after_all_that_is_held() -> None:
     """A sentinel without a number comes last."""
     reorder = Reorder("n")
     given_ = [*reorder.feed({"n": 0}), *reorder.feed({"n": 3}), *reorder.feed({"n": 2})]

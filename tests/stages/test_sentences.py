@@ -166,7 +166,7 @@ def test_the_very_first_piece_may_be_a_clause() -> None:
     assert ["No. ", "Well, yes."] == run(Sentences(first=3), ["No. Well, yes."])
 
 
-def test_a_first_clause_is_out_with_the_first_character_behind_it() -> None:
+def test_a_first_clause_is_out_with_the_first_character_after_it() -> None:
     """That is what it is for."""
     sentences = Sentences(first=4)
 

@@ -59,7 +59,7 @@ def test_a_text_comes_word_by_word(case: str) -> None:
         assert expected == run(Words(), pieces)
 
 
-def test_a_word_is_given_with_the_first_character_behind_it() -> None:
+def test_a_word_is_given_with_the_first_character_after_it() -> None:
     """With a blank in front of it, it can be shown while the next one is on its way."""
     words = Words()
 

@@ -127,7 +127,6 @@ def _object(package: str, **fields: Any) -> Any:
 _CALL = _object("pydantic_ai.messages", part_kind="tool-call", tool_name="drop", tool_call_id="c", args={})
 _NONE = SimpleNamespace(input_tokens=0, output_tokens=0, cache_read_tokens=0, cache_write_tokens=0)
 _RESULT = SimpleNamespace(output=None, usage=_NONE)
-_DELTA = {"type": "AIMessageChunk", "id": "lc_1", "content": "", "tool_calls": [], "chunk_position": "last"}
 FRAMEWORKS: dict[str, _Items] = {
     "LlamaIndexRun": [
         _object("llama_index", current_agent_name="W", input=[]),

@@ -169,7 +169,7 @@ def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pyte
     assert len([event for event in told if isinstance(event, MessageStart) and event.another]) == 19
 
 
-def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
+def test_a_step_is_caused_by_a_call_that_was_reported_before() -> None:
     """With the id that the call has in the run: another stream has used it."""
     with Steps() as run:
         run.step("other").follow(stream_of(asking("Rome"))).final()

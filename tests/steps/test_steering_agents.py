@@ -446,7 +446,7 @@ def test_each_kind_of_pipe_gets_the_whole_line(kind: str) -> None:
         assert json.loads(line)["message"]["content"][0]["text"] == "Be brief."
 
 
-def test_only_words_are_said() -> None:
+def test_only_words_are_spoken() -> None:
     """Input is a text that is not empty."""
     lines = ['{"type": "system", "subtype": "init"}']
     with Steps() as run:

@@ -190,7 +190,7 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
     assert step.error.startswith("StreamTruncated: ")
 
 
-def test_time_is_told_while_a_step_runs_and_after() -> None:
+def test_time_is_reported_while_a_step_runs_and_after() -> None:
     """By the clock of the run."""
     clock = Clock()
     with on(clock, Steps) as run:
@@ -388,7 +388,7 @@ def test_an_answer_ends_in_a_way_that_there_is() -> None:
         ('{"n": "' + "x" * 9_000 + '"}', 'tool {"n": "' + "x" * 52 + "… done"),
     ],
 )
-def test_a_tool_is_told_by_its_name_and_its_arguments(arguments: str, shown: str) -> None:
+def test_a_tool_is_reported_by_its_name_and_its_arguments(arguments: str, shown: str) -> None:
     """Two calls of one tool have different arguments, and ids that say nothing; long ones are cut."""
     call = ToolCall(id="call_1", name="tool", arguments_text=arguments, complete=True)
     with on(Clock(), Steps, "trip") as run, run.step(call):

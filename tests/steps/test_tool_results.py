@@ -109,7 +109,7 @@ def test_a_call_that_cannot_be_run_has_its_error_as_result(way: str) -> None:
     assert refused == [event for event in results_of(run) if event.error]
 
 
-def test_results_that_a_stream_brings_are_told_with_the_ids_of_the_run() -> None:
+def test_results_that_a_stream_brings_are_reported_with_the_ids_of_the_run() -> None:
     """As a relay sends them; the reader of the stream has its own events."""
     call = ToolCall(id="c", name="f", complete=True)
     sent: list[Event] = [ToolCallDone(call), ToolResult("c", "sun", provider_executed=True), Finish("stop")]

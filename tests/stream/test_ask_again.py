@@ -142,7 +142,7 @@ def _words(text: str, **options: Any) -> str:
     return caught.value.words_for_model
 
 
-def test_what_is_no_json_is_told_by_its_place() -> None:
+def test_what_is_no_json_is_reported_by_its_place() -> None:
     """With as much around it as a tool's error shows."""
     assert (
         'The output is no valid JSON: it goes wrong at character 9, near "{\\"name\\": oops}". '
@@ -151,14 +151,14 @@ def test_what_is_no_json_is_told_by_its_place() -> None:
     assert "The output is not the JSON that was asked for. Write that, and nothing else." == _words("  ")
 
 
-def test_what_was_almost_json_is_told_by_its_places() -> None:
+def test_what_was_almost_json_is_reported_by_its_places() -> None:
     """The reading that was lenient knows them, though the text is no JSON."""
     words = _words("Here: ```json\n{name: 'Tea', steps: [{title: 'Boil', minutes: -1,}]}\n```", lenient=True)
 
     assert "- steps[0].minutes: should be greater than or equal to 0, not -1" in words
 
 
-def test_what_is_told_has_a_bounded_length() -> None:
+def test_what_is_reported_has_a_bounded_length() -> None:
     """However much is wrong, and however long the values are."""
     wrong = {"name": 1, "steps": [{"title": ["x" * 1000], "minutes": "y" * 1000}] * 200}
     words = _words(json.dumps(wrong))
@@ -169,7 +169,7 @@ def test_what_is_told_has_a_bounded_length() -> None:
     assert "Recipe" not in words
 
 
-def test_an_element_is_told_by_its_place_in_the_document() -> None:
+def test_an_element_is_reported_by_its_place_in_the_document() -> None:
     """It is its own text, and where that stands is `path`."""
     with Stream([json.dumps(WRONG)], format="pieces") as stream, pytest.raises(OutputInvalid) as caught:
         list(stream.items(Step, at="steps"))
@@ -190,7 +190,7 @@ def test_an_element_is_told_by_its_place_in_the_document() -> None:
         ),
     ],
 )
-def test_a_path_that_leads_to_nothing_is_told(text: str, problem: str) -> None:
+def test_a_path_that_leads_to_nothing_is_reported(text: str, problem: str) -> None:
     """By the place, where there is no more of the document than that."""
     with Stream([text], format="pieces") as stream, pytest.raises(OutputInvalid) as caught:
         list(stream.items(Step, at="steps"))
@@ -201,7 +201,7 @@ def test_a_path_that_leads_to_nothing_is_told(text: str, problem: str) -> None:
     assert problem == str(caught.value)
 
 
-def test_a_tool_call_is_told_in_the_tools_words() -> None:
+def test_a_tool_call_is_reported_in_the_tools_words() -> None:
     """`error.words_for_model` and `error_for_model` are one."""
     call = {"id": "call_1", "function": {"name": "Step", "arguments": '{"title": "Boil"}'}}
     chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}

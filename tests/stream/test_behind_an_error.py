@@ -60,7 +60,7 @@ def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
     assert [(9, 0.25)] * 3 == anyio.run(read)
 
 
-def test_a_generator_is_not_asked_for_more_behind_an_error() -> None:
+def test_a_generator_is_not_asked_for_more_after_an_error() -> None:
     """It might wait without an end."""
     stream = Stream(each for each in FRAMES)
     with pytest.raises(ProviderError):

@@ -102,7 +102,7 @@ def test_an_event_costs_no_more_calls_than_before(
     assert _per_event(read, begin, piece, events) <= most
 
 
-def test_a_call_costs_little_more_behind_many_others() -> None:
+def test_a_call_costs_little_more_after_many_others() -> None:
     """Its fragments don't look for it among those before, which may be the same as a call in the text."""
 
     def count(calls: int) -> int:

@@ -112,7 +112,7 @@ def test_a_loop_that_starts_late_is_given_each_part_at_once() -> None:
     ]
 
 
-def test_what_breaks_off_is_raised_behind_what_came() -> None:
+def test_what_breaks_off_is_raised_after_what_came() -> None:
     stream = Stream(SCRIPT.chunks("anthropic")[:7], format="anthropic")
     given: list[Any] = []
     with pytest.raises(StreamTruncated) as caught:

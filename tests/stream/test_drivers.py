@@ -153,7 +153,7 @@ def test_final_returns_the_answer_or_raises_what_broke_it() -> None:
     assert caught.value.partial.text == "Let me see."
 
 
-def test_the_transport_breaking_is_told_from_the_input_ending() -> None:
+def test_the_transport_breaking_is_distinguished_from_the_input_ending() -> None:
     """The transport's own error is the cause."""
     cause = Transport("reset")
     with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
@@ -177,7 +177,7 @@ def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | Non
     assert [True, True] == [call.complete for call in message.tool_calls]
 
 
-def test_a_break_behind_the_finish_reason_of_a_call_without_arguments_is_a_break() -> None:
+def test_a_break_after_the_finish_reason_of_a_call_without_arguments_is_a_break() -> None:
     """They may have been on their way: the call stays open, and the answer is not complete."""
     with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
         Stream(Source(ANSWER[:9], Transport("reset"))).final()
@@ -339,7 +339,7 @@ _Added.__module__ = "openai.lib"
 
 
 @pytest.mark.anyio
-async def test_bytes_behind_an_event_that_adds_nothing_give_their_events() -> None:
+async def test_bytes_after_an_event_that_adds_nothing_give_their_events() -> None:
     """Also where chunks are read at a glance."""
     pieces = ["a", "b", "c", "d", "e", "f"]
     body: list[Any] = [wire.chat({"content": piece}) for piece in pieces]

@@ -299,7 +299,7 @@ def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
     assert accumulator.message == made_of(EventCursor(accumulator).ready())[0]
 
 
-def test_an_answer_that_is_taken_back_is_told_again() -> None:
+def test_an_answer_that_is_taken_back_is_sent_again() -> None:
     """The one that began again was another one, and the first one stands."""
     accumulator = Accumulator()
     cursor = EventCursor(accumulator)

@@ -69,11 +69,8 @@ def test_closing_in_another_loop_ends_the_task_and_says_so() -> None:
 
 
 async def _until_no_task_is_left() -> None:
-    await asyncio.wait_for(asyncio.gather(*_others(), return_exceptions=True), 5)
-
-
-def _others() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
 
 
 def _in_a_loop_that_is_over(kind: str, main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -276,9 +276,9 @@ def test_a_type_that_no_json_can_become_is_refused_before_anything_is_read() -> 
 
 
 @pytest.mark.parametrize("name", ["partials", "items", "field", "result"])
-def test_a_tool_is_told_by_its_name(name: str) -> None:
+def test_a_tool_is_reported_by_its_name(name: str) -> None:
     """A function would be found in no answer."""
-    function: Any = test_a_tool_is_told_by_its_name
+    function: Any = test_a_tool_is_reported_by_its_name
     argument = "title" if name == "field" else Recipe
     with Stream(chat(TEXT)) as stream, pytest.raises(MisuseError, match="the name of a tool"):
         getattr(stream, name)(argument, tool=function)

@@ -249,7 +249,7 @@ def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(f
 
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("size", [1, 1_000])
-def test_a_new_loop_over_the_same_items_goes_on_behind_a_bad_one(colour: str, size: int) -> None:
+def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: str, size: int) -> None:
     """The error says so, and which element it is; that is the last as well as the first."""
     body = chat('{"n": [1, "x", 2, {}, 3, null]}', size=size)
     found: list[Any] = []

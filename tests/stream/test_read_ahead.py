@@ -56,7 +56,7 @@ def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
     assert not readers()
 
 
-def test_other_views_and_the_message_go_on_behind_the_thread() -> None:
+def test_other_views_and_the_message_go_on_after_the_thread() -> None:
     """It reads for all of them."""
     with Stream(said_and_silent(0.1), format="pieces") as stream:
         text = stream.text.smooth(max_delay=0.05, timer=True)
@@ -137,7 +137,7 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
     stream.close()
 
 
-def test_an_error_of_the_source_comes_behind_what_it_gave() -> None:
+def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
     """Each reader gets what was given before."""
 
     def source() -> Iterator[bytes]:

@@ -232,7 +232,7 @@ async def test_a_source_that_raises_a_cancellation_of_its_own_is_an_interruption
     assert readers() == []
 
 
-async def test_a_source_that_fails_to_close_is_told_of_once() -> None:
+async def test_a_source_that_fails_to_close_is_reported_once() -> None:
     """Where nothing else is on its way; the stream is closed all the same."""
 
     class Stubborn(Scripted):

@@ -64,7 +64,7 @@ def test_a_run_that_starts_late_misses_no_tool() -> None:
     assert ["Finish"] == told
 
 
-def test_calls_that_cannot_be_run_are_told_to_the_model() -> None:
+def test_calls_that_cannot_be_run_are_reported_to_the_model() -> None:
     """A call that is invalid, that is no JSON, or of a tool that is not there."""
     calls = [
         call(0, "c1", "get_weather", '{"town": 1}'),

@@ -166,7 +166,7 @@ def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, 
 
 
 @pytest.mark.parametrize("hz", [0, -3])
-def test_a_wrong_rate_is_told_where_it_is_given(hz: float) -> None:
+def test_a_wrong_rate_is_reported_where_it_is_given(hz: float) -> None:
     """And not in the loop, far away."""
     with pieces() as stream:
         for shape in (stream.text.throttle, stream.text.accumulate):
@@ -226,7 +226,7 @@ def test_what_is_held_is_given_before_the_error(shape: Callable[[Any], Any]) -> 
         next(view)
 
 
-def test_an_error_in_its_place_is_met_behind_what_came_before_it() -> None:
+def test_an_error_in_its_place_is_met_after_what_came_before_it() -> None:
     """As with a field that is no string: the next one is a text of its own."""
     stream = pieces('[{"a": "x', "y", 'z"}, {"a": 1}, {"a": "u', 'v"}]')
     view = stream.field("*.a").throttle(hz=20)

@@ -170,7 +170,7 @@ def test_what_is_no_content_lengthens_that_wait_by_a_quarter_at_most(sign_of_lif
 
 
 @pytest.mark.parametrize("late", [MORE, MORE + MORE])
-def test_content_behind_the_finish_reason_ends_the_short_wait(late: bytes) -> None:
+def test_content_after_the_finish_reason_ends_the_short_wait(late: bytes) -> None:
     """The reason is void until another one comes: the answer goes on, so only a stall ends it."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
@@ -196,7 +196,7 @@ def test_a_finish_reason_before_any_content_starts_no_short_wait() -> None:
     assert (stall, silence.deadline) == (301.0, 3.0)
 
 
-def test_a_loop_that_is_busy_behind_the_finish_reason_costs_no_wait() -> None:
+def test_a_loop_that_is_busy_after_the_finish_reason_costs_no_wait() -> None:
     """Such as a tool that it runs: only its waiting for bytes counts."""
     silence, machine = silence_of()
     arrive(machine, 1.0)

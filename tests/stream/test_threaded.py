@@ -151,7 +151,7 @@ def test_a_failure_of_the_answer_keeps_what_had_come() -> None:
     assert "closed" == answer.said[-1]
 
 
-def test_a_failure_of_opening_is_told() -> None:
+def test_a_failure_of_opening_is_reported() -> None:
     """The first read raises the error, as that of an `AsyncStream` does."""
 
     async def opened() -> AsyncIterator[bytes]:

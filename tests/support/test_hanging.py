@@ -31,7 +31,7 @@ async def _wait_for(event: anyio.Event) -> None:
 
 
 @pytest.mark.anyio
-async def test_each_task_is_told_with_the_line_at_which_it_waits(anyio_backend: str) -> None:
+async def test_each_task_is_reported_with_the_line_at_which_it_waits(anyio_backend: str) -> None:
     """Also a function that another one awaits, on asyncio and on trio."""
 
     async def outer(event: anyio.Event) -> None:

@@ -62,7 +62,7 @@ def test_that_leaves_garbage():
 """
 
 
-def test_a_socket_is_told_until_it_is_closed() -> None:
+def test_a_socket_is_reported_until_it_is_closed() -> None:
     """The line is the one that made it, although a class of Python's library has made the object."""
     with socket.create_server(("127.0.0.1", 0)):
         [told] = left_behind(0)
@@ -71,7 +71,7 @@ def test_a_socket_is_told_until_it_is_closed() -> None:
     assert left_behind(0) == []
 
 
-def test_a_thread_is_told_until_it_has_ended() -> None:
+def test_a_thread_is_reported_until_it_has_ended() -> None:
     """The place is where it waits."""
     go_on = threading.Event()
     thread = threading.Thread(target=lambda: go_on.wait(30), name="lasting")
@@ -83,7 +83,7 @@ def test_a_thread_is_told_until_it_has_ended() -> None:
     assert left_behind(30) == []
 
 
-def test_a_child_is_told_until_it_has_ended() -> None:
+def test_a_child_is_reported_until_it_has_ended() -> None:
     """A child that ends meanwhile is waited for."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         [told] = left_behind(0)
@@ -92,7 +92,7 @@ def test_a_child_is_told_until_it_has_ended() -> None:
     assert left_behind(30) == []
 
 
-def test_a_loop_is_told_until_it_is_closed_and_its_tasks_even_then() -> None:
+def test_a_loop_is_reported_until_it_is_closed_and_its_tasks_even_then() -> None:
     """Nothing runs them any more, and what they hold stays open."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(asyncio.sleep(60), name="waiting")

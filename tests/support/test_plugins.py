@@ -92,7 +92,7 @@ def test_it(number):
 
 @_needs_fork
 @pytest.mark.slow
-def test_each_test_is_run_once_and_told(tmp_path: Path) -> None:
+def test_each_test_is_run_once_and_reported(tmp_path: Path) -> None:
     """Failures have their output, and each process ends the fixtures that it began."""
     done = _run(tmp_path, "forked", _HUNDRED, "--processes", "3")
 
@@ -119,7 +119,7 @@ def test_the_first_failure_ends_all_processes_if_that_is_asked_for(tmp_path: Pat
 
 @_needs_fork
 @pytest.mark.slow
-def test_a_process_that_dies_is_told_with_the_test_that_it_ran(tmp_path: Path) -> None:
+def test_a_process_that_dies_is_reported_with_the_test_that_it_ran(tmp_path: Path) -> None:
     """What the others have found is told, too."""
     dying = _HUNDRED.replace("== 30", "== 30: os._exit(5)\n    if number == -1")
     done = _run(tmp_path, "forked", dying, "--processes", "2")
@@ -156,7 +156,7 @@ def test_of_no_machine():
 @_needs_fork
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-p", "tests.support.forked", "--processes", "2")])
-def test_what_is_missing_is_told_in_one_line_and_the_rows_by_name(
+def test_what_is_missing_is_reported_in_one_line_and_the_rows_by_name(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """A test counts once, however many of its rows were left out."""

@@ -119,7 +119,7 @@ def test_a_test_whose_rows_are_all_skipped_is_skipped_for_their_reasons() -> Non
         skipping()
 
 
-def test_a_row_that_fails_elsewhere_is_told_with_the_line_of_the_test() -> None:
+def test_a_row_that_fails_elsewhere_is_reported_with_the_line_of_the_test() -> None:
     """The innermost line is a helper's or a library's, and says nothing about the test."""
 
     def check(number: str) -> None:
@@ -167,7 +167,7 @@ def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
     assert ["ab", "ac"] == SEEN
 
 
-def test_a_table_without_rows_is_told() -> None:
+def test_a_table_without_rows_is_reported() -> None:
     """As `parametrize` does: data beside the checkout may be missing."""
 
     @in_one_test("row", [])

@@ -76,7 +76,7 @@ def test_a_preview_that_is_empty_after_a_resize_leaves_nothing_behind() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
-def test_a_size_that_is_told_late_does_no_harm(seed: int) -> None:
+def test_a_size_that_is_reported_late_does_no_harm(seed: int) -> None:
     """Over a slow line, or in tmux while a border is dragged, frames are drawn for the width that was."""
     made_up = random.Random(seed)
     live, finished = Terminal(60, 10), Terminal(60, 10)

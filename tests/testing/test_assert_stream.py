@@ -118,7 +118,7 @@ def test_a_path_is_a_recording(tmp_path: Path) -> None:
     assert "Hello, wörld" == assert_stream(_read, path, cuts=8)
 
 
-def test_what_cannot_be_replayed_is_told() -> None:
+def test_what_cannot_be_replayed_is_reported() -> None:
     """A value of another type is misuse."""
     nothing: Any = [b"data"]
     with pytest.raises(MisuseError, match="a list cannot be replayed"):
@@ -134,7 +134,7 @@ def _failure(handler: Any, recording: Any = _HELLO, **options: Any) -> str:
     return str(caught.value)
 
 
-def test_another_value_at_a_chunking_is_told_with_the_difference() -> None:
+def test_another_value_at_a_chunking_is_reported_with_the_difference() -> None:
     """The error names the chunking, shows both values, and has the line that shows it again."""
     told = _failure(_Broken(_cut_off, after=2))
 
@@ -217,7 +217,7 @@ def test_what_a_chunk_holds_is_no_business_of_a_handler() -> None:
     assert told.startswith("chunking='events': the handler returned another value\n[2]:")
 
 
-def test_an_error_that_is_not_allowed_is_told_with_its_cut() -> None:
+def test_an_error_that_is_not_allowed_is_reported_with_its_cut() -> None:
     """At a cut a handler returns, or raises what `allow` permits; its own error is the cause."""
 
     def first_call(stream: Stream) -> Any:
@@ -236,7 +236,7 @@ def test_an_error_that_is_not_allowed_is_told_with_its_cut() -> None:
     assert isinstance(caught.value.__cause__, IndexError)
 
 
-def test_a_failed_assertion_of_the_handler_is_told_in_one_line() -> None:
+def test_a_failed_assertion_of_the_handler_is_reported_in_one_line() -> None:
     """The other lines that pytest adds are shown with the cause."""
 
     def sure(stream: Stream) -> None:
@@ -275,7 +275,7 @@ def test_a_reset_is_tried_at_each_place_too() -> None:
     assert _failure(forgives_an_end, allow=StreamTruncated).startswith("fault=faults.reset(at=0): ")
 
 
-def test_a_stream_that_is_left_open_is_told() -> None:
+def test_a_stream_that_is_left_open_is_reported() -> None:
     """`break` does not close: a handler reads to the end, or uses `with`."""
 
     def first(stream: Stream) -> str:
@@ -284,7 +284,7 @@ def test_a_stream_that_is_left_open_is_told() -> None:
     assert _failure(first).startswith("as recorded: the handler left the stream open")
 
 
-def test_a_stream_that_an_error_leaves_open_is_told() -> None:
+def test_a_stream_that_an_error_leaves_open_is_reported() -> None:
     """A handler must close the stream before it raises, even if the error is permitted."""
 
     def strict(stream: Stream) -> str:
@@ -356,7 +356,7 @@ def test_a_recording_that_fails_fails_the_same_way_at_every_chunking() -> None:
         assert_stream(_read, testing.script().text("Hel"), cuts=4)
 
 
-def test_failing_at_one_chunking_only_is_told() -> None:
+def test_failing_at_one_chunking_only_is_reported() -> None:
     """An error at one chunking must be raised at all of them."""
 
     def fails(stream: Stream) -> None:

@@ -213,7 +213,7 @@ def _documented_rules() -> list[str]:
         (Message(ending="complete"), "ending"),
     ],
 )
-def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
+def test_another_message_than_expected_is_reported(wanted: Any, says: str) -> None:
     """The report gives the differences, each with the path of its field."""
     told = _broken(Parrot, (_ANSWER, wanted))
 
@@ -223,7 +223,7 @@ def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
 
 
 @pytest.mark.slow
-def test_all_that_is_broken_is_told_at_once() -> None:
+def test_all_that_is_broken_is_reported_at_once() -> None:
     """The report has each rule's sentence, each recording's difference, and a line that reproduces it."""
     other = _ANSWER.replaced(name="other")
     with pytest.raises(AssertionError) as caught:
@@ -241,14 +241,14 @@ def test_all_that_is_broken_is_told_at_once() -> None:
 
 
 @pytest.mark.slow
-def test_how_to_see_a_frame_again_is_told() -> None:
+def test_how_to_see_a_frame_again_is_shown() -> None:
     """The report gives the number of frames fed before, and the frame itself."""
     told = _broken(Dropping)["unknown"]
 
     assert "Dropping().feed: the first 2 frames of the recording, then b'{" in told
 
 
-def test_the_line_that_raises_is_told() -> None:
+def test_the_line_that_raises_is_reported() -> None:
     """It is the last one of the format's own module, however deep the library was reached from it."""
     read, line = Deep.read, Deep.read.__code__.co_firstlineno + 1
 
@@ -256,7 +256,7 @@ def test_the_line_that_raises_is_told() -> None:
     assert f"AttributeError is raised (broken_formats.py, line {line}): " in _broken(Deep)["raises"]
 
 
-def test_what_recognises_raises_is_told_with_the_call() -> None:
+def test_what_recognises_raises_is_reported_with_the_call() -> None:
     """The line that shows it again is the call."""
     told = _broken(Snappish)["recognises"]
 

@@ -14,7 +14,7 @@ from tokenstream.testing._pytest.diff import contains_answers, differences
 _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 
 
-def test_messages_are_told_by_the_fields_that_differ() -> None:
+def test_messages_are_reported_by_the_fields_that_differ() -> None:
     """Only these are shown, each with its path."""
     one = Message(id="a", parts=(TextPart(text="Hi"), ToolCall(id="1", name="now")), ending="complete")
     other = one.model_copy(update={"ending": "truncated", "usage": Usage(output_tokens=3)})
@@ -39,14 +39,14 @@ def test_texts_are_shown_where_they_part() -> None:
     ] == told
 
 
-def test_the_mark_stands_below_what_is_escaped() -> None:
+def test_the_mark_is_below_what_is_escaped() -> None:
     """Line ends and quotes before the place are as wide as they are written."""
     *_, left, _right, mark = differences("\n'" + "x" * 30, "\n'" + "x" * 10 + "y" * 20)
 
     assert left.index("'\\n\\'") + len("'\\n\\'") + 10 == mark.index("^")
 
 
-def test_events_of_a_list_are_told_by_their_place() -> None:
+def test_events_of_a_list_are_reported_by_their_place() -> None:
     """The report gives the events that differ, are missing, or are added."""
     one = [TextDelta("a"), TextDelta("b"), Finish("stop"), TextDelta("c")]
     other = [TextDelta("a"), ReasoningDelta("r"), TextDelta("b"), Finish("length")]
@@ -59,7 +59,7 @@ def test_events_of_a_list_are_told_by_their_place() -> None:
     )
 
 
-def test_answers_that_begin_again_are_told_by_what_was_given_up() -> None:
+def test_answers_that_begin_again_are_reported_by_what_was_given_up() -> None:
     """The error that ended an attempt is no part of the answer, so it makes no difference."""
     broken = Restarted(Message(parts=(TextPart(text="Hel"),)), StreamTruncated("the input ended"))
     reset = Restarted(broken.discarded, StreamInterrupted("the connection broke"))
@@ -100,7 +100,7 @@ def test_much_that_differs_is_cut_short() -> None:
     assert 61 == len(told)
 
 
-def test_mappings_are_told_by_their_keys() -> None:
+def test_mappings_are_reported_by_their_keys() -> None:
     """Keys that only one side has are named."""
     told = differences({"a": 1, "b": [1]}, {"b": [2], "c": 3})
 
@@ -108,7 +108,7 @@ def test_mappings_are_told_by_their_keys() -> None:
     assert "['c']: only right has 3" == told[-1]
 
 
-def test_bodies_are_told_by_event_and_byte() -> None:
+def test_bodies_are_reported_by_event_and_byte() -> None:
     """Two bodies of SSE differ in an event, and at a byte of the body."""
     told = differences(b"data: Hello\n\ndata: you\n\n", b"data: Hello\n\ndata: all\n\n")
 
@@ -131,7 +131,7 @@ def test_bodies_are_told_by_event_and_byte() -> None:
         (Recording.of([b"data: a\n\n", b"data: b\n\n"], status=500), "status: left 200, right 500"),
     ],
 )
-def test_recordings_are_told_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
+def test_recordings_are_reported_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
     """First the bytes are compared, then the ends of chunks, then the times."""
     one = Recording.of([b"data: a\n\n", b"data: b\n\n"])
 

@@ -53,7 +53,7 @@ def test_the_messages_of_a_websocket_come_whole() -> None:
             SOCKET.with_fault(fault)
 
 
-def test_a_stall_moves_what_comes_behind() -> None:
+def test_a_stall_moves_what_comes_after() -> None:
     """A chunk stalled in its middle arrives in two."""
     stalled = SSE.with_fault(faults.stall(90, at=12))
 
@@ -158,7 +158,7 @@ def test_lines_end_as_on_windows() -> None:
     assert [b"data: a\r\n\r\nda", b"ta: b\r\n", b"\r\n"] == mixed.with_fault(faults.crlf()).chunks()
 
 
-def test_comments_stand_between_events() -> None:
+def test_comments_are_between_events() -> None:
     """Never inside one, also where the last has no end."""
     said = b": alive\n\n"
 
@@ -209,7 +209,7 @@ def test_the_provider_s_own_error_comes_in_the_middle(format: str) -> None:
     assert "failed" == caught.value.partial.ending
 
 
-def test_an_error_stands_behind_the_event_that_is_there() -> None:
+def test_an_error_is_after_the_event_that_is_there() -> None:
     """It never stands inside an event; an unnamed format is detected."""
     recording = CHAT.replaced(format=None)
     sent = CHAT.chunks()
@@ -242,7 +242,7 @@ def test_an_error_fits_the_framing_of_the_recording() -> None:
     assert not realtime.with_fault(faults.error_event(event=2)).chunks()[-1].startswith(b"data")
 
 
-def test_an_error_that_cannot_be_told_is_misuse() -> None:
+def test_an_error_that_cannot_be_written_is_misuse() -> None:
     """Reasons: an unknown format, a format without errors, or a recording without events."""
     with pytest.raises(MisuseError, match="cannot be detected from its bytes"):
         LINES.with_fault(faults.error_event())

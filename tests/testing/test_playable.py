@@ -178,7 +178,7 @@ def test_messages_stay_whole() -> None:
         (HELLO, "WebSocket", "an HTTP answer is played"),
     ],
 )
-def test_a_websocket_is_told_from_a_request(what: Any, upgrade: str | None, told: str) -> None:
+def test_a_websocket_is_distinguished_from_a_request(what: Any, upgrade: str | None, told: str) -> None:
     """A WebSocket's messages cannot answer an HTTP request, nor the reverse."""
     with pytest.raises(MisuseError, match=told):
         _ask(testing.transport(what), upgrade=upgrade)

@@ -111,7 +111,7 @@ def test_it(token_stream):
     assert {"test_it[text]": "passed", "test_it[script in anthropic]": "passed"} == project.run().outcomes
 
 
-def test_what_is_missing_is_told(project: Project) -> None:
+def test_what_is_missing_is_reported(project: Project) -> None:
     """Each error says what to write, or where the file was looked for."""
     project.configure("tokenstream_recordings = kept")
     project.write(
@@ -162,7 +162,7 @@ def test_not_recorded(token_stream):
     assert told["test_not_recorded"].endswith("Put the file into one of them; or run pytest --record-streams")
 
 
-def test_what_a_marker_asks_for_in_vain_is_told(project: Project) -> None:
+def test_what_a_marker_asks_for_in_vain_is_reported(project: Project) -> None:
     """The error is one sentence, not a traceback through the library."""
     put(project.folder / "hello.sse")
     (project.folder / "bad.rec").write_text("hello")
@@ -209,7 +209,7 @@ def test_it(token_stream):
     assert "MisuseError: a int cannot be replayed" in project.run().told["test_it[7]"]
 
 
-def test_a_place_outside_of_the_project_is_told_as_it_is(
+def test_a_place_outside_of_the_project_is_reported_as_it_is(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """An absolute path is looked for there alone."""

@@ -235,7 +235,7 @@ def test_a_name_that_could_not_be_loaded_is_refused_at_the_call(tmp_path: Path) 
         record([b"a"], tmp_path / "answer.html")
 
 
-def test_the_number_may_stand_in_the_name(tmp_path: Path) -> None:
+def test_the_number_may_be_in_the_name(tmp_path: Path) -> None:
     """This works for one recording and for several."""
     list(record(Source(CHAT), tmp_path / "answer-{n}.rec"))
 
@@ -243,7 +243,7 @@ def test_the_number_may_stand_in_the_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_a_recording_that_cannot_be_written_is_told_of_at_the_end(tmp_path: Path, broken: bool) -> None:
+def test_a_recording_that_cannot_be_written_is_reported_at_the_end(tmp_path: Path, broken: bool) -> None:
     """The loop has everything by then; an error that is on its way stays, and is told of it."""
     (tmp_path / "file").write_text("")
     error = ConnectionError("gone") if broken else None

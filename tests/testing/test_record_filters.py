@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 load = Recording.load
 
 
-def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> None:
+def test_a_secret_is_reported_at_the_end_and_nothing_is_written(path: Path) -> None:
     """The loop has received everything by then."""
     got = []
     with pytest.raises(RecordingInvalid, match=r"a key of OpenAI.*byte 6 of the body") as raised:
@@ -40,7 +40,7 @@ def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> No
 
 
 @pytest.mark.anyio
-async def test_a_secret_is_told_of_when_the_source_is_closed(path: Path) -> None:
+async def test_a_secret_is_reported_when_the_source_is_closed(path: Path) -> None:
     """The source is closed nevertheless."""
     sync, later = Source(SECRET), AsyncSource(SECRET)
     recorded = record(sync, path)
@@ -119,7 +119,7 @@ def test_options_that_mean_nothing_are_refused_at_the_call(
         record([b"a"], path, **options)
 
 
-def test_a_filter_that_returns_no_bytes_is_told_of(path: Path) -> None:
+def test_a_filter_that_returns_no_bytes_is_reported(path: Path) -> None:
     """The error is raised when the filter is called, at the end."""
     no_bytes: Any = len
     with pytest.raises(MisuseError, match="as bytes and not as int"):

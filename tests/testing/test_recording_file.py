@@ -282,7 +282,7 @@ HEAD = "tokenstream-recording 1\n"
         ("tokenstream-recording 0\n", 1, "begins with the line"),
         ("tokenstream-recording 2\n\n@ 0\n", 1, "version 2 .* update tokenstream"),
         (f"{HEAD}status 200\n", 2, "not a line of the head"),
-        (f"{HEAD}status: 200\n@ 0\n", 3, "an empty line stands between"),
+        (f"{HEAD}status: 200\n@ 0\n", 3, "an empty line is between"),
         (f"{HEAD}status: fine\n", 2, "three digits"),
         (f"{HEAD}ended: well\n", 2, "close, reset, stall"),
         (f"{HEAD}messages: maybe\n", 2, "yes, no"),

@@ -126,13 +126,13 @@ def test_stop_after_calls_means_that_they_are_to_be_run(reason: str, calls: bool
     assert expected == script.message.finish_reason
 
 
-def test_nothing_is_said_behind_the_end() -> None:
+def test_nothing_is_said_after_the_end() -> None:
     """The mistake is told where it is made."""
     with pytest.raises(MisuseError, match=r"after finish\(\)"):
         testing.script().text("Hello").finish().text("again")
 
 
-def test_another_choice_goes_on_behind_the_end_of_the_first() -> None:
+def test_another_choice_goes_on_after_the_end_of_the_first() -> None:
     """Alternative answers end one by one."""
     script = testing.script().text("Yes").finish().choice(1).text("No").finish("length")
 
@@ -142,7 +142,7 @@ def test_another_choice_goes_on_behind_the_end_of_the_first() -> None:
     assert [each.text for each in script.messages] == [each.text for each in read.messages]
 
 
-def test_usage_may_come_behind_the_end() -> None:
+def test_usage_may_come_after_the_end() -> None:
     """It is sent where the provider has its place for it."""
     before = testing.script().text("Hi").usage(input_tokens=3, output_tokens=1).finish()
     behind = testing.script().text("Hi").finish().usage(input_tokens=3, output_tokens=1)

@@ -73,7 +73,7 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @in_one_test("misuse", _MISUSES)
-def test_a_mistake_is_told_in_the_line_that_makes_it(misuse: str) -> None:
+def test_a_mistake_is_reported_in_the_line_that_makes_it(misuse: str) -> None:
     """Not later, in the depths of an encoder."""
     write, said = _MISUSES[misuse]
     with pytest.raises(MisuseError, match=said):
@@ -125,7 +125,7 @@ def test_text_without_a_character_is_no_part(format: str) -> None:
     assert () == script.stream(format).final().parts
 
 
-def test_fragments_may_stand_in_a_list() -> None:
+def test_fragments_may_be_in_a_list() -> None:
     """Whoever makes them one by one has a list."""
     listed = testing.script().tool_call("rm", ['{"pa', 'th": 1}']).finish()
 

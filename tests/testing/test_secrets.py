@@ -113,7 +113,7 @@ def found_in(body: bytes) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("text", OTHERWISE)
-def test_a_key_is_known_by_the_name_under_which_it_stands(text: str) -> None:
+def test_a_key_is_known_by_the_name_that_it_has(text: str) -> None:
     """In JSON, in a shell, in a header: keys without a known beginning are detected by their name."""
     kind, at = found_in(f"say {text} to it".encode())
 
@@ -134,14 +134,14 @@ def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
 
 
 @in_one_test("kind", SECRETS)
-def test_a_key_is_found_behind_an_escape_of_json(kind: str) -> None:
+def test_a_key_is_found_after_an_escape_of_json(kind: str) -> None:
     r"""In `\nsk-…` the `n` is no letter of the text."""
     assert kind in found_in(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode())[0]
 
 
 @in_one_test("before", ["x", "9", "_", "a", "OPENAI_API_KEY", "%3D", "\\u000a", "\x1b[0m", "é"])
 @in_one_test("kind", SECRETS)
-def test_a_key_is_found_behind_a_letter(kind: str, before: str) -> None:
+def test_a_key_is_found_after_a_letter(kind: str, before: str) -> None:
     """Code that joins texts, an address and a terminal's colours leave no space before it."""
     assert kind in found_in(f'{{"text": "a {before}{SECRETS[kind]}"}}'.encode())[0]
 
@@ -446,7 +446,7 @@ def test_a_recording_in_a_format_of_somebodys_own_is_saved(tmp_path: Path) -> No
     assert "of-my-own" == Recording.load(tmp_path / "a.rec").format
 
 
-def test_a_file_is_only_replaced_when_that_is_said(tmp_path: Path) -> None:
+def test_a_file_is_only_replaced_on_request(tmp_path: Path) -> None:
     path = tmp_path / "a.rec"
     CHAT.save(path)
     with pytest.raises(FileExistsError, match="overwrite=True"):

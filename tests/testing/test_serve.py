@@ -99,7 +99,7 @@ def test_a_recording_keeps_its_status_and_headers() -> None:
     assert "content-length" not in response.headers
 
 
-def test_a_format_that_cannot_be_told_is_an_error_of_the_client() -> None:
+def test_a_format_that_cannot_be_recognised_is_an_error_of_the_client() -> None:
     """The server says what is missing, in the place where the test's client shows it."""
     with testing.serve(HELLO) as server:
         response = _post(server, "/text")
@@ -129,7 +129,7 @@ def test_a_function_sees_the_request() -> None:
     assert sse("Bye") + DONE == response.content
 
 
-def test_a_function_that_fails_is_told_to_the_client_and_to_its_thread(
+def test_a_function_that_fails_is_reported_to_the_client_and_to_its_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A check that it makes of the request fails where the test's client shows it; pytest tells the rest."""

@@ -236,7 +236,7 @@ def test_a_server_is_stopped_twice_and_started_again() -> None:
         assert 200 == httpx.post(f"{server.url}/text", trust_env=False).status_code
 
 
-def test_a_port_that_is_taken_is_said_at_the_start(server: ReplayServer) -> None:
+def test_a_port_that_is_taken_is_reported_at_the_start(server: ReplayServer) -> None:
     """The system's own error tells it, and nothing stays open."""
     second = ReplayServer({}, port=_port(server))
     with pytest.raises(OSError, match=r"in use|socket"):

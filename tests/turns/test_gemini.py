@@ -56,7 +56,7 @@ def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:
     )
 
 
-def test_what_else_a_call_said_goes_back_where_it_stood() -> None:
+def test_what_else_a_call_said_goes_back_where_it_was() -> None:
     """Within the call, whose name and arguments stay, or beside it."""
     call = ToolCall(
         id="call_0",

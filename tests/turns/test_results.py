@@ -132,7 +132,7 @@ def test_where_nothing_was_called_there_is_no_turn(api: str) -> None:
 
 
 @pytest.mark.parametrize("api", METHODS)
-def test_what_came_of_a_call_that_cannot_go_is_told_in_the_users_words(api: str) -> None:
+def test_what_came_of_a_call_that_cannot_go_is_reported_in_the_users_words(api: str) -> None:
     """An API refuses a result whose call is not in the conversation."""
     broken = ToolCall(id="c2", name="book", arguments_text='{"table": ')
     results = ToolResults(
@@ -146,7 +146,7 @@ def test_what_came_of_a_call_that_cannot_go_is_told_in_the_users_words(api: str)
 
 
 @pytest.mark.parametrize("api", METHODS)
-def test_a_result_without_a_call_that_can_go_is_told_all_the_same(api: str) -> None:
+def test_a_result_without_a_call_that_can_go_is_reported_all_the_same(api: str) -> None:
     """Free text as input is no call to most APIs."""
     custom = _message(_call(name="shell", arguments="ls", type="custom"))
     results = ToolResults(custom, {"c1": "README.md"})
@@ -155,7 +155,7 @@ def test_a_result_without_a_call_that_can_go_is_told_all_the_same(api: str) -> N
     assert ("The call of shell gave: README.md" in written) == (attempt(custom, api)[1] is not None)
 
 
-def test_what_is_no_text_is_told_as_json() -> None:
+def test_what_is_no_text_is_reported_as_json() -> None:
     """With all that pydantic can write: models, dates, dataclasses."""
 
     class Weather(BaseModel):
@@ -201,7 +201,7 @@ def test_ids_that_were_made_up_here_stay_here() -> None:
 
 
 @pytest.mark.parametrize("api", METHODS)
-def test_a_failure_without_a_word_is_told_all_the_same(api: str) -> None:
+def test_a_failure_without_a_word_is_reported_all_the_same(api: str) -> None:
     """Anthropic refuses an error that is empty, and nobody learns from one."""
     written = repr(_turns(ToolResults(_message(_call()), {"c1": " "}, ["c1"]), api))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Describe: TypeAlias = "Callable[[str, str], str | None]"
 """Returns the canonical form of a call's validated arguments, from the tool's name and the text, or None."""
-Content: TypeAlias = tuple[str, str, str]
+CallContent: TypeAlias = tuple[str, str, str]
 """The content of a call: the tool's name, "json" or "text", and the arguments."""
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
@@ -297,13 +297,13 @@ def ids_of(call: ToolCall) -> tuple[str, ...]:
     return (call.id,) if place is None else (call.id, *place.earlier_ids)
 
 
-def _find_content_of(call: ToolCall) -> Content:
+def _find_content_of(call: ToolCall) -> CallContent:
     place = place_of(call)
     describe = None if place is None else place.describe
     return _find_content(describe, call.type, call.name, call.arguments_text)
 
 
-def _find_content(describe: Describe | None, type_: str, name: str, text: str) -> Content:
+def _find_content(describe: Describe | None, type_: str, name: str, text: str) -> CallContent:
     """Return a call's content: with `describe`, by its validated arguments, if they have a description."""
     if type_ == "custom":
         return name, "text", text

@@ -161,7 +161,7 @@ def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseExcept
     known[id(error)] = copy
     for field in _fields_of(classes):
         value = field.__get__(error)
-        # A file name of None would be told with the error.
+        # A file name of None would be shown with the error.
         if value is not None and group is None:
             field.__set__(copy, value)
     _PLAIN.args.__set__(copy, _without_frames(_PLAIN.args.__get__(error), known))

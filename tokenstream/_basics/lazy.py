@@ -92,5 +92,5 @@ def _find_way(attribute: str) -> str:
 
 
 def load_public(name: str) -> Any:  # noqa: ANN401 - any public name
-    """Return a public name of the whole package, for modules that stand below the one that defines it."""
+    """Return a public name of the whole package, for modules below the one that defines it."""
     return _LOADERS["tokenstream"](name)

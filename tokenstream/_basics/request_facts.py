@@ -168,7 +168,7 @@ def mask_of(asked: tuple[str, object] | None) -> SecretMask:
 
 
 def _find_texts(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - whatever httpx takes
-    """Return the texts in an option of a request, each with the name under which it stands there."""
+    """Return the texts in an option of a request, each with the name that it has there."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):

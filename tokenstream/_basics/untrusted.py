@@ -163,8 +163,8 @@ def count_of(payload: dict[str, Any], *keys: str) -> int | None:
 
 def first_count(*counts: int | None) -> int | None:
     """Return the first count above zero, or else the first one: a zero may stand for what is not known."""
-    told = [count for count in counts if count is not None]
-    return next((count for count in told if count > 0), told[0] if told else None)
+    known = [count for count in counts if count is not None]
+    return next((count for count in known if count > 0), known[0] if known else None)
 
 
 def float_of(payload: dict[str, Any], key: str) -> float | None:

@@ -148,7 +148,7 @@ class SecretMask:
         for word in self._words:
             shortest = min(len(word), _TELLING_LENGTH)
             if word[:shortest] in text:
-                # The longest beginning first, so that nothing of the secret is left behind it.
+                # The longest beginning first, so that nothing of the secret is left after it.
                 for length in range(len(word), shortest - 1, -1):
                     text = text.replace(word[:length], "***")
         return text

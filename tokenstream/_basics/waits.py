@@ -40,7 +40,7 @@ def wait_before(
 
     If the server asked for a wait (`error.retry_after`), the result is never shorter, even if that exceeds
     *maximum*: an earlier attempt would only fail. Up to a tenth is added at random, so that clients that were
-    told the same time do not all come back at once.
+    given the same time do not all come back at once.
 
     Example:
         >>> [wait_before(n, error=None, initial=0.5, maximum=5.0, random=1.0) for n in (1, 2, 3, 4, 9)]
@@ -160,8 +160,8 @@ def reset_of(
     limits.
 
     Example:
-        >>> told = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
-        >>> reset_of({**told, "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "24h0m0s"})
+        >>> sent = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
+        >>> reset_of({**sent, "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "24h0m0s"})
         360.0
     """
     now = _now_of(headers, received_at)
@@ -212,7 +212,7 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
 
 
 def _seconds_until(reset: str, now: float | None) -> float | None:
-    """Return the seconds until a reset, told in seconds, as a duration ("6m0s") or as a point in time.
+    """Return the seconds until a reset, given in seconds, as a duration ("6m0s") or as a point in time.
 
     The result is None if the text is malformed, or is a point in time while `now` is unknown.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
-    _Errors: TypeAlias = Sequence[Mapping[str, Any]]
+    _ErrorList: TypeAlias = Sequence[Mapping[str, Any]]
 
 _MAX_PLACES = 12
 _MAX_LINE = 300
@@ -28,7 +28,7 @@ _PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
 _SPACE = re.compile(r"\s+")
 
 
-def words_for_model(name: str, text: str, offset: int | None, errors: _Errors) -> str:
+def words_for_model(name: str, text: str, offset: int | None, errors: _ErrorList) -> str:
     """Describe the faults in a call's arguments to the model: JSON ends at `offset`, or `errors` is wrong.
 
     The message names places as in JSON, and no class of the program; its length is limited.
@@ -42,7 +42,7 @@ def words_for_model(name: str, text: str, offset: int | None, errors: _Errors) -
 
 
 def words_for_output(
-    text: str, offset: int | None, errors: _Errors, path: tuple[str | int, ...], repaired: object
+    text: str, offset: int | None, errors: _ErrorList, path: tuple[str | int, ...], repaired: object
 ) -> str:
     """Describe the faults in a JSON output to the model that wrote it, as `words_for_model` does."""
     if offset is not None:
@@ -77,7 +77,7 @@ def _decode(text: str) -> Json:
         return None
 
 
-def _make_lines(errors: _Errors, value: object, whole: str, path: tuple[str | int, ...] = ()) -> list[str]:
+def _make_lines(errors: _ErrorList, value: object, whole: str, path: tuple[str | int, ...] = ()) -> list[str]:
     """Return a line for each problem in a value: at most `_MAX_PLACES` places, and how many are left out."""
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type

@@ -15,7 +15,7 @@ from tokenstream.formats._kit.told_text import added_by
 from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
-from tokenstream.framing._given import Payloads, TextBody, WholeMessages
+from tokenstream.framing._given import Bypass, TextBody, WholeMessages
 
 if TYPE_CHECKING:
     from collections import deque
@@ -60,7 +60,7 @@ class Connection:
     | `framing` | `UnframedInput` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
     | `format` | `UndetectedFormat` | the format that the frames reveal |
 
-    A format that was named is used from the start, and so is `Payloads`, which passes
+    A format that was named is used from the start, and so is `Bypass`, which passes
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
     `format.feed(frame)` for each frame, and checks the `error` of both. The driver
     must not keep a reference to the framing or the format, since any call may replace them.
@@ -148,7 +148,7 @@ class Connection:
         """Cuts the input into frames."""
         if self.format.framing in _COMES_FRAMED:
             # Each chunk is a frame already.
-            self.framing = Payloads(limits)
+            self.framing = Bypass(limits)
         else:
             self.framing = UnframedInput(
                 self.format, limits=limits, departures=departures, found=self._use_framing
@@ -316,15 +316,15 @@ class Connection:
     @property
     def takes_payloads(self) -> bool:
         """True if the input is payloads that were framed and decoded elsewhere."""
-        return isinstance(self.framing, Payloads)
+        return isinstance(self.framing, Bypass)
 
     def take_payloads(self) -> None:
         """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""
-        if not isinstance(self.framing, Payloads):
+        if not isinstance(self.framing, Bypass):
             # Rules about SSE do not apply to payloads.
             self._departures.leave_out(OF_SSE)
             # Bytes that arrived earlier (an SDK sends none) are examined at the end of the input.
-            self._use_framing(Payloads(self._limits, self.framing if self.framing.tail else None))
+            self._use_framing(Bypass(self._limits, self.framing if self.framing.tail else None))
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
@@ -357,7 +357,7 @@ class Connection:
             return framing.shortcut(partial(format.shortcut, "element"))
         if isinstance(framing, WholeMessages):
             return format.shortcut("message", self._limits.event)
-        if isinstance(framing, Payloads):
+        if isinstance(framing, Bypass):
             return format.shortcut("payload", self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
             return None
@@ -509,7 +509,7 @@ class Connection:
         # From here on, the format is the detected one.
         format = self.format
         self.error = self._find_missing_answer_error()
-        if self.error is None and isinstance(self.framing, Payloads) and format.finished and not format.ended:
+        if self.error is None and isinstance(self.framing, Bypass) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
         if self._told_over and self.error is None and not format.ended and not self.tail:
@@ -577,7 +577,7 @@ class Connection:
         if self.last_position is None:
             self._store_position(0)
         parts = self.format.parts
-        # No end of the answer has said that nothing more of these calls follows.
+        # No end of the answer has shown that nothing more of these calls follows.
         parts.cut_waiting()
         parts.close_all(complete=self.endings.broken == "complete")
         return parts.take()

@@ -199,7 +199,7 @@ def _aws_exception_of(head: ResponseHead) -> str | None:
 
 
 def _describe_body(text: str, reported: ProviderError | None, words: str) -> str:
-    """Return the part of the error's message that describes the body; "" if nothing can be said."""
+    """Return the part of the error's message that describes the body; "" if there is none."""
     if reported is not None:
         return f"; {reported.message}"
     if _is_page(text):

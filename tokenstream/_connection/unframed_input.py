@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import NotAStream, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.framing._given import Framing
-    from tokenstream.framing._sniff import Sniffed
+    from tokenstream.framing._sniff import BodyKind
     from tokenstream.limits import Limits
 
 OF_SSE = "event_name_missing"
@@ -62,7 +62,7 @@ class UnframedInput:
         """True if the first chunk was a whole message, or a line without its line end."""
         self._holds_object = False
         """True if the first chunk was one whole JSON object; only the next one tells what it was."""
-        self._refused: Sniffed | None = None
+        self._refused: BodyKind | None = None
         """The kind of a body that cannot be read; None while the body may be readable."""
         self.error: StreamError | None = None
         self.tail = b""
@@ -131,7 +131,7 @@ class UnframedInput:
             self._found(framing)
         return framing
 
-    def _make_framing(self, kind: Sniffed) -> Framing | None:
+    def _make_framing(self, kind: BodyKind) -> Framing | None:
         """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
         # A format that reads bare text gets it from a `text/plain` body, or from a body without other marks.
@@ -164,14 +164,14 @@ class UnframedInput:
         """
         return self._format.reads_bare_text and "text/plain" in (self.content_type or "").lower()
 
-    def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
+    def _collect(self, chunk: bytes, refused: BodyKind) -> list[Any]:
         """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`."""
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:
             self.error = self._describe(refused)
         return []
 
-    def _describe(self, kind: Sniffed) -> NotAStream:
+    def _describe(self, kind: BodyKind) -> NotAStream:
         """Return the error for a body of a kind that cannot be read."""
         return describe_unknown_body(
             kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text

@@ -1,6 +1,6 @@
 """The hosts of providers: one row for each, with all that is known of it before the first byte.
 
-Bedrock's hosts are recognised by a rule, and not by the ends of their names: see `otel._providers`.
+Bedrock's hosts are recognised by a rule, and not by the ends of their names: see `otel._report`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Prefilling(NamedTuple):
     json: bool = True
     """True if the provider continues a prefix even if the request asks for JSON."""
     by_model: bool = False
-    """True if only some models continue a prefix; `recovery._servers` knows which."""
+    """True if only some models continue a prefix; `_request.continued` knows which."""
 
 
 class HostRow(NamedTuple):

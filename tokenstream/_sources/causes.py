@@ -112,7 +112,7 @@ _TRANSPORT_CLASSES = frozenset(
         "UnknownApiResponseError",
     }
 )
-"""Classes of clients' exceptions that have no base class of a transport's; a missing package is told, too."""
+"""Classes of clients' exceptions that have no base class of a transport's, and that of a missing package."""
 _LIBRARIES = sys.stdlib_module_names | {"pydantic", "pydantic_core"}
 """Packages that raise exceptions in the place of their callers."""
 _MAX_CAUSES = 8
@@ -133,7 +133,7 @@ _REQUEST_FAULTS = {
     "MissingSchema": _NO_HTTP,
     "UnsupportedProtocol": _NO_HTTP,
 }
-"""Maps exceptions to mistakes in the request; a subclass stands before its base class."""
+"""Maps exceptions to mistakes in the request; a subclass comes before its base class."""
 _PROTOCOL_FAULTS = (
     ("illegal header", "a header contains a forbidden character, such as a line break"),
     ("illegal method", "its method contains a forbidden character"),

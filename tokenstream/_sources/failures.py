@@ -155,8 +155,8 @@ def _convert_cause(
     """Convert a litellm exception that wraps another exception, by converting the wrapped exception."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
-        said = describe(error, mask)
-        return StreamInterrupted(f"the source broke ({said}); what had arrived is in .partial")
+        reason = describe(error, mask)
+        return StreamInterrupted(f"the source broke ({reason}); what had arrived is in .partial")
     converted = reading_error(cause, read_deadlines, mask, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
         # The class of the exception is not known, but its status means an error of the provider.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
 
 
-class Reading(NamedTuple):
+class ReadOptions(NamedTuple):
     """The format and the stage with which to read one source, unless the stream that reads it has its own."""
 
     format: FormatChoice
@@ -84,7 +84,7 @@ class _Source:
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
-    reading: Reading | None = None
+    reading: ReadOptions | None = None
     """The format and the stage for this source, used if the stream was given none; None for no options."""
 
 

@@ -103,21 +103,21 @@ class _AwsBody(TypedDict):
 
 _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _DictModel | _Dataclass
 """An item of a source: a piece of a body, or a payload."""
-_Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
+_WholeBody: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 """A whole body, or a file."""
-_Either: TypeAlias = _Body | EitherResponse | _EventSource | _RawResponse
-_Sync: TypeAlias = _Either | Iterable[_Item]
+_AnySource: TypeAlias = _WholeBody | EitherResponse | _EventSource | _RawResponse
+_Sync: TypeAlias = _AnySource | Iterable[_Item]
 _InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
 """A body in pieces. The type of lists is `list[Any]`, because `list` is invariant in its items."""
 _Async: TypeAlias = (
-    _Either | _InPieces | _HasAiohttpContent | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
+    _AnySource | _InPieces | _HasAiohttpContent | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )
 _AsyncBlock: TypeAlias = AbstractAsyncContextManager[_Async]
 
-_Threaded: TypeAlias = AsyncGenerator[_Item, Any]
+_InThread: TypeAlias = AsyncGenerator[_Item, Any]
 """The asynchronous source that a `Stream` reads in a thread. Passing an SDK's one is mostly a mistake."""
 
-SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | _Threaded | SyncSource | LazySource
+SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | _InThread | SyncSource | LazySource
 """The sources that `Stream` accepts."""
 AsyncReadable: TypeAlias = _Async | _AsyncBlock | Awaitable[_Async | _AsyncBlock] | AsyncSource | LazySource
 """The sources that `AsyncStream` accepts."""

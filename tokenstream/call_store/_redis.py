@@ -163,13 +163,13 @@ class _RedisStore(ErasedGeneric[ClientT]):
 
 
 if TYPE_CHECKING:
-    _SyncStore: TypeAlias = _RedisStore[Redis]
-    _AsyncStore: TypeAlias = _RedisStore[AsyncRedis]
+    _SyncRedisStore: TypeAlias = _RedisStore[Redis]
+    _AsyncRedisStore: TypeAlias = _RedisStore[AsyncRedis]
 else:
-    _SyncStore = _AsyncStore = _RedisStore
+    _SyncRedisStore = _AsyncRedisStore = _RedisStore
 
 
-class RedisCallStore(_SyncStore):
+class RedisCallStore(_SyncRedisStore):
     """Remembers in Redis which tool calls have run, so that no process runs one of them again.
 
     It is the argument `once=` of `validated_calls`, for a `Stream`. It needs redis-py. Redis must not evict
@@ -245,7 +245,7 @@ class RedisCallStore(_SyncStore):
             raise self._make_error(error) from error
 
 
-class AsyncRedisCallStore(_AsyncStore):
+class AsyncRedisCallStore(_AsyncRedisStore):
     """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio.
 
     The client is a `redis.asyncio.Redis`; the other arguments and the errors are those of `RedisCallStore`.

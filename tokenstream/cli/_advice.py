@@ -35,7 +35,7 @@ def reason_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-Origin: TypeAlias = Literal["request", "pipe", "file"]
+InputOrigin: TypeAlias = Literal["request", "pipe", "file"]
 """Kind of source of an answer."""
 
 FORMATS = tuple(name for name in names() if name != "pieces")
@@ -87,7 +87,7 @@ def is_of_agent(error: StreamError) -> bool:
     return cause_of(error) == "agent"
 
 
-def advise_on_error(error: StreamError, origin: Origin) -> str:
+def advise_on_error(error: StreamError, origin: InputOrigin) -> str:
     """Return a sentence of advice about an error."""
     if isinstance(error, NotAStream):
         return _advise_on_body(error, origin)
@@ -104,7 +104,7 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
     return _ADVICE_BY_KIND.get(error.kind, "the same request will hardly do better")
 
 
-def _advise_on_body(error: NotAStream, origin: Origin) -> str:
+def _advise_on_body(error: NotAStream, origin: InputOrigin) -> str:
     """Return a sentence of advice about a body that is not a stream."""
     if is_of_agent(error):
         return (
@@ -120,4 +120,4 @@ def _advise_on_body(error: NotAStream, origin: Origin) -> str:
         return "look at how it was recorded"
     if cause_of(error) == "redirect":
         return "ask at that address, if it is to be trusted"
-    return "check the address, and what stands between"
+    return "check the address, and any proxies on the way"

@@ -24,7 +24,7 @@ from tokenstream.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream.cli._advice import Origin
+    from tokenstream.cli._advice import InputOrigin
     from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -105,7 +105,7 @@ def follow_agent(
     pieces: Iterator[bytes],
     printer: TextLines | JSONLines,
     clock: Callable[[], float],
-    origin: Origin,
+    origin: InputOrigin,
     exit_code: int | None = None,
 ) -> int:
     """Print the run of an agent while its lines are read; return the exit status of the command."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
-    from tokenstream.cli._advice import Origin
+    from tokenstream.cli._advice import InputOrigin
     from tokenstream.stream import Stream
     from tokenstream.testing._recordings.clock import VirtualClock
 
@@ -160,7 +160,7 @@ def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
         yield data
 
 
-def origin_of(source: str) -> Origin:
+def origin_of(source: str) -> InputOrigin:
     """Return the kind of source that the command line names."""
     return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
 
@@ -222,7 +222,7 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
         default=[],
         type=_parse_env_header,
         metavar="NAME=VARIABLE",
-        help="a header whose value stands in the environment; for Authorization, Bearer is put before a key",
+        help="a header whose value is in the environment; for Authorization, Bearer is put before a key",
     )
     request.add_argument(
         "-d", "--data", metavar="JSON|@FILE", help="the body, or the file that has it; @- for standard input"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import Json
-    from tokenstream.cli._advice import Origin
+    from tokenstream.cli._advice import InputOrigin
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message, Part, Usage
@@ -63,7 +63,7 @@ class StreamReport:
 
     stream: Stream
     error: StreamError | None
-    origin: Origin
+    origin: InputOrigin
     """The kind of source that was read."""
 
     @property
@@ -254,7 +254,7 @@ def split_part(part: Part) -> tuple[dict[str, str], str]:
     return pairs, text or ""
 
 
-def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]:
+def list_error_rows(error: StreamError, origin: InputOrigin) -> list[tuple[str, str]]:
     """Return an error as labels and texts: its message, its attributes, and advice."""
     rows = [("error", f"{type(error).__name__}: {one_line(describe_error(error))}")]
     attributes = {

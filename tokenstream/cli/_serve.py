@@ -38,14 +38,14 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusa
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.frames import FramingName
     from tokenstream.testing._serve.server import Request
 
 _EXPECTATION_SUFFIX = ".expected.json"
 """Ending of files that describe a recording in the same folder, and are not recordings themselves."""
 _EXTENSIONS = (*TYPES, file_format.EXTENSION)
 """The extensions of files that are served: those of bodies, and that of whole recordings."""
-_FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
+_FRAMINGS: dict[str, FramingName] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,7 @@ class FolderAnswers:
         reply = self._play(recording.body, content_type, detect_framing(recording.body, content_type))
         return replace(reply, status=recording.status, cut=recording.breaks)
 
-    def _play(self, body: bytes, content_type: str, framing: Framing | None) -> Reply:
+    def _play(self, body: bytes, content_type: str, framing: FramingName | None) -> Reply:
         """Return the reply that sends a body frame by frame, at the rate that the command line asks for."""
         chunks = paced(body, rate=self._rate, first=self._first, framing=framing)
         return Reply(chunks=chunks, content_type=content_type)

@@ -407,7 +407,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
             # After the provider's error come token counts, ids and fields, and no content.
-            return self._read_behind_error(*self._object_in(frame)) if self.reads_on else []
+            return self._read_after_error(*self._object_in(frame)) if self.reads_on else []
         self.frames += 1
         if self.ended:
             self.after_end(frame)
@@ -434,7 +434,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         self.error = self.error or self.parts.difference
         return events
 
-    def _read_behind_error(self, payload: dict[str, Any], event: str) -> list[Event]:
+    def _read_after_error(self, payload: dict[str, Any], event: str) -> list[Event]:
         """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
         further = provider_error(payload, event) if is_unsaid(self.error) else None
         if further is not None and not is_unsaid(further):
@@ -624,7 +624,7 @@ class Format(ErrorKeeper, Resuming, ABC):
             return
         had_counts = self.parts.has_counts
         facts, has_more = self._read_facts(payload, name)
-        # Counts that have come before, as when a connection repeats the end, are not told again.
+        # Counts that have come before, as when a connection repeats the end, are not reported again.
         counts = [] if had_counts else [event for event in facts if isinstance(event, UsageUpdate)]
         is_lost = has_more and not is_end
         self.note("usage_misplaced" if counts else "data_after_end" if is_lost else "end_repeated")
@@ -834,7 +834,7 @@ class Format(ErrorKeeper, Resuming, ABC):
 
     @property
     def is_whole(self) -> bool:
-        """True if the server has said that the answer is over, and why, and nothing of it can follow."""
+        """True if the server has reported that the answer is over, and why, and nothing of it can follow."""
         return (
             self.is_one_answer
             and not (self.may_go_on or self.early_choices)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
-Path: TypeAlias = tuple[str | int, ...]
+FieldPath: TypeAlias = tuple[str | int, ...]
 """Keys and list indexes from the top of a payload; `"*"` is every item of a list."""
 
 ROOT = "$"
@@ -54,7 +54,7 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
 """Maps the words that servers usually send for the end to finish reasons; any other word is "unknown"."""
 
 
-def compile_path(option: str, path: object) -> Path:
+def compile_path(option: str, path: object) -> FieldPath:
     """Compile an option's path: keys and list indexes with dots between them.
 
     Example:
@@ -70,12 +70,12 @@ def compile_path(option: str, path: object) -> Path:
     if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
         raise MisuseError(
             f"{option}={path!r} is not a path: put one dot between two keys or indexes, "
-            'such as "choices.0.text"; "$" is the whole payload, and stands alone'
+            'such as "choices.0.text"; "$" is the whole payload, and is used alone'
         )
     return tuple(int(step) if step.isdecimal() and len(step) <= LONGEST_INDEX else step for step in steps)
 
 
-def find(payload: Json, path: Path) -> Json:
+def find(payload: Json, path: FieldPath) -> Json:
     """Return the first value at a path; None if the path leads nowhere."""
     value = payload
     for depth, step in enumerate(path):
@@ -94,7 +94,7 @@ def find(payload: Json, path: Path) -> Json:
     return value
 
 
-def find_text(payload: object, path: Path) -> str | None:
+def find_text(payload: object, path: FieldPath) -> str | None:
     """Return the text at a path, None if there is none; several texts, to which `"*"` leads, are joined."""
     if _EACH not in path:
         value = find(payload, path)
@@ -103,7 +103,7 @@ def find_text(payload: object, path: Path) -> str | None:
     return "".join(texts) if texts else None
 
 
-def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
+def list_single_places(paths: Iterable[FieldPath], others: Sequence[FieldPath]) -> list[FieldPath]:
     """Return the places in a payload from which the fast path may read text: those of `paths`.
 
     Left out are paths that may lead to several places, because they contain `"*"`, the path of the whole
@@ -112,7 +112,7 @@ def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Pa
     """
     single = [path for path in paths if path and _EACH not in path]
     separate = [path for path in single if not any(_overlap(path, other) for other in others)]
-    places: list[Path] = []
+    places: list[FieldPath] = []
     for path in separate:
         # In an object, digits are a key like any other.
         places += [path, tuple(map(str, path))]
@@ -120,7 +120,7 @@ def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Pa
     return list(dict.fromkeys(places))
 
 
-def _overlap(path: Path, other: Path) -> bool:
+def _overlap(path: FieldPath, other: FieldPath) -> bool:
     """Return True if one of two paths leads to, through or into the place of the other."""
     return all(
         _EACH in (step, other_step) or str(step) == str(other_step)
@@ -128,7 +128,7 @@ def _overlap(path: Path, other: Path) -> bool:
     )
 
 
-def _find_all(payload: object, path: Path) -> Iterator[object]:
+def _find_all(payload: object, path: FieldPath) -> Iterator[object]:
     """Yield all values at a path; `"*"` stands for each item of an array, or for that key of an object."""
     if _EACH not in path:
         yield find(payload, path)
@@ -146,23 +146,23 @@ def _find_all(payload: object, path: Path) -> Iterator[object]:
 class CustomMapping:
     """A mapping: the options of `custom`, checked and with compiled paths."""
 
-    text: tuple[Path, ...]
+    text: tuple[FieldPath, ...]
     """Paths to the text; the first path that leads to text is used."""
     bare: bool = False
     """True if the data of a frame are the text itself, and not JSON."""
-    reasoning: tuple[Path, ...] = ()
-    finish: Path | None = None
+    reasoning: tuple[FieldPath, ...] = ()
+    finish: FieldPath | None = None
     reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)
     """Maps the server's words to finish reasons, or to None for a word that does not mean the end."""
-    id: Path | None = None
-    model: Path | None = None
-    usage: tuple[tuple[str, Path], ...] = ()
-    error: Path | None = None
+    id: FieldPath | None = None
+    model: FieldPath | None = None
+    usage: tuple[tuple[str, FieldPath], ...] = ()
+    error: FieldPath | None = None
     retryable: Mapping[str, bool] = field(default_factory=dict[str, bool])
     """Maps an error's code or type to True if a retry may help."""
     events: frozenset[str] | None = None
     """Names of the SSE events that contain text; None if any event may."""
-    where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
+    where: tuple[tuple[FieldPath, tuple[Any, ...]], ...] = ()
     """Conditions for a payload with text: for each path, the values of which one must be there."""
     ends: frozenset[str] = frozenset()
     """Names of the SSE events that mark the end."""
@@ -199,7 +199,7 @@ class CustomMapping:
         return all(find(data, path) in allowed for path, allowed in self.where)
 
 
-def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path, ...]:
+def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[FieldPath, ...]:
     """Return the paths of an option, of which the first that leads to a value counts; () if it is not set."""
     if value is None:
         return ()
@@ -251,9 +251,9 @@ def check_sentinel(value: object) -> bytes | None:
     return value.strip().encode()
 
 
-def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
+def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, FieldPath], ...]:
     """Return the paths to token counts as pairs: the name of a count in `Usage`, and its path."""
-    paths: list[tuple[str, Path]] = []
+    paths: list[tuple[str, FieldPath]] = []
     for name, path in _check_dict("usage", value, '{"output_tokens": "usage.out"}'):
         if name not in COUNTS:
             raise MisuseError(f"usage has no field {name!r}; its counts are {', '.join(COUNTS)}")
@@ -284,9 +284,9 @@ def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
     return dict(meanings)
 
 
-def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
+def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[FieldPath, tuple[Any, ...]], ...]:
     """Return the conditions under which a payload has text: pairs of a path and the values allowed there."""
-    conditions: list[tuple[Path, tuple[Any, ...]]] = []
+    conditions: list[tuple[FieldPath, tuple[Any, ...]]] = []
     for path, values in _check_dict("where", value, '{"type": "delta"}'):
         allowed = tuple(_list_of(values))
         if not allowed:

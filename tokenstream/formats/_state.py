@@ -43,7 +43,7 @@ Said: TypeAlias = Literal[
 | terminal     | a terminal event                                                                       |
 """
 ANSWERED: tuple[Said, ...] = ("sentinel", "terminal")
-"""Words that stand at the very end: only the rest of the connection follows."""
+"""Words that come at the very end: only the rest of the connection follows."""
 
 
 class Endings(NamedTuple):

@@ -28,7 +28,7 @@ __all__ = ["AWSEventStreamParser", "EventStreamMessage"]
 EventT = TypeVar("EventT")
 INITIAL_RESPONSE = "initial-response"
 """The type of the first message of a stream, which belongs to the protocol and has no content."""
-Kind: TypeAlias = Literal["event", "exception", "error"]
+MessageKind: TypeAlias = Literal["event", "exception", "error"]
 
 _unpack_prelude = Struct(">III").unpack_from
 _unpack_checksum = Struct(">I").unpack_from
@@ -45,14 +45,14 @@ _MOST_LENGTHS = 512
 """Number of message lengths for which the verified prelude is cached."""
 _BODY_WAS_CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
 
-_NAMES: dict[str, tuple[Kind, str]] = {
+_NAMES: dict[str, tuple[MessageKind, str]] = {
     "event": ("event", ":event-type"),
     "exception": ("exception", ":exception-type"),
     "error": ("error", ":error-code"),
 }
 """Maps each `:message-type` to the kind, and to the header that contains the event's name."""
 
-_HeaderContent: TypeAlias = tuple[str, Kind, dict[str, Any]]
+_HeaderContent: TypeAlias = tuple[str, MessageKind, dict[str, Any]]
 """The content of a message's headers: the event's name, the kind of message, and all headers."""
 _NO_HEADERS: _HeaderContent = ("", "event", {})
 
@@ -77,7 +77,7 @@ class EventStreamMessage:
     """The payload, as bytes."""
     event: str = ""
     """The event type, the exception type or the error code."""
-    kind: Kind = "event"
+    kind: MessageKind = "event"
     """The kind of message: "event" is part of the answer, "exception" and "error" are failures."""
     headers: dict[str, Any] = field(default_factory=dict[str, Any])
     """All headers by name, including those of the protocol; several messages may share this dict."""

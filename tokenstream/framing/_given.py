@@ -79,7 +79,7 @@ class WholeMessages:
         return []
 
 
-class Payloads:
+class Bypass:
     """Pass on input that is already cut into payloads, such as an SDK's events or pieces of text.
 
     Args:
@@ -88,7 +88,7 @@ class Payloads:
 
     Example:
         >>> from tokenstream.limits import Limits
-        >>> payloads = Payloads(Limits(depth=1))
+        >>> payloads = Bypass(Limits(depth=1))
         >>> payloads.frames({"a": 1}), payloads.frames({"a": [1]}), type(payloads.error).__name__
         ([{'a': 1}], [], 'LimitExceeded')
     """

@@ -115,7 +115,7 @@ class JSONFrames(ErrorKeeper):
         if isinstance(self._framing, SSEParser):
             yield [frame.payload for frame in self._framing.feed(chunk)]
             if self._framing.stray and self._stray_error is None:
-                self._stray_error = ProtocolError("a line of JSON stands among server-sent events")
+                self._stray_error = ProtocolError("a line of JSON is among server-sent events")
                 self._stray_error.tail = self._framing.stray
         elif self._framing is not None:
             yield from self._read_first_line(self._framing, chunk)

@@ -6,7 +6,7 @@ import re
 from typing import Literal, TypeAlias
 from zlib import crc32
 
-Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
+BodyKind: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
 """The kind of a body; "undecided" means that more bytes are needed."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
@@ -19,7 +19,7 @@ _find_name_end = re.compile(rb"[:\r\n]").search
 _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
-def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
+def sniff(start: bytes, content_type: str | None, *, over: bool) -> BodyKind:
     """Return a body's kind by its first bytes or, if these do not decide, by its Content-Type.
 
     Example:
@@ -51,7 +51,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
 
 
-def _sniff_field(first: bytes, *, over: bool) -> Sniffed | None:
+def _sniff_field(first: bytes, *, over: bool) -> BodyKind | None:
     """Return "sse" if a body begins with a field of SSE, "undecided" if it may; None for another body."""
     name_end = _find_name_end(first)
     if name_end is not None and first[: name_end.start()] in _SSE_FIELDS:
@@ -66,7 +66,7 @@ def _sniff_field(first: bytes, *, over: bool) -> Sniffed | None:
     return "undecided" if may_be_error and not over else None
 
 
-def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
+def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> BodyKind | None:
     """Return "aws-eventstream" for a binary event stream of AWS, or None for any other body.
 
     If too few bytes have arrived to tell, the result is "undecided". The first bytes of a message, its

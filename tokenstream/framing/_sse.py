@@ -13,7 +13,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
-from tokenstream.framing._sse_event import Frame, ServerSentEvent
+from tokenstream.framing._sse_event import ServerSentEvent, SSEFrame
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
             for frame in self.frames(chunk, now=now)
         ]
 
-    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[SSEFrame]:
         """Return the same events as `feed`, but those that have only data as bare payloads."""
         return self._feed(chunk)
 
@@ -117,13 +117,13 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
         holds_text = self._line or self._data is not None or self._error_text
         if self.error is not None or self._holds_nothing or not holds_text:
             return None
-        frames: list[Frame] = []
+        frames: list[SSEFrame] = []
         # A copy reads the missing line ends, so that this parser does not change.
         deepcopy(self)._read_text(b"\n\n", frames)  # noqa: SLF001 - its own copy
         # Of an event with data and an error, the error is the last frame.
         return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in reversed(frames)), None)
 
-    def _read_slice(self, text: bytes, frames: list[Frame]) -> None:
+    def _read_slice(self, text: bytes, frames: list[SSEFrame]) -> None:
         """Read a slice of the stream, with CR and CRLF turned into LF."""
         # A CR ends its line at once; an LF that follows belongs to the same line end.
         if self._after_cr and text[0] == 10:
@@ -133,7 +133,7 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._read_text(text, frames)
 
-    def _read_text(self, text: bytes, frames: list[Frame]) -> None:
+    def _read_text(self, text: bytes, frames: list[SSEFrame]) -> None:
         """Read the whole lines of a text, and hold the unfinished last line."""
         lines = text.split(b"\n")
         rest = lines.pop()
@@ -145,14 +145,14 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
         if self.error is None:
             self._hold(rest)
 
-    def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+    def _read_lines(self, lines: list[bytes], frames: list[SSEFrame]) -> None:
         """Read whole lines, and add the events that they complete to `frames`."""
         for line in lines:
             self._take_line(line, frames)
             if self.error is not None:
                 return
 
-    def _take_line(self, line: bytes, frames: list[Frame]) -> None:
+    def _take_line(self, line: bytes, frames: list[SSEFrame]) -> None:
         """Read one line: a blank line, which ends an event, or a field or a comment."""
         # Only a line that may exceed a limit is compared with each of them.
         if len(line) + self._data_size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
@@ -225,7 +225,7 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
         if value and (not self._error_text or len(self._error_text) + len(value) < self._limits.tail):
             self._error_text += (b"\n" if self._error_text else b"") + value
 
-    def _dispatch(self, frames: list[Frame]) -> None:
+    def _dispatch(self, frames: list[SSEFrame]) -> None:
         """End the open event; add it to `frames` if it has data, and its error after the data."""
         self.last_event_id = self._id
         if self._data is not None:
@@ -321,7 +321,7 @@ class SSEParser(PlainSSEParser):
         self._event_line = b"\r"
         self._event_name = ""
 
-    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[SSEFrame]:
         r"""Return the same events as `feed`, but those that have only data as bare payloads.
 
         The bytes `b` represent `ServerSentEvent(b)`, an event without a name, id or retry.
@@ -370,7 +370,7 @@ class SSEParser(PlainSSEParser):
         """True if all of the input so far was whole events, in valid UTF-8, and nothing else."""
         return self._holds_nothing and not self._stray and not self.replaced
 
-    def _read_unusual(self, chunk: bytes) -> list[Frame]:
+    def _read_unusual(self, chunk: bytes) -> list[SSEFrame]:
         """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""
         is_first = self._bom_start == b"" and not self._ended
         if is_first and type(chunk) is bytes and chunk[:1] not in (b"", BOM[:1]):
@@ -392,7 +392,7 @@ class SSEParser(PlainSSEParser):
                 return []
         return self._feed(chunk)
 
-    def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+    def _read_lines(self, lines: list[bytes], frames: list[SSEFrame]) -> None:
         """Read whole lines, and add the events that they complete to `frames`."""
         # An event in one of the usual forms that begins while no event is open is read
         # directly, without the state that `_take_line` keeps.
@@ -437,7 +437,7 @@ class SSEParser(PlainSSEParser):
                 return
             position += 1
 
-    def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
+    def _take_plain_events(self, lines: list[bytes], frames: list[SSEFrame]) -> bool:
         """Add events of one data line each to `frames`, and return True; read nothing if a line is other."""
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         # Once an id was sent (`_id`), every event has the last id, so that none is a bare payload.
@@ -449,7 +449,7 @@ class SSEParser(PlainSSEParser):
         frames += payloads
         return True
 
-    def _make_frame(self, payload: bytes, name: str) -> Frame:
+    def _make_frame(self, payload: bytes, name: str) -> SSEFrame:
         """Return the frame of an event that sets no reconnection time."""
         if not payload.isascii():
             self.replaced += count_malformed(payload)

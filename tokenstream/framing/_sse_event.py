@@ -48,5 +48,5 @@ class ServerSentEvent:
         return f"ServerSentEvent({', '.join(shown)})"
 
 
-Frame: TypeAlias = "bytes | ServerSentEvent"
+SSEFrame: TypeAlias = "bytes | ServerSentEvent"
 """An event; an event that has only data is represented by its payload alone."""

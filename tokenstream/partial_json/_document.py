@@ -20,12 +20,12 @@ new_event: Any = object.__new__
 """Creates an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
 
-class Frame(Place):
+class OpenPlace(Place):
     """An open object or array, with the dict or list that receives its values."""
 
     __slots__ = ("container",)
 
-    def __init__(self, parent: Frame | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
+    def __init__(self, parent: OpenPlace | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
         self.parent = parent
         self.key = key
         # `Place` builds both paths when they are first asked for: its own, and that of the element used last.
@@ -38,8 +38,8 @@ def release_value(event: ValueDone) -> None:
     """Let a finished value be freed in an open object or array; None stays there for the count."""
     # Found by the event's place: building its path would take longer.
     place = event.place
-    # A `Frame` is an open object or array; a value at the top level is in none.
-    if isinstance(place, Frame):
+    # An `OpenPlace` is an open object or array; a value at the top level is in none.
+    if isinstance(place, OpenPlace):
         place.container[event.key] = None
 
 
@@ -83,9 +83,9 @@ class Document:
         self.decimals = decimals
 
         # The reader's position.
-        self.frames: list[Frame] = []
+        self.frames: list[OpenPlace] = []
         """The open objects and arrays, outermost first."""
-        self.frame: Frame | None = None
+        self.frame: OpenPlace | None = None
         """The innermost of `frames`; None at the top level."""
         self.container: Any = None
         """The dict or list of `frame`; None at the top level."""
@@ -128,7 +128,7 @@ class Document:
         value = self.value
         if not self.has_value:
             return None
-        inner_frame: Frame | None = None
+        inner_frame: OpenPlace | None = None
         # From the innermost container outwards: each copy gets the copy of the container inside it.
         for frame in reversed(self.frames):
             copy = frame.container.copy()
@@ -235,7 +235,7 @@ class Document:
                 outer_container.append(container)
             else:
                 self.show(container)
-        self.frame = frame = Frame(outer, key, container)
+        self.frame = frame = OpenPlace(outer, key, container)
         self.frames.append(frame)
         self.container = container
         # The index of an array's first element; for an object, the reader sets each key.

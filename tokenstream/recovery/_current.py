@@ -117,7 +117,7 @@ class CurrentAttempt:
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
-    def is_behind_pause(self) -> bool:
+    def is_after_pause(self) -> bool:
         """True if this attempt goes on after a pause, and has brought nothing yet."""
         return (self.goes_on or self.is_at_limit) and not self.hold.released
 

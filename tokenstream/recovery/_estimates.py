@@ -67,7 +67,7 @@ def measure_request(opener: SourceOpener) -> RequestSize:
 
 
 def _count_text(value: str) -> int:
-    """Return the tokens of a medium that stands in base64 or as a data URL; 0 for a text."""
+    """Return the tokens of a medium that is in base64 or as a data URL; 0 for a text."""
     if (data := _has_data(value)) is not None:
         return _PICTURE if data[1] else _DOCUMENT
     is_encoded = _is_word(value) and len({*value[:_LONGEST_TEXT]}) > _LETTERS

@@ -96,7 +96,7 @@ class Planner:
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
             is_call_cut=current.has_content and has_cut_call(self._machine),
-            is_whole=current.is_behind_pause or (is_refused and current.is_at_limit),
+            is_whole=current.is_after_pause or (is_refused and current.is_at_limit),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
             wants=cache(partial(self._wants, error)),

@@ -181,7 +181,7 @@ class Recovery:
             # The continuation does not join the answer, which is whole without it.
             self._end_at_limit(error, now)
             return
-        if current.is_behind_pause:
+        if current.is_after_pause:
             # The answer is still paused, and a later request may go on with it.
             self._pauses.give_up()
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":

@@ -63,7 +63,7 @@ class ServedAnswer:
         stream: Any = source
         if self.id is not None and isinstance(source, StreamBase):
             shared = find_driver(stream).machine.asked.name_answer(self.id)
-            # A head that was sent has told the id already.
+            # A head that was sent has the id already.
             if self.status is None and not self._is_kept:
                 self.id = shared
         return self.id

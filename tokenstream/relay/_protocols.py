@@ -251,9 +251,9 @@ def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
 
 def _result(result: ServerToolResult) -> list[Event]:
     """Return the events of the result of a tool that the provider has run."""
-    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
-    told.told_before = True
-    return [PartStart(result, part=1), PartDone(result, part=1), told]
+    repeated = ToolResult(result.id, result.content, result.error, provider_executed=True)
+    repeated.told_before = True
+    return [PartStart(result, part=1), PartDone(result, part=1), repeated]
 
 
 def _cited(**fields: str | int) -> tuple[Event, ...]:

@@ -56,7 +56,7 @@ _VALUE_FIELDS: dict[type, str] = {
 """Maps each class of event with a part, a call or a citation to the field with that value."""
 
 
-class ToldEnding:
+class ReportedEnding:
     """Finds how an answer, or a run of several steps, has ended from its events."""
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ class Sending:
             self._encoder.encode_later_piece if has_short_way else None
         )
         """Returns the bytes of a piece of a part; None if they are not those that the encoder returns."""
-        self._told = ToldEnding()
+        self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
     def read_from(self, source: object) -> None:
@@ -255,7 +255,7 @@ class Sending:
     def encode_end(self, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that end an answer without an error; by default, the events imply its ending."""
         held_back = self._flush_shape()
-        ending = self._told.choose(ending)
+        ending = self._reported.choose(ending)
         broken = self.served.find_broken(ending)
         if broken is not None:
             return [*held_back, *self.fail(broken)]
@@ -263,7 +263,7 @@ class Sending:
         if self._is_own_protocol:
             self._report_losses()
             return [*held_back, *self._encoder.conclude(ending)]
-        if self._told.is_run:
+        if self._reported.is_run:
             # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
@@ -294,7 +294,7 @@ class Sending:
     def _encode_shaped(self, event: Event) -> list[Any]:
         """Return the chunks for an event whose text `shape` has transformed already."""
         if event.__class__ in TELLING:
-            self._told.note(event)
+            self._reported.note(event)
         chunks: list[Any]
         if self._is_own_protocol:
             chunks = self._encoder.feed(event)
@@ -348,8 +348,8 @@ class Sending:
 
 def report_losses(format: str, lost: str, served: ServedAnswer) -> None:
     """Log a warning that readers of a format do not get everything in an answer as it was."""
-    said = "the format %s cannot express everything in an answer; left out or changed: %s"
-    served.tell(WARNING, said, format, lost)
+    warning = "the format %s cannot express everything in an answer; left out or changed: %s"
+    served.tell(WARNING, warning, format, lost)
 
 
 @cache

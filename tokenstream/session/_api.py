@@ -126,7 +126,7 @@ class SessionAPI(ABC):
         self.tools = tools
         self.settings = dict(settings)
         self.must_rotate = False
-        """True once the server has said that it will close the connection."""
+        """True once the server has announced that it will close the connection."""
         self.is_ready = True
         """False while the server prepares a new connection, and takes no questions."""
         self.connections = 0
@@ -137,7 +137,7 @@ class SessionAPI(ABC):
         """Number of times that the whole history was sent."""
 
     @classmethod
-    def write_tools(cls, tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which stands above
+    def write_tools(cls, tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which is above
         """Return the API's list of tools, which the method of the same name as that for turns makes."""
         written: list[Payload] = getattr(tools, cls.turn_method)()
         return written

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._conversation import SessionConversation
-    from tokenstream.session._lines import Steps
+    from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import ReadsAnswer
     from tokenstream.stream._options import Options
 
@@ -115,7 +115,7 @@ class AskedQuestion:
         """Note which driver reads the answer; only once the question is sent, the conversation keeps it."""
         self._find_answer = ref(answer)
 
-    def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
+    def begin(self, attempt: Attempt | None) -> Flow[AskedExchange]:
         """Send the question."""
         exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
         return exchange
@@ -142,7 +142,7 @@ class AskedQuestion:
         is_live = self.conversation.known_api.turn_method == "to_gemini"
         return attempt.continuation("gemini" if is_live else "openai-responses")
 
-    def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
+    def read(self, exchange: AskedExchange, seconds: float | None) -> Flow[bytes | None]:
         """Return the next message of the answer; None at its end, after which no tools are to be run."""
         if self.router is None:
             return (yield from self.conversation.read(exchange, seconds))
@@ -179,7 +179,7 @@ class AskedQuestion:
         if self._reads_text or (not is_piece and any(word in message for word in (*_CALLS, *_ENDS))):
             self._messages.append(message)
 
-    def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
+    def _answer_calls(self, router: Router, answered: AskedExchange) -> Flow[bool]:
         """Run the tools that the answer has called, and ask on with their results; return False for none."""
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
@@ -208,12 +208,12 @@ class AskedQuestion:
         answer = self.round.answer
         return answer is not None and answer.verdict.is_asked
 
-    def release(self, exchange: AskedExchange) -> Steps[None]:
+    def release(self, exchange: AskedExchange) -> Flow[None]:
         """Stop the answer of an attempt that is not read any further."""
         current = exchange if self.router is None else self.exchange or exchange
         yield from self.conversation.release(current)
 
-    def interrupt(self, played_ms: float | None) -> Steps[None]:
+    def interrupt(self, played_ms: float | None) -> Flow[None]:
         """Stop the answer at the server, and shorten it to the audio that was played."""
         if self.exchange is not None:
             yield from self.conversation.release(self.exchange, played_ms, self._earlier)

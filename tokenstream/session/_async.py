@@ -25,9 +25,9 @@ from tokenstream.session._lines import (
     Close,
     Line,
     Open,
-    Receive,
+    ReceiveText,
     RunTools,
-    Send,
+    SendText,
     Wait,
     not_a_socket_error,
 )
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
-    from tokenstream.session._lines import OpenedConnection, Step, Steps, T
+    from tokenstream.session._lines import Flow, IOStep, OpenedConnection, T
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -225,7 +225,7 @@ class AsyncLine(Line):
         if tasks is not None:
             await leave_group(tasks)
 
-    async def run(self, steps: Steps[T]) -> T:
+    async def run(self, steps: Flow[T]) -> T:
         """Take the steps that a generator yields, and return the generator's result."""
         try:
             step = next(steps)
@@ -243,16 +243,16 @@ class AsyncLine(Line):
             # After a cancellation, the steps have to know at once that they are over.
             steps.close()
 
-    async def _take(self, step: Step) -> object:
+    async def _take(self, step: IOStep) -> object:
         """Take one step, and return its result."""
         match step:
-            case Receive(seconds):
+            case ReceiveText(seconds):
                 recv: Any = self._open_socket().recv
                 # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
                 return await _await(recv(), None if seconds is None else max(seconds, LEAST_SECONDS))
             case Wait(bell, seconds):
                 await _await(bell.wait(), seconds)
-            case Send(text):
+            case SendText(text):
                 await self._open_socket().connection.send(text)
             case Open():
                 try:

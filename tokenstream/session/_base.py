@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.schemas import Tools
     from tokenstream.session._connection import Bell
-    from tokenstream.session._lines import Line, Steps
+    from tokenstream.session._lines import Flow, Line
     from tokenstream.stages._text.tags import Tags
 
 _RESPONSES = "openai-responses"
@@ -133,7 +133,7 @@ class SessionBase:
 
     @property
     def messages(self) -> list[Message]:
-        """The answers so far in which the model has said anything, the oldest first."""
+        """The answers so far with any content of the model, the oldest first."""
         return [each.message for each in self._conversation.rounds_in("") if each.is_answered]
 
     def turns(self, format: str | None = None, *, lane: str | None = None) -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ class SessionBase:
         offered = offered_in({"tools": tools}) if tools else None
         return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
 
-    def _make_steer(self, content: object, lane: object) -> Steps[Steer]:
+    def _make_steer(self, content: object, lane: object) -> Flow[Steer]:
         """Check the arguments of `steer`, and return the steps that send the input."""
         question, lane = Question(content), self._check_lane(lane)
         if question.results is not None:

@@ -6,13 +6,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream.session._lines import Close, Open, Receive, Send, Wait
+from tokenstream.session._lines import Close, Open, ReceiveText, SendText, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.session._api import Payload
-    from tokenstream.session._lines import OpenedConnection, Steps
+    from tokenstream.session._lines import Flow, OpenedConnection
     from tokenstream.session._rounds import Round
     from tokenstream.session._steering import SentSteer
 
@@ -33,7 +33,7 @@ class FairLock:
         self._waiters: deque[_Waiter] = deque()
         self.is_taken = False
 
-    def take(self, seconds: float | None = None, exchange: AskedExchange | None = None) -> Steps[bool]:
+    def take(self, seconds: float | None = None, exchange: AskedExchange | None = None) -> Flow[bool]:
         """Wait for the turn, and take it; return False without it if something has come for an exchange.
 
         Another run may receive its messages meanwhile. TimeoutError if neither has come in time.
@@ -95,18 +95,18 @@ class RenewedConnection:
         self._reading = FairLock(make_bell)
         self.is_open = False
         self.number = 0
-        """The number of the connection, by which late results of the one before are told apart."""
+        """The number of the connection, by which late results of the one before are recognised."""
         self.is_half_written = False
         """True while messages are written; still True after an interruption, when half may be written."""
 
-    def open(self) -> Steps[OpenedConnection]:
+    def open(self) -> Flow[OpenedConnection]:
         """Open another connection, and return the facts about it."""
         opened: OpenedConnection = yield Open()
         self.is_open, self.is_half_written = True, False
         self.number += 1
         return opened
 
-    def close(self) -> Steps[None]:
+    def close(self) -> Flow[None]:
         """Close the connection."""
         self.is_open = self.is_half_written = False
         yield Close()
@@ -115,24 +115,24 @@ class RenewedConnection:
         """Return True if the connection with this number is still in use."""
         return self.is_open and self.number == number
 
-    def send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
+    def send_all(self, payloads: Sequence[Payload]) -> Flow[None]:
         """Write messages; if that is interrupted, the connection is not to be used again."""
         if payloads:
             self.is_half_written = True
             yield from self.send(payloads)
             self.is_half_written = False
 
-    def send(self, payloads: Sequence[Payload]) -> Steps[None]:
+    def send(self, payloads: Sequence[Payload]) -> Flow[None]:
         """Write messages that may also be written between those of another run."""
         for payload in payloads:
-            yield Send(to_json_bytes(payload).decode())
+            yield SendText(to_json_bytes(payload).decode())
 
     @property
     def is_read(self) -> bool:
         """True while a run reads the connection."""
         return self._reading.is_taken
 
-    def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Steps[object]:
+    def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Flow[object]:
         """Return the next message, once no other run reads the connection.
 
         The result is None if another run has received something for the exchange that is read, or if the
@@ -144,7 +144,7 @@ class RenewedConnection:
         message: object = None
         try:
             if self.is_current(number):
-                message = yield Receive(self._seconds_until(until))
+                message = yield ReceiveText(self._seconds_until(until))
         except Exception:
             # Otherwise, another run has closed the connection, or has noted that it is gone.
             if self.is_current(number):
@@ -232,7 +232,7 @@ class AskedExchange:
         self._held_until: float | None = None
         """Time until which to wait for what the server says of input that it has not mentioned."""
         self.is_cut = False
-        """True once the server was told how much of the audio was heard."""
+        """True once the server knows how much of the audio was heard."""
 
     def put(self, message: bytes, *, held_until: float | None = None) -> None:
         """Add a message of the answer, unless nobody reads it any more.
@@ -262,7 +262,7 @@ class AskedExchange:
         return self._held_until if self.held is not None and is_silent else None
 
     def end_silence(self, now: float) -> bool:
-        """End the answer if the server has said nothing of its input for too long; return True if so."""
+        """End the answer if its input was without a report for too long; return True if so."""
         if self.held_until is None or now < self.held_until:
             return False
         self.end()

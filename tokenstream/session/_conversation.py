@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.session._api import Payload, SessionAPI
     from tokenstream.session._connection import Bell
-    from tokenstream.session._lines import Steps
+    from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Round
 
 _DRAIN_SECONDS = 5.0
@@ -84,7 +84,7 @@ class SessionConversation:
 
     # -- connections ---------------------------------------------------------
 
-    def connect(self) -> Steps[None]:
+    def connect(self) -> Flow[None]:
         """Open a connection, unless a usable one is open; StreamStalled if the server does not set it up."""
         connection = self._connection
         must_rotate = self.api is not None and self.api.must_rotate
@@ -111,7 +111,7 @@ class SessionConversation:
                     raise
                 was_closed = True
 
-    def _wait_until_ready(self, api: SessionAPI) -> Steps[None]:
+    def _wait_until_ready(self, api: SessionAPI) -> Flow[None]:
         until = self._clock() + _READY_SECONDS
         while not api.is_ready and self._connection.is_open:
             try:
@@ -123,12 +123,12 @@ class SessionConversation:
                 ) from None
             yield from self._take(message)
 
-    def disconnect(self) -> Steps[None]:
+    def disconnect(self) -> Flow[None]:
         """Close the connection; no more messages of its exchanges can arrive."""
         self._end_exchanges(None)
         yield from self._connection.close()
 
-    def _lose(self, error: Exception, number: int) -> Steps[None]:
+    def _lose(self, error: Exception, number: int) -> Flow[None]:
         """Note that the connection with a number has broken, unless that is known already."""
         if self._connection.is_current(number):
             self._end_exchanges(error)
@@ -170,7 +170,7 @@ class SessionConversation:
                     kind="concurrent",
                 )
 
-    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[AskedExchange]:
+    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Flow[AskedExchange]:
         """Send a question, on another connection if need be; return the exchange that gets the answer.
 
         Turns that follow it let the model continue a broken answer.
@@ -195,7 +195,7 @@ class SessionConversation:
         api: Any = self.known_api
         return exchange, {**api.write_payload(exchange, self._begin_round(exchange)), "stream": True}
 
-    def _write(self, exchange: AskedExchange) -> Steps[None]:
+    def _write(self, exchange: AskedExchange) -> Flow[None]:
         """Send the question of an exchange, once no other one is being sent."""
         last = self.latest.get(exchange.round.lane)
         is_repeated = last is not None and last.round is exchange.round and last is not exchange
@@ -209,7 +209,7 @@ class SessionConversation:
         finally:
             self._asking.give()
 
-    def _write_in_turn(self, exchange: AskedExchange, earlier: Sequence[Round]) -> Steps[None]:
+    def _write_in_turn(self, exchange: AskedExchange, earlier: Sequence[Round]) -> Flow[None]:
         """Send the question of an exchange; a connection that turns out to be closed is replaced."""
         while True:
             yield from self._catch_up()
@@ -259,14 +259,14 @@ class SessionConversation:
             self.api.settle(exchange)
         exchange.round.keep()
 
-    def _catch_up(self) -> Steps[None]:
+    def _catch_up(self) -> Flow[None]:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
         # If another run reads the connection, it takes them.
         connection = self._connection
         while connection.is_open and not connection.is_read and (yield from self._take_next(self._clock())):
             pass
 
-    def _drain_cancelled(self, exchange: AskedExchange) -> Steps[None]:
+    def _drain_cancelled(self, exchange: AskedExchange) -> Flow[None]:
         """Read the rest of cancelled answers that have to end before another question; but not for long."""
         until = self._clock() + _DRAIN_SECONDS
         while self._connection.is_open and any(self._is_before(each, exchange) for each in self._exchanges):
@@ -277,7 +277,7 @@ class SessionConversation:
         """Return True if the request of an exchange can only be written after messages of another one."""
         return other is not exchange and other.is_open and self.known_api.waits_for(other, exchange)
 
-    def _take_next(self, until: float) -> Steps[bool]:
+    def _take_next(self, until: float) -> Flow[bool]:
         """Take the next message, or note that the connection is gone; return False if there was neither."""
         number = self._connection.number
         try:
@@ -294,7 +294,7 @@ class SessionConversation:
 
     # -- reading -------------------------------------------------------------
 
-    def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
+    def read(self, exchange: AskedExchange, seconds: float | None) -> Flow[bytes | None]:
         """Return the next message of an exchange; None at the end of its answer."""
         until = None if seconds is None else self._clock() + seconds
         held_up_until = self._clock() + _DRAIN_SECONDS
@@ -311,7 +311,7 @@ class SessionConversation:
                 yield from self._receive_for(exchange, until, held_up_until)
         return exchange.take()
 
-    def _receive_for(self, exchange: AskedExchange, until: float | None, held_up_until: float) -> Steps[None]:
+    def _receive_for(self, exchange: AskedExchange, until: float | None, held_up_until: float) -> Flow[None]:
         """Read a message from the connection, of this exchange or of another one.
 
         `held_up_until` is how long the end of a cancelled answer before this one is waited for.
@@ -342,7 +342,7 @@ class SessionConversation:
         others = [each for each in self._exchanges if each.is_open and each is not exchange]
         return any(each.dropped for each in others if each.round.lane == exchange.round.lane)
 
-    def _ask_again(self, exchange: AskedExchange) -> Steps[None]:
+    def _ask_again(self, exchange: AskedExchange) -> Flow[None]:
         """Write the request of an exchange once more, as no answer can come."""
         if exchange in self._exchanges:
             self._exchanges.remove(exchange)
@@ -359,7 +359,7 @@ class SessionConversation:
             exchange.ask_again()
             raise
 
-    def _take(self, message: object) -> Steps[None]:
+    def _take(self, message: object) -> Flow[None]:
         """Give a received message to its exchange, and send what it calls for; do nothing for None."""
         if message is None:
             return
@@ -400,7 +400,7 @@ class SessionConversation:
 
     def release(
         self, exchange: AskedExchange, played_ms: float | None = None, earlier: Sequence[AskedExchange] = ()
-    ) -> Steps[None]:
+    ) -> Flow[None]:
         """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
 
         The answer may have come to its exchange from `earlier` ones, after which tools ran. `played_ms`
@@ -419,7 +419,7 @@ class SessionConversation:
             payloads += self.api.write_truncation([*earlier, exchange], played_ms)
         yield from self.send_quietly(payloads)
 
-    def send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
+    def send_quietly(self, payloads: Sequence[Payload]) -> Flow[None]:
         """Write messages; if the connection is closed, the next read says so, after what had arrived."""
         number = self._connection.number
         try:

@@ -31,13 +31,13 @@ class OpenedConnection(NamedTuple):
     """True if an SDK has set the session up."""
 
 
-class Send(NamedTuple):
+class SendText(NamedTuple):
     """Write a message to the connection."""
 
     text: str
 
 
-class Receive(NamedTuple):
+class ReceiveText(NamedTuple):
     """Read a message from the connection; the result is the message.
 
     The driver raises TimeoutError if no message has arrived in time.
@@ -87,8 +87,8 @@ class RunTools(NamedTuple):
         return tools
 
 
-Step: TypeAlias = Open | Send | Receive | Wait | Close | RunTools
-Steps: TypeAlias = "Generator[Step, Any, T]"
+IOStep: TypeAlias = Open | SendText | ReceiveText | Wait | Close | RunTools
+Flow: TypeAlias = "Generator[IOStep, Any, T]"
 
 
 CLOSED_MEANWHILE = "the session was closed while an answer was in progress"

@@ -54,7 +54,7 @@ class LiveAPI(SessionAPI):
         self._reader = GeminiLive()
         """Tells where turns end."""
         self._was_interrupted = False
-        """True once the server has said that no more content comes of an answer that nobody reads."""
+        """True once the server has reported that no more content comes of an answer that nobody reads."""
         self._is_turn_left = False
         """True from calls until the server ends their turn, or goes on with the next answer."""
 

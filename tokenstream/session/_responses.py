@@ -179,10 +179,10 @@ class ResponsesAPI(SessionAPI):
             payload["previous_response_id"] = parent.id
         elif items:
             payload.pop("previous_response_id", None)
-        said = question.write_turns(self.turn_method)
+        turns = question.write_turns(self.turn_method)
         # Input that another attempt at the answer was steered with.
-        said += [turn for steer in exchange.round.steers for turn in steer.write_turns(self.turn_method)]
-        payload["input"] = [*items, *said, *exchange.turns]
+        turns += [turn for steer in exchange.round.steers for turn in steer.write_turns(self.turn_method)]
+        payload["input"] = [*items, *turns, *exchange.turns]
         return payload
 
     def _find_parent(self, lane: str, question: Question) -> _Parent | None:

@@ -189,7 +189,7 @@ class Round:
 
     @property
     def is_answered(self) -> bool:
-        """True if the model has said anything, so that the round belongs to the history."""
+        """True if the model has answered, so that the round belongs to the history."""
         message = self.message
         return bool(message.parts) or message.complete
 
@@ -212,11 +212,11 @@ class Round:
 def write_history(
     rounds: Sequence[Round], method: str, following: Question | None = None
 ) -> list[dict[str, Any]]:
-    """Return the turns, by a method of `Message`, of the rounds in which the model has said anything."""
+    """Return the turns, by a method of `Message`, of the rounds in which the model has answered."""
     turns: list[dict[str, Any]] = []
-    said = [each for each in rounds if each.is_answered]
-    for index, each in enumerate(said):
-        later = said[index + 1].question if index + 1 < len(said) else following
+    answered = [each for each in rounds if each.is_answered]
+    for index, each in enumerate(answered):
+        later = answered[index + 1].question if index + 1 < len(answered) else following
         turns += each.question.write_turns(method)
         for steer in each.steers:
             turns += steer.write_turns(method)

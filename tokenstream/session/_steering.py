@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.session._conversation import SessionConversation
-    from tokenstream.session._lines import Steps
+    from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Question
 
 
@@ -31,7 +31,7 @@ class SentSteer(Steer):
 
     @property
     def is_answered(self) -> bool:
-        """True once the server has said anything about the input."""
+        """True once the server has reported anything about the input."""
         return self.id is not None or self.error is not None
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
@@ -67,12 +67,12 @@ class SentSteer(Steer):
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
 
     def lose(self, *, is_pending: bool = False) -> None:
-        """Note that nothing more will be said about the input, which may be pending without a response."""
+        """Note that no more will be reported about the input, which may be pending without a response."""
         if not self.is_settled or (is_pending and self.state == "pending"):
             self.state = "lost"
 
 
-def steer_answer(conversation: SessionConversation, question: Question, lane: str) -> Steps[Steer]:
+def steer_answer(conversation: SessionConversation, question: Question, lane: str) -> Flow[Steer]:
     """Send input for the answer in progress in a lane; return what tells what becomes of it."""
     exchange = conversation.latest.get(lane)
     if exchange is None:

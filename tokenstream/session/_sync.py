@@ -24,9 +24,9 @@ from tokenstream.session._lines import (
     Line,
     Open,
     OpenedConnection,
-    Receive,
+    ReceiveText,
     RunTools,
-    Send,
+    SendText,
     Wait,
     not_a_socket_error,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
-    from tokenstream.session._lines import Step, Steps, T
+    from tokenstream.session._lines import Flow, IOStep, T
 
 
 class Answer(Stream):
@@ -233,9 +233,9 @@ class SyncLine(Line):
         self._lock = threading.RLock()
         """Held while steps run, but not while one is taken: they all change the same conversation."""
 
-    def run(self, steps: Steps[T]) -> T:
+    def run(self, steps: Flow[T]) -> T:
         """Take the steps that a generator yields, and return the generator's result."""
-        advance: Callable[[], Step] = partial(next, steps)
+        advance: Callable[[], IOStep] = partial(next, steps)
         try:
             while True:
                 with self._lock:
@@ -258,13 +258,13 @@ class SyncLine(Line):
             with self._lock:
                 steps.close()
 
-    def _take(self, step: Step, current: _CurrentConnection | None) -> object:
+    def _take(self, step: IOStep, current: _CurrentConnection | None) -> object:
         """Take one step, and return its result."""
         match step:
-            case Receive(seconds):
+            case ReceiveText(seconds):
                 recv: Any = _find_open(current).recv
                 return recv(timeout=seconds)
-            case Send(text):
+            case SendText(text):
                 _find_open(current).connection.send(text)
             case Wait(bell, seconds):
                 if not bell.wait(seconds):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _match_entry = re.compile(r"[ \t]{0,3}(?:[-*+][ \t]{1,3})?").fullmatch
-"""Matches what may stand before an entry of a list of sources."""
+"""Matches what may come before an entry of a list of sources."""
 _LINE_KEPT = 8
 """The most characters of a line's start that are kept; one more than an entry has before it."""
 
@@ -30,11 +30,11 @@ class Marker(NamedTuple):
     """A pattern of whatever may follow the opening, as long as the end is missing."""
     end: str
     rest: str = ""
-    """A pattern of what stands between the name and the end."""
+    """A pattern of what is between the name and the end."""
     before: str = ""
-    """A pattern of what stands between the opening and the name."""
+    """A pattern of what is between the opening and the name."""
     closing: str = ""
-    """The text that ends the words that the marker encloses; "" if it stands after them."""
+    """The text that ends the words that the marker encloses; "" if it comes after them."""
     in_line: bool = False
     """True for a form of Markdown, which is a link before a parenthesis, and at the start of a line an entry
     in the list of sources."""

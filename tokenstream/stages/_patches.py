@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.partial import Partial
     from tokenstream.partial_json._typed.views import FieldLog, ValueLog
 
-    View: TypeAlias = GrowingObject | GrowingArray
+    GrowingView: TypeAlias = GrowingObject | GrowingArray
 
 Operation: TypeAlias = dict[str, Any]
 """One step of a patch: `op`, `path`, and a `value` if the operation needs one."""
@@ -64,7 +64,7 @@ class PatchOperations:
             self._compare("", before, after)
         return self._out
 
-    def _compare_innermost(self, before: View | None, after: View | None) -> bool:
+    def _compare_innermost(self, before: GrowingView | None, after: GrowingView | None) -> bool:
         """Compare the innermost open container; return True if all changes are in it.
 
         While the innermost container stays open, nothing around it changes; while a string in the

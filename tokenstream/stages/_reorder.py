@@ -86,7 +86,7 @@ class Reorder(ErrorKeeper):
         key_argument: Any = key
         is_path = isinstance(key_argument, str) and bool(key_argument)
         if not callable(key_argument) and not is_path:
-            raise MisuseError(f"key= is where the number stands in a payload, or a function, and not {key!r}")
+            raise MisuseError(f"key= is where the number is in a payload, or a function, and not {key!r}")
         check_whole("window", window)
         check_whole("first", first, least=0)
         check_wait("timeout", timeout)

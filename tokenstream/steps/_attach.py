@@ -141,10 +141,10 @@ class _Attachment(Generic[EventT]):
         self._is_first = True
         self._failures += 1
         if self._failures > self._retries:
-            told = f"the events of the session could not be opened again in {self._retries} attempts"
+            lost = f"the events of the session could not be opened again in {self._retries} attempts"
             if error is not None:
-                raise StreamInterrupted(told) from error
-            raise StreamTruncated(f"{told}: the server closes them in the middle of a turn")
+                raise StreamInterrupted(lost) from error
+            raise StreamTruncated(f"{lost}: the server closes them in the middle of a turn")
         self.reattached += 1
         self._is_over = False
         return wait_before(

@@ -74,7 +74,7 @@ class PatientPipe:
         raise StopIteration
 
 
-def find_pipe(source: Any) -> PatientPipe | None:  # noqa: ANN401 - told by its methods
+def find_pipe(source: Any) -> PatientPipe | None:  # noqa: ANN401 - known by its methods
     """Return the patient reader of a pipe; None for anything else, and on Windows, which has none."""
     binary = getattr(source, "buffer", source)
     if not isinstance(binary, io.BufferedReader | io.FileIO) or os.name != "posix":
@@ -106,7 +106,7 @@ class SyncChunks:
         source: A pipe, a file, a response, or an iterable of items.
     """
 
-    def __init__(self, source: Any) -> None:  # noqa: ANN401 - told by its methods
+    def __init__(self, source: Any) -> None:  # noqa: ANN401 - known by its methods
         self._source = source
         self._thread: ReadAhead | None = None
         self.is_instant = isinstance(source, list | tuple)
@@ -241,7 +241,7 @@ class AsyncChunks:
         source: A stream of asyncio, trio or anyio, a response, or an asynchronous iterable.
     """
 
-    def __init__(self, source: Any) -> None:  # noqa: ANN401 - told by its methods
+    def __init__(self, source: Any) -> None:  # noqa: ANN401 - known by its methods
         self._source = source
         self._items: Any = None
         """The iterator over the items; None for a stream of bytes."""

@@ -28,7 +28,7 @@ class RunEvents:
         self._log = log
         self._at = 0
         """Number of entries of the log that were read."""
-        self._cursors: dict[str, list[_Cursor]] = {}
+        self._cursors: dict[str, list[_StepCursor]] = {}
         """The cursors in what is not over, for each open step, by the step's id."""
         self._answered: set[str] = set()
         """The ids of the open steps that have had an answer."""
@@ -118,7 +118,7 @@ class RunEvents:
             self._at += len(entries)
             # Each answer is read once per look: all its events before the first new entry have arrived.
             unread = [(step, cursor) for step, cursors in self._cursors.items() for cursor in cursors]
-            cursor: _Cursor
+            cursor: _StepCursor
             for entry in entries:
                 if isinstance(entry, StepOutput | StepProgress):
                     cursor = _StepTextCursor(entry)
@@ -149,7 +149,7 @@ class RunEvents:
                     self._cursors[step] = [cursor for cursor in cursors if not cursor.is_over]
             self._has_ended = has_ended
 
-    def _collect_from(self, cursors: list[tuple[str, _Cursor]]) -> None:
+    def _collect_from(self, cursors: list[tuple[str, _StepCursor]]) -> None:
         """Collect the new events of some answers, outputs and progress, and clear the list `cursors`."""
         names = self._log.names
         for step, cursor in cursors:
@@ -222,4 +222,4 @@ class _StepTextCursor:
         return events
 
 
-_Cursor: TypeAlias = _StepAnswerCursor | _StepTextCursor
+_StepCursor: TypeAlias = _StepAnswerCursor | _StepTextCursor

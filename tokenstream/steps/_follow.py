@@ -64,7 +64,7 @@ _WHOLE = (str, bytes, dict)
 
 
 def follow(
-    source: Any,  # noqa: ANN401 - told by its methods
+    source: Any,  # noqa: ANN401 - known by its methods
     run: Steps,
     *,
     agent: str | None,
@@ -388,7 +388,7 @@ class EitherFollowedItems(Generic[ItemT]):
         arguments: The further arguments of the class that reads it in either of them.
     """
 
-    def __init__(self, source: Any, *arguments: Any) -> None:  # noqa: ANN401 - told by its methods
+    def __init__(self, source: Any, *arguments: Any) -> None:  # noqa: ANN401 - known by its methods
         self._source, self._arguments = source, arguments
         self._chosen: FollowedItems[Any] | AsyncFollowedItems[Any] | None = None
         """Reader of the source; None before the first loop."""

@@ -31,7 +31,7 @@ class RunOfAGraph(RunOfAFramework):
         self._model_answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the keys of their steps."""
         self._asked: dict[str, StepWaiting] = {}
-        """The interrupts so far by their ids; each may be told in several modes."""
+        """The interrupts so far by their ids; each may come in several modes."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         """End the answers in progress; return the error of each, or None, by the key of its step."""
@@ -244,8 +244,8 @@ def find_run_of_langchain(event: object, run: Steps) -> RunOfAFramework | None:
             return GraphMessages(run)
         if "run_id" in event and "event" in event:
             return LangChainRun(run)
-        told = INTERRUPT in event or any(any(_messages_in(change)) for change in event.values())
-        return GraphMessages(run) if told else None
+        has_news = INTERRUPT in event or any(any(_messages_in(change)) for change in event.values())
+        return GraphMessages(run) if has_news else None
     is_of_graph = message_in(event) is not None or _part_of(event)[0] in ("updates", "values")
     return GraphMessages(run) if is_of_graph else None
 

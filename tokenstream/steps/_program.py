@@ -79,7 +79,7 @@ async def ask_async(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any f
 
 
 def _call_in_thread(function: Callable[[], object]) -> Exit:
-    """Call a function that takes no time limit in a thread, which is left behind if it takes too long."""
+    """Call a function that takes no time limit in a thread, which is left running if it takes too long."""
     results: list[object] = []
     errors: list[BaseException] = []
 
@@ -290,7 +290,7 @@ class SyncDrain:
         MisuseError: It is not a pipe.
     """
 
-    def __init__(self, pipe: Any) -> None:  # noqa: ANN401 - told by its methods
+    def __init__(self, pipe: Any) -> None:  # noqa: ANN401 - known by its methods
         if not is_file(pipe):
             raise MisuseError(f"stderr= takes the process's pipe, and not {type(pipe).__name__}")
         self.tail = Tail()

@@ -66,13 +66,13 @@ if TYPE_CHECKING:
         def __iter__(self) -> Iterator[ItemT_co]: ...
         def __aiter__(self) -> AsyncIterator[ItemT_co]: ...
 
-    Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
+    LineSource: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
     """The output of an agent that a `for` loop reads."""
     AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
     """The output of an agent that an `async for` loop reads."""
     ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
     """The exit code of an agent's process, or a function that returns it."""
-    Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
+    UntilOption: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
     """The point at which a loop ends early."""
 
     class ProcessOptions(TypedDict, total=False):
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     class LineOptions(ProcessOptions, total=False):
         """The options of `Steps.follow` for lines of an agent that is named."""
 
-        until: Until
+        until: UntilOption
 
     class FollowOptions(PeerOptions, LineOptions, total=False):
         """The options of `Steps.follow` that every source takes."""
@@ -129,7 +129,7 @@ class Ledger:
         return self._totals.get(session, {})
 
     def keep(self, session: str, totals: dict[str, NumberT]) -> None:
-        """Keep the totals of a session, which belong to the turns so far; one that is not told stays."""
+        """Keep the totals of a session, which belong to the turns so far; one that is not reported stays."""
         before = {} if self._has_begun_anew(session, totals) else self.totals_of(session)
         self._totals[session] = {**before, **totals}
 
@@ -196,7 +196,7 @@ class Steps(RunNode):
         self.context_used: int | None = None
         """Number of tokens in the model's context, as the agent counts them; None if it has not."""
         self.context_size: int | None = None
-        """Number of tokens that the model's context can hold; None if the agent has not told it."""
+        """Number of tokens that the model's context can hold; None if the agent has not reported it."""
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""
@@ -288,14 +288,14 @@ class Steps(RunNode):
     # A pipe is also an iterable of its lines, which become objects here.
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: Peer, *, until: Until | PeerCall = None, **options: Unpack[PeerOptions]
+        self, events: Peer, *, until: UntilOption | PeerCall = None, **options: Unpack[PeerOptions]
     ) -> FollowedItems[PeerMessage]: ...
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: AsyncPeer, *, until: Until | PeerCall = None, **options: Unpack[PeerOptions]
+        self, events: AsyncPeer, *, until: UntilOption | PeerCall = None, **options: Unpack[PeerOptions]
     ) -> AsyncFollowedItems[AsyncPeerMessage]: ...
     @overload
-    def follow(self, events: Lines, **options: Unpack[FollowOptions]) -> FollowedLines: ...  # type: ignore[overload-overlap]
+    def follow(self, events: LineSource, **options: Unpack[FollowOptions]) -> FollowedLines: ...  # type: ignore[overload-overlap]
     @overload
     def follow(self, events: AsyncLines, **options: Unpack[FollowOptions]) -> AsyncFollowedLines: ...  # type: ignore[overload-overlap]
     # Its type does not tell whether a response is read in `for` or in `async for`.
@@ -337,7 +337,7 @@ class Steps(RunNode):
         exit_code: ExitCode = None,
         stderr: Any = None,
         stdin: Any = None,
-        until: Until | PeerCall = None,
+        until: UntilOption | PeerCall = None,
         deadlines: Deadlines = AGENT_DEADLINES,
     ) -> Any:
         """Return an iterable over a framework's events or an agent's lines; reading it builds this run.

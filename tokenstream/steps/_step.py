@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
-State: TypeAlias = Literal["running", "waiting", "done", "failed", "stopped"]
+StepState: TypeAlias = Literal["running", "waiting", "done", "failed", "stopped"]
 """The state of a run or a step."""
-Outcome: TypeAlias = Literal["done", "failed", "stopped"]
+StepOutcome: TypeAlias = Literal["done", "failed", "stopped"]
 _ENDINGS = get_args(Ending)
 
 OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
@@ -72,7 +72,7 @@ class RunNode:
         """The clock reading at the beginning."""
         self._answers: list[StepAnswer] = []
         """The answers of the streams that the step follows, and those built by `feed`."""
-        self._outcome: Outcome = "done"
+        self._outcome: StepOutcome = "done"
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -80,7 +80,7 @@ class RunNode:
         return tuple(self._steps)
 
     @property
-    def state(self) -> State:
+    def state(self) -> StepState:
         """The current state: "running", "done", "failed", or "stopped" if it was cancelled or left open."""
         return "running" if self.ended is None else self._outcome
 
@@ -496,7 +496,7 @@ class Step(RunNode):
             return event
 
     @property
-    def state(self) -> State:
+    def state(self) -> StepState:
         """The current state: "running", "waiting" for a person, "done", "failed" or "stopped"."""
         state = super().state
         if state not in ("running", "done"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._log import Log
-    from tokenstream.steps._step import State, Step
+    from tokenstream.steps._step import Step, StepState
 
 _MAX_EARLY = 64
 """The maximum number of answers that are kept because their requests are not known yet."""
@@ -59,7 +59,7 @@ class Turn:
         """The cost of this turn in US dollars, as the agent counts it; None if it has not."""
 
     def note_session(self, session: str | None) -> None:
-        """Note the id of the agent's session, if it is told."""
+        """Note the id of the agent's session, if it is known."""
         self.session = session or self.session
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ class Turn:
         return self.step.total_usage
 
     @property
-    def state(self) -> State:
+    def state(self) -> StepState:
         """The current state: "running", "done", "failed", or "stopped" if the run ended first.
 
         "waiting": the agent has stopped to ask a person, see `Steps.waiting`.
@@ -259,7 +259,7 @@ class AgentSteer(Steer):
 
 
 class Steering:
-    """Input for an agent at work, until the agent has said what becomes of it."""
+    """Input for an agent at work, until the agent has reported what becomes of it."""
 
     __slots__ = ("_early", "_lock", "_waiting", "ask", "write")
 
@@ -276,7 +276,7 @@ class Steering:
 
     @property
     def waiting(self) -> list[AgentSteer]:
-        """The input of which the agent has not said what becomes of it, in the order in which it was sent."""
+        """The input whose outcome the agent has not reported, in the order in which it was sent."""
         return [*self._waiting.values()]
 
     def request(self, steer: AgentSteer, method: str, params: dict[str, Json]) -> dict[str, Json] | None:
@@ -312,7 +312,7 @@ class Steering:
         return steer
 
     def settle(self) -> None:
-        """Forget the input of which nothing more will be said."""
+        """Forget the input of which nothing more will be reported."""
         with self._lock:
             self._waiting = {id: each for id, each in self._waiting.items() if not each.is_settled}
 

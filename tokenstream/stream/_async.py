@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._guarding import GuardAnswer, Rule
+    from tokenstream.stream._guarding import GuardAnswer, GuardRule
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import AsyncResponses
@@ -199,7 +199,7 @@ class AsyncStream(AsyncStreamOfEvents):
 
     def guard(
         self,
-        rule: Rule | Callable[[Message], GuardAnswer],
+        rule: GuardRule | Callable[[Message], GuardAnswer],
         *,
         first_tokens: int = 50,
         every: int | None = None,

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _DEFAULT_QUESTION = """\
 Your last answer was cut off {cause}; what you see of it is all that arrived. \
 Go on exactly where it stops, and do not begin again. \
-Begin your reply with its last words, which stand between the markers, character for character, \
-and write the rest directly behind them{space}. \
+Begin your reply with its last words, which are between the markers, character for character, \
+and write the rest directly after them{space}. \
 Say nothing about this request, and nothing before those words.
 """ + "{tail}".join(LAST_WORDS)
 _BREAK = "by a broken connection"
 _LIMIT = "because it reached the limit of its length"
-_SPACE = "; a space or a line break stands between them and the next word"
+_SPACE = "; a space or a line break is between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver
 
-    Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
+    GuardRule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
     """A rule other than a function."""
     GuardAnswer: TypeAlias = str | Awaitable[str | None] | None
     """The result of a guard function: a reason to stop or None, or an awaitable that returns one of these."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream._sources import LazySource
-from tokenstream._sources.kinds import Reading, open_up, open_up_async
+from tokenstream._sources.kinds import ReadOptions, open_up, open_up_async
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import find_driver
@@ -57,7 +57,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
         "another stream has taken the request of this one: read that stream", kind="closed"
     )
     driver.end()
-    reading = Reading(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
+    reading = ReadOptions(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
     if reading == (None, None, None):
         return source
     return replace(source, open=partial(_open_async if is_async else _open_sync, source, reading))
@@ -68,11 +68,11 @@ def _article(stream: Stream | AsyncStream) -> str:
     return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
 
 
-def _open_sync(source: LazySource, reading: Reading) -> SyncSource:
+def _open_sync(source: LazySource, reading: ReadOptions) -> SyncSource:
     """Open a source, and store options for reading in the open source."""
     return replace(open_up(source), reading=reading)
 
 
-async def _open_async(source: LazySource, reading: Reading) -> AsyncSource:
+async def _open_async(source: LazySource, reading: ReadOptions) -> AsyncSource:
     """Open an asynchronous source, and store options for reading in the open source."""
     return replace(await open_up_async(source), reading=reading)

@@ -43,10 +43,10 @@ class Tariff(NamedTuple):
         if not usage:
             return 0.0
         read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
-        told, cached = usage.input_tokens or 0, read + written
+        sent, cached = usage.input_tokens or 0, read + written
         # Counts of sound may overlap with those of the cache, of which no provider says how.
         heard = 0 if cached else usage.input_audio_tokens or 0
-        total = told + cached if self.adds_cached else max(told, cached)
+        total = sent + cached if self.adds_cached else max(sent, cached)
         spoken = min(usage.output_audio_tokens or 0, usage.output_tokens or 0)
         counts = max(total, heard), read, written, heard, spoken
         fixed = _look_up(self.model, self.url, counts, 0)

@@ -225,7 +225,7 @@ class _Tasks:
             if not self._must_end:
                 await self._finish_work(each)
 
-    async def _call(self, work: Work, step: Any = None) -> object:  # noqa: ANN401 - a step, which stands above
+    async def _call(self, work: Work, step: Any = None) -> object:  # noqa: ANN401 - a step, which is above
         """Call a handler within its `step`, or return the result of a call that has run before."""
         if not work.is_tool:
             value = work.call()
@@ -322,7 +322,7 @@ def _begin_run(
     if not isinstance(argument, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
-    # A run's readers are told of calls that no tool is run for; `around_tool` tells of the others.
+    # A run's readers learn here of calls that no tool is run for, and by `around_tool` of the others.
     run.on_refusal = driver.machine.accumulator.refuse_call
     run.once = None if argument.once is None else kind(argument.once, run.cursor)
     # Steps and observers surround each tool with a context of their own. A stream that a step
@@ -392,7 +392,7 @@ def _call(driver: SyncDriver, run: HandlerRun, work: Work) -> object:
         return value
 
 
-def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, which stands above
+def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, which is above
     """Store the result of a tool in the step that surrounds the tool; do nothing without a step."""
     if step is not None:
         step.result = value
@@ -430,7 +430,7 @@ def _show(driver: SyncDriver, run: HandlerRun, work: Work, step: Any, output: ob
     try:
         _call_all(driver, run, run.show_progress(work, output))
     except BaseException as error:  # noqa: BLE001 - raised once the tool is closed
-        # Told apart from the tool's own failure, which may be for the model.
+        # Distinguished from the tool's own failure, which may be for the model.
         raise ToolStopped(error) from None
     if _was_stopped(driver):
         raise ToolStopped

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
-    from tokenstream.stream._guarding import Rule
+    from tokenstream.stream._guarding import GuardRule
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import Responses
@@ -225,7 +225,7 @@ class Stream(StreamOfEvents):
 
     def guard(
         self,
-        rule: Rule | Callable[[Message], str | None],
+        rule: GuardRule | Callable[[Message], str | None],
         *,
         first_tokens: int = 50,
         every: int | None = None,

@@ -59,7 +59,7 @@ class MarkdownDocument(Markdown):
         """True if rich puts an empty line after this document."""
         if space_before and self.parsed:
             # rich prints the empty line even after an unknown token, which itself prints nothing.
-            self.parsed.insert(0, Token("what stands before", "", 0))
+            self.parsed.insert(0, Token("what comes before", "", 0))
 
     def rows(self, console: Console, columns: int | None = None) -> list[str]:
         """Return the lines that a console prints for the document, without line ends.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import ReplayOptions
-    from tokenstream.testing._script_steps import Step
+    from tokenstream.testing._script_steps import ScriptStep
 
 _OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia
 """Kinds of steps that are output of the model, which must not follow the finish of the choice."""
@@ -50,7 +50,7 @@ class Script:
         [b'data: Hello\n\n', b'data: [DONE]\n\n']
     """
 
-    _steps: tuple[Step, ...] = ()
+    _steps: tuple[ScriptStep, ...] = ()
     _start: MessageStart = field(default_factory=MessageStart)
     _rate: float | None = None
     """Number of deltas a second; None for no time between deltas."""
@@ -346,7 +346,7 @@ class Script:
         cut = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
         return self._add(steps.AddText(kind, cut, signature, self._choice))
 
-    def _add(self, step: Step) -> Self:
+    def _add(self, step: ScriptStep) -> Self:
         """Return the script with one more step; raise `MisuseError` if the step cannot follow the others."""
         if self._failed and isinstance(step, _OUTPUT | steps.ReportUsage | steps.SendError):
             raise MisuseError("the script has failed: nothing can be added after error()")

@@ -128,7 +128,7 @@ class SendError:
 
 _EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice
 """Kinds of steps that are sent as events."""
-Step: TypeAlias = _EventStep | StaySilent | SendPing | SendRaw | SendError
+ScriptStep: TypeAlias = _EventStep | StaySilent | SendPing | SendRaw | SendError
 
 _TOKEN_PATTERN = re.compile(r"\s*\S{1,6}|\s+")
 """Matches a piece of text about the size of a model's tokens."""
@@ -261,7 +261,7 @@ class Timeline:
     """Time at which the answer ends, in seconds."""
 
 
-def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
+def make_timeline(steps: tuple[ScriptStep, ...], start: MessageStart, rate: float | None) -> Timeline:
     """Return the timeline of a script: each event, raw payload and error with its time."""
     # Ids that are made up for other calls must differ from those in the script.
     script_ids = frozenset(step.id for step in steps if isinstance(step, AddToolCall) and step.id is not None)

@@ -20,14 +20,14 @@ from tokenstream import AsyncStream, Stream, aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StatusError, StreamError
 
 
-def test_the_wrong_colour_is_told_the_right_one() -> None:
+def test_the_wrong_colour_is_answered_with_the_right_one() -> None:
     with opened() as connection, pytest.raises(MisuseError, match="is not asynchronous: read it with Stream"):
         AsyncStream(connection)
 
 
 @pytest.mark.anyio
 @on_asyncio
-async def test_the_wrong_colour_is_told_of_an_asynchronous_one() -> None:
+async def test_the_wrong_colour_is_recognised_in_an_asynchronous_one() -> None:
     """A connection, and what connect returns."""
     with open_socket(talk) as url:
         async with asyncio_client.connect(url) as connection:

@@ -55,7 +55,7 @@ CODES: list[tuple[int, str, str, bool]] = [
 
 
 @pytest.mark.parametrize("code, reason, kind, retryable", CODES)
-def test_another_close_code_is_told_with_its_reason(
+def test_another_close_code_is_reported_with_its_reason(
     code: int, reason: str, kind: str, retryable: bool
 ) -> None:
     """Whose problem it is follows from both: they are the only errors that Gemini Live has."""
@@ -101,7 +101,7 @@ def test_a_break_after_the_answer_loses_nothing() -> None:
         assert list(stream.departures.details) == ["broken_after_finish"]
 
 
-def test_a_farewell_without_a_reason_is_told_by_its_code() -> None:
+def test_a_farewell_without_a_reason_is_reported_by_its_code() -> None:
     """As are codes that nobody has defined."""
     with (
         opened(lambda connection: connection.close(1012)) as connection,

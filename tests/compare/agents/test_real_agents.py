@@ -342,7 +342,7 @@ def plans_of(run: Steps) -> list[Any]:
     return [[(task["content"], task["status"]) for task in update["entries"]] for update in updates]
 
 
-def test_the_plan_of_codex_is_told_at_each_change(tmp_path: Path) -> None:
+def test_the_plan_of_codex_is_reported_at_each_change(tmp_path: Path) -> None:
     """`codex exec` tells of each task only whether it is completed."""
     run, error, _ = run_of("codex", tmp_path, a_plan)
 

@@ -278,7 +278,6 @@ def _block(kind: str, **fields: Any) -> Event:
     return "", {"event": f"content-block-{kind}", "index": 0, **fields}
 
 
-_OF_OPENAI = {"provider": "openai"}
 _LANGCHAIN_ID = "lc_run--01a21ab7-93de-71c6-abf9-f1bd6de0398d"
 LANGCHAIN_PROTOCOL = Shape(
     "langchain-protocol",

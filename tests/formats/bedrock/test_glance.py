@@ -215,7 +215,7 @@ def test_a_message_of_another_kind_ends_the_short_way(name: str) -> None:
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> None:
+def test_the_last_count_is_reported_whatever_was_read_at_a_glance(ends: bool) -> None:
     """Each payload of Llama's counts; the last count is told, also when the answer is cut."""
     payloads = [
         {"generation": f"t{n}", "prompt_token_count": 9 if n == 0 else None, "generation_token_count": n}

@@ -13,7 +13,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import Unknown, UsageUpdate
 
 
-def test_counts_that_grow_are_told_once() -> None:
+def test_counts_that_grow_are_reported_once() -> None:
     """With the finish reason, or where the answer breaks off; each chunk has its own."""
     deltas = [{"generation": "a", "prompt_token_count": 6, "generation_token_count": n} for n in range(1, 4)]
     whole = read(*deltas, {"generation": "", "stop_reason": "stop"})

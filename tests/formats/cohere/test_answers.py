@@ -64,7 +64,7 @@ def test_a_whole_answer_is_read_and_recognised() -> None:
     assert {"logprobs": [{"text": "So."}], "tier": "x", "extra": 1} == message.provider_data
 
 
-def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:
+def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
     """It is counted, and left out."""
     came = read_by(Cohere(), frame(start()), frame(block(0)), frame(text(0, "So.")), written(WHOLE))
 

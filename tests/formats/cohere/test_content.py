@@ -59,7 +59,7 @@ def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
     assert {"parts_interleaved": 2} == came.departures
 
 
-def test_text_that_stands_in_a_blocks_start_is_taken() -> None:
+def test_text_that_is_in_a_blocks_start_is_taken() -> None:
     """And what else stands there is the part's own."""
     came = read(*answer(block(0, text="Hel", cache="c1"), text(0, "lo"), stop(0)))
 

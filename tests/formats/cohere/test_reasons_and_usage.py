@@ -79,7 +79,7 @@ def test_an_error_without_words_still_says_what_happened() -> None:
     assert "bad" in str(nameless)
 
 
-def test_an_error_that_stands_beside_the_delta_is_read() -> None:
+def test_an_error_that_is_beside_the_delta_is_read() -> None:
     """The end says more than the error: the finish reason, and the usage."""
     came = read(start(), {**end("ERROR"), "error": "bad"})
 

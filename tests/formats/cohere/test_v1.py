@@ -330,7 +330,7 @@ def test_the_text_beside_tool_calls_is_the_plan() -> None:
     assert "" == read({**WHOLE, "text": ""}).message.text
 
 
-def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:
+def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
     """It is counted, and left out."""
     came = read(START, said("Hello"), WHOLE)
 

@@ -123,7 +123,7 @@ def _made(options: dict[str, Any]) -> Any:
         ({"text": ".a"}, "one dot between"),
         ({"text": "choices[0].text"}, "one dot between"),
         ({"text": "choices[*].text"}, "one dot between"),
-        ({"text": "$.result.delta"}, "stands alone"),
+        ({"text": "$.result.delta"}, "is used alone"),
         ({"finish": ""}, "one dot between"),
         ({"usage": {"tokens": "n"}}, "output_tokens"),
         ({"usage": {"output_tokens": "a..b"}}, "usage"),

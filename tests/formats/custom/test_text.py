@@ -96,7 +96,7 @@ def test_only_payloads_that_say_so_hold_text() -> None:
     assert ("Hi", ["delta", "final"]) == (told.message.text, told.unknown)
 
 
-def test_bare_data_are_text_as_they_stand() -> None:
+def test_bare_data_are_text_as_they_are() -> None:
     """White space, JSON and all; what is empty is a heartbeat."""
     told = tell(
         custom(text="", event="output", end="done"),
@@ -138,7 +138,7 @@ def test_finish_reasons_have_our_words(value: Any, raw: str, reason: str) -> Non
     assert (reason, raw) == (told.message.finish_reason, told.message.raw_finish_reason)
 
 
-def test_a_finish_reason_may_stand_in_any_item_of_a_list() -> None:
+def test_a_finish_reason_may_be_in_any_item_of_a_list() -> None:
     """The first that there is counts."""
     format = custom(text="c.*.t", finish="c.*.stop")
     told = tell(format, {"c": [{"t": "Hi"}]}, {"c": [{"t": "!"}, {"stop": "length"}, {"stop": "stop"}]})
@@ -227,7 +227,7 @@ def test_what_comes_between_the_reason_and_the_end_is_read() -> None:
     assert {"input_tokens": 9, "output_tokens": 4, "cost": 0.5} == usage.provider_data
 
 
-def test_the_same_usage_is_told_once() -> None:
+def test_the_same_usage_is_reported_once() -> None:
     """Many servers repeat it with every piece."""
     format = custom(text="t", usage={"output_tokens": "n"})
     told = tell(format, {"t": "a", "n": 1}, {"t": "b", "n": 1}, {"t": "c", "n": 2})

@@ -106,7 +106,7 @@ def test_a_call_without_a_name_is_carried() -> None:
 
 
 @pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"])
-def test_whole_calls_stand_whatever_ends_the_answer(reason: str) -> None:
+def test_whole_calls_stay_whatever_ends_the_answer(reason: str) -> None:
     """They were whole when they came."""
     assert len(gemini(chunk(call("f")), chunk(finish=reason)).calls) == 1
 

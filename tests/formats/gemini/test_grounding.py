@@ -132,7 +132,7 @@ def test_what_has_no_word_here_stays_under_its_own_name() -> None:
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_why_an_answer_ended_is_told_in_a_sentence(*, before: bool) -> None:
+def test_why_an_answer_ended_is_reported_in_a_sentence(*, before: bool) -> None:
     """It comes with the reason, or before it."""
     said: dict[str, Any] = {"finishMessage": "The call was malformed."}
     first, last = (said, {}) if before else ({}, said)

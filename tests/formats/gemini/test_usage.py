@@ -45,7 +45,7 @@ def test_usage_is_the_last_report_and_counts_the_thoughts() -> None:
     assert [e.usage.output_tokens for e in told.events if isinstance(e, UsageUpdate)] == [30, 50]
 
 
-def test_a_count_that_a_later_report_leaves_out_stands() -> None:
+def test_a_count_that_a_later_report_leaves_out_stays() -> None:
     """The sum is made of the last word on each count."""
     told = gemini(
         chunk(text("a")) | {"usageMetadata": {"thoughtsTokenCount": 30}},

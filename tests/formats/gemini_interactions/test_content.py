@@ -77,7 +77,7 @@ def test_a_thought_is_reasoning_with_its_signature() -> None:
     assert told.rules == set()
 
 
-def test_a_thought_may_stand_whole_in_its_start() -> None:
+def test_a_thought_may_be_whole_in_its_start() -> None:
     """Also with a summary in several pieces; other fields are kept."""
     told = step(
         "thought",
@@ -91,7 +91,7 @@ def test_a_thought_may_stand_whole_in_its_start() -> None:
     )
 
 
-def test_the_content_of_an_output_may_stand_in_its_start() -> None:
+def test_the_content_of_an_output_may_be_in_its_start() -> None:
     """Text with its annotations, media, and what has no word here."""
     told = step(
         "model_output",

@@ -50,7 +50,7 @@ def test_an_interaction_that_failed_is_an_error(field: str) -> None:
     assert "interaction failed" in str(read(created(), completed("failed")).error)
 
 
-def test_a_failure_that_only_a_status_update_told_is_an_error() -> None:
+def test_a_failure_that_only_a_status_update_reports_is_an_error() -> None:
     """The input ended without the terminal event; a failed interaction is no answer all the same."""
     told = read(
         created(),

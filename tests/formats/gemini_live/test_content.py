@@ -109,7 +109,7 @@ def test_thoughts_are_reasoning_and_signatures_are_kept() -> None:
     assert call.provider_data == {"id": "c", "thoughtSignature": "Y2Fs"}
 
 
-def test_what_else_a_call_says_stands_within_it() -> None:
+def test_what_else_a_call_says_is_within_it() -> None:
     """Where the next request has a place for it, as in generateContent."""
     came = read(tool_call({"id": "a", "name": "now", "willContinue": False, "more": 1}), DONE)
 

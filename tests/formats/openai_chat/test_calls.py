@@ -197,7 +197,7 @@ def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
     "name",
     [call(None, index=0, name="f"), call(None, id="c1", name="f"), call("", index=0, id="c1", name="f")],
 )
-def test_a_name_behind_the_finish_reason_has_the_arguments_before_it(name: Any) -> None:
+def test_a_name_after_the_finish_reason_has_the_arguments_before_it(name: Any) -> None:
     """A tool is not run without the arguments that its call has."""
     for before in (
         [call('{"n": 1}', index=0, id="c1")],
@@ -208,7 +208,7 @@ def test_a_name_behind_the_finish_reason_has_the_arguments_before_it(name: Any) 
         assert [("f", '{"n": 1}')] == got.called
 
 
-def test_a_limit_that_is_met_at_the_end_of_the_input_is_told() -> None:
+def test_a_limit_that_is_met_at_the_end_of_the_input_is_reported() -> None:
     """Nothing is raised from `end`."""
     nameless = [call("{}", index=n) for n in range(3)]
     got = read(ROLE, *nameless, limits=Limits(parts=2))

@@ -60,7 +60,7 @@ def test_it_may_come_after_the_call_was_handed_out(ids: Payload) -> None:
     assert [PAID, ("b", "look", "{}")] == handed_out(read(*PAY, other, again, again, FINISH, DONE))
 
 
-def test_each_tool_of_several_runs_once_when_all_are_told_again() -> None:
+def test_each_tool_of_several_runs_once_when_all_are_sent_again() -> None:
     """In one list, at the end."""
     other = [call('{"km": ', name="go", index=1, id="b"), call("7}", index=1)]
     again = [item_of(PAID[2], name="pay", index=0, id="a"), item_of('{"km": 7}', name="go", index=1, id="b")]
@@ -112,7 +112,7 @@ def test_two_equal_calls_in_one_list_are_two_calls() -> None:
 
 
 @pytest.mark.parametrize("shortcuts", [True, False])
-def test_fragments_without_a_name_are_told_again_on_the_fast_path_as_well(shortcuts: bool) -> None:
+def test_fragments_without_a_name_are_sent_again_on_the_fast_path_as_well(shortcuts: bool) -> None:
     """After many fragments of the same form, which are read without decoding."""
     pieces = ["{", *[f'"{number}": {number}, ' for number in range(40)], '"last": {}', "}"]
     fragments = [call("", name="pay", index=0, id="a"), *[call(piece, index=0) for piece in pieces]]
@@ -151,7 +151,7 @@ def test_small_values_in_long_arguments_are_not_compared(monkeypatch: pytest.Mon
 
 
 @given(st.data())
-def test_calls_that_are_told_again_anywhere_later_are_handed_out_once(data: st.DataObject) -> None:
+def test_calls_that_are_sent_again_anywhere_later_are_handed_out_once(data: st.DataObject) -> None:
     """Each call with its own id, in fragments; some are told again, whole, at any later place."""
     values = data.draw(st.lists(st.dictionaries(st.text(max_size=3), json_values, max_size=2), max_size=4))
     payloads: list[Payload] = []

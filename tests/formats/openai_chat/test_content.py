@@ -121,7 +121,7 @@ def test_the_same_page_may_be_cited_in_several_places() -> None:
     assert 2 == len(answer(text("abcdef"), chunk({"annotations": items})).message.citations)
 
 
-def test_sources_of_the_whole_answer_are_told_once() -> None:
+def test_sources_of_the_whole_answer_are_reported_once() -> None:
     """Perplexity repeats them in every chunk, in two fields; xAI sends them at the end."""
     urls = [f"https://example.org/{n}" for n in range(3)]
     results = [{"url": url, "title": f"T{n}", "date": None} for n, url in enumerate(urls[:2])]

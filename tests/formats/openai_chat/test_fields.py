@@ -11,13 +11,13 @@ from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
 
 
-def test_a_field_that_repeats_itself_is_told_once() -> None:
+def test_a_field_that_repeats_itself_is_reported_once() -> None:
     got = answer(*[{**chunk({"content": piece, "channel": "c"}), "provider": "P"} for piece in "abc"])
 
     assert ["channel", "created", "provider"] == sorted(name for name, _ in got.fields)
 
 
-def test_a_field_that_changes_is_told_again() -> None:
+def test_a_field_that_changes_is_sent_again() -> None:
     got = answer(*[chunk({"content": "a", "channel": name}) for name in ("x", "x", "y", "x")])
 
     assert ["x", "y", "x"] == [value for name, value in got.fields if name == "channel"]

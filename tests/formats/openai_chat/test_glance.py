@@ -13,7 +13,7 @@ from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tokenstream.events import ProviderData, TextDelta
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed:
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
 
 
-def test_a_time_that_comes_late_is_told() -> None:
+def test_a_time_that_comes_late_is_reported() -> None:
     """Azure first sends a 0, which may not be compared with it."""
     frames = [_sent({**text("a"), "created": time}) for time in (0, 0, 0, 5, 6, 7, 0)]
     made = OpenAIChat()
@@ -134,13 +134,13 @@ def test_choices_in_turns_cost_little_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch, choices: int
 ) -> None:
     """More of them than can be kept in mind are decoded like anything else, and not learnt anew each time."""
-    learn, learnt = Shape.learn, list[object]()
+    learn, learnt = PayloadShape.learn, list[object]()
 
-    def count(*given: Any, **more: Any) -> Shape | None:
+    def count(*given: Any, **more: Any) -> PayloadShape | None:
         learnt.append(given)
         return learn(*given, **more)
 
-    monkeypatch.setattr(Shape, "learn", count)
+    monkeypatch.setattr(PayloadShape, "learn", count)
     made, texts = OpenAIChat(), [""] * choices
     for number in range(2_000):
         for event in made.feed(_sent(text(f"{number} ", choice=number % choices))):

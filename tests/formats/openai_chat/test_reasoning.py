@@ -194,7 +194,7 @@ def test_reasoning_between_texts_makes_three_parts() -> None:
 @pytest.mark.parametrize(
     ("field", "told"), [("reasoning_content", None), ("reasoning", {"read_from": "reasoning"})]
 )
-def test_the_field_of_reasoning_is_told_and_not_sent_back(field: str, told: Any) -> None:
+def test_the_field_of_reasoning_is_reported_and_not_sent_back(field: str, told: Any) -> None:
     """A program that replays an answer needs its name; the next turn has the text alone."""
     got = answer(chunk({field: "Let "}), chunk({field: "me"}), text("Hi"))
     start = next(event for event in got.events if isinstance(event, PartStart))

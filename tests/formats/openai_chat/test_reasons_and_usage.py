@@ -18,7 +18,7 @@ from tokenstream.message import Usage
 
 
 @in_one_test("word, expected", [("stop", "stop"), ("length", "length"), ("a new one", "unknown")])
-def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
     """A reason that nobody knows is `unknown`; the server's word is kept."""
     got = read(text("a"), chunk({}, word), DONE)
 
@@ -138,7 +138,7 @@ def test_usage_has_our_names_and_the_report_as_sent(fields: Any, name: str, expe
     assert fields.items() <= usage.provider_data.items()
 
 
-def test_usage_that_is_repeated_unchanged_is_told_once() -> None:
+def test_usage_that_is_repeated_unchanged_is_reported_once() -> None:
     """Servers with cumulative usage send it in every chunk."""
     got = answer(*[{**text(piece), "usage": USAGE} for piece in "abc"])
 

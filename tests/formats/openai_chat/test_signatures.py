@@ -162,7 +162,7 @@ def test_a_signature_of_another_text_is_not_sent_back(deltas: list[Delta], whole
     assert (whole, "proof") == _blocks_of(signed.to_openai_chat())[-1]
 
 
-def test_a_signature_behind_a_repeated_text_goes_back_with_the_text() -> None:
+def test_a_signature_after_a_repeated_text_goes_back_with_the_text() -> None:
     """The detail has repeated the text without its signature, which follows alone."""
     message = _message({"reasoning": "Hm."}, _detail("Hm."), _detail("", "proof"), {"content": "Hi"})
 
@@ -239,7 +239,7 @@ def test_a_signature_beside_the_text_goes_back_where_it_came_from(
 
 
 @pytest.mark.parametrize("again", ["one", "all", "signature"])
-def test_a_signed_block_that_is_sent_again_later_is_told_once(again: str) -> None:
+def test_a_signed_block_that_is_sent_again_later_is_reported_once(again: str) -> None:
     """Also behind other blocks; another text with its signature is another block."""
     blocks = [("one", "S1"), ("second", "S2"), ("third", "S3")]
 

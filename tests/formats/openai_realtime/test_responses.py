@@ -272,7 +272,7 @@ def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, b
         ({"type": 1}, False),
     ],
 )
-def test_it_is_told_from_the_responses_api(payload: Payload, known: bool) -> None:
+def test_it_is_distinguished_from_the_responses_api(payload: Payload, known: bool) -> None:
     """By the event's id, which every event has and no event of that API."""
     assert OpenAIRealtime.recognises(payload, "") is known
     if known:

@@ -115,7 +115,7 @@ def test_annotations_are_citations_of_their_text(annotation: Payload, expected: 
     assert came.departures == {}
 
 
-def test_annotations_that_no_event_told_of_are_taken_from_the_text() -> None:
+def test_annotations_that_no_event_reported_are_taken_from_the_text() -> None:
     """They stand in the content part, where the events for them were left out."""
     came = said(
         added(message()),
@@ -230,14 +230,14 @@ def test_reasoning_that_is_not_shown_is_a_part_all_the_same() -> None:
     assert all(part.redacted in (None, "gAAA") for part in came.starts if part.kind == "reasoning")
 
 
-def test_a_status_alone_is_told_at_the_end_of_reasoning() -> None:
+def test_a_status_alone_is_reported_at_the_end_of_reasoning() -> None:
     """It says whether the reasoning was cut."""
     came = said(added(reasoning()), done(reasoning(status="incomplete")))
 
     assert came.parts == (ReasoningPart(complete=True, provider_data={"id": "rs_1", "status": "incomplete"}),)
 
 
-def test_reasoning_in_full_is_told_from_a_summary() -> None:
+def test_reasoning_in_full_is_distinguished_from_a_summary() -> None:
     """Models with open weights show it; it stands under another index."""
     content = {"type": "reasoning_text", "text": "Hmm"}
     came = said(

@@ -94,7 +94,7 @@ def test_an_index_of_text_that_moves_is_the_same_text() -> None:
     assert came.message.reasoning == "Hmm"
 
 
-def test_reasoning_that_is_told_under_another_field_is_told_once() -> None:
+def test_reasoning_that_is_reported_under_another_field_is_reported_once() -> None:
     """Some stream a summary and then call it the reasoning itself."""
     came = said(
         added(reasoning()),

@@ -137,7 +137,7 @@ def test_data_parts_of_one_type_and_id_replace_each_other() -> None:
     assert (None, set(), "msg_1") == (told.error, told.rules, told.message.id)
 
 
-def test_transient_data_are_told_and_not_kept() -> None:
+def test_transient_data_are_reported_and_not_kept() -> None:
     """They are for the screen of this moment."""
     payload = {"type": "data-status", "id": "s", "data": "searching", "transient": True}
     told = answer(payload)

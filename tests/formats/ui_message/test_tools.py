@@ -285,7 +285,7 @@ def test_a_call_that_the_finish_reason_has_cut_off_is_never_handed_out(reason: s
     assert [] == told.calls
 
 
-def test_steps_are_told_and_may_use_ids_again() -> None:
+def test_steps_are_reported_and_may_use_ids_again() -> None:
     """Some providers number their calls from the beginning in each step."""
     told = tell(
         UIMessage(),

@@ -259,7 +259,7 @@ class _Slow(httpx.AsyncBaseTransport):
         return response
 
 
-def test_nothing_of_the_content_is_told(backend: Backend) -> None:
+def test_nothing_of_the_content_is_reported(backend: Backend) -> None:
     """Neither of the question nor of the answer is anything told."""
     _ask("sync", Provider("openai-chat", Behaviour("reset", 5)), Provider("anthropic"), backend=backend)
 

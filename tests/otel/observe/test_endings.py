@@ -33,7 +33,7 @@ from tokenstream.recovery import Routes
 from tokenstream.testing import Server
 
 
-def test_a_refusal_is_told_by_its_status(backend: Backend, server: Server) -> None:
+def test_a_refusal_is_reported_by_its_status(backend: Backend, server: Server) -> None:
     """`error.type` is the status; the words of the error, which may quote the request, stay out."""
     with (
         pytest.raises(StatusError),
@@ -74,7 +74,7 @@ async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Bac
     [(testing.faults.cut(event=3), "StreamTruncated"), (testing.faults.stall(90, event=3), "StreamStalled")],
     ids=["truncated", "stalled"],
 )
-def test_an_answer_that_breaks_off_is_told_by_its_error(backend: Backend, fault: Any, name: str) -> None:
+def test_an_answer_that_breaks_off_is_reported_by_its_error(backend: Backend, fault: Any, name: str) -> None:
     """What had come is told as far as it came: the marks, and no count of tokens."""
     with pytest.raises(StreamError):
         observe(replayed(fault=fault, deadlines=Deadlines(idle_bytes=30)), **backend.takes).final()
@@ -87,7 +87,7 @@ def test_an_answer_that_breaks_off_is_told_by_its_error(backend: Backend, fault:
     assert [] == backend.points(TOKENS)
 
 
-def test_a_server_that_is_not_there_is_told(backend: Backend) -> None:
+def test_a_server_that_is_not_there_is_reported(backend: Backend) -> None:
     """The operation was asked for, though no response came."""
     with (
         pytest.raises(StreamError),
@@ -114,7 +114,7 @@ def test_an_answer_that_is_not_wanted_any_more_is_no_error(backend: Backend, how
     assert StatusCode.UNSET == backend.span.status.status_code
 
 
-def test_an_answer_that_is_dropped_is_told_with_the_next_one(backend: Backend) -> None:
+def test_an_answer_that_is_dropped_is_reported_with_the_next_one(backend: Backend) -> None:
     """It may be collected anywhere, also where OpenTelemetry holds its locks, and so waits."""
     stream = observe(Stream([*ANSWER.chunks("openai-chat")], started_at=0.0), **backend.takes)
     next(stream.text)
@@ -130,7 +130,7 @@ def test_an_answer_that_is_dropped_is_told_with_the_next_one(backend: Backend) -
     assert 1 == sum("gen_ai.response.time_to_first_chunk" in each for each in told)
 
 
-def test_what_was_never_asked_for_is_not_told(backend: Backend) -> None:
+def test_what_was_never_asked_for_is_not_reported(backend: Backend) -> None:
     """A request that never went out is no operation."""
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes).close()
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes)

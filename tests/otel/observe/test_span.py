@@ -195,7 +195,7 @@ def test_input_tokens_contain_the_cached_ones(backend: Backend) -> None:
     assert backend.span.attributes["gen_ai.usage.input_tokens"] == 41 + 16
 
 
-def test_what_was_not_reported_is_not_told(backend: Backend) -> None:
+def test_what_was_not_reported_is_left_out(backend: Backend) -> None:
     """No count is made up."""
     observe(replayed(testing.script().text("Hello").finish()), **backend.takes).final()
 
@@ -204,7 +204,7 @@ def test_what_was_not_reported_is_not_told(backend: Backend) -> None:
     assert not [name for name in backend.span.attributes if name.startswith("gen_ai.usage")]
 
 
-def test_of_an_answer_that_was_stopped_only_the_requests_tokens_are_told(backend: Backend) -> None:
+def test_of_an_answer_that_was_stopped_only_the_requests_tokens_are_reported(backend: Backend) -> None:
     """What the answer came to is estimated then, and an estimate is no count."""
     with observe(replayed(format="anthropic"), **backend.takes) as stream:
         next(stream.text)

@@ -69,7 +69,7 @@ def test_a_withheld_document_shows_when_it_is_complete(allow: int | None, text: 
     assert same(json.loads(text + more), parser.value)
 
 
-def test_a_withheld_string_is_told_all_the_same() -> None:
+def test_a_withheld_string_is_reported_all_the_same() -> None:
     """`allow` says what `value` shows, not what the events tell."""
     parser = PartialJSONParser(allow=_CONTAINERS)
     told = [event for piece in '["ab\\u00e9"]' for event in parser.feed(piece)]

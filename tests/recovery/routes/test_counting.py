@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, ask, read
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
 from tokenstream import Retry, Route, aconnect, connect
 from tokenstream.errors import MisuseError, StatusError
 from tokenstream.recovery import Attempt
@@ -30,7 +30,8 @@ def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(world: str)
 
     assert found.text == TRUTH
     assert [len(each.requests) for each in (first, second, third)] == [2, 3, 1]
-    assert _routes(found) == ["chat.test"] * 2 + ["claude.test"] * 3 + ["gemini.test"]
+    routes = [report.route for report in found.reports]
+    assert routes == ["chat.test"] * 2 + ["claude.test"] * 3 + ["gemini.test"]
 
 
 @in_each_world
@@ -178,7 +179,7 @@ def test_a_route_is_the_first_request_as_well() -> None:
 
 
 @pytest.mark.parametrize("extra", [{"json": {}}, {"headers": {}}, {"method": "GET"}, {"format": "gemini"}])
-def test_no_part_of_a_request_stands_beside_its_route(extra: dict[str, object]) -> None:
+def test_no_part_of_a_request_is_beside_its_route(extra: dict[str, object]) -> None:
     """The error says where it belongs."""
     route = Route("https://chat.test/v1/chat/completions", json={})
 
@@ -217,7 +218,3 @@ def test_an_address_that_is_none_is_refused_without_its_query(url: str) -> None:
 def _providers(*plans: list[Behaviour]) -> tuple[Provider, Provider, Provider]:
     first, second, third = plans
     return Provider("openai-chat", *first), Provider("anthropic", *second), Provider("gemini", *third)
-
-
-def _routes(found: Read) -> list[str | None]:
-    return [report.route for report in found.reports]

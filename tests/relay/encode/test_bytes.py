@@ -118,7 +118,7 @@ def test_the_words_of_an_error_stay_in() -> None:
         assert b"sk-1" in b"".join(relay.encode(events(), name, raw=True)), name
 
 
-def test_a_stopped_answer_is_told_as_far_as_a_protocol_can() -> None:
+def test_a_stopped_answer_is_reported_as_far_as_a_protocol_can() -> None:
     """Ours says so; UI streams were cancelled; where there is no word, the answer ends there."""
 
     def stopped() -> Stream:

@@ -101,7 +101,7 @@ def test_a_run_that_failed_says_so() -> None:
     assert b"RUN_ERROR" in list(relay.encode([*failed, StepDone("1", "failed")], "ag-ui"))[-1]
 
 
-def test_steps_are_told_in_ui_streams() -> None:
+def test_steps_are_reported_in_ui_streams() -> None:
     """AG-UI has events for them, whose names are unique while they are open; UI messages have data parts."""
     events: list[Event] = [StepStart("1", "ask"), StepStart("2", "ask"), StepDone("1"), TextDelta("a")]
     names = [

@@ -50,7 +50,7 @@ def test_text_is_shaped_on_its_way() -> None:
     assert ["card", " 1234_5678_1234_5678", " is", " his", " own"] == pieces
 
 
-def test_what_is_said_of_a_part_stays_behind_its_text() -> None:
+def test_what_is_said_of_a_part_stays_after_its_text() -> None:
     """Ends and citations wait for the text before them; other parts do not."""
     events: list[Event] = [
         PartStart(TextPart(text="Hel")),

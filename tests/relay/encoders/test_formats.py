@@ -122,7 +122,7 @@ def test_an_error_is_read_as_its_kind_or_the_nearest(format: str, kind: ErrorKin
 
 
 @in_one_test("format", [format for format in all_formats if format != "gemini-live"])
-def test_nothing_is_sent_behind_an_error(format: str) -> None:
+def test_nothing_is_sent_after_an_error(format: str) -> None:
     """The error is the end of an answer, also of one that had finished."""
     encoder = create(format)
     chunks = [chunk for event in (TextDelta("Hi"), Finish("stop")) for chunk in encoder.feed(event)]

@@ -118,7 +118,7 @@ async def test_who_starts_an_answer_gets_no_replays(open_within: float) -> None:
     assert b'data: {"type":"live","at":38,"answer":"id"}' in late.body
 
 
-async def test_ids_stand_in_the_last_event_of_each_position() -> None:
+async def test_ids_are_in_the_last_event_of_each_position() -> None:
     """In a protocol whose events are several for one of ours, a reader never comes back between them."""
     async with memory_journal() as journal:
         id = await journal.start(Answer("Hel", "lo", over=True).stream)
@@ -155,7 +155,7 @@ async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.Monke
     assert 1 == len({without_notes(client.body) for client in clients})
 
 
-async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_told() -> None:
+async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_reported() -> None:
     """The body ends without the end of the answer, and who asks again hears 410; nothing is skipped."""
     async with memory_journal(max_bytes=2_000) as journal:
         answer = Answer("begin")

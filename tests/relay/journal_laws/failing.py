@@ -20,7 +20,7 @@ class FailureLaws:
     """Failures of producers and storages reach whoever they concern, and nobody else."""
 
     @pytest.mark.slow
-    async def test_a_dead_producer_is_told_within_the_lease(self, opened: Opened) -> None:
+    async def test_a_dead_producer_is_reported_within_the_lease(self, opened: Opened) -> None:
         """Readers of a process that was killed get the partial and StreamInterrupted, all at one position."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
             answer = Answer("Hel")
@@ -115,7 +115,7 @@ class FailureLaws:
         assert ("Hello", "complete") == (message_of(entries)[0].text, message_of(entries)[0].ending)
 
     @pytest.mark.slow
-    async def test_a_storage_that_stays_away_is_told(self, opened: Opened) -> None:
+    async def test_a_storage_that_stays_away_is_reported(self, opened: Opened) -> None:
         """After a lease readers get an error, and the producer closes its stream; who comes is refused."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):
             answer = Answer("Hel")

@@ -98,7 +98,7 @@ class LeavingLaws:
     # -- what stands still -----------------------------------------------------
 
     @pytest.mark.slow
-    async def test_a_storage_that_stands_still_is_told(self, opened: Opened) -> None:
+    async def test_a_storage_that_stands_still_is_reported(self, opened: Opened) -> None:
         """A call that never comes back breaks no connection: readers, writers and stops hear of it."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):
             answer = Answer("Hel")

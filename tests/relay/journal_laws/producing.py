@@ -45,7 +45,7 @@ class ProducingLaws:
             assert third.stream.closed
             assert 0 == second.sent + third.sent
 
-    async def test_an_upstream_that_fails_is_told_to_all(self, opened: Opened) -> None:
+    async def test_an_upstream_that_fails_is_reported_to_all(self, opened: Opened) -> None:
         """An error in the middle of the answer ends it for every reader, with its class and the partial."""
 
         async def failing() -> AsyncGenerator[Any]:

@@ -92,7 +92,7 @@ class ReadingLaws:
 
             assert {"Hello"} == texts_of(await read(other, id))
 
-    async def test_an_unknown_answer_is_told(self, opened: Opened) -> None:
+    async def test_an_unknown_answer_is_reported(self, opened: Opened) -> None:
         """An id that names nothing, or is no id at all, is an error of its own in every process."""
         async with two_journals(opened) as (one, other, *_):
             for journal in (one, other):
@@ -119,7 +119,7 @@ class ReadingLaws:
 
             assert {"secret"} == texts_of(await read(other, id, owner="ann"))
 
-    async def test_a_position_of_the_future_is_told(self, opened: Opened) -> None:
+    async def test_a_position_of_the_future_is_reported(self, opened: Opened) -> None:
         """A reader that has more than there is was never given it here."""
         async with two_journals(opened) as (one, other, *_):
             answer = Answer("Hel")

@@ -115,7 +115,7 @@ def test_a_stopped_answer_is_stopped() -> None:
 
 
 @pytest.mark.slow
-def test_every_cut_is_told() -> None:
+def test_every_cut_is_reported() -> None:
     """A body that ends before its last record was cut, even behind the finish reason."""
     body = testing.script().reasoning("Hm").text("Hello").tool_call("now", {"a": 1}).finish("tool_calls")
     for format in ("tokenstream", "ndjson"):

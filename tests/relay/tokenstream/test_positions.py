@@ -45,7 +45,7 @@ def test_where_live_begins_is_no_position() -> None:
         assert 3 == Read(chunks, "tokenstream").stream.checkpoint().position
 
 
-def test_a_gap_is_told() -> None:
+def test_a_gap_is_reported() -> None:
     """Where the relay goes on further behind, something is missing, and nothing is skipped silently."""
     known = registry.create("tokenstream", limits=Limits())
     known.feed(line(2, record(TextDelta("b"))))

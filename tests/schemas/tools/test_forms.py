@@ -86,7 +86,7 @@ def test_what_no_json_can_be_is_left_to_its_default() -> None:
     assert "Oslo None () 0" == call.run()
 
 
-def test_a_default_that_no_json_can_be_is_not_told() -> None:
+def test_a_default_that_no_json_can_be_is_not_reported() -> None:
     """Nor one that is secret: it stays the function's or the type's own; the schema is JSON nevertheless."""
 
     class Bounds(BaseModel):
@@ -212,7 +212,7 @@ def test_types_that_hold_each_other_are_written_once() -> None:
         assert len(json.dumps(getattr(tools, method_of(api))())) < 200_000
 
 
-def test_whether_it_is_strict_is_told_as_each_api_wants_it() -> None:
+def test_whether_it_is_strict_is_reported_as_each_api_wants_it() -> None:
     """OpenAI Responses is strict where nothing is told; Cohere's request has a key of its own for it."""
     plain, strict = Tools(book_table), {"strict": True}
 

@@ -52,7 +52,7 @@ def test_a_match_may_go_on_in_the_next_item(make: Any) -> None:
     assert [*chain.feed("b c"), *chain.end_item()] == ["b", " c"]
 
 
-def test_a_stage_without_a_match_lets_the_stages_behind_it_end() -> None:
+def test_a_stage_without_a_match_lets_the_stages_after_it_end() -> None:
     """A filter that holds nothing is no reason to wait."""
     chain: Chain[str, str] = Chain(stages.Redact("secret"), stages.Words())
 

@@ -177,7 +177,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
 
 @pytest.mark.few_rows(8)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
+def test_a_run_that_is_cut_is_reported_and_keeps_what_had_arrived(name: str) -> None:
     """Cut after each line, and at twenty places inside of lines: no turn is done without its verdict."""
     body = body_of(name)
     state, _, texts, _ = _OUTCOMES[name]

@@ -169,7 +169,7 @@ def test_an_agent_that_only_fails_is_an_error() -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_runs_on_after_its_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_runs_on_after_its_output_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for a while, and never ended."""
     monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
     for lines, kind in ((TURN, StreamStalled), (CUT, StreamTruncated)):
@@ -402,7 +402,7 @@ def test_exit_codes_are_awaited(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_runs_on_is_told_in_coroutines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_runs_on_is_reported_in_coroutines_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code may come from a coroutine or from a function that blocks."""
     monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
 
@@ -423,7 +423,7 @@ def test_a_process_that_runs_on_is_told_in_coroutines_too(monkeypatch: pytest.Mo
         anyio.run(main, block, backend=backend)
 
 
-def test_a_generator_that_a_timeout_has_ended_is_told() -> None:
+def test_a_generator_that_a_timeout_has_ended_is_reported() -> None:
     """It would otherwise look like the end of the lines."""
 
     async def lines() -> AsyncIterator[str]:

@@ -305,7 +305,7 @@ def test_another_message_is_another_answer_and_a_thought_before_it_is_part_of_it
     assert follow(with_ids).turns[0].step.messages[0].reasoning == "Hm."
 
 
-def test_the_content_of_a_tool_is_sent_anew_each_time_and_told_once() -> None:
+def test_the_content_of_a_tool_is_sent_anew_each_time_and_reported_once() -> None:
     """`tool_call_update` replaces what it names."""
 
     def content(text: str) -> list[Any]:
@@ -374,7 +374,7 @@ def test_the_reason_of_the_end_is_that_of_the_answer(reason: str, state: str, fi
     assert (turn.state, turn.step.message.finish_reason, turn.step.text) == (state, finish, "Hello")
 
 
-def test_an_agent_that_dies_within_a_turn_is_told_with_its_exit_code() -> None:
+def test_an_agent_that_dies_within_a_turn_is_reported_with_its_exit_code() -> None:
     """The turn is truncated, and the code says that the process has failed."""
     lines = [
         json.dumps(turn("turn/started")),

@@ -107,7 +107,7 @@ def test_a_turn_of_a_session_that_goes_on_has_its_own_cost() -> None:
     assert [turn.cost for turn in run.turns] == [0.75]
 
 
-def test_what_codex_has_searched_for_is_told_at_the_end_of_the_search() -> None:
+def test_what_codex_has_searched_for_is_reported_at_the_end_of_the_search() -> None:
     """The line that begins it has an empty query."""
     lines = [
         _THREAD,
@@ -165,7 +165,7 @@ def test_items_of_codex_without_ids_are_all_read() -> None:
     assert tools_of(turn) == [("shell", "done", "a"), ("shell", "failed", "b")]
 
 
-def test_the_last_error_that_an_agent_has_told_is_in_the_error() -> None:
+def test_the_last_error_that_an_agent_has_reported_is_in_the_error() -> None:
     """A line of the type `error` ends no turn, and may be the last one."""
     complaint = {"type": "error", "message": "no such key"}
     started = {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s"}

@@ -159,7 +159,7 @@ def test_pi_becomes_turns_with_texts_tools_tokens_and_costs() -> None:
     assert again.state == "done"
 
 
-def test_the_output_of_a_tool_of_pi_is_told_while_it_runs() -> None:
+def test_the_output_of_a_tool_of_pi_is_reported_while_it_runs() -> None:
     """Each line has the whole output so far, of which only the end is new."""
     run, _, _ = follow(body_of("pi-own-tools"))
     tool = run.turns[0].step.steps[0]
@@ -205,7 +205,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _bodies())
-def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
+def test_a_run_that_is_cut_is_reported_and_keeps_what_had_arrived(name: str) -> None:
     """Cut after each line and inside of lines: a turn without its last line has failed, as truncated."""
     body = _read(name)
     whole, _, _ = follow(body)

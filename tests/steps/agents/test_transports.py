@@ -136,7 +136,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [f"{name}.jsonl" for name in _ADK])
-def test_a_cut_of_adk_is_told_unless_nothing_has_to_follow(name: str) -> None:
+def test_a_cut_of_adk_is_reported_unless_nothing_has_to_follow(name: str) -> None:
     """A turn is done only after an answer that calls no tool."""
     body = _read(name)
     for cut in cuts_of(body, name):

@@ -95,7 +95,7 @@ def test_the_name_of_an_agent_without_a_reader_is_told_the_way_out(agent: str, a
         _loop([{"type": "complete", "total_tokens": 42}], agent=agent)
 
 
-def test_a_payload_of_a_model_is_still_told_at_once() -> None:
+def test_a_payload_of_a_model_is_still_reported_at_once() -> None:
     """It belongs to a step, and the first one says so."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     with pytest.raises(MisuseError, match=r"step\.follow"):

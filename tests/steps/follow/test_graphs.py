@@ -83,7 +83,7 @@ def test_a_tool_that_fails_says_so() -> None:
     ]
 
 
-def test_a_model_that_does_not_stream_is_told_at_its_end() -> None:
+def test_a_model_that_does_not_stream_is_reported_at_its_end() -> None:
     """One that completes text, too."""
     whole = {"type": "ai", "content": "Hello", "response_metadata": {"finish_reason": "stop"}}
     events = [

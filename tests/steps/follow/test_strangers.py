@@ -26,7 +26,7 @@ def test_pieces_of_one_answer_are_for_a_step(chunk: Any) -> None:
         list(run.follow([chunk]))
 
 
-def test_events_of_no_known_framework_pass_and_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_events_of_no_known_framework_pass_and_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     """They may be of a program's own."""
     odd = [SimpleNamespace(kind="odd")]
     with Steps() as run:

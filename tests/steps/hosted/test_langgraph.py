@@ -196,7 +196,7 @@ def test_a_message_that_a_node_returns_whole_is_an_answer() -> None:
     assert run.turns[0].step.text == "Hello"
 
 
-def test_the_output_and_the_failure_of_a_tool_are_told() -> None:
+def test_the_output_and_the_failure_of_a_tool_are_reported() -> None:
     """The output comes while the tool works."""
     run = follow(
         [
@@ -221,7 +221,7 @@ _WAITING = [
 
 
 @in_one_test("event", _WAITING)
-def test_a_run_that_waits_for_a_person_is_told(event: dict[str, Any]) -> None:
+def test_a_run_that_waits_for_a_person_is_reported(event: dict[str, Any]) -> None:
     """The request has its id, with which the next run of the thread answers."""
     with Steps() as run:
         waiting = [run.waiting for _ in run.follow([*said("May I?"), event])]

@@ -104,7 +104,7 @@ def test_an_error_of_the_agent_keeps_its_code_and_data() -> None:
     assert isinstance(call.error, ProviderError)
 
 
-def test_an_agent_that_dies_is_told_and_no_message_is_lost() -> None:
+def test_an_agent_that_dies_is_reported_and_no_message_is_lost() -> None:
     """Whoever waits for an answer gets an error; what had come before can be read."""
     with started() as process, peer_of(process) as peer:
         peer.ask("initialize")
@@ -283,7 +283,7 @@ def test_two_agents_of_a_run_may_give_their_requests_the_same_id() -> None:
     assert len(ids) == 3
 
 
-def test_the_process_of_a_run_that_dies_is_told_with_its_stderr() -> None:
+def test_the_process_of_a_run_that_dies_is_reported_with_its_stderr() -> None:
     """The turn has failed, with what had come."""
     with started(stderr=-1) as process, peer_of(process) as peer, Steps() as run:
         peer.begin("session/prompt", sessionId="s1", long=1)

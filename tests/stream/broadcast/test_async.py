@@ -173,7 +173,7 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
         aiter(leave)
 
 
-async def test_an_error_reaches_every_reader_behind_what_came_before() -> None:
+async def test_an_error_reaches_every_reader_after_what_came_before() -> None:
     """And again, each time it is read."""
     async with AsyncStream(AsyncSource(ANSWER[:4])) as stream:
         one, two = stream.tee(2)

@@ -86,7 +86,7 @@ def test_closing_the_stream_closes_it_for_all() -> None:
 # -- the end -----------------------------------------------------------------------
 
 
-def test_an_error_reaches_every_reader_behind_what_came_before() -> None:
+def test_an_error_reaches_every_reader_after_what_came_before() -> None:
     """And again, each time it is read."""
     one, two = Stream(Source(ANSWER[:4])).tee(2)
     for reader in (one, two):

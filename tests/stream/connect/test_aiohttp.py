@@ -132,7 +132,7 @@ def test_what_a_session_cannot_do_is_refused_by_name() -> None:
     asyncio.run(main())
 
 
-def test_failures_are_told_in_the_librarys_words() -> None:
+def test_failures_are_reported_in_the_librarys_words() -> None:
     """A refused connection, an error status, a timeout of the caller's, a deadline."""
 
     async def main(server: Server) -> None:

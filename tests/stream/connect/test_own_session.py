@@ -199,7 +199,7 @@ class TestEnvironment:
             assert asyncio.run(ask(server.url, client=client)) == TEXT
             assert "authorization" not in server.requests[0].headers
 
-    def test_a_refusal_is_told_in_our_words(self, client: str) -> None:
+    def test_a_refusal_is_reported_in_our_words(self, client: str) -> None:
         refusal = sized(b'{"error": {"message": "no"}}', status=401)
         with Loopback(refusal) as server, pytest.raises(StatusError) as caught:
             asyncio.run(ask(server.url, client=client))

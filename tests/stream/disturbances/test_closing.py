@@ -159,7 +159,7 @@ def lines_of(body: list[bytes]) -> list[bytes]:
 
 @pytest.mark.parametrize("body", [ANSWER, TOKENS], ids=["openai-chat", "text"])
 @pytest.mark.parametrize("format", [None, "openai-chat"])
-def test_lines_without_their_ends_are_told_from_a_cut_answer(body: list[bytes], format: Any) -> None:
+def test_lines_without_their_ends_are_distinguished_from_a_cut_answer(body: list[bytes], format: Any) -> None:
     """`iter_lines` takes off what ends an event; asking again would give the same."""
     with pytest.raises(NotAStream, match="not its lines") as caught:
         Stream(lines_of(body), format=format).final()

@@ -288,7 +288,7 @@ def test_a_rule_that_has_to_be_awaited_needs_an_async_stream() -> None:
             stream.guard(wrong)
 
 
-def test_a_reason_is_told_of_a_stop_as_well() -> None:
+def test_a_reason_is_given_for_a_stop_as_well() -> None:
     """Not of a close, nor of what had ended before."""
     stopped, silent, closed, ended = (Stream(ANSWER.chunks("openai-chat")) for _ in range(4))
     for stream in (stopped, silent, closed, ended):

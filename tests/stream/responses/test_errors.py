@@ -35,7 +35,7 @@ async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop() -> None:
     assert caught.value.partial.text == "Hel"
 
 
-async def test_a_source_that_breaks_is_told_where_it_broke() -> None:
+async def test_a_source_that_breaks_is_reported_where_it_broke() -> None:
     """Inside the answer, or by the loop; both have what had arrived."""
     broken = OSError("cable")
     inside, outside = answer("resp_1", "Hel")[:-3], answer("resp_1", "Hello")
@@ -107,7 +107,7 @@ async def test_the_failure_of_a_transcription_is_no_error_of_the_sessions() -> N
     assert list(Stream(Items(SESSION, failed)).responses) == []
 
 
-def test_ctrl_c_inside_a_source_that_it_ends_is_told() -> None:
+def test_ctrl_c_inside_a_source_that_it_ends_is_reported() -> None:
     """A generator is over then, and silently so: that is no end of the connection."""
 
     def interrupted() -> Iterator[str]:

@@ -239,7 +239,7 @@ ERRORS: list[Callable[[], Exception]] = [
 
 
 @in_one_test("make_error", ERRORS, ids=["a broken connection", "a mistake"])
-def test_a_connection_that_breaks_behind_whole_answers_leaves_nothing(
+def test_a_connection_that_breaks_after_whole_answers_leaves_nothing(
     make_error: Callable[[], Exception],
 ) -> None:
     """Its error is raised by the loop over the answers, of which none was cut off."""
@@ -256,7 +256,7 @@ def test_a_connection_that_breaks_behind_whole_answers_leaves_nothing(
     assert left_by(run) == {}
 
 
-def test_the_error_behind_whole_answers_tells_where_the_source_has_failed() -> None:
+def test_the_error_after_whole_answers_tells_where_the_source_has_failed() -> None:
     """By the traceback of its cause, as where an answer is cut off."""
     source = Items(*WHOLE, error=ConnectionResetError("the peer is gone"))
     heard = list[str]()

@@ -225,7 +225,7 @@ async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers() -> 
 
 
 @on_asyncio
-async def test_a_reader_that_somebody_else_cancelled_is_told() -> None:
+async def test_a_reader_that_somebody_else_cancelled_is_reported() -> None:
     """The source is not asked again."""
 
     async def endless() -> AsyncIterator[str]:
@@ -248,7 +248,7 @@ async def test_a_reader_that_somebody_else_cancelled_is_told() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_source_that_does_not_survive_a_cancelled_read_is_told() -> None:
+async def test_a_source_that_does_not_survive_a_cancelled_read_is_reported() -> None:
     """On trio, outside a block, there is no task that could read it."""
 
     async def endless() -> AsyncIterator[str]:

@@ -159,7 +159,7 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
 
 
 @in_each_world
-def test_a_break_between_two_answers_is_told_by_the_loop_over_them(world: str) -> None:
+def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: str) -> None:
     """Where a server says when its run is over, the end of the body is none."""
     for retry in (Retry(mode="resume", wait=0, attempts=1), Retry(attempts=1), Retry(mode="restart", wait=0)):
         given, error, _ = answers(world, lambda _: RUN[:7], retry=retry)

@@ -168,7 +168,7 @@ def test_a_second_answer_of_a_model_on_bedrock_is_one_of_its_own() -> None:
     assert "bedrock-invoke" == stream.format
 
 
-def test_what_is_no_payload_behind_the_end_on_bedrock_is_ignored() -> None:
+def test_what_is_no_payload_after_the_end_on_bedrock_is_ignored() -> None:
     """No error comes of it."""
     ended = [{"chunk": {"bytes": json.dumps(payload).encode()}} for payload in anthropic("1", "first")]
     stream = Stream([*ended, {"chunk": {"bytes": b"{"}}, {"chunk": {}}], format="bedrock-invoke")

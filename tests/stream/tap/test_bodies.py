@@ -141,7 +141,7 @@ async def test_what_only_the_tap_notices_disturbs_nobody(
         assert (ending, "Let me ") == (tapped.message.ending, tapped.message.text)
 
 
-def test_an_error_status_is_told_with_the_request_id() -> None:
+def test_an_error_status_is_reported_with_the_request_id() -> None:
     """The body of a refusal is read as one, when the application reads it."""
     said = b'{"error": {"message": "Too many", "type": "rate_limit_error"}}'
     headers = [("x-request-id", "req_1"), ("retry-after", "7")]
@@ -194,7 +194,7 @@ async def test_cancelling_the_reader_is_stopped() -> None:
             assert ("stopped", "Let me ") == (tapped.message.ending, tapped.message.text)
 
 
-def test_an_event_source_is_tapped_where_it_stands() -> None:
+def test_an_event_source_is_tapped_in_its_place() -> None:
     """What reads the response need not know of the tap: `iter_sse` of httpx-sse gives its own events."""
     with (
         Loopback(chunked(ANSWER)) as server,
@@ -250,7 +250,7 @@ def answered(body: Body, status: int = 200) -> httpx2.Response:
     return httpx2.Response(status, headers={"content-type": "text/event-stream"}, stream=body)
 
 
-def test_what_stands_on_the_body_is_found_there() -> None:
+def test_what_is_on_the_body_is_found_there() -> None:
     """An SDK that looks for something on `response.stream` finds it, and both loops read it."""
     body = Body(ANSWER)
     response = answered(body)

@@ -147,7 +147,7 @@ async def test_a_second_loop_doubles_nothing_and_misses_nothing(kind: Callable[[
     assert tapped.message == WHOLE == waiting.message
 
 
-def test_a_loop_that_begins_anew_with_what_cannot_be_told_is_left_alone() -> None:
+def test_a_loop_that_begins_anew_with_what_cannot_be_compared_is_left_alone() -> None:
     """Of an item that gives no payload nobody knows whether it came before."""
 
     class Strange:

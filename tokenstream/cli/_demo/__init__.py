@@ -72,7 +72,7 @@ def _read(recording: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class DemoPart:
     """A part of the demo: lines of code, and remarks on them."""
 
     title: str
@@ -110,7 +110,7 @@ _ANNOUNCEMENT = (
 )
 _LOOP = "for event in stream: show(event)"
 PARTS = (
-    Part(
+    DemoPart(
         title="Text, as it arrives",
         captions=('Asked: "What is httpx, and which version do I have?"',),
         code=('for text in stream.text: print(text, end="", flush=True)',),
@@ -124,12 +124,12 @@ PARTS = (
             rate=22.0,
         ),
     ),
-    Part(
+    DemoPart(
         title="Tools that run",
         captions=("The same answer goes on with two calls of a function:",),
         code=("[call.run() for call in stream.validated_calls(version)]",),
     ),
-    Part(
+    DemoPart(
         title="Every event, in one loop",
         captions=('Asked: "Is Oslo good for a picnic on Saturday?"',),
         code=(_LOOP,),
@@ -141,7 +141,7 @@ PARTS = (
             rate=16.0,
         ),
     ),
-    Part(
+    DemoPart(
         title="An object that fills in",
         captions=("Recipe is a pydantic model, and the answer is JSON.",),
         code=("for draft in stream.partials(Recipe): show(draft)",),
@@ -154,7 +154,7 @@ PARTS = (
         ),
         show=form_display,
     ),
-    Part(
+    DemoPart(
         title="Markdown, block by block",
         captions=("A block that is finished is never drawn again.",),
         code=("for block in stream.text.markdown_blocks(): show(block)",),
@@ -169,14 +169,14 @@ PARTS = (
         ),
         show=markdown_display,
     ),
-    Part(
+    DemoPart(
         title="The answer is cut",
         captions=(_ANNOUNCEMENT,),
         code=(_LOOP, "show(error.partial)"),
         answer=_CUT,
         ending="truncated",
     ),
-    Part(
+    DemoPart(
         title="The answer is cut, and goes on",
         captions=("This cut is in a sentence. Retry() asks the model to continue it.",),
         code=(_LOOP,),
@@ -286,7 +286,7 @@ class _DemoPlayer:
         }
         """The names that the code uses."""
 
-    def play(self, part: Part) -> None:
+    def play(self, part: DemoPart) -> None:
         """Show the code of a part, run it, and print its output as it arrives."""
         screen = self._screen
         if part.answer is not None:
@@ -295,7 +295,7 @@ class _DemoPlayer:
         with part.show(screen) as self._names["show"]:
             for number, code in enumerate(part.code):
                 screen.print_code(code)
-                # The captions stand before the output of the first line.
+                # The captions come before the output of the first line.
                 for caption in part.captions if number == 0 else ():
                     screen.print_caption(caption)
                 try:
@@ -314,7 +314,7 @@ class _DemoPlayer:
         for stream, _ in self.streams:
             stream.close()
 
-    def _open(self, part: Part, answer: RecordedAnswer) -> None:
+    def _open(self, part: DemoPart, answer: RecordedAnswer) -> None:
         """Print and run the line of the demo's code that opens the stream of an answer."""
         self._names |= {"url": self._url + answer.path, "payload": answer.payload}
         # The usual line is shown only once, in the introduction.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import MarkdownBlock
 
 _MAX_WIDTH = 80
-"""Largest number of columns to use unless told otherwise, since longer lines are hard to read."""
+"""Largest number of columns to use by default, since longer lines are hard to read."""
 _FREE_COLUMNS = 5
 """Number of columns left free after a word of an answer, which the next piece of the answer may continue."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
@@ -253,7 +253,7 @@ def markdown_display(screen: Screen) -> Generator[Callable[[MarkdownBlock], None
 
         def show(block: MarkdownBlock) -> None:
             if block.closed:
-                # An empty line stands before each block but the first, whose id is 0.
+                # An empty line comes before each block but the first, whose id is 0.
                 space = "\n" if block.id else ""
                 screen.print_answer(f"{space}{block.source.strip()}\n")
 

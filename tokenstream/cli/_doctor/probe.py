@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._input import RequestParts
     from tokenstream.formats import FormatName
-    from tokenstream.framing._sniff import Sniffed
+    from tokenstream.framing._sniff import BodyKind
 
-Ended: TypeAlias = Literal["end", "broken", "stopped"]
+InputEnd: TypeAlias = Literal["end", "broken", "stopped"]
 """The way in which an answer ended: by itself, by a failure of the connection, or because the probe was
 stopped, by Ctrl-C or the limit of bytes."""
 
@@ -58,11 +58,11 @@ class ProbedAnswer:
     arrivals: Sequence[TimedChunk] = field(default_factory=list[TimedChunk])
     ended_at: float = 0.0
     """Seconds until the body ended, broke off, or was no longer read."""
-    ended: Ended = "end"
+    ended: InputEnd = "end"
     """The way in which the answer ended; "stopped" if its end was not awaited, as after Ctrl-C."""
     error: StreamError | None = None
     """The error that reading the body as an answer raised, or None."""
-    kind: Sniffed = "undecided"
+    kind: BodyKind = "undecided"
     """The kind of body, as detected from its first bytes."""
     is_document: bool = False
     """True if the body is one JSON document instead of a stream."""
@@ -146,7 +146,7 @@ class _AnswerRecorder:
         """The chunks, each with the time of its arrival."""
         self._failure: Exception | None = None
         """The exception with which the answer broke off; None if there was none."""
-        self._ended: Ended = "stopped"
+        self._ended: InputEnd = "stopped"
         """The way in which the answer ended; "stopped" if its end was not awaited, as after Ctrl-C."""
         self._ended_at = 0.0
 
@@ -252,7 +252,7 @@ class _EventCounter:
         """The first bytes, until they reveal the kind of body."""
         self._framing: _FramingParser | None = None
         """Cuts the body into events; None until the kind is known, and for plain text."""
-        self.kind: Sniffed = "undecided"
+        self.kind: BodyKind = "undecided"
 
     def count(self, piece: bytes) -> int:
         """Return the number of events that a chunk completes."""
@@ -271,7 +271,7 @@ class _EventCounter:
         # Plain text has no events: each chunk counts as one.
         return 1 if self._framing is None else len(self._framing.frames(data))
 
-    def _framing_of(self, kind: Sniffed) -> _FramingParser | None:
+    def _framing_of(self, kind: BodyKind) -> _FramingParser | None:
         """Return a parser for a kind of body; None for plain text, or while the kind is undecided."""
         if kind == "sse":
             return SSEParser(limits=self._limits)

@@ -37,7 +37,7 @@ class FirstFrames:
         self._later = 0
         """Number of later frames that also came before any content, and are not kept."""
         self._has_read = False
-        """True once any event has told something that the format knows."""
+        """True once any event has had something that the format knows."""
         self._has_unknown = False
         """True once any payload was unknown to the format."""
         self.enough = False

@@ -20,7 +20,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._registry import GONE_SERVICES
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
-from tokenstream.framing._sniff import Sniffed, title_of
+from tokenstream.framing._sniff import BodyKind, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ HARNESS = "a run of AgentCore's InvokeHarness"
 SNOWFLAKE = "a tool call of Snowflake Cortex"
 
 
-def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
+def describe_unknown_body(kind: BodyKind, start: str, *, text: bool = False) -> NotAStream:
     """Return the error for a body in no known format."""
     if kind == "html":
         title = title_of(start)
@@ -162,8 +162,8 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
             "a server of your own with tokenstream.formats.custom(text=…), and any other with its SDK"
         )
     text = min(texts, key=lambda path: (-texts[path], [*_TEXTS, name := path.rpartition(".")[2]].index(name)))
-    said = [str(fields[text]) for _, fields in seen if text in fields]
-    if len({*said}) > 2 and all(later.startswith(sooner) for sooner, later in pairwise(said)):
+    shown = [str(fields[text]) for _, fields in seen if text in fields]
+    if len({*shown}) > 2 and all(later.startswith(sooner) for sooner, later in pairwise(shown)):
         return (
             f" Each payload repeats the text so far in {text!r}, which no mapping reads: yield what each "
             'adds, and pass that with format="pieces"'

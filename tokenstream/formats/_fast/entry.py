@@ -14,7 +14,7 @@ from tokenstream._basics.json import is_deeper, looks_whole
 from tokenstream._values.event_base import new_event
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.match import CODE
-from tokenstream.formats._fast.shape import Shape
+from tokenstream.formats._fast.shape import PayloadShape
 from tokenstream.formats._kit.repeated import LONGEST_PLACEHOLDER, OPENING
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._fast.match import Match
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.match import Lookup
+    from tokenstream.formats._fast.shape import KeyPath
 
     Read = Callable[[Any], Event | None]
     """Makes the event from a payload, or a chunk with a payload; returns None if that must be decoded."""
-    AnyShape: TypeAlias = "Shape | DecodedShape"
+    AnyShape: TypeAlias = "PayloadShape | DecodedShape"
     Payload = bytes | dict[str, Any]
     Fits = Callable[[Any], bool]
     """Returns True if a value may replace the learnt value."""
@@ -48,7 +48,7 @@ _MOST_COUNTED = 10**15
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch
 
-_Holes: TypeAlias = "dict[Path, Fits]"
+_Holes: TypeAlias = "dict[KeyPath, Fits]"
 """Maps each place that differs between payloads to the function that checks its value."""
 
 
@@ -121,7 +121,7 @@ class ShapeEntry:
         arrives here is one that this function could not read, such as the last one, with a finish reason.
         """
         shape = self.shape
-        if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):
+        if isinstance(shape, PayloadShape) and isinstance(payload, bytes) and not shape.has_ends(payload):
             return None
         return self.create_read()
 
@@ -132,8 +132,8 @@ class ShapeEntry:
             is_departure = self.format.noted_at == self.format.frames
             return name == self.name and match(payload) is not None and not is_departure
         event: Any = events[0]
-        told = name, event.__class__, event.choice, event.part
-        return told == (self.name, self.kind, self.choice, self.part) and text == match(payload) is not None
+        found = name, event.__class__, event.choice, event.part
+        return found == (self.name, self.kind, self.choice, self.part) and text == match(payload) is not None
 
     def make_framed_reader(self, before: bytes, after: bytes, max_size: int, *, lines: bool) -> Read | None:
         """Return a function that reads a chunk: one payload between two fixed pieces of bytes.
@@ -144,7 +144,7 @@ class ShapeEntry:
         key = (before, after, max_size)
         reader = self._framed.get(key)
         shape = self.shape
-        if reader is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
+        if reader is None and isinstance(shape, PayloadShape) and (lines or shape.takes_one_line):
             match = shape.make_match_between(before, after)
             # `or None`: with nothing after it, the payload extends to the end.
             payload = slice(len(before), -len(after) or None)
@@ -158,7 +158,7 @@ class ShapeEntry:
         of `multiple`, such as 3 for base64), and a function that makes the event from the bytes after them.
         The tuple is stored for the next call. The result is None if payloads arrive decoded.
         """
-        if self._split is None and self.name is not None and isinstance(self.shape, Shape):
+        if self._split is None and self.name is not None and isinstance(self.shape, PayloadShape):
             start, rest = self.shape.split(multiple)
             self._split = self.name, start, make_reader(self, rest.match, start=start)
         return self._split
@@ -166,7 +166,7 @@ class ShapeEntry:
 
 def make_reader(
     entry: ShapeEntry,
-    match: Match,
+    match: Lookup,
     *,
     payload: slice | None = None,
     max_size: int | None = None,
@@ -181,7 +181,7 @@ def make_reader(
     return make(entry, match, payload, longest, start)
 
 
-def _make_plain(entry: ShapeEntry, match: Match, payload: slice | None, longest: int, start: bytes) -> Read:
+def _make_plain(entry: ShapeEntry, match: Lookup, payload: slice | None, longest: int, start: bytes) -> Read:
     """Return the function for deltas of text, of which there are most."""
     format, follow, choice, part = entry.format, entry.follow, entry.choice, entry.part
 
@@ -209,7 +209,7 @@ def _make_plain(entry: ShapeEntry, match: Match, payload: slice | None, longest:
     return read
 
 
-def _make_other(entry: ShapeEntry, match: Match, payload: slice | None, longest: int, start: bytes) -> Read:
+def _make_other(entry: ShapeEntry, match: Lookup, payload: slice | None, longest: int, start: bytes) -> Read:
     """Return the function for deltas of reasoning, of refusals and of calls."""
     format, follow, log = entry.format, entry.follow, entry.log
     kind, choice, part, call_id = entry.kind, entry.choice, entry.part, entry.call_id
@@ -277,7 +277,7 @@ class DecodedShape:
 
     __slots__ = ("match",)
 
-    def __init__(self, fits: Fits, path: Path) -> None:
+    def __init__(self, fits: Fits, path: KeyPath) -> None:
         *steps, last = path
 
         def match(payload: dict[str, Any]) -> str | None:
@@ -305,15 +305,15 @@ class DecodedShape:
     def learn(
         cls,
         value: dict[str, Any],
-        path: Path,
+        path: KeyPath,
         *,
-        changing: Iterable[Path] = (),
-        counts: Collection[Path] = (),
+        changing: Iterable[KeyPath] = (),
+        counts: Collection[KeyPath] = (),
         asides: Collection[str] = (),
         padding: Collection[str] = (),
         depth: int = DEFAULT_LIMITS.depth,
     ) -> DecodedShape | None:
-        """Return the shape of a payload, as `Shape.learn` does; None if it is too large or not JSON."""
+        """Return the shape of a payload, as `PayloadShape.learn` does; None if too large or not JSON."""
         if value.__class__ is not dict or depth <= _MOST_DEEP:
             # With so low a limit on nesting, each payload has to be checked against it.
             return None
@@ -342,7 +342,7 @@ class _ShapeLearner:
         self._values_left = _MOST_VALUES
         """Number of further values that the learnt payload may have before it counts as too large."""
 
-    def make_check(self, value: Json, path: Path) -> Fits | None:
+    def make_check(self, value: Json, path: KeyPath) -> Fits | None:
         """Return a function that compares a value with an object or array of the learnt payload.
 
         It is None if the payload is too large or too deep, or holds a value that is not JSON.

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Match: TypeAlias = "Callable[[bytes], str | None]"
+Lookup: TypeAlias = "Callable[[bytes], str | None]"
 """Returns the text of a payload of one shape; None for any other payload and for an empty text."""
 
 
@@ -49,7 +49,7 @@ class Hole(bytes, Enum):
     """Kind of changing place: spaces before the last brace, which hide the length of the text."""
 
 
-def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
+def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Lookup:
     """Return the function that finds the text in payloads of constant pieces with holes between them."""
     if not _GIVES_BACK:
         # On this interpreter, `removeprefix` and `removesuffix` return a copy even if they cut off nothing.
@@ -93,7 +93,7 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 # repeated in each function: they run for every token, and a call would make them a tenth slower.
 
 
-def _make_text_match(prefix: bytes, tail: bytes) -> Match:
+def _make_text_match(prefix: bytes, tail: bytes) -> Lookup:
     """Return a function that returns the text between two constant pieces of a payload, or None."""
     # The text with its quotes.
     string = slice(len(prefix) - 1, 1 - len(tail) or None)
@@ -121,7 +121,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
     return match
 
 
-def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Lookup:
     """Return the function that finds a text in payloads with padding, which hides the text's length."""
     begin, middle = len(prefix) - 1, between[:-1]
 
@@ -154,7 +154,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     return match
 
 
-def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Lookup:
     """Return the function that finds a text in payloads padded with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
@@ -183,8 +183,8 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     return match
 
 
-def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text that stands before and after `between`."""
+def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Lookup:
+    """Return the function that finds a text that is before and after `between`."""
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
@@ -202,7 +202,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     return match
 
 
-def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
+def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Lookup:
     """Return the function that finds a text in payloads of a shape where other places differ, too."""
     prefix, *inner, tail = pieces
     text_index = holes.index(Hole.TEXT)

@@ -22,7 +22,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, PartStart, ToolCallDelta
 from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
-from tokenstream.formats._fast.shape import PADDING, Shape, find_at
+from tokenstream.formats._fast.shape import PADDING, PayloadShape, find_at
 from tokenstream.formats._fast.template import Templates
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.entry import AnyShape, Payload, Read
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """Number of payloads: an entry that has read so many has saved more time than learning it took."""
-_NO_PLACES: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
+_NO_PLACES: frozenset[KeyPath] = frozenset()  # shared: an empty set takes as much memory as a small one
 _MOST_MISSES = 16
 """Learning pauses after this many deltas in a row that matched no learnt shape."""
 _LONGEST_WAIT = 512
@@ -77,9 +77,9 @@ class Fast:
         b'data: '
     """
 
-    texts: tuple[Path, ...] | list[Path]
-    changing: tuple[Path, ...] | list[Path] = ()
-    counts: tuple[Path, ...] | list[Path] = ()
+    texts: tuple[KeyPath, ...] | list[KeyPath]
+    changing: tuple[KeyPath, ...] | list[KeyPath] = ()
+    counts: tuple[KeyPath, ...] | list[KeyPath] = ()
     asides: frozenset[str] = frozenset()
     padding: frozenset[str] = PADDING
     head: bytes = b"data: "
@@ -103,12 +103,12 @@ class Fast:
         """Proofs that the answers of this format share."""
         return Templates()
 
-    def find_path(self, payload: dict[str, Any], text: str) -> Path | None:
+    def find_path(self, payload: dict[str, Any], text: str) -> KeyPath | None:
         """Return the place of a delta's text in its payload; None if other places have text, too.
 
         The result is also None if the delta's text is not exactly the text in the payload.
         """
-        found: list[tuple[Path, object]] = []
+        found: list[tuple[KeyPath, object]] = []
         values: list[tuple[Any, dict[Any, Any]]] = [(payload, self._places)]
         for value, places in values:  # to which the values inside of it are added
             if None in places:
@@ -161,7 +161,7 @@ class FastPath:
         # The places that later shapes must treat as changing.
         self._last_values: list[object] | None = None
         """The values in changing places of the last decoded delta."""
-        self._changed: frozenset[Path] = _NO_PLACES
+        self._changed: frozenset[KeyPath] = _NO_PLACES
         """The changing places whose values have changed so far: the fewer, the faster the comparison."""
         # The decision whether to learn another shape.
         self._learnt_at = 0
@@ -266,7 +266,7 @@ class FastPath:
 
     def _find_shape(self, payload: Payload, events: list[Event], text: str) -> AnyShape | None:
         """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None."""
-        kind = DecodedShape if is_dict(payload) else Shape
+        kind = DecodedShape if is_dict(payload) else PayloadShape
         for shape in self._shapes:
             match: Callable[[Any], str | None] = shape.match
             if shape.__class__ is kind and match(payload) == text:
@@ -294,19 +294,19 @@ class FastPath:
         return learnt
 
     def _prove(
-        self, payload: Payload, value: dict[str, Any], path: Path | None, changing: Sequence[Path]
+        self, payload: Payload, value: dict[str, Any], path: KeyPath | None, changing: Sequence[KeyPath]
     ) -> AnyShape | None:
         """Return a payload's shape; None if nothing proves where the values that change are."""
         fast = self._fast
         learn: Any = (
-            partial(Shape.learn, payload)
+            partial(PayloadShape.learn, payload)
             if isinstance(payload, bytes)
             else partial(DecodedShape.learn, depth=self._limits.depth)
         )
         shape: AnyShape | None = learn(
             value, path, changing=changing, counts=fast.counts, asides=fast.asides, padding=fast.padding
         )
-        if isinstance(shape, Shape) and self._shapes_to_keep:
+        if isinstance(shape, PayloadShape) and self._shapes_to_keep:
             self._shapes_to_keep -= 1
             fast.templates.keep((*value, *changing), shape)
         return shape
@@ -424,7 +424,7 @@ class FastPath:
         )
         return call if isinstance(call, OpenCall) and is_growing else None
 
-    def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
+    def _find_changing(self, payload: dict[str, Any]) -> list[KeyPath] | tuple[KeyPath, ...]:
         """Return the places whose values a shape that is learnt now must not compare.
 
         These are the changing places, with a number or code that may change without a meaning, whose values

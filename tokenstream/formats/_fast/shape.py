@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from tokenstream._basics.loose import Json
-    from tokenstream.formats._fast.match import Match
+    from tokenstream.formats._fast.match import Lookup
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """The place of a value in a payload."""
 
 PADDING = frozenset({"obfuscation", "p"})
@@ -44,7 +44,7 @@ _HoleSpan: TypeAlias = tuple[int, int, Hole]
 """Start, end and kind of a hole: a range of bytes whose content may differ between payloads."""
 
 
-class Shape:
+class PayloadShape:
     """The constant bytes of a payload: everything except its text and its changing, meaningless values.
 
     The text and each of these values leave a *hole* between the constant bytes.
@@ -55,7 +55,7 @@ class Shape:
 
     Example:
         >>> payload = {"text": "Hel", "n": 1, "m": 1}
-        >>> shape = Shape.learn(b'{"text":"Hel","n":1,"m":1}', payload, ("text",), changing=[("n",)])
+        >>> shape = PayloadShape.learn(b'{"text":"Hel","n":1,"m":1}', payload, ("text",), changing=[("n",)])
         >>> shape.match(b'{"text":"lo","n":2,"m":1}'), shape.match(b'{"text":"lo","n":2,"m":2}')
         ('lo', None)
     """
@@ -65,11 +65,11 @@ class Shape:
     def __init__(self, pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> None:
         self.pieces = pieces
         self.holes = holes
-        self._match: Match | None = None
+        self._match: Lookup | None = None
         """The value of `match`; None before its first use: most streams need only `make_match_between`."""
 
     @property
-    def match(self) -> Match:
+    def match(self) -> Lookup:
         """The function that returns the text in a payload; None for another shape and an empty text."""
         if self._match is None:
             self._match = make_matcher(self.pieces, self.holes)
@@ -86,30 +86,30 @@ class Shape:
         # By their numbers, LF and CR are found without an exception inside of Python.
         return 10 not in constant and 13 not in constant
 
-    def make_match_between(self, head: bytes, foot: bytes) -> Match:
+    def make_match_between(self, head: bytes, foot: bytes) -> Lookup:
         """Return the function that finds the text in chunks of `head`, a payload of this shape and `foot`."""
         first, *inner, last = self.pieces
         return make_matcher((head + first, *inner, last + foot), self.holes)
 
-    def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
+    def split(self, multiple: int = 1) -> tuple[bytes, PayloadShape]:
         """Return the first bytes of payloads, a multiple of `multiple`, and the shape of the rest."""
         first, *rest = self.pieces
         # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
-        return first[:size], Shape((first[size:], *rest), self.holes)
+        return first[:size], PayloadShape((first[size:], *rest), self.holes)
 
     @classmethod
     def learn(
         cls,
         payload: bytes,
         value: dict[str, Any],
-        path: Path,
+        path: KeyPath,
         *,
-        changing: Iterable[Path] = (),
-        counts: Collection[Path] = (),
+        changing: Iterable[KeyPath] = (),
+        counts: Collection[KeyPath] = (),
         asides: Collection[str] = (),
         padding: frozenset[str] = PADDING,
-    ) -> Shape | None:
+    ) -> PayloadShape | None:
         """Return the shape of a payload; None if its bytes do not prove where the values that change are.
 
         The values at `changing` places have no meaning; those at `counts` must be whole numbers. The fields
@@ -134,14 +134,14 @@ class Shape:
         return None
 
 
-def get_at(value: Json, path: Path) -> Json:
+def get_at(value: Json, path: KeyPath) -> Json:
     """Return the value at a place, which must exist."""
     for step in path:
         value = value[step]
     return value
 
 
-def find_at(value: Json, path: Path) -> object:
+def find_at(value: Json, path: KeyPath) -> object:
     """Return the value at a place, or None if the payload has no such place."""
     for step in path:
         if value.__class__ is dict:
@@ -153,7 +153,7 @@ def find_at(value: Json, path: Path) -> object:
     return value
 
 
-def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
+def _find_text_spans(payload: bytes, text: str, path: KeyPath) -> Iterator[tuple[int, int]]:
     """Yield start and end, inside the quotes, of each string that equals the text and has the right key."""
     key = b'"%b"' % str(path[-1]).encode()
     # The server may have written characters outside of ASCII directly, or as escapes.
@@ -233,7 +233,7 @@ def _is_proved(
     pieces: tuple[bytes, ...],
     kinds: tuple[Hole, ...],
     value: dict[str, Any],
-    changing: list[Path],
+    changing: list[KeyPath],
     ignored: frozenset[str],
 ) -> bool:
     """Return True if other values in the holes change only the places `changing`, the text's place first."""
@@ -257,7 +257,7 @@ def _is_proved(
     return bool(probed == value)
 
 
-def _put_back(probed: object, value: object, path: Path) -> None:
+def _put_back(probed: object, value: object, path: KeyPath) -> None:
     """Undo a probe at one place: copy the value there from `value` to `probed`, if both have the place."""
     try:
         get_at(probed, path[:-1])[path[-1]] = get_at(value, path)

@@ -12,13 +12,13 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream.formats._fast.match import CODE, NUMBER, Hole, parse_string
-from tokenstream.formats._fast.shape import LONGEST_PAYLOAD, Shape
+from tokenstream.formats._fast.shape import LONGEST_PAYLOAD, PayloadShape
 from tokenstream.framing._lines import is_utf8
 
 if TYPE_CHECKING:
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
 
-Key: TypeAlias = "tuple[str | Path, ...]"
+TemplateKey: TypeAlias = "tuple[str | KeyPath, ...]"
 """The names of a payload's top-level fields, and the places whose values its shape does not compare."""
 
 _MOST_KEYS = 64
@@ -49,7 +49,7 @@ _find_values = re.compile(
 ).finditer
 
 
-class Template:
+class PayloadTemplate:
     """Finds the shape of payloads that have the same JSON tokens as a proved one, except for their values.
 
     Args:
@@ -57,15 +57,15 @@ class Template:
 
     Example:
         >>> payload = {"id": "a1", "text": "Hel"}
-        >>> shape = Shape.learn(b'{"id":"a1","text":"Hel"}', payload, ("text",))
-        >>> found = Template(shape).fit(b'{"id":"b2","text":"Good"}', "Good")
+        >>> shape = PayloadShape.learn(b'{"id":"a1","text":"Hel"}', payload, ("text",))
+        >>> found = PayloadTemplate(shape).fit(b'{"id":"b2","text":"Good"}', "Good")
         >>> found.match(b'{"id":"b2","text":" day"}'), found.match(b'{"id":"a1","text":"lo"}')
         (' day', None)
     """
 
     __slots__ = ("_groups", "_holes", "_text_group", "pattern")
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: PayloadShape) -> None:
         payload = shape.pieces[0]
         spans: list[tuple[int, int, bytes]] = []
         for hole, piece in zip(shape.holes, shape.pieces[1:], strict=True):
@@ -87,7 +87,7 @@ class Template:
         self._groups = range(1, len(shape.holes) + 1)
         self._text_group = shape.holes.index(Hole.TEXT) + 1
 
-    def fit(self, payload: bytes, text: str) -> Shape | None:
+    def fit(self, payload: bytes, text: str) -> PayloadShape | None:
         """Return the shape of a payload; None if it differs in more than its values, or has another text."""
         found = self.pattern.fullmatch(payload)
         if found is None or parse_string(found[self._text_group]) != text:
@@ -97,7 +97,7 @@ class Template:
         for start, end in map(found.span, self._groups):
             pieces.append(payload[position:start])
             position = end
-        return Shape((*pieces, payload[position:]), self._holes)
+        return PayloadShape((*pieces, payload[position:]), self._holes)
 
 
 class Templates:
@@ -107,12 +107,12 @@ class Templates:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Key, _KnownTemplates] = {}
+        self._known: dict[TemplateKey, _KnownTemplates] = {}
 
     def __len__(self) -> int:
         return sum(len(known.templates) for known in self._known.values())
 
-    def find(self, key: Key, payload: bytes, text: str) -> Shape | None:
+    def find(self, key: TemplateKey, payload: bytes, text: str) -> PayloadShape | None:
         """Return the shape of a payload if an earlier answer has proved it, else None."""
         known = self._known.get(key)
         if known is None or len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
@@ -123,7 +123,7 @@ class Templates:
                 return shape
         return None
 
-    def keep(self, key: Key, shape: Shape) -> None:
+    def keep(self, key: TemplateKey, shape: PayloadShape) -> None:
         """Keep what was proved of a payload that fits none of the templates."""
         constant = b"".join(shape.pieces)
         # A pattern takes time to be compiled for each value.
@@ -142,15 +142,15 @@ class _KnownTemplates:
     __slots__ = ("_unfit", "templates")
 
     def __init__(self) -> None:
-        self.templates: tuple[Template, ...] = ()
+        self.templates: tuple[PayloadTemplate, ...] = ()
         self._unfit = 0
         """Number of shapes that fitted none of them, since there are enough."""
 
-    def keep(self, shape: Shape) -> None:
+    def keep(self, shape: PayloadShape) -> None:
         """Make a template of a shape that fits none, unless there are enough that were not unfit for long."""
         if len(self.templates) == _MOST_TEMPLATES:
             self._unfit += 1
             if self._unfit < _MOST_UNFIT:
                 return
             self.templates, self._unfit = self.templates[1:], 0
-        self.templates += (Template(shape),)
+        self.templates += (PayloadTemplate(shape),)

@@ -78,9 +78,9 @@ class EventStage(Protocol):
         """
 
 
-Place: TypeAlias = tuple[int, tuple[bool, int]]
+OutputPlace: TypeAlias = tuple[int, tuple[bool, int]]
 """A part's place: the number of its item among those that have begun, and its place within the item."""
-_NOWHERE: Place = (-1, (False, 0))
+_NOWHERE: OutputPlace = (-1, (False, 0))
 StageFactory: TypeAlias = "Callable[[Parts], EventStage]"
 """Creates the stage that a format's events pass through; called with the parts, once for each format."""
 
@@ -170,9 +170,9 @@ class AnswerEvents:
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
-        self.place: Place = _NOWHERE
+        self.place: OutputPlace = _NOWHERE
         """The place of the parts that begin now in the provider's own list, if that is known."""
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, OutputPlace] = {}
         """The places of the parts of the first choice, by index."""
         self.has_content = False
         """True once a part has begun that is more than an empty text, reasoning or refusal."""
@@ -249,7 +249,7 @@ class AnswerEvents:
         return finish
 
     def _keep_beginnings(self, events: Sequence[Event]) -> None:
-        """Keep the beginnings of texts that only the end of the answer has told."""
+        """Keep the beginnings of texts that only the end of the answer has brought."""
         for event in events:
             if isinstance(event, PartStart) and (event.choice, event.part) in self.starts:
                 content = event.content
@@ -366,7 +366,7 @@ class AnswerEvents:
     def field(
         self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
     ) -> None:
-        """Report a field of a choice (None: of the answer), unless its value was told before."""
+        """Report a field of a choice (None: of the answer), unless its value was reported before."""
         if self.may_hold_surrogates:
             name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
@@ -460,7 +460,7 @@ class AnswerEvents:
             self._places[index] = self.place
         return index
 
-    def go_to(self, place: Place) -> None:
+    def go_to(self, place: OutputPlace) -> None:
         """Give the parts that begin next a place in the provider's own list."""
         self.place = place
 
@@ -492,8 +492,8 @@ def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
         if isinstance(event, ProviderData) and event.data:
             host = _find_host(events, event, is_only_choice=is_only_choice)
             if host is not None:
-                told = host.provider_data or {}
-                host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
+                data = host.provider_data or {}
+                host.provider_data = {**event.data, **data} if event.shared else {**data, **event.data}
                 event.data.clear()
                 if not event.lists:
                     continue

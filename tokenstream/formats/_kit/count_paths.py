@@ -51,21 +51,21 @@ _OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
 """The two counts whose sum is the output, by the names under which saved states have them."""
 
 
-_Place: TypeAlias = tuple[str, list[str]]
+_CountPlace: TypeAlias = tuple[str, list[str]]
 """The field of the object or list that has a count, "" for the report itself, and the names of the count."""
 
 
-def _parse(text: str) -> list[_Place]:
+def _parse(text: str) -> list[_CountPlace]:
     """Return the places that a text of `Counts` describes; a modality of a list stands for a name."""
     parsed = [each.rpartition(".") for each in text.removesuffix("]").replace("[", ".").split()]
     return [(holder, names.split("|")) for holders, _, names in parsed for holder in holders.split("|")]
 
 
-_Found: TypeAlias = tuple[bool, int, int]
+_FoundCount: TypeAlias = tuple[bool, int, int]
 """True for a count that is not above zero, the rank of its place, and the count: the least one is read."""
 
 
-def _keep(found: dict[str, _Found], place: tuple[str, int], value: Any) -> None:  # noqa: ANN401 - by class
+def _keep(found: dict[str, _FoundCount], place: tuple[str, int], value: Any) -> None:  # noqa: ANN401 - by class
     """Store the count at a place, the field of `Usage` and a rank, unless a better one was found."""
     number = value if value.__class__ is int else whole_number(index_of(value))
     if number is not None:
@@ -124,7 +124,7 @@ class Counts:
 
     def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
         """Return a report as `Usage`; counts that the server did not send are None."""
-        found: dict[str, _Found] = {}
+        found: dict[str, _FoundCount] = {}
         for name, value in report.items():
             if name in self._beside:
                 _keep(found, self._beside[name], value)

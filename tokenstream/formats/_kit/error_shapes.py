@@ -22,7 +22,7 @@ _REASON_FIELDS = frozenset(
         "detail",
     }
 )
-"""Fields with the reason of an error that stands in its payload, beside a code or a status."""
+"""Fields with the reason of an error that is in its payload, beside a code or a status."""
 LOWEST_ERROR_STATUS = 400
 CODE_FIELDS = ("code", "error_code", "errcode", "err_code")
 """Fields with the code of an error."""
@@ -118,10 +118,10 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
         return True
     code = next((str(payload[name]) for name in CODE_FIELDS if payload.get(name) is not None), "0")
     # Each service has numbers of its own for success, but their reasons are alike.
-    said = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
+    words = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
     # A code beside a detail alone may be that of a stage of the work.
     is_reason = bool(code.strip("0")) and reasons != ["detail"]
-    return is_reason and all(text.casefold() not in _SUCCESSES for text in said)
+    return is_reason and all(text.casefold() not in _SUCCESSES for text in words)
 
 
 def first_object(value: object) -> dict[str, Any] | None:

@@ -158,7 +158,7 @@ class OpenCall(OpenPart):
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""
         self.turn: CallsInTurn | None = None
-        """The calls that pieces of this one may have been of; None if the server has told them apart."""
+        """The calls that pieces of this one may have been of; None if the server distinguishes them."""
 
     @property
     def has_arguments(self) -> bool:
@@ -252,7 +252,7 @@ class OpenCall(OpenPart):
         return says_no_arguments(self.arguments.join() + self.placeholder) or self.breaks_off
 
     def drop_placeholder(self, note: Callable[[str], None]) -> None:
-        """Drop an empty object that stands in place of the arguments, which follow it.
+        """Drop an empty object that comes in place of the arguments, which follow it.
 
         No event can take it back, but the call will be handed out without it.
         """

@@ -743,8 +743,8 @@ class Parts(AnswerEvents):
                     self.close_call(part)
             else:
                 # After the call's own mark, any other part shows that no limit has cut the call off.
-                is_behind_mark = part.waits and part.index + 1 < choice.next_part
-                was_followed = part is not last_call or is_behind_mark
+                is_after_mark = part.waits and part.index + 1 < choice.next_part
+                was_followed = part is not last_call or is_after_mark
                 self.close_call(part, whole=was_followed and part.arguments.length > 0)
         choice.current_part = None
 
@@ -763,7 +763,7 @@ class Parts(AnswerEvents):
             choice.current_part = None
             self._report_waiting_finish(choice)
         if self.stage is not None:
-            # No event reports the end of a part that was cut off, so the stage is told of it.
+            # No event reports the end of a part that was cut off, so the stage learns of it here.
             self.stage.end(whole=complete)
 
     def cut_waiting(self) -> None:

@@ -145,7 +145,7 @@ class AgentMessages:
                 self._parts.close(block.part, whole)
 
 
-_Reader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool | None]"
+_EventReader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool | None]"
 """Reads an event of one type; returns False if the event must be reported as unknown, too."""
 
 _ENDS_OF_SESSION = frozenset({"session.status_terminated", "session.deleted"})
@@ -352,12 +352,12 @@ class AnthropicAgents(HostedSession):
         self.parts.close_call(call)
         return True
 
-    _OF_SESSION: ClassVar[dict[str, _Reader]] = {
+    _OF_SESSION: ClassVar[dict[str, _EventReader]] = {
         "session.status_idle": _read_idle,
         "session.error": _read_error,
         **dict.fromkeys(_ENDS_OF_SESSION, _read_end),
     }
-    _OF_ANSWER: ClassVar[dict[str, _Reader]] = {
+    _OF_ANSWER: ClassVar[dict[str, _EventReader]] = {
         "session.status_running": _read_start,
         "span.model_request_start": _read_start,
         "span.model_request_end": _read_request_end,

@@ -9,7 +9,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._custom import (
     CustomMapping,
-    Path,
+    FieldPath,
     check_event_names,
     check_reasons,
     check_retryable,
@@ -250,7 +250,7 @@ class Custom(Format):
     def _read_texts(self, data: object) -> bool:
         """Report the first reasoning and the first text that a path leads to; return whether there is one."""
         found = False
-        kinds: tuple[tuple[TextKind, tuple[Path, ...]], ...]
+        kinds: tuple[tuple[TextKind, tuple[FieldPath, ...]], ...]
         kinds = ("reasoning", self.mapped.reasoning), ("text", self.mapped.text)
         for kind, paths in kinds:
             for path in paths:
@@ -281,7 +281,7 @@ class Custom(Format):
             self.parts.usage(Usage.model_validate({**counts, "provider_data": dict(counts)}))
         return bool(counts)
 
-    def _read_finish(self, data: object, path: Path) -> bool:
+    def _read_finish(self, data: object, path: FieldPath) -> bool:
         """Report the finish reason at a path; return whether the payload has a value there."""
         value = find(data, path)
         # Servers send null, false, 0 or "" as long as the answer goes on.
@@ -382,17 +382,17 @@ def custom(
     mapping has none of these, the end of the input is the end of the answer.
 
     Args:
-        text: Path to the text; of several paths, the first that leads to text
+        text: FieldPath to the text; of several paths, the first that leads to text
             is used. `""` means that the data themselves are the text, and not JSON.
-        reasoning: Path to the model's reasoning; None if there is none.
-        finish: Path to the finish reason; null, false, 0 and "" do not count, unless
+        reasoning: FieldPath to the model's reasoning; None if there is none.
+        finish: FieldPath to the finish reason; null, false, 0 and "" do not count, unless
             `finish_reasons` has "false" or "0". None if there is none.
         finish_reasons: Maps further words of the server to finish reasons, or to
             None for a word that does not mean the end, such as `"not_finished"`.
-        id: Path to the answer's id; None if there is none.
-        model: Path to the model's name; None if there is none.
+        id: FieldPath to the answer's id; None if there is none.
+        model: FieldPath to the model's name; None if there is none.
         usage: Maps names of counts in `Usage` to the paths of the counts; None if there are none.
-        error: Path to an error; the usual places are searched, too. None to search only those.
+        error: FieldPath to an error; the usual places are searched, too. None to search only those.
         retryable: Maps an error's code or type to True if a retry may help, else to
             False; for codes and types that this library does not know.
         event: Names of the SSE events that contain text and reasoning; all by default.
@@ -439,6 +439,6 @@ def custom(
     return Custom(mapped)
 
 
-def _compile_or_none(option: str, path: str | None) -> Path | None:
+def _compile_or_none(option: str, path: str | None) -> FieldPath | None:
     """Return the path that an option's value describes; None if the option is not used."""
     return None if path is None else compile_path(option, path)

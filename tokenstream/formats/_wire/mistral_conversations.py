@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.limits import Limits
 
-_Reader: TypeAlias = "Callable[[MistralConversations, dict[str, Any]], None]"
+_MistralReader: TypeAlias = "Callable[[MistralConversations, dict[str, Any]], None]"
 
 _NUMBERING = ("type", "created_at", "output_index", "content_index", "role")
 """Fields that number an event, or say nothing of the answer."""
@@ -250,7 +250,7 @@ class MistralConversations(Format):
         """Report the fields of a payload as unknown, except those in `known` and those in `_NUMBERING`."""
         self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
 
-    _READERS: ClassVar[dict[str, _Reader]] = {
+    _READERS: ClassVar[dict[str, _MistralReader]] = {
         "conversation.response.started": _read_started,
         "conversation.response.done": _read_done,
         "conversation.response.error": _read_error,

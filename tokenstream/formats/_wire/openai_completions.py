@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_Reader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
+_CompletionReader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
 
 _HEAD_FIELDS = ("id", "model")
 # `object` names the format.
@@ -260,7 +260,7 @@ class OpenAICompletions(Format):
         # From now on, the end of the input ends the answer: this route has no sentinel.
         self._is_native = True
 
-    _CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
+    _CHOICE_READERS: ClassVar[dict[str, _CompletionReader]] = {
         "text": _read_text,
         **dict.fromkeys(_REASONING_FIELDS, _read_text),
         "logprobs": _read_logprobs,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
-    from tokenstream.partial_json._strict.grammar import Step, Table
+    from tokenstream.partial_json._strict.grammar import ReadStep, Table
 
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
 
@@ -49,10 +49,10 @@ AFTER = (AFTER_FIELD, AFTER_ELEMENT)
 PLACES = (*VALUES, *KEYS, COLON, *AFTER)
 """The tables of all places inside a document; before and after it are `START` and `AFTER_DOCUMENT`."""
 
-STEPS: dict[str, Step] = {}
+STEPS: dict[str, ReadStep] = {}
 """Maps names to steps, the functions with which a reader may continue at its next piece of text."""
 
-AFTER_MISMATCH: set[Step] = set()
+AFTER_MISMATCH: set[ReadStep] = set()
 """The steps (functions) that may run after a closing bracket of the wrong kind."""
 
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
@@ -125,9 +125,9 @@ class PushdownAutomaton:
         """True once the text has ended."""
 
         # The next steps, and the open brackets.
-        self.inside_step: Step | None = None
+        self.inside_step: ReadStep | None = None
         """The step (function) that reads on inside the document; None outside of it."""
-        self.step_after_comment: Step | None = None
+        self.step_after_comment: ReadStep | None = None
         """The `inside_step` to restore after a comment; None for a comment outside of the document."""
         self.expects: Table = VALUE
         """The place: the table that maps each character which may come next to the step that reads it."""
@@ -176,7 +176,7 @@ class PushdownAutomaton:
         step = table.get(char)
         if step is None:
             step = table[OTHER]
-        # Only white space may stand between the two closing braces of `}}`.
+        # Only white space may be between the two closing braces of `}}`.
         if self.may_skip_brace and char not in " \t\r\n}":
             self.may_skip_brace = False
         if self.owed_closers is not None and step not in AFTER_MISMATCH:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._repairs import RepairName
-    from tokenstream.partial_json._strict.grammar import Step
+    from tokenstream.partial_json._strict.grammar import ReadStep
 
 _SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
 """The repairs of a document whose end was cut off."""
@@ -114,7 +114,7 @@ class LenientReader(PushdownAutomaton):
         """True once the whole text has been read."""
 
         # Outside of the document, and where the document begins.
-        self.outside_step: Step = STEPS["read_possible_start"]
+        self.outside_step: ReadStep = STEPS["read_possible_start"]
         """The step (function) that reads on outside of the document, before or after it."""
         self.prose_noted = False
         """True if the prose on this side of the document is already recorded in the repairs."""

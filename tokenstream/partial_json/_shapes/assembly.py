@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
-    from tokenstream.partial_json._shapes.shape import Entries, Errors
+    from tokenstream.partial_json._shapes.shape import Entries, FoundErrors
 
     Config: TypeAlias = CoreSchema | None
     # The layers around a structure, from the outside in: validators, and tags for the locations of errors.
@@ -104,7 +104,7 @@ def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
 
-def convert_errors(error: ValidationError, entries: Entries, plain_data: object) -> Errors:
+def convert_errors(error: ValidationError, entries: Entries, plain_data: object) -> FoundErrors:
     """Return the errors of an object or array that could not be assembled from the values in it.
 
     They equal the errors of validating the object or array as a whole.
@@ -213,7 +213,7 @@ class AssembledStructure(ValueStructure):
                 raise self._make_refusal(prefix, convert_errors(error, {}, plain_data)) from None
         return value
 
-    def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
+    def _make_refusal(self, prefix: tuple[str, ...], errors: FoundErrors) -> InvalidValue | ContextNeeded:
         """Return the exception to raise for an invalid object or array.
 
         Usually it is `InvalidValue` with the errors, whose locations get `prefix` in front. For a member of

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CoreSchema: TypeAlias = dict[str, Any]
 """A schema in the form that pydantic_core accepts, or the config of one."""
 
-Field: TypeAlias = tuple[str, CoreSchema]
+SchemaField: TypeAlias = tuple[str, CoreSchema]
 """A field's name, and the field's schema, which contains the schema of the value."""
 
 _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
@@ -248,7 +248,7 @@ def list_choices(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
     return [choice if isinstance(choice, tuple) else (choice, "") for choice in choices]
 
 
-def list_fields(schema: CoreSchema) -> list[Field]:
+def list_fields(schema: CoreSchema) -> list[SchemaField]:
     """Return the fields of an object's schema, in the order in which they are declared."""
     fields: Any = schema["fields"]
     if schema["type"] == "dataclass-args":

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
 
     from tokenstream.partial_json._shapes.assembly import LayeredSchema
-    from tokenstream.partial_json._shapes.core_schema import CoreSchema, Field
+    from tokenstream.partial_json._shapes.core_schema import CoreSchema, SchemaField
     from tokenstream.partial_json._shapes.pydantic_shapes import PydanticSlots
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
@@ -352,7 +352,7 @@ class _FieldsStructure(AssembledStructure):
             validator = _remember(self._validators, unread, self._make_validator_with(fields))
         return validator
 
-    def _make_validator_with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
+    def _make_validator_with(self, fields: list[SchemaField], *, extra: bool = True) -> SchemaValidator:
         """Return a validator of the object with other fields."""
         # The schema of a dataclass has a list of fields; the schemas of models and typed dicts have a dict.
         has_dict = self._schema["type"] != "dataclass-args"
@@ -411,7 +411,7 @@ class _LateSlot(Slot):
         return self._slot.find_defaults()
 
 
-def _use_known_value(field: Field) -> Field:
+def _use_known_value(field: SchemaField) -> SchemaField:
     """Return a field changed so that it takes the value validated before, whatever the JSON contains.
 
     With such fields, pydantic assembles an object without validating its values again. The values are

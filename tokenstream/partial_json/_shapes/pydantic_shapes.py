@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._events import JSONKind
+    from tokenstream.partial_json._shapes.assembly import Config
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
-    Config: TypeAlias = CoreSchema | None
     StructureMaker: TypeAlias = Callable[["PydanticSlots", LayeredSchema], ValueStructure | None]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Entries: TypeAlias = dict[str | int, Any]
 """The values of an object or array so far, by key: validated values, `InvalidEntry` or `UnreadEntry`."""
-Errors: TypeAlias = "tuple[dict[str, Any] | NestedErrors, ...]"
+FoundErrors: TypeAlias = "tuple[dict[str, Any] | NestedErrors, ...]"
 """Errors in the form of pydantic's `ValidationError.errors()`."""
 
 
@@ -39,13 +39,13 @@ class NestedErrors(NamedTuple):
 
     loc: tuple[str | int, ...]
     """The location of the value in the object or array around it."""
-    errors: Errors
+    errors: FoundErrors
 
 
 class InvalidValue(Exception):
     """A value does not fit its type."""
 
-    def __init__(self, errors: Errors) -> None:
+    def __init__(self, errors: FoundErrors) -> None:
         super().__init__()
         self.errors = errors
 
@@ -57,7 +57,7 @@ class ContextNeeded(Exception):
 class InvalidEntry(NamedTuple):
     """Takes the place of a value that does not fit its type, among the values of an object or array."""
 
-    errors: Errors
+    errors: FoundErrors
 
 
 class UnreadEntry(NamedTuple):
@@ -96,7 +96,7 @@ class TypeNames(NamedTuple):
         return alias if uses_alias or alias is None else name
 
 
-def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
+def locate_errors(loc: tuple[str | int, ...], errors: FoundErrors) -> tuple[dict[str, Any], ...]:
     """Return the errors of a nested value, each with its complete location."""
     out: list[dict[str, Any]] = []
     # A stack, from whose end errors are taken: hence the reversed order.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     # Reads on from a position in a text; returns the position where it stops.
-    Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
+    ReadStep: TypeAlias = Callable[[Any, str, int, list[Any]], int]
     Table: TypeAlias = dict[str, Any]
 
 StepT = TypeVar("StepT", bound="Callable[..., Any]")

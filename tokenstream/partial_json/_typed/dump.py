@@ -102,8 +102,8 @@ def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
     if known is None or (known.length, known.growing is MISSING) != place:
         before, after, shown, type_names = outside
         if shown is not MISSING:
-            inside, behind, shown = _dump_level(inner, type_names, by_alias)
-            before, after = before + inside, behind + after
+            inside, end, shown = _dump_level(inner, type_names, by_alias)
+            before, after = before + inside, end + after
         written[by_alias] = inner, outside, before, after, shown
     return f"{before}{'' if shown is MISSING else _dump_leaf(inner.growing, by_alias)}{after}"
 
@@ -121,8 +121,8 @@ def _dump_around(
         type_names, view = get_names_and_view(value)
         if view is inner or not isinstance(view, GrowingObject | GrowingArray):
             return before, after, view, type_names
-        inside, behind, value = _dump_level(view, type_names, by_alias)
-        before, after = before + inside, behind + after
+        inside, end, value = _dump_level(view, type_names, by_alias)
+        before, after = before + inside, end + after
 
 
 def _dump_level(
@@ -141,8 +141,8 @@ def _dump_level(
     growing: object = MISSING if key is None else view.growing
     shows_growing = growing is not MISSING
     comma = "," if finished and (shows_growing or others) else ""
-    behind = f",{others}{closing}" if others and shows_growing else others + closing
-    return f"{opening}{finished}{comma}{key or ''}", behind, growing
+    end = f",{others}{closing}" if others and shows_growing else others + closing
+    return f"{opening}{finished}{comma}{key or ''}", end, growing
 
 
 def _dump_leaf(value: object, by_alias: ByAlias) -> str:

@@ -16,13 +16,10 @@ from tokenstream.partial_json._shapes.shape import InvalidValue, locate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Hashable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
 
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._shapes.shape import Slot
-
-    _Key: TypeAlias = Hashable
 
 T = TypeVar("T")
 AskedT = TypeVar("AskedT")
@@ -155,7 +152,7 @@ _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDict
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:  # noqa: ARG001 - any alias; the key tells it
+def _build_alias_schema(key: Hashable, alias: object) -> Schema[Any]:  # noqa: ARG001 - any alias; the key tells it
     """Return the schema of an alias such as `list[int]`, or of a union; the schema is cached.
 
     The key differs for aliases with different schemas, even if Python regards the aliases as equal.
@@ -163,7 +160,7 @@ def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:  # noqa: ARG00
     return _build_schema(alias)
 
 
-def _find_key(candidate: object) -> _Key | None:
+def _find_key(candidate: object) -> Hashable | None:
     """Return the key under which the schema of a type is cached; None for an object that is not a type.
 
     Only types with the same schema have the same key. Types such as `list[int]` and unions cannot be
@@ -172,7 +169,7 @@ def _find_key(candidate: object) -> _Key | None:
     cls: type = candidate.__class__
     if isinstance(candidate, type) and not get_args(candidate):
         return candidate
-    keys: list[_Key | None]
+    keys: list[Hashable | None]
     if get_origin(candidate) is Literal:
         keys = [_find_value_key(value) for value in get_args(candidate)]
     else:
@@ -181,7 +178,7 @@ def _find_key(candidate: object) -> _Key | None:
     return (cls, get_origin(candidate), *keys) if keys and None not in keys else None
 
 
-def _find_value_key(value: object) -> _Key | None:
+def _find_value_key(value: object) -> Hashable | None:
     """Return the key for a value in a Literal: its type, because 1 equals True, and the value itself.
 
     The result is None for a value of another type, such as a member of an enum.

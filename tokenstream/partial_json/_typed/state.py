@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shapes.shape import Errors
+    from tokenstream.partial_json._shapes.shape import FoundErrors
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
@@ -82,7 +82,7 @@ class FaultLink(NamedTuple):
     before: FaultLink | None
     location: tuple[str | int, ...]
     """Location of the value."""
-    errors: Errors | None
+    errors: FoundErrors | None
     """The errors; None cancels earlier errors at the same location."""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._events import JSONEvent, ValueStart
     from tokenstream.partial_json._parser import OutputParser
-    from tokenstream.partial_json._shapes.shape import Errors, Slot, ValueStructure
+    from tokenstream.partial_json._shapes.shape import FoundErrors, Slot, ValueStructure
     from tokenstream.partial_json._show import Cutter, ShowUnit
     from tokenstream.partial_json._typed.defaults import DefaultsFiller
     from tokenstream.partial_json._typed.state import DocumentText
@@ -347,7 +347,7 @@ class ValueTree:
         except ContextNeeded:
             return UnreadEntry(text)
 
-    def _add_fault(self, node: OpenContainer | None, key: str | int, errors: Errors) -> InvalidEntry:
+    def _add_fault(self, node: OpenContainer | None, key: str | int, errors: FoundErrors) -> InvalidEntry:
         """Record the errors of an invalid value at a key of `node` (None: the document); return its entry."""
         location: tuple[str | int, ...] = ()
         if node is not None:

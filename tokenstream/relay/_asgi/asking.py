@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
 
-Source: TypeAlias = (
+AnswerSource: TypeAlias = (
     "AsyncIterable[Event] | Callable[[], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 )
 """An answer, or a function without arguments, sync or async, that makes it."""
@@ -117,7 +117,7 @@ def is_same_request(asked: str | None, stored: str | None) -> bool:
     return all(one == other for one, other in pairs if one and other)
 
 
-async def make_source(source: Source) -> AsyncIterable[Event]:
+async def make_source(source: AnswerSource) -> AsyncIterable[Event]:
     """Return the answer that `source` is, or that it makes if it is a function."""
     # An answer may be callable as well.
     if not callable(source) or hasattr(source, "__aiter__"):

@@ -53,7 +53,7 @@ class Assets:
         body = path.read_bytes()
         etag = f'"{sha256(body).hexdigest()[:32]}"'
         # The files import each other by their names, which stay the same in the next version: a browser
-        # asks each time, and is told that nothing has changed.
+        # asks each time, and learns that nothing has changed.
         headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
         given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
         # Weak tags count as strong ones.

@@ -122,9 +122,9 @@ class FollowOutlet(Outlet):
         if not isinstance(error, StreamError):
             if not refusal.body:
                 return b""
-            told = json.loads(refusal.body)["error"]
+            sent = json.loads(refusal.body)["error"]
             kind = _KINDS.get(refusal.status, "invalid_request")
-            error = StreamError(told["message"], kind=kind, retryable=told["retryable"])
+            error = StreamError(sent["message"], kind=kind, retryable=sent["retryable"])
             if frame_record is not None:
                 # The message is this library's own, so readers may get it.
                 return frame_record(None, error_record(error, raw=True))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _NO_CONTENT = 204
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
-_TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
+_SENT_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
 _OWN: dict[type[StreamError], tuple[int, str]] = {
     # The SDKs of providers ask again after 429 and 500, and not after 402.
@@ -100,7 +100,7 @@ def status_of(error: StreamError) -> int:
         return _OWN[type(error)][0]
     if _is_timeout(error):
         return _GATEWAY_TIMEOUT
-    status = _TOLD_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
+    status = _SENT_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
     return status or ERROR_KINDS[error.kind].refusal_status
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.asking import AskedPosition, Source
+    from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
@@ -52,7 +52,7 @@ class AnswerOutlet(Outlet):
 
     ends_by_itself = True
 
-    def __init__(self, source: Source | AsyncTextView, writer: Sending) -> None:
+    def __init__(self, source: AnswerSource | AsyncTextView, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
@@ -195,7 +195,7 @@ class AnswerOutlet(Outlet):
 
 @explain_options(**OF_RELAY)
 def respond(
-    stream: Source | AsyncTextView,
+    stream: AnswerSource | AsyncTextView,
     *,
     protocol: ProtocolName = "tokenstream",
     journal: Journal | None = None,

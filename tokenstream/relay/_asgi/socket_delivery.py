@@ -78,7 +78,7 @@ class SocketDelivery(Delivery):
         self._source: object = None
         """The source of the answer that was sent last; None before the first one."""
         self._owes_end = False
-        """True while an answer is sent whose end the client has not been told yet."""
+        """True while an answer is sent whose end the client has not got yet."""
         self._refused: MessageRefused | None = None
         """The mistake with which the client has ended the delivery; None if it made none."""
 

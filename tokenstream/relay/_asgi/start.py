@@ -18,7 +18,7 @@ from tokenstream.relay.journal._errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.relay._asgi.asking import AskedPosition, Source
+    from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
@@ -40,7 +40,7 @@ class StartOutlet(FollowOutlet):
 
     def __init__(
         self,
-        source: Source,
+        source: AnswerSource,
         journal: Journal,
         id: str | None,
         *,
@@ -104,8 +104,8 @@ class StartOutlet(FollowOutlet):
            because it does not say to which existing answer the position belongs.
         """
         # The application's id says more than a key, and a key alone may be another reader's: "1", say.
-        is_told_apart = self.owner is not None or self._body is not None
-        key = asked.key if is_told_apart and not self._is_id_given else None
+        is_distinct = self.owner is not None or self._body is not None
+        key = asked.key if is_distinct and not self._is_id_given else None
         self._fingerprint = fingerprint(key, self._body)
         if asked.id is not None:
             if self._is_id_given and asked.id != self.id:

@@ -23,7 +23,7 @@ class Outlet(ABC):
     """Supplies the chunks of one response to the sending task, which enters it.
 
     The task passes what `next` has awaited to `encode`, and an exception of either to `encode_end`, until
-    `has_ended`. No coroutine stands between the task and the source, since each token would pay for it.
+    `has_ended`. No coroutine is between the task and the source, since each token would pay for it.
     Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
     arrives while a chunk is being sent forms the next one.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PieceKey: TypeAlias = "tuple[type, int, int | None]"
 """The key of the pieces that share a template: class of event, choice and part."""
-Surroundings: TypeAlias = "tuple[bytes, bytes]"
+ChunkEnds: TypeAlias = "tuple[bytes, bytes]"
 """The bytes before and after a piece in its chunk."""
 Template: TypeAlias = "Callable[[str], bytes]"
 """A template: a function that puts a piece of text into its chunk."""
@@ -54,7 +54,7 @@ def string(text: str) -> bytes:
 
 def find_surroundings(
     payload: object, text: str, frame: Callable[[Any], bytes], as_json: Callable[[str], bytes]
-) -> Surroundings | None:
+) -> ChunkEnds | None:
     r"""Return the bytes before and after a piece in its chunk; None if they cannot be determined.
 
     A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe. This fails

@@ -219,7 +219,7 @@ _REBUILT_KEYS = frozenset({"content", "discarded"})
 
 def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
     """Return the fields of a class of events: the name of each, its key in a record, and its default."""
-    # The common fields stand last in a record.
+    # The common fields come last in a record.
     ordered = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
     return tuple(
         (

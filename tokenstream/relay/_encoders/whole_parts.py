@@ -169,8 +169,8 @@ def text_of_result(content: Json) -> str:
 
 def says_more(output: Json, error: str) -> bool:
     """Return True if the output of a failed tool says more than its error, which was often taken from it."""
-    told = [*_leaves(output)]
-    return told != [error] * len(told) and "\n".join(map(str, told)).strip() != error
+    leaves = [*_leaves(output)]
+    return leaves != [error] * len(leaves) and "\n".join(map(str, leaves)).strip() != error
 
 
 def _leaves(value: Json) -> Iterator[object]:
@@ -186,7 +186,7 @@ def _leaves(value: Json) -> Iterator[object]:
 
 
 def failure_texts(error: str, output: Json) -> list[str]:
-    """Return what a failed tool has said as texts: the error, and the output unless it says no more."""
+    """Return the words of a failed tool as texts: the error, and the output unless it has no more."""
     return [error, text_of_result(output)] if says_more(output, error) else [error]
 
 

@@ -25,7 +25,7 @@ from tokenstream.events import Stopped
 from tokenstream.relay._attribution import ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream, converted_refusals
-from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
+from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
@@ -139,7 +139,7 @@ class Producer:
         self._raw = raw
         self._shaping = shaping
         # Reading the stream.
-        self._told = ToldEnding()
+        self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._lost_events: set[str] = set()
         """Names of the classes of events that have no record, since they are newer than this library."""
@@ -240,7 +240,7 @@ class Producer:
             with self._reading:
                 with converted_refusals():
                     await self._consume()
-                ending = self._told.choose(ending_of(self._stream))
+                ending = self._reported.choose(ending_of(self._stream))
                 broken = self.served.find_broken(ending)
                 if broken is not None:
                     raise broken
@@ -259,7 +259,7 @@ class Producer:
             # Whatever has cancelled the reading otherwise has chosen the last records itself.
             self._break_off("the answer was cancelled")
         self._queue_end(last or [])
-        # A client that is told of a failure may ask again at once, and must then find it written: `run` sets
+        # A client that learns of a failure may ask again at once, and must then find it written: `run` sets
         # `opened`.
         if self._failure is None:
             self.opened.set()
@@ -300,7 +300,7 @@ class Producer:
     def _queue_event(self, event: Event) -> None:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
         if event.__class__ in TELLING:
-            self._told.note(event)
+            self._reported.note(event)
         event_record = b"" if self._end_queued else record(event, raw=self._raw)
         if event_record:
             self._queued.append(event_record)

@@ -30,7 +30,7 @@ _search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{
 """Finds the beginning of a quotation in a line; a straight mark after a word ends one."""
 _match_indent = re.compile(r"\t| {4}").match
 _STRAYS = TextSearch(("</function>", "</function_invocation>", "</tool_call>", "<|im_end|>", "<turn|>"))
-"""Ends that models and servers leave behind a call."""
+"""Ends that models and servers leave after a call."""
 _LONGEST_THOUGHT = 4096
 """The most characters in the arguments of a call in the reasoning: one without an end is a thought."""
 _KEPT = 4
@@ -277,7 +277,7 @@ class CallScanner:
 class ThoughtScanner(CallScanner):
     """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
 
-    Behind more characters than `limit`, or `_LONGEST_THOUGHT` in the arguments of a call, it holds none back,
+    After more characters than `limit`, or `_LONGEST_THOUGHT` in the arguments of a call, it holds none back,
     and no call is looked for.
     """
 

@@ -11,7 +11,7 @@ from tokenstream.stages._text.scanning import Passage, TextSearch
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
 
-Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation", "reasoning"]
+BodyNotation: TypeAlias = Literal["objects", "json", "parameters", "python", "notation", "reasoning"]
 """The notation of a call's arguments: "objects" are JSON objects that have the name, too; "json" is the JSON
 of the arguments alone; "parameters" are elements, one for each argument; "python" is a Python call;
 "notation" is JSON with bare keys and its own quotes. In a row of "reasoning", each of `ends` ends it, also
@@ -26,9 +26,9 @@ class Elements(NamedTuple):
     name_end: str
     """The text after the name."""
     value_start: str
-    """The text before the value; attributes of the parameter may stand before it."""
+    """The text before the value; attributes of the parameter may come before it."""
     value_end: str
-    """The text after the value; "{}" in it is the name, and elements may then stand within the value."""
+    """The text after the value; "{}" in it is the name, and elements may then be in the value."""
     trims: bool = False
     """True if a line ending after the start of a value, or before its end, belongs to the markup."""
     mends: bool = False
@@ -41,13 +41,13 @@ class Dialect(NamedTuple):
     name: str
     openings: tuple[str, ...]
     """Texts with which calls begin; one with which `before` begins is the head of the first call."""
-    body: Body
+    body: BodyNotation
     before: str = ""
     """The text before the name of a call."""
     after: str = ""
     """The text after the name; "" if the body follows. A brace is the beginning of the body."""
     between: str = r"\s*"
-    """A pattern of all that may stand between the name and `after`, or the body."""
+    """A pattern of all that may be between the name and `after`, or the body."""
     ends: tuple[str, ...] = ()
     """Texts of which each ends a call; none if its body is the end."""
     closes: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Dialect(NamedTuple):
 
     @property
     def borders(self) -> tuple[str, ...]:
-        """Texts that end a call, or that stand in place of its end because it is missing."""
+        """Texts that end a call, or that come where its end is missing."""
         openings = [each for each in self.openings if not each.startswith(self.closes)]
         return (*self.ends, *self.closes, *openings, *filter(None, [self.before]))
 
@@ -167,7 +167,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("mistral", (_CALLS,), "json", _CALLS, "{", r"\s*(?:\[CALL_ID\]\s*[\w-]+\s*)?(?:\[ARGS\])?\s*"),
     # Llama 3.1 to 3.3: `llama_tool_parser`; semicolons separate several calls.
     Dialect("llama", ("<|python_tag|>",), "objects"),
-    # gpt-oss: `gpt_oss_detector`, the guide to harmony; the recipient stands in the channel or in the role.
+    # gpt-oss: `gpt_oss_detector`, the guide to harmony; the recipient is in the channel or in the role.
     Dialect(
         HARMONY,
         (f"{_TURN} to=", *[f"{turn}<|channel|>{each} to=" for turn in ("", _TURN) for each in _CHANNELS]),
@@ -232,7 +232,7 @@ def tag_of(name: str, *closes: str) -> Dialect:
 
 
 _FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
-"""The heads of a channel; the kind of its content may stand after the name."""
+"""The heads of a channel; the kind of its content may follow the name."""
 _ANSWERS = ("<|end_message|>", "<|message_model|>", "<|content_text|>")
 _COHERE = [f"<|{how}_{what}|>" for how in ("start", "end") for what in ("response", "text")]
 _KIMI = [f"<|{how}|>{what}<|sep|>" for how in ("open", "close") for what in ("response", "message")]
@@ -286,7 +286,7 @@ _LEFT = (
     # Gemma 4's without their opening.
     ('<|"|>', _notation("", "call:", "<call>")),
 )
-"""Rows of calls that are told if a mark is in the text: their openings may be words."""
+"""Rows of calls that are recognised if a mark is in the text: their openings may be words."""
 DANGLING = tuple([part for dialect in _SURE for each in dialect.openings for part in (each, each[:-1])])
 """Remains of a call's markup, which servers leave in front of the same call of their API."""
 

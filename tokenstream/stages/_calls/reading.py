@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import Reader
-    from tokenstream.stages._calls.values import Schema
+    from tokenstream.stages._calls.steps import ReadingSteps
+    from tokenstream.stages._calls.values import ParameterSchema
 
 _PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'
@@ -81,12 +81,12 @@ class MarkupCalls(MarkupReader):
 
     __slots__ = ()
 
-    def read_calls(self) -> Reader:
+    def read_calls(self) -> ReadingSteps:
         """Read the calls, up to the end of their markup."""
         read = {"objects": self._read_objects, "python": self._read_python}
         yield from read.get(self.dialect.body, self._read_headed)()
 
-    def _read_objects(self) -> Reader:
+    def _read_objects(self) -> ReadingSteps:
         in_list = (yield from self._take_after_space(("[",))) is not None
         has_another = True
         while has_another:
@@ -118,7 +118,7 @@ class MarkupCalls(MarkupReader):
         self.emit("".join(kept))
         self.is_whole = bool(kept)
 
-    def _members(self, kept: list[str]) -> Reader:
+    def _members(self, kept: list[str]) -> ReadingSteps:
         """Read the members of a call's object up to its brace; `kept` receives arguments before the name."""
         while True:
             char = yield from self.space()
@@ -139,7 +139,7 @@ class MarkupCalls(MarkupReader):
             else:
                 raise self.fail()
 
-    def _member(self, key: str, kept: list[str]) -> Reader:
+    def _member(self, key: str, kept: list[str]) -> ReadingSteps:
         first = yield from self.space()
         tells = _MEMBERS.get(key)
         if tells == "name" and first == '"' and not self.name:
@@ -157,7 +157,7 @@ class MarkupCalls(MarkupReader):
             self.has_strange = self.has_strange or tells is None
             yield from self.value(_leave_out)
 
-    def _arguments(self, first: str, kept: list[str]) -> Reader:
+    def _arguments(self, first: str, kept: list[str]) -> ReadingSteps:
         """Read the arguments of a call's object; keep them if the name is not known yet."""
         if not self.is_open and self.name:
             if first != "{":
@@ -200,10 +200,10 @@ class MarkupCalls(MarkupReader):
                 yield from self._take_end(row.closes, lacks_more=in_list)
                 return False
 
-    def _take_end(self, ends: Sequence[str], *, lacks_more: bool = False) -> Reader:
+    def _take_end(self, ends: Sequence[str], *, lacks_more: bool = False) -> ReadingSteps:
         """Read the end of a call that may be open, or of all calls that an opening has begun."""
         found = yield from self._take_after_space(self.dialect.borders)
-        # Another opening, the end of all calls, or a text stands in place of an end that is missing.
+        # Another opening, the end of all calls, or a text is in place of an end that is missing.
         is_end = found in ends
         self.at -= 0 if is_end else len(found or "")
         if self.is_open:
@@ -215,7 +215,7 @@ class MarkupCalls(MarkupReader):
                 self.note_repairs("missing_end")
             self.close("closed")
 
-    def _check_missing_end(self) -> Reader:
+    def _check_missing_end(self) -> ReadingSteps:
         """Raise MarkupBroken for a text after whole arguments if the end of the call follows it."""
         pattern = search_for_texts(self.dialect.borders).pattern
         while (border := pattern.search(self.buffer, self.at, self.at + _MOST_TEXT)) is None:
@@ -225,7 +225,7 @@ class MarkupCalls(MarkupReader):
         if border[0] in (*self.dialect.ends, *self.dialect.closes):
             raise MarkupBroken
 
-    def _read_headed(self) -> Reader:
+    def _read_headed(self) -> ReadingSteps:
         row = self.dialect
         read = {"json": self._json, "parameters": self._parameters, "notation": self._notation}[row.body]
         if row.before and (yield from self._take_after_space((row.before,))) is None:
@@ -241,7 +241,7 @@ class MarkupCalls(MarkupReader):
         yield from self.space()
         return (yield from self.take(texts))
 
-    def _head_end(self) -> Reader:
+    def _head_end(self) -> ReadingSteps:
         row = self.dialect
         if not row.after:
             yield from self.space()
@@ -253,7 +253,7 @@ class MarkupCalls(MarkupReader):
         if row.after == "{":
             self.at -= 1
 
-    def _end_call(self) -> Reader:
+    def _end_call(self) -> ReadingSteps:
         ends = self.dialect.ends
         while ends and (yield from self._take_after_space(("}",))) is not None:
             self.note_repairs("extra_closer")
@@ -262,7 +262,7 @@ class MarkupCalls(MarkupReader):
         else:
             self.close("closed")
 
-    def _json(self, name: str) -> Reader:
+    def _json(self, name: str) -> ReadingSteps:
         found = yield from self._take_after_space(("{", *self.dialect.ends))
         if found is None:
             raise self.fail()
@@ -275,7 +275,7 @@ class MarkupCalls(MarkupReader):
         self.is_whole = True
         yield from self._end_call()
 
-    def _parameters(self, name: str) -> Reader:
+    def _parameters(self, name: str) -> ReadingSteps:
         """Read arguments that are elements, one for each parameter."""
         row = self.dialect
         opening = row.elements.opening
@@ -301,7 +301,7 @@ class MarkupCalls(MarkupReader):
         self.emit("}")
         yield from self._end_call()
 
-    def _parameter(self) -> Reader:
+    def _parameter(self) -> ReadingSteps:
         """Read one parameter, after the text that opens it."""
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
@@ -361,7 +361,7 @@ class MarkupCalls(MarkupReader):
             if (is_within or head["end"]) and (not self.tools or self.tools.find_name(head["name"])):
                 raise MarkupBroken(1 if head["end"] else 2)
 
-    def _nested_value(self, name: str, schema: Schema, depth: int = 0) -> Generator[None, None, str]:
+    def _nested_value(self, name: str, schema: ParameterSchema, depth: int = 0) -> Generator[None, None, str]:
         """Read a value that may have elements within it, up to its end; return its JSON."""
         element, pieces = self.dialect.elements, list[str]()
         end, within = element.value_end.format(name), dict[str, list[str]]()
@@ -378,7 +378,7 @@ class MarkupCalls(MarkupReader):
             within.setdefault(key, []).append((yield from self._nested_value(key, inner, depth + 1)))
         return write_elements(text, within, types_in(schema, self.schema))
 
-    def _notation(self, name: str) -> Reader:
+    def _notation(self, name: str) -> ReadingSteps:
         """Read arguments in JSON with bare keys, and with quotes of its own."""
         self.begin(name)
         depth, is_after_string = 0, False
@@ -412,7 +412,7 @@ class MarkupCalls(MarkupReader):
         self.is_whole = True
         yield from self._end_call()
 
-    def _read_python(self) -> Reader:
+    def _read_python(self) -> ReadingSteps:
         row = self.dialect
         yield from self._take_after_space(("[",))
         while True:
@@ -433,7 +433,7 @@ class MarkupCalls(MarkupReader):
             if found is not None:
                 return
 
-    def _python_members(self, kept: list[str]) -> Reader:
+    def _python_members(self, kept: list[str]) -> ReadingSteps:
         """Read the members of a call's object that is written in Python, up to its brace."""
         text = yield from self._python_text()
         # A longer one may be more than is held back while the name is not known.
@@ -460,7 +460,7 @@ class MarkupCalls(MarkupReader):
             raise self.fail()
         self.note_repairs("python_literal")
 
-    def _python_arguments(self) -> Reader:
+    def _python_arguments(self) -> ReadingSteps:
         text = yield from self._python_text()
         written, repairs = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)

@@ -60,7 +60,7 @@ CallPiece: TypeAlias = "CallBegun | ArgumentsPiece | CallEnded"
 """Something that happens to a call."""
 Piece: TypeAlias = "Passage | LoneEnd | CallPiece"
 """A piece of text that is outside of calls, or what happens to a call."""
-Reader: TypeAlias = "Generator[None, None, Any]"
+ReadingSteps: TypeAlias = "Generator[None, None, Any]"
 """Reads some of the buffer; yields when it needs more input than has arrived."""
 
 
@@ -108,7 +108,8 @@ class MarkupReader:
     quoted: int = 0
     """The number of calls within its values that have no end there."""
     repairs: list[RepairName] = field(default_factory=list["RepairName"])
-    run: Reader = field(init=False)
+    run: ReadingSteps = field(init=False)
+    """Reads the calls; it yields when it needs more text."""
 
     def __post_init__(self) -> None:
         self.run = self._read()
@@ -143,11 +144,11 @@ class MarkupReader:
         self.has_ended = True
         next(self.run, None)
 
-    def read_calls(self) -> Reader:
+    def read_calls(self) -> ReadingSteps:
         """Read the calls, up to the end of their markup."""
         raise NotImplementedError
 
-    def _read(self) -> Reader:
+    def _read(self) -> ReadingSteps:
         yield
         try:
             yield from self.read_calls()
@@ -176,7 +177,7 @@ class MarkupReader:
         else:
             self.close("cut")
 
-    def _drain(self, depth: int = 1) -> Reader:
+    def _drain(self, depth: int = 1) -> ReadingSteps:
         """Read a call whose markup has failed up to its end; what it has is kept with its arguments.
 
         A value that quotes other calls ends after them, so their heads and ends are counted.
@@ -230,7 +231,7 @@ class MarkupReader:
         """Return the error for text that the dialect does not have here."""
         return MarkupBroken() if self.is_open else NoCall()
 
-    def more(self) -> Reader:
+    def more(self) -> ReadingSteps:
         """Wait for more text; raise `TextEnd` if there is none."""
         if self.has_ended:
             raise TextEnd
@@ -314,7 +315,7 @@ class MarkupReader:
             raise self.fail() from None
         return str(value)
 
-    def value(self, use: Callable[[str], object]) -> Reader:
+    def value(self, use: Callable[[str], object]) -> ReadingSteps:
         """Pass the text of a JSON value to a function; its brackets and quotes tell where it ends."""
         first = yield from self.space()
         if first not in '"{[':
@@ -370,6 +371,6 @@ class MarkupReader:
         # Text that was passed on is skipped, also if the buffer keeps it.
         return self.at
 
-    def scalar(self, use: Callable[[str], object]) -> Reader:
+    def scalar(self, use: Callable[[str], object]) -> ReadingSteps:
         """Pass a number, or a name such as `true`, to a function."""
         use((yield from self.matched(_SCALAR, LONGEST_KEY)))

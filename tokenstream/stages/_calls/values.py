@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._repairs import RepairName
 
-Schema: TypeAlias = "Mapping[str, Any] | None"
+ParameterSchema: TypeAlias = "Mapping[str, Any] | None"
 _ESCAPE = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 # Possessive: backtracking would store a position for each escape of a long string.
 _PLAIN = r'[^"\\\x00-\x1f]*+'
@@ -84,7 +84,7 @@ BARE_WORDS = frozenset({"number", "boolean", "null"})
 """The types of values that a notation with quotes of its own has without quotes."""
 
 
-def find_schema(schema: Schema, root: Schema, name: str) -> dict[str, Any] | None:
+def find_schema(schema: ParameterSchema, root: ParameterSchema, name: str) -> dict[str, Any] | None:
     """Return the schema of a value within another one, by its name; None if it is not known."""
     for form in _forms(schema, root):
         found = dict_of(form, "properties").get(name, form.get("items", form.get("additionalProperties")))
@@ -93,7 +93,7 @@ def find_schema(schema: Schema, root: Schema, name: str) -> dict[str, Any] | Non
     return None
 
 
-def types_in(schema: Schema, root: Schema) -> frozenset[str]:
+def types_in(schema: ParameterSchema, root: ParameterSchema) -> frozenset[str]:
     """Return the JSON types that a schema allows; `ANY` if it names none. Without one, it is a string."""
     types: set[str] = set()
     for form in _forms(schema, root):
@@ -106,7 +106,7 @@ def types_in(schema: Schema, root: Schema) -> frozenset[str]:
     return STRING if schema is None else frozenset(types)
 
 
-def _forms(schema: Schema, root: Schema, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _forms(schema: ParameterSchema, root: ParameterSchema, depth: int = 0) -> Iterator[dict[str, Any]]:
     """Yield a schema, and the schemas that it combines or refers to."""
     form = dict(schema or {})
     yield form
@@ -196,7 +196,7 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
     return ast.literal_eval(_Constants().visit(node))
 
 
-def write_python_arguments(text: str, schema: Schema) -> tuple[str | None, tuple[RepairName, ...]]:
+def write_python_arguments(text: str, schema: ParameterSchema) -> tuple[str | None, tuple[RepairName, ...]]:
     """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs."""
     if len(text) > _LONGEST_PYTHON:
         return None, ()

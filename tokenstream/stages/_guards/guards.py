@@ -62,7 +62,7 @@ class _TextRule:
                 self.stop = self.stop or stage.stop
 
 
-Rule: TypeAlias = Budget | _TextRule | AnswerRule
+AnyRule: TypeAlias = Budget | _TextRule | AnswerRule
 """An object that watches an answer and may stop it."""
 
 
@@ -106,8 +106,8 @@ class _Guard:
 
     __slots__ = ("_first", "_pieces", "counts", "hold", "rule")
 
-    def __init__(self, rule: Any, first: int, *, hold: bool, counts: bool) -> None:  # noqa: ANN401 - a Rule
-        self.rule: Rule = rule
+    def __init__(self, rule: Any, first: int, *, hold: bool, counts: bool) -> None:  # noqa: ANN401 - an AnyRule
+        self.rule: AnyRule = rule
         self.hold, self.counts = hold, counts
         self._first = first
         self._pieces = 0

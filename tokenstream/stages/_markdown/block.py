@@ -76,7 +76,7 @@ class BlockShape(NamedTuple):
         return self.leaf == CLOSED
 
 
-State: TypeAlias = tuple[BlockShape, list[str], int]
+BlockState: TypeAlias = tuple[BlockShape, list[str], int]
 """A block, the pieces of its unfinished line, and the number of these pieces that count."""
 
 
@@ -99,7 +99,9 @@ class MarkdownBlock:
 
     __slots__ = ("_before", "_state", "_values")
 
-    def __init__(self, state: State, previous: State | None, values: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, state: BlockState, previous: BlockState | None, values: dict[str, Any] | None = None
+    ) -> None:
         self._state = state
         self._before = previous
         """The state of the block's previous snapshot."""
@@ -214,13 +216,13 @@ class MarkdownBlock:
         return values[name]
 
 
-def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_source(_block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
     """Return the Markdown of a block: its whole lines, and the unfinished line as of the snapshot."""
     shape, pieces, size = state
     return shape.completion.lines.join(shape.lines, shape.size) + "".join(pieces[:size])
 
 
-def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_text(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
     """Return the text to render: the source of a closed block, the preview of an open one."""
     shape = state[0]
     text = block.source if shape.closed else _build_preview_of(state)
@@ -229,13 +231,13 @@ def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str
     return text
 
 
-def _build_preview_of(state: State) -> str:
+def _build_preview_of(state: BlockState) -> str:
     """Return the text to render for an open block, with its unfinished line completed."""
     shape, pieces, size = state
     return build_preview(shape, shape.completion.join_line(pieces, size))
 
 
-def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) -> int:
+def _read_stable(block: MarkdownBlock, _state: BlockState, previous: BlockState | None) -> int:
     """Return the number of characters at the start of the text that are the same in the previous snapshot."""
     if previous is None:
         return 0
@@ -245,7 +247,7 @@ def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) ->
     return count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
 
 
-def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_definitions(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
     """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line."""
     shape = state[0]
     if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
@@ -261,7 +263,7 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
     )
 
 
-def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
+def _read_unresolved(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> tuple[str, ...]:
     """Return the labels in a block's text that had no definition at the time of the snapshot."""
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
@@ -274,7 +276,7 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     )
 
 
-_READERS: dict[str, Callable[[MarkdownBlock, State, State | None], Any]] = {
+_READERS: dict[str, Callable[[MarkdownBlock, BlockState, BlockState | None], Any]] = {
     "source": _read_source,
     "text": _read_text,
     "stable": _read_stable,

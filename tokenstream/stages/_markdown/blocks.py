@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._markdown.block import CLOSED, BlockShape, KnownDefinition, MarkdownBlock, State
+from tokenstream.stages._markdown.block import CLOSED, BlockShape, BlockState, KnownDefinition, MarkdownBlock
 from tokenstream.stages._markdown.leaf import MARKS
 from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.preview import Completion
@@ -51,7 +51,7 @@ class _OpenBlock:
         """True once a snapshot of the block has been returned."""
         self.retry_at = 0
         """The length, in characters, at which to check again whether the block has visible text."""
-        self.last_state: State | None = None
+        self.last_state: BlockState | None = None
         """The state of the snapshot that was returned last."""
         self.last_text: list[Any] = []
         """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
@@ -70,7 +70,7 @@ class _OpenBlock:
         self.chars -= len(last)
         return last
 
-    def note_snapshot(self, state: State) -> None:
+    def note_snapshot(self, state: BlockState) -> None:
         """Note that a snapshot with this state is returned."""
         self.was_returned = True
         self.retry_at = 0

@@ -62,7 +62,7 @@ class Field(Search[str | OutputInvalid]):
     def _on_invalid(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
         """Add an error to the results if the path has wildcards, as other strings may follow; else fail."""
         if self._matcher.pattern.wild:
-            self._go_on_behind(error, out)
+            self._go_on_after(error, out)
         else:
             self._fail(error)
 
@@ -187,7 +187,7 @@ class Items(Search[T | OutputInvalid]):
         try:
             out.append(self._schema.validate_text(text))
         except OutputInvalid as error:
-            self._go_on_behind(self._make_element_error(event, text, error.errors), out)
+            self._go_on_after(self._make_element_error(event, text, error.errors), out)
         except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
 
@@ -208,7 +208,7 @@ class Items(Search[T | OutputInvalid]):
 
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
         """Put the error in place of the elements."""
-        self._go_on_behind(error, out)
+        self._go_on_after(error, out)
 
 
 class MarkedItems(Items[T]):

@@ -170,7 +170,7 @@ class Search(DocumentStage, Generic[OutT]):
         """Fail because of an invalid value at the path; a subclass may put the error in `out` instead."""
         self._fail(error)
 
-    def _go_on_behind(self, error: OutputInvalid, out: list[Any]) -> None:
+    def _go_on_after(self, error: OutputInvalid, out: list[Any]) -> None:
         """Put an error in `out` in place of a result; with `fail_fast`, end the reading with the error."""
         if self._fail_fast:
             self._fail(error)

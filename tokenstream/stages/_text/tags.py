@@ -399,7 +399,7 @@ class TagScanner:
         is_tag = _is_tag(row) and self.row is None
         self.drops_space = _is_tag(row) or not row.closes
         if not is_tag:
-            # Of special tokens, each ends what stands before it.
+            # Of special tokens, each ends what comes before it.
             self.row, self.search = row, _search_for_marks(_marks_of(row))
         elif self.inside:
             self.search = _search_for_marks(row.ends)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._typed.schema import Schema
     from tokenstream.stages._tools.kinds import Tool
-    from tokenstream.stages._tools.once import CallRun, Step
+    from tokenstream.stages._tools.once import CallRun, CallStep
     from tokenstream.stages._tools.same_calls import SameCalls
 
 A_co = TypeVar("A_co", covariant=True, default=Any)
@@ -80,13 +80,13 @@ class CheckedCall(ToolCall[Any, Any]):
         text: str | None = self._tool.show(self._arguments)
         return text
 
-    def compare(self, same_calls: SameCalls) -> Generator[Step, Any, None]:
+    def compare(self, same_calls: SameCalls) -> Generator[CallStep, Any, None]:
         """Compare this call and those before it with the first answer under the same id."""
         place = place_of(self)
         if place is not None and place.calls is not None and place.identity.kind != "random":
             yield from same_calls.check(place.calls, place.number + 1)
 
-    def enter(self, run: CallRun) -> Generator[Step, Any, object]:
+    def enter(self, run: CallRun) -> Generator[CallStep, Any, object]:
         """Return what the stream does at a store of calls (the option `once`) before it returns this call.
 
         If the tool is a function, the call is only looked up: it begins when the application calls `run`. If

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.same_calls import SameCalls
     from tokenstream.stages._tools.store import AnyCallStore
 
-    Step: TypeAlias = "Callable[[], Any] | Sleep"
+    CallStep: TypeAlias = "Callable[[], Any] | Sleep"
     """A request to the stream: to call this function and send back its result, or to wait."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
@@ -106,7 +106,7 @@ class CallRun:
         """
         self._has_begun = False
         self._is_stuck = False
-        """True if the tool was stopped from outside, and the store could not be told."""
+        """True if the tool was stopped from outside, and the store could not be informed."""
         self.state: CallState | None = None
         """The store's last state of the call; None before `look` and `begin`."""
         if store.is_shared:
@@ -125,25 +125,25 @@ class CallRun:
         if kind == "message" and len(id) < _SHORT_ID:
             self._warn("the id of the answer is short; if the server uses ids again, pass answer_id=")
 
-    def look(self) -> Generator[Step, Any, None]:
+    def look(self) -> Generator[CallStep, Any, None]:
         """Ask the store for what it knows about the call; the call does not begin."""
         yield from self._compare()
         self.state = yield lambda: self._store.look(self.key)
 
-    def begin(self) -> Generator[Step, Any, CallState]:
+    def begin(self) -> Generator[CallStep, Any, CallState]:
         """Begin the call at the store; wait while another reader is running it."""
         yield from self._compare()
         self.state = state = yield from self._begin(self._tokens[0])
         self._has_begun = True
         return state
 
-    def _begin(self, token: str) -> Generator[Step, Any, CallState]:
+    def _begin(self, token: str) -> Generator[CallStep, Any, CallState]:
         """Begin the call at the store, once no other reader is running it; return the store's answer."""
-        store, pause, told = self._store, _FIRST_PAUSE, self._describe_call()
+        store, pause, described = self._store, _FIRST_PAUSE, self._describe_call()
         while True:
             try:
                 state: CallState = yield lambda: store.begin(
-                    self.key, store.lease, token=token, again=store.retry_failed, **told
+                    self.key, store.lease, token=token, again=store.retry_failed, **described
                 )
             except BaseException:
                 # The store may have begun the call all the same.
@@ -164,8 +164,8 @@ class CallRun:
         if arguments is not None and len(arguments) > self._store.max_result:
             arguments = None
         answer_id, number = ("", 0) if place is None else (place.identity.id, place.number)
-        told = UncertainCall(self.key, call.name, arguments, answer_id, number, datetime.now(UTC))
-        return {"about": told.to_text()}
+        uncertain = UncertainCall(self.key, call.name, arguments, answer_id, number, datetime.now(UTC))
+        return {"about": uncertain.to_text()}
 
     def make_error(self, state: CallState | None) -> CallUncertain | None:
         """Return the error if nobody knows whether the call has run, or what its result was; else None."""
@@ -186,7 +186,7 @@ class CallRun:
             key=self.key,
         )
 
-    def run(self, run: Callable[[], Any]) -> Generator[Step, Any, Any]:
+    def run(self, run: Callable[[], Any]) -> Generator[CallStep, Any, Any]:
         """Run the tool if the call is new, and store its result; else return the stored result.
 
         The steps that may block, such as `run` itself, are yielded: the stream takes them, awaits their
@@ -224,7 +224,7 @@ class CallRun:
             raise
         return value
 
-    def _run_tool(self, run: Callable[[], Any], token: str) -> Generator[Step, Any, Any]:
+    def _run_tool(self, run: Callable[[], Any], token: str) -> Generator[CallStep, Any, Any]:
         """Run the tool, and return its result; store its failure."""
         try:
             return (yield run)
@@ -232,11 +232,11 @@ class CallRun:
             yield from self._store_end(_make_failed_state(failure), token)
             raise
 
-    def finish(self, value: object) -> Generator[Step, Any, None]:
+    def finish(self, value: object) -> Generator[CallStep, Any, None]:
         """Store the result of a call that the application has run, unless it is too long or no JSON."""
         yield from self._store_result(value, self._tokens[0])
 
-    def _store_result(self, value: object, token: str) -> Generator[Step, Any, None]:
+    def _store_result(self, value: object, token: str) -> Generator[CallStep, Any, None]:
         """Store the end of a call that has succeeded, with its result as JSON.
 
         A result that JSON cannot express, or that is too long, is not kept; the end is stored anyway, so
@@ -252,7 +252,7 @@ class CallRun:
             result = None
         yield from self._store_end(CallState("done", result), token)
 
-    def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
+    def fail(self, error: BaseException | str) -> Generator[CallStep, Any, None]:
         """Store the failure of a call that the application has run; an interrupt leaves the call unknown."""
         if isinstance(error, BaseException) and not isinstance(error, Exception):
             yield from self._abandon(self._tokens[0])
@@ -264,7 +264,7 @@ class CallRun:
         """True if the application has begun the call, and has to end it."""
         return self._has_begun and self.state is not None and self.state.status == "new"
 
-    def leave(self) -> Generator[Step, Any, None]:
+    def leave(self) -> Generator[CallStep, Any, None]:
         """Tell the store that the application was interrupted while it had the call in hand.
 
         The call is unknown to all others. The application may still end it.
@@ -281,7 +281,7 @@ class CallRun:
                 "then finished or failed"
             )
 
-    def _store_end(self, end: CallState, token: str) -> Generator[Step, Any, None]:
+    def _store_end(self, end: CallState, token: str) -> Generator[CallStep, Any, None]:
         """Store the end of a call; if the store cannot be used now, only warn."""
         self.state = end
         try:
@@ -290,7 +290,7 @@ class CallRun:
             # The tool has run, so its result is given; for everybody else, the call is unknown.
             self._warn("the end of tool call %s is not stored: %s", self.id, error)
 
-    def _finish(self, end: CallState, token: str) -> Generator[Step, Any, None]:
+    def _finish(self, end: CallState, token: str) -> Generator[CallStep, Any, None]:
         """Tell the store the end of a call; if it cannot take that, the call is unknown to all others."""
         has_failed = end.status == "failed"
 
@@ -304,21 +304,21 @@ class CallRun:
                 yield from self._abandon(token)
             raise
 
-    def _abandon(self, token: str, *, may_have_run: bool = True) -> Generator[Step, Any, None]:
+    def _abandon(self, token: str, *, may_have_run: bool = True) -> Generator[CallStep, Any, None]:
         """Give a call up at the store, and note its state; see `_give_up`."""
-        has_told = yield from self._give_up(token, may_have_run=may_have_run)
+        has_released = yield from self._give_up(token, may_have_run=may_have_run)
         if may_have_run:
-            self.state, self._is_stuck = CallState("unknown"), not has_told
+            self.state, self._is_stuck = CallState("unknown"), not has_released
 
-    def _give_up(self, token: str, *, may_have_run: bool) -> Generator[Step, Any, bool]:
-        """Give the call up, so that nobody waits for its lease; return False if the store was not told."""
+    def _give_up(self, token: str, *, may_have_run: bool) -> Generator[CallStep, Any, bool]:
+        """Give the call up, so that nobody waits for its lease; return False if the store was not reached."""
         store: Any = self._store
         # A store may have been written without the method.
         kind = AsyncCallStore if iscoroutinefunction(store.begin) else CallStore
         abandon: Any = getattr(store, "abandon", None) or partial(kind.abandon, store)
         return (yield from self._tell(lambda: abandon(self.key, token=token, may_have_run=may_have_run)))
 
-    def _tell(self, step: Callable[[], Any]) -> Generator[Step, Any, bool]:
+    def _tell(self, step: Callable[[], Any]) -> Generator[CallStep, Any, bool]:
         """Take one more step at a store after an error; return False, and warn, if it fails, too."""
         try:
             yield step

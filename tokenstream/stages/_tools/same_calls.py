@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.call_keys import ChoiceCalls, Describe
     from tokenstream._values.parts import CallState
     from tokenstream.partial_json._typed.schema import Schema
-    from tokenstream.stages._tools.once import Step
+    from tokenstream.stages._tools.once import CallStep
     from tokenstream.stages._tools.store import AnyCallStore
 
 _FIELDS_OF_MODELS = "model-fields"
@@ -166,7 +166,7 @@ class SameCalls:
         self._entries: list[str] = []
         """The entries of `_calls`, as far as they were needed."""
 
-    def check(self, calls: ChoiceCalls, count: int) -> Generator[Step, Any, None]:
+    def check(self, calls: ChoiceCalls, count: int) -> Generator[CallStep, Any, None]:
         """Compare the first calls of an answer; store those that no answer under its id had before."""
         entries = self._find_entries(calls)
         # Several calls of an answer may be checked at the same time, each with the calls before it.
@@ -175,7 +175,7 @@ class SameCalls:
             if calls is self._calls:
                 self._checked = max(self._checked, number + 1)
 
-    def check_end(self, calls: ChoiceCalls) -> Generator[Step, Any, None]:
+    def check_end(self, calls: ChoiceCalls) -> Generator[CallStep, Any, None]:
         """Compare all calls of a complete answer, and that no further call follows; see `check`."""
         entries = self._find_entries(calls)
         yield from self.check(calls, len(entries))
@@ -188,7 +188,7 @@ class SameCalls:
         self._entries += map(_make_entry, calls.describe(self._describe, start=len(self._entries)))
         return self._entries
 
-    def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[Step, Any, None]:
+    def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[CallStep, Any, None]:
         """Compare an entry of the list with the one in the store, or store it if it is the first."""
         key, entry = calls.find_entry_key(number), entries[number]
         first = yield from self._store_entry(key, entry)
@@ -204,7 +204,7 @@ class SameCalls:
         firsts = [*before, first, *(yield from self._read_entries(calls, number + 1, first))]
         raise CallsDiffer(number, first=_read_calls(firsts), second=_read_calls(entries))
 
-    def _store_entry(self, key: str, entry: str) -> Generator[Step, Any, str | None]:
+    def _store_entry(self, key: str, entry: str) -> Generator[CallStep, Any, str | None]:
         """Store an entry unless there is one; return the one in the store, or None if it is only begun."""
         store = self._store
         # The same for all readers of equal answers, so that each can finish what another one has begun.
@@ -226,7 +226,7 @@ class SameCalls:
 
     def _read_entries(
         self, calls: ChoiceCalls, start: int, entry: str | None
-    ) -> Generator[Step, Any, list[str]]:
+    ) -> Generator[CallStep, Any, list[str]]:
         """Return the entries of the first answer's list that follow an entry, for an error."""
         found: list[str] = []
         while entry not in (None, _END) and start + len(found) < _MAX_CALLS:

@@ -183,7 +183,7 @@ class AgentReader(ABC):
         return self._turn
 
     def _open_turn_of_session(self, session: str | None = None) -> Turn:
-        """Return the turn in progress, and begin one if there is none, after its session was told."""
+        """Return the turn in progress, and begin one if there is none, after its session is known."""
         self._run.introduce(session=session)
         turn = self._open_turn()
         turn.note_session(self._run.session)
@@ -206,7 +206,7 @@ class AgentReader(ABC):
         """Forget what a reader of one agent keeps of the turn in progress."""
 
     def _close_turn(self, turn: Turn, error: StreamError | None) -> None:
-        """End a turn; its result is its last text, unless the agent has told another."""
+        """End a turn; its result is its last text, unless the agent has reported another."""
         self._count_turn()
         if turn.result is None:
             turn.result = last_text(turn.step)
@@ -247,9 +247,9 @@ class AgentReader(ABC):
 
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
         """Return the error of a turn that no line has ended."""
-        told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
+        process = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
         error = StreamTruncated(
-            f"{self._agent} ended without the line that ends a turn{told}{self._last_words}"
+            f"{self._agent} ended without the line that ends a turn{process}{self._last_words}"
         )
         error.partial = self._find_partial(turn, "truncated")
         return error
@@ -315,9 +315,9 @@ class AgentReader(ABC):
 
         Output that does not begin with what was there before is left out; the tool's result has it.
         """
-        said = step.output
-        if step.ended is None and len(output) > len(said) and output.startswith(said):
-            step.add_output(output[len(said) :])
+        before = step.output
+        if step.ended is None and len(output) > len(before) and output.startswith(before):
+            step.add_output(output[len(before) :])
 
 
 class TextAgentReader(AgentReader):
@@ -328,7 +328,7 @@ class TextAgentReader(AgentReader):
         self._answer: TextAnswer | None = None
         """The answer in progress; None between a tool and the next text."""
         self._model: str | None = None
-        """The name of the model; None if the agent has not told it."""
+        """The name of the model; None if the agent has not reported it."""
         self._counts_each = False
         """True if the agent counts the tokens of each answer, and not those of the turn."""
 
@@ -365,7 +365,7 @@ class TextAgentReader(AgentReader):
         if answer is not None:
             answer.end(reason, usage)
         elif usage and self._counts_each:
-            # The model has called a tool, and said nothing.
+            # The model has called a tool, and written nothing.
             TextAnswer(self._speaker, self._model).end(reason, usage)
         elif usage and self._turn is not None and self._turn.step.has_answer:
             # The counts of the turn come after its last answer.

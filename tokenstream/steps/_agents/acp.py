@@ -73,7 +73,7 @@ class ACP(Conversations["_ACPSession"]):
         self._replays: dict[str, _ACPSession] = {}
         """The sessions whose earlier turns are being sent again, by the ids of the requests."""
         self._is_steerable = False
-        """True once the agent has said that it takes input while it works."""
+        """True once the agent has announced that it takes input while it works."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -185,7 +185,7 @@ class _ACPSession(ConversationReader):
         self._own_ids = RecentIds(REMEMBERED)
         """The ids of the messages and tool calls of the turn in progress."""
         self._cost: dict[str, float] | None = None
-        """The cost of the session so far, in US dollars; None if the agent has not told it."""
+        """The cost of the session so far, in US dollars; None if the agent has not reported it."""
 
     def begin_prompt(self) -> None:
         """Begin a turn for a prompt, or leave the prompt to the time after the turn in progress."""

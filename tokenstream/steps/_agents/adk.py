@@ -26,7 +26,7 @@ class ADK(AgentReader):
     """Reads ADK: each agent of an invocation is a sub-step of the turn, with its answers and tools.
 
     An event with `partial` has a piece of an answer. The event that ends the answer repeats all of it, so
-    only what no piece has told is added. No event ends the invocation: it is complete if the last event
+    only what no piece has brought is added. No event ends the invocation: it is complete if the last event
     calls no tool that would have to be answered.
     """
 
@@ -73,9 +73,9 @@ class ADK(AgentReader):
             self._read_response(part, asked=_field(actions, "requested_tool_confirmations"))
         if answered:
             self._is_final = _field(actions, "skip_summarization") is True
-        said = [part for part in parts if part not in answered]
-        if name != "user" and (said or _field(line, "usage_metadata") or _field(line, "error_code")):
-            self._read_answer(self._author_named(name), line, said, is_partial=is_partial)
+        others = [part for part in parts if part not in answered]
+        if name != "user" and (others or _field(line, "usage_metadata") or _field(line, "error_code")):
+            self._read_answer(self._author_named(name), line, others, is_partial=is_partial)
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the turn, because the agent's server says that it failed."""
@@ -172,7 +172,7 @@ class ADK(AgentReader):
 class _Author:
     """An agent of an invocation."""
 
-    __slots__ = ("_answer", "_told", "calls", "step")
+    __slots__ = ("_answer", "_sent", "calls", "step")
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -180,7 +180,7 @@ class _Author:
         """The calls of the last answer, whose steps have not begun."""
         self._answer: ModelAnswer | None = None
         """The answer in progress."""
-        self._told: dict[bool, list[str]] = {False: [], True: []}
+        self._sent: dict[bool, list[str]] = {False: [], True: []}
         """The pieces of the answer's text, and those of its reasoning (True)."""
 
     def open(self) -> ModelAnswer:
@@ -192,29 +192,29 @@ class _Author:
     def close(self) -> None:
         """End the answer in progress."""
         answer, self._answer = self._answer, None
-        self._told = {False: [], True: []}
+        self._sent = {False: [], True: []}
         if answer is not None:
             answer.end()
 
     def find_new(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
         """Return those of the parts of a piece that are whole, without calls, and remember their texts."""
         for part in parts:
-            self._told[part.get("thought") is True].append(text_of(part, "text") or "")
+            self._sent[part.get("thought") is True].append(text_of(part, "text") or "")
         return [part for part in parts if _field(part, "function_call") is None]
 
     def find_rest(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
         """Return what the parts of a whole answer have beyond its pieces."""
-        told = {is_thought: "".join(texts) for is_thought, texts in self._told.items()}
+        sent = {is_thought: "".join(texts) for is_thought, texts in self._sent.items()}
         new: list[dict[str, Json]] = []
         for part in parts:
             text, is_thought = text_of(part, "text"), part.get("thought") is True
             if text is None:
                 new.append(part)
-            elif told[is_thought].startswith(text):
-                told[is_thought] = told[is_thought][len(text) :]
+            elif sent[is_thought].startswith(text):
+                sent[is_thought] = sent[is_thought][len(text) :]
             else:
-                new.append({**part, "text": text.removeprefix(told[is_thought])})
-                told[is_thought] = ""
+                new.append({**part, "text": text.removeprefix(sent[is_thought])})
+                sent[is_thought] = ""
         return new
 
 

@@ -125,8 +125,8 @@ class AGUIRun(AgentReader):
 
     def _end_turn(self, error: StreamError | None) -> None:
         """End the turn in progress with the answers and the steps in it; open subagents have been cut."""
-        told = {run: self._end_answer(run) for run in [*self._answers]}
-        error = error or told.get("")
+        errors = {run: self._end_answer(run) for run in [*self._answers]}
+        error = error or errors.get("")
         self._end_steps(error, cut=error or StreamTruncated(_UNENDED))
         if self._run_id is not None:
             self._ended_runs.add(self._run_id)
@@ -210,10 +210,10 @@ class AGUIRun(AgentReader):
         """Return the step of a subagent; begin it below the tool, or the agent, that has called it."""
         step = self._subagents.get(id)
         if step is None:
-            told = event or {}
-            tool = self._tools.get(text_of(told, "parentToolCallId") or "")
-            above = tool or self._subagents.get(text_of(told, "parentSubagentRunId") or "")
-            name = text_of(told, "name") or id
+            fields = event or {}
+            tool = self._tools.get(text_of(fields, "parentToolCallId") or "")
+            above = tool or self._subagents.get(text_of(fields, "parentSubagentRunId") or "")
+            name = text_of(fields, "name") or id
             step = self._open_step(above).step(name, agent=name)
             self._subagents[id] = step
         return step
@@ -231,8 +231,8 @@ class AGUIRun(AgentReader):
             message, code = text_of(event, "message"), text_of(event, "code")
             end = {"type": "RUN_ERROR", "message": message, "code": code}
             error = self._failure(message, code=code)
-        told = self._end_answer(id, end)
-        step.end(error or told)
+        of_answer = self._end_answer(id, end)
+        step.end(error or of_answer)
 
     def _begin_named(self, event: dict[str, Json]) -> None:
         """Begin a step that the agent names."""

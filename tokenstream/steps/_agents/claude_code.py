@@ -48,7 +48,7 @@ _MODEL_COUNTS = {
 _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
 _OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
-"""Types of lines by which Claude Code or Amp can be told."""
+"""Types of lines by which Claude Code or Amp can be recognised."""
 _OWN_FACTS = frozenset({"model", "permissionMode", "uuid"})
 """Fields of the first line of Claude Code that Amp's has not."""
 
@@ -76,7 +76,7 @@ class ClaudeCode(AgentReader):
         self._last_reader: ModelAnswer | None = None
         """The reader of the last answer; None before the first."""
         self._line_usage = Usage()
-        """The tokens of the turn that whole lines have told; a result tells them anew."""
+        """The tokens of the turn that whole lines have reported; a result reports them anew."""
         self._left_over: dict[str, float] = {}
         """The tokens of the session that are of no turn with a result, since a later turn was open."""
         self._streamed: set[str] = set()
@@ -86,7 +86,7 @@ class ClaudeCode(AgentReader):
         self._tasks: dict[str, str] = {}
         """The ids of the calls that have begun tasks, by the ids of the tasks."""
         self._over: dict[str, str | None] = {}
-        """The calls whose tasks have ended, with their failures, until the results of the tasks are told."""
+        """The calls whose tasks have ended, with their failures, until the results of the tasks come."""
         self._is_calling = False
         """True if the last answer of the main agent has called a tool, so that another answer follows."""
         self._answered: deque[tuple[Turn, bool]] = deque()
@@ -307,9 +307,9 @@ class ClaudeCode(AgentReader):
             # It is the status with which the provider refused the agent's request.
             code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
-            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else None
-            told = told or text_of(dict_of(line, "error"), "message") or word
-            message = text_of(line, "result", "error") or told
+            why = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else None
+            why = why or text_of(dict_of(line, "error"), "message") or word
+            message = text_of(line, "result", "error") or why
             error = self._failure(message, code=code)
         if is_aside:
             if was_whole and turn.usage:
@@ -372,18 +372,18 @@ class ClaudeCode(AgentReader):
             since = _sum_of_models(line, "model_usage_since_last_result")
             own = {name: since.get(name, 0) for name in totals}
         turn.cost = own.pop("cost", None)
-        told = counts_of(counted)
+        sent = counts_of(counted)
         if own:
             own = {name: n + self._left_over.pop(name, 0) for name, n in own.items()}
-            if told and (self._answered or self._turn not in (None, turn)):
+            if sent and (self._answered or self._turn not in (None, turn)):
                 # The session's counts have what a turn after this one has spent.
-                self._left_over = {name: n - told.get(name, 0) for name, n in own.items()}
+                self._left_over = {name: n - sent.get(name, 0) for name, n in own.items()}
                 return counted
             whole: dict[str, Any] = own
             return Usage(**whole)
         # The counts of the turn may lack those of its subagents, which their lines have.
-        of_lines = counts_of(turn.step.counted_usage or Usage()) if told else {}
-        return counted.model_copy(update={name: n for name, n in of_lines.items() if n > told.get(name, 0)})
+        of_lines = counts_of(turn.step.counted_usage or Usage()) if sent else {}
+        return counted.model_copy(update={name: n for name, n in of_lines.items() if n > sent.get(name, 0)})
 
     def _set_aside(self) -> None:
         """Set the turn aside if it has its last answer: the next may begin before its result comes."""
@@ -478,7 +478,7 @@ class ClaudeCode(AgentReader):
         if not agent:
             return self._open_turn().step
         if agent not in self._tools:
-            # No line has told of the call, as of one in the turns before this run.
+            # No line has reported the call, as of one in the turns before this run.
             self._begin_tool(agent, "agent", self._open_turn().step)
         return self._resume(agent)
 
@@ -506,7 +506,7 @@ class ClaudeCode(AgentReader):
             self._begin_tools(answer)
 
     def _end_answers(self, usage: Usage, reason: str | None) -> None:
-        """End all answers; if no events have told the tokens of the turn, the last answer gets them."""
+        """End all answers; if no events have reported the tokens of the turn, the last answer gets them."""
         for agent in [*self._answers]:
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
             is_counted = not (agent or self._streamed) and bool(usage)

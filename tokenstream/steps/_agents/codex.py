@@ -96,7 +96,7 @@ class Codex(TextAgentReader):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._said: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
         """The text of each item of an answer so far, by its id."""
 
     @classmethod
@@ -114,7 +114,7 @@ class Codex(TextAgentReader):
             self._run.introduce(session=text_of(line, "thread_id"))
         elif kind == "turn.started":
             # The ids of items begin anew with each process.
-            self._said.clear()
+            self._sent.clear()
             self._ids = RecentIds(REMEMBERED)
             self._open_turn_of_session()
         elif is_dict(item):
@@ -165,11 +165,11 @@ class Codex(TextAgentReader):
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
         """Add the text of an item, or what has been added to it since it was sent last."""
-        is_new = not id or id not in self._said
+        is_new = not id or id not in self._sent
         if kind == "text" and is_new and self._has_text:
             # Each message of the agent is an answer of its own.
             self._end_answer("stop")
-        before, self._said[id] = "" if is_new else self._said[id], text
+        before, self._sent[id] = "" if is_new else self._sent[id], text
         added = text.removeprefix(before)
         self._add_text(kind, added, is_whole=not before)
 
@@ -275,10 +275,10 @@ class CodexServer(Conversations["_Thread"]):
         }
         return self._request_steer(steer, params)
 
-    def note_said(self, item: dict[str, Json], turn_id: str | None) -> None:
-        """Note that something the user has said is part of a turn now: the first input with these words."""
-        said = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
-        of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == said]
+    def note_input(self, item: dict[str, Json], turn_id: str | None) -> None:
+        """Note that input of the user is part of a turn now: the first input with these words."""
+        words = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
+        of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == words]
         if of_turn and not self._is_repeated(f"said {text_of(item, 'id')}"):
             of_turn[0].become("applied")
             self.steering.settle()
@@ -291,7 +291,7 @@ class _Thread(ConversationReader):
 
     def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
         super().__init__(run, id, owner)
-        self._said: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
         """The number of characters of each item of an answer so far, by the item's id."""
         self._item: str | None = None
         """The id of the item, with the index of its part, to which the open part of the answer belongs."""
@@ -361,7 +361,7 @@ class _Thread(ConversationReader):
         self._owner.steering.lose(id)
         self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
         self.turn_id = None
-        self._said.clear()
+        self._sent.clear()
         if status == "interrupted":
             self._stop_turn("it was interrupted")
             return
@@ -409,14 +409,14 @@ class _Thread(ConversationReader):
         if place != self._item:
             self._begin_part(kind, id)
             self._item = place
-        self._said[id] = self._said.get(id, 0) + len(text)
+        self._sent[id] = self._sent.get(id, 0) + len(text)
         self._add_text(kind, text, is_whole=False)
 
     def _begin_part(self, kind: str, id: str) -> None:
         """End the open part, and the answer as well if another message follows its text."""
         if self._answer is not None:
             self._answer.close_part()
-        if kind == "text" and id not in self._said and self._has_text:
+        if kind == "text" and id not in self._sent and self._has_text:
             # Each message of the agent is an answer of its own.
             self._end_answer("stop")
 
@@ -424,7 +424,7 @@ class _Thread(ConversationReader):
         """Break off the answer whose item has not ended: Codex asks again, and the item may begin anew."""
         if self._item is not None:
             id, _, _ = self._item.rpartition(" ")
-            self._said.pop(id, None)
+            self._sent.pop(id, None)
             self._item = None
             self._break_answer()
 
@@ -432,7 +432,7 @@ class _Thread(ConversationReader):
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "userMessage":
-            self._owner.note_said(item, self.turn_id)
+            self._owner.note_input(item, self.turn_id)
         if kind in _SPOKEN:
             return
         if kind in ("agentMessage", "reasoning"):
@@ -452,17 +452,17 @@ class _Thread(ConversationReader):
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:
         """Add what the deltas of an item lack: some providers send none."""
-        said = self._said.get(id, 0)
+        sent = self._sent.get(id, 0)
         if kind == "agentMessage":
-            rest = (text_of(item, "text") or "")[said:]
-            if not said:
+            rest = (text_of(item, "text") or "")[sent:]
+            if not sent:
                 self._begin_part("text", id)
             self._add_text("text", rest, is_whole=False)
-        elif not said:
+        elif not sent:
             for part in item.get("summary") or item.get("content") or ():
                 if isinstance(part, str):
                     self._add_text("reasoning", part, is_whole=True)
-        self._said.setdefault(id, 0)
+        self._sent.setdefault(id, 0)
         self._item = None
         if self._answer is not None:
             self._answer.close_part()

@@ -158,17 +158,17 @@ class AgentRun:
 
     @property
     def has_lines(self) -> bool:
-        """True if lines came that have not told which agent prints them."""
+        """True if lines came that do not show which agent prints them."""
         return self.reader is None and bool(self._early)
 
     def make_unknown_error(self) -> NotAStream:
-        """Return the error for lines that have not told which agent prints them."""
+        """Return the error for lines that do not show which agent prints them."""
         lines = [shown for _, (shown, *_) in self._early if is_dict(shown)]
         words = dict.fromkeys(text_of(line, "type", "method") for line in lines)
         kinds = ", ".join([repr(word) for word in words if word is not None][:_SHOWN])
-        told = f"; their types are {kinds}" if kinds else ""
+        types = f"; their types are {kinds}" if kinds else ""
         return NotAStream(
-            f"these are lines of no known agent{told}: if they are like those of another one, name that, as "
+            f"these are lines of no known agent{types}: if they are like those of another one, name that, as "
             f"in run.follow(…, agent=…), with one of {_WHERE}",
             body=str(lines[0])[:_LONGEST_BODY] if lines else "",
         )

@@ -74,7 +74,7 @@ class AnthropicAgentsRun(AgentReader):
         self._threads: dict[str, Step] = {}
         """The steps of the threads of other agents that have not ended, by the threads' ids."""
         self._complaint: tuple[str | None, str | None] = None, None
-        """The message and the type of the last error that an event has told."""
+        """The message and the type of the last error that an event has reported."""
         self._result: str | None = None
         """The text of the last message of the turn."""
 
@@ -146,8 +146,8 @@ class AnthropicAgentsRun(AgentReader):
         error = None
         if word in _FAILURES:
             message, code = self._complaint if word == "retries_exhausted" else (None, None)
-            told = message or text_of(details, "explanation") or _FAILURES[word]
-            error = self._failure(told, code=code or word)
+            words = message or text_of(details, "explanation") or _FAILURES[word]
+            error = self._failure(words, code=code or word)
         self._run.requests.resumed_by(self._asker)
         self._finish(error)
 

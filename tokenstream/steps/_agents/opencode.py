@@ -26,7 +26,7 @@ _COUNTS = {
 }
 """Our names of counts by opencode's; those of the cache are in an object of their own."""
 _BROKEN = "unknown"
-"""The reason of an answer whose provider has told none, as when its stream has broken."""
+"""The reason of an answer whose provider has sent none, as when its stream has broken."""
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -119,7 +119,7 @@ class OpenCode(OpenCodeAnswers):
         self._reason = ""
 
     def _read_tool(self, part: dict[str, Json]) -> None:
-        """Add the step of a tool, which is told only when it has ended."""
+        """Add the step of a tool, which is reported only when it has ended."""
         state, id = part.get("state"), text_of(part, "callID") or ""
         if not is_dict(state):
             return
@@ -213,7 +213,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     def __init__(self, run: Steps, id: str, owner: OpenCodeServer) -> None:
         super().__init__(run, id, owner)
         self._counts_each = True
-        self._said: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
         """The number of characters of each text so far, by the id of its part."""
         self._part: str | None = None
         """The id of the part to which the last text belongs."""
@@ -273,7 +273,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             return
         if kind in ("text", "reasoning"):
             self._kinds.setdefault(id, kind)
-            self._add(id, (text_of(part, "text") or "")[self._said.get(id, 0) :])
+            self._add(id, (text_of(part, "text") or "")[self._sent.get(id, 0) :])
         elif kind == "tool":
             self._read_tool(part)
         elif kind == "step-start" and not self._is_repeated(f"start {id}"):
@@ -289,7 +289,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if id != self._part and self._answer is not None:
             self._answer.close_part()
         self._part = id
-        self._said[id] = self._said.get(id, 0) + len(text)
+        self._sent[id] = self._sent.get(id, 0) + len(text)
         self._add_text(self._kinds[id], text, is_whole=False)
 
     def _read_tool(self, part: dict[str, Json]) -> None:
@@ -310,7 +310,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if self._turn is None:
             return
         self._end_answer("stop" if error is None else "error")
-        self._said.clear()
+        self._sent.clear()
         self._kinds.clear()
         if error is None:
             self._end_turn(None)

@@ -60,7 +60,7 @@ class CursorCLI(TextAgentReader):
 
     A line of the type `assistant` is a piece of text if it has a `timestamp_ms` and no `model_call_id`.
     Any other holds the text since the last tool, and again that of the whole turn at its end, so it adds
-    only what no piece has told.
+    only what no piece has brought.
 
     Source:
         banteg/takopi, tests/fixtures/cursor_stream_success.jsonl and cursor_stream_error.jsonl.
@@ -72,7 +72,7 @@ class CursorCLI(TextAgentReader):
         super().__init__(run)
         self._pieces: list[str] = []
         """The pieces of text since the last tool or whole text."""
-        self._told: list[str] = []
+        self._sent: list[str] = []
         """The texts of the turn, if any of them came in pieces."""
 
     @classmethod
@@ -105,19 +105,19 @@ class CursorCLI(TextAgentReader):
     # -- within ------------------------------------------------------------
 
     def _read_message(self, line: dict[str, Json]) -> None:
-        """Add the text of a line, unless its pieces were told before."""
+        """Add the text of a line, unless its pieces came before."""
         blocks = dicts_of(dict_of(line, "message").get("content"))
         text = "".join([text_of(block, "text") or "" for block in blocks])
         is_piece = "timestamp_ms" in line and line.get("model_call_id") is None
         if is_piece:
             self._pieces.append(text)
-        elif self._told:
-            said = "".join(self._pieces)
+        elif self._sent:
+            joined = "".join(self._pieces)
             self._pieces.clear()
-            text = "" if text == "".join(self._told) else text.removeprefix(said)
-        if is_piece or self._told:
-            self._told.append(text)
-        self._add_text("text", text, is_whole=not is_piece and not self._told)
+            text = "" if text == "".join(self._sent) else text.removeprefix(joined)
+        if is_piece or self._sent:
+            self._sent.append(text)
+        self._add_text("text", text, is_whole=not is_piece and not self._sent)
 
     def _read_tool(self, line: dict[str, Json]) -> None:
         """Begin or end a tool, whose name is the only field of the call."""
@@ -133,7 +133,7 @@ class CursorCLI(TextAgentReader):
         self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
         if line.get("subtype") == "completed":
             result = call.get("result")
-            # All that it says, unless something stands under `success`.
+            # All that it says, unless something is under `success`.
             value = result.get("success", result) if is_dict(result) else result
             self._end_tool(id, value, failure=_failure_of(result))
 
@@ -142,7 +142,7 @@ class CursorCLI(TextAgentReader):
         turn = self._open_turn_of_session(text_of(line, "session_id"))
         turn.result = text_of(line, "result")
         self._pieces.clear()
-        self._told.clear()
+        self._sent.clear()
         has_failed = line.get("is_error") is True
         self._end_answer("error" if has_failed else "stop")
         self._end_turn(self._failure(turn.result or text_of(line, "subtype")) if has_failed else None)
@@ -382,7 +382,7 @@ class CopilotCLI(TextAgentReader):
             self._answer, self._caller = self._others.pop(caller, None), caller
 
     def _read_message(self, data: dict[str, Json]) -> None:
-        """End an answer; add its texts if no piece has told them."""
+        """End an answer; add its texts if no piece has brought them."""
         self._model = text_of(data, "model") or self._model
         if self._answer is None:
             for kind, field in (("reasoning", "reasoningText"), ("text", "content")):

@@ -140,13 +140,13 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
     """Return the ids and the values of the interrupts of LangGraph, in an update or in a list of them."""
     found: Any = update.get(INTERRUPT) if is_dict(update) else update
     entries: list[Any] = list(found) if found.__class__ in (list, tuple) else []
-    told = [
+    pairs = [
         (each.get("id"), each.get("value"))
         if is_dict(each)
         else (getattr(each, "id", None), getattr(each, "value", None))
         for each in entries
     ]
-    return [(id, value) for id, value in told if isinstance(id, str)]
+    return [(id, value) for id, value in pairs if isinstance(id, str)]
 
 
 def exit_failure(code: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The base of both kinds of peers: the conversation, its messages, and what is told of it."""
+"""The base of both kinds of peers: the conversation, its messages, and what is reported of it."""
 
 from __future__ import annotations
 

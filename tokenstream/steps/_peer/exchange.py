@@ -162,7 +162,7 @@ class PeerExchange:
 
     @property
     def is_drained(self) -> bool:
-        """True if no message waits to be taken, and no failed request to be told."""
+        """True if no message waits to be taken, and no failed request to be reported."""
         return not self._messages and self.broken_call is None
 
     # -- to the peer -------------------------------------------------------

@@ -52,7 +52,7 @@ class Peer(BasePeer):
     @explain_options(headers="messages are lines, and none have a Content-Length")
     def __init__(
         self,
-        reader: Any,  # noqa: ANN401 - told by its methods
+        reader: Any,  # noqa: ANN401 - known by its methods
         writer: Any,  # noqa: ANN401 - as above
         *,
         limits: Limits = DEFAULT_LIMITS,

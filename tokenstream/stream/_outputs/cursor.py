@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.stream._outputs.documents import OutputChoice, OutputDocument, OutputKind, OutputStage
-    from tokenstream.stream._outputs.text import OutputError
+    from tokenstream.stream._outputs.text import AnyOutputError
 
 _INVALID = object()
 """Placeholder for an invalid element, for which an error was raised."""
@@ -375,7 +375,7 @@ class ResultCursor(Generic[T]):
 
     # -- within ------------------------------------------------------------------
 
-    def _store(self, value: T | None = None, error: OutputError | None = None) -> None:
+    def _store(self, value: T | None = None, error: AnyOutputError | None = None) -> None:
         """Store the outcome, with the type: the key may contain its `id()`, so it is kept alive."""
         self._outcomes[self._key] = value, error, self._type
 

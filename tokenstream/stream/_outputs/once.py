@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._handlers import CheckedCalls
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.call import CheckedCall
-    from tokenstream.stages._tools.once import Step
+    from tokenstream.stages._tools.once import CallStep
     from tokenstream.stages._tools.store import AnyCallStore
     from tokenstream.stream._protocols import AsyncDriver, CallCursor, SyncDriver
 
@@ -62,7 +62,7 @@ class Once:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
         return CallRun(call, self.store, warn, self._same_calls)
 
-    def end(self, accumulator: Accumulator) -> Generator[Step, Any, None]:
+    def end(self, accumulator: Accumulator) -> Generator[CallStep, Any, None]:
         """Compare the calls of a complete answer with those of the first one; yield the steps to take."""
         # Choice 0 stands for the first choice, which may have another index.
         choice = self._choice or accumulator.main
@@ -72,7 +72,7 @@ class Once:
         if calls is not None:
             yield from self._same_calls.check_end(calls)
 
-    def do(self, steps: Generator[Step, Any, Any]) -> object:
+    def do(self, steps: Generator[CallStep, Any, Any]) -> object:
         """Call the functions and make the pauses that a generator yields, and return its result."""
         taking = _TakenSteps(steps)
         try:
@@ -99,7 +99,7 @@ class AsyncOnce(Once):
 
     __slots__ = ()
 
-    async def do(self, steps: Generator[Step, Any, Any]) -> object:
+    async def do(self, steps: Generator[CallStep, Any, Any]) -> object:
         """Carry out the steps that a generator yields, awaiting awaitables; return the generator's result.
 
         After a cancellation, the steps that are left are shielded from it, for five seconds each.
@@ -135,9 +135,9 @@ class _TakenSteps:
 
     __slots__ = ("_resume", "_steps", "interruption", "result")
 
-    def __init__(self, steps: Generator[Step, Any, Any]) -> None:
+    def __init__(self, steps: Generator[CallStep, Any, Any]) -> None:
         self._steps = steps
-        self._resume: Callable[[], Step] = partial(next, steps)
+        self._resume: Callable[[], CallStep] = partial(next, steps)
         self.interruption: BaseException | None = None
         """The exception by which a step was stopped from outside; the end of the steps raises it."""
         self.result: Any = None
@@ -148,7 +148,7 @@ class _TakenSteps:
         """True if the generator has ended, by its result or an exception."""
         return getgeneratorstate(self._steps) == GEN_CLOSED
 
-    def find_next(self) -> Step | None:
+    def find_next(self) -> CallStep | None:
         """Return the next step to take; None at the end."""
         try:
             return self._resume()
@@ -284,7 +284,7 @@ def _find_call(item: Any) -> Any:  # noqa: ANN401 - a call or a draft
     return None if call is None or call.error is not None else call
 
 
-def _take(step: Step) -> object:
+def _take(step: CallStep) -> object:
     """Take a step, and return its result; None for a pause."""
     if isinstance(step, Sleep):
         time.sleep(step.seconds)
@@ -292,7 +292,7 @@ def _take(step: Step) -> object:
     return _refuse_awaitable(step())
 
 
-async def _take_async(step: Step, interruption: BaseException | None) -> object:
+async def _take_async(step: CallStep, interruption: BaseException | None) -> object:
     """Take a step, bounded after an interruption, and return its awaited result; None for a pause."""
     from anyio import fail_after, sleep
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
 
-OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
+AnyOutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that does not match the request."""
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
@@ -42,7 +42,7 @@ def is_cut(message: Message) -> bool:
     return message.finish_reason in _CUTS or message.ending != "complete"
 
 
-def missing_json_error(message: Message, tool: str | None) -> OutputError:
+def missing_json_error(message: Message, tool: str | None) -> AnyOutputError:
     """Return the error for an answer that lacks the text, or the tool call, to read JSON from."""
     wanted = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):
@@ -72,7 +72,7 @@ def incomplete_error(
     whole: bool = False,
     errors: tuple[Any, ...] = (),
     best: Partial[Any] | None = None,
-) -> OutputError:
+) -> AnyOutputError:
     """Return the error for an answer that was cut off, or in which the model declined to go on.
 
     The JSON may be `whole` although the tool call that contains it is cut off.

@@ -1,7 +1,7 @@
 """The views of tool calls with checked arguments: whole calls, and calls while they are written.
 
 Each method has the overloads in both kinds of loop, because Python has no type variable for a generic
-class; what a tool may be, and what it makes of a call, stands here once.
+class; what a tool may be, and what it makes of a call, is here once.
 """
 
 # A class is callable, so for type checkers it also matches a function; the overload for types is the
@@ -53,17 +53,17 @@ if TYPE_CHECKING:
     OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
     # For pyright, a class is a function that returns an instance: with a type variable for the result, a
     # call of a type would run to one.
-    Tool: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
+    ToolLike: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
-    SyncStore: TypeAlias = CallStore | None
-    AsyncStore: TypeAlias = AnyCallStore | None
+    OnceStore: TypeAlias = CallStore | None
+    AsyncOnceStore: TypeAlias = AnyCallStore | None
 
     class CallOptions(TypedDict, total=False):
         """The options of `Stream.validated_calls`."""
 
         lenient: Lenient
-        once: SyncStore
+        once: OnceStore
 
     class AsyncCallOptions(TypedDict, total=False):
         """The options of `AsyncStream.validated_calls` for calls that run as often as they are read."""
@@ -103,22 +103,22 @@ class CallViews(SyncChoiceBase):
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
+        self, a: ToolLike[A1], b: ToolLike[A2], c: ToolLike[A3], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfType[A1]
     ) -> ToolCallView[ToolCall[A1]]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfFunction[R1]
     ) -> ToolCallView[CallOf[R1]]: ...
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
     ) -> ToolCallView[ToolCall]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
     ) -> ToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -185,22 +185,22 @@ class CallViews(SyncChoiceBase):
     ) -> View[DraftOf[R1] | DraftOf[R2]]: ...
     @overload
     def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
+        self, a: ToolLike[A1], b: ToolLike[A2], c: ToolLike[A3], /, **options: Unpack[CallOptions]
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
     @overload
     def tool_partials(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfType[A1]
     ) -> View[CallDraft[A1]]: ...
     @overload
     def tool_partials(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfFunction[R1]
     ) -> View[DraftOf[R1]]: ...
     @overload
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
     ) -> View[CallDraft]: ...
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
     ) -> View[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
@@ -275,7 +275,7 @@ class AsyncCallViews(AsyncChoiceBase):
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
+        self, a: ToolLike[A1], b: ToolLike[A2], c: ToolLike[A3], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
     @overload
     def validated_calls(
@@ -306,7 +306,7 @@ class AsyncCallViews(AsyncChoiceBase):
         self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
     ) -> AsyncToolCallView[ToolCall[Any, Awaitable[Any]]]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: AsyncOnceStore = None, **named: object
     ) -> AsyncToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -360,7 +360,7 @@ class AsyncCallViews(AsyncChoiceBase):
     ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
     @overload
     def tool_partials(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
+        self, a: ToolLike[A1], b: ToolLike[A2], c: ToolLike[A3], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
     @overload
     def tool_partials(
@@ -391,7 +391,7 @@ class AsyncCallViews(AsyncChoiceBase):
         self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
     ) -> AsyncView[CallDraft[Any, Awaitable[Any]]]: ...
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: AsyncOnceStore = None, **named: object
     ) -> AsyncView[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 

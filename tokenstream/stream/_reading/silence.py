@@ -290,7 +290,7 @@ class RestLimits(NamedTuple):
     def begin(cls, machine: Machine, now: float, silence: Silence) -> RestLimits:
         """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments.
 
-        Behind an error that says nothing about itself, one may follow that does: then the deadlines count.
+        After an error that says nothing about itself, one may follow that does: then the deadlines count.
         """
         comments: float = machine.connection.comments
         until: float = now + REST_SECONDS

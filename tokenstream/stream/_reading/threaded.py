@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource
 
 _END = object()
-"""Told by the thread when the source has no more chunks."""
+"""Reported by the thread when the source has no more chunks."""
 
 
 def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> LazySource:
@@ -41,7 +41,7 @@ class _ThreadReader:
 
     def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:
         self._source, self._make_source = source, make_source
-        self._told: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._reports: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         """The items that the thread has read, each with None, or None with the error that was raised."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -106,7 +106,7 @@ class _ThreadReader:
         if self._is_over:
             raise StopIteration
         try:
-            item, error = self._told.get(timeout=self._seconds)
+            item, error = self._reports.get(timeout=self._seconds)
         except Empty:
             raise TimeoutError from None
         self._is_asked = False
@@ -134,7 +134,7 @@ class _ThreadReader:
         self._is_over = True
         if self._task is not None:
             self._schedule(self._task.cancel)
-        self._told.put((_END, None))
+        self._reports.put((_END, None))
 
     def _schedule(self, function: Callable[[], object]) -> None:
         """Call a function in the thread's event loop, unless the loop has ended."""
@@ -151,10 +151,10 @@ class _ThreadReader:
         except asyncio.CancelledError:
             # By `shutdown`, or by the source itself, which then has no more chunks.
             pass
-        except BaseException as error:  # noqa: BLE001 - told to the stream
+        except BaseException as error:  # noqa: BLE001 - passed on to the stream
             self._closing_error = error
         finally:
-            self._told.put((_END, None))
+            self._reports.put((_END, None))
 
     async def _read(self) -> None:
         """Open the source, read a chunk whenever one is wanted, and close the source when cancelled."""
@@ -166,14 +166,14 @@ class _ThreadReader:
         try:
             source = await open_up_async(self._make_source(self._source))
         except Exception as error:  # noqa: BLE001 - raised in the thread of the stream
-            self._told.put((None, error))
+            self._reports.put((None, error))
             return
         try:
-            self._told.put((source, None))
+            self._reports.put((source, None))
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
-                self._told.put(await _next_item(source))
+                self._reports.put(await _next_item(source))
         finally:
             await source.close()
 

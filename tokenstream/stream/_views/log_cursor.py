@@ -246,9 +246,9 @@ class LogTextCursor(LogWordCursor[str]):
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
         super().__init__(accumulator, choice, *kinds)
         self._tells_ends = False
-        """True if the reader is told where items end."""
+        """True if the reader needs to know where items end."""
         self.waiting: deque[Any] = deque()
-        """The items that `ready` returns next; none unless the reader is told of the ends of items."""
+        """The items that `ready` returns next; none unless the reader needs the ends of items."""
 
     def tell_ends(self) -> deque[Any]:
         """From now on, return `ITEM_END`, too, where items of the text end; the result is `waiting`."""

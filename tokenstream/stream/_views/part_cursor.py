@@ -167,7 +167,7 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _take_new_text(self, pieces: TextLog | None, start: str = "", *, is_all: bool = False) -> str:
-        """Return and count the part's new text; `start` is all of it, or what stands before its pieces."""
+        """Return and count the part's new text; `start` is all of it, or what comes before its pieces."""
         length, start_length = self._text_length, len(start)
         if is_all or pieces is None:
             # No pieces follow the start.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import PlaybackOptions, Recording
 
-Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
+AnyFrame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
 """A frame as its framing returns it: the payload's bytes, or an object with the payload."""
 
 PROBE = "tokenstream_probe"
@@ -124,7 +124,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 
 
 def feed_frames(
-    format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
+    format: Format, frames: Sequence[AnyFrame], *, second_format: Format | None = None
 ) -> FormatReading:
     """Feed frames to a format, in turns with a second one, which must not matter, and end the input."""
     reading = FormatReading()
@@ -144,7 +144,7 @@ def feed_frames(
     return reading
 
 
-def split_frames(recording: Recording) -> list[Framed]:
+def split_frames(recording: Recording) -> list[AnyFrame]:
     """Return the frames of a recording, as a stream would feed them to a format."""
     if recording.messages:
         return [data for _, data in recording.arrivals]
@@ -157,7 +157,7 @@ def split_frames(recording: Recording) -> list[Framed]:
     return [*body.feed(recording.body), *body.end()]
 
 
-def replace_payload(frame: Framed, payload: object) -> Framed:
+def replace_payload(frame: AnyFrame, payload: object) -> AnyFrame:
     """Return a copy of a frame with another payload."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     if isinstance(frame, ServerSentEvent | EventStreamMessage):
@@ -186,10 +186,10 @@ class OddFrame(NamedTuple):
     """Index of the replaced frame, from 0."""
     description: str
     """Description of the oddity."""
-    frame: Framed
+    frame: AnyFrame
 
 
-def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[OddFrame]:
+def odd_frames(frames: Sequence[AnyFrame], max_changes: int) -> Iterator[OddFrame]:
     """Yield frames with odd payloads, then frames with a field of another type; of many, a fixed sample."""
     first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
     for index in first_middle_last:
@@ -212,7 +212,7 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[OddFrame]
         yield OddFrame(index, description, replace_payload(frames[index], _set_field(payload, path, value)))
 
 
-def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
+def find_kinds(frames: Sequence[AnyFrame]) -> list[tuple[int, dict[str, Any]]]:
     """Return one payload of each kind (the same fields and `type`), with the index of its frame."""
     first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
@@ -224,7 +224,7 @@ def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     return list(first_of_kind.values())
 
 
-def make_unknown_frame(frame: Framed) -> Framed:
+def make_unknown_frame(frame: AnyFrame) -> AnyFrame:
     """Return a copy of a frame with a payload, and an event's name, that no format knows."""
     strange = replace_payload(frame, {"type": PROBE, PROBE: "kept"})
     if isinstance(strange, ServerSentEvent):
@@ -271,7 +271,7 @@ class Violation(NamedTuple):
     """Instruction for reproducing the violation."""
 
 
-class Rule(NamedTuple):
+class Check(NamedTuple):
     """A rule that every format must keep: its name, its sentence, and the function that finds violations."""
 
     name: str
@@ -329,11 +329,11 @@ class Case:
         ]
 
     @cached_property
-    def frames(self) -> list[Framed]:
+    def frames(self) -> list[AnyFrame]:
         """The recording's frames."""
         return split_frames(self.recording)
 
-    def read_replaced(self, index: int, *frames: Framed) -> FormatReading:
+    def read_replaced(self, index: int, *frames: AnyFrame) -> FormatReading:
         """Feed a new format the recording's frames, with the frame at `index` replaced by `frames`."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
@@ -345,7 +345,7 @@ class Case:
         call = f"recording.stream({', '.join([f'format={self.format_in_code}', *arguments])})"
         return Violation(description, f"{call}.final()")
 
-    def violation_at(self, index: int, frame: Framed, description: str) -> Violation:
+    def violation_at(self, index: int, frame: AnyFrame, description: str) -> Violation:
         """Return a violation that was found while the format was fed frames."""
         frame_text = repr(frame)
         frame_text = frame_text if len(frame_text) <= _MAX_SHOWN else f"{frame_text[:_MAX_SHOWN]}…"

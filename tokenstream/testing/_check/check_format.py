@@ -21,8 +21,8 @@ from tokenstream.testing._check import rules
 from tokenstream.testing._check.case import (
     PROBE,
     Case,
+    Check,
     CrashWatch,
-    Rule,
     Violation,
     feed_frames,
     find_kinds,
@@ -251,23 +251,23 @@ def _are_among(mapping: object, allowed: Sequence[object]) -> bool:
 
 Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
-RULES: tuple[Rule, ...] = (
-    Rule("described", "the class attributes have valid types and values", find_wrong_attributes),
-    Rule("recognises", "`recognises` answers True, False or None to any payload", find_recognition_faults),
-    Rule("fresh", "`fresh` gives a format that shares nothing with others", find_shared_state),
-    Rule("raises", "`feed` and `end` never raise, whatever the input", find_crashes),
-    Rule("events", "an answer gives events", rules.find_silence),
-    Rule("expected", "the message is the expected one", rules.find_unexpected_message),
-    Rule("chunking", "chunk boundaries make no difference", rules.find_chunking_differences),
-    Rule("async", "an AsyncStream gives what a Stream gives", rules.find_async_differences),
-    Rule("fast", "`fast` changes nothing but the speed, and has an effect", rules.find_fast_differences),
-    Rule("prefix", "a cut answer shows a beginning of the whole one", rules.find_excess),
-    Rule("calls", "a tool call is handed out once, and only when complete", rules.find_wrong_calls),
-    Rule("cut", "a cut answer is never complete", rules.find_false_completeness),
-    Rule("parts", "a part ends once, at the latest with the answer", rules.find_unbalanced_parts),
-    Rule("unknown", "unknown fields and payloads are carried, not dropped", find_dropped_content),
-    Rule("after", "no events come after the end or an error", find_late_events),
-    Rule("pickle", "errors survive pickle", find_unpicklable_errors),
+RULES: tuple[Check, ...] = (
+    Check("described", "the class attributes have valid types and values", find_wrong_attributes),
+    Check("recognises", "`recognises` answers True, False or None to any payload", find_recognition_faults),
+    Check("fresh", "`fresh` gives a format that shares nothing with others", find_shared_state),
+    Check("raises", "`feed` and `end` never raise, whatever the input", find_crashes),
+    Check("events", "an answer gives events", rules.find_silence),
+    Check("expected", "the message is the expected one", rules.find_unexpected_message),
+    Check("chunking", "chunk boundaries make no difference", rules.find_chunking_differences),
+    Check("async", "an AsyncStream gives what a Stream gives", rules.find_async_differences),
+    Check("fast", "`fast` changes nothing but the speed, and has an effect", rules.find_fast_differences),
+    Check("prefix", "a cut answer shows a beginning of the whole one", rules.find_excess),
+    Check("calls", "a tool call is handed out once, and only when complete", rules.find_wrong_calls),
+    Check("cut", "a cut answer is never complete", rules.find_false_completeness),
+    Check("parts", "a part ends once, at the latest with the answer", rules.find_unbalanced_parts),
+    Check("unknown", "unknown fields and payloads are carried, not dropped", find_dropped_content),
+    Check("after", "no events come after the end or an error", find_late_events),
+    Check("pickle", "errors survive pickle", find_unpicklable_errors),
 )
 """Rules that `check_format` tests, in the order in which it reports them."""
 
@@ -321,7 +321,7 @@ def check_format(
         )
 
 
-def _write_report(rule: Rule, violations: list[tuple[Case, Violation]]) -> str:
+def _write_report(rule: Check, violations: list[tuple[Case, Violation]]) -> str:
     """Return the lines about a broken rule: its name and sentence, then one violation per recording."""
     lines = [f"- {rule.name}: {rule.sentence}"]
     for case, violation in violations:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Recording
 
-    _Change: TypeAlias = Callable[..., Recording]
+    _ApplyFault: TypeAlias = Callable[..., Recording]
 
 _P = ParamSpec("_P")
-_CHANGES: dict[str, _Change] = {}
+_CHANGES: dict[str, _ApplyFault] = {}
 """Maps each kind of fault to the function that applies it to a recording."""
 _OMITTED_DEFAULTS: dict[str, dict[str, Any]] = {}
 """Maps each kind of fault to the default values that its repr omits.

@@ -29,7 +29,7 @@ from tokenstream.testing._serve.replies import refusal
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
-    from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.frames import FramingName
     from tokenstream.testing._recordings.recording import Recording
 
 _LONE_LF = re.compile(rb"(?<!\r)\n")
@@ -37,12 +37,12 @@ _LONE_LF = re.compile(rb"(?<!\r)\n")
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>%b</title></head><body><h1>%b</h1></body></html>\n"
 _TITLES = {200: b"Sign in", 502: b"502 Bad Gateway", 503: b"503 Service Unavailable"}
 _HTML_HEADERS = {"content-type": "text/html; charset=utf-8"}
-_DELIMITERS: dict[Framing | None, tuple[bytes, ...]] = {
+_DELIMITERS: dict[FramingName | None, tuple[bytes, ...]] = {
     "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
     "ndjson": (b"\n",),
 }
 """Byte sequences that may end an event, for each framing."""
-_WRAPPERS: dict[Framing | None, tuple[bytes, bytes]] = {
+_WRAPPERS: dict[FramingName | None, tuple[bytes, bytes]] = {
     "sse": (b"data: ", b"\n\n"),
     "ndjson": (b"", b"\n"),
     "json": (b",\n", b"]"),
@@ -401,13 +401,13 @@ def _find_boundaries(recording: Recording) -> list[int]:
     return boundaries if _has_delimiter(last_frame, "sse") else boundaries[:-1]
 
 
-def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
+def _has_delimiter(event: bytes, framing: FramingName | None) -> bool:
     """Return True if another event may follow, since this one ends with its delimiter or needs none."""
     delimiters = _DELIMITERS.get(framing)
     return delimiters is None or event.endswith(delimiters)
 
 
-def _delimiter_of(framing: Framing | None) -> bytes:
+def _delimiter_of(framing: FramingName | None) -> bytes:
     """Return the most common delimiter that ends an event; empty for a framing without delimiters."""
     return _DELIMITERS[framing][0] if framing in _DELIMITERS else b""
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Filter: TypeAlias = "Callable[[bytes], bytes]"
 """Takes a body and returns the body to write."""
-Pattern: TypeAlias = "str | bytes | re.Pattern[str] | re.Pattern[bytes]"
-Replacements: TypeAlias = "Mapping[Pattern, str | bytes]"
+TextPattern: TypeAlias = "str | bytes | re.Pattern[str] | re.Pattern[bytes]"
+Replacements: TypeAlias = "Mapping[TextPattern, str | bytes]"
 """Maps regular expressions to replacements, in which `\\1` and `\\g<name>` refer to groups."""
 
 
@@ -26,7 +26,7 @@ def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[
     return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
 
-def _compile_pattern(pattern: Pattern) -> re.Pattern[bytes]:
+def _compile_pattern(pattern: TextPattern) -> re.Pattern[bytes]:
     """Return a regular expression for bytes, with the flags of a compiled pattern."""
     source, flags = pattern, 0
     if isinstance(pattern, re.Pattern):

@@ -298,7 +298,7 @@ def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
     if match is None:
         raise _InvalidLine(
             'it is not a line of the head, "name: value" or "header name: value"; '
-            "an empty line stands between the head and the first chunk"
+            "an empty line is between the head and the first chunk"
         )
     header_prefix, name, escape_mark, text = match.groups()
     value = _unescape_text(text) if escape_mark else text.strip()

@@ -11,10 +11,10 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
-    from tokenstream.framing._sniff import Sniffed
+    from tokenstream.framing._sniff import BodyKind
     from tokenstream.testing._recordings.recording import Recording
 
-Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
+FramingName: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
 """The framing of a body, which is detected from its content."""
 
 _DELIMITERS = {
@@ -28,7 +28,7 @@ _STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\
 _BOM_AND_SPACES = b"\xef\xbb\xbf \t\r\n"
 _MIN_MESSAGE = 16
 """Size of the shortest message of an AWS event stream, in bytes."""
-_FRAMING_OF_KIND: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
+_FRAMING_OF_KIND: dict[BodyKind, FramingName] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
 
 SSE = "text/event-stream; charset=utf-8"
 NDJSON = "application/x-ndjson"
@@ -62,7 +62,7 @@ def frames_of(recording: Recording) -> list[bytes]:
     return cut_frames(recording.body, framing_of(recording))
 
 
-def framing_of(recording: Recording) -> Framing | None:
+def framing_of(recording: Recording) -> FramingName | None:
     """Return the framing of a recording's body; None if no known framing fits.
 
     The result is None also for a compressed body, even if its content type names a framing, and for a
@@ -78,7 +78,7 @@ def is_compressed(recording: Recording) -> bool:
     return recording.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
 
 
-def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:
+def detect_framing(start: bytes, content_type: str | None = None) -> FramingName | None:
     r"""Return the framing of a body; None if no known framing fits."""
     kind = sniff(start, content_type, over=True)
     if kind != "json":
@@ -89,7 +89,7 @@ def detect_framing(start: bytes, content_type: str | None = None) -> Framing | N
     return "ndjson" if has_lines or "ndjson" in (content_type or "") else "json"
 
 
-def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
+def cut_frames(body: bytes, framing: FramingName | None) -> list[bytes]:
     """Return the frames of a body; joined, they are the whole body."""
     if framing is None:
         ends = []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Unpack
 
-    from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.frames import FramingName
     from tokenstream.testing._recordings.recording import RecordingFields
 
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
@@ -77,7 +77,7 @@ def _thin_out(places: Sequence[int], max_places: int) -> list[int]:
     return [places[len(places) * n // max_places] for n in range(max_places)]
 
 
-_EVENT_PATTERNS: dict[Framing, re.Pattern[bytes]] = {
+_EVENT_PATTERNS: dict[FramingName, re.Pattern[bytes]] = {
     "sse": re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data"),
     "ndjson": re.compile(rb"[^\s]"),
     "json": re.compile(rb"[^\s,\]]"),

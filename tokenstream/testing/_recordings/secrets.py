@@ -85,7 +85,7 @@ _GLUED = {
 
 
 def _key_pattern(kind: str, beginning: str, rest: str) -> str:
-    """Return the pattern of a key that begins a word, or stands after a short one and has a digit.
+    """Return the pattern of a key that begins a word, or comes after a short one and has a digit.
 
     Long words are base64, in which each beginning comes up by chance. The pattern begins with the fixed
     text, and then looks back: a search for a fixed text is a hundred times faster than one that looks
@@ -116,7 +116,7 @@ _TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
 _DEEPEST = 64
 """Most objects around a string that are looked at."""
 _BORDER = b"\n\0\n"
-"""Stands between joined texts, and in no secret."""
+"""Separates joined texts, and in no secret."""
 _Object = dict[bytes, bytes]
 """The ids and indexes that a JSON object has."""
 
@@ -194,7 +194,7 @@ def _join_strings(body: bytes) -> bytes:
     terminal event are joined, too. SSE data that are not JSON are a group.
     """
     groups: defaultdict[object, list[bytes]] = defaultdict(list)
-    # The id of an object may stand after its strings.
+    # The id of an object may come after its strings.
     for name, text, objects in list(_strings(body)):
         marks = [mark for each in objects for mark in each.items()]
         ids = [mark for mark in marks if not mark[0].endswith(b"ndex")]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
-_Answer: TypeAlias = Recording | Script
-Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
+_Single: TypeAlias = Recording | Script
+Servable: TypeAlias = "_Single | Sequence[Servable] | Mapping[str, Servable] | Callable[[Request], _Single]"
 """Any object that can be played: a recording; a script; a sequence of these, one for each request; a
 mapping from paths to these; or a function that takes the request and returns a recording or a script."""
 _Chooser: TypeAlias = Callable[[Request], Recording]
@@ -49,7 +49,7 @@ class Player:
 
     def __init__(
         self,
-        what: Playable,
+        what: Servable,
         *,
         format: ScriptFormat | str | None = None,
         pace: Pace = "instant",

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.testing._recordings.frames import SSE, Framing, cut_frames
+from tokenstream.testing._recordings.frames import SSE, FramingName, cut_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Breaks
     from tokenstream.testing._serve.sessions.session import ServedSession
 
-__all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
+__all__ = ["Chunk", "Exchange", "FramingName", "Reply", "Request", "paced", "refusal"]
 
 Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
@@ -134,7 +134,7 @@ class Exchange:
 
 
 def paced(
-    body: bytes, *, rate: float | None, first: float = 0.0, framing: Framing | None = "sse"
+    body: bytes, *, rate: float | None, first: float = 0.0, framing: FramingName | None = "sse"
 ) -> list[Chunk]:
     r"""Return the frames of a body, each with its pause in seconds: `first`, then a mean `rate` a second."""
     frames = cut_frames(body, framing)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream._providers.apis import ScriptFormat
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
-    from tokenstream.testing._serve.playable import Playable
+    from tokenstream.testing._serve.playable import Servable
     from tokenstream.testing.faults import Fault
 
 __all__ = ["Exchange", "Request", "Server", "serve"]
@@ -138,7 +138,7 @@ class Server(ReplayServer):
 
 
 def serve(
-    what: Playable,
+    what: Servable,
     *,
     format: ScriptFormat | str | None = None,
     pace: Pace = "instant",

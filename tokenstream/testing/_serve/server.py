@@ -23,7 +23,7 @@ from ssl import SSLError, SSLSocket
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._serve.replies import Chunk, Exchange, Framing, Reply, Request, paced, refusal
+from tokenstream.testing._serve.replies import Chunk, Exchange, FramingName, Reply, Request, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Breaks
 
-__all__ = ["Chunk", "Exchange", "Framing", "ReplayServer", "Reply", "Request", "paced", "refusal"]
+__all__ = ["Chunk", "Exchange", "FramingName", "ReplayServer", "Reply", "Request", "paced", "refusal"]
 
 _ACCEPT_SECONDS = 0.05
 """Interval at which the server checks for `stop`, in seconds."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
-    from tokenstream.testing._serve.playable import Playable
+    from tokenstream.testing._serve.playable import Servable
     from tokenstream.testing.faults import Fault
 
     class _TransportBase(
@@ -208,7 +208,7 @@ def _library_of(client_request: object) -> ModuleType:
 
 
 def transport(
-    what: Playable,
+    what: Servable,
     *,
     format: ScriptFormat | str | None = None,
     pace: Pace = "instant",

@@ -124,7 +124,7 @@ def test_an_answer_that_ends_too_early_is_truncated_though_the_sdk_does_not_noti
 
 @pytest.mark.anyio
 @each_sdk
-async def test_a_refused_request_is_told_beside_the_sdks_exception(sdk: str) -> None:
+async def test_a_refused_request_is_reported_beside_the_sdks_exception(sdk: str) -> None:
     """Entering raises what the SDK raises, and the tap has the status."""
     own = {"openai": openai, "anthropic": anthropic}[sdk].RateLimitError
     said = json.dumps({"error": {"type": "rate_limit_error", "message": "Slow down"}}).encode()

@@ -153,7 +153,7 @@ def test_choices_in_an_envelope_are_those_of_a_chunk(choices: Any) -> None:
     assert (choices == [7]) == (got.error is not None)
 
 
-def test_what_a_search_found_stands_on_the_message() -> None:
+def test_what_a_search_found_is_on_the_message() -> None:
     """What is no image, or no question, is passed over; it stays in the provider's data."""
     found = {"images": [*FOUND, {"title": "none"}, 7], "related_questions": ["And then?", None]}
     message = read({**text("Hi"), **found}, FINISH, DONE).message

@@ -67,7 +67,7 @@ _KNOWN_IN_STATUS = ("state", "message", "timestamp")
 class A2A(Format):
     """The `a2a` format: the updates of one task, or one message of the agent, which is the whole answer.
 
-    A payload may be the result in a JSON-RPC response, or stand alone.
+    A payload may be the result in a JSON-RPC response, or come alone.
 
     Example:
         >>> task = A2A()
@@ -270,7 +270,7 @@ class A2A(Format):
     def _read_status_message(self, state: str, message: dict[str, Any]) -> None:
         """Add a status's message that asks the user, or is the whole answer; report any other as unknown."""
         is_only_answer = state == "completed" and not self.parts.has_parts
-        is_question = state in PAUSED and not self._task_parts.has_said(pieces_of(message))
+        is_question = state in PAUSED and not self._task_parts.contains(pieces_of(message))
         if is_only_answer or is_question:
             self._go_on()
             self._task_parts.read_message(message)

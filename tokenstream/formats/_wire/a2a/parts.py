@@ -31,7 +31,7 @@ _COUNTS = {
 }
 """Maps the framework's names of counts, which are Gemini's, to ours."""
 
-Piece: TypeAlias = dict[str, Any]
+A2APiece: TypeAlias = dict[str, Any]
 """A piece of content, which the protocol calls a part: a text, a file or data."""
 _TEXT_FIELDS = ("kind", "text")
 _FILE_FIELDS = ("kind", "bytes", "uri", "mimeType", "raw", "url", "mediaType", "fileWithBytes", "fileWithUri")
@@ -75,7 +75,7 @@ class Content:
         self.other_parts: list[int] = []
         """Indexes of the parts that are not text."""
         self.is_ended = False
-        """True once the server has said that nothing more follows."""
+        """True once the server has announced that nothing more follows."""
 
     @property
     def open_run(self) -> Run | None:
@@ -157,7 +157,7 @@ class TaskParts(Parts):
         content.fields = old.fields
         return content
 
-    def has_said(self, pieces: Iterable[Piece]) -> bool:
+    def contains(self, pieces: Iterable[A2APiece]) -> bool:
         """Return whether the content of a message, given by its pieces, has arrived before as an artifact."""
         merged = _merge(pieces)
         return any(
@@ -176,7 +176,7 @@ class TaskParts(Parts):
 
     # -- content -----------------------------------------------------------
 
-    def _append_pieces(self, content: Content, pieces: Iterable[Piece]) -> None:
+    def _append_pieces(self, content: Content, pieces: Iterable[A2APiece]) -> None:
         """Add pieces to the end of an artifact or a message."""
         for piece in pieces:
             text = piece.get("text")
@@ -212,7 +212,7 @@ class TaskParts(Parts):
         self.last_run = run
         self.add(run.parts[-1], text)
 
-    def _add_other(self, content: Content, piece: Piece) -> None:
+    def _add_other(self, content: Content, piece: A2APiece) -> None:
         """Add a piece that is not text: a file as media, and anything else as an opaque part."""
         # In version 1.0, the fields of a file are in the piece itself.
         file = dict_of(piece, "file") or piece
@@ -253,14 +253,14 @@ class TaskParts(Parts):
 
     # -- content that is sent again ----------------------------------------
 
-    def _append_what_is_new(self, content: Content, pieces: list[Piece]) -> bool:
+    def _append_what_is_new(self, content: Content, pieces: list[A2APiece]) -> bool:
         """Add the pieces of a whole artifact that have not arrived; return False if it begins otherwise."""
         new = self._find_new(content, _merge(pieces))
         if new is not None:
             self._append_pieces(content, new)
         return new is not None
 
-    def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
+    def _find_new(self, content: Content, pieces: list[A2APiece]) -> list[A2APiece] | None:
         """Return the pieces that follow what has arrived; None if `pieces` do not begin with that."""
         arrived = content.segments
         if len(pieces) < len(arrived):
@@ -294,24 +294,24 @@ class TaskParts(Parts):
 
     def _text_of(self, run: Run) -> str:
         """Return the text of a run as far as it has arrived; "" if there is no message."""
-        told = [ToldText("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
+        texts = [ToldText("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
         find = self.find_text
-        return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in told])
+        return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in texts])
 
 
-def pieces_of(message: dict[str, Any]) -> list[Piece]:
+def pieces_of(message: dict[str, Any]) -> list[A2APiece]:
     """Return the pieces of a message."""
     return dicts_of(parts_field(message))
 
 
-def text_in(pieces: Iterable[Piece]) -> str:
+def text_in(pieces: Iterable[A2APiece]) -> str:
     """Return the text of pieces, without reasoning."""
     return "".join([text_of(piece, "text") or "" for piece in pieces if not is_thought(piece)])
 
 
-def _merge(pieces: Iterable[Piece]) -> list[Piece]:
+def _merge(pieces: Iterable[A2APiece]) -> list[A2APiece]:
     """Return pieces with adjacent texts of one kind joined; an empty text without fields is left out."""
-    merged: list[Piece] = []
+    merged: list[A2APiece] = []
     texts: list[str] = []
     """The texts to be joined: `merged` ends with the piece of the first of them."""
 
@@ -335,7 +335,7 @@ def _merge(pieces: Iterable[Piece]) -> list[Piece]:
     return merged
 
 
-def fingerprint_of(piece: Piece) -> int:
+def fingerprint_of(piece: A2APiece) -> int:
     """Return a number by which a later piece is found to be equal to this one."""
     return hash(canonical_json(piece))
 

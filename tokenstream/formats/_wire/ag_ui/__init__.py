@@ -217,7 +217,7 @@ class AGUI(Format):
     def _read_run_error(self, payload: dict[str, Any]) -> None:
         """Store the error that ended the run, and a finish reason that a relay of this library has sent."""
         self._read_usage(payload)
-        word = told_finish_word(payload)
+        word = own_finish_word(payload)
         if word is not None:
             self.parts.finish(0, self.finish_reasons[word], "RUN_ERROR")
         self._report_unknown_fields(payload, "message", "code", "usage")
@@ -264,16 +264,16 @@ def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
 def finish_word_of(payload: dict[str, Any]) -> str:
     """Return the word for which a run has ended: its outcome, or the finish reason in its metadata."""
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
-    told = told_finish_word(payload) or _tanstack_finish_word(payload)
-    if outcome == "success" and told is not None:
-        return told
+    sent = own_finish_word(payload) or _tanstack_finish_word(payload)
+    if outcome == "success" and sent is not None:
+        return sent
     return outcome if outcome in OUTCOMES else "unknown"
 
 
-def told_finish_word(payload: dict[str, Any]) -> str | None:
+def own_finish_word(payload: dict[str, Any]) -> str | None:
     """Return the word for a finish reason that a relay of this library has sent in metadata; None without."""
-    told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
-    return told if told in FINISH_REASONS else None
+    sent = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
+    return sent if sent in FINISH_REASONS else None
 
 
 def model_in_metadata(payload: dict[str, Any]) -> str | None:
@@ -297,12 +297,12 @@ def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
 def usage_of(payload: dict[str, Any]) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any."""
     entries = dicts_of(payload.get("usage"))
-    told = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
-    if not entries and not told:
+    sent = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
+    if not entries and not sent:
         return None
     counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
-    counts |= {name: count_of(told, name) for name in COUNTS if name not in _COUNTS}
-    counts["cost"] = float_of(told, "cost")
+    counts |= {name: count_of(sent, name) for name in COUNTS if name not in _COUNTS}
+    counts["cost"] = float_of(sent, "cost")
     return Usage(**counts, provider_data={"usage": entries})
 
 

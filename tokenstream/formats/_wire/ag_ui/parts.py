@@ -261,15 +261,15 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
 def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool."""
     content = payload.get("content")
-    told = dict_of(dict_of(payload, "metadata"), "tokenstream")
-    error, kind = told.get("error"), text_of(told, "content")
+    sent = dict_of(dict_of(payload, "metadata"), "tokenstream")
+    error, kind = sent.get("error"), text_of(sent, "content")
     if kind == "error":
         content = None
     elif kind == "json" and isinstance(content, str):
         # Content that is not JSON, although the metadata say so, stays text.
         with suppress(ProtocolError):
             content = decode(content)
-    return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
+    return content, error if isinstance(error, str) else None, sent.get("providerExecuted") is True
 
 
 def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.entry import Read
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.limits import Limits
 
 BYTES_PER_GROUP = 3
@@ -92,7 +92,7 @@ _TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
 _TRIED_LAST = ("openai-chat",)
 """Formats that are tried for the model's first payload if `PlainModel` does not recognise it."""
 _USAGE_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
-_TEXTS: tuple[Path, ...] = (
+_TEXTS: tuple[KeyPath, ...] = (
     ("delta", "text"),
     ("delta", "thinking"),
     ("delta", "partial_json"),
@@ -108,7 +108,7 @@ _TEXTS: tuple[Path, ...] = (
     ("completion",),
 )
 """Paths to a delta's text in the payloads of the models."""
-_CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNT_FIELDS))
+_CHANGING: tuple[KeyPath, ...] = tuple((name,) for name in sorted(COUNT_FIELDS))
 
 
 class BedrockInvoke(Format):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-Path: TypeAlias = tuple[str, ...]
+NamePath: TypeAlias = tuple[str, ...]
 
 FINISH_REASONS: dict[str, FinishReason] = {
     # Amazon Titan
@@ -63,17 +63,17 @@ class ModelShape:
 
     marking_field: str
     """The field by which a payload of the model is recognised."""
-    text: Path
+    text: NamePath
     """Path to the text, in the payload or in one of its items."""
-    finish: tuple[Path, ...]
+    finish: tuple[NamePath, ...]
     """Paths to finish reasons, of which the worst one is used."""
     items: str = ""
     """The field with one item per choice; "" if the payload itself is the item."""
     index: str = ""
     """The field with a choice's index."""
-    input: Path = ()
+    input: NamePath = ()
     """Path to the count of input tokens."""
-    output: Path = ()
+    output: NamePath = ()
     """Path to the count of output tokens."""
     known: tuple[str, ...] = ()
     """Further fields that are read elsewhere or have no meaning, and so are not reported as unknown."""
@@ -161,7 +161,7 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
     )
 
 
-def value_at(payload: dict[str, Any], path: Path) -> object:
+def value_at(payload: dict[str, Any], path: NamePath) -> object:
     """Return the value at a path; None if the path leads nowhere."""
     for name in path[:-1]:
         payload = dict_of(payload, name)

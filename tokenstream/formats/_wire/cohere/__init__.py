@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -29,7 +29,7 @@ _EVENT_FIELDS = PADDING | frozenset(
 ).union(("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS)
 """Fields of an event that are read."""
 
-_MESSAGE: Path = ("delta", "message")
+_MESSAGE: KeyPath = ("delta", "message")
 
 
 _ENDS = frozenset({"stream-end", "stream-error"})

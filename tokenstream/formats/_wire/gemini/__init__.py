@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.formats._kit.values import Mark
     from tokenstream.message import FinishReason, Usage
@@ -145,7 +145,7 @@ _FIELDS_OF_GEMINI_LIVE = frozenset(
     }
 )
 _FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
-_TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
+_TEXT: KeyPath = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
 _DISTINCTIVE_FIELDS = ("promptFeedback", "modelVersion", "responseId")
@@ -227,7 +227,7 @@ class Gemini(Format):
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
         parts.begin_payload(decoded=isinstance(frame, dict))
         events = super().feed(frame, now=now)
-        # `read` has said if the payload is a plain delta, whose counts are reported only now and then.
+        # `read` knows if the payload is a plain delta, whose counts are reported only now and then.
         if parts.is_plain_delta and events:
             # Any event of the payload serves: only its `raw`, the payload, is needed.
             events += parts.count_delta(events[0])

@@ -125,7 +125,7 @@ class StreamedArguments:
 
     @property
     def lacks_text(self) -> bool:
-        """True while a string is incomplete: the server has said that more of its text will follow."""
+        """True while a string is incomplete: the server has announced that more of its text will follow."""
         return bool(self._unfinished)
 
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:

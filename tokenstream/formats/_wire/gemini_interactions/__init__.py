@@ -18,7 +18,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     UNFINISHED,
     USAGE,
     InteractionStep,
-    ToldStep,
+    ReportedStep,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class GeminiInteractions(Format):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     resumes: ClassVar[bool] = True
     # The class of the open steps, which a saved state contains.
-    made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ToldStep)
+    made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ReportedStep)
     unkept: ClassVar[frozenset[str]] = frozenset({"_read_events"})
 
     def __init__(self, *, limits: Limits | None = None) -> None:
@@ -325,7 +325,7 @@ class GeminiInteractions(Format):
     def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
-        if has_ended and self._steps.told:
+        if has_ended and self._steps.reported:
             # It was fetched, or a gateway has sent it instead of the rest of the stream.
             self._steps.repeat_steps(_steps_of(interaction))
         if has_ended:

@@ -18,7 +18,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     OUTPUT,
     THOUGHT,
     InteractionStep,
-    ToldStep,
+    ReportedStep,
     citation_of,
     server_call,
     server_result,
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 class InteractionSteps(KeyedParts[int, InteractionStep]):
     """Turns the steps of an interaction into parts of the message; each delta has the index of its step."""
 
-    __slots__ = ("told",)
+    __slots__ = ("reported",)
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.told: list[ToldStep] = []
+        self.reported: list[ReportedStep] = []
         """The steps so far, in the order of their starts."""
 
     # -- steps -----------------------------------------------------------------
@@ -53,10 +53,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in MEDIA_TYPES
-        told = ToldStep(OUTPUT if is_bare_content else kind, index, text_of(data, "id"))
-        step = InteractionStep(told.type, {**data}, told)
-        if len(self.told) < self.limits.parts:
-            self.told.append(told)
+        record = ReportedStep(OUTPUT if is_bare_content else kind, index, text_of(data, "id"))
+        step = InteractionStep(record.type, {**data}, record)
+        if len(self.reported) < self.limits.parts:
+            self.reported.append(record)
         self._open[index] = step
         self.newest = index
         self.place = (index, (False, 0))
@@ -93,34 +93,34 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def add_steps(self, whole: list[dict[str, Any]]) -> None:
         """Add the steps that no event has begun, if the whole interaction has the others at their indexes."""
-        told = {step.index: step for step in self.told}
-        if self.has_parts and not told:
+        reported = {step.index: step for step in self.reported}
+        if self.has_parts and not reported:
             return
-        if all(0 <= index < len(whole) and step.is_told_by(whole[index]) for index, step in told.items()):
+        if all(0 <= index < len(whole) and step.matches(whole[index]) for index, step in reported.items()):
             for index, data in enumerate(whole):
-                if index not in told:
+                if index not in reported:
                     self.add_whole_step(index, data)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
-        earlier = len(self.told)
-        if earlier > len(whole) or not all(map(ToldStep.is_told_by, self.told, whole)):
+        earlier = len(self.reported)
+        if earlier > len(whole) or not all(map(ReportedStep.matches, self.reported, whole)):
             raise ProtocolError(
                 "the whole interaction has other steps than those that arrived; see .partial for these"
             )
-        for told, data in zip(self.told.copy(), whole, strict=False):
-            self._repeat_step(told, data)
+        for record, data in zip(self.reported.copy(), whole, strict=False):
+            self._repeat_step(record, data)
         for data in whole[earlier:]:
             self.add_whole_step(self.newest + 1, data)
 
-    def _repeat_step(self, told: ToldStep, data: dict[str, Any]) -> None:
+    def _repeat_step(self, record: ReportedStep, data: dict[str, Any]) -> None:
         """Compare a step of the interaction with what has arrived of it, and complete it if it is open."""
-        step = self._open.get(told.index)
-        if told.type == OUTPUT:
-            self._repeat_output(told, step, dicts_of(data.get("content")))
-        elif told.type == THOUGHT:
+        step = self._open.get(record.index)
+        if record.type == OUTPUT:
+            self._repeat_output(record, step, dicts_of(data.get("content")))
+        elif record.type == THOUGHT:
             summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
-            self._repeat_text(told.contents[0], step, "reasoning", summary)
+            self._repeat_text(record.contents[0], step, "reasoning", summary)
         if step is None:
             # The step has ended, so it has all of its fields.
             return
@@ -132,13 +132,13 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if not step.has_fragments and "arguments" in further:
             # Those in the start of the step may be a placeholder.
             step.data["arguments"] = further["arguments"]
-        self.stop(told.index)
+        self.stop(record.index)
 
     def _repeat_output(
-        self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]]
+        self, record: ReportedStep, step: InteractionStep | None, contents: list[dict[str, Any]]
     ) -> None:
         """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
-        earlier = told.contents.copy()
+        earlier = record.contents.copy()
         for part_index, content in zip(earlier, contents, strict=False):
             if part_index != NOT_TEXT:
                 self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
@@ -170,8 +170,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.note("part_unclosed")
             self._close_step(step, whole=complete and step.has_arguments)
         self._open.clear()
-        indexes = {step.index for step in self.told}
-        if len(indexes) == len(self.told):
+        indexes = {step.index for step in self.reported}
+        if len(indexes) == len(self.reported):
             self.put_in_order(sorted(indexes))
         super().finish(choice, reason, raw_reason)
 
@@ -197,7 +197,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         elif step.type == THOUGHT:
             further = fields_except(step.data, "type", "signature", "summary")
             step.part = self.open(0, ReasoningPart(provider_data=further))
-            step.told.contents.append(step.part.index)
+            step.record.contents.append(step.part.index)
             for content in dicts_of(step.data.get("summary")):
                 self._add_summary(step, {"content": content})
         elif step.type == CALL:
@@ -215,7 +215,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if name and step.part is None:
             further = fields_except(step.data, "type", "id", "name", "arguments")
             step.part = self.open_call(
-                0, text_of(step.data, "id"), name, provider_data=further, number=step.told.index
+                0, text_of(step.data, "id"), name, provider_data=further, number=step.record.index
             )
 
     def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
@@ -296,7 +296,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
-        step.told.contents.append(step.part.index if kind == "text" else NOT_TEXT)
+        step.record.contents.append(step.part.index if kind == "text" else NOT_TEXT)
         return step.part
 
     def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:

@@ -57,7 +57,7 @@ CALL_FIELDS = ("id", "name", "arguments", "signature")
 """Fields of a call, or of its deltas, that are read or hold no arguments."""
 MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
 NOT_TEXT = -1
-"""Stands for the index of a part in `ToldStep.contents` if the content is not text."""
+"""Stands for the index of a part in `ReportedStep.contents` if the content is not text."""
 _STEP_TYPES_OF_DELTAS = {
     "thought_summary": THOUGHT,
     "thought_signature": THOUGHT,
@@ -80,7 +80,7 @@ def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
     )
 
 
-class ToldStep:
+class ReportedStep:
     """A record of a step that has arrived, for the comparison with the whole interaction at the end.
 
     Args:
@@ -98,7 +98,7 @@ class ToldStep:
         self.contents: list[int] = []
         """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
 
-    def is_told_by(self, data: dict[str, Any]) -> bool:
+    def matches(self, data: dict[str, Any]) -> bool:
         """Return True if a step of the whole interaction is this one, by its type and by the ids of both."""
         id = text_of(data, "id")
         return self.type == (text_of(data, "type") or "") and (None in (self.id, id) or self.id == id)
@@ -110,15 +110,15 @@ class InteractionStep:
     Args:
         type: The API's word for the type of the step.
         data: The fields of the step so far.
-        told: The record of the step, for the comparison with the whole interaction.
+        record: The record of the step, for the comparison with the whole interaction.
     """
 
-    __slots__ = ("data", "has_fragments", "kind", "part", "text_index", "told", "type")
+    __slots__ = ("data", "has_fragments", "kind", "part", "record", "text_index", "type")
 
-    def __init__(self, type: str, data: dict[str, Any], told: ToldStep) -> None:  # noqa: A002 - the field's name
+    def __init__(self, type: str, data: dict[str, Any], record: ReportedStep) -> None:  # noqa: A002 - the field's name
         self.type = type
         self.data = data
-        self.told = told
+        self.record = record
         """The record of the step, for the comparison with the whole interaction."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""

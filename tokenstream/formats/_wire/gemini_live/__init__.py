@@ -208,12 +208,12 @@ class GeminiLive(Format):
 
     def _read_content(self, content: dict[str, Any]) -> None:
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
-        told = {name for name in _FIELDS_OF_A_TURN if content.get(name)}
-        if told and told <= _MARKS and not self._turn_is_open and self.parts.finished:
+        names = {name for name in _FIELDS_OF_A_TURN if content.get(name)}
+        if names and names <= _MARKS and not self._turn_is_open and self.parts.finished:
             # The marks of the last turn have come again.
             self.note("finish_repeated")
             return
-        if told:
+        if names:
             self._begin_turn()
             # The model has gone on without the result of its last call, or after it.
             self._awaits_result = False
@@ -240,7 +240,7 @@ class GeminiLive(Format):
             self.parts.other_field(name, value, 0)
 
     def _read_heard(self, value: object) -> None:
-        """Report a piece of what the user has said; a value that says nothing is reported as unknown."""
+        """Report a piece of what the user has said; a value without words is reported as unknown."""
         heard = value if is_dict(value) else {}
         text, is_done = text_of(heard, "text") or "", heard.get("finished") is True
         if text or is_done:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-_Reader: TypeAlias = "Callable[[LangChainProtocol, dict[str, Any]], object]"
+_ProtocolReader: TypeAlias = "Callable[[LangChainProtocol, dict[str, Any]], object]"
 
 RUN_ENDS = frozenset({"completed", "failed", "interrupted", "drained"})
 """The states in which a graph, or a subgraph, has ended."""
@@ -348,7 +348,7 @@ class LangChainProtocol(HostedSession):
         """Note if the metadata name the provider."""
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
 
-    _READERS: ClassVar[dict[str, _Reader]] = {
+    _READERS: ClassVar[dict[str, _ProtocolReader]] = {
         START: _read_start,
         "content-block-start": _read_block_start,
         "content-block-delta": _read_delta,

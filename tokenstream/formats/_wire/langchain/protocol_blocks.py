@@ -220,7 +220,7 @@ class ProtocolBlocks:
         return reader(self, block, delta)
 
     def _add_late(self, index: int, block: _ContentBlock, delta: dict[str, Any]) -> bool:
-        """Add text in a new part after a block's end, unless the end told it; return False for all else."""
+        """Add text in a new part after a block's end, unless the end has it; return False for all else."""
         kind = (text_of(delta, "type") or "").removesuffix("-delta")
         text = text_of(delta, kind)
         if text is None or kind != block.part.kind:

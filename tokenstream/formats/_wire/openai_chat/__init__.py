@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
-_FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+_AnswerReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 """The keys of a payload with the readers of their values, in the order in which they are called."""
 
 # If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
@@ -78,9 +78,9 @@ class _AnswerPlan:
     """True if a payload with these keys is a chunk of a chat completion."""
     may_be_bare: bool
     """True if a payload with these keys may be *bare*: a chunk's content without the layers of a chunk."""
-    head_readers: _FieldReaders
+    head_readers: _AnswerReaders
     """Readers of the fields that are read before the choices."""
-    field_readers: _FieldReaders
+    field_readers: _AnswerReaders
     """Readers of the fields that are read after the choices."""
 
 

@@ -61,7 +61,7 @@ class ChatCalls:
         for position, item in enumerate(listed):
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
 
-    def read_told(self, items: list[dict[str, Any]]) -> None:
+    def read_whole(self, items: list[dict[str, Any]]) -> None:
         """Read the calls of a whole message, which repeats those of the deltas: add what these lack.
 
         A call that has no id, or another one, is the call at its position.

@@ -63,8 +63,8 @@ class Plans(dict[Layout, PlanT]):
         return plan
 
 
-_Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
-_FieldReaders: TypeAlias = "tuple[tuple[str, _Reader], ...]"
+_FieldReader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
+_FieldReaders: TypeAlias = "tuple[tuple[str, _FieldReader], ...]"
 """The keys of an object with the readers of their values, in the order in which they are called."""
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _FieldReaders, bool, bool]"
 """The plan for reading a delta; `_plan_delta` says what its four items are."""
@@ -317,14 +317,14 @@ class ChoiceReader:
         """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
         self.error = refusal(SNOWFLAKE)
 
-    CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
+    CHOICE_READERS: ClassVar[dict[str, _FieldReader]] = {
         "message": _read_message,
         "text": _read_choice_text,
         "logprobs": _read_logprobs,
         "usage": _read_usage,
         "error": _read_error,
     }
-    DELTA_READERS: ClassVar[dict[str, _Reader]] = {
+    DELTA_READERS: ClassVar[dict[str, _FieldReader]] = {
         "content": _read_content,
         "refusal": _read_refusal,
         "audio": _read_audio,

@@ -64,7 +64,7 @@ class MessageReader:
         "_message_fields",
         "_read_delta",
         "_texts",
-        "_told_calls",
+        "_whole_calls",
     )
 
     def __init__(
@@ -84,7 +84,7 @@ class MessageReader:
         """The calls, in order."""
         self._call_key_count = 0
         """Number of keys that were given to calls' arguments in `_texts`."""
-        self._told_calls: list[dict[str, Any]] = []
+        self._whole_calls: list[dict[str, Any]] = []
         """The calls of the last message that repeats those of the deltas, which are compared at the end."""
 
     def read(self, message: dict[str, Any]) -> None:
@@ -106,8 +106,8 @@ class MessageReader:
     def settle(self) -> None:
         """Add the text that is held back, and what the calls of the deltas lack, at the end of the answer."""
         self._write(self._texts.settle_at_end())
-        told, self._told_calls = self._told_calls, []
-        self._content.calls.read_told(told)
+        calls, self._whole_calls = self._whole_calls, []
+        self._content.calls.read_whole(calls)
 
     def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a message's fields without repeated ones; texts and calls may still repeat in part."""
@@ -127,7 +127,7 @@ class MessageReader:
                 # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
                 if kind == "calls" and not was_in_messages:
-                    self._told_calls = _items_of({name: value})
+                    self._whole_calls = _items_of({name: value})
                 continue
             self._message_fields.add(name)
             fields[name] = value

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._wire.openai_responses.item import ResponseItem
     from tokenstream.formats._wire.openai_responses.texts import TextKey
 
-_Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
+_ItemEventReader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
@@ -272,7 +272,7 @@ def _read_research(items: ResponseItems, payload: dict[str, Any], kind: str) -> 
     return True
 
 
-READERS: dict[str, _Reader] = {
+READERS: dict[str, _ItemEventReader] = {
     "response.output_item.added": _read_item,
     "response.output_item.done": _read_item,
     "response.content_part.added": _begin_part,

@@ -432,7 +432,7 @@ def _fits(item: ResponseItem, item_type: str | None) -> bool:
     """Return whether an event may be about the item that its index or the order names.
 
     If the event or the item is about texts, as in a message or in reasoning, the types must be equal. Other
-    types of items are not told apart. None is any type with texts.
+    types of items are not distinguished. None is any type with texts.
     """
     if item_type is None:
         return isinstance(item, TextItem)

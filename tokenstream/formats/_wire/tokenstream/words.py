@@ -79,7 +79,7 @@ _WORD = re.compile(r"[\w-]{1,100}(?:\.[A-Z][\w-]{0,100}){0,3}", re.ASCII)
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
 """The endings that a record of the type "end" may state."""
 
-_Reader: TypeAlias = Callable[[Any], Any]
+_ValueReader: TypeAlias = Callable[[Any], Any]
 """Returns a JSON value as the value of a field; raises TypeError or ValueError for an invalid one."""
 
 
@@ -215,8 +215,8 @@ class _EventType(NamedTuple):
     """
 
     cls: Any
-    required: dict[str, _Reader]
-    optional: dict[str, _Reader]
+    required: dict[str, _ValueReader]
+    optional: dict[str, _ValueReader]
 
 
 def event_of(payload: dict[str, Any]) -> Event | None:
@@ -257,7 +257,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
 # -- fields ----------------------------------------------------------------------
 
 
-def _exactly(cls: type) -> _Reader:
+def _exactly(cls: type) -> _ValueReader:
     """Return a function that reads a field whose value must be of a class of JSON values."""
 
     def read(value: object) -> Json:
@@ -288,7 +288,7 @@ def _read_bytes(value: object) -> bytes:
     return b64decode(_read_text(value), validate=True)
 
 
-def _word_reader(*words: str) -> _Reader:
+def _word_reader(*words: str) -> _ValueReader:
     """Return a function that reads a field whose value must be one of several words."""
 
     def read(value: object) -> Json:
@@ -336,7 +336,7 @@ def _read_part(value: Json) -> Part:
     return part
 
 
-def _reader_of(cls: type) -> _Reader:
+def _reader_of(cls: type) -> _ValueReader:
     """Return a function that reads a field whose value is a JSON object, as an instance of a class."""
     return lambda value: _read_value(cls, value)
 
@@ -386,7 +386,7 @@ def _read_error(value: object) -> Json:
 FIELDS = {"call_type": "type", "text_at": "at"}
 """Maps keys in the protocol to fields of events, if they differ: `type` and `at` are those of the record."""
 _KEYS = {field: key for key, field in FIELDS.items()}
-_READERS: dict[str, _Reader] = {
+_READERS: dict[str, _ValueReader] = {
     "Any": lambda value: value,
     "Citation": _reader_of(Citation),
     "FinishReason": _word_reader(*get_args(FinishReason)),
@@ -410,7 +410,7 @@ _LEFT_OUT = frozenset({"discarded"})
 """Fields without a default that a relay need not send, because a reader knows them from earlier events."""
 
 
-def _read_field(annotation: str) -> _Reader:
+def _read_field(annotation: str) -> _ValueReader:
     """Return the function that reads a field; None stays None if the annotation allows it."""
     inner = annotation.removesuffix(" | None")
     is_literal = inner.startswith("Literal[")
@@ -420,8 +420,8 @@ def _read_field(annotation: str) -> _Reader:
 
 def _event_type(cls: Any) -> _EventType:  # noqa: ANN401 - a class of events
     """Return a class of events with its fields; the annotation and the default of each say how to read it."""
-    required: dict[str, _Reader] = {}
-    optional: dict[str, _Reader] = {}
+    required: dict[str, _ValueReader] = {}
+    optional: dict[str, _ValueReader] = {}
     for field in fields(cls):
         if field.type != "None":
             has_default = field.default is not MISSING or field.default_factory is not MISSING

@@ -140,8 +140,8 @@ class UIParts(NamedParts):
         executed = payload.get("providerExecuted") is True
         error = None
         if type_ != "tool-output-available":
-            told = payload.get("errorText", payload.get("reason"))
-            error = told if isinstance(told, str) else _FAILURES.get(type_, "the tool has failed")
+            sent = payload.get("errorText", payload.get("reason"))
+            error = sent if isinstance(sent, str) else _FAILURES.get(type_, "the tool has failed")
         if self.is_own_call(id_, executed=executed):
             if is_preliminary:
                 if not self.progress_of_call(id_, payload.get("output")):

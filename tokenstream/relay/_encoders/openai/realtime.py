@@ -118,8 +118,8 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
 
     def _response_done(self, status: str, details: dict[str, Any] | None) -> Payload:
         """Return the `response.done` that ends the answer."""
-        told = {"output": [item.final_json for item in self.items], "usage": _USAGE.write(self.usage) or None}
-        return self._event("response.done", response=self._response_json(status, details) | told)
+        more = {"output": [item.final_json for item in self.items], "usage": _USAGE.write(self.usage) or None}
+        return self._event("response.done", response=self._response_json(status, details) | more)
 
     def _response_json(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
         """Return the response, without items and token counts."""

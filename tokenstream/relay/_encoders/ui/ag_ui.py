@@ -169,25 +169,25 @@ class AGUIEncoder(NamedEncoder):
         `tokenstream`. There, `content` is "json" if the text is JSON, and "error" if the text is the error,
         because there is no output.
         """
-        result, told, id = prepare_result(event, raw=True), dict[str, Any](), self.call_id_of(event)
+        result, extra, id = prepare_result(event, raw=True), dict[str, Any](), self.call_id_of(event)
         content = result.output
         if result.error is not None:
-            told["error"] = result.error
+            extra["error"] = result.error
         if result.error is not None and result.output is None:
             content = result.error
-            told["content"] = "error"
+            extra["content"] = "error"
         elif not isinstance(content, str):
             content = to_json_bytes(content).decode()
-            told["content"] = "json"
+            extra["content"] = "json"
         if result.provider_executed:
-            told["providerExecuted"] = True
+            extra["providerExecuted"] = True
         payload = {
             "type": "TOOL_CALL_RESULT",
             "messageId": f"{self.scope}result-{id}",
             "toolCallId": id,
             "content": content,
             "role": "tool",
-            **({"metadata": {"tokenstream": told}} if told else {}),
+            **({"metadata": {"tokenstream": extra}} if extra else {}),
         }
         return [*self.unsent_head(), ("", payload)]
 
@@ -263,8 +263,8 @@ class AGUIEncoder(NamedEncoder):
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code
-        told = {"finishReason": self.word_for(self.finishes[0].reason)} if self.finishes else {}
-        return [*self.unsent_head(), ("", {**error, **self._usage_fields(told)})]
+        extra = {"finishReason": self.word_for(self.finishes[0].reason)} if self.finishes else {}
+        return [*self.unsent_head(), ("", {**error, **self._usage_fields(extra)})]
 
     # -- within ----------------------------------------------------------------
 
@@ -301,15 +301,15 @@ class AGUIEncoder(NamedEncoder):
             return {"type": "interrupt", "interrupts": interrupts}
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
-    def _usage_fields(self, told: dict[str, Any]) -> dict[str, Any]:
+    def _usage_fields(self, extra: dict[str, Any]) -> dict[str, Any]:
         """Return the last event's fields for token counts and model; other facts go into the metadata."""
         counts = self.name_counts(_COUNTS)
         others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})
-        told = {**told, "usage": others} if others else told
+        extra = {**extra, "usage": others} if others else extra
         model = {} if self.model is None else {"model": self.model}
         return {
             **({"usage": [{**model, **counts}]} if counts else {}),
-            **({"metadata": {"tokenstream": told}} if told else {}),
+            **({"metadata": {"tokenstream": extra}} if extra else {}),
         }
 
 

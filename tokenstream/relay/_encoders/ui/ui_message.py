@@ -88,7 +88,7 @@ class UIMessageEncoder(NamedEncoder):
         self._finished_calls: set[str] = set()
         """The ids of the calls whose result was sent."""
         self._goes_on = False
-        """The results of calls were sent, and nothing that the model has said after them."""
+        """The results of calls were sent, and nothing that the model has written after them."""
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""

@@ -10,7 +10,7 @@ from tokenstream.testing._faults.transport import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
-    from tokenstream.testing._serve.sessions.session import Payload, PlayedAnswer
+    from tokenstream.testing._serve.sessions.session import PlayedAnswer, SessionPayload
 
 _LIMIT_CODE, _LIMIT_MESSAGE = CONNECTION_LIMITS["openai-responses"]
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
@@ -40,7 +40,7 @@ class ResponsesSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: Payload) -> None:
+    def handle(self, request: SessionPayload) -> None:
         """Act on a message of the client."""
         kind = request.get("type")
         if kind == "response.create":
@@ -55,7 +55,7 @@ class ResponsesSession(ServedSession):
             message = f"Invalid value: '{kind}'. Supported values are: {supported}."
             self.refuse(message, code="invalid_value", param="type", request=request)
 
-    def _may_use_lane(self, request: Payload) -> bool:
+    def _may_use_lane(self, request: SessionPayload) -> bool:
         """Return True if the `stream_id` of a request is valid; otherwise refuse the request."""
         lane = request.get("stream_id")
         if lane is None:
@@ -71,7 +71,7 @@ class ResponsesSession(ServedSession):
         self._lanes.add(lane)
         return True
 
-    def may_begin(self, request: Payload) -> bool:
+    def may_begin(self, request: SessionPayload) -> bool:
         """Return True if a response can be created; a warm-up gets its empty response here."""
         parent = request.get("previous_response_id")
         if self._is_expired:
@@ -89,10 +89,10 @@ class ResponsesSession(ServedSession):
             return False
         return True
 
-    def _warm_up(self, request: Payload) -> None:
+    def _warm_up(self, request: SessionPayload) -> None:
         """Create a response without any output."""
         id = self.store.make_id("resp_warm")
-        response: Payload = {
+        response: SessionPayload = {
             "id": id,
             "object": "response",
             "created_at": 0,
@@ -106,7 +106,7 @@ class ResponsesSession(ServedSession):
             self.send(_with_lane(event, request))
         self._keep(id, request)
 
-    def _cancel(self, request: Payload) -> None:
+    def _cancel(self, request: SessionPayload) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
         turn = self.find_turn(request.get("response_id"), text_of(request, "stream_id") or "")
         if turn is None:
@@ -116,7 +116,7 @@ class ResponsesSession(ServedSession):
         response = {**begun, "status": "cancelled", "output": turn.output}
         self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
 
-    def _steer(self, request: Payload) -> None:
+    def _steer(self, request: SessionPayload) -> None:
         """End a response where it is, and follow it with the next answer; refuse what comes too late."""
         target, lane = request.get("previous_response_id"), text_of(request, "stream_id") or ""
         turn = self.find_turn(target, lane)
@@ -139,19 +139,19 @@ class ResponsesSession(ServedSession):
         ending = {"type": "response.incomplete", "response": {**turn.response, **details}}
         self.cancel(turn, _with_lane(ending, turn.asked))
 
-    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Send an error; the connection stays open."""
         error = {"type": "invalid_request_error", "code": code, "message": message, **details}
         self.send(_with_lane({"type": "error", "status": 400, "error": error}, request))
 
-    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
         """Send an error in place of a response; the response that was to be continued leaves the cache."""
         self._cached.discard(str(asked.get("previous_response_id")))
         self.send(_with_lane({"type": "error", "status": status, "error": error}, asked))
 
     # -- what an answer says -----------------------------------------------
 
-    def edit(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Add the request's lane and the id of the response that it continues; nest an error."""
         changed = False
         if isinstance(turn.asked.get("stream_id"), str):
@@ -169,11 +169,11 @@ class ResponsesSession(ServedSession):
             changed = True
         return changed
 
-    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if a response ends with a message."""
         return text_of(message, "type") in _ENDS
 
-    def note(self, turn: PlayedAnswer, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
         """Keep the response and its items."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
@@ -185,14 +185,14 @@ class ResponsesSession(ServedSession):
             self._cached.discard(str(turn.asked.get("previous_response_id")))
             self._is_expired = self._is_expired or dict_of(message, "error").get("code") == _LIMIT_CODE
 
-    def _keep(self, id: str, request: Payload) -> None:
+    def _keep(self, id: str, request: SessionPayload) -> None:
         """Keep a response, so that it can be continued."""
         self._cached.add(id)
         if request.get("store") is not False:
             self.store.responses.add(id)
 
 
-def _with_lane(event: Payload, request: Payload) -> Payload:
+def _with_lane(event: SessionPayload, request: SessionPayload) -> SessionPayload:
     """Return an event with the lane of the request that it answers."""
     lane = request.get("stream_id")
     return event if lane is None else {**event, "stream_id": lane}

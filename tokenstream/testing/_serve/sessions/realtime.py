@@ -13,7 +13,7 @@ from tokenstream.testing._serve.sessions.session import ServedSession
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.testing._serve.sessions.session import Payload, PlayedAnswer
+    from tokenstream.testing._serve.sessions.session import PlayedAnswer, SessionPayload
 
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 """Bytes of a millisecond of audio, for each format; PCM has 24,000 samples a second, of two bytes each."""
@@ -35,12 +35,12 @@ class RealtimeSession(ServedSession):
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
-        self._items: dict[str, Payload] = {}
+        self._items: dict[str, SessionPayload] = {}
         """The items of the conversation, by id."""
         self._audio_sizes: dict[str, int] = {}
         """The bytes of audio that were sent for an item, by the item's id."""
         audio_format = {"type": "audio/pcm", "rate": 24000}
-        self._session: Payload = {
+        self._session: SessionPayload = {
             "type": "realtime",
             "object": "realtime.session",
             "id": self.store.make_id("sess"),
@@ -48,7 +48,7 @@ class RealtimeSession(ServedSession):
             "output_modalities": ["audio"],
             "audio": {"input": {"format": audio_format}, "output": {"format": audio_format}},
         }
-        self._actions: dict[str, Callable[[Payload], None]] = {
+        self._actions: dict[str, Callable[[SessionPayload], None]] = {
             "session.update": self._update,
             "response.create": self._create,
             "response.cancel": self._cancel,
@@ -68,7 +68,7 @@ class RealtimeSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: Payload) -> None:
+    def handle(self, request: SessionPayload) -> None:
         """Act on a message of the client."""
         action = self._actions.get(str(request.get("type")))
         if action is None:
@@ -78,11 +78,11 @@ class RealtimeSession(ServedSession):
         else:
             action(request)
 
-    def _update(self, request: Payload) -> None:
+    def _update(self, request: SessionPayload) -> None:
         self._session = _merge(self._session, dict_of(request, "session"))
         self._say("session.updated", session=self._session)
 
-    def _create(self, request: Payload) -> None:
+    def _create(self, request: SessionPayload) -> None:
         if dict_of(request, "response").get("conversation") == "none":
             # A response outside the conversation may be created while another one is.
             self.ask(request, self.store.make_id("lane"))
@@ -93,7 +93,7 @@ class RealtimeSession(ServedSession):
         else:
             self.ask(request)
 
-    def _cancel(self, request: Payload) -> None:
+    def _cancel(self, request: SessionPayload) -> None:
         turn = self.find_turn(request.get("response_id"))
         if turn is None:
             message = "Cancellation failed: no active response found"
@@ -104,7 +104,7 @@ class RealtimeSession(ServedSession):
         begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "realtime.response"}
         self.cancel(turn, self._event("response.done", response={**begun, **fields}))
 
-    def _add_item(self, request: Payload) -> None:
+    def _add_item(self, request: SessionPayload) -> None:
         item = request.get("item")
         if not is_dict(item):
             message = "Missing required parameter: 'item'."
@@ -117,18 +117,18 @@ class RealtimeSession(ServedSession):
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._say(kind, previous_item_id=previous, item=item)
 
-    def _retrieve_item(self, request: Payload) -> None:
+    def _retrieve_item(self, request: SessionPayload) -> None:
         item = self._find_item(request, "item_retrieve_invalid_item_id")
         if item is not None:
             self._say("conversation.item.retrieved", item=item)
 
-    def _delete_item(self, request: Payload) -> None:
+    def _delete_item(self, request: SessionPayload) -> None:
         item = self._find_item(request, "item_delete_invalid_item_id")
         if item is not None:
             del self._items[str(request["item_id"])]
             self._say("conversation.item.deleted", item_id=request["item_id"])
 
-    def _truncate_item(self, request: Payload) -> None:
+    def _truncate_item(self, request: SessionPayload) -> None:
         """Cut an item's audio to what was heard; refuse a place after its end, as the provider does."""
         item = self._find_item(request, "item_truncate_invalid_item_id")
         if item is None:
@@ -150,14 +150,14 @@ class RealtimeSession(ServedSession):
             index = request.get("content_index", 0)
             self._say("conversation.item.truncated", item_id=id, content_index=index, audio_end_ms=end_ms)
 
-    def _commit_audio(self, request: Payload) -> None:
+    def _commit_audio(self, request: SessionPayload) -> None:
         id = self.store.make_id("item_client")
         previous = next(reversed(self._items), None)
         self._say("input_audio_buffer.committed", item_id=id, previous_item_id=previous)
         content = [{"type": "input_audio", "transcript": None}]
         self._add_item({"item": {"id": id, "type": "message", "role": "user", "content": content}})
 
-    def _find_item(self, request: Payload, code: str) -> Payload | None:
+    def _find_item(self, request: SessionPayload, code: str) -> SessionPayload | None:
         """Return the item that a request names; None if there is none, which is an error with `code`."""
         id = request.get("item_id")
         item = self._items.get(str(id))
@@ -168,34 +168,34 @@ class RealtimeSession(ServedSession):
 
     # -- what the server sends ---------------------------------------------
 
-    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Send an error; the session goes on."""
         error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, **details}
         self._say("error", error={**error, "event_id": request.get("event_id")})
 
-    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
         """Send an error in place of a response."""
         self._say("error", error={"param": None, **error, "event_id": asked.get("event_id")})
 
     def _say(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
         self.send(self._event(kind, **fields))
 
-    def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - JSON
+    def _event(self, kind: str, **fields: Any) -> SessionPayload:  # noqa: ANN401 - JSON
         return {"type": kind, "event_id": self.store.make_id("event_server"), **fields}
 
     # -- what an answer says -----------------------------------------------
 
-    def is_greeting(self, message: Payload) -> bool:
+    def is_greeting(self, message: SessionPayload) -> bool:
         """Return True for the message that begins a session."""
         return text_of(message, "type") in {"session.created", "conversation.created"}
 
-    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if a response ends with a message."""
         kind = text_of(message, "type")
         # An error before its response has begun is the whole answer.
         return kind == "response.done" or (kind == "error" and not turn.response)
 
-    def note(self, turn: PlayedAnswer, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
         """Keep the response, its items and the length of its audio."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
@@ -216,7 +216,7 @@ def _audio_size(delta: object) -> int:
         return 0
 
 
-def _merge(old: Payload, update: Payload) -> Payload:
+def _merge(old: SessionPayload, update: SessionPayload) -> SessionPayload:
     """Return an object with the fields of an update, which are merged at every depth."""
     merged = dict(old)
     for name, value in update.items():
@@ -233,8 +233,8 @@ class GeminiLiveSession(ServedSession):
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
         self._is_set_up = False
-        self._resumption: Payload | None = None
-        """The client's wish to be told handles; None without it."""
+        self._resumption: SessionPayload | None = None
+        """The client's wish to get handles; None without it."""
         self._consumed = 0
         """Number of the client's messages after the setup."""
         self._open_calls: list[str] = []
@@ -242,7 +242,7 @@ class GeminiLiveSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: Payload) -> None:
+    def handle(self, request: SessionPayload) -> None:
         """Act on a message of the client, whose fields may be in camelCase or in snake_case."""
         request = _to_camel_case(request)
         setup = request.get("setup")
@@ -259,15 +259,15 @@ class GeminiLiveSession(ServedSession):
                 self.ask(request)
         elif is_dict(result := request.get("toolResponse")):
             self._take_results(result, request)
-        elif is_dict(said := request.get("realtimeInput")):
-            if "activityStart" in said or "text" in said:
+        elif is_dict(given := request.get("realtimeInput")):
+            if "activityStart" in given or "text" in given:
                 self._interrupt()
-            if "text" in said or "activityEnd" in said or "audioStreamEnd" in said:
+            if "text" in given or "activityEnd" in given or "audioStreamEnd" in given:
                 self.ask(request)
         else:
             self.close(_INVALID, "setup must be the first message and only the first")
 
-    def _set_up(self, setup: Payload) -> None:
+    def _set_up(self, setup: SessionPayload) -> None:
         """Begin the session, or resume the one that a handle names."""
         resumption = setup.get("sessionResumption")
         self._resumption = resumption if is_dict(resumption) else None
@@ -285,7 +285,7 @@ class GeminiLiveSession(ServedSession):
             return
         handle = self.store.make_id("handle")
         self.store.handles.add(handle)
-        update: Payload = {"newHandle": handle, "resumable": True}
+        update: SessionPayload = {"newHandle": handle, "resumable": True}
         if self._resumption.get("transparent"):
             update["lastConsumedClientMessageIndex"] = str(self._consumed)
         self.send({"sessionResumptionUpdate": update})
@@ -306,41 +306,41 @@ class GeminiLiveSession(ServedSession):
         else:
             self.cancel(turn, *ending)
 
-    def _take_results(self, result: Payload, request: Payload) -> None:
+    def _take_results(self, result: SessionPayload, request: SessionPayload) -> None:
         """Go on with the answer once the results of all calls have come."""
         ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
         self._open_calls = [id for id in self._open_calls if id not in ids]
         if not self._open_calls:
             self.ask(request)
 
-    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Close the connection: this protocol has no messages for errors."""
         self.close(_INVALID, message)
 
-    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
         """Close the connection."""
         reason = str(error.get("message")).encode()[:_MAX_REASON].decode(errors="ignore")
         self.close(_FAILED, reason)
 
     # -- what an answer says -----------------------------------------------
 
-    def is_greeting(self, message: Payload) -> bool:
+    def is_greeting(self, message: SessionPayload) -> bool:
         """Return True for the message that begins a session."""
         return "setupComplete" in message
 
-    def note(self, turn: PlayedAnswer, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
         """Keep the ids of calls."""
         calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
         self._open_calls += [str(call.get("id")) for call in calls]
 
-    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if the model ends its turn with a message, or then waits for the results of calls."""
         if dicts_of(dict_of(message, "toolCall").get("functionCalls")):
             # Several calls may come in several messages.
             return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
         return self.ends_answer(turn, message)
 
-    def ends_answer(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if the model ends its turn with a message."""
         return bool(dict_of(message, "serverContent").get("turnComplete"))
 

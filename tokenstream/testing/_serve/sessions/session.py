@@ -36,7 +36,7 @@ _MOST_DIGITS = 15
 """Digits at the end of an id that are read as its number; Python converts a few thousand at most."""
 
 AnswerChooser: TypeAlias = Callable[[Request], Recording]
-Payload: TypeAlias = dict[str, Any]
+SessionPayload: TypeAlias = dict[str, Any]
 """A message as a JSON object."""
 
 
@@ -119,7 +119,7 @@ class AnswerIds:
 class PlayedAnswer:
     """An answer that is being played."""
 
-    asked: Payload
+    asked: SessionPayload
     """The client's message that asked for it."""
     lane: str
     """Answers with the same lane follow one another; others may be played at the same time."""
@@ -127,9 +127,9 @@ class PlayedAnswer:
     messages: deque[tuple[float, bytes]]
     """The messages that remain, each with the time at which it is sent."""
     ids: AnswerIds
-    response: Payload = field(default_factory=dict[str, Any])
+    response: SessionPayload = field(default_factory=dict[str, Any])
     """The answer as its last message describes it."""
-    output: list[Payload] = field(default_factory=list[Payload])
+    output: list[SessionPayload] = field(default_factory=list[SessionPayload])
     """The items of the answer that are complete."""
 
 
@@ -169,7 +169,7 @@ class ServedSession:
         """Messages to send at once."""
         self._remaining: tuple[Recording, AnswerIds] | None = None
         """The later turns of a recording that has several."""
-        self._waiting: dict[str, deque[Payload]] = {}
+        self._waiting: dict[str, deque[SessionPayload]] = {}
         """Requests that wait for the end of the answer before them, by lane."""
         self.ending: Break | None = None
         """The way in which the connection ends once all messages have been taken; None to keep it open."""
@@ -227,35 +227,35 @@ class ServedSession:
     def greet(self) -> None:
         """Send the first message of the session, if the protocol has one."""
 
-    def handle(self, request: Payload) -> None:
+    def handle(self, request: SessionPayload) -> None:
         """Act on a message of the client."""
         raise NotImplementedError
 
-    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Tell the client that its message was wrong."""
         raise NotImplementedError
 
-    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
         """Tell the client that its request for an answer has failed with a status of HTTP."""
         raise NotImplementedError
 
-    def is_greeting(self, message: Payload) -> bool:
+    def is_greeting(self, message: SessionPayload) -> bool:
         """Return True for a message that begins a session, and that an answer does not repeat."""
         return False
 
-    def note(self, turn: PlayedAnswer, message: Payload) -> None:
+    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
         """Keep what a message of an answer says."""
         raise NotImplementedError
 
-    def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if the turn ends with a message."""
         raise NotImplementedError
 
-    def ends_answer(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if nothing of the answer follows a message, even if the client sends what it wants."""
         return self.ends_turn(turn, message)
 
-    def edit(self, turn: PlayedAnswer, message: Payload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Change a message of an answer as the request wants it; return True if it was changed."""
         return False
 
@@ -268,20 +268,20 @@ class ServedSession:
 
     # -- for the protocols to call -----------------------------------------
 
-    def send(self, message: Payload) -> None:
+    def send(self, message: SessionPayload) -> None:
         """Send a message at once."""
         self._out.append(to_json_bytes(message))
 
-    def ask(self, request: Payload, lane: str = "") -> None:
+    def ask(self, request: SessionPayload, lane: str = "") -> None:
         """Play the next answer, after the current one of the same lane if there is one."""
         self._waiting.setdefault(lane, deque()).append(request)
         self._begin_waiting(lane)
 
-    def ask_first(self, request: Payload, lane: str) -> None:
+    def ask_first(self, request: SessionPayload, lane: str) -> None:
         """Play the next answer once the current one of the lane has ended, before any other that waits."""
         self._waiting.setdefault(lane, deque()).appendleft(request)
 
-    def may_begin(self, request: Payload) -> bool:
+    def may_begin(self, request: SessionPayload) -> bool:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True
 
@@ -292,7 +292,7 @@ class ServedSession:
         turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
         return next(turns, None)
 
-    def cancel(self, turn: PlayedAnswer, *ending: Payload) -> None:
+    def cancel(self, turn: PlayedAnswer, *ending: SessionPayload) -> None:
         """End an answer early, with the late messages that its recording asks for."""
         late = turn.recording.late
         while turn.messages:
@@ -327,13 +327,13 @@ class ServedSession:
 
     def _begin_waiting(self, lane: str) -> None:
         """Play the next answer for which a client has asked in a lane, unless one is being played there."""
-        waiting = self._waiting.get(lane, deque[Payload]())
+        waiting = self._waiting.get(lane, deque[SessionPayload]())
         while waiting and lane not in self.turns:
             request = waiting.popleft()
             if self.may_begin(request):
                 self._begin(request, lane)
 
-    def _begin(self, asked: Payload, lane: str) -> None:
+    def _begin(self, asked: SessionPayload, lane: str) -> None:
         """Play the next answer."""
         if self._remaining is not None:
             (recording, ids), self._remaining = self._remaining, None
@@ -346,8 +346,8 @@ class ServedSession:
                 return
         if recording.status >= LOWEST_ERROR_STATUS:
             unknown = {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
-            told = dict_of(object_of(recording.body) or {}, "error")
-            self.refuse_answer(recording.status, told or unknown, asked)
+            sent = dict_of(object_of(recording.body) or {}, "error")
+            self.refuse_answer(recording.status, sent or unknown, asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
         self.turns[lane] = turn = PlayedAnswer(asked, lane, recording, messages, ids)
@@ -373,7 +373,7 @@ class ServedSession:
             self._conclude(turn)
         return data
 
-    def _prepare(self, turn: PlayedAnswer, data: bytes, message: Payload | None) -> bytes:
+    def _prepare(self, turn: PlayedAnswer, data: bytes, message: SessionPayload | None) -> bytes:
         """Return a message as it is sent, empty to send nothing."""
         if message is None:
             return data
