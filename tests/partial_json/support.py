@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -49,6 +50,23 @@ def joined(events: list[JSONEvent]) -> list[JSONEvent]:
         else:
             found.append(event)
     return found
+
+
+def calls_of(run: Callable[[], object]) -> int:
+    """Return how many functions a call calls."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return calls
 
 
 def same(one: Any, other: Any) -> bool:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, field_validator
 
 from tests.partial_json.lenient_texts import SIZES, ended, repairs_of
 from tests.partial_json.support import documents, events_of, read, same
+from tests.partial_json.typed import draft_of
 from tests.support.outputs import output_of
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
@@ -187,8 +188,7 @@ def test_without_a_choice_the_first_document_is_kept_if_no_other_fits(text: str)
 )
 def test_without_a_choice_a_result_is_the_only_document_that_fits(text: str) -> None:
     """Drafts have shown the first by then, so they are refused."""
-    stage = Partials(_Note, lenient=True)
-    stage.feed(text)
+    stage = draft_of(_Note, text, lenient=True)
     stage.end()
 
     assert "A" == output_of(_Note, text, lenient=True).title
@@ -240,8 +240,7 @@ def test_what_a_validator_raises_while_documents_are_compared_is_raised() -> Non
         def check(cls, value: int) -> int:
             raise KeyError(value)
 
-    stage = Partials(Checked, lenient=True, document="matching")
-    stage.feed('{"a": 1} {"b": 1}')
+    stage = draft_of(Checked, '{"a": 1} {"b": 1}', lenient=True, document="matching")
 
     assert isinstance(stage.error, KeyError)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pickle
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
+from tests.partial_json.typed import partial_of
 from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tokenstream import Stream
@@ -69,10 +71,7 @@ class Kennel(BaseModel):
     pet: Annotated[Cat | Dog, Field(discriminator="kind")]
 
 
-def _draft(type_: Any, text: str, *, defaults: bool = True) -> Any:
-    draft: Partials[Any] = Partials(type_, defaults=defaults)
-    draft.feed(text)
-    return draft.partial()
+_draft = partial(partial_of, defaults=True)
 
 
 def test_a_whole_draft_has_every_field_as_its_object_has_it() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, field_validator
 from pydantic_core import SchemaError
 
-from tests.partial_json.typed import STEP, drafted
+from tests.partial_json.typed import STEP, draft_of, drafted, partial_of
 from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
 from tests.partial_json.typed_models.shapes import Node, Recipe, Step
 from tests.partial_json.typed_models.unions import Owner, Unions
@@ -31,11 +31,6 @@ def _drafts(type_: Any, pieces: list[str], **options: Any) -> Iterator[Partials[
     for piece in pieces:
         draft.feed(piece)
         yield draft
-
-
-def _partial(type_: Any, text: str, **options: Any) -> Any:
-    (draft,) = _drafts(type_, [text], **options)
-    return draft.partial()
 
 
 def test_a_field_shows_as_far_as_it_is() -> None:
@@ -74,7 +69,7 @@ def test_text_that_becomes_something_else_shows_when_it_is_that() -> None:
 
 def test_a_null_is_distinguished_from_what_is_missing() -> None:
     """A field that came as null is None; one that has not come is MISSING."""
-    draft = _partial(Step, '{"title": "x", "note": null')
+    draft = partial_of(Step, '{"title": "x", "note": null')
 
     assert (None, MISSING) == (draft.note, draft.minutes)
     assert ["title", "note"] == list(draft)
@@ -94,7 +89,8 @@ def test_a_finished_field_is_wrong_at_once() -> None:
 
 def test_an_invalid_value_shows_as_it_came() -> None:
     """What was shown is not taken back because it proves invalid."""
-    draft = _partial(Recipe, f'{{"name": "much too long for it", "steps": [{{"minutes": 3}}], "best": {STEP}')
+    text = f'{{"name": "much too long for it", "steps": [{{"minutes": 3}}], "best": {STEP}'
+    draft = partial_of(Recipe, text)
 
     assert "much too long for it" == draft.name
     assert "Partial[Step](minutes=3)" == repr(draft.steps[0])
@@ -109,30 +105,30 @@ def test_a_key_that_comes_again_has_its_last_value() -> None:
     text = '{"title": 1, "title": "y'
     first, second, third = _drafts(Step, ['{"title": 1', ', "title": "y', '"}'])
 
-    assert "y" == _partial(Step, text).title
+    assert "y" == partial_of(Step, text).title
     assert (Step(title="y"), ()) == (third.partial().final(), third.partial().errors)
     assert first is second is third
 
 
 def test_other_errors_stay_when_a_key_comes_again() -> None:
     """Only what was wrong with the key's earlier value is forgotten."""
-    draft = _partial(Recipe, '{"name": 1, "tags": {"a": "x"}, "name": "y"')
+    draft = partial_of(Recipe, '{"name": 1, "tags": {"a": "x"}, "name": "y"')
 
     assert [("tags", "a")] == [error["loc"] for error in draft.errors]
 
 
 def test_aliases_are_read_and_names_are_shown() -> None:
     """A draft has a field under its name, whatever key it came with; errors name the key."""
-    draft = _partial(Aliased, '{"A": 1, "b2": "tex')
+    draft = partial_of(Aliased, '{"A": 1, "b2": "tex')
 
     assert (1, "tex") == (draft.a, draft.b)
-    assert [("A",)] == [error["loc"] for error in _partial(Aliased, '{"A": "x"').errors]
+    assert [("A",)] == [error["loc"] for error in partial_of(Aliased, '{"A": "x"').errors]
 
 
 def test_an_unknown_key_shows_only_where_the_model_keeps_it() -> None:
     """Keys that the model ignores do not show, those it allows do, those it forbids are wrong at once."""
-    kept, ignored = _partial(Extra, '{"z": [1, {"y": "tex'), _partial(Step, '{"z": [1, {"y": "tex')
-    forbidden = _partial(ByName, '{"z": [1], ')
+    kept, ignored = partial_of(Extra, '{"z": [1, {"y": "tex'), partial_of(Step, '{"z": [1, {"y": "tex')
+    forbidden = partial_of(ByName, '{"z": [1], ')
 
     assert [1, {"y": "tex"}] == kept.z
     assert [] == list(ignored)
@@ -151,14 +147,14 @@ def test_a_member_of_a_union_is_known_once_its_tag_is() -> None:
 
 def test_an_error_after_a_tag_names_the_member() -> None:
     """The location has the tag, as pydantic's own has."""
-    draft = _partial(Owner, '{"favourite": {"kind": "cat", "lives": "x"')
+    draft = partial_of(Owner, '{"favourite": {"kind": "cat", "lives": "x"')
 
     assert [("favourite", "cat", "lives")] == [error["loc"] for error in draft.errors]
 
 
 def test_an_unknown_tag_is_wrong_when_its_object_closes() -> None:
     """Nothing can be read under a tag that no member has; what came shows."""
-    draft = _partial(Owner, '{"favourite": {"kind": "fish", "lives": 3, "steps": [1]}')
+    draft = partial_of(Owner, '{"favourite": {"kind": "fish", "lives": 3, "steps": [1]}')
 
     assert {"kind": "fish", "lives": 3} == {name: draft.favourite[name] for name in ("kind", "lives")}
     assert ["union_tag_invalid"] == [error["type"] for error in draft.errors]
@@ -170,17 +166,17 @@ def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
     found = [[error["loc"] for error in draft.partial().errors] for draft in _drafts(Fields, pieces)]
 
     assert [[], [], [("second",)], [("second",)]] == found
-    assert "x" == _partial(Fields, '{"first": "x", "second": "x"').second
+    assert "x" == partial_of(Fields, '{"first": "x", "second": "x"').second
 
 
 def test_a_field_that_looks_at_an_invalid_one_waits_for_the_end() -> None:
     """What is before it is invalid, so that its own value cannot be told."""
-    draft = _partial(Late, '{"most": "x", "steps": [{"title": "a"}], "count": 1, ')
+    draft = partial_of(Late, '{"most": "x", "steps": [{"title": "a"}], "count": 1, ')
 
     assert [("most",), ("steps",)] == [error["loc"] for error in draft.errors]
     assert 1 == draft.count
 
-    draft = _partial(Late, '{"most": "x", "steps": [], "count": 1, ')
+    draft = partial_of(Late, '{"most": "x", "steps": [], "count": 1, ')
 
     assert [("most",)] == [error["loc"] for error in draft.errors]
     assert ([], 1) == (draft.steps, draft.count)
@@ -196,7 +192,7 @@ def test_a_model_that_is_read_whole_shows_as_it_is_written() -> None:
 
 def test_a_union_whose_member_the_kind_tells_is_typed_at_once() -> None:
     """Where only one member can be an array, or an object, its values are read one by one."""
-    draft = _partial(Unions, f'{{"a": [{STEP}, {{"title": "x')
+    draft = partial_of(Unions, f'{{"a": [{STEP}, {{"title": "x')
 
     assert (Step, "x") == (type(draft.a[0]), draft.a[1].title)
 
@@ -216,8 +212,7 @@ def test_feed_tells_whether_something_shows() -> None:
 
 def test_a_document_that_is_too_deep_is_refused() -> None:
     """A recursive model is bounded by what pydantic reads."""
-    draft = Partials(Node)
-    draft.feed('{"v": 1, "kids": [' * 101)
+    draft = draft_of(Node, '{"v": 1, "kids": [' * 101)
 
     with pytest.raises(OutputInvalid, match="nested more than 200 deep") as caught:
         draft.partial().final()
@@ -232,8 +227,8 @@ def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
     draft = drafted(Node, text, list(range(0, len(text), 7)))
 
     assert Node.model_validate_json(text) == draft.partial().final()
-    assert _partial(Node, text[:700]) == _partial(Node, text[:700])
-    assert repr(_partial(Node, text[:700])).count("Partial") <= 40
+    assert partial_of(Node, text[:700]) == partial_of(Node, text[:700])
+    assert repr(partial_of(Node, text[:700])).count("Partial") <= 40
 
 
 def test_an_exception_of_a_validators_own_is_the_callers() -> None:
@@ -270,8 +265,7 @@ def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
 
 def test_what_no_json_has_is_reported_as_python_tells_it() -> None:
     """A value that is read whole keeps NaN and infinity; a repeated key has the whole read."""
-    draft: Partials[Any] = Partials(Extra, lenient=True)
-    draft.feed("{'a': 1, 'z': [NaN, Infinity], 'a': 2}")
+    draft = draft_of(Extra, "{'a': 1, 'z': [NaN, Infinity], 'a': 2}", lenient=True)
     draft.end()
 
     assert (2, "[nan, inf]") == (draft.partial().final().a, repr(draft.partial().final().z))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from tests.partial_json.typed import STEP, drafted
+from tests.partial_json.support import calls_of
+from tests.partial_json.typed import STEP, draft_of, drafted
 from tests.partial_json.typed_models.keys import ByName
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.texts import pieces_of
@@ -47,8 +47,7 @@ def test_each_validator_runs_once() -> None:
 
 def test_finished_objects_are_shared() -> None:
     """One object stands for a finished element in every snapshot, in the list and in the end."""
-    draft = Partials(Recipe)
-    draft.feed(f'{{"name": "x", "steps": [{STEP}, ')
+    draft = draft_of(Recipe, f'{{"name": "x", "steps": [{STEP}, ')
     first = draft.partial()
     draft.feed(STEP)
     second = draft.partial()
@@ -62,8 +61,7 @@ def test_finished_objects_are_shared() -> None:
 
 
 def test_a_snapshot_is_the_same_until_something_changes() -> None:
-    draft = Partials(Step)
-    draft.feed('{"title": "x')
+    draft = draft_of(Step, '{"title": "x')
 
     draft.end()
 
@@ -75,20 +73,13 @@ def test_a_snapshot_is_the_same_until_something_changes() -> None:
 
 def _calls(draft: Partials[Any], pieces: list[str]) -> int:
     """Return how many functions run while pieces are read, with a snapshot of each."""
-    count = 0
 
-    def note(*_: object) -> None:
-        nonlocal count
-        count += 1
-
-    sys.setprofile(note)
-    try:
+    def read() -> None:
         for piece in pieces:
             draft.feed(piece)
             draft.partial()
-    finally:
-        sys.setprofile(None)
-    return count
+
+    return calls_of(read)
 
 
 def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
@@ -96,8 +87,7 @@ def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
     pieces = pieces_of(f"{STEP},{STEP},", 4)
     costs: list[int] = []
     for many in (10, 1_000):
-        draft = Partials(Recipe)
-        draft.feed('{"name": "x", "steps": [' + f"{STEP}," * many)
+        draft = draft_of(Recipe, '{"name": "x", "steps": [' + f"{STEP}," * many)
         costs.append(_calls(draft, pieces))
 
     assert costs[0] == costs[1]
@@ -105,8 +95,7 @@ def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
 
 def test_snapshots_of_long_text_share_it() -> None:
     """A string that grows is not joined until somebody looks: its snapshots hold the same pieces."""
-    draft = Partials(Step)
-    draft.feed('{"title": "')
+    draft = draft_of(Step, '{"title": "')
     kept = []
     for number in range(2_000):
         draft.feed(f"{number:04}")

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from tests.partial_json.typed import CASES
+from tests.partial_json.typed import CASES, partial_of
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages._objects.partials import Partials
@@ -39,12 +39,6 @@ def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:
         yield draft.partial()
     draft.end()
     yield draft.partial()
-
-
-def _last(type_: Any, text: str, **options: Any) -> Any:
-    draft: Partials[Any] = Partials(type_, **options)
-    draft.feed(text)
-    return draft.partial()
 
 
 class Colour(enum.Enum):
@@ -84,7 +78,7 @@ def test_what_is_finished_is_written_as_its_type_has_it() -> None:
     """Serializers, aliases, exclusions and extra fields count while the object is open, as in the end."""
     text = '{"theName": "n", "secret": 3, "steps": [{"title": "a", "onDay": "2020-01-02"}, '
     text += '{"onDay": "2020-01-03", "ti'
-    draft = _last(Plan, text)
+    draft = partial_of(Plan, text)
 
     # A method that asks for a field which has not come is of no use yet.
     assert draft.to_python() == {
@@ -102,8 +96,8 @@ def test_what_is_finished_is_written_as_its_type_has_it() -> None:
         "more": {"x": [1.5]},
     }
 
-    assert _last(Plan, text).to_python() == {**wanted, "rest": "gro"}
-    assert _last(Plan, text + '"}').to_python() == {**wanted, "rest": "gro", "count": 2}
+    assert partial_of(Plan, text).to_python() == {**wanted, "rest": "gro"}
+    assert partial_of(Plan, text + '"}').to_python() == {**wanted, "rest": "gro", "count": 2}
 
 
 class Whole(BaseModel):
@@ -119,7 +113,7 @@ class Whole(BaseModel):
 
 def test_an_object_with_a_serializer_is_written_by_its_fields_until_it_is_finished() -> None:
     """A method that needs the whole object is asked once there is one."""
-    draft = _last(list[Whole], '[{"a": 1, "b": "x"}, {"a": 2, "b": "y')
+    draft = partial_of(list[Whole], '[{"a": 1, "b": "x"}, {"a": 2, "b": "y')
 
     assert draft.to_python() == [{"a": 1, "b": "x", "both": "1x"}, {"a": 2, "b": "y"}]
 
@@ -179,7 +173,7 @@ class Numbers(RootModel[list[dt.date]]):
 )
 def test_types_of_every_kind_are_written(type_: Any, text: str, wanted: Any) -> None:
     """Models, dataclasses, typed dicts, root models and plain data, while they are open."""
-    draft = _last(type_, text)
+    draft = partial_of(type_, text)
 
     assert draft.to_python() == json.loads(draft.to_json()) == wanted
 
@@ -188,7 +182,7 @@ def test_what_breaks_the_schema_is_written_as_it_came() -> None:
     """A value that is no valid one, in the open and in the whole; half a surrogate pair and NaN, too."""
     text = '{"theName": [1, {"a": null}], "price": "free", "steps": [{"onDay": "soon", "title": 3}, 7], '
     text += '"x": "\\ud800'
-    draft = _last(Plan, text + '"}')
+    draft = partial_of(Plan, text + '"}')
 
     assert draft.complete
     assert draft.errors
@@ -199,12 +193,12 @@ def test_what_breaks_the_schema_is_written_as_it_came() -> None:
         "x": "\ud800",
     }
     assert draft.to_json().isascii()
-    assert _last(Plan, text, lenient=True).to_json().encode()
+    assert partial_of(Plan, text, lenient=True).to_json().encode()
     assert (
-        _last(dict[str, Any], '{"a": [NaN, Infinity], "b": "', lenient=True).to_json()
+        partial_of(dict[str, Any], '{"a": [NaN, Infinity], "b": "', lenient=True).to_json()
         == '{"a":[null,null],"b":""}'
     )
-    assert _last(dict[str, float], '{"a": NaN}', lenient=True).to_json() == '{"a":null}'
+    assert partial_of(dict[str, float], '{"a": NaN}', lenient=True).to_json() == '{"a":null}'
 
 
 def test_defaults_that_show_are_written() -> None:
@@ -256,12 +250,12 @@ def test_what_is_finished_is_written_once() -> None:
 def test_a_pickled_draft_is_written_the_same() -> None:
     """Keys and values are as before; only what one field's own annotation said of it is lost."""
     drafts = [
-        _last(
+        partial_of(
             Plan,
             '{"theName": "n", "steps": [{"title": "a", "onDay": "2020-01-02"}], "colour": "r", "more": "x',
         )
     ]
-    drafts.append(_last(Typed, '{"day": "2020-01-02", "text": "x'))
+    drafts.append(partial_of(Typed, '{"day": "2020-01-02", "text": "x'))
     for draft in drafts:
         for by_alias in (None, True):
             again = pickle.loads(pickle.dumps(draft))
@@ -289,8 +283,8 @@ def test_threads_write_one_draft_at_once() -> None:
 def test_depth_is_no_matter() -> None:
     """As deep as a document may be, valid or not."""
     for text in ("[" * 200, "[" * 199 + "{}" + "]" * 199):
-        assert json.loads(_last(list[Any], text).to_json()) == _last(list[Any], text).to_python()
-    deep = _last(dict[str, int], '{"a":' * 199 + "{")
+        assert json.loads(partial_of(list[Any], text).to_json()) == partial_of(list[Any], text).to_python()
+    deep = partial_of(dict[str, int], '{"a":' * 199 + "{")
 
     assert deep.to_json() == '{"a":' * 199 + "{}" + "}" * 199
 
@@ -301,7 +295,7 @@ def test_a_draft_costs_a_copy_of_what_is_finished() -> None:
     costs: list[float] = []
     for count in (200, 3_200):
         text = json.dumps([{"title": f"{n}", "onDay": "2020-01-02"} for n in range(count)])
-        draft = _last(list[Step], text[:-1])
+        draft = partial_of(list[Step], text[:-1])
         draft.to_json()
         begun = time.process_time()
         for _ in range(100):

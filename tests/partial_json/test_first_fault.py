@@ -12,9 +12,9 @@ import pytest
 from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, IPvAnyAddress, Json
 from pydantic_core import PydanticCustomError
 
+from tests.partial_json.typed import draft_of
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
-from tokenstream.stages._objects.partials import Partials
 
 SECRET = "s3cr3t"
 
@@ -66,8 +66,7 @@ class Form(BaseModel):
 
 
 def _says(type_: Any, document: Any) -> str:
-    draft = Partials(type_)
-    draft.feed(json.dumps(document))
+    draft = draft_of(type_, json.dumps(document))
     draft.end()
     with pytest.raises(OutputInvalid) as caught:
         draft.partial().final()

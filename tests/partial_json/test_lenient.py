@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from typing import Any
 
@@ -255,18 +253,6 @@ def test_what_lenient_may_be_is_checked(lenient: Any) -> None:
 
 
 # -- the parser as an object ---------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_strict_reading_does_not_import_the_lenient_one() -> None:
-    """Nobody pays who does not ask for it."""
-    code = (
-        "import sys; from tokenstream.partial_json import PartialJSONParser; PartialJSONParser(); "
-        "print([name for name in sys.modules if '_lenient' in name])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-
-    assert "[]" == found.strip()
 
 
 def test_the_lenient_reading_is_a_parser_like_the_strict_one() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 
 from tests.partial_json.lenient_texts import ended
+from tests.partial_json.support import calls_of
 from tests.support.sampling import sampled
 from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded
@@ -49,19 +49,7 @@ _HOSTILE = {
 
 def _work(text: str, size: int, **options: Any) -> int:
     """Return how many calls reading a text takes; a clock would measure the machine."""
-    calls = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        ended(text, size, **options)
-    finally:
-        sys.setprofile(before)
-    return calls
+    return calls_of(lambda: ended(text, size, **options))
 
 
 @pytest.mark.few_rows(3)

@@ -7,7 +7,8 @@ from typing import Any
 from tests.partial_json.lenient_texts import NAN, what_is_read, what_is_refused
 from tests.support.tables import in_one_test
 
-_TEXT_AROUND: list[tuple[str, Any, str]] = [
+_READ: list[tuple[str, Any, str]] = [
+    # Prose, list marks, tags, code; brackets in it begin no document.
     (
         'Here is the JSON: {"a": 1, "b": "x"} Hope this helps!',
         {"a": 1, "b": "x"},
@@ -50,8 +51,57 @@ _TEXT_AROUND: list[tuple[str, Any, str]] = [
     ('\x1b[32m{"a": 1}\x1b[0m', {"a": 1}, "leading_text@0 trailing_text@13"),
     ('{"a": 1}\n# Notes {x}', {"a": 1}, "trailing_text@9"),
     ("[true, null]", [True, None], ""),
+    # Whatever the fence says that it holds, and also where it does not end.
+    ('```json\n{"a": 1}\n```', {"a": 1}, "code_fence@0"),
+    ('~~~JSON\r\n{"a": 1}\r\n~~~\r', {"a": 1}, "code_fence@0"),
+    ('Sure!\n```\n{"a": 1}\n```\nDone.', {"a": 1}, "leading_text@0 code_fence@6 trailing_text@23"),
+    ('```json\n{"a": 1}', {"a": 1}, "code_fence@0"),
+    ('```json\n"abc"\n```\nHope', "abc", "code_fence@0 trailing_text@18"),
+    ('```python\nx = {"a": 1}\n```', {"a": 1}, "code_fence@0 leading_text@10"),
+    ('```py code``` {"a": 1}', {"a": 1}, "leading_text@0 code_fence@10"),
+    ('```json\n{"a": [1, 2\n```\nThat is all', {"a": [1, 2]}, "code_fence@0 missing_end@20 trailing_text@24"),
+    ('```json\n```\nnothing: {"a": 1}', {"a": 1}, "code_fence@0 leading_text@12"),
+    ("```json\n[1, 2, 3]\n``` are {x}", [1, 2, 3], "code_fence@0 trailing_text@22"),
+    ('<think>maybe {"a": 0}</think>{"a": 1}', {"a": 1}, "reasoning@0"),
+    ('I think </think> {"a": 1} <think>is it?</think>', {"a": 1}, "leading_text@0 reasoning@8 reasoning@26"),
+    ("It is 42.</think>\n\n42", 42, "leading_text@0 reasoning@9"),
+    ('{"a": 1}</think>', {"a": 1}, "trailing_text@8"),
+    ('{"a": 1}\n```json\n{"a": 1}\n```', {"a": 1}, "code_fence@9 repeated_document@17"),
+    (
+        '```json\n{"a": 1\n```\n```json\n{"a": 1}\n```',
+        {"a": 1},
+        "code_fence@0 missing_end@16 code_fence@20 repeated_document@28",
+    ),
+    ('```json\n{"a": 1}\n```\n"Enjoy"', {"a": 1}, "code_fence@0 trailing_text@21"),
+    # Also if it comes twice, after a placeholder, without its brace, or without any bracket.
+    ('{}{"a": 1}', {"a": 1}, "empty_placeholder@0"),
+    ('{} {"a": {}}', {"a": {}}, "empty_placeholder@0"),
+    ('It: { }\n{"a": 1}', {"a": 1}, "leading_text@0 empty_placeholder@4"),
+    ("{}\nagain: {}", {}, "trailing_text@3 repeated_document@10"),
+    ("```json\n{}\n```\n```json\n{}\n```", {}, "code_fence@0 code_fence@15 repeated_document@23"),
+    ('{{"a": 1}}{{"a": 1}}', {"a": 1}, "doubled_brace@1 repeated_document@10"),
+    ('{"a": 1}{"a": 1}', {"a": 1}, "repeated_document@8"),
+    ('["a"]["a"', ["a"], "repeated_document@5 missing_end@9"),
+    ('{"a": 1}, {"a": 1}', {"a": 1}, "extra_comma@8 repeated_document@10"),
+    ('{"a": [1, NaN]}{"a": [1, NaN]}', {"a": [1, NAN]}, "not_a_number@10 repeated_document@15"),
+    ('{"a": 1} again: {"a": 1}', {"a": 1}, "trailing_text@9 repeated_document@16"),
+    ('{"a": 1, "b": 2}{"b": 2, "a": 1}', {"a": 1, "b": 2}, "repeated_document@16"),
+    ('"a": 1, "b": "x"}', {"a": 1, "b": "x"}, "missing_opener@0"),
+    (
+        "'a': 1, 'b': {'c': 2}}",
+        {"a": 1, "b": {"c": 2}},
+        "missing_opener@0 single_quotes@0 single_quotes@8 single_quotes@14",
+    ),
+    ("“a”: 1, “b”: 2}", {"a": 1, "b": 2}, "missing_opener@0 smart_quotes@0 smart_quotes@8"),
+    ('"abc"', "abc", ""),
+    ('"abc"\ufeff', "abc", "odd_space@5"),
+    ("42 ", 42, ""),
+    ("null", None, ""),
+    ("True", True, "python_literal@0"),
 ]
-_NO_DOCUMENT: list[tuple[str, int, Any]] = [
+"""Texts, with their values and the repairs that they take."""
+_REFUSED: list[tuple[str, int, Any]] = [
+    # Nothing shows, except where it begins as an array does.
     ("I cannot do that.", 17, None),
     ("I cannot {do} that.", 19, None),
     ("See [1, 2].", 11, None),
@@ -78,57 +128,7 @@ _NO_DOCUMENT: list[tuple[str, int, Any]] = [
     ("[NULL_FIELD] is empty", 21, None),
     ("[" + "x" * 300 + "](http://x.y)", 1, []),
     ("[" + " " * 1_100 + "x](http://x.y)", 1_101, []),
-]
-_FENCES_AND_REASONING: list[tuple[str, Any, str]] = [
-    ('```json\n{"a": 1}\n```', {"a": 1}, "code_fence@0"),
-    ('~~~JSON\r\n{"a": 1}\r\n~~~\r', {"a": 1}, "code_fence@0"),
-    ('Sure!\n```\n{"a": 1}\n```\nDone.', {"a": 1}, "leading_text@0 code_fence@6 trailing_text@23"),
-    ('```json\n{"a": 1}', {"a": 1}, "code_fence@0"),
-    ('```json\n"abc"\n```\nHope', "abc", "code_fence@0 trailing_text@18"),
-    ('```python\nx = {"a": 1}\n```', {"a": 1}, "code_fence@0 leading_text@10"),
-    ('```py code``` {"a": 1}', {"a": 1}, "leading_text@0 code_fence@10"),
-    ('```json\n{"a": [1, 2\n```\nThat is all', {"a": [1, 2]}, "code_fence@0 missing_end@20 trailing_text@24"),
-    ('```json\n```\nnothing: {"a": 1}', {"a": 1}, "code_fence@0 leading_text@12"),
-    ("```json\n[1, 2, 3]\n``` are {x}", [1, 2, 3], "code_fence@0 trailing_text@22"),
-    ('<think>maybe {"a": 0}</think>{"a": 1}', {"a": 1}, "reasoning@0"),
-    ('I think </think> {"a": 1} <think>is it?</think>', {"a": 1}, "leading_text@0 reasoning@8 reasoning@26"),
-    ("It is 42.</think>\n\n42", 42, "leading_text@0 reasoning@9"),
-    ('{"a": 1}</think>', {"a": 1}, "trailing_text@8"),
-    ('{"a": 1}\n```json\n{"a": 1}\n```', {"a": 1}, "code_fence@9 repeated_document@17"),
-    (
-        '```json\n{"a": 1\n```\n```json\n{"a": 1}\n```',
-        {"a": 1},
-        "code_fence@0 missing_end@16 code_fence@20 repeated_document@28",
-    ),
-    ('```json\n{"a": 1}\n```\n"Enjoy"', {"a": 1}, "code_fence@0 trailing_text@21"),
-]
-_ONE_DOCUMENT: list[tuple[str, Any, str]] = [
-    ('{}{"a": 1}', {"a": 1}, "empty_placeholder@0"),
-    ('{} {"a": {}}', {"a": {}}, "empty_placeholder@0"),
-    ('It: { }\n{"a": 1}', {"a": 1}, "leading_text@0 empty_placeholder@4"),
-    ("{}\nagain: {}", {}, "trailing_text@3 repeated_document@10"),
-    ("```json\n{}\n```\n```json\n{}\n```", {}, "code_fence@0 code_fence@15 repeated_document@23"),
-    ('{{"a": 1}}{{"a": 1}}', {"a": 1}, "doubled_brace@1 repeated_document@10"),
-    ('{"a": 1}{"a": 1}', {"a": 1}, "repeated_document@8"),
-    ('["a"]["a"', ["a"], "repeated_document@5 missing_end@9"),
-    ('{"a": 1}, {"a": 1}', {"a": 1}, "extra_comma@8 repeated_document@10"),
-    ('{"a": [1, NaN]}{"a": [1, NaN]}', {"a": [1, NAN]}, "not_a_number@10 repeated_document@15"),
-    ('{"a": 1} again: {"a": 1}', {"a": 1}, "trailing_text@9 repeated_document@16"),
-    ('{"a": 1, "b": 2}{"b": 2, "a": 1}', {"a": 1, "b": 2}, "repeated_document@16"),
-    ('"a": 1, "b": "x"}', {"a": 1, "b": "x"}, "missing_opener@0"),
-    (
-        "'a': 1, 'b': {'c': 2}}",
-        {"a": 1, "b": {"c": 2}},
-        "missing_opener@0 single_quotes@0 single_quotes@8 single_quotes@14",
-    ),
-    ("“a”: 1, “b”: 2}", {"a": 1, "b": 2}, "missing_opener@0 smart_quotes@0 smart_quotes@8"),
-    ('"abc"', "abc", ""),
-    ('"abc"\ufeff', "abc", "odd_space@5"),
-    ("42 ", 42, ""),
-    ("null", None, ""),
-    ("True", True, "python_literal@0"),
-]
-_TWO_DOCUMENTS: list[tuple[str, int, Any]] = [
+    # Or what may be two, or prose: the first stays readable.
     ('{"a": 1}{"a": 1', 8, {"a": 1}),
     ('"a": 1, "b": 2', 14, {"a": 1}),
     ('{"a": 1}{"b": 2}', 8, {"a": 1}),
@@ -163,33 +163,16 @@ _TWO_DOCUMENTS: list[tuple[str, int, Any]] = [
     ('"' + "x" * 1_100 + '" he said', 1103, "x" * 1_100),
     ('"' + "x" * 1_100, 1101, "x" * 1_100),
 ]
+"""Texts, with the place where each is refused and the value until there."""
 
 
-@in_one_test("text, value, repairs", _TEXT_AROUND)
+@in_one_test("text, value, repairs", _READ)
 def test_text_around_a_document_is_left_out(text: str, value: Any, repairs: str) -> None:
-    """Prose, list marks, tags, code; brackets in it begin no document."""
+    """Text around a document is left out; a document may come twice, or without a bracket."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@in_one_test("text, offset, value", _NO_DOCUMENT)
-def test_a_text_without_a_document_is_refused(text: str, offset: int, value: Any) -> None:
-    """Nothing shows, except where it begins as an array does."""
-    assert (offset, repr(value)) == what_is_refused(text)
-
-
-@in_one_test("text, value, repairs", _FENCES_AND_REASONING)
-def test_fences_and_reasoning_are_left_out(text: str, value: Any, repairs: str) -> None:
-    """Whatever the fence says that it holds, and also where it does not end."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, value, repairs", _ONE_DOCUMENT)
-def test_a_document_is_one(text: str, value: Any, repairs: str) -> None:
-    """Also if it comes twice, after a placeholder, without its brace, or without any bracket."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, offset, value", _TWO_DOCUMENTS)
-def test_two_documents_are_refused(text: str, offset: int, value: Any) -> None:
-    """Or what may be two, or prose: the first stays readable."""
+@in_one_test("text, offset, value", _REFUSED)
+def test_no_document_and_two_documents_are_refused(text: str, offset: int, value: Any) -> None:
+    """A text with no document is refused, and so is one with two: the first stays readable."""
     assert (offset, repr(value)) == what_is_refused(text)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.partial_json.lenient_texts import what_is_read, what_is_refused
 from tests.support.tables import in_one_test
 
-_A_QUOTE_INSIDE_A_STRING: list[tuple[str, Any, str]] = [
+_READ: list[tuple[str, Any, str]] = [
+    # What follows it shows that it does not end the string.
     ('{"b": "say "hi" now"}', {"b": 'say "hi" now'}, "inner_quote@11 inner_quote@14"),
     ('{"b": "a "quoted", word", "c": 1}', {"b": 'a "quoted", word', "c": 1}, "inner_quote@9 inner_quote@16"),
     (
@@ -30,8 +29,80 @@ _A_QUOTE_INSIDE_A_STRING: list[tuple[str, Any, str]] = [
     ("{'b': 'it\\'s'}", {"b": "it's"}, "single_quotes@1 single_quotes@6"),
     ('{"a": "x "y" z", "k\\"k\\n": 1}', {"a": 'x "y" z', 'k"k\n': 1}, "inner_quote@9 inner_quote@11"),
     ('{"a": "x"' + " " * 1_100 + "}", {"a": "x"}, ""),
+    # Single, smart, in backticks, with the prefixes of Python.
+    ("{'a': 1, \"b\": 'x'}", {"a": 1, "b": "x"}, "single_quotes@1 single_quotes@14"),
+    ("{'b': 'say \"hi\"'}", {"b": 'say "hi"'}, "single_quotes@1 single_quotes@6"),
+    (
+        "{“a”: “x”, ‘b’: ‘it’s’}",
+        {"a": "x", "b": "it’s"},
+        "smart_quotes@1 smart_quotes@6 smart_quotes@11 smart_quotes@16 inner_quote@19",
+    ),
+    ("{`a`: `x\ny`}", {"a": "x\ny"}, "backticks@1 backticks@6 raw_control@8"),
+    (
+        "{'a': b'x', 'b': u\"y\"}",
+        {"a": "x", "b": "y"},
+        "single_quotes@1 string_prefix@6 single_quotes@7 single_quotes@12 string_prefix@17",
+    ),
+    # Control characters and escapes, as they are written.
+    (
+        '{"b": "line1\nline2\tx\r\n"}',
+        {"b": "line1\nline2\tx\r\n"},
+        "raw_control@12 raw_control@18 raw_control@20 raw_control@21",
+    ),
+    ('{"a\nb": 1}', {"a\nb": 1}, "raw_control@3"),
+    (
+        '{"b": "C:\\path\\x \\d+ it\\\'s \\u12 \\ud83d!"}',
+        {"b": "C:\\path\\x \\d+ it's \\u12 \ud83d!"},
+        "bad_escape@9 bad_escape@14 bad_escape@17 bad_escape@23 bad_escape@27",
+    ),
+    (
+        "{'a': 'say \\\"x\\\" \\'y\\' \\“z\\”'}",
+        {"a": "say \"x\" 'y' “z”"},
+        "single_quotes@1 single_quotes@6 bad_escape@23 bad_escape@26",
+    ),
+    # Where nothing else can be meant; a string in which something else can be is told.
+    (r'{"a": "\alpha \beta"}', {"a": r"\alpha \beta"}, "bad_escape@7 kept_escape@14"),
+    (r'{"a": "C:\Users\name"}', {"a": r"C:\Users\name"}, "bad_escape@9 kept_escape@15"),
+    (
+        r"{'a': 'C:\Users\name'}",
+        {"a": r"C:\Users\name"},
+        "single_quotes@1 single_quotes@6 bad_escape@9 kept_escape@15",
+    ),
+    (r'{"\frac": "\frac{1}{2}"}', {"\frac": "\frac{1}{2}"}, ""),
+    (r'{"\alpha": "\frac{1}{2}"}', {r"\alpha": r"\frac{1}{2}"}, "bad_escape@2 kept_escape@12"),
+    (r'["\d", "\b", "\f1", "\b x"]', [r"\d", "\b", "\f1", "\b x"], "bad_escape@2"),
+    (r'["\frac \alpha \frac"]', ["\frac \\alpha \\frac"], "bad_escape@8 mixed_escapes@8 kept_escape@15"),
+    (r'"\bold"', "\bold", ""),
+    (r'["\bcat\b", "\d+\f"]', ["\bcat\b", r"\d+\f"], "bad_escape@13 kept_escape@16"),
+    (r'["\nu", "\times", "\rho"]', ["\nu", "\times", "\rho"], ""),
+    (
+        r'["\alpha.\nThen \nabla \nu\theta"]',
+        ["\\alpha.\nThen \\nabla \\nu\\theta"],
+        "bad_escape@2 mixed_escapes@9 kept_escape@16 kept_escape@23 kept_escape@26",
+    ),
+    (r'["\alpha \\ b \n c"]', ["\\alpha \\ b \n c"], "bad_escape@2 mixed_escapes@9"),
+    (r'["C:\new\Users"]', ["C:\new\\Users"], "bad_escape@8 mixed_escapes@8"),
+    (rf'["C:\Users\n{"x" * 300}"]', [f"C:\\Users\n{'x' * 300}"], "bad_escape@4 mixed_escapes@10"),
+    (r'["C:\Users\\name"]', [r"C:\Users\name"], "bad_escape@4 mixed_escapes@10"),
+    (r'["\$5\nx \"y\" \u00e9\/"]', ['\\$5\nx "y" é/'], "bad_escape@2"),
+    # What stands alone on its line needs no comma.
+    ('{"a": "", "b": ""}', {"a": "", "b": ""}, ""),
+    ('[\n"a"\n"b",\n"c"\n"d"\n]', ["a", "b", "c", "d"], "missing_comma@6 missing_comma@15"),
+    # Half an escape is as good as not written.
+    ('{"a": "x y', {"a": "x y"}, "missing_end@10"),
+    ('{"a": "x\\', {"a": "x"}, "missing_end@9"),
+    ('{"a": "x\\u12', {"a": "x"}, "missing_end@12"),
+    (r'["\d", "x\b', [r"\d", "x"], "bad_escape@2 missing_end@11"),
+    (r'{"a": "\alpha \nab', {"a": "\\alpha "}, "bad_escape@7 missing_end@18"),
+    (r'{"a": "C:\Users\name', {"a": "C:\\Users"}, "bad_escape@9 missing_end@20"),
+    ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
+    ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
+    # Models' answers were reported with such a start: noamgat/lm-format-enforcer#92.
+    ('"a": "x", "b": "y', {"a": "x", "b": "y"}, "missing_opener@0 missing_end@17"),
 ]
-_A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+"""Texts, with their values and the repairs that they take."""
+_REFUSED: list[tuple[str, int, Any]] = [
+    # It may end the string or belong to it, or one may be missing.
     ('{"b": "say "hi" // there"}', 14, {"b": 'say "hi'}),
     ('{"a": "x "] y"}', 13, {"a": 'x "] y'}),
     ('{"a": "x", .5}', 14, {"a": 'x", .5}'}),
@@ -64,120 +135,16 @@ _A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{“a”: “x", “b”: 1}', 13, {"a": 'x", “b'}),
     ('{"a": "say "hi" no', 18, {"a": 'say "hi" no'}),
 ]
-_QUOTES_OF_OTHER_KINDS: list[tuple[str, Any, str]] = [
-    ("{'a': 1, \"b\": 'x'}", {"a": 1, "b": "x"}, "single_quotes@1 single_quotes@14"),
-    ("{'b': 'say \"hi\"'}", {"b": 'say "hi"'}, "single_quotes@1 single_quotes@6"),
-    (
-        "{“a”: “x”, ‘b’: ‘it’s’}",
-        {"a": "x", "b": "it’s"},
-        "smart_quotes@1 smart_quotes@6 smart_quotes@11 smart_quotes@16 inner_quote@19",
-    ),
-    ("{`a`: `x\ny`}", {"a": "x\ny"}, "backticks@1 backticks@6 raw_control@8"),
-    (
-        "{'a': b'x', 'b': u\"y\"}",
-        {"a": "x", "b": "y"},
-        "single_quotes@1 string_prefix@6 single_quotes@7 single_quotes@12 string_prefix@17",
-    ),
-]
-_CHARACTERS_THAT_JSON_DOES_NOT_TAKE: list[tuple[str, Any, str]] = [
-    (
-        '{"b": "line1\nline2\tx\r\n"}',
-        {"b": "line1\nline2\tx\r\n"},
-        "raw_control@12 raw_control@18 raw_control@20 raw_control@21",
-    ),
-    ('{"a\nb": 1}', {"a\nb": 1}, "raw_control@3"),
-    (
-        '{"b": "C:\\path\\x \\d+ it\\\'s \\u12 \\ud83d!"}',
-        {"b": "C:\\path\\x \\d+ it's \\u12 \ud83d!"},
-        "bad_escape@9 bad_escape@14 bad_escape@17 bad_escape@23 bad_escape@27",
-    ),
-    (
-        "{'a': 'say \\\"x\\\" \\'y\\' \\“z\\”'}",
-        {"a": "say \"x\" 'y' “z”"},
-        "single_quotes@1 single_quotes@6 bad_escape@23 bad_escape@26",
-    ),
-]
-_BACKSLASHES_THAT_NOBODY_ESCAPED: list[tuple[str, Any, str]] = [
-    (r'{"a": "\alpha \beta"}', {"a": r"\alpha \beta"}, "bad_escape@7 kept_escape@14"),
-    (r'{"a": "C:\Users\name"}', {"a": r"C:\Users\name"}, "bad_escape@9 kept_escape@15"),
-    (
-        r"{'a': 'C:\Users\name'}",
-        {"a": r"C:\Users\name"},
-        "single_quotes@1 single_quotes@6 bad_escape@9 kept_escape@15",
-    ),
-    (r'{"\frac": "\frac{1}{2}"}', {"\frac": "\frac{1}{2}"}, ""),
-    (r'{"\alpha": "\frac{1}{2}"}', {r"\alpha": r"\frac{1}{2}"}, "bad_escape@2 kept_escape@12"),
-    (r'["\d", "\b", "\f1", "\b x"]', [r"\d", "\b", "\f1", "\b x"], "bad_escape@2"),
-    (r'["\frac \alpha \frac"]', ["\frac \\alpha \\frac"], "bad_escape@8 mixed_escapes@8 kept_escape@15"),
-    (r'"\bold"', "\bold", ""),
-    (r'["\bcat\b", "\d+\f"]', ["\bcat\b", r"\d+\f"], "bad_escape@13 kept_escape@16"),
-    (r'["\nu", "\times", "\rho"]', ["\nu", "\times", "\rho"], ""),
-    (
-        r'["\alpha.\nThen \nabla \nu\theta"]',
-        ["\\alpha.\nThen \\nabla \\nu\\theta"],
-        "bad_escape@2 mixed_escapes@9 kept_escape@16 kept_escape@23 kept_escape@26",
-    ),
-    (r'["\alpha \\ b \n c"]', ["\\alpha \\ b \n c"], "bad_escape@2 mixed_escapes@9"),
-    (r'["C:\new\Users"]', ["C:\new\\Users"], "bad_escape@8 mixed_escapes@8"),
-    (rf'["C:\Users\n{"x" * 300}"]', [f"C:\\Users\n{'x' * 300}"], "bad_escape@4 mixed_escapes@10"),
-    (r'["C:\Users\\name"]', [r"C:\Users\name"], "bad_escape@4 mixed_escapes@10"),
-    (r'["\$5\nx \"y\" \u00e9\/"]', ['\\$5\nx "y" é/'], "bad_escape@2"),
-]
-_STRINGS_ON_LINES: list[tuple[str, Any, str]] = [
-    ('{"a": "", "b": ""}', {"a": "", "b": ""}, ""),
-    ('[\n"a"\n"b",\n"c"\n"d"\n]', ["a", "b", "c", "d"], "missing_comma@6 missing_comma@15"),
-]
-_CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
-    ('{"a": "x y', {"a": "x y"}, "missing_end@10"),
-    ('{"a": "x\\', {"a": "x"}, "missing_end@9"),
-    ('{"a": "x\\u12', {"a": "x"}, "missing_end@12"),
-    (r'["\d", "x\b', [r"\d", "x"], "bad_escape@2 missing_end@11"),
-    (r'{"a": "\alpha \nab', {"a": "\\alpha "}, "bad_escape@7 missing_end@18"),
-    (r'{"a": "C:\Users\name', {"a": "C:\\Users"}, "bad_escape@9 missing_end@20"),
-    ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
-    ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
-    # Models' answers were reported with such a start: noamgat/lm-format-enforcer#92.
-    ('"a": "x", "b": "y', {"a": "x", "b": "y"}, "missing_opener@0 missing_end@17"),
-]
+"""Texts, with the place where each is refused and the value until there."""
 
 
-@in_one_test("text, value, repairs", _A_QUOTE_INSIDE_A_STRING)
-def test_a_quote_inside_a_string_is_kept(text: str, value: Any, repairs: str) -> None:
-    """What follows it shows that it does not end the string."""
+@in_one_test("text, value, repairs", _READ)
+def test_strings_are_read_as_they_are_meant(text: str, value: Any, repairs: str) -> None:
+    """Quotes, escapes and line ends of models are read as they are meant, and a cut string ends."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@in_one_test("text, offset, value", _A_QUOTE_WITH_TWO_READINGS)
-def test_a_quote_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
-    """It may end the string or belong to it, or one may be missing."""
+@in_one_test("text, offset, value", _REFUSED)
+def test_a_string_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
+    """A quote that may end its string or belong to it, or may be missing, is refused: nothing is guessed."""
     assert (offset, repr(value)) == what_is_refused(text)
-
-
-@in_one_test("text, value, repairs", _QUOTES_OF_OTHER_KINDS)
-def test_quotes_of_other_kinds_are_read(text: str, value: Any, repairs: str) -> None:
-    """Single, smart, in backticks, with the prefixes of Python."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@pytest.mark.parametrize("text, value, repairs", _CHARACTERS_THAT_JSON_DOES_NOT_TAKE)
-def test_characters_that_json_does_not_take_are_kept(text: str, value: Any, repairs: str) -> None:
-    """Control characters and escapes, as they are written."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, value, repairs", _BACKSLASHES_THAT_NOBODY_ESCAPED)
-def test_backslashes_of_latex_and_of_paths_are_kept(text: str, value: Any, repairs: str) -> None:
-    """Where nothing else can be meant; a string in which something else can be is told."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@pytest.mark.parametrize("text, value, repairs", _STRINGS_ON_LINES)
-def test_strings_on_lines_are_read(text: str, value: Any, repairs: str) -> None:
-    """What stands alone on its line needs no comma."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, value, repairs", _CUT_IN_A_STRING)
-def test_a_string_that_is_cut_ends(text: str, value: Any, repairs: str) -> None:
-    """Half an escape is as good as not written."""
-    assert (repr(value), repairs) == what_is_read(text)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.partial_json.lenient_texts import INF, NAN, what_is_read, what_is_refused
 from tests.support.tables import in_one_test
 
-_NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
+_READ: list[tuple[str, Any, str]] = [
+    # Numbers, literals, tuples and words without quotes.
     (
         '{"t": True, "f": False, "n": None}',
         {"t": True, "f": False, "n": None},
@@ -50,8 +49,64 @@ _NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
         "tuple@6 tuple@19 trailing_comma@21 tuple@30",
     ),
     ('{"a": 1, "b": 12 }', {"a": 1, "b": 12}, ""),
+    # Too many, missing, or semicolons.
+    ('{"a": 1, "b": "x",}', {"a": 1, "b": "x"}, "trailing_comma@17"),
+    ("[1, 2, 3,]", [1, 2, 3], "trailing_comma@8"),
+    ("[1,,2,]", [1, 2], "extra_comma@3 trailing_comma@5"),
+    ('{"a": 1,, "b": 2}', {"a": 1, "b": 2}, "extra_comma@8"),
+    ('{"a": 1 "b": "x"}', {"a": 1, "b": "x"}, "missing_comma@8"),
+    ('{"a": 1\n b: 2}', {"a": 1, "b": 2}, "missing_comma@9 unquoted_key@9"),
+    ("[1\n2]", [1, 2], "missing_comma@3"),
+    ('[1\ntrue\n"x"]', [1, True, "x"], "missing_comma@3 missing_comma@8"),
+    (
+        '[{"a": 1} {"b": 2}{"c": 3} [4]]',
+        [{"a": 1}, {"b": 2}, {"c": 3}, [4]],
+        "missing_comma@10 missing_comma@18 missing_comma@27",
+    ),
+    ('{"a": 1; "b": "x"; "c": 2}', {"a": 1, "b": "x", "c": 2}, "semicolon@7 semicolon@17"),
+    # Wrong, doubled or too many, where only one value can be meant.
+    ('{"l": [1, 2}', {"l": [1, 2]}, "wrong_closer@11"),
+    ('{"l": [1, 2}}', {"l": [1, 2]}, "wrong_closer@11 extra_closer@12"),
+    ('{"a": 1]', {"a": 1}, "wrong_closer@7"),
+    ('[{"a": 1]', [{"a": 1}], "wrong_closer@8"),
+    ('{"l": (1, 2]}', {"l": [1, 2]}, "tuple@6 wrong_closer@11"),
+    # Models' answers were reported with such an end: vllm-project/vllm-ascend#16001.
+    ('{"a": 1, "b": "x"}}', {"a": 1, "b": "x"}, "extra_closer@18"),
+    # And with such braces: run-llama/llama_index#7886, pinecone-io/python-sdk#456.
+    ('{{"a": 1}}', {"a": 1}, "doubled_brace@1"),
+    ('{{"a": {{"b": 1}}}}', {"a": {"b": 1}}, "doubled_brace@1 doubled_brace@8"),
+    ('{{"a": {"b": 1}}}', {"a": {"b": 1}}, "doubled_brace@1"),
+    ('{"l": [1, 2', {"l": [1]}, "unfinished_value@10 missing_end@11"),
+    # Comments, odd white space, dots, codes of terminals.
+    ('{"a": 1, // one\r"b": # two\n "x" # three\n}', {"a": 1, "b": "x"}, "comment@9 comment@21 comment@32"),
+    (
+        '{\xa0"a":\u200b1,\x00"b":\u3000"x"}',
+        {"a": 1, "b": "x"},
+        "odd_space@1 odd_space@6 odd_space@9 odd_space@14",
+    ),
+    # Models' answers were reported with such dots: mangiucugna/json_repair#43.
+    ('{"a": 1, "b": [1, ..., 2, …], ...}', {"a": 1, "b": [1, 2]}, "ellipsis@18 ellipsis@26 ellipsis@30"),
+    ('{"a": [1 ...], ... }', {"a": [1]}, "ellipsis@9 ellipsis@15"),
+    # A number, a word or a key that more text might have changed is left out.
+    ("[1, ``", [1, ""], "backticks@4 missing_end@6"),
+    ("{", {}, "missing_end@1"),
+    ("[1,", [1], "missing_end@3"),
+    ('{"a', {}, "unfinished_value@1 missing_end@3"),
+    ('{"a":', {}, "unfinished_value@1 missing_end@5"),
+    ("{\"b\": 1, 'a' // c\n : ", {"b": 1}, "single_quotes@9 comment@13 unfinished_value@9 missing_end@21"),
+    ('{"a": 1,', {"a": 1}, "missing_end@8"),
+    ('{"a": 12', {}, "unfinished_value@6 missing_end@8"),
+    ('{"a": 12 ', {"a": 12}, "missing_end@9"),
+    ('{"a": tru', {}, "unfinished_value@6 missing_end@9"),
+    ('{"a": true', {"a": True}, "missing_end@10"),
+    ('{"a": True', {}, "unfinished_value@6 missing_end@10"),
+    ('{"a": x', {}, "unfinished_value@6 missing_end@7"),
+    ("{a", {}, "unfinished_value@1 missing_end@2"),
+    ("[[1], [2", [[1], []], "unfinished_value@7 missing_end@8"),
 ]
-_VALUES_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+"""Texts, with their values and the repairs that they take."""
+_REFUSED: list[tuple[str, int, Any]] = [
+    # Or with none: nothing of it shows, unless it seemed whole.
     ('{"a": 1,000}', 6, {}),
     ("[1,000]", 3, [1]),
     ('{"a": 007}', 6, {}),
@@ -74,24 +129,7 @@ _VALUES_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a": @}', 6, {}),
     ("[x]", 3, None),
     ('{"a": word' + " " * 1_100 + "}", 6, {}),
-]
-_COMMAS_AND_COLONS: list[tuple[str, Any, str]] = [
-    ('{"a": 1, "b": "x",}', {"a": 1, "b": "x"}, "trailing_comma@17"),
-    ("[1, 2, 3,]", [1, 2, 3], "trailing_comma@8"),
-    ("[1,,2,]", [1, 2], "extra_comma@3 trailing_comma@5"),
-    ('{"a": 1,, "b": 2}', {"a": 1, "b": 2}, "extra_comma@8"),
-    ('{"a": 1 "b": "x"}', {"a": 1, "b": "x"}, "missing_comma@8"),
-    ('{"a": 1\n b: 2}', {"a": 1, "b": 2}, "missing_comma@9 unquoted_key@9"),
-    ("[1\n2]", [1, 2], "missing_comma@3"),
-    ('[1\ntrue\n"x"]', [1, True, "x"], "missing_comma@3 missing_comma@8"),
-    (
-        '[{"a": 1} {"b": 2}{"c": 3} [4]]',
-        [{"a": 1}, {"b": 2}, {"c": 3}, [4]],
-        "missing_comma@10 missing_comma@18 missing_comma@27",
-    ),
-    ('{"a": 1; "b": "x"; "c": 2}', {"a": 1, "b": "x", "c": 2}, "semicolon@7 semicolon@17"),
-]
-_COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    # What is missing might be something else.
     ('{"a": [5 kg, 3 kg]}', 9, {"a": [5]}),
     ("[1 true]", 3, [1]),
     ("[,1]", 1, []),
@@ -114,22 +152,7 @@ _COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ("{a" + " " * 1_100 + ": 1}", 1, {}),
     ("[1: 2]", 1, []),
     ("(1)", 3, None),
-]
-_BRACKETS: list[tuple[str, Any, str]] = [
-    ('{"l": [1, 2}', {"l": [1, 2]}, "wrong_closer@11"),
-    ('{"l": [1, 2}}', {"l": [1, 2]}, "wrong_closer@11 extra_closer@12"),
-    ('{"a": 1]', {"a": 1}, "wrong_closer@7"),
-    ('[{"a": 1]', [{"a": 1}], "wrong_closer@8"),
-    ('{"l": (1, 2]}', {"l": [1, 2]}, "tuple@6 wrong_closer@11"),
-    # Models' answers were reported with such an end: vllm-project/vllm-ascend#16001.
-    ('{"a": 1, "b": "x"}}', {"a": 1, "b": "x"}, "extra_closer@18"),
-    # And with such braces: run-llama/llama_index#7886, pinecone-io/python-sdk#456.
-    ('{{"a": 1}}', {"a": 1}, "doubled_brace@1"),
-    ('{{"a": {{"b": 1}}}}', {"a": {"b": 1}}, "doubled_brace@1 doubled_brace@8"),
-    ('{{"a": {"b": 1}}}', {"a": {"b": 1}}, "doubled_brace@1"),
-    ('{"l": [1, 2', {"l": [1]}, "unfinished_value@10 missing_end@11"),
-]
-_BRACKETS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    # What follows a wrong one has two places.
     ('{"l": [1, 2}, "b": 3}', 12, {"l": [1, 2]}),
     ('{"x": {"l": [1, 2}, "b": 3}', 20, {"x": {"l": [1, 2]}}),
     ("[[1, 2}, [3]]", 9, [[1, 2]]),
@@ -139,19 +162,7 @@ _BRACKETS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a": {"b": 1}}, "c": 2}', 15, {"a": {"b": 1}}),
     ("{{name}}", 2, {}),
     ('{{{"a": 1}}}', 2, {}),
-]
-_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
-    ('{"a": 1, // one\r"b": # two\n "x" # three\n}', {"a": 1, "b": "x"}, "comment@9 comment@21 comment@32"),
-    (
-        '{\xa0"a":\u200b1,\x00"b":\u3000"x"}',
-        {"a": 1, "b": "x"},
-        "odd_space@1 odd_space@6 odd_space@9 odd_space@14",
-    ),
-    # Models' answers were reported with such dots: mangiucugna/json_repair#43.
-    ('{"a": 1, "b": [1, ..., 2, …], ...}', {"a": 1, "b": [1, 2]}, "ellipsis@18 ellipsis@26 ellipsis@30"),
-    ('{"a": [1 ...], ... }', {"a": [1]}, "ellipsis@9 ellipsis@15"),
-]
-_NOTHING_BETWEEN_VALUES: list[tuple[str, int, Any]] = [
+    # A comment that does not end may hold the rest of the document.
     ('{"a": 1, // one "b": "x"}', 9, {"a": 1}),
     ('{"a": 1 /* one */, "b": "x"}', 8, {"a": 1}),
     ('{"a": /x/}', 6, {}),
@@ -167,74 +178,16 @@ _NOTHING_BETWEEN_VALUES: list[tuple[str, int, Any]] = [
     ("[1, ```]", 4, [1]),
     ('{"a": [\n#fff,\n#000\n]}', 8, {"a": []}),
 ]
-_CUT_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
-    ("[1, ``", [1, ""], "backticks@4 missing_end@6"),
-    ("{", {}, "missing_end@1"),
-    ("[1,", [1], "missing_end@3"),
-    ('{"a', {}, "unfinished_value@1 missing_end@3"),
-    ('{"a":', {}, "unfinished_value@1 missing_end@5"),
-    ("{\"b\": 1, 'a' // c\n : ", {"b": 1}, "single_quotes@9 comment@13 unfinished_value@9 missing_end@21"),
-    ('{"a": 1,', {"a": 1}, "missing_end@8"),
-    ('{"a": 12', {}, "unfinished_value@6 missing_end@8"),
-    ('{"a": 12 ', {"a": 12}, "missing_end@9"),
-    ('{"a": tru', {}, "unfinished_value@6 missing_end@9"),
-    ('{"a": true', {"a": True}, "missing_end@10"),
-    ('{"a": True', {}, "unfinished_value@6 missing_end@10"),
-    ('{"a": x', {}, "unfinished_value@6 missing_end@7"),
-    ("{a", {}, "unfinished_value@1 missing_end@2"),
-    ("[[1], [2", [[1], []], "unfinished_value@7 missing_end@8"),
-]
+"""Texts, with the place where each is refused and the value until there."""
 
 
-@in_one_test("text, value, repairs", _NUMBERS_LITERALS_AND_WORDS)
-def test_values_of_other_languages_are_read(text: str, value: Any, repairs: str) -> None:
-    """Numbers, literals, tuples and words without quotes."""
+@in_one_test("text, value, repairs", _READ)
+def test_values_are_read_as_they_are_meant(text: str, value: Any, repairs: str) -> None:
+    """Values, commas and brackets are repaired where only one value can be meant."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@in_one_test("text, offset, value", _VALUES_WITH_TWO_READINGS)
-def test_a_value_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
-    """Or with none: nothing of it shows, unless it seemed whole."""
+@in_one_test("text, offset, value", _REFUSED)
+def test_values_with_two_readings_are_refused(text: str, offset: int, value: Any) -> None:
+    """What has two readings, or none, is refused; what is before it shows."""
     assert (offset, repr(value)) == what_is_refused(text)
-
-
-@in_one_test("text, value, repairs", _COMMAS_AND_COLONS)
-def test_commas_and_colons_are_repaired(text: str, value: Any, repairs: str) -> None:
-    """Too many, missing, or semicolons."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, offset, value", _COMMAS_AND_COLONS_WITH_TWO_READINGS)
-def test_a_comma_or_colon_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
-    """What is missing might be something else."""
-    assert (offset, repr(value)) == what_is_refused(text)
-
-
-@in_one_test("text, value, repairs", _BRACKETS)
-def test_brackets_are_repaired(text: str, value: Any, repairs: str) -> None:
-    """Wrong, doubled or too many, where only one value can be meant."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, offset, value", _BRACKETS_WITH_TWO_READINGS)
-def test_a_bracket_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
-    """What follows a wrong one has two places."""
-    assert (offset, repr(value)) == what_is_refused(text)
-
-
-@pytest.mark.parametrize("text, value, repairs", _BETWEEN_VALUES)
-def test_what_is_between_values_is_left_out(text: str, value: Any, repairs: str) -> None:
-    """Comments, odd white space, dots, codes of terminals."""
-    assert (repr(value), repairs) == what_is_read(text)
-
-
-@in_one_test("text, offset, value", _NOTHING_BETWEEN_VALUES)
-def test_what_does_not_belong_between_values_is_refused(text: str, offset: int, value: Any) -> None:
-    """A comment that does not end may hold the rest of the document."""
-    assert (offset, repr(value)) == what_is_refused(text)
-
-
-@in_one_test("text, value, repairs", _CUT_BETWEEN_VALUES)
-def test_a_document_that_is_cut_is_closed(text: str, value: Any, repairs: str) -> None:
-    """A number, a word or a key that more text might have changed is left out."""
-    assert (repr(value), repairs) == what_is_read(text)

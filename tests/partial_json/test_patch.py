@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from random import Random
 from typing import Annotated, Any
 
@@ -12,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
+from tests.partial_json.support import calls_of
 from tests.partial_json.test_dump import Plan, Whole
-from tests.partial_json.typed import CASES, damaged
+from tests.partial_json.typed import CASES, damaged, draft_of
 from tests.support.effort import examples
 from tests.support.json_patch import patched
 from tests.support.tables import in_one_test
@@ -210,8 +210,7 @@ def test_another_draft_replaces_the_root() -> None:
     """An answer that began again has nothing in common with the one before."""
     stage = Patches()
     for text, wanted in (("{", {}), ('{"theName": "T', {"name": "T"})):
-        draft = Partials(Recipe)
-        draft.feed(text)
+        draft = draft_of(Recipe, text)
 
         assert stage.feed(draft.partial()) == [[{"op": "replace", "path": "", "value": wanted}]]
         assert stage.feed(draft.partial()) == []
@@ -241,22 +240,6 @@ def test_a_patch_costs_what_has_changed() -> None:
         draft.feed('{"title": "abc')
         stage.feed(draft.partial())
         draft.feed("def")
-        looked.append(_calls(lambda draft=draft, stage=stage: stage.feed(draft.partial())))
+        looked.append(calls_of(lambda draft=draft, stage=stage: stage.feed(draft.partial())))
 
     assert looked[1] == looked[2] < 200
-
-
-def _calls(run: Any) -> int:
-    """Return how many functions a call calls."""
-    count = 0
-
-    def count_one(_frame: Any, event: str, _arg: Any) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    sys.setprofile(count_one)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return count

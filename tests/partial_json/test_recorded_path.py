@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
-from tests.partial_json.typed import damaged
+from tests.partial_json.typed import damaged, partial_of
 from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
@@ -132,16 +132,10 @@ LEAVES: list[tuple[Callable[[Any], Any], tuple[str | int, ...], type | tuple[typ
 ]
 
 
-def _draft(type_: Any, text: str) -> Any:
-    draft: Partials[Any] = Partials(type_)
-    draft.feed(text)
-    return draft.partial()
-
-
 @in_one_test(("path", "keys", "value"), [(path, keys, value) for path, keys, _, value in LEAVES])
 def test_a_function_of_the_type_is_a_path(path: Any, keys: Any, value: Any) -> None:
     """It leads where the names lead, in pickled drafts too; without a value it is None, or the default."""
-    whole, empty = _draft(Menu, MENU), _draft(Menu, "{")
+    whole, empty = partial_of(Menu, MENU), partial_of(Menu, "{")
 
     assert value == whole.get(path) == whole.get(*keys) == pickle.loads(pickle.dumps(whole)).get(path)
     assert (True, False) == (whole.is_complete(path), empty.is_complete(path))
@@ -175,8 +169,8 @@ def test_what_it_gives_is_what_the_annotation_says(seed: int) -> None:
 
 def test_a_text_is_given_as_far_as_it_has_grown_and_other_values_when_they_are_valid() -> None:
     """What came before its type was known, or is wrong, is given by names alone."""
-    grows = _draft(Menu, '{"pet": {"born": "2020-01-02"}, "name": "Lun')
-    wrong = _draft(
+    grows = partial_of(Menu, '{"pet": {"born": "2020-01-02"}, "name": "Lun')
+    wrong = partial_of(
         Menu,
         '{"name": "Luncheon", "day": "soon", "steps": [{"title": 3}], "prices": 4, "best": {"title": [1,',
     )
@@ -199,7 +193,7 @@ def test_a_text_is_given_as_far_as_it_has_grown_and_other_values_when_they_are_v
 
 def test_what_holds_others_is_given_as_it_grows() -> None:
     """A draft of its type, a sequence, a mapping; the type's own once finished; the argument is the whole."""
-    grows, whole = _draft(Menu, '{"best": {"title": "b'), _draft(Menu, MENU)
+    grows, whole = partial_of(Menu, '{"best": {"title": "b'), partial_of(Menu, MENU)
 
     assert ("b", "b") == (grows.get(lambda r: r.best).title, grows.best.get(lambda r: r.title))
     assert (Step, 2) == (type(whole.get(lambda r: r.best)), len(whole.get(lambda r: r.steps)))
@@ -219,13 +213,13 @@ def test_what_holds_others_is_given_as_it_grows() -> None:
 )
 def test_a_document_that_is_no_object_is_given_as_the_argument(type_: Any, text: str, given: Any) -> None:
     """A number has no end before the document's, and text is no number."""
-    assert given == _draft(type_, text).get(lambda r: r)
+    assert given == partial_of(type_, text).get(lambda r: r)
 
 
 def test_dataclasses_and_lists_have_paths() -> None:
     """Whatever reads the type, its names are known."""
-    bill = _draft(Bill, '{"total": 1.5, "lines": ["a", "b"], "tags": {"x": 1}, "near": {"total": "wrong"')
-    rooms = _draft(list[Room], '[{"seats": 3, "rooms": [{"seats": 4, ')
+    bill = partial_of(Bill, '{"total": 1.5, "lines": ["a", "b"], "tags": {"x": 1}, "near": {"total": "wrong"')
+    rooms = partial_of(list[Room], '[{"seats": 3, "rooms": [{"seats": 4, ')
 
     assert (1.5, "b", 1, None) == (
         bill.get(lambda r: r.total),
@@ -269,7 +263,7 @@ def test_dataclasses_and_lists_have_paths() -> None:
 )
 def test_what_is_no_path_says_so(path: Any, said: str) -> None:
     """A name that the type has not, a call, a comparison, a constant: each is told at once."""
-    draft = _draft(Menu, "{")
+    draft = partial_of(Menu, "{")
 
     with pytest.raises(MisuseError, match=said):
         draft.get(path)
@@ -285,6 +279,6 @@ def test_a_recorder_shows_its_path() -> None:
         seen.append(repr(menu.steps[0].title))
         return menu.name
 
-    _draft(Menu, "{").get(path)
+    partial_of(Menu, "{").get(path)
 
     assert ["<path r.steps[0].title>"] == seen

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, v1
 
+from tests.partial_json.typed import draft_of
 from tests.partial_json.typed_models.shapes import PutOff, Step
 from tokenstream import Stream, Tools, testing
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
@@ -200,16 +201,14 @@ def test_a_model_of_a_function_is_read() -> None:
         inner: Inner
         outer: Outer | None = None
 
-    draft = Partials(Outer)
-    draft.feed('{"inner": {"x": 1}, "outer": {"inner": {"x": 2}}}')
+    draft = draft_of(Outer, '{"inner": {"x": 1}, "outer": {"inner": {"x": 2}}}')
 
     assert Outer(inner=Inner(x=1), outer=Outer(inner=Inner(x=2))) == draft.partial().final()
 
 
 def test_the_config_of_an_adapter_holds_inside() -> None:
     """What an adapter was configured with is asked of each element as it is finished."""
-    draft: Partials[list[int]] = Partials(TypeAdapter(list[int], config=ConfigDict(strict=True)))
-    draft.feed('["1", ')
+    draft = draft_of(TypeAdapter(list[int], config=ConfigDict(strict=True)), '["1", ')
 
     assert ["int_type"] == [error["type"] for error in draft.partial().errors]
 

@@ -261,6 +261,18 @@ def told(value: Any) -> tuple[Any, ...]:
     return type(value), repr(value), getattr(value, "model_fields_set", None)
 
 
+def draft_of(type_: Any, text: str, **options: Any) -> Partials[Any]:
+    """Return what reads a typed object, when it has read a text."""
+    draft: Partials[Any] = Partials(type_, **options)
+    draft.feed(text)
+    return draft
+
+
+def partial_of(type_: Any, text: str, **options: Any) -> Any:
+    """Return what shows of a typed object."""
+    return draft_of(type_, text, **options).partial()
+
+
 def drafted(type_: Any, text: str, cuts: list[int]) -> Partials[Any]:
     """Return a draft that has read a text in pieces, with a snapshot of each."""
     draft: Partials[Any] = Partials(type_)

@@ -13,7 +13,7 @@ import pytest
 
 import tokenstream.partial_json
 from tests.partial_json.support import read
-from tokenstream.partial_json import MISSING, PartialJSONParser
+from tokenstream.partial_json import MISSING
 
 # -- the names ---------------------------------------------------------------------------
 
@@ -27,8 +27,8 @@ def test_missing_is_one_thing_and_false() -> None:
 
 
 @pytest.mark.slow
-def test_the_parser_loads_no_type_adapters() -> None:
-    """Nor the package that has the flags: who only parses does not pay for them."""
+def test_the_parser_loads_only_the_strict_reading() -> None:
+    """No lenient one, no type adapters, nor the package that has the flags: who only parses pays for none."""
     program = (
         "import sys\nfrom tokenstream.partial_json import PartialJSONParser\n"
         "PartialJSONParser().feed('[1]')\nprint(*sys.modules)"
@@ -38,6 +38,7 @@ def test_the_parser_loads_no_type_adapters() -> None:
     ).stdout
 
     assert set() == {"pydantic", "partial_json_parser", "decimal"} & set(loaded.split())
+    assert "_lenient" not in loaded
 
 
 def test_without_its_package_the_flags_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,16 +49,6 @@ def test_without_its_package_the_flags_say_what_to_install(monkeypatch: pytest.M
 
     with pytest.raises(ModuleNotFoundError, match="pip install partial-json-parser"):
         _ = tokenstream.partial_json.Allow
-
-
-def test_only_the_lenient_reading_repairs() -> None:
-    """It is a parser like the other, and there is a tuple of repairs in both."""
-    strict, lenient = (read("[1, 2,]", lenient=lenient) for lenient in (False, True))
-
-    assert ((), "trailing_comma") == (strict.repairs, *(repair.name for repair in lenient.repairs))
-    assert isinstance(lenient, PartialJSONParser)
-    assert type(lenient) is type(type(lenient)(lenient=True))
-    assert [1, 2] == strict.value == lenient.value
 
 
 # -- what it costs -------------------------------------------------------------------------

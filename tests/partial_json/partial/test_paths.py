@@ -10,8 +10,7 @@ import pytest
 from pydantic import BaseModel, RootModel
 from typing_extensions import TypedDict
 
-from tests.partial_json.partial.support import partial_of
-from tests.partial_json.typed import STEP
+from tests.partial_json.typed import STEP, partial_of
 from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.tables import in_one_test

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from tests.partial_json.partial.support import partial_of
-from tests.partial_json.typed import STEP
+from tests.partial_json.typed import STEP, partial_of
 from tests.partial_json.typed_models.shapes import Recipe, Step, Steps
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputIncomplete, OutputInvalid
@@ -161,4 +160,3 @@ def test_what_is_asked_of_what_has_not_come_says_how_to_ask() -> None:
         bool(MISSING),
         hasattr(MISSING, "__rich_repr__"),
     )
-    assert (MISSING, MISSING) == (copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING)))

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from tests.partial_json.partial.support import draft_of, partial_of
-from tests.partial_json.typed import STEP
+from tests.partial_json.typed import STEP, draft_of, partial_of
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.partial_json.typed_models.unions import Owner
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
