@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOMS = (
     "framing",
     "formats/_kit",
-    "accumulator.py",
+    "_answer/accumulator.py",
     "_pipeline",
     "recovery",
     "stages/_text",

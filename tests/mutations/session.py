@@ -30,6 +30,8 @@ _TIMES, _PROCESSOR_SECONDS, _SECONDS = 10, 2, 60
 """A test may take ten times as long as without a change, and two seconds more, or sixty on the clock."""
 _CHUNK = 300
 """Tests that a child records, and the rest of their file."""
+_BEGUN, _FAILED, _PASSED, _DEATHS = 1, 2, 3, 3
+"""How a test ends, and the number of those that die of a change after which no further one is tried."""
 
 
 class Session:
@@ -40,7 +42,8 @@ class Session:
         changes: What is tried, all of it in these modules.
         folder: Keeps what was recorded of the same tests of the same sources.
         processes: Number of children at once.
-        tell: Is called with the number of each change and with what has noticed it, "" for nothing.
+        tell: Is called with the number of each change and with the tests that have noticed it.
+        every: All tests that notice a change are found, and not only the first one.
     """
 
     def __init__(
@@ -49,28 +52,32 @@ class Session:
         changes: Sequence[Change],
         folder: Path,
         processes: int,
-        tell: Callable[[int, str], None],
+        tell: Callable[[int, Sequence[str]], None],
+        *,
+        every: bool = False,
     ) -> None:
         self._modules = modules
         self._changes = changes
         self._folder = folder
         self._processes = processes
         self._tell = tell
+        self._every = every
         self._failed = False
         self._left = float(_SECONDS)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._session = session
+        self.items = session.items
         session.config.pluginmanager.unregister(name="terminalreporter")
         self._functions = Functions(self._modules)
-        self._record = self._recorded()
+        self.record = self._recorded()
         self._functions.forget()
         tasks = (partial(self._noticing, change) for change in self._changes)
         for number, noticing in in_children(tasks, self._processes):
             if noticing is None:
                 sys.exit(f"cannot be tried: {self._changes[number]}")
-            self._tell(number, noticing)
+            self._tell(number, [self.items[at].nodeid for at in noticing])
         return True
 
     @pytest.hookimpl(tryfirst=True)
@@ -83,7 +90,7 @@ class Session:
 
     def _recorded(self) -> Record:
         """Return what the tests do, from the folder if it is known."""
-        items = self._session.items
+        items = self.items
         known = hashlib.sha256(
             repr((sys.version, os.environ.get("HYPOTHESIS_PROFILE"), self._modules)).encode()
         )
@@ -108,8 +115,8 @@ class Session:
 
     def _chunks(self) -> Iterator[list[int]]:
         chunk: list[int] = []
-        for at, item in enumerate(self._session.items):
-            if len(chunk) >= _CHUNK and item.path != self._session.items[at - 1].path:
+        for at, item in enumerate(self.items):
+            if len(chunk) >= _CHUNK and item.path != self.items[at - 1].path:
                 yield chunk
                 chunk = []
             chunk.append(at)
@@ -120,57 +127,66 @@ class Session:
         lines = Lines(self._functions)
         self._session.config.pluginmanager.register(lines)
         for at, following in zip(tests, [*tests, None][1:], strict=True):
-            lines.begin(self._session.items[at].path)
+            lines.begin(self.items[at].path)
             processor, clock = time.process_time(), time.monotonic()
             if self._passes(at, following):
                 record.seconds[at] = time.process_time() - processor, time.monotonic() - clock
                 record.add(Record(touching={line: array("I", [at]) for line in lines.end()}))
         return record
 
-    def _noticing(self, change: Change) -> str:
-        """Return the test that notices a change, or nothing."""
+    def _noticing(self, change: Change) -> list[int]:
+        """Return the tests that notice a change."""
         path = str(PACKAGE / change.module)
         lines = range(change.lines[0], change.lines[1] + 1)
-        tests = self._in_order({at for line in lines for at in self._record.touching.get((path, line), ())})
-        while (failing := self._failing(tests, change)) is not None:
-            until = tests[: tests.index(failing) + 1]
-            if self._failing(until, None) is None and self._failing(until, change) is not None:
-                return self._session.items[failing].nodeid
-            _say(f"left out, fails without a change or not always: {self._session.items[failing].nodeid}")
-            tests.remove(failing)
-        return ""
+        touching = {at for line in lines for at in self.record.touching.get((path, line), ())}
+        if self._every:
+            return self._failing(sorted(touching), change)
+        tests = self._in_order(touching)
+        while failing := self._failing(tests, change):
+            until = tests[: tests.index(failing[0]) + 1]
+            if not self._failing(until, None) and self._failing(until, change):
+                break
+            _say(f"left out, fails without a change or not always: {self.items[failing[0]].nodeid}")
+            tests.remove(failing[0])
+        return failing
 
     def _in_order(self, tests: set[int]) -> list[int]:
         """Return the quickest test of each function, the quickest first, and then the others in turn."""
         first: dict[str, int] = {}
-        for at in sorted(tests, key=lambda at: self._record.seconds[at]):
-            first.setdefault(self._session.items[at].nodeid.partition("[")[0], at)
+        for at in sorted(tests, key=lambda at: self.record.seconds[at]):
+            first.setdefault(self.items[at].nodeid.partition("[")[0], at)
         return [*first.values(), *sorted(tests.difference(first.values()))]
 
-    def _failing(self, tests: Sequence[int], change: Change | None) -> int | None:
-        """Return the first test that fails, or takes too much time or memory."""
-        # The child writes here which test it runs, and may die of it.
-        self._at = mmap.mmap(-1, 8)
-        self._at[:] = (-1).to_bytes(8, "big", signed=True)
-        passes = in_child(partial(self._all_pass, tests, change))
-        at = int.from_bytes(self._at[:], "big", signed=True)
-        if passes is None and at < 0:
-            raise RuntimeError(f"cannot be made: {change}")
-        return None if passes else at
+    def _failing(self, tests: Sequence[int], change: Change | None) -> list[int]:
+        """Return the first test, or every one, that fails, or takes too much time or memory."""
+        failing: list[int] = []
+        for _ in range(_DEATHS if self._every else 1):
+            # The child writes here how each test ends, and may die of one.
+            outcomes = mmap.mmap(-1, len(tests) + 1)
+            survives = in_child(partial(self._run, tests, change, outcomes))
+            if not survives and not outcomes[0]:
+                raise RuntimeError(f"cannot be made: {change}")
+            ended = [outcome for outcome in outcomes[:-1] if outcome]
+            failing += [at for at, outcome in zip(tests, ended, strict=False) if outcome != _PASSED]
+            if survives:
+                break
+            tests = tests[len(ended) :]
+        return failing
 
-    def _all_pass(self, tests: Sequence[int], change: Change | None) -> bool:
+    def _run(self, tests: Sequence[int], change: Change | None, outcomes: mmap.mmap) -> bool:
         if change:
             self._functions.change(change)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         _thread.start_new_thread(self._watch, ())
-        for at, following in zip(tests, [*tests, None][1:], strict=True):
-            self._at[:] = at.to_bytes(8, "big")
-            processor, clock = self._record.seconds[at]
+        for number, (at, following) in enumerate(zip(tests, [*tests, None][1:], strict=True)):
+            outcomes[number] = _BEGUN
+            processor, clock = self.record.seconds[at]
             self._left = _TIMES * clock + _SECONDS
             # It ends the process, whatever that is busy with.
             signal.setitimer(signal.ITIMER_PROF, _TIMES * processor + _PROCESSOR_SECONDS)
-            if not self._passes(at, following):
-                return False
+            outcomes[number] = _PASSED if self._passes(at, following) else _FAILED
+            if outcomes[number] == _FAILED and not self._every:
+                break
         return True
 
     def _watch(self) -> None:
@@ -183,10 +199,10 @@ class Session:
         os._exit(1)
 
     def _passes(self, at: int, following: int | None) -> bool:
-        items = self._session.items
         self._failed = False
-        hook = items[at].config.hook
-        hook.pytest_runtest_protocol(item=items[at], nextitem=None if following is None else items[following])
+        hook = self.items[at].config.hook
+        next_item = None if following is None else self.items[following]
+        hook.pytest_runtest_protocol(item=self.items[at], nextitem=next_item)
         return not self._failed
 
 

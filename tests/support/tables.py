@@ -7,6 +7,7 @@ microseconds. Cases that start servers, take fixtures of their own or run in an 
 from __future__ import annotations
 
 import inspect
+import os
 import traceback
 import unittest
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ from _pytest.mark import ParameterSet
 _Test = Callable[..., None]
 _LONG = 120
 """As many characters of a value name a row at most."""
+APART = "TOKENSTREAM_ROWS_APART"
+"""Where this variable is set, each row is a test."""
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 SKIPPED_ROWS: list[tuple[str, str]] = []
 """The rows that the running test has skipped where others passed, each with the reason."""
@@ -56,6 +59,9 @@ def in_one_test(
     """
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     table = list(_rows(fields, list(rows), ids, by))
+    if os.environ.get(APART):
+        apart = [pytest.param(*row.arguments.values(), id=row.name) for row in table]
+        return pytest.mark.parametrize(fields, apart)
 
     def decorate(test: _Test) -> _Test:
         plain = getattr(test, "in_one_test", test)
