@@ -210,9 +210,6 @@ def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -
     assert quick.error is None or isinstance(quick.error, StreamError)
 
 
-PIECES = ["a", " b", "{", "[DONE]", "]", "é", "🌊", "\t", " ", "a\nb", "a\rb", '{"error": {"message": "m"}}']
-
-
 def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:
     """Once the text has begun, and as long as it may be."""
     format = Text()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.formats.calls import WIRES, payloads_in
 from tests.support import chunkings
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
@@ -39,22 +40,10 @@ _WITH_ITEMS = sorted({*_NAMES} - {*_ENDS})
 def _payloads(name: str) -> list[dict[str, Any]]:
     """Return the decoded payloads of the answer in a format."""
     if name == "bedrock-converse":
-        pieces = ['{"bird": ', '"tern", "whe', 're": [1, {"at"', ': "sea"}]}']
-        delta = [
-            {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": piece}}}}
-            for piece in pieces
-        ]
-        start = {"toolUse": {"toolUseId": "call_1", "name": "ring"}}
-        return [
-            {"messageStart": {"role": "assistant"}},
-            {"contentBlockStart": {"contentBlockIndex": 0, "start": start}},
-            *delta,
-            {"contentBlockStop": {"contentBlockIndex": 0}},
-            {"messageStop": {"stopReason": "tool_use"}},
-        ]
-    lines = b"".join(_ANSWER.chunks(name)).splitlines()
-    data = [line.removeprefix(b"data:").strip() for line in lines if line.lstrip()[:1] in (b"d", b"{")]
-    return [json.loads(each) for each in data if each.startswith(b"{")]
+        wire, pieces = WIRES[name], ('{"bird": ', '"tern", "whe', 're": [1, {"at"', ': "sea"}]}')
+        deltas = [wire.piece(0, piece) for piece in pieces]
+        return [*wire.begins, wire.start(0), *deltas, *wire.stops(0, ""), *wire.reason]
+    return payloads_in(_ANSWER.chunks(name))
 
 
 def _without(payload: dict[str, Any], field: str) -> dict[str, Any]:

@@ -6,6 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.formats.anthropic import payloads as anthropic
+from tests.formats.bedrock import payloads as bedrock
+from tests.formats.cohere import payloads as cohere
+from tests.formats.gemini_interactions import support as steps
+from tests.formats.openai_realtime import payloads as realtime
+from tests.formats.openai_responses import payloads as responses
 from tests.formats.told import DONE, Told, tell
 from tests.support.recordings import frames_of, ours
 from tests.support.tables import in_one_test
@@ -20,10 +26,6 @@ def of(type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's 
     return {"type": type, **fields}
 
 
-def step(type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
-    return {"event_type": type, "index": 0, **fields}
-
-
 def read(name: str, *frames: Any) -> Told:
     return tell(registry.create(name, limits=DEFAULT_LIMITS), *frames)
 
@@ -36,37 +38,22 @@ BEHIND_THE_END: dict[str, set[str]] = {
     },
 }
 """What a sentinel there breaks: it is no news where servers or proxies send it."""
-ITEM = {"type": "message", "id": "m1", "role": "assistant", "content": []}
-SAID = {**ITEM, "status": "completed", "content": [{"type": "output_text", "text": "Low tide"}]}
-DELTA = {"item_id": "m1", "output_index": 0, "content_index": 0, "delta": "Low tide"}
-LIVE = {"event_id": "e", "response_id": "r"}
+SAID = responses.message(responses.output_text("Low tide"), status="completed")
 PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
     "anthropic": (
-        [
-            of("message_start", message={"id": "a", "role": "assistant", "content": []}),
-            of("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-            of("content_block_delta", index=0, delta={"type": "text_delta", "text": "Low tide"}),
-        ],
-        [of("content_block_stop", index=0)],
-        [DONE, of("message_stop")],
+        [anthropic.start(), anthropic.block(0, "text", text=""), anthropic.text(0, "Low tide")],
+        [anthropic.stop(0)],
+        [DONE, anthropic.STOP],
     ),
     "openai-responses": (
-        [
-            of("response.created", response={"id": "r", "status": "in_progress"}),
-            of("response.output_item.added", output_index=0, item=ITEM),
-            of("response.output_text.delta", **DELTA),
-        ],
-        [of("response.output_item.done", output_index=0, item=SAID)],
-        [DONE, of("response.done", response={"id": "r", "status": "in_progress"})],
+        [responses.created(), responses.added(responses.message()), responses.delta("Low tide")],
+        [responses.done(SAID)],
+        [DONE, of("response.done", response=responses.response())],
     ),
     "openai-realtime": (
-        [
-            of("response.created", event_id="e", response={"id": "r", "object": "realtime.response"}),
-            of("response.output_item.added", output_index=0, item=ITEM, **LIVE),
-            of("response.output_text.delta", **DELTA, **LIVE),
-        ],
-        [of("response.output_item.done", output_index=0, item=SAID, **LIVE)],
-        [of("response.done", event_id="e", response={"id": "r", "object": "realtime.response"})],
+        [realtime.created(), realtime.added(), realtime.text("Low tide")],
+        [realtime.finished(content=SAID["content"])],
+        [realtime.event("response.done", response={"id": "resp_1", "object": "realtime.response"})],
     ),
     "ui-message": (
         [of("start", messageId="u"), of("text-start", id="t"), of("text-delta", id="t", delta="Low tide")],
@@ -74,30 +61,19 @@ PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
         [DONE],
     ),
     "cohere": (
-        [
-            of("message-start", id="c", delta={"message": {"role": "assistant"}}),
-            of("content-start", index=0, delta={"message": {"content": {"type": "text", "text": ""}}}),
-            of("content-delta", index=0, delta={"message": {"content": {"text": "Low tide"}}}),
-        ],
-        [of("content-end", index=0)],
+        [cohere.start(), cohere.block(0), cohere.text(0, "Low tide")],
+        [cohere.stop(0)],
         [DONE, of("message-end", delta={})],
     ),
     "bedrock-converse": (
-        [
-            {"messageStart": {"role": "assistant"}},
-            {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Low tide"}}},
-        ],
-        [{"contentBlockStop": {"contentBlockIndex": 0}}],
+        [dict([bedrock.START]), dict([bedrock.text(0, "Low tide")])],
+        [dict([bedrock.stop(0)])],
         [DONE, {"messageStop": {}}],
     ),
     "gemini-interactions": (
-        [
-            step("interaction.created", interaction={"id": "i", "status": "in_progress"}),
-            step("step.start", step={"type": "model_output"}),
-            step("step.delta", delta={"type": "text", "text": "Low tide"}),
-        ],
-        [step("step.stop")],
-        [DONE, step("interaction.completed", interaction={"id": "i", "status": "in_progress"})],
+        [steps.created(), steps.start(0, "model_output"), steps.delta(0, "text", text="Low tide")],
+        [steps.stop(0)],
+        [DONE, steps.completed("in_progress")],
     ),
     "langchain-protocol": (
         [
@@ -172,8 +148,8 @@ def live(**fields: Any) -> Frames:
 def interaction(*statuses: str) -> Frames:
     begun, closed, _ = PIECES["gemini-interactions"]
     *updates, last = statuses
-    sent = [step("interaction.status_update", status=status) for status in updates]
-    return [*begun, *closed, *sent, step("interaction.completed", interaction={"id": "i", "status": last})]
+    sent = [steps.event("interaction.status_update", status=status) for status in updates]
+    return [*begun, *closed, *sent, steps.completed(last)]
 
 
 LENGTH = {"incomplete_details": {"reason": "max_output_tokens"}}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from tests.formats.calls import payloads_in
 from tests.support.tables import in_one_test
 from tokenstream import Stream, testing
 
@@ -39,18 +39,11 @@ def _converted(value: Any, convert: Any) -> Any:
     return [_converted(item, convert) for item in value] if isinstance(value, list) else value
 
 
-def _payloads(name: str) -> list[Any]:
-    """Return the decoded payloads of the answer in a format."""
-    lines = b"".join(_ANSWER.chunks(name)).splitlines()
-    data = [line.removeprefix(b"data:").strip() for line in lines if line.lstrip()[:1] in (b"d", b"{")]
-    return [json.loads(each) for each in data if each.startswith(b"{")]
-
-
 @pytest.mark.parametrize("convert", [float, str])
 @in_one_test("name", _NAMES)
 def test_an_index_is_the_same_number_as_a_float_and_as_text(name: Any, convert: Any) -> None:
     """An answer with two calls has the same texts and calls, whether an index is 1, 1.0 or "1"."""
-    payloads = _payloads(name)
+    payloads = payloads_in(_ANSWER.chunks(name))
     converted = [_converted(each, convert) for each in payloads]
     plain, other = (Stream(body, format=name).final() for body in (payloads, converted))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
+from tests.formats.calls import IDS, NAMES, WIRES, Payload, Wire
+from tests.formats.openai_chat import payloads as chunks
 from tests.support.wire import sses
 from tokenstream import Retry, Stream, resilient
 from tokenstream._basics.same_call import judge
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream import ToolCall
     from tokenstream.formats import FormatName
 
-Payload: TypeAlias = dict[str, Any]
 WHOLE = '{"folder": "/var/tern", "deep": [1, {"on": true}]}'
 OTHER = '{"folder": "/"}'
 
@@ -28,40 +30,27 @@ class Call(NamedTuple):
 
     before: list[str]
     after: list[str]
-    id: str = "a"
-    name: str = "wipe"
 
 
-Wire: TypeAlias = Callable[[list[Call]], list[Payload]]
-"""Writes an answer with calls, whose marks come between the two lists of fragments."""
+Writer: TypeAlias = Callable[[list[Call]], list[Payload]]
 
 
-def _chunk(delta: Payload, reason: str | None = None) -> Payload:
-    choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    return {"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
+def written(wire: Wire, calls: list[Call], *, stops_late: bool = False) -> list[Payload]:
+    """Return an answer with calls, whose marks come between the two lists of fragments."""
+    before, after = list[Payload](), list[Payload]()
+    for index, call in enumerate(calls):
+        stops = wire.stops(index, "".join(call.before))
+        before += [wire.start(index), *[wire.piece(index, text) for text in call.before]]
+        after += [wire.piece(index, text) for text in call.after]
+        (after if stops_late else before).extend(stops)
+    return [*wire.begins, *before, *wire.reason, *after, *wire.ends]
 
 
-def _chat_start(index: int, call: Call) -> Payload:
-    function = {"name": call.name, "arguments": ""}
-    return _chunk({"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": function}]})
+CHAT = WIRES["openai-chat"]
 
 
-def _chat_piece(index: int, fragment: str, reason: str | None = None) -> Payload:
-    return _chunk({"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}, reason)
-
-
-def chat(calls: list[Call], reason: str = "tool_calls") -> list[Payload]:
-    before = [
-        payload
-        for index, call in enumerate(calls)
-        for payload in (_chat_start(index, call), *[_chat_piece(index, text) for text in call.before])
-    ]
-    after = [_chat_piece(index, text) for index, call in enumerate(calls) for text in call.after]
-    return [*before, _chunk({}, reason), *after]
-
-
-def stopping_chat(calls: list[Call]) -> list[Payload]:
-    return chat(calls, "stop")
+def chat(calls: list[Call]) -> list[Payload]:
+    return written(CHAT, calls)
 
 
 def repeating_chat(calls: list[Call]) -> list[Payload]:
@@ -73,202 +62,21 @@ def repeating_chat(calls: list[Call]) -> list[Payload]:
     ]
 
 
-def anthropic(calls: list[Call], *, stops_first: bool = False) -> list[Payload]:
-    def piece(index: int, text: str) -> Payload:
-        return {
-            "type": "content_block_delta",
-            "index": index,
-            "delta": {"type": "input_json_delta", "partial_json": text},
-        }
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-        stop = {"type": "content_block_stop", "index": index}
-        before.append({"type": "content_block_start", "index": index, "content_block": block})
-        before += [piece(index, text) for text in call.before]
-        before += [stop] if stops_first else []
-        after += [piece(index, text) for text in call.after] + ([] if stops_first else [stop])
-    message = {"id": "m", "type": "message", "role": "assistant", "content": [], "usage": {}}
-    return [
-        {"type": "message_start", "message": message},
-        *before,
-        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 3}},
-        *after,
-        {"type": "message_stop"},
-    ]
-
-
-def stopped_anthropic(calls: list[Call]) -> list[Payload]:
-    return anthropic(calls, stops_first=True)
-
-
-def converse(calls: list[Call]) -> list[Payload]:
-    def piece(index: int, text: str) -> Payload:
-        return {"contentBlockDelta": {"contentBlockIndex": index, "delta": {"toolUse": {"input": text}}}}
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        start = {"toolUse": {"toolUseId": call.id, "name": call.name}}
-        before.append({"contentBlockStart": {"contentBlockIndex": index, "start": start}})
-        before += [piece(index, text) for text in call.before]
-        before.append({"contentBlockStop": {"contentBlockIndex": index}})
-        after += [piece(index, text) for text in call.after]
-    end = {"metadata": {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}}}
-    return [
-        {"messageStart": {"role": "assistant"}},
-        *before,
-        {"messageStop": {"stopReason": "tool_use"}},
-        *after,
-        end,
-    ]
-
-
-def responses(calls: list[Call]) -> list[Payload]:
-    head = {"id": "r", "object": "response", "model": "m", "output": []}
-
-    def event(kind: str, **fields: Any) -> Payload:
-        return {"type": f"response.{kind}", **fields}
-
-    def piece(index: int, text: str) -> Payload:
-        return event("function_call_arguments.delta", output_index=index, item_id=f"i{index}", delta=text)
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        item = {"type": "function_call", "id": f"i{index}", "call_id": call.id, "name": call.name}
-        told = "".join(call.before)
-        before += [
-            event("output_item.added", output_index=index, item={**item, "arguments": ""}),
-            *[piece(index, text) for text in call.before],
-            event("function_call_arguments.done", output_index=index, item_id=f"i{index}", arguments=told),
-            event("output_item.done", output_index=index, item={**item, "arguments": told}),
-        ]
-        after += [piece(index, text) for text in call.after]
-    end = event("completed", response={**head, "status": "completed"})
-    return [event("created", response={**head, "status": "in_progress"}), *before, *after, end]
-
-
-def cohere(calls: list[Call]) -> list[Payload]:
-    def delta(kind: str, index: int, call: Payload) -> Payload:
-        return {"type": kind, "index": index, "delta": {"message": {"tool_calls": call}}}
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        function = {"name": call.name, "arguments": ""}
-        start = {"id": call.id, "type": "function", "function": function}
-        pieces = [
-            [delta("tool-call-delta", index, {"function": {"arguments": text}}) for text in fragments]
-            for fragments in (call.before, call.after)
-        ]
-        before += [
-            delta("tool-call-start", index, start),
-            *pieces[0],
-            {"type": "tool-call-end", "index": index},
-        ]
-        after += pieces[1]
-    end = {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}}
-    return [{"type": "message-start", "id": "m", "delta": {}}, *before, *after, end]
-
-
-def ag_ui(calls: list[Call]) -> list[Payload]:
-    def piece(call: Call, text: str) -> Payload:
-        return {"type": "TOOL_CALL_ARGS", "toolCallId": call.id, "delta": text}
-
-    before = [
-        payload
-        for call in calls
-        for payload in (
-            {"type": "TOOL_CALL_START", "toolCallId": call.id, "toolCallName": call.name},
-            *[piece(call, text) for text in call.before],
-            {"type": "TOOL_CALL_END", "toolCallId": call.id},
-        )
-    ]
-    after = [piece(call, text) for call in calls for text in call.after]
-    end = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r"}
-    start = {"type": "RUN_STARTED", "threadId": "t", "runId": "r"}
-    return [start, *before, *after, end]
-
-
-def realtime(calls: list[Call]) -> list[Payload]:
-    def event(number: int, kind: str, **fields: Any) -> Payload:
-        return {"type": f"response.{kind}", "event_id": f"e{number}", "response_id": "r", **fields}
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        item = {"id": f"i{index}", "type": "function_call", "call_id": call.id, "name": call.name}
-        place = {"output_index": index, "item_id": f"i{index}"}
-        told = "".join(call.before)
-        before += [
-            event(1, "output_item.added", output_index=index, item={**item, "arguments": ""}),
-            *[event(2, "function_call_arguments.delta", **place, delta=text) for text in call.before],
-            event(3, "function_call_arguments.done", **place, arguments=told),
-            event(4, "output_item.done", output_index=index, item={**item, "arguments": told}),
-        ]
-        after += [event(5, "function_call_arguments.delta", **place, delta=text) for text in call.after]
-    head = {"object": "realtime.response", "id": "r", "status": "in_progress", "output": []}
-    return [
-        {"type": "response.created", "event_id": "e0", "response": head},
-        *before,
-        *after,
-        {"type": "response.done", "event_id": "e9", "response": {**head, "status": "completed"}},
-    ]
-
-
-def langchain(calls: list[Call]) -> list[Payload]:
-    def chunk(**fields: Any) -> Payload:
-        return {"type": "AIMessageChunk", "content": "", "id": "run-1", "response_metadata": {}, **fields}
-
-    def piece(index: int, text: str, **fields: Any) -> Payload:
-        call = {"type": "tool_call_chunk", "index": index, "name": None, "id": None, "args": text, **fields}
-        return chunk(tool_call_chunks=[call])
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        before.append(piece(index, "", name=call.name, id=call.id))
-        before += [piece(index, text) for text in call.before]
-        after += [piece(index, text) for text in call.after]
-    return [*before, chunk(response_metadata={"finish_reason": "tool_calls"}), *after]
-
-
-def interactions(calls: list[Call]) -> list[Payload]:
-    def event(kind: str, **fields: Any) -> Payload:
-        return {"event_type": kind, **fields}
-
-    def piece(index: int, text: str) -> Payload:
-        return event("step.delta", index=index, delta={"type": "arguments_delta", "arguments": text})
-
-    before, after = [], []
-    for index, call in enumerate(calls):
-        # Every call starts with an empty object.
-        step = {"type": "function_call", "id": call.id, "name": call.name, "arguments": {}}
-        before += [
-            event("step.start", index=index, step=step),
-            *[piece(index, text) for text in call.before],
-            event("step.stop", index=index),
-        ]
-        after += [piece(index, text) for text in call.after]
-    head = {"id": "v", "object": "interaction", "model": "m"}
-    end = event("interaction.completed", interaction={**head, "status": "requires_action"})
-    return [event("interaction.created", interaction={**head, "status": "in_progress"}), *before, *after, end]
-
-
-WIRES: list[tuple[str, Wire]] = [
-    ("openai-chat", chat),
-    ("openai-chat", stopping_chat),
-    ("openai-chat", repeating_chat),
-    ("mistral", chat),
-    ("anthropic", anthropic),
-    ("anthropic", stopped_anthropic),
-    ("bedrock-converse", converse),
-    ("openai-responses", responses),
-    ("cohere", cohere),
-    ("ag-ui", ag_ui),
-    ("openai-realtime", realtime),
-    ("langchain", langchain),
-    ("gemini-interactions", interactions),
+WRITERS: list[tuple[str, str, Writer]] = [
+    (
+        "openai-chat",
+        "stop",
+        partial(written, WIRES["openai-chat"]._replace(reason=[chunks.chunk({}, "stop")])),
+    ),
+    ("openai-chat", "repeated", repeating_chat),
+    ("mistral", "", chat),
+    ("anthropic", "stops late", partial(written, WIRES["anthropic"], stops_late=True)),
+    *[(format, "", partial(written, wire)) for format, wire in WIRES.items()],
 ]
 each_wire = pytest.mark.parametrize(
-    ("format", "wire"), WIRES, ids=[f"{format}-{wire.__name__}" for format, wire in WIRES]
+    ("format", "wire"),
+    [(format, wire) for format, _, wire in WRITERS],
+    ids=[f"{format} {way}".strip() for format, way, _ in WRITERS],
 )
 
 
@@ -293,7 +101,7 @@ def read(format: FormatName, payloads: list[Payload]) -> tuple[Stream, list[str]
 @pytest.mark.parametrize("cut", [0, 1, 23, len(WHOLE) - 1], ids=["nothing", "a brace", "half", "nearly all"])
 @pytest.mark.parametrize("cutting", [pieces, lambda text: [text]], ids=["pieces", "whole"])
 def test_arguments_after_a_mark_belong_to_their_call(
-    format: FormatName, wire: Wire, cut: int, cutting: Callable[[str], list[str]]
+    format: FormatName, wire: Writer, cut: int, cutting: Callable[[str], list[str]]
 ) -> None:
     """The call is handed out once, at the end of the answer, with all of them."""
     call = Call(cutting(WHOLE[:cut]) if cut else [], cutting(WHOLE[cut:]))
@@ -306,21 +114,18 @@ def test_arguments_after_a_mark_belong_to_their_call(
 @each_wire
 @pytest.mark.parametrize("cuts", [(0, 0), (0, 20), (20, 0), (0, len(WHOLE)), (len(WHOLE), 0)])
 def test_two_calls_never_get_arguments_that_are_not_theirs(
-    format: FormatName, wire: Wire, cuts: tuple[int, int]
+    format: FormatName, wire: Writer, cuts: tuple[int, int]
 ) -> None:
     """Whatever had arrived of each of them at the mark."""
-    calls = [
-        Call(pieces(WHOLE[:cut]), pieces(WHOLE[cut:]), id, name)
-        for cut, id, name in zip(cuts, ("a", "b"), ("wipe", "list"), strict=True)
-    ]
+    calls = [Call(pieces(WHOLE[:cut]), pieces(WHOLE[cut:])) for cut in cuts]
     stream, handed_out, error = read(format, wire(calls))
 
     assert ([WHOLE, WHOLE], None) == (handed_out, error)
-    assert ["wipe", "list"] == [call.name for call in stream.message.tool_calls]
+    assert NAMES[:2] == [call.name for call in stream.message.tool_calls]
 
 
 @each_wire
-def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: FormatName, wire: Wire) -> None:
+def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: FormatName, wire: Writer) -> None:
     """The end of the answer says that there are none; the finish reason comes behind the call."""
     events = list(Stream(wire([Call([], [])]), format=format))
     ends = [type(event) for event in events if isinstance(event, ToolCallDone | Finish)]
@@ -332,7 +137,7 @@ def test_a_call_that_gets_no_arguments_is_handed_out_without_them(format: Format
 @each_wire
 @pytest.mark.parametrize("later", [WHOLE, WHOLE.replace(" ", ""), " \n", "x", "{}", "null", OTHER])
 def test_what_follows_a_call_that_was_handed_out_is_judged_alike(
-    format: FormatName, wire: Wire, later: str
+    format: FormatName, wire: Writer, later: str
 ) -> None:
     """Only other arguments fail: the answer contradicts itself, and the call may have been run."""
     stream, handed_out, error = read(format, wire([Call([WHOLE], pieces(later))]))
@@ -371,7 +176,7 @@ def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str]
 
 
 def _tool(**schema: Any) -> Payload:
-    return {"type": "function", "function": {"name": "wipe", "parameters": {"type": "object", **schema}}}
+    return {"type": "function", "function": {"name": NAMES[0], "parameters": {"type": "object", **schema}}}
 
 
 NOTHING: Payload = {"properties": {}}
@@ -406,7 +211,7 @@ def test_a_call_of_a_tool_that_takes_nothing_is_whole_at_the_reason(
     with nullcontext() if is_whole else pytest.raises(StreamInterrupted):
         handed_out += [call.name for call in stream.tool_calls]
 
-    assert ((["wipe"], "complete") if is_whole else ([], "truncated")) == (handed_out, stream.message.ending)
+    assert ((NAMES[:1], "complete") if is_whole else ([], "truncated")) == (handed_out, stream.message.ending)
 
 
 def test_a_call_of_a_tool_that_takes_nothing_waits_for_the_rest_of_half_an_object() -> None:
@@ -442,9 +247,9 @@ def test_an_answer_cut_before_the_arguments_of_its_call_is_asked_for_again() -> 
 
 def test_a_call_with_its_id_again_behind_the_finish_is_the_same_call() -> None:
     """With other arguments, it contradicts what was handed out."""
-    again = {"index": 0, "id": "a", "function": {"name": "wipe", "arguments": OTHER}}
-    _, waited, _ = read("openai-chat", [*chat([Call([], [])]), _chunk({"tool_calls": [again]})])
-    _, handed_out, error = read("openai-chat", [*chat([Call([WHOLE], [])]), _chunk({"tool_calls": [again]})])
+    again = chunks.call(OTHER, name=NAMES[0], index=0, id=IDS[0])
+    _, waited, _ = read("openai-chat", [*chat([Call([], [])]), again])
+    _, handed_out, error = read("openai-chat", [*chat([Call([WHOLE], [])]), again])
 
     assert [OTHER] == waited
     assert [WHOLE] == handed_out

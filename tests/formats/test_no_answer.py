@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.formats.gemini_interactions import support as steps
 from tests.support.recordings import ours
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
@@ -84,16 +85,8 @@ def test_unread_words_beside_a_text_change_nothing() -> None:
 @pytest.mark.parametrize(
     "format",
     [
-        "openai-chat",
-        "openai-responses",
-        "anthropic",
-        "gemini",
-        "gemini-interactions",
-        "ollama",
-        "cohere",
-        "bedrock-converse",
-        "ui-message",
-        "ag-ui",
+        *("openai-chat", "openai-responses", "anthropic", "gemini", "gemini-interactions"),
+        *("ollama", "cohere", "bedrock-converse", "ui-message", "ag-ui"),
     ],
 )
 def test_an_empty_answer_is_reported(format: FormatName) -> None:
@@ -108,16 +101,12 @@ def test_an_empty_answer_is_reported(format: FormatName) -> None:
 
 def step(*deltas: dict[str, Any]) -> list[bytes]:
     """Return an answer of Gemini's Interactions: a call with these deltas alone, and one without any."""
-    events: list[tuple[str, dict[str, Any]]] = [
-        ("interaction.created", {"interaction": {"id": "i", "status": "in_progress"}})
-    ]
+    events = [steps.created()]
     for index, of_call in enumerate([deltas, ()]):
-        call = {"type": "function_call", "id": f"c{index}", "name": "ring", "arguments": {}}
-        events.append(("step.start", {"index": index, "step": call}))
-        events.extend(("step.delta", {"index": index, "delta": delta}) for delta in of_call)
-        events.append(("step.stop", {"index": index}))
-    events.append(("interaction.completed", {"interaction": {"id": "i", "status": "requires_action"}}))
-    return [sse({"event_type": kind, **fields}, event=kind) for kind, fields in events]
+        events.append(steps.start(index, "function_call", id=f"c{index}", name="ring", arguments={}))
+        events += [steps.event("step.delta", index=index, delta=delta) for delta in of_call]
+        events.append(steps.stop(index))
+    return [sse(payload, event=kind) for kind, payload in [*events, steps.completed("requires_action")]]
 
 
 def handed_out(chunks: list[bytes], format: FormatName | None = None) -> list[object]:
@@ -206,15 +195,9 @@ def test_words_for_another_kind_of_block_are_not_arguments() -> None:
     assert [{}] == handed_out([*chunks[:start], told, *chunks[start:]])
 
 
-def _chat_call(function: dict[str, Any], **fields: Any) -> bytes:
-    return sse(
-        {
-            **HEAD,
-            "choices": [
-                {"index": 0, "delta": {"tool_calls": [{"index": 0, "function": function, **fields}]}}
-            ],
-        }
-    )
+def _chat_call(function: dict[str, Any] | None, **fields: Any) -> bytes:
+    item = {"index": 0, **({} if function is None else {"function": function}), **fields}
+    return sse({**HEAD, "choices": [{"index": 0, "delta": {"tool_calls": [item]}}]})
 
 
 START = _chat_call({"name": "ring"}, id="c1", type="function")
@@ -227,32 +210,15 @@ WORDS = '{"bird": "tern"}'
         ([_chat_call({"name": "ring", "args": WORDS}, id="c1")], False),
         ([START, _chat_call({"args": WORDS})], False),
         ([START, _chat_call({}, partial_arguments=[{"text": WORDS}])], False),
-        (
-            [
-                START,
-                sse(
-                    {
-                        **HEAD,
-                        "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "args": WORDS}]}}],
-                    }
-                ),
-            ],
-            False,
-        ),
+        ([START, _chat_call(None, args=WORDS)], False),
         ([START, _chat_call({}, step=3, beta=None, note="")], True),
         ([START, _chat_call({}, extra_content={"google": {"thought_signature": "c2ln"}})], True),
         ([START, _chat_call({"arguments": "{}", "note": "n"})], True),
         ([_chat_call({"name": "ring", "arguments": WORDS, "note": "n"}, id="c1", note="n")], True),
     ],
     ids=[
-        "in the start",
-        "in a delta",
-        "in a list",
-        "beside no function",
-        "no words",
-        "signature",
-        "empty",
-        "both",
+        *("in the start", "in a delta", "in a list", "beside no function"),
+        *("no words", "signature", "empty", "both"),
     ],
 )
 def test_a_call_of_chat_whose_arguments_nobody_has_read_is_not_handed_out(

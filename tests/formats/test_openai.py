@@ -35,7 +35,10 @@ _WORDS = {
 def test_each_word_has_its_reason_in_any_case(expected: str) -> None:
     """Servers write them large and small."""
     for word in _WORDS[expected].split():
-        assert [expected] * 2 == [_ended(each).finish_reason for each in (word, word.upper())]
+        for each in (word, word.upper()):
+            message = _ended(each)
+
+            assert (expected, each) == (message.finish_reason, message.raw_finish_reason)
 
 
 @in_one_test(
@@ -48,14 +51,23 @@ def test_each_word_has_its_reason_in_any_case(expected: str) -> None:
         ({"total_tokens": 7}, "total_tokens", 7),
         ({"reasoning_tokens": 7}, "reasoning_tokens", 7),
         ({"prompt_cache_hit_tokens": 7}, "cached_tokens", 7),
+        ({"cache_read_input_tokens": 7}, "cached_tokens", 7),
+        ({"cached_tokens": 7}, "cached_tokens", 7),
         ({"cache_creation_input_tokens": 7}, "cache_write_tokens", 7),
         ({"prompt_tokens_details": {"cached_tokens": 7}, "cached_tokens": 8}, "cached_tokens", 7),
         ({"prompt_token_details": {"cached_tokens": 7}}, "cached_tokens", 7),
+        ({"prompt_tokens_details": {"cache_write_tokens": 7}}, "cache_write_tokens", 7),
+        ({"prompt_tokens_details": {"image_tokens": 7}}, "input_image_tokens", 7),
         ({"input_tokens_details": {"audio_tokens": 7}}, "input_audio_tokens", 7),
+        ({"prompt_tokens_details": {"audio_tokens": 7}}, "input_audio_tokens", 7),
+        ({"completion_tokens_details": {"accepted_prediction_tokens": 7}}, "accepted_prediction_tokens", 7),
+        ({"completion_tokens_details": {"rejected_prediction_tokens": 7}}, "rejected_prediction_tokens", 7),
         ({"completion_tokens_details": {"reasoning_tokens": 7, "moon_tokens": 8}}, "reasoning_tokens", 7),
         ({"output_tokens_details": {"audio_tokens": 7}}, "output_audio_tokens", 7),
         ({"cost": 0.5}, "cost", 0.5),
         ({"cost": {"total_cost": 0.5}}, "cost", 0.5),
+        ({"cost": True}, "cost", None),
+        ({"cost": 10**400}, "cost", None),
         ({"prompt_tokens": "many"}, "input_tokens", None),
         ({"prompt_tokens_details": 7}, "cached_tokens", None),
         ({}, "cost", None),

@@ -137,16 +137,6 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
     } == got.message.provider_data
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"), [("length", "length"), ("content_filter", "content_filter"), ("x", "unknown")]
-)
-def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
-    """A word that nobody knows is kept as it came."""
-    message = read(piece("a", word), DONE).message
-
-    assert (expected, word) == (message.finish_reason, message.raw_finish_reason)
-
-
 def test_the_end_is_known_by_its_finish_reason_too() -> None:
     """And one without it is counted."""
     assert {"done_missing"} == read(piece("a", "stop")).rules

@@ -179,8 +179,6 @@ def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]
         (['{"city": "\ud83d'], '{"city": "\U0001f600"}', "\U0001f600"),
         # The same value with white space behind it.
         (['{"city": ', '"Oslo"}'], '{"city": "Oslo"}\n', "Oslo"),
-        # An empty object in place of the pieces.
-        (["{}"], '{"city": "Oslo"}', "Oslo"),
     ],
 )
 def test_the_end_of_an_item_tells_what_its_pieces_are(pieces: list[str], end: str, city: str) -> None:

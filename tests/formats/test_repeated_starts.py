@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from tests.formats.ag_ui.support import END, START
+from tests.formats.anthropic.payloads import answer, block, delta, stop
+from tests.formats.cohere import payloads as v2
+from tests.formats.gemini_interactions import support as steps
 from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream import Message, Stream
 
 Payload = dict[str, Any]
 
 
 def anthropic(type: str, field: str) -> list[Payload]:  # noqa: A002 - the field's name
-    block = {"type": type, field: ""}
-    return [
-        {"type": "message_start", "message": {"id": "1", "content": []}},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": f"{field}_delta", field: "Hi"}},
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
-        {"type": "message_stop"},
-    ]
+    begun, piece = block(0, type, **{field: ""}), delta(0, f"{field}_delta", **{field: "Hi"})
+    return answer(begun, piece, stop(0))
 
 
 def cohere(type: str) -> list[Payload]:  # noqa: A002 - the field's name
-    def event(name: str, **content: str) -> Payload:
-        return {"type": name, "index": 0, "delta": {"message": {"content": content}}}
-
-    return [
-        {"type": "message-start", "id": "1", "delta": {"message": {"role": "assistant"}}},
-        event("content-start", type=type, **{type: ""}),
-        event("content-delta", **{type: "Hi"}),
-        {"type": "content-end", "index": 0},
-        {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
-    ]
+    return v2.answer(v2.block(0, type), v2.text(0, "Hi", type), v2.stop(0))
 
 
 def interactions(name: str, start: Payload, delta: Payload) -> list[Payload]:
-    interaction = {"id": "1", "status": "completed"}
-    field = "step" if name == "step" else "content"
-    return [
-        {"event_type": "interaction.created", "interaction": {"id": "1", "status": "in_progress"}},
-        {"event_type": f"{name}.start", "index": 0, field: start},
-        {"event_type": f"{name}.delta", "index": 0, "delta": delta},
-        {"event_type": f"{name}.stop", "index": 0},
-        {"event_type": "interaction.completed", "interaction": interaction},
-    ]
+    begun = steps.event(f"{name}.start", index=0, **{name: start})
+    ended = steps.event(f"{name}.stop", index=0)
+    told = steps.created(), begun, steps.event(f"{name}.delta", index=0, delta=delta), ended
+    return [payload for _, payload in [*told, steps.completed()]]
 
 
 def ui_message(kind: str) -> list[Payload]:
@@ -60,11 +43,11 @@ def ui_message(kind: str) -> list[Payload]:
 
 def ag_ui(kind: str, **id: str) -> list[Payload]:
     return [
-        {"type": "RUN_STARTED", "threadId": "t", "runId": "1"},
+        START,
         {"type": f"{kind}_MESSAGE_START", **id},
         {"type": f"{kind}_MESSAGE_CONTENT", **id, "delta": "Hi"},
         {"type": f"{kind}_MESSAGE_END", **id},
-        {"type": "RUN_FINISHED", "threadId": "t", "runId": "1"},
+        END,
     ]
 
 
@@ -121,7 +104,7 @@ def test_a_whole_answer_after_an_empty_part_is_the_answer() -> None:
 
 
 def _read(payloads: list[Payload]) -> Stream:
-    stream = Stream([f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads])
+    stream = Stream(sses(*payloads))
     stream.final()
     return stream
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.formats.gemini_interactions import support as steps
+from tests.formats.openai_realtime import payloads as realtime_api
+from tests.formats.openai_responses import payloads as openai
+from tests.formats.openai_responses.payloads import Payload
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
@@ -16,63 +20,42 @@ from tokenstream.events import ToolCallDelta, ToolCallDone
 if TYPE_CHECKING:
     from tokenstream.formats import FormatName
 
-Payload: TypeAlias = dict[str, Any]
 Wire: TypeAlias = Callable[[list[str], str], list[Payload]]
 """Writes an answer with a call, from the pieces of its arguments and what its end tells."""
 
 OSLO, ROME = '{"city": "Oslo"}', '{"city": "Rome"}'
 
 
-def _event(kind: str, **fields: Any) -> Payload:
-    return {"type": kind, **fields}
-
-
-def _item_events(pieces: list[str], end: str, *ends: str) -> list[Payload]:
-    """Return the events of OpenAI's Responses API about one item; its last event tells the last of `ends`."""
-    item = {"type": "function_call", "id": "i", "call_id": "c", "name": "go", "arguments": ""}
-    place = {"output_index": 0, "item_id": "i", "response_id": "r"}
-    last = [end, *ends][-1]
-    return [
-        _event("response.output_item.added", response_id="r", output_index=0, item=item),
-        *[_event("response.function_call_arguments.delta", **place, delta=piece) for piece in pieces],
-        _event("response.function_call_arguments.done", **place, arguments=end),
-        _event(
-            "response.output_item.done",
-            response_id="r",
-            output_index=0,
-            item={**item, "arguments": last, "status": "completed"},
-        ),
-    ]
-
-
 def responses(pieces: list[str], *ends: str) -> list[Payload]:
-    response = {"id": "r", "object": "response", "model": "m", "status": "in_progress", "output": []}
-    events = _item_events(pieces, *ends)
-    whole = {**response, "status": "completed", "output": [events[-1]["item"]]}
-    return [
-        _event("response.created", response=response),
-        *events,
-        _event("response.completed", response=whole),
-    ]
+    """Return an answer whose fragments end with the first of `ends`, and its item with the last one."""
+    return openai.answer(
+        openai.added(openai.call(id="item_0")),
+        *map(openai.arguments, pieces),
+        openai.event("function_call_arguments.done", arguments=ends[0]),
+        openai.done(openai.call(ends[-1], "completed", id="item_0")),
+    )
 
 
 def realtime(pieces: list[str], *ends: str) -> list[Payload]:
-    response = {"id": "r", "object": "realtime.response", "status": "in_progress", "output": []}
-    events = _item_events(pieces, *ends)
-    whole = {**response, "status": "completed", "output": [events[-1]["item"]]}
-    answer = [_event("response.created", response=response), *events, _event("response.done", response=whole)]
-    return [{"event_id": "e", **each} for each in answer]
+    item = realtime_api.call_done(ends[-1])
+    events = [
+        realtime_api.call(),
+        *map(realtime_api.arguments, pieces),
+        realtime_api.arguments_done(ends[0]),
+        item,
+    ]
+    return [realtime_api.created(), *events, realtime_api.done(output=[item["item"]])]
 
 
 def live(pieces: list[str], *ends: str) -> list[Payload]:
     return [
-        _event("session.started", session={"id": "live_1", "model": "m"}),
+        {"type": "session.started", "session": {"id": "live_1", "model": "m"}},
         *[
-            _event("response.event", delegation_id="d", event=each)
-            for each in _item_events(pieces, *ends)
+            {"type": "response.event", "delegation_id": "d", "event": each}
+            for each in responses(pieces, *ends)[1:-1]
             if each["type"] != "response.function_call_arguments.done"
         ],
-        _event("session.closed", reason="close_requested"),
+        {"type": "session.closed", "reason": "close_requested"},
     ]
 
 
@@ -94,18 +77,13 @@ def langchain(pieces: list[str], *ends: str) -> list[Payload]:
 
 
 def interactions(pieces: list[str], *ends: str) -> list[Payload]:
-    step = {"type": "function_call", "id": "c", "name": "go"}
-    head = {"id": "v", "object": "interaction", "model": "m"}
-    whole = {**step, "arguments": json.loads(ends[-1])}
+    whole = {"type": "function_call", "id": "c", "name": "go", "arguments": json.loads(ends[-1])}
     return [
-        {"event_type": "interaction.created", "interaction": {**head, "status": "in_progress"}},
-        {"event_type": "step.start", "index": 0, "step": {**step, "arguments": {}}},
-        *[
-            {"event_type": "step.delta", "index": 0, "delta": {"type": "arguments_delta", "arguments": piece}}
-            for piece in pieces
-        ],
+        steps.created()[1],
+        steps.start(0, "function_call", id="c", name="go", arguments={})[1],
+        *[steps.delta(0, "arguments_delta", arguments=piece)[1] for piece in pieces],
         # A gateway sends the whole interaction in place of the rest of its events.
-        {**head, "status": "requires_action", "steps": [whole]},
+        {**steps.created()[1]["interaction"], "status": "requires_action", "steps": [whole]},
     ]
 
 

@@ -8,27 +8,26 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_realtime import payloads as realtime
+from tests.formats.openai_responses import payloads as openai
+from tests.formats.openai_responses.payloads import Payload
 from tests.support import chunkings
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 
-Payload = dict[str, Any]
-
 _PIECES = ["Low ", "water ", "is ", "at six."]
 _WHOLE = "".join(_PIECES)
 
 
-def _numbered(*payloads: Payload) -> list[Payload]:
-    return [{**payload, "sequence_number": number} for number, payload in enumerate(payloads)]
+def _mixed(deltas: list[Payload], ends: dict[str, Payload], early: tuple[str, ...], at: int) -> list[Payload]:
+    """Return the events of a text of which `early` ones of its ends come `at` a delta."""
+    late = [payload for end, payload in ends.items() if end not in early]
+    return [*deltas[:at], *[ends[end] for end in early], *deltas[at:], *late]
 
 
-def _response(status: str, *output: Payload) -> Payload:
-    return {"id": "resp_1", "object": "response", "model": "m", "status": status, "output": list(output)}
-
-
-def _responses(kind: str, at: int, ends: tuple[str, ...], *, told: bool) -> list[Payload]:
+def _responses(kind: str, at: int, early: tuple[str, ...], *, told: bool) -> list[Payload]:
     """Return a Responses answer whose text ends `at` a delta, by these of its three end events.
 
     Args:
@@ -36,72 +35,47 @@ def _responses(kind: str, at: int, ends: tuple[str, ...], *, told: bool) -> list
         told: True if the end of the response repeats the text.
     """
     field = "refusal" if kind == "refusal" else "text"
-    content = {"type": kind, field: _WHOLE}
+    content: Payload = {"type": kind, field: _WHOLE}
     is_summary = kind == "summary_text"
-    where = {"item_id": "item_1", "output_index": 0, "summary_index" if is_summary else "content_index": 0}
-    word = {"output_text": "output_text", "refusal": "refusal", "summary_text": "reasoning_summary_text"}[
-        kind
-    ]
-    item = (
-        {"id": "item_1", "type": "reasoning", "summary": [content]}
-        if is_summary
-        else {
-            "id": "item_1",
-            "type": "message",
-            "role": "assistant",
-            "status": "completed",
-            "content": [content],
-        }
+    place: Payload = {"summary_index" if is_summary else "content_index": 0}
+    word, part = (
+        ("reasoning_summary_text", "reasoning_summary_part") if is_summary else (kind, "content_part")
     )
-    part = "reasoning_summary_part" if is_summary else "content_part"
-    empty = {**item, "summary": []} if is_summary else {**item, "content": [], "status": "in_progress"}
-    of_text: dict[str, Payload] = {
-        "text": {"type": f"response.{word}.done", **where, field: _WHOLE},
-        "part": {"type": f"response.{part}.done", **where, "part": content},
-        "item": {"type": "response.output_item.done", "output_index": 0, "item": item},
+    item = openai.reasoning(_WHOLE) if is_summary else openai.message(content, status="completed")
+    ends = {
+        "text": openai.event(f"{word}.done", **{**place, field: _WHOLE}),
+        "part": openai.event(f"{part}.done", **place, part=content),
+        "item": openai.done(item),
     }
-    deltas = [{"type": f"response.{word}.delta", **where, "delta": piece} for piece in _PIECES]
-    return _numbered(
-        {"type": "response.created", "response": _response("in_progress")},
-        {"type": "response.output_item.added", "output_index": 0, "item": empty},
-        {"type": f"response.{part}.added", **where, "part": {"type": kind, field: ""}},
-        *deltas[:at],
-        *[of_text[end] for end in ends],
-        *deltas[at:],
-        *[payload for end, payload in of_text.items() if end not in ends],
-        {"type": "response.completed", "response": _response("completed", *([item] if told else []))},
+    deltas = [openai.event(f"{word}.delta", **place, delta=piece) for piece in _PIECES]
+    return openai.numbered(
+        openai.created(),
+        openai.added(openai.reasoning() if is_summary else openai.message()),
+        openai.event(f"{part}.added", **place, part={"type": kind, field: ""}),
+        *_mixed(deltas, ends, early, at),
+        openai.ended(output=[item] if told else []),
     )
 
 
-def _realtime(kind: str, at: int, ends: tuple[str, ...], *, told: bool) -> list[Payload]:
-    """Return an answer of Realtime like that of `_responses`; its text may be a transcript."""
-    is_audio = kind == "output_audio"
-    field, word = ("transcript", "output_audio_transcript") if is_audio else ("text", "output_text")
-    content = {"type": kind, field: _WHOLE}
-    of_response = {"response_id": "resp_1", "output_index": 0}
-    where = {**of_response, "item_id": "item_1", "content_index": 0}
-    item = {"id": "item_1", "type": "message", "status": "completed", "content": [content]}
-    of_text: dict[str, Payload] = {
-        "text": {"type": f"response.{word}.done", **where, field: _WHOLE},
-        "part": {"type": "response.content_part.done", **where, "part": content},
-        "item": {"type": "response.output_item.done", **of_response, "item": item},
-    }
-    deltas = [{"type": f"response.{word}.delta", **where, "delta": piece} for piece in _PIECES]
-    response: Payload = {"id": "resp_1", "object": "realtime.response", "status": "in_progress", "output": []}
-    payloads: list[Payload] = [
-        {"type": "response.created", "response": response},
-        {"type": "response.output_item.added", **of_response, "item": {**item, "content": []}},
-        {"type": "response.content_part.added", **where, "part": {"type": kind}},
-        *deltas[:at],
-        *[of_text[end] for end in ends],
-        *deltas[at:],
-        *[payload for end, payload in of_text.items() if end not in ends],
-        {
-            "type": "response.done",
-            "response": {**response, "status": "completed", "output": [item] if told else []},
-        },
-    ]
+def _apart(*payloads: Payload) -> list[Payload]:
+    """Return events of Realtime, each with an id of its own."""
     return [{**payload, "event_id": f"event_{number}"} for number, payload in enumerate(payloads)]
+
+
+def _realtime(kind: str, at: int, early: tuple[str, ...], *, told: bool) -> list[Payload]:
+    """Return an answer of Realtime like that of `_responses`; its text may be a transcript."""
+    spoken = ("transcript", "response.output_audio_transcript")
+    field, word = spoken if kind == "output_audio" else ("text", "response.output_text")
+    content = {"type": kind, field: _WHOLE}
+    ends = {
+        "text": realtime.event(f"{word}.done", **{field: _WHOLE}, **realtime.where()),
+        "part": realtime.part_done(kind, None, **{field: _WHOLE}),
+        "item": realtime.finished(content=[content]),
+    }
+    deltas = [realtime.event(f"{word}.delta", delta=piece, **realtime.where()) for piece in _PIECES]
+    begun = realtime.created(), realtime.added(), realtime.part(kind)
+    output = [ends["item"]["item"]] if told else []
+    return _apart(*begun, *_mixed(deltas, ends, early, at), realtime.done(output=output))
 
 
 _ENDS = [("text",), ("text", "part"), ("item",), ("text", "part", "item")]
@@ -180,24 +154,18 @@ _INPUTS: dict[str, tuple[str, str, Payload]] = {
 """The types of items with the input of a tool: the word in their events, the input's field, more fields."""
 
 
-def _tool(kind: str, at: int, ends: tuple[str, ...], lost: int) -> list[Payload]:
+def _tool(kind: str, at: int, early: tuple[str, ...], lost: int) -> list[Payload]:
     """Return a Responses answer with a tool's input, which ends `at` a delta; the last may be `lost`."""
     word, field, more = _INPUTS[kind]
-    where = {"item_id": "item_1", "output_index": 0}
-    item = {"id": "item_1", "type": kind, "status": "completed", field: _WHOLE, **more}
-    of_item: dict[str, Payload] = {
-        "input": {"type": f"response.{word}.done", **where, field: _WHOLE},
-        "item": {"type": "response.output_item.done", "output_index": 0, "item": item},
-    }
-    deltas = [{"type": f"response.{word}.delta", **where, "delta": piece} for piece in _PIECES]
-    return _numbered(
-        {"type": "response.created", "response": _response("in_progress")},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, field: ""}},
-        *deltas[:at],
-        *[of_item[end] for end in ends],
-        *deltas[at : len(deltas) - lost],
-        *[payload for end, payload in of_item.items() if end not in ends],
-        {"type": "response.completed", "response": _response("completed", item)},
+    whole: Payload = {field: _WHOLE}
+    item = {"id": "item_0", "type": kind, "status": "completed", **whole, **more}
+    ends = {"input": openai.event(f"{word}.done", **whole), "item": openai.done(item)}
+    deltas = [openai.event(f"{word}.delta", delta=piece) for piece in _PIECES[: len(_PIECES) - lost]]
+    return openai.numbered(
+        openai.created(),
+        openai.added({**item, field: ""}),
+        *_mixed(deltas, ends, early, at),
+        openai.ended(output=[item]),
     )
 
 
@@ -220,24 +188,12 @@ def test_the_input_of_a_tool_is_added_once_and_whole(
 
 def test_an_mcp_call_of_realtime_is_whole_though_its_fragments_are_late_or_lost() -> None:
     """The events at the end of its item repeat its arguments."""
-    of_response = {"response_id": "resp_1", "output_index": 0}
-    where = {**of_response, "item_id": "item_1"}
-    item = {"id": "item_1", "type": "mcp_call", "name": "sing", "arguments": _WHOLE}
-    response: Payload = {"id": "resp_1", "object": "realtime.response", "status": "in_progress", "output": []}
-    head: list[Payload] = [
-        {"type": "response.created", "response": response},
-        {"type": "response.output_item.added", **of_response, "item": {**item, "arguments": ""}},
-    ]
-    pieces: list[Payload] = [
-        {"type": "response.mcp_call_arguments.delta", **where, "delta": piece} for piece in _PIECES
-    ]
-    told: Payload = {"type": "response.mcp_call_arguments.done", **where, "arguments": _WHOLE}
-    end: list[Payload] = [
-        {"type": "response.output_item.done", **of_response, "item": item},
-        {"type": "response.done", "response": {**response, "status": "completed"}},
-    ]
+    word, place = "response.mcp_call_arguments", realtime.where()
+    pieces = [realtime.event(f"{word}.delta", delta=piece, **place) for piece in _PIECES]
+    told = realtime.event(f"{word}.done", arguments=_WHOLE, **place)
+    head = realtime.created(), realtime.added("mcp_call", name="sing", arguments="")
+    end = realtime.finished("mcp_call", name="sing", arguments=_WHOLE), realtime.done()
     for events in ([*pieces[:2], told, *pieces[2:]], [told, *pieces], [*pieces[:3], told], pieces[:3]):
-        payloads = [{**each, "event_id": f"event_{at}"} for at, each in enumerate([*head, *events, *end])]
-        [part, *_] = Stream(payloads, format="openai-realtime").final().parts
+        [part, *_] = Stream(_apart(*head, *events, *end), format="openai-realtime").final().parts
 
         assert _WHOLE == getattr(part, "arguments_text", None)

@@ -10,6 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.formats.openai_responses.payloads import (
+    added,
+    created,
+    delta,
+    done,
+    ended,
+    event,
+    message,
+    numbered,
+    output_text,
+    part_added,
+)
 from tests.support.chunkings import bytewise
 from tests.support.wire import sse, sses
 from tokenstream import Decoder, Retry, Stream, Tags, resilient, testing
@@ -28,24 +40,11 @@ COHERE_END: dict[str, Any] = {
 
 def response(deltas: list[str], *, done: str | None = None, completed: str | None = None) -> list[bytes]:
     """Return the events of a response with one text, told in deltas and again in its end events."""
-    place = {"output_index": 0, "content_index": 0, "item_id": "m"}
-    item: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "content": []}
-    whole = {**item, "content": [{"type": "output_text", "text": completed}]}
-    head = {"id": "r", "object": "response", "model": "m"}
-    events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": {**head, "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": item},
-        {"type": "response.content_part.added", **place, "part": {"type": "output_text", "text": ""}},
-        *({"type": "response.output_text.delta", **place, "delta": delta} for delta in deltas),
-    ]
-    if done is not None:
-        events.append({"type": "response.output_text.done", **place, "text": done})
-    output = [] if completed is None else [whole]
-    end = {"type": "response.completed", "response": {**head, "status": "completed", "output": output}}
-    return [
-        sse({**event, "sequence_number": number}, event=event["type"])
-        for number, event in enumerate([*events, end])
-    ]
+    ends = [] if done is None else [event("output_text.done", content_index=0, text=done)]
+    output = [] if completed is None else [message(output_text(completed))]
+    begun = created(), added(message()), part_added()
+    payloads = numbered(*begun, *map(delta, deltas), *ends, ended(output=output))
+    return [sse(payload, event=payload["type"]) for payload in payloads]
 
 
 def without_last_delta(format: Any) -> list[bytes]:
@@ -185,11 +184,7 @@ def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> No
 def test_the_end_of_a_response_may_have_more_than_the_end_of_its_item(completed: str) -> None:
     """The item's end was sent before the text was whole; the part still ends once more after its text."""
     chunks = response(["Hel"], done="Hel", completed=completed)
-    done = b'"content_index": 0, "item_id": "m", "part": {"type": "output_text", "text": "Hel"}'
-    place = (
-        b'event: response.content_part.done\ndata: {"type": "response.content_part.done", "output_index": 0, '
-    )
-    chunks.insert(-1, place + done + b"}\n\n")
+    chunks.insert(-1, sse(event("content_part.done", content_index=0, part=output_text("Hel"))))
     decoder, events = read(chunks)
 
     assert (completed, completed, "complete") == (
@@ -219,12 +214,10 @@ def test_a_text_with_tags_is_compared_with_its_tags() -> None:
 def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None:
     """Its parts have ended, so a missing end cannot be split and added."""
     whole = "<think>a</think>Hel"
-    text = {"type": "output_text", "text": whole, "annotations": []}
-    item = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [text]}
-    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    end = sse(done(message(output_text(whole), status="completed")))
     for other in (whole + "lo", "<think>a</think>HALLO"):
         chunks = response([whole], done=whole, completed=other)
-        chunks.insert(-1, sse(done))
+        chunks.insert(-1, end)
         stream = Stream(chunks, tags=Tags(reasoning=True))
         with pytest.raises(ProtocolError, match="differs from its deltas"):
             stream.final()

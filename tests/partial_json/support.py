@@ -52,7 +52,7 @@ def joined(events: list[JSONEvent]) -> list[JSONEvent]:
     return found
 
 
-def calls_of(run: Callable[[], object]) -> int:
+def calls_of(run: Callable[..., object]) -> int:
     """Return how many functions a call calls."""
     calls = 0
 

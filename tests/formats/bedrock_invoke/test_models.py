@@ -122,149 +122,79 @@ def test_coheres_chat_models_speak_their_own_format() -> None:
     assert (7, 3) == counts(came)
 
 
-@in_one_test(
-    "payloads, text, reason, raw, tokens",
-    [
-        (
-            [
-                {
-                    "generation": "\nHel",
-                    "prompt_token_count": 6,
-                    "generation_token_count": 1,
-                    "stop_reason": None,
-                },
-                {
-                    "generation": "lo ",
-                    "prompt_token_count": None,
-                    "generation_token_count": 2,
-                    "stop_reason": None,
-                },
-                {
-                    "generation": "",
-                    "prompt_token_count": None,
-                    "generation_token_count": 2,
-                    "stop_reason": "length",
-                },
-            ],
-            "\nHello ",
-            "length",
-            "length",
-            (6, 2),
-        ),
-        (
-            [
-                {"outputText": "Hel", "index": 0.0, "inputTextTokenCount": 6.0},
-                {
-                    "outputText": "lo",
-                    "index": 0.0,
-                    "totalOutputTextTokenCount": 2.0,
-                    "completionReason": "FINISH",
-                },
-            ],
-            "Hello",
-            "stop",
-            "FINISH",
-            (6, 2),
-        ),
-        (
-            [
-                {"type": "completion", "completion": " Hel"},
-                {"completion": "lo", "stop_reason": "stop_sequence"},
-            ],
-            " Hello",
-            "stop_sequence",
-            "stop_sequence",
-            (None, None),
-        ),
-        (
-            [
-                {"outputs": [{"text": "Hel", "stop_reason": None}]},
-                {"outputs": [{"text": "lo", "stop_reason": "stop"}]},
-            ],
-            "Hello",
-            "stop",
-            "stop",
-            (None, None),
-        ),
-        (
-            [{"text": "Hello", "is_finished": False}, {"is_finished": True, "finish_reason": "MAX_TOKENS"}],
-            "Hello",
-            "length",
-            "MAX_TOKENS",
-            (None, None),
-        ),
-        (
-            [
-                {
-                    "is_finished": True,
-                    "finish_reason": "COMPLETE",
-                    "response": {"generations": [{"text": "Hello"}]},
-                }
-            ],
-            "Hello",
-            "stop",
-            "COMPLETE",
-            (None, None),
-        ),
-        (
-            [{"prompt": "a", "generations": [{"id": "g", "text": "Hello", "finish_reason": "ERROR_TOXIC"}]}],
-            "Hello",
-            "content_filter",
-            "ERROR_TOXIC",
-            (None, None),
-        ),
-        (
-            [
-                {
-                    "id": 1,
-                    "completions": [{"data": {"text": "Hello"}, "finishReason": {"reason": "endoftext"}}],
-                }
-            ],
-            "Hello",
-            "stop",
-            "endoftext",
-            (None, None),
-        ),
-        (
-            [
-                {"choices": [{"text": "Hel", "stop_reason": None}]},
-                {
-                    "choices": [{"text": "lo", "finish_reason": "length"}],
-                    "usage": {"prompt_tokens": 6, "completion_tokens": 2},
-                },
-            ],
-            "Hello",
-            "length",
-            "length",
-            (6, 2),
-        ),
-        (
-            [{"message": "Hel"}, {"message": "lo", "finishReason": "strange"}],
-            "Hello",
-            "unknown",
-            "strange",
-            (None, None),
-        ),
-    ],
-    ids=[
-        "Llama",
-        "Titan",
-        "old Claude",
-        "Mistral",
-        "Cohere",
-        "Cohere at once",
-        "Cohere whole",
-        "Jurassic",
-        "DeepSeek",
-        "Pegasus",
-    ],
-)
+_PLAIN: dict[str, tuple[list[dict[str, Any]], tuple[str, str, str], tuple[int | None, int | None]]] = {
+    "Llama": (
+        [
+            {
+                "generation": "\nHel",
+                "prompt_token_count": 6,
+                "generation_token_count": 1,
+                "stop_reason": None,
+            },
+            {"generation": "lo ", "prompt_token_count": None, "generation_token_count": 2},
+            {"generation": "", "generation_token_count": 2, "stop_reason": "length"},
+        ],
+        ("\nHello ", "length", "length"),
+        (6, 2),
+    ),
+    "Titan": (
+        [
+            {"outputText": "Hel", "index": 0.0, "inputTextTokenCount": 6.0},
+            {"outputText": "lo", "totalOutputTextTokenCount": 2.0, "completionReason": "FINISH"},
+        ],
+        ("Hello", "stop", "FINISH"),
+        (6, 2),
+    ),
+    "old Claude": (
+        [{"type": "completion", "completion": " Hel"}, {"completion": "lo", "stop_reason": "stop_sequence"}],
+        (" Hello", "stop_sequence", "stop_sequence"),
+        (None, None),
+    ),
+    "Mistral": (
+        [{"outputs": [{"text": text, "stop_reason": end}]} for text, end in (("Hel", None), ("lo", "stop"))],
+        ("Hello", "stop", "stop"),
+        (None, None),
+    ),
+    "Cohere": (
+        [{"text": "Hello", "is_finished": False}, {"is_finished": True, "finish_reason": "MAX_TOKENS"}],
+        ("Hello", "length", "MAX_TOKENS"),
+        (None, None),
+    ),
+    "Cohere whole": (
+        [{"prompt": "a", "generations": [{"id": "g", "text": "Hello", "finish_reason": "ERROR_TOXIC"}]}],
+        ("Hello", "content_filter", "ERROR_TOXIC"),
+        (None, None),
+    ),
+    "Jurassic": (
+        [{"completions": [{"data": {"text": "Hello"}, "finishReason": {"reason": "endoftext"}}], "id": 1}],
+        ("Hello", "stop", "endoftext"),
+        (None, None),
+    ),
+    "DeepSeek": (
+        [
+            {"choices": [{"text": "Hel", "stop_reason": None}]},
+            {
+                "choices": [{"text": "lo", "finish_reason": "length"}],
+                "usage": {"prompt_tokens": 6, "completion_tokens": 2},
+            },
+        ],
+        ("Hello", "length", "length"),
+        (6, 2),
+    ),
+    "Pegasus": (
+        [{"message": "Hel"}, {"message": "lo", "finishReason": "strange"}],
+        ("Hello", "unknown", "strange"),
+        (None, None),
+    ),
+}
+"""Models, each with its payloads, the text, the reason in our words and its own, and its counts."""
+
+
+@in_one_test("payloads, said, tokens", _PLAIN.values(), ids=_PLAIN)
 @in_one_test("counted", [False, True], ids=["without metrics", "with metrics"])
 def test_models_with_plain_payloads_are_read_by_a_table(
     payloads: list[dict[str, Any]],
-    text: str,
-    reason: str,
-    raw: str,
+    said: tuple[str, str, str],
     tokens: tuple[int | None, int | None],
     counted: bool,
 ) -> None:
@@ -274,7 +204,7 @@ def test_models_with_plain_payloads_are_read_by_a_table(
         tokens = tokens if tokens[0] is not None else (7, 3)
     came = read(*payloads)
 
-    assert (text, reason, raw, "complete") == (
+    assert (*said, "complete") == (
         came.message.text,
         came.message.finish_reason,
         came.message.raw_finish_reason,

@@ -126,13 +126,6 @@ def test_a_message_that_is_no_object_is_carried(message: Any) -> None:
     assert message == answer(chunk(message=message)).message.provider_data["message"]
 
 
-def test_text_beside_the_delta_is_taken_once() -> None:
-    """Together repeats the delta's text in the choice."""
-    got = answer(text("Hel", text="Hel"), text("lo", text="lo"), text("", text=""))
-
-    assert ("Hello", {"text_twice"}) == (got.message.text, got.rules)
-
-
 def test_text_beside_an_empty_delta_is_the_text() -> None:
     """Where the delta has none, it is not lost."""
     got = answer(chunk({}, text=""), chunk({}, text="Hel"), chunk({}, text="lo"), chunk({}, text=7))

@@ -140,41 +140,27 @@ def test_a_call_that_was_cut_is_kept_and_never_handed_out(status: str) -> None:
     assert came.message.provider_data == {"status_details": {"reason": "turn_detected"}}
 
 
-def test_arguments_that_come_only_whole_are_given_whole() -> None:
-    """With their own done event, with the item, or with the response."""
+@pytest.mark.parametrize("pieces", [[], ['{"harbour"'], ['{"harbour"', ': "Bre'], ["{}"], [""]])
+def test_the_end_of_its_item_gives_what_the_pieces_of_a_call_lack(pieces: list[str]) -> None:
+    """Lost pieces, none at all, or a placeholder for them: the item has them whole."""
     whole = '{"harbour": "Brest"}'
-    by_event = read(created(), call(), arguments_done(whole), call_done(whole), done())
-    by_item = read(created(), call(), call_done(whole), done())
+    came = read(created(), call(), *map(arguments, pieces), call_done(whole), done())
+
+    assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+
+
+def test_a_call_that_only_the_response_tells_is_given_whole() -> None:
+    whole = '{"harbour": "Brest"}'
     item = {"id": "item_1", "type": "function_call", "status": "completed", "call_id": "call_1"}
-    by_response = read(created(), done(output=[{**item, "name": "get_tide", "arguments": whole}]))
+    came = read(created(), done(output=[{**item, "name": "get_tide", "arguments": whole}]))
 
-    for came in (by_event, by_item, by_response):
-        assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
-
-
-@pytest.mark.parametrize("pieces", [['{"harbour"'], ['{"harbour"', ': "Bre'], ["{}"], [""]])
-def test_the_end_of_a_call_gives_what_its_pieces_lack(pieces: list[str]) -> None:
-    """Lost pieces, or a placeholder for all of them: the events at the end of a call have it whole."""
-    whole = '{"harbour": "Brest"}'
-    lost = [created(), call(), *map(arguments, pieces)]
-    by_event = read(*lost, arguments_done(whole), call_done(whole), done())
-    by_item = read(*lost, call_done(whole), done())
-
-    for came in (by_event, by_item):
-        assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+    assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
 
 
-@pytest.mark.parametrize("at", range(3))
-def test_the_arguments_at_the_end_of_a_call_are_those_that_count(at: int) -> None:
-    """If the first fragment came before its call, the end before a fragment, or another one twice."""
+def test_a_fragment_behind_the_end_of_the_arguments_adds_nothing() -> None:
     whole, pieces = '{"harbour": "Brest"}', [*map(arguments, ('{"harbour"', ': "Bre', 'st"}'))]
-    ended = arguments_done(whole)
-    frames = (
-        [pieces[0], call(), *pieces[1:], ended],
-        [call(), *pieces[:2], ended, pieces[2]],
-        [call(), *pieces[:2], *pieces[1:], ended],
-    )[at]
-    came = read(created(), *frames, call_done(whole), done())
+    frames = [created(), call(), *pieces[:2], arguments_done(whole), pieces[2], call_done(whole), done()]
+    came = read(*frames)
 
     assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
     assert came.message.complete

@@ -27,7 +27,6 @@ from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, ToolCall
 
 PNG = base64.b64encode(b"\x89PNG").decode()
-CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}
 
 
 # -- calls of the application's tools -----------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -27,7 +26,6 @@ from tests.formats.openai_responses.payloads import (
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, ReasoningPart, RefusalPart, TextPart
 
-PNG = base64.b64encode(b"\x89PNG").decode()
 CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -35,7 +34,6 @@ from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, PartStart, Unknown
 from tokenstream.message import TextPart, Usage
 
-PNG = base64.b64encode(b"\x89PNG").decode()
 CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}
 
 
@@ -117,41 +115,21 @@ def test_a_failure_without_a_reason_is_one_all_the_same(details: Any) -> None:
 @pytest.mark.parametrize(
     "payload, code, kind, retryable",
     [
-        (
-            {"type": "error", "code": "server_error", "message": "m", "param": None},
-            "server_error",
-            "server",
-            True,
-        ),
+        *[
+            ({"type": "error", "code": code, "message": "m"}, code, kind, retryable)
+            for code, kind, retryable in (
+                ("server_error", "server", True),
+                ("rate_limit_exceeded", "rate_limited", True),
+                ("invalid_prompt", "invalid_request", False),
+                ("bio_policy", "invalid_request", False),
+                ("empty_image_file", "invalid_request", False),
+                ("vector_store_timeout", "server", True),
+            )
+        ],
         (
             {"type": "error", "error": {"type": "too_many_requests", "code": "429", "message": "m"}},
             "429",
             "rate_limited",
-            True,
-        ),
-        (
-            {"type": "error", "code": "rate_limit_exceeded", "message": "m"},
-            "rate_limit_exceeded",
-            "rate_limited",
-            True,
-        ),
-        (
-            {"type": "error", "code": "invalid_prompt", "message": "m"},
-            "invalid_prompt",
-            "invalid_request",
-            False,
-        ),
-        ({"type": "error", "code": "bio_policy", "message": "m"}, "bio_policy", "invalid_request", False),
-        (
-            {"type": "error", "code": "empty_image_file", "message": "m"},
-            "empty_image_file",
-            "invalid_request",
-            False,
-        ),
-        (
-            {"type": "error", "code": "vector_store_timeout", "message": "m"},
-            "vector_store_timeout",
-            "server",
             True,
         ),
         ({"error": {"message": "m", "type": "server_error"}}, None, "server", True),
