@@ -20,12 +20,12 @@ TEXTS = st.sampled_from(["", " ", "{}", "{ }", "null", WHOLE[:5], "x", "1 2"]) |
 @pytest.mark.parametrize(
     ("text", "likeness", "again", "after"),
     [
-        ('{"usd":1e2}', "equal", "told again", "told again"),
-        (" ", "none", "told again", "told again"),
-        ("{ }", "empty", "another", "told again"),
-        ("null", "empty", "another", "told again"),
-        (WHOLE[:5], "unreadable", "another", "told again"),
-        (WHOLE * 2, "unreadable", "another", "told again"),
+        ('{"usd":1e2}', "equal", "repeated", "repeated"),
+        (" ", "none", "repeated", "repeated"),
+        ("{ }", "empty", "another", "repeated"),
+        ("null", "empty", "another", "repeated"),
+        (WHOLE[:5], "unreadable", "another", "repeated"),
+        (WHOLE * 2, "unreadable", "another", "repeated"),
         ('{"usd": true}', "other", "another", "contradicts"),
     ],
 )
@@ -42,7 +42,7 @@ def test_equal_arguments_are_the_same_call_in_every_place(one: str, other: str) 
     are_same = is_same_call(*[ToolCall(name="pay", arguments_text=text) for text in (one, other)])
     judged = judge("again", one, other), judge("after", one, other)
 
-    assert are_same <= (("told again", "told again") == judged)
+    assert are_same <= (("repeated", "repeated") == judged)
     assert ("contradicts" in judged) <= (form_of(other) not in {None, "{}", form_of(one)})
     if are_same and form_of(one) not in {None, "{}"}:
         assert one == choose_arguments(one, [other], is_json=True)

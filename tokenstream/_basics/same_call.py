@@ -1,8 +1,8 @@
 """The decision whether a call is the same one again: a pure function of its arguments and their place.
 
 Arguments are equal if they have the same form, in whatever spelling. A call with equal arguments in another
-answer, or in the text of this one, is the same call; a piece with them, after arguments that are whole, tells
-them again. Other places are in the table of `judge`.
+answer, or in the text of this one, is the same call; a piece with them, after arguments that are whole,
+repeats them. Other places are in the table of `judge`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 Likeness: TypeAlias = Literal["equal", "none", "empty", "unreadable", "other"]
 """How arguments compare with those of a call: "none" is no text, "empty" an empty object or null, and
 "unreadable" no JSON value."""
-Place: TypeAlias = Literal["again", "after"]
+CallPlace: TypeAlias = Literal["again", "after"]
 """Where arguments come for a call that was handed out: in a call that begins again, with the same id, index,
 name and type, or after the end of the call itself."""
-Verdict: TypeAlias = Literal["told again", "another", "contradicts"]
+CallVerdict: TypeAlias = Literal["repeated", "another", "contradicts"]
 
-_VERDICTS: Mapping[Likeness, Mapping[Place, Verdict]] = {
-    "equal": {"again": "told again", "after": "told again"},
-    "none": {"again": "told again", "after": "told again"},
-    "empty": {"again": "another", "after": "told again"},
-    "unreadable": {"again": "another", "after": "told again"},
+_VERDICTS: Mapping[Likeness, Mapping[CallPlace, CallVerdict]] = {
+    "equal": {"again": "repeated", "after": "repeated"},
+    "none": {"again": "repeated", "after": "repeated"},
+    "empty": {"again": "another", "after": "repeated"},
+    "unreadable": {"again": "another", "after": "repeated"},
     "other": {"again": "another", "after": "contradicts"},
 }
 _NO_ARGUMENTS = re.compile(r"\s*+(?:(?:\{\s*+\}|null)\s*+)?")
 
 
-def judge(place: Place, before: str, arguments: str, *, is_json: bool = True) -> Verdict:
+def judge(place: CallPlace, before: str, arguments: str, *, is_json: bool = True) -> CallVerdict:
     """Return what arguments say about a call that was handed out with the arguments `before`.
 
     | they are   | in a call that begins again | after its end |
     |------------|-----------------------------|---------------|
-    | equal      | told again                  | told again    |
-    | none       | told again                  | told again    |
-    | empty      | another call                | told again    |
-    | unreadable | another call                | told again    |
+    | equal      | repeated                    | repeated      |
+    | none       | repeated                    | repeated      |
+    | empty      | another call                | repeated      |
+    | unreadable | another call                | repeated      |
     | other      | another call                | contradicts   |
 
     Some servers give all calls one id, so that a call that begins again with an empty object is another one.
@@ -75,17 +75,17 @@ def says_no_arguments(text: str) -> bool:
 
 
 def choose_arguments(arrived: str, spellings: list[str], *, is_json: bool) -> str | None:
-    """Return the whole arguments of a call, whose end tells them; None if the pieces contradict the end.
+    """Return the whole arguments of a call, whose end has them; None if the pieces contradict the end.
 
     Pieces that are no JSON value give way to the end (MoonshotAI/kimi-code#1455). An end that is none says
     nothing, such as the arguments of several calls (vllm-project/vllm#39586); neither does an empty object
     (earendil-works/pi#917). Of two different values, none is chosen, because gateways have mixed up the
     arguments of several calls (Soju06/codex-lb#542).
     """
-    told = next((text for text in spellings if text.startswith(arrived)), None)
+    known = next((text for text in spellings if text.startswith(arrived)), None)
     is_whole = is_json and is_one_value(arrived)
-    if told is not None and not is_whole:
-        return told
+    if known is not None and not is_whole:
+        return known
     end = spellings[0]
     if not is_json:
         return end or arrived

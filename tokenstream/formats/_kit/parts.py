@@ -605,7 +605,7 @@ class Parts(AnswerEvents):
         if call.may_repeat:
             text, before = call.arguments.join(), [each.arguments_text for each in call.may_repeat]
             is_json = call.type != "custom"
-            repeated = any(judge("again", each, text, is_json=is_json) == "told again" for each in before)
+            repeated = any(judge("again", each, text, is_json=is_json) == "repeated" for each in before)
             if not repeated:
                 # The arguments are only the beginning of the finished call's arguments, so this is another
                 # call, whose start was withheld until now.
