@@ -170,8 +170,7 @@ class CallScanner:
         """Read up to the next opening that counts, after `blank` spaces; return the text after its calls."""
         given, position = 0, blank
         while True:
-            found = self.marks.pattern.search(text, position)
-            end = self.marks.find_unfinished(text, position) if found is None else found.start()
+            end, found = self.marks.find(text, position)
             if not (self.at_start and end == blank):
                 self.at_start = False
                 self._give(text[given:end], out)

@@ -276,8 +276,7 @@ class MarkupReader:
         """Pass the text before the first of several texts to a function, and skip that text; return it."""
         search = search_for_texts(stops)
         while True:
-            found = search.pattern.search(self.buffer, self.at)
-            end = search.find_unfinished(self.buffer, self.at) if found is None else found.start()
+            end, found = search.find(self.buffer, self.at)
             if end > self.at:
                 use(self.buffer[self.at : end])
             if found is not None:

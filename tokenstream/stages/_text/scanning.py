@@ -84,6 +84,14 @@ class TextSearch:
             or self.find_unfinished(text, position) < len(text)
         )
 
+    def find(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
+        """Return the position and match of the next one; no match for a beginning at the end, or the end."""
+        first = self.starts(text, position)
+        if first is None:
+            return len(text), None
+        found = self.pattern.search(text, first.start())
+        return (self.find_unfinished(text, first.start()), None) if found is None else (found.start(), found)
+
     def may_begin(self, text: str, position: int) -> bool:
         """Return True if the end of a text, from `position` on, may become one of the texts."""
         return self.find_unfinished(text, position) == position < len(text)

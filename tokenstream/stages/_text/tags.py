@@ -281,8 +281,9 @@ class TagScanner:
         """Return the decided pieces."""
         if not text:
             return []
-        text, self.held = self.held + text, ""
-        if self.passes(text):
+        held, self.held = self.held, ""
+        text = held + text
+        if held and self.passes(text):
             self.skim(text)
             return [Passage(self.inside, text)]
         out: list[Passage | LoneEnd] = []
@@ -353,10 +354,10 @@ class TagScanner:
 
     def _find(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
         """Find the next mark, or the beginning of one, without a match; a word may be both."""
-        mark = self.search.pattern.search(text, position)
-        if mark is None or (mark[0].isalpha() and self.search.may_begin(text, mark.start())):
+        mark_at, mark = self.search.find(text, position)
+        if mark is not None and mark[0].isalpha() and self.search.may_begin(text, mark_at):
             return self.search.find_unfinished(text, position), None
-        return mark.start(), mark
+        return mark_at, mark
 
     def _counts(self, mark: str) -> bool:
         """Return True if a mark, or the beginning of one, counts here."""
