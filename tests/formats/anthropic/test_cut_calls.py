@@ -64,16 +64,7 @@ def test_parallel_calls_without_any_index_keep_their_order(ends_at: str) -> None
 
 def test_a_start_in_the_middle_of_a_call_cuts_it() -> None:
     """A proxy asks again under the same id, and splices the answers: only the second has whole calls."""
-    came = read(
-        start(),
-        tool(0),
-        arguments(0, '{"a": 1}'),
-        start(),
-        tool(0, call_id="toolu_2"),
-        stop(0),
-        finish(),
-        STOP,
-    )
+    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), start(), tool(0, call_id="toolu_2"), stop(0)))
 
     assert [call.id for call in came.calls] == ["toolu_2"]
     assert came.departures == {"start_repeated": 1, "part_unclosed": 1, "call_open_at_end": 1}

@@ -17,9 +17,14 @@ def read(*events: Named, limits: Limits | None = None, end: bool = True) -> Told
     return read_frames(BedrockConverse(limits=limits), [frame(*event) for event in events], end=end)
 
 
+def answer(*events: Named, limits: Limits | None = None, end: bool = True) -> Told:
+    """Read a whole answer around these events."""
+    return read(START, *events, finish(), limits=limits, end=end)
+
+
 def parts(*events: Named) -> tuple[Part, ...]:
     """Return the parts of an answer that has these events and nothing odd."""
-    came = read(START, *events, finish())
+    came = answer(*events)
 
     assert came.error is None
     assert {} == came.departures

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
-from tests.formats.bedrock_converse.support import events_of, read
+from tests.formats.bedrock_converse.support import answer, events_of, read
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
@@ -55,8 +55,8 @@ def test_usage_is_read_under_all_its_names() -> None:
 
 def test_metadata_may_come_before_the_stop_and_may_be_missing() -> None:
     """The answer is whole with `messageStop`; only its token counts may be lost."""
-    before = read(START, text(0, "a"), stop(0), USAGE, finish())
-    without = read(START, text(0, "a"), stop(0), finish())
+    before = answer(text(0, "a"), stop(0), USAGE)
+    without = answer(text(0, "a"), stop(0))
 
     assert not without.message.usage
     assert ("complete", "complete") == (before.message.ending, without.message.ending)
@@ -116,7 +116,7 @@ def test_a_stop_without_a_reason_in_an_open_block_is_a_cut() -> None:
 
 def test_a_second_finish_counts_and_tells_once() -> None:
     """The same word again is no second event."""
-    came = read(START, finish(), finish())
+    came = answer(finish())
 
     assert 1 == len([event for event in came.events if isinstance(event, Finish)])
     assert {"finish_repeated": 1, "answer_empty": 1} == came.departures

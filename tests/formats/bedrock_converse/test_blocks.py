@@ -14,14 +14,14 @@ from tests.formats.bedrock.payloads import (
     text,
     tool,
 )
-from tests.formats.bedrock_converse.support import parts, read
+from tests.formats.bedrock_converse.support import answer, parts, read
 from tests.support.formats import BedrockConverse
 from tokenstream.message import TextPart
 
 
 def test_a_start_that_comes_again_begins_anew() -> None:
     """What is open is closed, and a call in it is not handed out."""
-    came = read(START, text(0, "a"), tool(1), arguments(1, "{}"), START, text(0, "b"), finish())
+    came = answer(text(0, "a"), tool(1), arguments(1, "{}"), START, text(0, "b"))
 
     assert "ab" == came.message.text
     assert [] == came.calls
@@ -30,16 +30,7 @@ def test_a_start_that_comes_again_begins_anew() -> None:
 
 def test_an_index_may_be_missing_or_written_otherwise() -> None:
     """It is then the block that came last; a number may be a text or have a fraction of zero."""
-    came = read(
-        START,
-        text(0, "a"),
-        text("0", "b"),
-        text(0.0, "c"),
-        text(None, "d"),
-        text("x", "e"),
-        stop({}),
-        finish(),
-    )
+    came = answer(text(0, "a"), text("0", "b"), text(0.0, "c"), text(None, "d"), text("x", "e"), stop({}))
 
     assert (TextPart(text="abcde", complete=True),) == came.message.parts
     assert {"part_index_missing": 3} == came.departures
@@ -47,7 +38,7 @@ def test_an_index_may_be_missing_or_written_otherwise() -> None:
 
 def test_an_index_is_only_a_name() -> None:
     """It may be negative or huge, and skip."""
-    came = read(START, text(-1, "a"), stop(-1), text(10**18, "b"), stop(10**18), finish())
+    came = answer(text(-1, "a"), stop(-1), text(10**18, "b"), stop(10**18))
 
     assert ["a", "b"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
     assert {} == came.departures
@@ -62,15 +53,13 @@ def test_a_start_without_content_is_a_text_to_come() -> None:
 
 def test_a_start_may_hold_the_first_piece() -> None:
     """Text, reasoning and arguments are taken from there."""
-    came = read(
-        START,
+    came = answer(
         block(0, text="a"),
         stop(0),
         block(1, reasoningContent={"text": "b"}),
         stop(1),
         tool(2, input='{"a": 1}'),
         stop(2),
-        finish(),
     )
 
     assert ("a", "b", '{"a": 1}') == (came.message.text, came.message.reasoning, came.calls[0].arguments_text)
@@ -113,9 +102,7 @@ def test_a_block_may_be_started_again() -> None:
 
 def test_one_index_may_stand_for_all_that_the_model_says() -> None:
     """Another kind of content begins a part of its own, and the one before is over."""
-    came = read(
-        START, reasoning(0, text="a"), text(0, "b"), tool(0), arguments(0, "{}"), text(0, "c"), finish()
-    )
+    came = answer(reasoning(0, text="a"), text(0, "b"), tool(0), arguments(0, "{}"), text(0, "c"))
 
     assert ["reasoning", "text", "tool_call", "text"] == [part.kind for part in came.message.parts]
     assert ["t1"] == [call.id for call in came.calls]
@@ -124,8 +111,8 @@ def test_one_index_may_stand_for_all_that_the_model_says() -> None:
 
 def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
     """Text is added; arguments are ignored, since their call was handed out."""
-    came = read(START, text(0, "a"), stop(0), text(0, "b"), stop(0), finish())
-    late = read(START, tool(0), arguments(0, "{}"), stop(0), arguments(0, "{}"), stop(0), finish())
+    came = answer(text(0, "a"), stop(0), text(0, "b"), stop(0))
+    late = answer(tool(0), arguments(0, "{}"), stop(0), arguments(0, "{}"), stop(0))
 
     assert ["a", "b"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
     assert {"part_after_close": 1} == came.departures
@@ -134,7 +121,7 @@ def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
 
 
 def test_a_stop_without_a_block_is_ignored() -> None:
-    assert {"part_unopened": 1, "answer_empty": 1} == read(START, stop(3), finish()).departures
+    assert {"part_unopened": 1, "answer_empty": 1} == answer(stop(3)).departures
 
 
 def test_a_call_with_words_that_are_not_read_is_not_handed_out() -> None:
@@ -142,9 +129,9 @@ def test_a_call_with_words_that_are_not_read_is_not_handed_out() -> None:
     lost, beside = delta(0, toolUse={"piece": '{"a": 1}'}), delta(0, toolPiece={"input": "x"})
     counted = delta(0, toolUse={"count": 3})
 
-    assert [[], []] == [read(START, tool(0), each, stop(0), finish()).calls for each in (lost, beside)]
+    assert [[], []] == [answer(tool(0), each, stop(0)).calls for each in (lost, beside)]
     for more in ([counted], [lost, arguments(0, "{}")]):
-        assert [{}] == [each.arguments for each in read(START, tool(0), *more, stop(0), finish()).calls]
+        assert [{}] == [each.arguments for each in answer(tool(0), *more, stop(0)).calls]
 
 
 def test_a_part_is_done_when_its_block_stops() -> None:

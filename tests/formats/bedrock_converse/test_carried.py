@@ -12,7 +12,6 @@ from tests.formats.bedrock.payloads import (
     arguments,
     block,
     delta,
-    finish,
     frame,
     reasoning,
     stop,
@@ -20,7 +19,7 @@ from tests.formats.bedrock.payloads import (
     tool,
 )
 from tests.formats.bedrock.payloads import read as read_frames
-from tests.formats.bedrock_converse.support import read
+from tests.formats.bedrock_converse.support import answer, read
 from tests.support.formats import BedrockConverse
 from tests.support.tables import in_one_test
 from tokenstream import Limits
@@ -31,9 +30,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
 
 def test_arguments_may_be_json_values_or_null() -> None:
     """Values are written as JSON, null is nothing."""
-    came = read(
-        START, tool(0), arguments(0, {"a": 1}), stop(0), tool(1), arguments(1, None), stop(1), finish()
-    )
+    came = answer(tool(0), arguments(0, {"a": 1}), stop(0), tool(1), arguments(1, None), stop(1))
 
     assert ['{"a": 1}', ""] == [call.arguments_text for call in came.calls]
     assert {"arguments_parsed": 1, "arguments_null": 1, "call_id_repeated": 1} == came.departures
@@ -61,7 +58,7 @@ def test_arguments_may_be_json_values_or_null() -> None:
 )
 def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named) -> None:
     """As it came, among the items of its kind; nothing else is disturbed."""
-    came = read(START, *before, misfit, finish())
+    came = answer(*before, misfit)
     (kind,) = misfit[1]["delta"]
 
     assert came.error is None
@@ -73,7 +70,7 @@ def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named
 def test_an_image_that_is_no_base64_is_carried(data: Any) -> None:
     """As it came; what is an image beside it is one."""
     source = {"bytes": data}
-    came = read(START, block(0, image={"format": "png"}), delta(0, image={"source": source}), finish())
+    came = answer(block(0, image={"format": "png"}), delta(0, image={"source": source}))
 
     assert OpaquePart(type="image", data={"source": source}, complete=True) in came.message.parts
     assert came.departures["media_invalid"] == 1
@@ -81,7 +78,7 @@ def test_an_image_that_is_no_base64_is_carried(data: Any) -> None:
 
 def test_fields_of_reasoning_that_are_new_are_carried() -> None:
     """Beside the text, which is taken."""
-    came = read(START, reasoning(0, text="a", depth=3), finish())
+    came = answer(reasoning(0, text="a", depth=3))
 
     assert "a" == came.message.reasoning
     assert [{"depth": 3}] == came.message.provider_data["reasoningContent"]
@@ -89,13 +86,8 @@ def test_fields_of_reasoning_that_are_new_are_carried() -> None:
 
 def test_results_and_images_may_lack_their_start() -> None:
     """The part is opened, and counted."""
-    came = read(
-        START,
-        delta(0, toolResult=[{"text": "a"}]),
-        stop(0),
-        delta(1, image={"source": {"bytes": "YQ=="}}),
-        stop(1),
-        finish(),
+    came = answer(
+        delta(0, toolResult=[{"text": "a"}]), stop(0), delta(1, image={"source": {"bytes": "YQ=="}}), stop(1)
     )
 
     assert (
@@ -107,8 +99,7 @@ def test_results_and_images_may_lack_their_start() -> None:
 
 def test_blocks_of_a_new_kind_are_carried() -> None:
     """A call without a name is one, too."""
-    came = read(
-        START,
+    came = answer(
         block(0, video={"format": "mp4"}),
         stop(0),
         block(1, toolUse={"toolUseId": "t1"}),
@@ -117,7 +108,6 @@ def test_blocks_of_a_new_kind_are_carried() -> None:
         stop(2),
         block(3, toolResult={"toolUseId": "t", "content": [{"text": "a"}]}),
         stop(3),
-        finish(),
     )
 
     assert (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 
-from tests.formats.bedrock.payloads import START, block, delta, finish, reasoning, stop, text
+from tests.formats.bedrock.payloads import block, delta, reasoning, stop, text
 from tests.formats.bedrock.payloads import read as read_frames
-from tests.formats.bedrock_converse.support import parts, read
+from tests.formats.bedrock_converse.support import answer, parts
 from tests.support.formats import BedrockConverse
 from tokenstream.events import CitationAdded, ReasoningDelta
 from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
@@ -16,15 +16,13 @@ B64 = base64.b64encode
 
 def test_reasoning_is_shown_with_the_signature_that_proves_it() -> None:
     """Both come as deltas of one block, and go back with the next request."""
-    came = read(
-        START,
+    came = answer(
         reasoning(0, text="Let me"),
         reasoning(0, text=" see"),
         reasoning(0, signature="c2ln"),
         stop(0),
         text(1, "4"),
         stop(1),
-        finish(),
     )
 
     assert (
@@ -64,15 +62,8 @@ def test_a_citation_names_the_text_that_follows_it() -> None:
         "location": {"documentChar": {"documentIndex": 0, "start": 0, "end": 58}},
     }
     web = {"source": "https://example.org/a", "location": {"web": {"url": "https://example.org/b"}}}
-    came = read(
-        START,
-        text(0, "As "),
-        stop(0),
-        delta(1, citation=cited),
-        text(1, "20 days"),
-        delta(1, citation=web),
-        stop(1),
-        finish(),
+    came = answer(
+        text(0, "As "), stop(0), delta(1, citation=cited), text(1, "20 days"), delta(1, citation=web), stop(1)
     )
 
     assert "As 20 days" == came.message.text
@@ -87,7 +78,7 @@ def test_a_citation_names_the_text_that_follows_it() -> None:
 def test_the_source_of_a_citation_is_its_url_where_it_is_one() -> None:
     """A search result's source may be any name."""
     for source, url in (("https://example.org", "https://example.org"), ("shelf 4", None)):
-        came = read(START, delta(0, citation={"source": source}), text(0, "a"), stop(0), finish())
+        came = answer(delta(0, citation={"source": source}), text(0, "a"), stop(0))
 
         assert [url] == [citation.url for citation in came.message.citations]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.bedrock.payloads import START, arguments, block, delta, finish, stop, text, tool
-from tests.formats.bedrock_converse.support import read
+from tests.formats.bedrock_converse.support import answer, read
 from tests.formats.told import Told
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
@@ -53,22 +53,21 @@ def test_a_call_that_the_token_limit_cut_is_never_handed_out(fragment: str) -> N
 
 def test_a_stop_after_a_call_means_the_call() -> None:
     """Some models say `end_turn` for both."""
-    came = read(START, tool(0), arguments(0, "{}"), stop(0), finish("end_turn"))
+    came = answer(tool(0), arguments(0, "{}"), stop(0))
 
     assert ("tool_calls", "end_turn") == (came.message.finish_reason, came.message.raw_finish_reason)
 
 
 def test_what_a_call_says_of_itself_is_kept_for_the_next_request() -> None:
     """Fields that have no word here are its provider_data."""
-    (call,) = read(START, tool(0, cache="x"), arguments(0, "{}"), stop(0), finish()).calls
+    (call,) = answer(tool(0, cache="x"), arguments(0, "{}"), stop(0)).calls
 
     assert {"cache": "x"} == call.provider_data
 
 
 def test_a_tool_that_bedrock_runs_itself_is_none_of_the_clients() -> None:
     """Call and result are parts of the message, and no call is handed out."""
-    came = read(
-        START,
+    came = answer(
         tool(0, name="nova_grounding", type="server_tool_use"),
         arguments(0, '{"query"'),
         arguments(0, ': "a"}'),
@@ -77,7 +76,6 @@ def test_a_tool_that_bedrock_runs_itself_is_none_of_the_clients() -> None:
         delta(1, toolResult=[{"text": "On"}]),
         delta(1, toolResult=[{"text": "e"}, {"json": {"a": 1}}, {"text": "Two"}]),
         stop(1),
-        finish(),
     )
 
     assert (

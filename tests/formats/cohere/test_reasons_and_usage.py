@@ -99,7 +99,7 @@ def test_a_bare_message_is_an_error() -> None:
 
 def test_usage_counts_tokens_before_billed_units() -> None:
     """Numbers come as floats; the report is kept as sent."""
-    came = read(start(), end())
+    came = read(*answer())
     usage = came.message.usage
 
     assert (60, 6, 16, USAGE) == (

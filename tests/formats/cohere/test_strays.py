@@ -24,7 +24,7 @@ from tokenstream.framing import ServerSentEvent
 
 def test_content_without_its_start_opens_its_part() -> None:
     """The field of the delta tells whether it is text or reasoning, also where both have one index."""
-    came = read(start(), text(0, "Hm", "thinking"), text(0, "Hi"), end())
+    came = read(*answer(text(0, "Hm", "thinking"), text(0, "Hi")))
 
     assert ("Hm", "Hi") == (came.message.reasoning, came.message.text)
     assert {"part_unopened": 1, "part_index_reused": 1, "part_unclosed": 1} == came.departures

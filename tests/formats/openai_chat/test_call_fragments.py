@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat.payloads import ROLE, call, chunk, item_of, read, text
-from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
-from tests.formats.told import DONE
+from tests.formats.openai_chat.payloads import call, chunk, item_of, text
+from tests.formats.openai_chat.support import FIRST, SECOND, calling, handed_out
 from tests.support.tables import in_one_test
 
 _BOTH = [("f", FIRST), ("g", SECOND)]
@@ -209,4 +208,4 @@ def test_fragments_find_their_call(payloads: list[Any], expected: list[tuple[str
 )
 def test_every_rule_that_bends_to_a_server_is_counted(payloads: list[Any], rule: str) -> None:
     """The departures say what a server does that its documents do not."""
-    assert rule in read(ROLE, *payloads, END, DONE).rules
+    assert rule in calling(*payloads).rules

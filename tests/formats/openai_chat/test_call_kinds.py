@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.openai_chat.payloads import ROLE, answer, call, chunk, read
-from tests.formats.openai_chat.support import END, FIRST, SECOND
+from tests.formats.openai_chat.support import FIRST, SECOND, calling
 from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
 from tokenstream.events import ToolCallStart
@@ -27,14 +27,11 @@ def test_a_nameless_call_of_another_type_is_kept_too() -> None:
 def test_a_custom_tools_input_is_free_text() -> None:
     """It is no JSON; nulls in its later fragments say nothing."""
     nulls = {"index": 0, "id": None, "type": None, "function": None}
-    got = read(
-        ROLE,
+    got = calling(
         call("", index=0, id="c1", type="custom", body="custom", name="run"),
         chunk({"tool_calls": [{**nulls, "custom": {"input": "SELECT "}}]}),
         chunk({"tool_calls": [{**nulls, "custom": {"name": None, "input": "1 }"}}]}),
         call("", index=1, id="c2", name="g"),
-        END,
-        DONE,
     )
 
     assert [("run", "SELECT 1 }"), ("g", "")] == got.called
@@ -43,13 +40,10 @@ def test_a_custom_tools_input_is_free_text() -> None:
 
 def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
     """Free text has no end of its own, so the choice's end is its end."""
-    got = read(
-        ROLE,
+    got = calling(
         call("SELECT ", index=0, id="c1", type="custom", body="custom", name="run"),
         call(FIRST, index=1, id="c2", name="f"),
         call("1", index=0, body="custom"),
-        END,
-        DONE,
     )
 
     assert [("run", "SELECT 1"), ("f", FIRST)] == got.called
@@ -58,13 +52,10 @@ def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
 
 def test_a_custom_call_without_input_waits_for_the_finish() -> None:
     """Another call's start does not end a call that has said nothing yet."""
-    got = read(
-        ROLE,
+    got = calling(
         call("", index=0, id="c1", type="custom", body="custom", name="run"),
         call("{}", index=1, id="c2", name="g"),
         call("later", index=0, body="custom"),
-        END,
-        DONE,
     )
 
     assert {("run", "later"), ("g", "{}")} == set(got.called)
@@ -72,7 +63,7 @@ def test_a_custom_call_without_input_waits_for_the_finish() -> None:
 
 def test_a_call_of_an_unknown_type_is_read_like_any_other() -> None:
     """The object in it that has a name and arguments is its body."""
-    got = read(ROLE, call('{"q":1}', index=0, id="c1", type="mcp", body="mcp", name="find"), END, DONE)
+    got = calling(call('{"q":1}', index=0, id="c1", type="mcp", body="mcp", name="find"))
 
     assert ([("find", '{"q":1}')], "mcp") == (got.called, got.calls[0].type)
 
@@ -102,8 +93,7 @@ def test_calls_that_are_no_calls_are_carried(field: str, value: Any) -> None:
 def test_a_signature_on_a_call_is_kept_with_it() -> None:
     """Gemini wants it back with the call, byte for byte."""
     signature = {"google": {"thought_signature": "c2ln"}}
-    got = read(
-        ROLE,
+    got = calling(
         call(FIRST, index=0, id="c1", name="f", extra_content=signature),
         call("", index=1, id="c2", name="g"),
         chunk(
@@ -117,8 +107,6 @@ def test_a_signature_on_a_call_is_kept_with_it() -> None:
                 ]
             }
         ),
-        END,
-        DONE,
     )
 
     assert [{"extra_content": signature}, {"extra_content": signature, "x": 1, "y": 2}] == [
@@ -128,12 +116,9 @@ def test_a_signature_on_a_call_is_kept_with_it() -> None:
 
 def test_custom_calls_may_share_an_index() -> None:
     """A new id there is another call, once the first has any text."""
-    got = read(
-        ROLE,
+    got = calling(
         call("ls", index=0, type="custom", body="custom", name="run"),
         call("pwd", index=0, id="c2", type="custom", body="custom", name="run"),
-        END,
-        DONE,
     )
 
     assert [("run", "ls"), ("run", "pwd")] == got.called
@@ -142,14 +127,11 @@ def test_custom_calls_may_share_an_index() -> None:
 
 def test_an_index_may_be_written_as_digits() -> None:
     """`"1"` and 1 are one index."""
-    got = read(
-        ROLE,
+    got = calling(
         call('{"a"', index="1", id="c1", name="f"),
         call(":1}", index=1),
         call('{"b"', index=2, id="c2", name="g"),
         call(":2}", index="2"),
-        END,
-        DONE,
     )
 
     assert [("f", '{"a":1}'), ("g", '{"b":2}')] == got.called
@@ -157,15 +139,12 @@ def test_an_index_may_be_written_as_digits() -> None:
 
 def test_fields_of_a_call_may_come_with_any_fragment() -> None:
     """The call has them all when it is handed out, and what was given before does not change."""
-    got = read(
-        ROLE,
+    got = calling(
         call('{"a"', index=0, id="c1", name="f", x=1),
         call(":", index=0, y=2, x=3),
         call("1}", index=0, z="\ud800"),
         call("{}", index=1, id="c2", name="g"),
         call("", index=0, late=True),
-        END,
-        DONE,
     )
     [start, _] = [event for event in got.events if isinstance(event, ToolCallStart)]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.openai_chat.payloads import FINISH, ROLE, answer, call, chunk, item_of, read
-from tests.formats.openai_chat.support import END, FIRST
+from tests.formats.openai_chat.support import END, FIRST, calling
 from tests.formats.told import DONE
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
@@ -20,13 +20,10 @@ from tokenstream.message import OpaquePart
 
 def test_a_call_is_handed_out_whole_at_the_finish() -> None:
     """Its fragments come as deltas; the call comes once, with its arguments joined."""
-    got = read(
-        ROLE,
+    got = calling(
         call("", index=0, id="c1", type="function", name="get_weather"),
         call('{"ci', index=0),
         call('ty":"Oslo"}', index=0),
-        END,
-        DONE,
     )
 
     [start] = [event for event in got.events if isinstance(event, ToolCallStart)]
@@ -79,7 +76,7 @@ def test_calls_in_turns_without_arguments_yet_are_not_handed_out_when_the_answer
     """The first may have been about to get arguments as well; at an ordinary end it takes none."""
     calls = call("", index=0, id="c1", name="f"), call('{"x":', index=1, id="c2", name="g")
     cut = read(ROLE, *calls, chunk({}, reason), DONE)
-    whole = read(ROLE, *calls, call("1}", index=1, id=None), END, DONE)
+    whole = calling(*calls, call("1}", index=1, id=None))
 
     assert [] == cut.called
     assert [("g", '{"x":1}'), ("f", "")] == whole.called
@@ -101,7 +98,7 @@ def test_done_without_a_finish_reason_ends_the_calls() -> None:
 
 def test_arguments_that_are_no_json_are_kept_and_never_handed_out() -> None:
     """The call stays in the message, not complete."""
-    got = read(ROLE, call('{"a":', index=0, id="c1", name="f"), END, DONE)
+    got = calling(call('{"a":', index=0, id="c1", name="f"))
 
     assert ([], {"call_invalid"}) == (got.calls, got.rules)
     assert [('{"a":', False)] == [(part.arguments_text, part.complete) for part in got.message.tool_calls]
@@ -110,19 +107,14 @@ def test_arguments_that_are_no_json_are_kept_and_never_handed_out() -> None:
 def test_null_stands_for_no_arguments() -> None:
     """VLLM and Writer send it with the name."""
     payload = chunk({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": None}}]})
-    got = read(ROLE, payload, call("{}", index=0, id=None), END, DONE)
+    got = calling(payload, call("{}", index=0, id=None))
 
     assert ([("f", "{}")], {"arguments_null"}) == (got.called, got.rules)
 
 
 def test_blanks_after_the_end_of_a_call_say_nothing() -> None:
-    got = read(
-        ROLE,
-        call("[]", index=0, id="c1", name="f"),
-        call("{}", index=1, id="c2", name="g"),
-        call(" ", index=0),
-        END,
-        DONE,
+    got = calling(
+        call("[]", index=0, id="c1", name="f"), call("{}", index=1, id="c2", name="g"), call(" ", index=0)
     )
 
     assert ([("f", "[]"), ("g", "{}")], set()) == (got.called, got.rules)
@@ -146,7 +138,7 @@ def test_a_name_that_comes_after_the_finish_begins_another_call() -> None:
 
 def test_an_id_that_was_never_sent_is_made_up_once() -> None:
     """Every event of the call has it, and calls differ in it."""
-    got = read(ROLE, call("{}", index=0, name="f"), call("{}", index=1, name="g"), END, DONE)
+    got = calling(call("{}", index=0, name="f"), call("{}", index=1, name="g"))
 
     ids = [event.id for event in got.events if isinstance(event, ToolCallStart)]
     assert 2 == len(set(ids))
@@ -155,7 +147,7 @@ def test_an_id_that_was_never_sent_is_made_up_once() -> None:
 
 def test_a_call_that_never_gets_a_name_is_kept_but_is_no_call() -> None:
     """Nobody can run it, and nothing is lost."""
-    got = read(ROLE, call('{"a"', index=0, id="c1"), call(":1}", index=0), END, DONE)
+    got = calling(call('{"a"', index=0, id="c1"), call(":1}", index=0))
 
     assert ((), []) == (got.message.tool_calls, got.calls)
     [part] = got.message.parts
@@ -187,7 +179,7 @@ def test_calls_of_several_choices_are_kept_apart() -> None:
 )
 def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
     """`Limits.tool_calls` bounds them, named or not."""
-    got = read(ROLE, *payloads, END, DONE, limits=Limits(tool_calls=3))
+    got = calling(*payloads, limits=Limits(tool_calls=3))
 
     assert isinstance(got.error, LimitExceeded)
     assert "tool_calls" == got.error.limit
@@ -221,6 +213,6 @@ def test_a_limit_that_is_met_at_the_end_of_the_input_is_reported() -> None:
 def test_a_long_call_costs_no_more_at_its_end_than_at_its_start() -> None:
     """No fragment is looked at twice, also where every fragment repeats the name."""
     pieces = ['{"text": "'] + ["x" * 8] * 20_000 + ['"}']
-    got = read(ROLE, *[call(piece, index=0, name="f") for piece in pieces], END, DONE)
+    got = calling(*[call(piece, index=0, name="f") for piece in pieces])
 
     assert [("f", "".join(pieces))] == got.called

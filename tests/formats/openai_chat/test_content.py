@@ -177,7 +177,7 @@ def test_audio_comes_in_pieces_with_what_it_says() -> None:
 def test_half_a_character_of_a_transcript_waits_for_its_other_half() -> None:
     """If that never comes, U+FFFD stands for it in the last piece."""
     halves = ["a\ud83d", "\ude00b", "\ud83d"]
-    got = read(ROLE, *[chunk({"audio": {"transcript": half}}) for half in halves], FINISH, DONE)
+    got = answer(*[chunk({"audio": {"transcript": half}}) for half in halves])
 
     pieces = [event.transcript for event in got.events if isinstance(event, MediaDelta)]
     assert ["a", "😀b", "\ufffd"] == pieces

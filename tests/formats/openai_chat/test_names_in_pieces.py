@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
-from tests.formats.told import DONE
+from tests.formats.openai_chat.payloads import ROLE, call, chunk
+from tests.formats.openai_chat.support import calling
 from tests.support.wire import DONE as DONE_SENT
 from tests.support.wire import chat, sses
 from tokenstream import AsyncStream, Decoder, Stream, Tags, Tools, tap
@@ -25,7 +25,7 @@ def look_up() -> None:
 
 
 def _called(*payloads: Any) -> list[tuple[str, str]]:
-    return read(ROLE, *payloads, END, DONE).called
+    return calling(*payloads).called
 
 
 def _with_tools(tools: Any, *payloads: Any) -> list[str]:
@@ -67,7 +67,7 @@ def test_the_start_of_a_call_has_the_whole_name() -> None:
     """It comes once: with the first arguments, with other content, or at the end."""
     pieces = [call("", index=0, id="a", name="look_"), call("", index=0, name="up")]
     for after in ([call("{}", index=0)], [chunk({"content": "Hm"})], []):
-        events = read(ROLE, *pieces, *after, END, DONE).events
+        events = calling(*pieces, *after).events
         starts = [event.name for event in events if isinstance(event, ToolCallStart)]
 
         assert ["look_up"] == starts
@@ -149,14 +149,11 @@ def test_names_of_two_calls_come_in_pieces_in_turns() -> None:
         {"index": 1, "id": "b", "function": {"name": "go"}},
     ]
     more = [{"index": 0, "function": {"name": "up"}}, {"index": 1, "function": {"name": "_on"}}]
-    told = read(
-        ROLE,
+    told = calling(
         chunk({"tool_calls": begun}),
         chunk({"tool_calls": more}),
         call('{"b":2}', index=1),
         call('{"a":1}', index=0),
-        END,
-        DONE,
     )
 
     starts = [event.name for event in told.events if isinstance(event, ToolCallStart)]

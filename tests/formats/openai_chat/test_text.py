@@ -107,7 +107,7 @@ def test_more_choices_than_the_limit_end_the_stream() -> None:
 @pytest.mark.parametrize("choices", [None, [], [None], {"index": 0, "delta": {"content": ""}}])
 def test_choices_may_be_empty_or_absent(choices: Any) -> None:
     """Chunks about usage or the prompt have no choice."""
-    got = read(ROLE, text("a"), {**HEAD, "choices": choices}, FINISH, DONE)
+    got = answer(text("a"), {**HEAD, "choices": choices})
 
     assert ("a", None) == (got.message.text, got.error)
 

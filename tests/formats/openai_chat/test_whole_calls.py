@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, call, chunk, item_of, read, text
-from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
+from tests.formats.openai_chat.support import END, FIRST, SECOND, calling, handed_out
 from tests.formats.told import DONE
 from tests.support import chunkings
 from tests.support.tables import in_one_test
@@ -49,7 +49,7 @@ def test_a_message_that_grows_hands_out_each_call_once() -> None:
 
     half, whole = item_of('{"a"', id="c1", name="f"), item_of(FIRST, id="c1", name="f")
     parsed = item_of({"b": 2}, id="c2", name="g")
-    got = read(ROLE, grown(half), grown(whole), grown(whole, parsed), grown(whole, parsed), END, DONE)
+    got = calling(grown(half), grown(whole), grown(whole, parsed), grown(whole, parsed))
 
     assert [("f", FIRST), ("g", '{"b": 2}')] == got.called
 
@@ -57,7 +57,7 @@ def test_a_message_that_grows_hands_out_each_call_once() -> None:
 def test_a_message_repeats_the_calls_of_its_deltas() -> None:
     """Writer sends both: the call is handed out once."""
     item = item_of(FIRST, index=0, id="c1", name="f")
-    got = read(ROLE, chunk({"tool_calls": [item]}, message={"tool_calls": [item]}), END, DONE)
+    got = calling(chunk({"tool_calls": [item]}, message={"tool_calls": [item]}))
 
     assert ([("f", FIRST)], {"text_twice"}) == (got.called, got.rules)
 
@@ -120,9 +120,9 @@ def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> 
     versions = ['{"a":1', '{"bc":22}', '{"a"', '{"a":1}']
     grown = [chunk(message={"tool_calls": [item_of(version, id="c1", name="f")]}) for version in versions]
 
-    assert [] == read(ROLE, *grown[:2], END, DONE).called
-    assert [("f", '{"a":1}')] == read(ROLE, *grown, END, DONE).called
-    assert 2 == read(ROLE, *grown, END, DONE).format.departures.details["text_rewritten"]
+    assert [] == calling(*grown[:2]).called
+    assert [("f", '{"a":1}')] == calling(*grown).called
+    assert 2 == calling(*grown).format.departures.details["text_rewritten"]
 
 
 def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
@@ -130,7 +130,7 @@ def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
     grown = [
         chunk(message={"tool_calls": [item_of(version, id="c1", name="f")]}) for version in ("{}", "", "{}")
     ]
-    got = read(ROLE, *grown, END, DONE)
+    got = calling(*grown)
 
     assert ([("f", "{}")], set()) == (got.called, got.rules)
 
@@ -138,13 +138,10 @@ def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
 @pytest.mark.parametrize("name", [None, "f"])
 def test_half_a_character_in_what_waits_for_a_name_is_replaced(name: str | None) -> None:
     """Whether the name comes with a later chunk or never: the message can be written as JSON."""
-    got = read(
-        ROLE,
+    got = calling(
         call("\ud83c", index=0, id="c\ud83c", type="t\ud83c", x="\ud83c"),
         call("", index=0, name=name),
         text("a"),
-        END,
-        DONE,
     )
 
     assert got.message == type(got.message).model_validate_json(got.message.model_dump_json())

@@ -109,3 +109,8 @@ def frame(payload: Payload) -> bytes:
 def read(*frames: Frame, format: OpenAIRealtime | None = None, end: bool = True) -> Told:
     """Read frames as a stream does, to the end of the input or not."""
     return Told(format or OpenAIRealtime()).read(frames, end=end)
+
+
+def answer(*frames: Frame, format: OpenAIRealtime | None = None) -> Told:
+    """Read a response with these events, from its start to its end."""
+    return read(created(), *frames, done(), format=format)

@@ -7,6 +7,7 @@ import pytest
 from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
+    answer,
     arguments,
     arguments_done,
     audio,
@@ -144,7 +145,7 @@ def test_a_call_that_was_cut_is_kept_and_never_handed_out(status: str) -> None:
 def test_the_end_of_its_item_gives_what_the_pieces_of_a_call_lack(pieces: list[str]) -> None:
     """Lost pieces, none at all, or a placeholder for them: the item has them whole."""
     whole = '{"harbour": "Brest"}'
-    came = read(created(), call(), *map(arguments, pieces), call_done(whole), done())
+    came = answer(call(), *map(arguments, pieces), call_done(whole))
 
     assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
 
@@ -170,16 +171,11 @@ def test_content_that_comes_only_whole_is_given_whole() -> None:
     """With its part's end, its item, or the response."""
     whole = {"type": "output_text", "text": "Hello"}
     spoken = {"type": "output_audio", "transcript": "Hi", "audio": "AAE="}
-    by_part = read(created(), added(), part(), part_done(text="Hello"), finished(), done())
-    by_text = read(
-        created(),
-        added(),
-        part(),
-        event("response.output_text.done", text="Hello", **where()),
-        part_done(),
-        done(),
+    by_part = answer(added(), part(), part_done(text="Hello"), finished())
+    by_text = answer(
+        added(), part(), event("response.output_text.done", text="Hello", **where()), part_done()
     )
-    by_item = read(created(), added(), finished(content=[whole]), done())
+    by_item = answer(added(), finished(content=[whole]))
     by_response = read(
         created(), done(output=[{"id": "item_1", "type": "message", "content": [whole, spoken]}])
     )
@@ -194,15 +190,13 @@ def test_content_that_comes_only_whole_is_given_whole() -> None:
 def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
     """An MCP call, its arguments in pieces, and its output."""
     item: Payload = {"name": "search", "server_label": "docs"}
-    came = read(
-        created(),
+    came = answer(
         added("mcp_call", arguments="", **item),
         event("response.mcp_call_arguments.delta", delta='{"q"', **where()),
         event("response.mcp_call_arguments.delta", delta=': "a"}', **where()),
         event("response.mcp_call_arguments.done", arguments='{"q": "a"}', **where()),
         event("response.mcp_call.in_progress", item_id="item_1", output_index=0),
         finished("mcp_call", arguments='{"q": "a"}', output="found", **item),
-        done(),
     )
     tool, result = came.message.parts
 
@@ -224,11 +218,9 @@ def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
 
 def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
     """Its error is its result."""
-    came = read(
-        created(),
+    came = answer(
         added("mcp_call", name="search"),
         finished("mcp_call", name="search", arguments="{}", error={"type": "http_error"}),
-        done(),
     )
     tool, result = came.message.parts
 
@@ -239,11 +231,9 @@ def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
 
 def test_an_item_of_an_unknown_type_is_carried() -> None:
     """As it was at its end."""
-    came = read(
-        created(),
+    came = answer(
         added("mcp_list_tools", server_label="docs"),
         finished("mcp_list_tools", server_label="docs", tools=[{"name": "a"}]),
-        done(),
     )
     [opaque] = came.message.parts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
+    answer,
     arguments,
     arguments_done,
     audio,
@@ -95,11 +96,9 @@ def test_what_strays_from_the_documents_is_taken_and_counted(
 def test_a_call_without_a_name_waits_for_it() -> None:
     """It is opened when its arguments' end, or its item's, says the name."""
     nameless = added("function_call", call_id="call_1")
-    by_arguments = read(
-        created(), nameless, arguments("{"), arguments_done("{}", name="get_tide"), call_done("{}"), done()
-    )
-    by_item = read(created(), nameless, call_done("{}"), done())
-    never = read(created(), nameless, finished("function_call", call_id="call_1"), done())
+    by_arguments = answer(nameless, arguments("{"), arguments_done("{}", name="get_tide"), call_done("{}"))
+    by_item = answer(nameless, call_done("{}"))
+    never = answer(nameless, finished("function_call", call_id="call_1"))
 
     for came in (by_arguments, by_item):
         assert [(one.name, one.arguments_text) for one in came.calls] == [("get_tide", "{}")]
@@ -110,13 +109,7 @@ def test_a_call_without_a_name_waits_for_it() -> None:
 
 def test_a_call_that_was_never_begun_is_taken_from_its_end() -> None:
     """Its fragments lack a name; the end of its arguments has it."""
-    came = read(
-        created(),
-        arguments('{"a"'),
-        arguments_done('{"a": 1}', name="get_tide"),
-        call_done('{"a": 1}'),
-        done(),
-    )
+    came = answer(arguments('{"a"'), arguments_done('{"a": 1}', name="get_tide"), call_done('{"a": 1}'))
 
     assert [(one.id, one.name, one.arguments) for one in came.calls] == [("call_1", "get_tide", {"a": 1})]
     assert came.departures == {"part_unannounced": 2}
@@ -124,7 +117,7 @@ def test_a_call_that_was_never_begun_is_taken_from_its_end() -> None:
 
 def test_a_fragment_after_its_call_is_ignored() -> None:
     """The call was handed out."""
-    came = read(created(), call(), call_done("{}"), arguments("x"), arguments_done("y"), done())
+    came = answer(call(), call_done("{}"), arguments("x"), arguments_done("y"))
 
     assert [one.arguments_text for one in came.calls] == ["{}"]
     assert came.departures == {"call_after_done": 1}
@@ -169,29 +162,27 @@ def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
 def test_what_is_whole_before_it_was_begun_waits_for_its_item() -> None:
     """The end of a text without a part says nothing yet; the item says it again."""
     ended = event("response.output_text.done", text="Hello", **where())
-    came = read(
-        created(), ended, added(), ended, finished(content=[{"type": "text", "text": "Hello"}]), done()
-    )
+    came = answer(ended, added(), ended, finished(content=[{"type": "text", "text": "Hello"}]))
 
     assert (came.message.text, came.departures) == ("Hello", {})
 
 
 def test_a_call_whose_item_has_no_id_is_handed_out() -> None:
     """It is known by its place."""
-    came = read(created(), call(item=""), arguments("{}", where(item="")), call_done("{}", item=""), done())
+    came = answer(call(item=""), arguments("{}", where(item="")), call_done("{}", item=""))
 
     assert [(one.id, one.provider_data) for one in came.calls] == [("call_1", None)]
 
 
 def test_content_of_a_call_is_none_of_the_answer() -> None:
     """A call's item has none."""
-    came = read(created(), call(), call_done("{}", content=[{"type": "text", "text": "x"}]), done())
+    came = answer(call(), call_done("{}", content=[{"type": "text", "text": "x"}]))
 
     assert (came.message.text, len(came.calls)) == ("", 1)
 
 
 def test_an_unknown_item_that_never_ends_is_kept_as_it_began() -> None:
-    came = read(created(), added("mcp_list_tools", server_label="docs"), done())
+    came = answer(added("mcp_list_tools", server_label="docs"))
     [opaque] = came.message.parts
 
     assert opaque.kind == "opaque"
@@ -203,7 +194,7 @@ def test_what_is_known_of_the_session_goes_on_to_its_responses() -> None:
     of_session = OpenAIRealtime()
     of_session.feed(session(model="gpt-x", output_audio_format="pcm16"))
     one = of_session.of_answer("resp_1").fresh(limits=Limits())
-    came = read(created(), added(), part("audio"), finished(), done(), format=one)
+    came = answer(added(), part("audio"), finished(), format=one)
     [media] = came.message.parts
 
     assert media.kind == "media"

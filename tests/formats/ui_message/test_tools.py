@@ -14,6 +14,8 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallStart, ToolProgress, ToolResult
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
+NEXT = (STEP_END, STEP)
+
 
 def results_in(told: Told) -> list[ToolResult]:
     return [event for event in told.events if isinstance(event, ToolResult)]
@@ -287,18 +289,11 @@ def test_a_call_that_the_finish_reason_has_cut_off_is_never_handed_out(reason: s
 
 def test_steps_are_reported_and_may_use_ids_again() -> None:
     """Some providers number their calls from the beginning in each step."""
-    told = tell(
-        UIMessage(),
-        START,
-        STEP,
+    told = answer(
         call("input-available", **NAMED, input={"n": 1}),
         call("output-available", output=1),
-        STEP_END,
-        STEP,
+        *NEXT,
         call("input-available", **NAMED, input={"n": 2}),
-        STEP_END,
-        FINISH,
-        DONE,
     )
 
     assert [{"n": 1}, {"n": 2}] == [call.arguments for call in told.calls]
@@ -308,13 +303,9 @@ def test_steps_are_reported_and_may_use_ids_again() -> None:
 
 def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
     """What was said cannot be taken back from who has seen it, but the message does not hold it."""
-    told = tell(
-        UIMessage(),
-        START,
-        STEP,
+    told = answer(
         *HELLO,
-        STEP_END,
-        STEP,
+        *NEXT,
         {"type": "reasoning-start", "id": "0"},
         {"type": "reasoning-delta", "id": "0", "delta": "Hm"},
         {"type": "text-start", "id": "0"},
@@ -325,9 +316,6 @@ def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
         {"type": "text-start", "id": "0"},
         {"type": "text-delta", "id": "0", "delta": "!"},
         {"type": "text-end", "id": "0"},
-        STEP_END,
-        FINISH,
-        DONE,
     )
 
     assert ("Hello!", "", "stop") == (told.message.text, told.message.reasoning, told.message.finish_reason)
@@ -348,9 +336,7 @@ def test_what_a_step_that_begins_anew_had_is_not_there_twice() -> None:
         {**call("output-available", output=1, preliminary=True), "toolCallId": "open"},
         *HELLO[:2],
     ]
-    told = tell(
-        UIMessage(), START, STEP, source, STEP_END, STEP, *again, {"type": "reset-step"}, *again, DONE
-    )
+    told = tell(UIMessage(), START, STEP, source, *NEXT, *again, {"type": "reset-step"}, *again, DONE)
     gone = [part for part in told.message.parts if part == OpaquePart(type="dropped", complete=True)]
 
     assert (7, 2, "Hel") == (len(gone), len(told.message.citations), told.message.text)
@@ -364,17 +350,11 @@ def test_what_a_step_that_begins_anew_had_is_not_there_twice() -> None:
 
 def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
     """It cannot be taken back, and what answered it must not look unanswered."""
-    told = tell(
-        UIMessage(),
-        START,
-        STEP,
+    told = answer(
         call("input-available", **NAMED, input={}),
         call("output-available", output="sun"),
         {"type": "reset-step"},
         *HELLO,
-        STEP_END,
-        FINISH,
-        DONE,
     )
 
     assert (["tool_call", "text"], "stop") == (told.kinds, told.message.finish_reason)
@@ -384,28 +364,20 @@ def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
 def test_an_id_that_is_used_again_keeps_what_the_earlier_call_gave() -> None:
     """Each call has its own result, also where a provider numbers its calls anew in each step."""
     steps = [
-        [STEP, call("input-available", **NAMED, input={"n": n}), call("output-available", output=n), STEP_END]
-        for n in (1, 2)
+        [call("input-available", **NAMED, input={"n": n}), call("output-available", output=n)] for n in (1, 2)
     ]
-    told = tell(UIMessage(), START, *steps[0], *steps[1], FINISH, DONE)
+    told = answer(*steps[0], *NEXT, *steps[1])
 
     assert [ToolResult("call_1", 1), ToolResult("call_1", 2)] == results_in(told)
 
 
 def test_a_result_may_be_final_only_in_a_later_step() -> None:
     """Tools go on working while the model writes; it is still one result."""
-    told = tell(
-        UIMessage(),
-        START,
-        STEP,
+    told = answer(
         call("input-available", **NAMED, input={}),
         call("output-available", output="…", preliminary=True),
-        STEP_END,
-        STEP,
+        *NEXT,
         call("output-available", output="sun"),
-        STEP_END,
-        FINISH,
-        DONE,
     )
 
     assert [ToolResult("call_1", "sun")] == results_in(told)
@@ -413,21 +385,14 @@ def test_a_result_may_be_final_only_in_a_later_step() -> None:
 
 def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:
     """What the server never made available is over with the next step, and its id may be used again."""
-    told = tell(
-        UIMessage(),
-        START,
-        STEP,
+    told = answer(
         call("input-start", **NAMED),
         call("input-delta", inputTextDelta='{"a":'),
-        STEP_END,
-        STEP,
+        *NEXT,
         call("input-start", **NAMED),
         call("input-delta", inputTextDelta='{"b":1}'),
         call("input-available", **NAMED, input={"b": 1}),
         call("output-available", output=1),
-        STEP_END,
-        FINISH,
-        DONE,
     )
 
     assert [('{"a":', False), ('{"b":1}', True)] == [

@@ -12,7 +12,7 @@ from tests.formats.openai_chat.dialects.compatible import COMPATIBLE
 from tests.formats.openai_chat.dialects.hosted import HOSTED
 from tests.formats.openai_chat.dialects.open_models import OPEN_MODELS
 from tests.formats.openai_chat.dialects.support import FOUND, USAGE, Says
-from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, call, chunk, read, text
+from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, answer, call, chunk, read, text
 from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
@@ -106,7 +106,7 @@ def test_steps_of_reasoning_are_parts_with_what_was_done() -> None:
         {"thought": "Look.", "type": "web_search", "web_search": {"k": 1}},
         {"type": "execute_python", "x": 1},
     ]
-    got = read(ROLE, text("a"), chunk({"reasoning_steps": steps}), text("b"), FINISH, DONE)
+    got = answer(text("a"), chunk({"reasoning_steps": steps}), text("b"))
 
     assert [
         {"kind": "text", "text": "a", "complete": True},
@@ -139,7 +139,7 @@ def test_steps_of_reasoning_are_parts_with_what_was_done() -> None:
 )
 def test_fields_of_the_same_name_that_hold_something_else_are_carried(payload: Any) -> None:
     """As an event without a word of ours."""
-    got = read(ROLE, text("Hi"), payload, FINISH, DONE)
+    got = answer(text("Hi"), payload)
 
     assert "Hi" == got.message.text
     assert payload in got.carried.values()
@@ -148,7 +148,7 @@ def test_fields_of_the_same_name_that_hold_something_else_are_carried(payload: A
 @pytest.mark.parametrize("choices", [[7], [None], [{"message": {"content": "Hi"}, "finish_reason": "stop"}]])
 def test_choices_in_an_envelope_are_those_of_a_chunk(choices: Any) -> None:
     """And what would break a chunk breaks it there too."""
-    got = read(ROLE, {"output": {"choices": choices}}, FINISH, DONE)
+    got = answer({"output": {"choices": choices}})
 
     assert (choices == [7]) == (got.error is not None)
 
