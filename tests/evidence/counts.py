@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-NEVER = "never"
-"""What stands for statements that nothing reaches."""
+NEITHER = "neither"
+"""What stands for statements that no recording and no program reaches."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def _first_by_line(path: Path, measured: Mapping[str, Coverage]) -> dict[int, st
         _, statements, _, missing, _ = coverage.analysis2(str(path))
         left = {*missing}
         for line in statements:
-            if first.get(line, NEVER) == NEVER:
-                first[line] = NEVER if line in left else name
+            if first.get(line, NEITHER) == NEITHER:
+                first[line] = NEITHER if line in left else name
     return first
 
 

@@ -97,13 +97,7 @@ RECORDINGS = Part("recordings", "tests.evidence.readings", ends=(0,))
 PROGRAMS = Part(
     "programs", "pytest", (*_NO_CACHE, "-m", "not browser and not agents", *_PAGES, *_EXAMPLES, *_PICTURES)
 )
-# What the programs have run reaches nothing more.
-QUICK = Part(
-    "tests-only",
-    "pytest",
-    (*_NO_CACHE, "-m", "quick", *(f"--deselect={test}" for test in (*_PAGES, *_EXAMPLES, *_PICTURES))),
-)
-PARTS = (RECORDINGS, PROGRAMS, QUICK)
+PARTS = (RECORDINGS, PROGRAMS)
 """In the order in which a statement is theirs: it is the first one's that reaches it."""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tests.evidence.counts import NEVER, Reached, by_room
+from tests.evidence.counts import NEITHER, Reached, by_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def table_of_rooms(found: Sequence[Reached], parts: Sequence[str]) -> str:
     """Return a table of each room's statements by what reaches them first, in numbers and percent."""
-    columns = [*parts, NEVER]
+    columns = [*parts, NEITHER]
     rooms = by_room(found)
     rooms["all"] = sum(rooms.values(), start=Counter[str]())
     width = max(map(len, ["room", *rooms]))

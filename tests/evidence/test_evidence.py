@@ -81,11 +81,11 @@ def test_docstrings_and_heads_are_no_part_of_a_functions_body() -> None:
 
 @pytest.mark.slow
 def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reached]) -> None:
-    """One of several lines is one; what nothing reaches is counted, too."""
+    """One of several lines is one; what neither reaches is counted, too."""
     assert {
         "Answer.read": {11: "recordings", 12: "programs", 16: "recordings", 19: "recordings"},
         "Answer.read.inner": {17: "recordings"},
-        "left": {26: "never"},
+        "left": {26: "neither"},
     } == {each.function.name: dict(each.statements) for each in found}
 
 
@@ -93,7 +93,7 @@ def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reach
 def test_the_table_has_rooms_and_their_sum(found: list[Reached]) -> None:
     """In numbers, and in percent of the room."""
     assert [
-        "room  statements    recordings      programs         never",
+        "room  statements    recordings      programs       neither",
         "room           6       4   67%       1   17%       1   17%",
         "all            6       4   67%       1   17%       1   17%",
     ] == table_of_rooms(found, [*_RUNS]).splitlines()
@@ -106,7 +106,7 @@ def test_a_room_is_listed_by_functions(found: list[Reached]) -> None:
     assert [
         "   1 of    4  room/module.py:9 Answer.read: 12",
         "   1 of    1  room/module.py:25 left: 26",
-    ] == list_of_functions(found, "room", ["programs", "never"]).splitlines()
+    ] == list_of_functions(found, "room", ["programs", "neither"]).splitlines()
     assert "   3 of    4  room/module.py:9 Answer.read: 11, 16–19" in list_of_functions(
         found, "room", ["recordings"]
     )
@@ -131,12 +131,12 @@ def test_without_recordings_of_servers_the_check_says_what_it_could_not_check(
 
     said = capsys.readouterr().out
     assert "those of this repository alone" in said
-    assert "not checked: how many statements tests alone reach" in said
+    assert "not checked: how many statements no recording and no program reaches" in said
     assert "tests/recordings/" in said
 
 
 @pytest.mark.slow
 def test_a_part_that_ends_early_is_an_error(tmp_path: Path) -> None:
-    """Half of a measurement would look as if tests alone reached the rest."""
+    """Half of a measurement would look as if nothing reached the rest."""
     with pytest.raises(RuntimeError, match="ended with 1"):
         measure(Part("broken", "tests.evidence.not_there", ends=(0,)), tmp_path)
