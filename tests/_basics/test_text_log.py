@@ -76,11 +76,12 @@ def test_text_and_bytes_are_read_from_any_position(start: int) -> None:
 @pytest.mark.slow
 def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
     """What is read at a glance is added without a call; it is joined now and then."""
-    machine = Machine("text", content_type=None, limits=None)
+    machine = Machine("text", limits=None)
+    intake = machine.intake
     most, log = 0, None
     for number in range(10_000):
-        machine.push(sse("ab"), 0.0) if number < 2 else machine.give(sse("ab"), 0.0)
-        while machine.pull() is not None:
+        intake.push(sse("ab"), 0.0) if number < 2 else intake.give(sse("ab"), 0.0)
+        while machine.way.pull() is not None:
             pass
         parts = machine.accumulator.parts_from(0, 0)
         log = parts[0].log if parts else None

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOREIGN_WRITES = {
-    "all": 62,
-    "_pipeline": 177,
+    "all": 58,
+    "_pipeline": 82,
     "recovery": 97,
     "partial_json/_lenient": 130,
     "partial_json/_strict": 125,

@@ -244,7 +244,7 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
     feed, seen = Feed(), Seen()
     shared = Stream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
-    look, late = SyncHub.poll, saying("x", "y")[:1]
+    look, late = SyncHub.look_now, saying("x", "y")[:1]
 
     def brought_late(*of: Any) -> Any:
         event = look(*of)
@@ -254,7 +254,7 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
                 next(reader)
         return event
 
-    monkeypatch.setattr(SyncHub, "poll", brought_late)
+    monkeypatch.setattr(SyncHub, "look_now", brought_late)
     with merge({"shared": shared}) as seen.merged:
         for pair in seen.merged:
             seen.take(pair)

@@ -17,14 +17,14 @@ from tokenstream.stream._reading.silence import Silence
 
 
 def silence_of(**deadlines: float | None) -> tuple[Silence, Machine]:
-    machine = Machine("openai-chat", content_type=None, limits=None)
+    machine = Machine("openai-chat", limits=None)
     machine.meter.begin(0.0, wrapped=False)
     return Silence(Deadlines(**deadlines), machine), machine
 
 
 def arrive(machine: Machine, now: float) -> None:
-    machine.push(HEL, now)
-    while machine.pull() is not None:
+    machine.intake.push(HEL, now)
+    while machine.way.pull() is not None:
         pass
 
 
@@ -94,11 +94,11 @@ def pass_time(silence: Silence, machine: Machine, now: float, step: tuple[str, f
     if what == "an event":
         arrive(machine, now)
     elif what == "a ping":
-        machine.push(b": ping\n\n", now)
+        machine.intake.push(b": ping\n\n", now)
     elif what == "busy":
         silence.exclude_busy_time(seconds)
     # A read is in progress whenever a loop waits; the next one begins with what has arrived.
-    silence.since = now if what == "an event" else max(machine.now, silence.since or now)
+    silence.since = now if what == "an event" else max(machine.intake.now, silence.since or now)
     return now
 
 
@@ -135,8 +135,8 @@ HEARTBEAT = b": here\n\n"
 
 
 def give(machine: Machine, chunk: bytes, now: float) -> None:
-    machine.push(chunk, now)
-    while machine.pull() is not None:
+    machine.intake.push(chunk, now)
+    while machine.way.pull() is not None:
         pass
 
 
@@ -228,12 +228,12 @@ def test_without_that_deadline_the_others_hold() -> None:
 )
 def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str, object]]) -> None:
     """A reason that may come early, a run of several steps, and an answer without a reason."""
-    machine = Machine(format, content_type=None, limits=None)
+    machine = Machine(format, limits=None)
     machine.meter.begin(0.0, wrapped=False)
     silence = Silence(Deadlines(), machine)
     for frame in frames:
-        machine.push(frame, 1.0)
-        while machine.pull() is not None:
+        machine.intake.push(frame, 1.0)
+        while machine.way.pull() is not None:
             pass
     silence.since = 1.0
 

@@ -226,10 +226,7 @@ class Accumulator(ErrorKeeper):
 
     @property
     def usages_to_keep(self) -> tuple[Usage, Usage] | None:
-        """The tokens of attempts that were given up, and of this one, of which a message has only the sum.
-
-        None if no attempt was given up.
-        """
+        """The tokens of attempts given up, and of this one; None if no attempt was given up."""
         return None if self._spent is None else (self._spent, self._usage_now().build(final=False))
 
     def restore_usages(self, spent: Usage, own: Usage) -> None:
@@ -342,10 +339,7 @@ class Accumulator(ErrorKeeper):
         return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
     def log_of(self, choice: int) -> AnswerLog:
-        """Return what a choice has told its readers so far, in order; `NO_LOG` before it has begun.
-
-        0 stands for the first choice, which may have another index.
-        """
+        """Return what the readers of a choice got, in order; 0 is the first choice, whatever its index."""
         state = self._choices.get(choice or self.main)
         return NO_LOG if state is None else state.log
 

@@ -291,10 +291,7 @@ class ChoiceState:
         return sum(part.own_size for part in self.parts)
 
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
-        """Restore the choice, and its fields `names` into `shared`; return the number of its characters.
-
-        Its tool calls count as delivered to the reader: only a view with a store returns them again.
-        """
+        """Restore the choice, and its fields `names` into `shared`; return the number of its characters."""
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined
         self.results = [
@@ -308,10 +305,7 @@ class ChoiceState:
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:
-        """Note where a continuation joins the text: in the part that is open, or after all parts.
-
-        Calls that it makes again are left out first.
-        """
+        """Note where a continuation joins the text, and leave out calls that it makes again."""
         for _ in event.discarded[: self.cut_count]:
             self.parts.pop()
         indexes_from_end = reversed(range(len(self.parts)))
@@ -331,10 +325,7 @@ class ChoiceState:
         self.joined = (*self.joined, join)
 
     def _restore_part(self, content: Part) -> int:
-        """Restore a part of a message, and return the number of characters in it.
-
-        All text, and arguments that can still grow, are moved to the logs and pieces to which deltas add.
-        """
+        """Restore a part, whose text goes to the logs that grow; return the number of its characters."""
         part = GrowingPart(content)
         self.parts.append(part)
         length = 0

@@ -55,7 +55,7 @@ class PieceLog(Generic[PieceT]):
         # Blocks, then the pieces since the last block, in one list, because another
         # thread may join it at any moment and must find each piece exactly once.
         self.pieces: list[PieceT] = []
-        """Blocks, then the pieces since the last block; `make_glance` appends here directly."""
+        """Blocks, then the pieces since the last block; `glance` appends here directly."""
         self.full_at = _BLOCK
         """The length of `pieces` at which `pack` has to be called."""
         self.length = 0

@@ -313,6 +313,10 @@ class Connection:
         """Number of frames that the format has read."""
         return self.format.frames
 
+    def note(self, detail: str, *, about: str = "") -> None:
+        """Count a departure that is visible outside the payloads."""
+        self._departures.note(detail, event=self.frames_seen, about=about)
+
     @property
     def takes_payloads(self) -> bool:
         """True if the input is payloads that were framed and decoded elsewhere."""
@@ -556,7 +560,7 @@ class Connection:
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:
-            self._departures.note("error_after_finish", event=self.frames_seen)
+            self.note("error_after_finish")
             return None
         if error is not None:
             # Quirk (Vertex AI, 2025-06): an error in mid-stream is JSON over several lines without `data:`;

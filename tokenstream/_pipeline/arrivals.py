@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import PositionLost
+from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._sse_event import ServerSentEvent
@@ -30,7 +30,7 @@ class Arrivals:
 
     __slots__ = ("_kept", "_meter", "log", "looks_at_frames", "lost", "marks_slices", "ready", "reorder")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, *, marks_slices: bool) -> None:
         self._meter = meter
         self.reorder: Reorder | None = None
         """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
@@ -44,8 +44,8 @@ class Arrivals:
         """The error if another connection does not go on with the same answer; None until then."""
         self.ready: list[Any] = []
         """Frames that `reorder` released because they had waited long enough for missing ones."""
-        self.marks_slices = False
-        """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
+        self.marks_slices = marks_slices
+        """True to yield `SLICE_END` between two slices of a compressed chunk."""
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
@@ -56,15 +56,15 @@ class Arrivals:
         self.reorder, self.looks_at_frames = reorder, True
 
     def keep(self) -> deque[Any]:
-        """Keep each frame that is read from now on; return where they are kept."""
-        if not self.keeps:
+        """Keep each frame that is read from now on, for `stream.payloads`; return where they are kept."""
+        if self._kept.maxlen is not None:
+            if self._meter.chunks:
+                raise MisuseError(
+                    "the payloads were not kept: ask for stream.payloads before anything is read",
+                    kind="consumed",
+                )
             self._kept, self.looks_at_frames = deque[Any](), True
         return self._kept
-
-    @property
-    def keeps(self) -> bool:
-        """True if each frame is kept."""
-        return self._kept.maxlen is None
 
     def forget(self) -> None:
         """Remember no events any more, because no connection repeats them."""
@@ -83,6 +83,13 @@ class Arrivals:
     def gap(self) -> StreamError | None:
         """The error if a missing frame never came, or a frame belongs to another answer; otherwise None."""
         return self.lost if self.reorder is None else self.reorder.error or self.lost
+
+    def tick(self, now: float) -> StreamError | None:
+        """Release the frames that waited long enough for missing ones; return the error of a gap."""
+        if self.reorder is None:
+            return None
+        self.ready = self.reorder.tick(now)
+        return self.reorder.error
 
     def sort(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float

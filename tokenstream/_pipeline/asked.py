@@ -10,9 +10,10 @@ from tokenstream._basics.request_facts import AskedRequest, model_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.machine import Machine
+    from tokenstream._pipeline.link import Link
     from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
+    from tokenstream.stages._metrics.meter import Meter
 
 _MAX_CHARACTERS = 200
 """The maximum number of characters of an id or a name that a server has sent."""
@@ -81,27 +82,22 @@ class AskedFacts:
         return self._told_id
 
     def make_origin(
-        self, machine: Machine, now: float | None = None, error: StreamError | None = None
+        self, link: Link, meter: Meter, events: int, now: float, error: StreamError | None
     ) -> Origin:
-        """Return the origin of a machine's answer, at the time `now` or that of the last input.
-
-        A failed answer's error has the `request_id`.
-        """
+        """Return the origin of an answer of which so many events were read until now; an error has its id."""
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
         from tokenstream._values.origin import Origin
         from tokenstream.formats._registry import format_of_request
 
-        meter, head = machine.meter, machine.head
+        head, format = link.head, link.connection.known_format
         url = (None if head is None else head.url) or self._url or _find_url(error)
-        latest = machine.now if now is None else now
-        until = latest if meter.ended_at is None else meter.ended_at
+        until = now if meter.ended_at is None else meter.ended_at
         request_id = (None if head is None else head.request_id) if error is None else error.request_id
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
-        format = machine.connection.known_format
         model = (None if format is None else format.parts.model) or self._model
         host, port, path = place_of(url, model)
-        source_id = self._given_id or _clean(machine.named_id)
+        source_id = self._given_id or _clean(link.named_id)
         self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
         answer_id = self._told_id or source_id or self._random_id
         return Origin(
@@ -109,7 +105,7 @@ class AskedFacts:
             port=port,
             path=path,
             proxy=self._asked.proxy if isinstance(self._asked, AskedRequest) else None,
-            format=machine.format or format_of_request(url, machine.wanted),
+            format=link.format or format_of_request(url, link.wanted),
             model=_clean(model),
             route=route,
             request_id=_clean(request_id),
@@ -119,7 +115,7 @@ class AskedFacts:
             attempts=most,
             seconds=max(0.0, until - meter.started_at),
             bytes=meter.bytes,
-            events=machine.events_seen,
+            events=events,
         )
 
 

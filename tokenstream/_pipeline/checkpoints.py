@@ -1,4 +1,4 @@
-"""Changes checkpoints as an answer goes on, and restores an answer from a checkpoint."""
+"""The checkpoint of an answer: made as it goes on, kept by an error, and restored by another stream."""
 
 from __future__ import annotations
 
@@ -6,21 +6,157 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled, StreamTruncated, store_progress
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.formats._resume.state import read_events
+from tokenstream.formats._resume.state import read_events, write_events
+from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Checkpoint, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokenstream._pipeline.way import Way
+    from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
+    from tokenstream.message import Ending
 
+TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
+"""Errors of an answer that was cut off, rather than failed."""
 _VERSION = 2
 """The version of checkpoints that can be read."""
 _RESUMABLE = "openai-responses and gemini-interactions"
+
+
+class Progress:
+    """Makes the checkpoints of an answer."""
+
+    __slots__ = ("_find_origin", "_way", "last")
+
+    def __init__(self, way: Way, find_origin: Callable[[StreamError], Origin]) -> None:
+        self._way = way
+        self._find_origin = find_origin
+        """Returns the origin of an answer that has failed with an error."""
+        self.last: Checkpoint | None = None
+        """The checkpoint from before the end closed the open parts; None before the end."""
+
+    def begin_again(self) -> None:
+        """Forget where the last connection has ended."""
+        self.last = None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer so far; that before an attempt which was refused or is empty."""
+        joining = self._way.joining
+        before = None if joining is None else joining.listener
+        if before is None:
+            return self._make_checkpoint()
+        earlier = before.find_checkpoint()
+        if earlier is not None:
+            return earlier
+        checkpoint = self._make_checkpoint()
+        # No server knows the position in an answer that was joined from several requests.
+        return _without_position(checkpoint) if before.continued else checkpoint
+
+    def _make_checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer as this connection has brought it so far."""
+        intake, accumulator = self._way.intake, self._way.accumulator
+        if self.last is not None:
+            return with_final_ending(self.last, accumulator)
+        # The response may be an error, which has no position in the answer.
+        connection = intake.link.connection if intake.link.refusal is None else None
+        # After the end of the input, the position is that from before the end closed the open parts.
+        last = None if connection is None else connection.last_position or connection.find_position()
+        # Events that were decoded but not yet returned, such as the rest of a frame.
+        waiting, log = self._waiting, intake.arrivals.log
+        if waiting:
+            # The end of its part may have been returned already, and cannot be found by the next stream.
+            accumulator.complete_result(waiting[0])
+        state: dict[str, Any] | None = None
+        if connection is not None and last is not None and last.state is not None:
+            state = {"format": last.state}
+            if waiting:
+                state["events"] = write_events(waiting)
+            if log is not None:
+                # The events that were read, in case the server repeats some.
+                state["log"] = log.save(connection.known_format)
+            if (usages := accumulator.usages_to_keep) is not None:
+                state["usages"] = [usage.model_dump(mode="json", exclude_none=True) for usage in usages]
+        messages = accumulator.messages
+        if not messages:
+            # Before any choice has begun, there may be a message that has only a head.
+            head = accumulator.message
+            messages = [head] if head.id or head.model or head.provider_data or head.usage else []
+        return Checkpoint(
+            messages=tuple(messages),
+            format=None if connection is None else connection.name,
+            last_event_id=self.last_event_id,
+            events_seen=intake.events_seen,
+            tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
+            position=None if last is None else last.position,
+            state=state,
+            identity=accumulator.calls.identity_to_keep,
+        )
+
+    @property
+    def _waiting(self) -> Sequence[Event]:
+        """The events that were decoded but not yet returned."""
+        way = self._way
+        joining, unread = way.joining, way.intake.unread_events
+        return unread if joining is None else [*joining.waiting, *unread]
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last SSE event that was read, also on an earlier connection; None if unknown."""
+        intake, joining = self._way.intake, self._way.joining
+        earlier = None if joining is None else joining.listener
+        last_id = intake.link.connection.last_event_id
+        # The framing cuts a whole chunk into frames, so that it is at the id of the chunk's last frame. What
+        # counts is the frame whose events are being returned, or whose error was: "" if that has no id.
+        frame = intake.current_frame
+        if last_id is not None and frame is not None:
+            last_id = frame.id if isinstance(frame, ServerSentEvent) else ""
+        return last_id or (None if earlier is None else earlier.id_before)
+
+    def keep(self) -> None:
+        """Store, once, the checkpoint from before the events with which the end closes the open parts."""
+        if self.last is None and self._way.intake.link.connection.last_position is not None:
+            self.last = None if self._waiting else self.checkpoint()
+
+    def keep_without_position(self) -> None:
+        """Store a checkpoint at which no server can resume, because reading broke off within an event."""
+        self.last = _without_position(self.checkpoint())
+
+    def store_on(self, error: StreamError, ending: Ending | None = None) -> None:
+        """Store the partial answer and a checkpoint on an error, with an ending if an attempt has failed."""
+        link = self._way.intake.link
+        if error.request_id is None and link.head is not None:
+            error.request_id = link.head.request_id
+        if has_partial(error):
+            # It was stored earlier, for example when an attempt failed with this error.
+            return
+        # Not for other errors: their tail would depend on how much was read beyond the fault.
+        has_tail = isinstance(error, TRUNCATIONS)
+        partial, checkpoint = self._way.accumulator.message, self.checkpoint()
+        if ending is not None:
+            partial = self._way.accumulator.end_with(ending, partial)
+            if checkpoint.messages:
+                messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+                checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
+        store_progress(
+            error,
+            partial,
+            checkpoint,
+            self._find_origin(error),
+            tail=link.connection.tail[: link.limits.tail] if has_tail else None,
+        )
+
+
+def _without_position(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint at which no server can resume."""
+    return checkpoint.model_copy(update={"position": None, "state": None})
 
 
 def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
@@ -38,10 +174,7 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
 
 
 def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
-    """Return the checkpoint of an answer that has ended with a pause, which was not reported.
-
-    No server can replay it from there: the next request sends the answer back.
-    """
+    """Return the checkpoint of an answer that has ended with a pause, from which no server replays it."""
     reasons = {"finish_reason": finish.reason, "raw_finish_reason": finish.raw_reason}
     messages = [message.model_copy(update=reasons) for message in checkpoint.messages]
     return checkpoint.model_copy(update={"messages": tuple(messages), "position": None, "state": None})
@@ -120,8 +253,5 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
 
 
 def has_partial(error: StreamError) -> bool:
-    """Return True if a stream has stored its partial answer on an error.
-
-    Reading `partial` would not tell, because it returns an empty message if none is stored.
-    """
+    """Return True if a stream has stored its partial answer on an error, which `partial` would not tell."""
     return error._partial is not None  # noqa: SLF001 - only the machine needs to know

@@ -54,7 +54,7 @@ class Decoder(ErrorKeeper):
         ('Hello', 'complete')
     """
 
-    __slots__ = ("_machine",)
+    __slots__ = ("_intake", "_machine")
 
     @explain_options()
     def __init__(
@@ -67,13 +67,10 @@ class Decoder(ErrorKeeper):
         tools: ToolsOption = None,
     ) -> None:
         make_stage = make_stage_factory(tags)
-        self._machine = Machine(
-            format,
-            content_type=content_type,
-            limits=limits,
-            make_stage=make_stage,
-            offered=make_offered(tools),
-        )
+        self._machine = Machine(format, limits=limits, make_stage=make_stage, offered=make_offered(tools))
+        self._intake = self._machine.intake
+        if content_type is not None:
+            self._machine.link.connection.take_content_type(content_type)
 
     def feed(self, chunk: object, *, now: float = 0.0) -> list[Event]:
         """Return the events that `chunk` completes; none after a failure or the end of the input.
@@ -86,23 +83,23 @@ class Decoder(ErrorKeeper):
         Raises:
             MisuseError: `chunk` is none of these.
         """
-        machine = self._machine
-        if machine.state != "reading" and (machine.state in CLOSED or self.error is not None):
+        intake = self._intake
+        if intake.state != "reading" and (intake.state in CLOSED or self.error is not None):
             return []
         data: Any = chunk
-        if data.__class__ is machine.unit:
+        if data.__class__ is self._machine.link.unit:
             # Plain bytes (or text) may be read on the fast path; `push` converts any other input first.
-            glance = machine.shortcut or machine.give
+            glance = intake.shortcut or intake.give
             event = glance(data, now)
             if event is not None:
                 # Unless the answer simply continues, more events or an error follow this one.
-                return [event] if machine.state == "reading" else [event, *self._drain()]
+                return [event] if intake.state == "reading" else [event, *self._drain()]
         else:
             payload = payload_of(data)
             if payload is None and chunk is not None:
                 # A helper of an SDK has added the object to those of the server.
                 return []
-            machine.push(payload, now)
+            intake.push(payload, now)
         return self._drain()
 
     def end(self, *, complete: bool = False, now: float = 0.0) -> list[Event]:
@@ -114,7 +111,7 @@ class Decoder(ErrorKeeper):
                 half of a call's arguments.
             now: A clock reading, in seconds; only the metrics use it.
         """
-        self._machine.finish(None, now, is_told=complete)
+        self._intake.finish(None, now, is_over=complete)
         return self._drain()
 
     def __del__(self) -> None:
@@ -129,15 +126,15 @@ class Decoder(ErrorKeeper):
 
         A provider's error that says nothing about itself waits for one that does, or for `end`.
         """
-        machine = self._machine
-        return None if machine.state not in CLOSED and is_unsaid(machine.error) else machine.error
+        intake = self._intake
+        return None if intake.state not in CLOSED and is_unsaid(intake.error) else intake.error
 
     @property
     def stop(self) -> str | None:
         """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
         if self.error is not None:
             return "error"
-        return "end" if self._machine.said in ANSWERED else None
+        return "end" if self._intake.said in ANSWERED else None
 
     @property
     def message(self) -> Message:
@@ -162,24 +159,24 @@ class Decoder(ErrorKeeper):
     @property
     def format(self) -> str | None:
         """The format's name; None until it is known."""
-        return self._machine.format
+        return self._machine.link.format
 
     def _drain(self) -> list[Event]:
         """Return all events that are available; after a failure, end the input, too."""
-        machine = self._machine
+        machine, intake = self._machine, self._intake
         events: list[Event] = []
-        pull = machine.pull
+        pull = machine.way.pull
         try:
             while (event := pull()) is not None:
                 events.append(event)
         except StopIteration:
             # An exception in an earlier `pull` has ended the generator from which it reads.
-            machine.break_off(machine.now)
-        if self.error is None and machine.state not in CLOSED:
+            machine.break_off(intake.now)
+        if self.error is None and intake.state not in CLOSED:
             return events
-        if machine.state not in CLOSED:
+        if intake.state not in CLOSED:
             # The end of the input may release events that were held back.
-            machine.finish(None, machine.now)
+            intake.finish(None, intake.now)
             events += self._drain()
         # The inner call has concluded already; the second time changes nothing.
         machine.conclude()

@@ -32,10 +32,7 @@ def make_offered(tools: ToolsOption) -> OfferedTools | None:
 
 
 def make_stage_factory(tags: Tags | None) -> StageFactory | None:
-    """Return a function that creates the stage which splits texts into reasoning, calls, citations and text.
-
-    The result is None if texts stay as they are.
-    """
+    """Return a function that creates the stage which splits texts; None if texts stay as they are."""
     if tags is None:
         return None
     from tokenstream._pipeline.split_texts import make_split_factory

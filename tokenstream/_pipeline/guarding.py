@@ -14,7 +14,8 @@ from tokenstream.formats._state import CLOSED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.machine import Machine
+    from tokenstream._pipeline.asked import AskedFacts
+    from tokenstream._pipeline.way import Way
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.stages._guards.guards import Guards
@@ -31,15 +32,15 @@ class Stops(Protocol):
 
 
 class Guarding:
-    """Passes the events of a machine to guards, and ends the answer when a guard wants that.
+    """Passes the events of an answer to guards, and ends the answer when a guard wants that.
 
-    `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
+    `Way.guarding` is this object until a guard has ended the answer, and None afterwards.
     """
 
-    __slots__ = ("_finish", "_machine", "_stops", "guards", "waits")
+    __slots__ = ("_asked", "_finish", "_stops", "_way", "guards", "waits")
 
-    def __init__(self, machine: Machine, guards: Guards, stops: Stops) -> None:
-        self._machine = machine
+    def __init__(self, way: Way, guards: Guards, stops: Stops, asked: AskedFacts) -> None:
+        self._way, self._asked = way, asked
         self.guards = guards
         """The rules that check the answer."""
         self._stops = stops
@@ -57,43 +58,39 @@ class Guarding:
         once more input is needed: to stop an answer whose end has already arrived would save nothing.
         """
         try:
-            self.guards.count(event, self._machine.now)
+            self.guards.count(event, self._way.intake.now)
         except Exception as error:  # noqa: BLE001 - the function may raise anything; it is raised in its place
             self._fail_for(error, "the function price=")
 
     def pull(self) -> Event | None:
         """Return the next event, once the guards have checked it; None when more input is needed."""
-        machine = self._machine
+        way = self._way
         # A finish event about which the guards had yet to decide is shown to them once more.
         event = self._finish
         self.forget_finish()
         if event is None:
-            event = machine.pull_unguarded()
+            event = way.pull_unguarded()
             # A guard may have stopped the answer because of an event that is held back.
-            if machine.stopped_event is not None:
-                return machine.pull_stopped()
+            if way.stopped_event is not None:
+                return way.pull_stopped()
             if event is None:
                 return self._pull_end()
         return self._show_finish(event) if isinstance(event, Finish) else self.show(event)
 
     def take(self, event: Event) -> bool:
-        """Add an event to the message, and return True if it has content.
-
-        A `Finish` is not added yet: the guards have to judge it first. `_show_finish` adds it once they allow
-        it.
-        """
-        return not isinstance(event, Finish) and self._machine.accumulator.take(event)
+        """Add an event, but no `Finish`, which `_show_finish` adds; return True if it has content."""
+        return not isinstance(event, Finish) and self._way.accumulator.take(event)
 
     def show(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards, and return it."""
         guards = self.guards
-        if self._machine.guarding is None:
+        if self._way.guarding is None:
             # A guard has ended the answer with an event before this one.
             return event
         if isinstance(event, Restarted):
             # The message is empty again, so the rules forget the old answer.
             guards.begin_again()
-        now = self._machine.now
+        now = self._way.intake.now
         self.call(lambda: guards.feed(event, now))
         return event
 
@@ -105,78 +102,73 @@ class Guarding:
 
     def _show_finish(self, event: Finish) -> Event | None:
         """Pass the end of a choice to the guards; return it once they allow it, or the `Stopped` event."""
-        machine, guards = self._machine, self.guards
+        way, guards = self._way, self.guards
         self.call(lambda: guards.finish(event))
-        if machine.guarding is None:
-            return machine.pull_stopped()
+        if way.guarding is None:
+            return way.pull_stopped()
         if guards.pending:
             self._finish, self.waits = event, True
             return None
         # Only now: `Guarding.take` has left this event out of the message.
-        machine.accumulator.take(event)
+        way.accumulator.take(event)
         return event
 
     def _pull_end(self) -> Event | None:
         """Ask the guards for verdicts when the input is used up; return the `Stopped` event, if any."""
-        machine = self._machine
-        needs_more_input = machine.state == "reading" or (
-            machine.awaits_end_since is not None and machine.error is None and machine.state not in CLOSED
-        )
+        way, intake = self._way, self._way.intake
+        awaits_end = intake.awaits_end_since is not None and intake.error is None
+        needs_more_input = intake.state == "reading" or (awaits_end and intake.state not in CLOSED)
         if needs_more_input:
             if self.guards.can_count:
                 self._stop_if_wanted()
-        elif machine.guarding is not None and machine.state in CLOSED and not machine.holds_back:
+        elif way.guarding is not None and intake.state in CLOSED and not way.holds_back:
             self.call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
-            self.waits = machine.stopped_event is None and self.guards.pending
-        return machine.pull_stopped()
+            self.waits = way.stopped_event is None and self.guards.pending
+        return way.pull_stopped()
 
     # -- events that are held back -----------------------------------------
 
     def show_held(self, event: Event) -> None:
         """Pass an event that is held back to the guards."""
         if self.guards.can_hold:
-            now = self._machine.now
+            now = self._way.intake.now
             self.call(lambda: self.guards.feed_held(event, now))
 
     def allow_release(self) -> bool:
-        """Ask the guards if the held-back events may be returned; return True if they may.
-
-        While the guards decide, `waits` is True, and the result is False. It is False, too, if a
-        guard stops the answer; then nothing is held back any more.
-        """
-        machine = self._machine
+        """Return True if held-back events may be returned: not while the guards decide, or after a stop."""
+        way = self._way
         if self.guards.is_holding:
             self.call(self.guards.end_held)
-            self.waits = machine.guarding is not None and self.guards.pending
-        return machine.guarding is not None and not self.waits
+            self.waits = way.guarding is not None and self.guards.pending
+        return way.guarding is not None and not self.waits
 
     # -- deadlines and verdicts --------------------------------------------
 
     @property
     def deadline(self) -> float:
         """The clock reading at which a guard stops the answer; infinity if no guard has a deadline."""
-        machine, deadline = self._machine, None
+        way, deadline = self._way, None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
-        if self.waits or machine.state not in CLOSED:
+        if self.waits or way.intake.state not in CLOSED:
             # A budget of seconds counts from the request.
-            self.guards.start(machine.meter.started_at)
+            self.guards.start(way.intake.meter.started_at)
             deadline = self.guards.deadline
         return math.inf if deadline is None else deadline
 
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
-        machine = self._machine
-        if self.waits or machine.state not in CLOSED:
-            machine.pass_time(now)
+        way = self._way
+        if self.waits or way.intake.state not in CLOSED:
+            way.intake.pass_time(now)
             self.guards.tick(now)
             self._stop_if_wanted()
 
     def fail(self, error: StreamError) -> None:
         """End the answer with an error, and close the source; held-back events are never returned."""
         self.forget_finish()
-        self._machine.end_for_guard(None)
-        self._machine.fail(error)
+        self._way.end_for_guard(None)
+        self._way.intake.fail(error)
         self._stops.release_source()
 
     def forget_finish(self) -> None:
@@ -184,10 +176,7 @@ class Guarding:
         self._finish, self.waits = None, False
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call a function that passes something to the guards; then stop the stream if a guard wants that.
-
-        If the function raises an exception, the stream ends with `GuardFailed`.
-        """
+        """Call a function for the guards; stop the answer if one wants that, or with `GuardFailed`."""
         try:
             function()
         except Exception as error:
@@ -200,7 +189,7 @@ class Guarding:
 
     def _fail_for(self, cause: Exception, name: str) -> None:
         """End the answer with `GuardFailed`, because a function of that name has raised an exception."""
-        mask = mask_of(self._machine.asked.request)
+        mask = mask_of(self._asked.request)
         failed = GuardFailed(
             f"{name} raised {mask.describe(cause)}, so the stream was closed; what had arrived is in .partial"
         )
@@ -209,10 +198,10 @@ class Guarding:
 
     def _stop_if_wanted(self) -> None:
         """Stop the stream if a guard wants that."""
-        machine, reason = self._machine, self.guards.stop
-        if reason is None or machine.guarding is None:
+        way, reason = self._way, self.guards.stop
+        if reason is None or way.guarding is None:
             return
         self.forget_finish()
-        machine.end_for_guard(Stopped(reason))
+        way.end_for_guard(Stopped(reason))
         # The stream ends, and closes its source.
         self._stops.stop(reason)

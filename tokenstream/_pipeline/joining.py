@@ -3,20 +3,184 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._answer.usage import NO_USAGE, GrowingUsage
+from tokenstream._basics.text_log import size_of
 from tokenstream.errors import AnswerRejected
-from tokenstream.events import MessageStart
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    ToolCallDone,
+    UsageUpdate,
+)
 from tokenstream.formats._kit.told_text import added_by
 from tokenstream.formats._state import CLOSED
+from tokenstream.stages._content import GROWING
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.hold import Hold
-    from tokenstream._pipeline.machine import Machine
+    from collections.abc import Callable
+
     from tokenstream._pipeline.seam import Splice
+    from tokenstream._pipeline.way import Way
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.told_text import ToldText
+    from tokenstream.message import Checkpoint, Usage
+
+
+_VISIBLE_EVENTS = (*GROWING, ToolCallDone, CitationAdded)
+_SILENT_PARTS = frozenset({"text", "reasoning", "refusal", "opaque"})
+"""Kinds of parts that are invisible while they have no text; those of an unknown kind never have any."""
+
+
+def is_visible(event: Event) -> bool:
+    """Return True if an event makes some of the answer visible, so that it cannot be taken back."""
+    if isinstance(event, _VISIBLE_EVENTS):
+        return True
+    if isinstance(event, ReasoningDelta):
+        # A signature alone shows nothing.
+        return bool(event.text)
+    if isinstance(event, PartStart | PartDone):
+        part = event.content
+        return part is not None and (part.kind not in _SILENT_PARTS or bool(getattr(part, "text", "")))
+    return False
+
+
+class Hold:
+    """Holds events back until one of them ends the hold, or the input ends.
+
+    Args:
+        until: Returns True for an event that ends the hold; that event is returned, too.
+        on_release: Called when the held events are released. Returns events to be returned before them,
+            or None to drop the held events. The argument is True if the input failed before any of
+            the answer was visible. Recovery passes a function that accepts or refuses the attempt; this
+            function may also set `Joining.refusal`.
+    """
+
+    __slots__ = ("_dropped", "_held", "_on_release", "_until", "is_met", "ready", "released")
+
+    def __init__(
+        self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
+    ) -> None:
+        self._until = until
+        """Returns True for an event that ends the hold."""
+        self._on_release = on_release
+        """Called at the release: returns events to be returned first, or None to drop the held events."""
+        self.is_met = False
+        """True once the event that ends the hold has arrived; guards may extend the hold beyond it."""
+        self._held: list[Event] = []
+        self._dropped: list[Event] = []
+        """Events that were held back and then discarded; `start` and `usage` still read them."""
+        self.ready: deque[Event] = deque()
+        """Events that are returned next."""
+        self.released = False
+        """True once no more events are held back."""
+
+    def keep(self, event: Event) -> None:
+        """Hold an event back."""
+        self._held.append(event)
+        if self._until(event):
+            self.is_met = True
+
+    def drop(self) -> None:
+        """Discard the held events, and hold back no more."""
+        self._dropped, self._held, self._on_release = self._held, [], None
+        self.ready.clear()
+        self.released = True
+
+    @property
+    def was_dropped(self) -> bool:
+        """True if events were held back, and then discarded."""
+        return bool(self._dropped)
+
+    def adopt(self, other: Hold) -> None:
+        """Take over the events that another hold, of the connection before, holds or was about to return."""
+        self._held = [*other.held]
+        self.ready.extend(other.ready)
+
+    def take_events_left(self, events: list[Event]) -> None:
+        """Take the decoded events of a connection that has ended: held, or returned next if none are."""
+        if not self._held:
+            self.ready.extend(events)
+            return
+        for event in events:
+            self.keep(event)
+
+    def release(self, *, failed: bool) -> None:
+        """Move the held events to `ready`; the input has `failed` if it broke off before visible content."""
+        # Called once: it belongs to a recovery that has this hold.
+        on_release, self._on_release = self._on_release, None
+        announcements = [] if on_release is None else on_release(failed)
+        # None means that the held events have to be dropped.
+        if announcements is not None:
+            self.ready.extend(announcements)
+            self.ready.extend(self._held)
+        self._held = []
+        self.released = True
+
+    @property
+    def held(self) -> tuple[Event, ...]:
+        """The events that are held back."""
+        return tuple(self._held)
+
+    @property
+    def start(self) -> MessageStart | None:
+        """The start of the message, if it is or was among the held events; otherwise None."""
+        for event in self._dropped or self._held:
+            if isinstance(event, MessageStart):
+                return event
+        return None
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the texts of held events."""
+        texts = [
+            getattr(event, "text", "") or getattr(event, "fragment", "")
+            for event in self._dropped or self._held
+        ]
+        return sum(map(size_of, texts))
+
+    @property
+    def usage(self) -> Usage:
+        """The token counts that held events reported; empty if they reported none."""
+        events = self._dropped or self._held
+        if not events:
+            return NO_USAGE
+        counts, final = GrowingUsage(), False
+        for event in events:
+            # After a finish event, the counts are those of the whole answer.
+            final = final or isinstance(event, Finish)
+            if isinstance(event, UsageUpdate):
+                counts.add(event.usage)
+        return counts.build(final=final)
+
+
+def ends_at_once(_: Event) -> bool:
+    """Return True for any event: as the `until` of a `Hold`, this leaves the release to the guards."""
+    return True
+
+
+class AttemptListener(Protocol):
+    """Is told what becomes of an attempt, and knows of those before."""
+
+    continued: bool
+    """True for an answer that was joined from several requests, and so has no position to resume at."""
+    id_before: str | None
+    """The id of the last event on the previous connection; None for an answer that begins again."""
+
+    def find_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
+
+    def refuse_other_answer(self, event: Event) -> bool:
+        """Return True, and set the error, if an event begins another answer than the resumed one."""
+
+    def note_release(self, *, continued: bool) -> None:
+        """Note that events of this attempt are returned now, perhaps as `continued` from another request."""
 
 
 class Joining:
@@ -29,10 +193,12 @@ class Joining:
     3. The message takes the event; with guards, a `Finish` only after step 4.
     """
 
-    __slots__ = ("_cleaned", "_format_name", "_machine", "hold", "refusal", "seam", "shows_held")
+    __slots__ = ("_cleaned", "_format_name", "_way", "hold", "listener", "refusal", "seam", "shows_held")
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, way: Way, listener: AttemptListener | None = None) -> None:
+        self._way = way
+        self.listener = listener
+        """Is told what becomes of an attempt; None if there is only one."""
         self.hold: Hold | None = None
         """The events that are held back; None if none are held back."""
         self.seam: Splice | None = None
@@ -48,9 +214,13 @@ class Joining:
         self._format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
 
+    def report_to(self, resumption: AttemptListener | None) -> None:
+        """Tell this object from now on what becomes of an attempt."""
+        self.listener = resumption
+
     @property
     def adds_later(self) -> bool:
-        """True if `pull` adds events to the message, and not the machine as soon as it has read them.
+        """True if `pull` adds events to the message, and not the way as soon as it has read them.
 
         For a continuation this stays True, because its seam may change any of its events. Only `end`, or the
         beginning of the next attempt, ends a seam.
@@ -74,7 +244,7 @@ class Joining:
     def hold_back(self, hold: Hold) -> None:
         """Hold back the next events, which the message does not contain before they are returned."""
         self.hold = hold
-        self._machine.settle()
+        self._way.settle()
 
     def begin(self, hold: Hold, seam: Splice | None, *, shows_held: bool) -> None:
         """Begin another attempt, with a seam if it is a continuation; guards may see events while held."""
@@ -88,7 +258,7 @@ class Joining:
         hold, self.hold = self.hold, None
         if hold is not None:
             if usage := hold.usage:
-                self._machine.accumulator.spend(usage)
+                self._way.accumulator.spend(usage)
             hold.drop()
 
     def end(self) -> None:
@@ -111,7 +281,7 @@ class Joining:
         """
         if self.refusal is not None:
             return None
-        machine = self._machine
+        way = self._way
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.
             if not hold.ready and not hold.released and not self._fill(hold):
@@ -119,18 +289,18 @@ class Joining:
             if not hold.ready:
                 # All held-back events were returned, so the hold is over.
                 self.hold = None
-                machine.settle()
+                way.settle()
             elif (relocated := self._add(hold.ready.popleft())) is not None:
                 return relocated
-        return machine.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
+        return way.intake.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
 
     def _pull_after(self, seam: Splice) -> Event | None:
         """Return the next event of a continuation, without markers of the request; None to read more."""
-        machine, cleaned = self._machine, self._cleaned
-        glanced = machine.glanced_event
+        way, cleaned = self._way, self._cleaned
+        glanced = way.intake.glanced_event
         while True:
             if not cleaned:
-                event = machine.read()
+                event = way.intake.read()
                 if event is None:
                     break
                 if event is glanced:
@@ -139,7 +309,7 @@ class Joining:
                 cleaned.extend(seam.clean(event))
             elif (relocated := self._add(cleaned.popleft())) is not None:
                 return relocated
-        if machine.state in CLOSED or machine.error is not None:
+        if way.intake.state in CLOSED or way.intake.error is not None:
             # No more input follows, so text that `clean` held back as a possible marker is not one.
             cleaned.extend(seam.flush())
         return self._add(cleaned.popleft()) if cleaned else None
@@ -151,84 +321,81 @@ class Joining:
         a seam, the event stays as it is. The result is None if the answer leaves the event out, for example
         because it repeats the head of the message.
         """
-        machine = self._machine
+        way = self._way
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:
-            if relocated.part != event.part and not machine.changes_events:
+            if relocated.part != event.part and not way.changes_events:
                 # Up to here, all parts of the continuation had the indexes of the answer.
-                machine.settle()
-            (machine.accumulator if machine.guarding is None else machine.guarding).take(relocated)
-            if machine.accumulator.error is not None:
-                machine.fail(machine.accumulator.error)
+                way.settle()
+            (way.accumulator if way.guarding is None else way.guarding).take(relocated)
+            if way.accumulator.error is not None:
+                way.intake.fail(way.accumulator.error)
         return relocated
 
     # -- what is held back -------------------------------------------------
 
     def _fill(self, hold: Hold) -> bool:
         """Hold back the available events; return True once they were released to `hold.ready`."""
-        machine, event = self._machine, None
+        way, event = self._way, None
         is_complete = hold.is_met and not self._is_extended
-        while not is_complete and (event := machine.read()) is not None:
-            resumption = machine.resumption if isinstance(event, MessageStart) else None
+        while not is_complete and (event := way.intake.read()) is not None:
+            resumption = self.listener if isinstance(event, MessageStart) else None
             if resumption is not None and resumption.refuse_other_answer(event):
                 return False
-            if machine.guarding is not None and self.shows_held:
-                machine.guarding.show_held(event)
+            if way.guarding is not None and self.shows_held:
+                way.guarding.show_held(event)
             hold.keep(event)
             # `rests`: the server waits for the client to speak, so nothing follows to complete the hold.
             # Without a hold: a guard has stopped the answer.
-            rests = machine.resting and machine.connection.format.resting
+            rests = way.intake.resting and way.intake.link.connection.format.resting
             is_complete = rests or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        if self.hold is None or not (is_complete or machine.state in CLOSED):
+        if self.hold is None or not (is_complete or way.intake.state in CLOSED):
             return False
-        if machine.guarding is not None and not machine.guarding.allow_release():
+        if way.guarding is not None and not way.guarding.allow_release():
             return False
-        self._release(hold, failed=event is None and machine.error is not None)
+        self._release(hold, failed=event is None and way.intake.error is not None)
         return self.refusal is None
 
     def _release(self, hold: Hold, *, failed: bool) -> None:
         """Release held-back events, unless the continuation does not join the answer."""
-        machine = self._machine
+        way = self._way
         hold.release(failed=failed)
         # The release has called `on_release`, which may have refused the continuation.
         if self.refusal is not None:
-            machine.refuse(self.refusal)
+            way.intake.refuse(self.refusal)
             hold.ready.clear()
             return
         # The message gets the format's name together with its first event; a continuation leaves it.
         if self._format_name and hold.ready and self.seam is None:
-            machine.accumulator.name_format(self._format_name)
-        if hold.ready and machine.resumption is not None:
-            machine.resumption.note_release(continued=self.seam is not None)
+            way.accumulator.name_format(self._format_name)
+        if hold.ready and self.listener is not None:
+            self.listener.note_release(continued=self.seam is not None)
         if self.seam is not None:
             hold.ready = deque(self.seam.drop_overlap(hold.ready))
 
     @property
     def _is_extended(self) -> bool:
         """True while a guard holds events back that the hold itself would release."""
-        guarding = self._machine.guarding
+        guarding = self._way.guarding
         return guarding is not None and guarding.guards.is_holding
 
     # -- what the format and the accumulator ask ---------------------------
 
     def name_format(self, name: str) -> bool:
-        """Keep the format's name until the held-back events are returned; return False if none are held back.
-
-        The message gets the name only together with its first event.
-        """
+        """Keep the format's name for the first event; return False if no events are held back."""
         if self.hold is not None:
             self._format_name = name
         return self.hold is not None
 
     def find_text(self, told: ToldText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
-        machine, hold, seam = self._machine, self.hold, self.seam
+        way, hold, seam = self._way, self.hold, self.seam
         if hold is not None:
             # While the events of a new answer are held back, the message may still be that of the old answer.
-            resumes_answer = machine.kept_format is not None
-            in_message = machine.find_own_text(told) if resumes_answer else ""
+            resumes_answer = way.intake.link.kept_format is not None
+            in_message = way.find_own_text(told) if resumes_answer else ""
             return in_message + added_by((*hold.ready, *hold.held), told)
         if seam is None:
-            return machine.find_own_text(told)
-        return seam.find_text(told, machine.find_own_text(seam.locate(told)))
+            return way.find_own_text(told)
+        return seam.find_text(told, way.find_own_text(seam.locate(told)))

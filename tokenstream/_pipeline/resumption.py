@@ -10,7 +10,7 @@ from tokenstream.events import MessageStart
 
 if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
-    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.machine import Machine
     from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
@@ -71,12 +71,14 @@ class Resumption:
         "id_before",
         "joining",
         "machine",
+        "paused",
     )
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.joining = machine.make_joining()
+        self.joining = machine.way.make_joining(self)
         """Holds back the first events of each attempt, and joins a continuation."""
+        machine.accumulator.allow_restarts()
         self._unread: _UnreadFrame | None = None
         """The last frame of a connection that broke off, which was not read; None if there is none."""
         self.id_before: str | None = None
@@ -89,6 +91,8 @@ class Resumption:
         continues. None otherwise."""
         self._retry_before: int | None = None
         """The reconnection time that the server sent on the previous connection."""
+        self.paused: Message | None = None
+        """The answer before its last pause, if this connection brings the rest of it; otherwise None."""
         self.continued = False
         """True for an answer that was joined from several requests, and so has no position to resume at."""
 
@@ -105,31 +109,37 @@ class Resumption:
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
         # Of an answer that begins again after an error, nothing was read.
-        is_unused = kept_format is None and machine.is_unused
+        is_unused = kept_format is None and machine.link.is_unused
         if not is_unused:
             self._keep_from_last_connection(kept_format)
             # A relay that sends the answer's id numbers its own events, some of which its protocol does not
             # show.
-            is_named = machine.head is not None and "x-answer-id" in machine.head.headers
-            machine.arrivals.begin_again(kept_format, skips_ids=is_named)
+            head = machine.link.head
+            is_named = head is not None and "x-answer-id" in head.headers
+            machine.intake.arrivals.begin_again(kept_format, skips_ids=is_named)
         if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
             # Until the next connection has brought something, the answer is a paused one.
             self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
-        if machine.pausing is not None:
-            machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
+        self.paused = renewal.message if isinstance(renewal, GoOn) else None
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
-        machine.begin_again(hold, kept_format, now)
+        machine.link.begin_again(kept_format)
+        machine.intake.begin_again(now)
+        machine.progress.begin_again()
+        if kept_format is not None:
+            # A new answer does not begin with what the old one has left.
+            hold.take_events_left(machine.intake.events_left)
         if not is_unused:
-            machine.drop_unread()
+            # `joining.begin` settles the way afterwards.
+            machine.intake.drop_unread()
         is_from_start = isinstance(renewal, Restart)
-        if machine.guarding is not None and kept_format is None:
+        if machine.way.guarding is not None and kept_format is None:
             # Another answer arrives next, also if it continues the text of this one.
-            machine.guarding.guards.count_again()
-        if machine.guarding is not None and is_from_start:
+            machine.way.guarding.guards.count_again()
+        if machine.way.guarding is not None and is_from_start:
             # The guards that hold the answer back judge it from its start.
-            machine.guarding.guards.hold_again()
+            machine.way.guarding.guards.hold_again()
         # Guards judge events that are held back only if those are the whole answer so far. A resumed answer
         # whose events are still held back keeps the value that it has.
         begins_anew = kept_format is None or joining.hold is None
@@ -139,7 +149,7 @@ class Resumption:
             shows_held=is_from_start if begins_anew else joining.shows_held,
         )
         if not is_unused:
-            machine.connect()
+            machine.link.connect()
 
     def _keep_from_last_connection(self, kept_format: Format | None) -> None:
         """Store what the next connection needs to know about those before."""
@@ -165,19 +175,16 @@ class Resumption:
         self.continued = continued
 
     def refuse_other_answer(self, event: Event) -> bool:
-        """Return True, and set the machine's error, if an event begins another answer than the resumed one.
-
-        The server was asked to resume an answer, and may have begun another one.
-        """
+        """Return True, and set the error, if an event begins another answer than the resumed one."""
         machine = self.machine
-        is_resumed = machine.kept_format is not None and self._resume_checkpoint is not None
+        is_resumed = machine.link.kept_format is not None and self._resume_checkpoint is not None
         expected = machine.accumulator.message.id if is_resumed else None
         if expected is None or not isinstance(event, MessageStart) or event.id in (None, expected):
             return False
         if event.another:
             # The next answer of a run that goes on.
             return False
-        machine.fail(
+        machine.intake.fail(
             PositionLost(
                 "the server began another answer instead of resuming this one; fetch the finished answer by "
                 "its id, or ask anew"
@@ -193,25 +200,22 @@ class Resumption:
         The result is also None if only the end of the format shows if the answer is complete.
         """
         machine = self.machine
-        connection = machine.connection
-        cause = machine.end_coding(cause, machine.now)
+        connection = machine.link.connection
+        cause = machine.intake.end_coding(cause, machine.intake.now)
         # An event without its blank line may lack lines: the server sends it again after the last id.
         resumes_by_id = (
-            machine.arrivals.log is not None
+            machine.intake.arrivals.log is not None
             and connection.format.position is None
             and bool(machine.progress.last_event_id)
         )
         events, error = connection.cut_short(cause, leaves_unfinished=resumes_by_id)
         if connection.left_frame is not None:
             self._unread = _UnreadFrame(connection, connection.format.frames)
-        machine.leave(events)
+        machine.intake.leave(events)
         return error
 
     def read_left_frame(self) -> bool:
-        """Read the frame that `cut_short` left unread, unless it came again; return True if it was the last.
-
-        Such a frame ended without a blank line, and may be the last one of the answer.
-        """
+        """Read the frame that `cut_short` left, unless it came again; return True if it ended the answer."""
         machine = self.machine
         unread, self._unread = self._unread, None
         if unread is None:
@@ -221,21 +225,22 @@ class Resumption:
         if was_brought_again:
             return False
         events = connection.read_left_frame()
-        machine.leave(events)
+        machine.intake.leave(events)
         if not events or connection.endings.clean != "complete":
             return False
         # What the later connection has brought instead does not matter any more.
-        machine.return_to(connection)
+        machine.link.return_to(connection)
+        machine.intake.forget_error()
         return True
 
     def find_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
-        checkpoint = self._resume_checkpoint if self.machine.refusal is not None else None
+        checkpoint = self._resume_checkpoint if self.machine.link.refusal is not None else None
         checkpoint = checkpoint or self._old_checkpoint
         return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
 
     @property
     def reconnect_after(self) -> int | None:
         """The reconnection time that the server sent last, on any connection, in milliseconds, or None."""
-        retry = self.machine.connection.retry
+        retry = self.machine.link.connection.retry
         return self._retry_before if retry is None else retry

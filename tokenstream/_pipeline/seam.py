@@ -232,10 +232,7 @@ class Splice:
         return [TextDelta(rest, part=self._filtered_part)] if rest else []  # type: ignore[arg-type] # text has a part
 
     def drop_overlap(self, events: Iterable[Event]) -> list[Event]:
-        """Turn the events that were held back into the answer's next events, without the repeated text.
-
-        Their part indexes are still those of the continuation; `relocate` changes them.
-        """
+        """Return the held events without the repeated text; `relocate` changes their indexes later."""
         to_drop = self._joint.dropped
         joined: list[Event] = []
         for number, index in enumerate(self._left_open, 1):
@@ -337,10 +334,7 @@ class Splice:
         return located
 
     def find_text(self, told: ToldText, in_answer: str) -> str:
-        """Return a continued part's text so far; `in_answer` also has the text before the continuation.
-
-        The caller compares the result with the whole text that the server repeats.
-        """
+        """Return a continued part's text so far; `in_answer` also has the text before the continuation."""
         if told.part in self._left_out:
             # The answer leaves the part out, so the comparison has to find nothing missing.
             return told.text

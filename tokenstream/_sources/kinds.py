@@ -103,7 +103,7 @@ class SyncSource(_Source):
     """Starts a thread that reads a connection which several answers share; returns the new `limit_read`."""
 
     @property
-    def reads_behind_error(self) -> bool:
+    def reads_after_error(self) -> bool:
         """True if the rest of the body can be read after an error, without a wait that nothing limits."""
         is_list = hasattr(self.chunks, "__length_hint__")
         # What follows a message on a connection is of other answers.
@@ -136,7 +136,7 @@ class AsyncSource(_Source):
     """True if what makes the items goes on only when one is asked for, so that none is read ahead."""
 
     @property
-    def reads_behind_error(self) -> bool:
+    def reads_after_error(self) -> bool:
         """True if the rest of the body can be read after an error: that of a response, or of a list."""
         return not self.messages and (self.instant or self.head is not None)
 
@@ -207,8 +207,12 @@ async def open_up_async(source: AsyncSource | LazySource) -> AsyncSource:
 
 def is_response_like(source: object, names: Iterable[str], status: str = "status") -> bool:
     """Return True if an object has the attributes of a library's responses, and a status that is an int."""
+    # A loop, since each source is asked this a few times.
+    for name in names:
+        if not hasattr(source, name):
+            return False
     # A mock has any attribute, but its status is not an int.
-    return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)
+    return isinstance(getattr(source, status, None), int)
 
 
 def class_name_of(source: object) -> str:

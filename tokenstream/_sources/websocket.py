@@ -105,14 +105,18 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
 
 def _has_methods(source: object, names: tuple[str, ...]) -> bool:
     """Return True if the class of an object defines all methods with these names."""
-    return all(callable(getattr(type(source), name, None)) for name in names)
+    kind = type(source)
+    for name in names:  # noqa: SIM110 - each source is asked this, so that no generator is made for it
+        if not callable(getattr(kind, name, None)):
+            return False
+    return True
 
 
 def _is_connection(source: object) -> bool:
     """Return True for a connection of a WebSocket library, which has a `close` or an `aclose`."""
-    return _has_methods(source, (*_CONNECTION_METHODS, "close")) or _has_methods(
-        source, (*_CONNECTION_METHODS, "aclose")
-    )
+    if not _has_methods(source, _CONNECTION_METHODS):
+        return False
+    return _has_methods(source, ("close",)) or _has_methods(source, ("aclose",))
 
 
 def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets

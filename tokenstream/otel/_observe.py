@@ -132,7 +132,7 @@ def observe(
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver
     machine = reader.machine
-    if machine.state in CLOSED:
+    if machine.intake.state in CLOSED:
         raise MisuseError("the answer has ended: observe a stream before it is read")
     if machine.observer is not None:
         raise MisuseError("the stream is observed already; once is enough")
@@ -199,7 +199,7 @@ class OperationObserver:
         self._operation, self._provider, self._model = names
         self._attributes = attributes
         # The caller's format is used if the answer fails before its format is detected.
-        self._format = machine.wanted if isinstance(machine.wanted, str) else None
+        self._format = machine.link.wanted if isinstance(machine.link.wanted, str) else None
         self._has_reported = False
         self._gaps = array("d")
         """The gaps between chunks with content, in seconds; empty unless each chunk is recorded."""
@@ -225,7 +225,7 @@ class OperationObserver:
         # The meter passes on the last gaps.
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
-        error = machine.error or (None if driver is None else driver.error)
+        error = machine.intake.error or (None if driver is None else driver.error)
         report = self._build_report(machine, driver, error if isinstance(error, StreamError) else None)
         if report is not None:
             report_operation(report, self._receivers)
@@ -253,7 +253,7 @@ class OperationObserver:
         """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
-        head = None if machine is None else machine.head
+        head = None if machine is None else machine.link.head
         was_read = metrics.chunks > 0 or head is not None or error is not None
         # "wrapped": the source was passed to the stream, so that the stream itself has sent no request.
         if metrics.started == "wrapped" and not was_read:
@@ -319,7 +319,7 @@ class OperationObserver:
                 **(_STREAMED_ATTRIBUTE if was_streamed else {}),
                 **({} if first_chunk_seconds is None else {_FIRST_CHUNK: first_chunk_seconds}),
                 **answer_attributes(messages),
-                **origin_attributes(None if machine is None else machine.origin),
+                **origin_attributes(None if machine is None else machine.make_origin()),
                 **token_attributes(None if answer is None else answer.usage, format),
                 **({} if attempts is None else {"tokenstream.attempts": len(attempts)}),
                 **({} if answer is None or answer.route is None else {ROUTE: answer.route}),
@@ -337,10 +337,10 @@ class OperationObserver:
         if last is not None and last.route is not None:
             # Each route has its own server and model, of which the last one asked has failed or answered.
             return last.format, self._model or last.requested_model, server_attributes(last.host, last.port)
-        head = None if machine is None else machine.head
+        head = None if machine is None else machine.link.head
         # If several servers were asked, this is the address of the one that answered.
         url = (None if head is None else head.url) or self._url
-        format = (None if machine is None else machine.format) or self._format or format_at(url)
+        format = (None if machine is None else machine.link.format) or self._format or format_at(url)
         return format, self._model or self._asked_model, server_address_of(url)
 
 

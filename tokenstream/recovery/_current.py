@@ -17,7 +17,7 @@ from tokenstream.stream._prices import find_bill
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
@@ -129,9 +129,11 @@ class CurrentAttempt:
     @property
     def has_answered(self) -> bool:
         """True if this attempt's request was not refused, and has brought something of the same answer."""
-        reader = self.machine.connection.format
+        reader = self.machine.link.connection.format
         # What is equal to the payload of the connection before is dropped.
-        return (reader.frames > self._frames_before or reader.dropped > 0) and self.machine.refusal is None
+        return (
+            reader.frames > self._frames_before or reader.dropped > 0
+        ) and self.machine.link.refusal is None
 
     @property
     def fetch_failed(self) -> bool:
@@ -149,7 +151,7 @@ class CurrentAttempt:
         """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
         resumed = (self._counted or self._paid) if attempt.mode == "resume" else NO_USAGE
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
-        self._frames_before = self.machine.connection.format.frames
+        self._frames_before = self.machine.link.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on = attempt.mode == "pause"
@@ -320,7 +322,7 @@ class CurrentAttempt:
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
             # The report has a cost only once `find_cost` was called.
             _bill=find_bill(self.opener, usage, self._cost, self._paid) if self._is_over else None,
-            **self.itinerary.describe(self.opener_index, self.machine.format),
+            **self.itinerary.describe(self.opener_index, self.machine.link.format),
         )
 
     @property
@@ -332,7 +334,7 @@ class CurrentAttempt:
             return self.hold.start
         if self._was_discarded:
             return self._discarded_start
-        parts = self.machine.connection.format.parts
+        parts = self.machine.link.connection.format.parts
         # After a pause, the message keeps the head of what was before it.
         return self.machine.accumulator.message if parts.text_before is None else parts
 
@@ -353,7 +355,7 @@ class CurrentAttempt:
         if self.number not in self.sent:
             return NO_USAGE
         usage = self._usage
-        if is_counted(usage, self._error or self.machine.error):
+        if is_counted(usage, self._error or self.machine.intake.error):
             return usage
         if not self.hold.released or self.hold.was_dropped:
             size = self.hold.size
@@ -381,7 +383,7 @@ class CurrentAttempt:
         """True if a later attempt may resume the answer, now that it has begun."""
         if self.retry.mode == "resume" or self.opener.replays:
             return True
-        reader = self.machine.connection.format
+        reader = self.machine.link.connection.format
         if not reader.resumes:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
@@ -392,16 +394,16 @@ class CurrentAttempt:
         """The answer so far, but its head while all is held back; after a pause, it has the later id."""
         machine = self.machine
         if self.has_content or self.hold.released:
-            message, parts = machine.accumulator.message, machine.connection.format.parts
+            message, parts = machine.accumulator.message, machine.link.connection.format.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.
-        reader = machine.connection.format
+        reader = machine.link.connection.format
         fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
         return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
 
     def find_running(self, error: StreamError | None) -> str | None:
         """Return the id of the answer if its server may be writing it, at the caller's cost; else None."""
-        if isinstance(error, ProviderError) or self.machine.connection.format.ended:
+        if isinstance(error, ProviderError) or self.machine.link.connection.format.ended:
             return None
         cause = None if error is None else error.__cause__
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
@@ -418,7 +420,7 @@ class CurrentAttempt:
     @property
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
-        reader = self.machine.connection.format
+        reader = self.machine.link.connection.format
         has_position = reader.resumes and (reader.position is not None or reader.unfinished)
         return has_position and reader.is_kept(self.message)
 
@@ -432,7 +434,7 @@ class CurrentAttempt:
             # The positions of a continuation do not belong to the original answer.
             return None
         resume_requested = self.retry.mode == "resume"
-        reader = machine.connection.format
+        reader = machine.link.connection.format
         if reader.said() == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import FunctionFailed, forget_frames
-from tokenstream._pipeline.hold import is_visible
+from tokenstream._pipeline.joining import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.causes import find_foreign
 from tokenstream._sources.failures import reading_error
@@ -75,8 +75,8 @@ async def run_race(
     current.end_race(winner.ended_at if winner.has_content else None)
     if winner is second and other is not opener:
         # Another provider's answer may be in another format.
-        current.machine.expect_format(other.format, current.itinerary.stage_of(other))
-        current.machine.connect()
+        current.machine.link.expect_format(other.format, current.itinerary.stage_of(other))
+        current.machine.link.connect()
         current.begin_route(rival, None)
     source = winner.make_source()
     first.dispose()
@@ -181,7 +181,7 @@ class Contender:
     ) -> None:
         self._open_source = open_source
         self._clock = clock
-        self._machine = Machine(format, content_type=None, limits=limits)
+        self._machine = Machine(format, limits=limits)
         """Decodes the chunks up to the first content; the stream decodes them again."""
         self._silence = Silence(deadlines, self._machine)
         self._source: AsyncSource | None = None
@@ -219,16 +219,16 @@ class Contender:
             self._silence.allow(source.patience)
             prepare_machine(self._machine, source)
             # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
-            while not self.has_content and self._machine.error is None:
+            while not self.has_content and self._machine.intake.error is None:
                 self._set_deadline(scope)
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
-                self._machine.push(chunk, now=self._clock())
+                self._machine.intake.push(chunk, now=self._clock())
                 self._look_for_content()
         except StopAsyncIteration as end:
             self._error = end
             # Only the end of the input shows if the answer is complete.
-            self._machine.finish(None, now=self._clock())
+            self._machine.intake.finish(None, now=self._clock())
             self._look_for_content()
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._error = error
@@ -244,14 +244,14 @@ class Contender:
 
     def _look_for_content(self) -> None:
         """Read the events that have arrived, up to the first one with content."""
-        while not self.has_content and (event := self._machine.pull()) is not None:
+        while not self.has_content and (event := self._machine.way.pull()) is not None:
             self.has_content = is_visible(event)
 
     @property
     def error(self) -> StreamError | MisuseError | None:
         """The error with which the attempt failed before it brought content; None if it did not fail."""
-        if self._machine.error is not None or self._error is None:
-            return self._machine.error
+        if self._machine.intake.error is not None or self._error is None:
+            return self._machine.intake.error
         if isinstance(self._error, StopAsyncIteration):
             # The answer is complete, although it has no content.
             return None
@@ -286,7 +286,7 @@ class Contender:
     @property
     def answered_in(self) -> str | None:
         """The name of the format in which the server has answered; None if it is not known."""
-        return self._machine.format
+        return self._machine.link.format
 
     def dispose(self) -> None:
         """Let go of the machine, which nobody asks any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._pipeline.hold import is_visible
+from tokenstream._pipeline.joining import is_visible
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
 from tokenstream.formats._state import ANSWERED
@@ -87,28 +87,32 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     machine = current.machine
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal
-    if machine.refusal is not None:
+    if machine.link.refusal is not None:
         # The response is an error instead of an answer; the format stays open, because it got none of it.
-        return _as_position_lost(current, machine.error or machine.refusal.end())
-    has_failed = machine.error is not None or cause is not None
+        return _as_position_lost(current, machine.intake.error or machine.link.refusal.end())
+    has_failed = machine.intake.error is not None or cause is not None
     # After a mere sentinel, the end is only assumed, and the end of the format decides.
-    if machine.said == "terminal" and not has_failed:
+    if machine.intake.said == "terminal" and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
-    is_lost = machine.error is machine.arrivals.lost
-    if machine.error is not None and is_lost and machine.said not in ANSWERED:
+    is_lost = machine.intake.error is machine.intake.arrivals.lost
+    if machine.intake.error is not None and is_lost and machine.intake.said not in ANSWERED:
         # The connection brought another answer than the resumed one, and nothing of it was read. So the open
         # parts stay open for the next attempt.
-        return _as_position_lost(current, machine.error)
-    if machine.error is None and current.position is not None:
+        return _as_position_lost(current, machine.intake.error)
+    if machine.intake.error is None and current.position is not None:
         # The server can replay the answer: the format stays open, because the next attempt may resume it.
         error = current.resumption.cut_short(cause)
         if error is not None:
             return _as_position_lost(current, error)
         # The answer is complete, or only the end of the format shows if it is: `finish` ends the format.
-    machine.finish(cause, now)
+    machine.intake.finish(cause, now)
     # An attempt that ended without an error may still have brought a useless answer.
-    return _find_outcome(current) if machine.error is None else _as_position_lost(current, machine.error)
+    return (
+        _find_outcome(current)
+        if machine.intake.error is None
+        else _as_position_lost(current, machine.intake.error)
+    )
 
 
 def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamError:
@@ -119,7 +123,9 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
     if isinstance(error, StatusError):
         answer_gone = not error.retryable and error.status in _ANSWER_GONE
     else:
-        answer_gone = current.machine.head is not None and current.machine.head.status == _NO_CONTENT
+        answer_gone = (
+            current.machine.link.head is not None and current.machine.link.head.status == _NO_CONTENT
+        )
     if not answer_gone:
         return error
     lost = PositionLost(f"the server cannot resume from the position it was sent ({error.message})")
@@ -131,7 +137,7 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
     """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
     if current.hold.released or current.has_content or not current.retry.outcomes:
         return None
-    if current.machine.connection.format.parts.withheld is not None:
+    if current.machine.link.connection.format.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
         return None
     if current.accepted is current.hold:
@@ -150,7 +156,7 @@ def is_awaited(current: CurrentAttempt) -> bool:
 def make_message(current: CurrentAttempt) -> Message:
     """Return the answer whose events are all held back."""
     machine, accumulator = current.machine, Accumulator()
-    accumulator.format, accumulator.route = machine.format, machine.accumulator.route
-    for event in (*current.hold.held, *machine.events_left):
+    accumulator.format, accumulator.route = machine.link.format, machine.accumulator.route
+    for event in (*current.hold.held, *machine.intake.events_left):
         accumulator.take(event)
     return accumulator.message

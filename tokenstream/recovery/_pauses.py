@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._pipeline.hold import is_visible
+from tokenstream._pipeline.joining import is_visible
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream._providers.apis import api_named
 from tokenstream.events import Finish, Resumed
@@ -20,8 +20,9 @@ from tokenstream.stream._pauses import Leg, PausedAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.joining import Hold
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
@@ -40,7 +41,9 @@ class Pauses:
         self._machine, self._joining = current.machine, current.resumption.joining
         self._current = current
         self._machine.accumulator.texts_go_on = "length" in self._left
-        self._pausing = self._machine.make_pausing(self._withholds) if self._left else None
+        if self._left:
+            # The connection that the machine was created with knows nothing of pauses.
+            self._machine.link.adapt_formats(self._adapt)
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
         self._legs: list[Leg] = []
@@ -62,7 +65,7 @@ class Pauses:
         """The legs so far, including the current one; empty if the answer was never paused."""
         if not self._legs or self._legs[-1].why is not None:
             return tuple(self._legs)
-        answer = self._machine.connection.format.parts
+        answer = self._machine.link.connection.format.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
         begun = self._current.hold.released or self._current.has_content
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
@@ -76,7 +79,7 @@ class Pauses:
 
     def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
         """Return a report on the current leg."""
-        answer = self._machine.connection.format.parts
+        answer = self._machine.link.connection.format.parts
         reports = [each for each in self._current.reports if each.number >= self._first_number]
         return Leg(
             id=answer.id,
@@ -88,11 +91,17 @@ class Pauses:
             why=why,
         )
 
+    def _adapt(self, format: Format) -> None:
+        """Let a new format withhold pauses and, after one, go on with the message of the legs before."""
+        paused, api = self._current.resumption.paused, api_named(format.name)
+        counts_bytes = api is not None and api.counts_bytes
+        format.parts.go_through_pauses(self._withholds, paused, counts_bytes=counts_bytes)
+
     def _withholds(self, finish: Finish) -> bool:
         """Return True if a finish is not to be reported for now, because another request may go on."""
         if finish.reason not in self._left or finish.choice != 0 or finish.raw_reason in _FINAL:
             return False
-        api = api_named(self._machine.format)
+        api = api_named(self._machine.link.format)
         # In other formats, a pause waits for the user, such as for a question to be answered.
         return api is not None and (finish.reason != "pause" or api.pause is not None)
 
@@ -110,11 +119,11 @@ class Pauses:
         A pause after which nothing goes on, for example because it is too late, is reported as the end of the
         answer.
         """
-        finish = None if self._pausing is None else self._pausing.finish
-        if self._pausing is None or finish is None:
+        answer = self._machine.link.connection.format.parts
+        finish = answer.withheld
+        if finish is None:
             return None
         current, message = self._current, self._make_message()
-        answer = self._machine.connection.format.parts
         paused = PausedAnswer(
             message,
             answer.id or message.id,
@@ -128,7 +137,8 @@ class Pauses:
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
             inform("the answer stays paused: %s", why, of=self._machine)
-            self._pausing.report()
+            answer.take_withheld()
+            self._machine.intake.leave([finish])
             return None
         log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
@@ -168,7 +178,7 @@ class Pauses:
             return message
         accumulator = Accumulator()
         accumulator.restore(message)
-        accumulator.format = machine.format
+        accumulator.format = machine.link.format
         for event in waiting:
             accumulator.take(event)
         return accumulator.message
@@ -196,5 +206,5 @@ class Pauses:
 
     def complete_announcement(self) -> None:
         """Complete the event that announces the leg, whose first events are about to be returned."""
-        answer = self._machine.connection.format.parts
+        answer = self._machine.link.connection.format.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -85,7 +85,7 @@ class Planner:
         current, is_refused = self._current, self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
         continuation = None if current.hold.released else current.continuation
-        fetches, head = self._find_fetch(error), self._machine.head
+        fetches, head = self._find_fetch(error), self._machine.link.head
         if fetches == "poll" and head is not None and error.retry_after is None:
             # An unfinished answer may come with the wait before the next poll.
             error.retry_after = retry_after_of(head.headers)
@@ -241,7 +241,9 @@ class Planner:
     def _find_fetch(self, error: StreamError) -> FetchKind | None:
         """Return the kind of a request for the answer by its id; None if the server may not have it."""
         current, retry = self._current, self._retry
-        has_to_wait = self._machine.connection.format.unfinished and "pause" in count_pauses(retry.pauses)
+        has_to_wait = self._machine.link.connection.format.unfinished and "pause" in count_pauses(
+            retry.pauses
+        )
         if has_to_wait and current.find_running(error) is not None:
             return "poll"
         if isinstance(error, PositionLost):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.kept_errors import forget_frames
 from tokenstream._pipeline.asked import AttemptFacts
 from tokenstream._pipeline.checkpoints import has_partial
-from tokenstream._pipeline.hold import Hold, ends_at_once
+from tokenstream._pipeline.joining import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
 from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
 from tokenstream.events import Restarted, Resumed
@@ -85,7 +85,7 @@ class Recovery:
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
         if self._current.may_resume:
-            machine.arrivals.remember()
+            machine.intake.arrivals.remember()
 
         # State of the recovery so far.
         self._last_break: StreamError | None = None
@@ -110,7 +110,7 @@ class Recovery:
         """Note that an answer has begun, for a reader other than the stream itself."""
         if not self._current.has_content:
             self._current.begin_content(None)
-            if (name := self._machine.format) is not None:
+            if (name := self._machine.link.format) is not None:
                 # No event of the stream itself brings the name, by which a server is asked to resume.
                 self._machine.accumulator.name_format(name)
 
@@ -193,16 +193,16 @@ class Recovery:
             self.record_end(None, now)
             if self._last_break is not None:
                 note_refused_seams(self._last_break, current.reports)
-                self._machine.fail(self._last_break)
+                self._machine.intake.fail(self._last_break)
             return
         note_refused_seams(error, current.reports)
         if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
-            self._machine.finish(error, now)
+            self._machine.intake.finish(error, now)
             return
         # End the parts that were kept open for a continuation.
-        self._machine.finish(cause, now)
-        pass_notes(error, self._machine.error)
+        self._machine.intake.finish(cause, now)
+        pass_notes(error, self._machine.intake.error)
         if is_awaited(current):
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
@@ -212,7 +212,7 @@ class Recovery:
             add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
-            self._machine.fail(error)
+            self._machine.intake.fail(error)
 
     def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
@@ -240,8 +240,8 @@ class Recovery:
         self._current.note_discarded()
         self._current.hold.drop()
         # The end of the input may have completed parts of it.
-        self._machine.drop_unread()
-        self._machine.fail(error)
+        self._machine.way.drop_unread()
+        self._machine.intake.fail(error)
 
     # -- the next attempt --------------------------------------------------
 
@@ -251,9 +251,9 @@ class Recovery:
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
-            if plan.kind == "poll" and self._machine.connection.format.position is None:
+            if plan.kind == "poll" and self._machine.link.connection.format.position is None:
                 # It brings the whole answer, and not events that could be repeated.
-                self._machine.arrivals.forget()
+                self._machine.intake.arrivals.forget()
             self._machine.progress.store_on(error, ending_with(error))
             attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
@@ -317,7 +317,7 @@ class Recovery:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
         opener = self._openers[plan.opener_index]
-        resuming_format = machine.connection.format if plan.mode == "resume" else None
+        resuming_format = machine.link.connection.format if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
@@ -330,7 +330,7 @@ class Recovery:
         self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
-            machine.expect_format(opener.format, self._itinerary.stage_of(opener))
+            machine.link.expect_format(opener.format, self._itinerary.stage_of(opener))
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
         elif attempt.paused is not None:
@@ -346,7 +346,7 @@ class Recovery:
         self._current.end(error, now, is_last=True)
         # Afterwards, the token counts are those of an answer that has a finish reason.
         self._current.keep_report()
-        self._machine.end_with(self._pauses.end_at_limit(error.message), now)
+        self._machine.way.end_with(self._pauses.end_at_limit(error.message), now)
 
     # -- the first events of an attempt ------------------------------------
 
@@ -359,9 +359,9 @@ class Recovery:
             return None
         # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_content
-        current.begin_content(None if failed else machine.now)
-        if machine.arrivals.log is not None and not current.can_resume:
-            machine.arrivals.forget()
+        current.begin_content(None if failed else machine.intake.now)
+        if machine.intake.arrivals.log is not None and not current.can_resume:
+            machine.intake.arrivals.forget()
         restart_cause, self._restart_cause = self._restart_cause, None
         if current.goes_on:
             # The event that announces what follows a pause is one of those held back.
@@ -374,7 +374,7 @@ class Recovery:
         """Return the events that say how an attempt goes on with content that was delivered before."""
         machine = self._machine
         if self._current.mode == "resume" and restart_cause is None:
-            return [Resumed(dropped=machine.connection.format.dropped)]
+            return [Resumed(dropped=machine.link.connection.format.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
         if restart_cause is None:
@@ -404,7 +404,7 @@ class Recovery:
             # The answer had ended before.
             announced.mode = "pause"
         current.count_continuation()
-        if machine.format != machine.accumulator.format:
+        if machine.link.format != machine.accumulator.format:
             # Another API's answer is continued, whose format the message keeps.
-            announced.format = machine.format
+            announced.format = machine.link.format
         return [announced]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources import LazySource
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
@@ -125,7 +126,7 @@ def make_stream(
         # `Routes.order` may put another route first than the caller's first one.
         options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
     )
-    recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence)
+    recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)
     driver.recovery = recovery
     if recovery.spending is not None:
         guard(driver, recovery.spending.bound, first_tokens=1, every=None, hold=False, counts=True)

@@ -182,7 +182,7 @@ def has_cut_call(machine: Machine) -> bool:
     calls, parts = machine.accumulator.cut_calls, machine.accumulator.message.parts
     kept = parts[: len(parts) - len(calls)]
     # The start of a call whose name may go on comes only with the end of the input.
-    is_held_back = any(isinstance(event, ToolCallStart) for event in machine.events_left)
+    is_held_back = any(isinstance(event, ToolCallStart) for event in machine.intake.events_left)
     is_closed = is_held_back or (bool(calls) and all(part.complete for part in kept))
     return is_closed and all(part.kind != "tool_call" for part in kept)
 

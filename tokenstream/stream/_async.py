@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import LazySource, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._opening import check_first
-from tokenstream.stream._options import Options
+from tokenstream.stream._options import Options, make_options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
 from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
@@ -87,10 +86,9 @@ class AsyncStream(AsyncStreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `from_checkpoint`.
         if not isinstance(driver, AsyncDriver):
-            make_stage = make_stage_factory(tags)
-            given = (format, limits, deadlines, started_at, None, reorder, None, answer_id)
-            # In the order of the fields: a call of the class takes five times as long.
-            options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
+            options = make_options(
+                (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
+            )
             driver = AsyncDriver(async_source(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)

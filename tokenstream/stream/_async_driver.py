@@ -77,15 +77,15 @@ class AsyncDriver(Driver):
     # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: C901, FBT001, FBT002 - what runs for every token
         """Return the next event; raise the stream's error or StopAsyncIteration at the end."""
-        pump, machine = self.pump, self.machine
+        pump, intake = self.pump, self.intake
         if pump.busy:
             raise concurrent_read_error()
         try:
             # While there is a fast path, no event is left from an earlier chunk.
-            event, fast_path = None, machine.shortcut
+            event, fast_path = None, intake.shortcut
             if fast_path is None:
-                event = machine.pull()
-            elif machine.now < self.earliest_deadline and (until is None or self.clock() < until):
+                event = self.way.pull()
+            elif intake.now < self.earliest_deadline and (until is None or self.clock() < until):
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
                 item, reader = next(pump.batch, None), pump.reader
                 if (
@@ -99,19 +99,19 @@ class AsyncDriver(Driver):
                     finally:
                         pump.busy = False
                     item = reader.take_sole_item() or pump.take_first()
-                    fast_path = machine.shortcut  # None if the stream was stopped during the wait
+                    fast_path = intake.shortcut  # None if the stream was stopped during the wait
                 if item is not None:
                     now, chunk = item
-                    if fast_path is not None and chunk.__class__ is machine.unit:
+                    if fast_path is not None and chunk.__class__ is self.link.unit:
                         event = fast_path(chunk, now)
                         if event is not None:
                             return event
                     else:
                         event = self.process_item(chunk, now)
-                    event = event or machine.pull()
+                    event = event or self.way.pull()
             while event is None and (until is None or self.clock() < until):
-                event = await self._advance(until, pauses=pauses) or machine.pull()
-                if pauses and machine.state == "resting" and not machine.waits:
+                event = await self._advance(until, pauses=pauses) or self.way.pull()
+                if pauses and intake.state == "resting" and not self.way.waits:
                     break
         except MisuseError:
             await self._close_misused()
@@ -158,31 +158,28 @@ class AsyncDriver(Driver):
     async def open_now(self) -> None:
         """Open the source before the first read."""
         # A failed attempt may be retried with another source; after a final error, nothing is read.
-        while self.is_unopened and self.machine.state == "reading":
+        while self.is_unopened and self.intake.state == "reading":
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             now, item = await self.next_item()
             self.process_item(item, now)
 
     async def wait_open(self, first: First) -> None:
-        """Read until the head of the response or the first event has arrived, or raise the answer's error.
-
-        A later loop still delivers every event.
-        """
+        """Read until the head or the first event, which a loop still gets; raise the answer's error."""
         while not has_begun(self, first):
             try:
                 event = await self._step(self._advance)
             except StopAsyncIteration:
                 break
             if event is not None:
-                self.machine.give_again(event)
+                self.way.give_again(event)
                 return
         if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
-        if self.machine.state == "sliced":
+        if self.intake.state == "sliced":
             self.pass_slice()
             return None
         if self._next_source is not None or not self.prepare_read():
@@ -191,34 +188,24 @@ class AsyncDriver(Driver):
         return None if item is None else self.process_item(item[1], item[0])  # a chunk, and its time
 
     def poll_fast(self) -> Event | None:
-        """Return the next event if the machine's fast path produces it.
-
-        If the result is None, the caller has to try `poll`.
-        """
-        machine, pump = self.machine, self.pump
-        fast_path = machine.shortcut
+        """Return the next event if the machine's fast path produces it; after None, try `poll`."""
+        intake, pump = self.intake, self.pump
+        fast_path = intake.shortcut
         # `poll` checks deadlines, refuses a second read, and waits for guards.
-        if fast_path is None or machine.now >= self.earliest_deadline or pump.busy or self.awaited_guards:
+        if fast_path is None or intake.now >= self.earliest_deadline or pump.busy or self.awaited_guards:
             return None
         item = next(pump.batch, None) or pump.take_new_item()
         if item is None:
             return None
         now, chunk = item
         # An item of another class than the machine's unit (bytes, or str for text) is no ordinary chunk.
-        return fast_path(chunk, now) if chunk.__class__ is machine.unit else self.process_item(chunk, now)
-
-    @property
-    def will_ring(self) -> bool:
-        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
-        machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
-        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
+        return fast_path(chunk, now) if chunk.__class__ is self.link.unit else self.process_item(chunk, now)
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take arrived chunks until one produces an event; return it, or None: then the task sets `bell`."""
-        machine, pump = self.machine, self.pump
-        event = None
+        pump, event = self.pump, None
         while event is None and not self._waits_for_guards:
-            if machine.state == "sliced":
+            if self.intake.state == "sliced":
                 self.pass_slice()
             elif not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
@@ -236,7 +223,7 @@ class AsyncDriver(Driver):
                 if item is None:
                     break
                 event = self.process_item(item[1], item[0])  # a pair: the time of its arrival, the item
-            event = event or machine.pull()
+            event = event or self.way.pull()
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
@@ -252,7 +239,7 @@ class AsyncDriver(Driver):
         """Return the time at which a deadline passes if nothing has arrived `since`; None for no deadline."""
         if self._waits_for_guards:
             return self.deadline  # that of a guard, too
-        has_input_ended = self.machine.state in CLOSED or self.has_ended
+        has_input_ended = self.intake.state in CLOSED or self.has_ended
         if has_input_ended or self._next_source is not None:
             return None  # no source is being read, so nothing can be late
         return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
@@ -272,11 +259,11 @@ class AsyncDriver(Driver):
     @property
     def _waits_for_guards(self) -> bool:
         """True if every held-back event waits for the verdict of a guard."""
-        return self.awaited_guards is not None and self.machine.waits
+        return self.awaited_guards is not None and self.way.waits
 
     async def _step_after_end(self) -> Event:
         """Raise the stream's error, or end the loop."""
-        self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
+        self.way.pull_stopped()  # views deliver no `Stopped` event of a guard
         await self.close_source(quiet=True)
         if self.error is not None:
             raise raised_anew(self.error)
@@ -287,9 +274,9 @@ class AsyncDriver(Driver):
         if self.pump.busy:
             raise concurrent_read_error()
         try:
-            event = self.machine.pull()  # may be left from an earlier chunk
+            event = self.way.pull()  # may be left from an earlier chunk
             if event is None:
-                event = await advance() or self.machine.pull()
+                event = await advance() or self.way.pull()
         except MisuseError:
             await self._close_misused()
             raise
@@ -392,14 +379,14 @@ class AsyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
-        if self.awaited_guards is not None and self.machine.waits:
+        if self.awaited_guards is not None and self.way.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
-        if self.machine.state == "sliced":
+        if self.intake.state == "sliced":
             await self._pass_slice()
             return None
         if self.prepare_read():
-            if pauses and self.machine.state == "resting":
+            if pauses and self.intake.state == "resting":
                 return None
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
@@ -413,7 +400,7 @@ class AsyncDriver(Driver):
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or self.machine.stopped_event is not None:
+        if are_events_left or self.way.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if the closing is cancelled, the next read raises it
@@ -433,7 +420,7 @@ class AsyncDriver(Driver):
             await checkpoint()
         finally:
             self.pump.busy = False
-        if self.machine.state == "sliced":
+        if self.intake.state == "sliced":
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
@@ -441,7 +428,7 @@ class AsyncDriver(Driver):
         until = min((limit for limit in (self.deadline, until) if limit is not None), default=None)
         with self.pump.hold():
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))
-        if self.machine.waits and not self.has_ended:
+        if self.way.waits and not self.has_ended:
             self._check_deadlines(self.clock())
 
     def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
@@ -495,7 +482,7 @@ class AsyncDriver(Driver):
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
         """Wait for the next item, or `NOTHING` at `until`, with an earlier timer; None for `pump.read`."""
-        limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
+        limit = self.way.guarded_until if until is None else min(until, self.way.guarded_until)
         pump, reader = self.pump, self.pump.reader
         arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)
         if reader is None or arrival is None:
@@ -509,11 +496,11 @@ class AsyncDriver(Driver):
     @property
     def _steady_deadline(self) -> float:
         """The `earliest_deadline`, as long as a chunk can only postpone deadlines; otherwise NaN."""
-        machine = self.machine
-        is_steady = machine.state == "reading" and not (
-            machine.resting or machine.waits or machine.arrivals.holds_frames
+        intake = self.intake
+        is_steady = intake.state == "reading" and not (
+            intake.resting or self.way.waits or intake.arrivals.holds_frames
         )
-        return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan
+        return self.earliest_deadline if is_steady and intake.now < self.earliest_deadline else math.nan
 
     def _begin(self) -> None:
         """Check that the guards have a task group, then start timing the request."""

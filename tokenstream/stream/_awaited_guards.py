@@ -121,8 +121,8 @@ class AwaitedGuards:
         is_same_answer = rule.answer_number == answer_number
         # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
         if record_verdict is not None and is_same_answer and not scope.cancel_called:
-            if self._machine.guarding is not None:
-                self._machine.guarding.call(record_verdict)
+            if self._machine.way.guarding is not None:
+                self._machine.way.guarding.call(record_verdict)
             self._pump.wake()
 
 

@@ -76,13 +76,16 @@ class Driver(UncopyableObject):
         "has_ended",
         "head",
         "in_block",
+        "intake",
         "is_cancelled",
+        "link",
         "machine",
         "recovery",
         "results",
         "silence",
         "verdict",
         "was_opened",
+        "way",
     )
 
     def __init__(self, options: Options) -> None:
@@ -121,18 +124,20 @@ class Driver(UncopyableObject):
         If `prepares_each_read`, this leaves out the deadline of a gap between frames, which `prepare_read`
         asks for.
         """
-        format, limits = options.format, options.limits
         self.machine = Machine(
-            format, content_type=None, limits=limits, make_stage=options.make_stage, offered=options.offered
+            options.format,
+            limits=options.limits,
+            make_stage=options.make_stage,
+            offered=options.offered,
+            timer=time.perf_counter,
         )
+        self.intake, self.link, self.way = self.machine.intake, self.machine.link, self.machine.way
         try:
-            self.machine.timer = time.perf_counter
-            self.machine.arrivals.marks_slices = True
             options.restore(self.machine)
             check_option("deadlines", options.deadlines, Deadlines)
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
-                self.machine.arrivals.take(claim_reorder(options.reorder))
+                self.intake.arrivals.take(claim_reorder(options.reorder))
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.
@@ -141,25 +146,25 @@ class Driver(UncopyableObject):
 
     def __repr__(self) -> str:
         of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""
-        return f"<{self.name}{of_address}: {self.machine.format or 'unknown format'}, {self.message.ending}>"
+        return f"<{self.name}{of_address}: {self.link.format or 'unknown format'}, {self.message.ending}>"
 
     @property
     def options(self) -> Options:
         """Options for reading another stream like this one."""
         machine = self.machine
         return Options(
-            format=machine.wanted,
+            format=machine.link.wanted,
             limits=machine.limits,
             deadlines=self.silence.deadlines,
             clock=self.clock,
-            make_stage=machine.make_stage,
-            offered=machine.offered,
+            make_stage=machine.link.make_stage,
+            offered=machine.link.offered,
         )
 
     @property
     def origin(self) -> Origin:
         """The origin of the answer, up to now."""
-        return self.machine.asked.make_origin(self.machine, self.clock())
+        return self.machine.make_origin(now=self.clock())
 
     @property
     def accumulator(self) -> Accumulator:
@@ -218,9 +223,8 @@ class Driver(UncopyableObject):
         """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
-        machine = self.machine
-        has_reason = message.finish_reason and not machine.reopened_choices
-        if has_reason or (machine.refusal is None and machine.endings.stopped == "complete"):
+        has_reason = message.finish_reason and not self.intake.reopened_choices
+        if has_reason or (self.link.refusal is None and self.way.endings.stopped == "complete"):
             # The answer had ended before the stop. (The body of an error is no answer.)
             return message.model_copy(update={"ending": "complete"})
         # No counts follow after a stop, so missing ones are estimated.
@@ -230,7 +234,7 @@ class Driver(UncopyableObject):
 
     def check_events_left(self) -> None:
         """Raise a `MisuseError` if no events are left for a new loop."""
-        if not self.has_ended or self.machine.stopped_event is not None:
+        if not self.has_ended or self.way.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, MisuseError):
@@ -248,7 +252,7 @@ class Driver(UncopyableObject):
         """Import what a request needs, then start timing it; the clock of a further attempt goes on."""
         if lazy.begins:
             try:
-                prepare(lazy, self.machine.wanted)
+                prepare(lazy, self.link.wanted)
             except Exception as error:
                 self._end_for(error)
                 raise
@@ -273,10 +277,10 @@ class Driver(UncopyableObject):
 
     def prepare_read(self) -> bool:
         """Get ready to read another item, maybe of a new source; return False if `conclude` is next."""
-        machine = self.machine
+        intake = self.intake
         # While a frame is missing, the deadline of that gap may be the earliest.
-        is_on_time = machine.now < self.earliest_deadline and not machine.arrivals.holds_frames
-        if machine.state == "reading" and is_on_time:
+        is_on_time = intake.now < self.earliest_deadline and not intake.arrivals.holds_frames
+        if intake.state == "reading" and is_on_time:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
         if self.diverted and not self.has_ended:
@@ -284,90 +288,93 @@ class Driver(UncopyableObject):
                 "the answers of this connection are read one by one: read what `stream.responses` gives, "
                 "or the stream itself from the start"
             )
-        if machine.state in CLOSED or (machine.error is not None and not self._reads_after_error()):
+        if intake.state in CLOSED or (intake.error is not None and not self._reads_after_error()):
             return False
-        if machine.error is not None:
+        if intake.error is not None:
             return True
-        if machine.said in ANSWERED:
+        if intake.said in ANSWERED:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_held = machine.changes_events and machine.said == "terminal"
-            is_judged_now = is_held or machine.connection.format.parts.withheld is not None
-            if is_judged_now and self._change_source(None, machine.now):
+            is_held = self.way.changes_events and intake.said == "terminal"
+            is_judged_now = is_held or self.link.connection.format.parts.withheld is not None
+            if is_judged_now and self._change_source(None, intake.now):
                 return True
-            machine.rest()
+            intake.rest()
             # The rest of the connection, after the terminal event, is read within narrow limits.
-            return self.limits_after_end().allow(machine, self.clock())
+            return self.limits_after_end().allow(self.machine, self.clock())
         return self._apply_deadlines_between_reads()
+
+    @property
+    def will_ring(self) -> bool:
+        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
+        # While there is a fast path, a chunk has one event, so that none of its events is left.
+        driver: Any = self  # each colour has a pump of its own, which only its class names
+        is_steady = self.intake.shortcut is not None and self.intake.state == "reading"
+        return is_steady and driver.pump.will_ring
 
     @property
     def rests(self) -> bool:
         """True while only the rest of the connection, and events held back, are left to come."""
-        return not self.has_ended and self.machine.state not in OPEN
+        return not self.has_ended and self.intake.state not in OPEN
 
     @property
-    def is_behind_end(self) -> bool:
+    def is_after_end(self) -> bool:
         """True once the terminal event, or an error, has come: the rest of the connection is all that may."""
-        return self.machine.said in ANSWERED or self.machine.error is not None
+        return self.intake.said in ANSWERED or self.intake.error is not None
 
     def reads_on(self) -> bool:
         """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
-        state = self.machine.state
-        if self.is_behind_end or state in CLOSED or state == "sliced" or self.diverted:
+        state = self.intake.state
+        if self.is_after_end or state in CLOSED or state == "sliced" or self.diverted:
             return False
         return self._apply_deadlines_between_reads()
 
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived after the provider's error is read before the error is raised."""
-        machine = self.machine
         # An error that says nothing may be followed by one that does.
-        reads_on = machine.connection.format.reads_on and (
-            machine.reads_behind_error or is_unsaid(machine.error)
-        )
-        if not reads_on or self.verdict.end_request is not None:
+        may_read_on = self.link.reads_after_error or is_unsaid(self.intake.error)
+        if not (may_read_on and self.link.connection.format.reads_on and self.verdict.end_request is None):
             return False
-        return self.limits_after_end().allow(machine, self.clock())
+        return self.limits_after_end().allow(self.machine, self.clock())
 
     def pass_slice(self) -> None:
-        """Apply the deadlines between two slices of a compressed chunk, whose decoding may take long.
-
-        Only `Deadlines.total` can pass here: the time of the decoding is not silence.
-        """
-        now, machine = self.clock(), self.machine
-        self.silence.exclude_busy_time(now - machine.now)
-        machine.now = now
+        """Apply the deadlines between two slices of a chunk; only `total` passes: decoding is no silence."""
+        now, intake = self.clock(), self.intake
+        self.silence.exclude_busy_time(now - intake.now)
+        intake.pass_time(now)
         self._apply_deadlines_between_reads()
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
-        machine, silence = self.machine, self.silence
+        silence, intake = self.silence, self.intake
         # No read is in progress.
         silence.since = None
-        is_alone = machine.guarding is None and machine.arrivals.reorder is None
+        is_alone = self.way.guarding is None and intake.arrivals.reorder is None
         spending = None if is_alone or self._spending is None or not self._spending.waits else self._spending
         if spending is not None and (booking := spending.take_more()) is not None:
             self.book(booking)
-        if machine.meter.framed_chunks == silence.chunks_before and is_alone:
+        if self.machine.meter.framed_chunks == silence.chunks_before and is_alone:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
         earliest = silence.find_safe_time() if is_alone else -math.inf
-        if machine.now >= earliest:
+        if intake.now >= earliest:
             deadline = silence.deadline
-            is_due = not is_alone or (deadline is not None and machine.now >= deadline)
-            is_reading = machine.state != "sliced"
-            if is_due and not (is_reading and self._gives_turn(machine.now, has_waited=False)):
-                self._check_deadlines(machine.now)
+            is_due = not is_alone or (deadline is not None and intake.now >= deadline)
+            is_reading = intake.state != "sliced"
+            if is_due and not (is_reading and self._gives_turn(intake.now, has_waited=False)):
+                self._check_deadlines(intake.now)
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
+            knows_gaps = intake.arrivals.reorder is None or self.prepares_each_read
             earliest = silence.find_earliest(deadline) if knows_gaps and spending is None else -math.inf
-            earliest = min(earliest, machine.guarded_until)
+            if self.way.guarding is not None:
+                earliest = min(earliest, self.way.guarded_until)
         self.earliest_deadline = earliest
-        return machine.state not in CLOSED and machine.error is None
+        return intake.state not in CLOSED and intake.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read stops waiting, whose silence counts from `since` or from now."""
-        if self.is_behind_end:
+        if self.is_after_end:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
         elif self.silence.turn is not None and self.silence.is_turn:
@@ -382,21 +389,21 @@ class Driver(UncopyableObject):
     @property
     def deadline(self) -> float | None:
         """The time of the next deadline: of a silence, of a missing frame or of a guard; None without one."""
-        until, reorder = self.silence.deadline, self.machine.arrivals.reorder
-        for other in (None if reorder is None else reorder.deadline, self.machine.guarded_until):
+        until, reorder, guarding = self.silence.deadline, self.intake.arrivals.reorder, self.way.guarding
+        gap = None if reorder is None else reorder.deadline
+        for other in (gap, None if guarding is None else guarding.deadline):
             if other is not None and other < (math.inf if until is None else until):
                 until = other
         return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
         """Process a chunk or an item of `_reading.items`; return an event if there is one at once."""
-        machine = self.machine
         if self.has_ended:
             # The stream was stopped while it was being read.
             return None
-        if item.__class__ is machine.unit:
+        if item.__class__ is self.link.unit:
             # A usual chunk: bytes, or str for text.
-            return machine.give(item, now)
+            return self.intake.give(item, now)
         if item.__class__ is BusyTime:
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
@@ -411,7 +418,6 @@ class Driver(UncopyableObject):
 
     def _process_rare_item(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
         """Process a rare item that arrived at `now`: an end, an opened or failed source, or an odd chunk."""
-        machine = self.machine
         if item is END:
             self._end_input(None, now)
         elif item is LOST:  # a cancelled or interrupted read has made the source unusable
@@ -424,11 +430,11 @@ class Driver(UncopyableObject):
         elif item.__class__ is SourceFailed:
             self.fail(item.take_error())
         else:
-            machine.push(item, now)
+            self.intake.push(item, now)
 
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
-        if self.is_behind_end:
+        if self.is_after_end:
             self._end_input(None, now)
         elif not self._gives_turn(now, has_waited=True):
             self._check_deadlines(now)
@@ -447,24 +453,24 @@ class Driver(UncopyableObject):
         """End the stream if it was silent for too long; otherwise release events that are due."""
         self.silence.tick(now)
         error = self.silence.error
-        if error is None and self.machine.guarding is not None:
-            self.machine.guarding.tick(now)
+        if error is None and self.way.guarding is not None:
+            self.way.guarding.tick(now)
         if error is not None:
             self._end_input(error, now)
         elif self.silence.is_over:
             # Nothing has followed the finish reason, so the answer ends as it stands.
             self._end_input(None, now)
         else:
-            self.machine.give_late(now)
+            self.intake.give_late(now)
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
-        guarding = self.machine.guarding
-        if guarding is not None and self.machine.waits and cause is not None:
+        guarding = self.way.guarding
+        if guarding is not None and self.way.waits and cause is not None:
             # The events that wait for a guard's answer are never delivered.
             guarding.fail(cause)
-        elif self.machine.state not in CLOSED and not self._change_source(cause, now):
-            self.machine.finish(cause, now)
+        elif self.intake.state not in CLOSED and not self._change_source(cause, now):
+            self.intake.finish(cause, now)
 
     def _change_source(self, cause: StreamError | None, now: float) -> bool:
         """Go on with the source of the next attempt; return False if no further attempt is made."""
@@ -517,8 +523,8 @@ class Driver(UncopyableObject):
 
     def note_booked(self, added: Any, spent: Any) -> None:  # noqa: ANN401 - an `Amount` or None, and an `Amount`
         """Note what more was taken from a purse, or stop the answer because nothing was."""
-        if self.machine.guarding is not None:
-            self.machine.guarding.call(lambda: self._spending.note_booked(added, spent))
+        if self.way.guarding is not None:
+            self.way.guarding.call(lambda: self._spending.note_booked(added, spent))
 
     def fail_booking(self, error: StreamError) -> NoReturn:
         """End the stream with the error of a purse that cannot be used."""
@@ -544,7 +550,7 @@ class Driver(UncopyableObject):
         So does the first one after an error that says something about itself.
         """
         limits = self._rest_limits
-        if limits is None or (limits.waits_for_error and not is_unsaid(self.machine.error)):
+        if limits is None or (limits.waits_for_error and not is_unsaid(self.intake.error)):
             limits = self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
         return limits
 
@@ -576,14 +582,14 @@ class Driver(UncopyableObject):
 
         If the result is True, events may be left, or another source goes on: the caller reads these first.
         """
-        machine = self.machine
-        if machine.state not in CLOSED:
+        machine, intake = self.machine, self.intake
+        if intake.state not in CLOSED:
             # Recovery may replace the source after an error. The end may release what was held back.
-            if machine.error is None or not self._change_source(None, machine.now):
-                machine.finish(None, self.clock())
+            if intake.error is None or not self._change_source(None, intake.now):
+                intake.finish(None, self.clock())
             return True
         if not self.has_ended:
-            if machine.events_left and machine.error is None and machine.state == "ended":
+            if intake.events_left and intake.error is None and intake.state == "ended":
                 return True
             self._end_with(self._decide_ending(ending))
             log("stream ended, %s", machine.accumulator.ending, of=self)
@@ -600,19 +606,16 @@ class Driver(UncopyableObject):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | MisuseError | None:
-        """End an unread stream that has failed, and return the error; otherwise return None.
-
-        It has failed if its source could not be opened, or if its head has arrived and is a refusal.
-        """
+        """End an unread stream that was not opened or was refused, and return the error; otherwise None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
-        machine = self.machine
-        if self.has_ended or self.verdict.end_request is not None or machine.meter.chunks > 0:
+        if self.has_ended or self.verdict.end_request is not None or self.machine.meter.chunks > 0:
             return None
-        if machine.head is not None and machine.head.status >= LOWEST_ERROR_STATUS:
+        head, intake = self.link.head, self.intake
+        if head is not None and head.status >= LOWEST_ERROR_STATUS:
             # Without its body, which may never come: nothing waits at the end of a block.
-            machine.finish(None, self.clock())
+            intake.finish(None, self.clock())
         # If the opening fails, the input ends before any chunk.
-        if machine.state not in CLOSED:
+        if intake.state not in CLOSED:
             return None
         self.conclude()
         return self.error
@@ -621,17 +624,18 @@ class Driver(UncopyableObject):
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if not self.has_ended:
             # An error after which the driver has read on comes before the stop.
-            decided_ending = None if is_unsaid(self.machine.error) else self._decide_ending(ending)
-            self.machine.stop(self.clock())
+            decided_ending = None if is_unsaid(self.intake.error) else self._decide_ending(ending)
+            self.way.stop(self.clock())
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)
 
     def interrupt(self, error: StreamError) -> None:
         """End the stream with an error of its reader's, unless it has ended; no other attempt follows."""
         if not self.has_ended:
-            self.machine.stop(self.clock())
+            self.way.stop(self.clock())
             # A loop that reads on before it is cancelled meets the error, and no end without one.
-            self.machine.error = self.error = self.verdict.error_due = self.machine.error or error
+            self.intake.fail(self.intake.error or error)
+            self.error = self.verdict.error_due = self.intake.error
             self._end_with(self._decide_ending(None))
 
     def _end_with(self, ending: Ending | None) -> None:
@@ -644,7 +648,7 @@ class Driver(UncopyableObject):
         finally:
             self.machine.conclude(ending)
             if ending is None:
-                self.error = self.machine.error
+                self.error = self.intake.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.
             self.has_ended = True
             if recovery is not None:
@@ -714,5 +718,5 @@ class Driver(UncopyableObject):
         # `decide` returns True if `stop` or `close` was called before the end.
         ending = "stopped" if self.verdict.decide() else ending
         # A guard that is still undecided may stop even an answer that is over.
-        is_over = ending == "stopped" and not self.machine.waits
-        return self.machine.endings.stopped or "stopped" if is_over else ending
+        is_over = ending == "stopped" and not self.way.waits
+        return self.way.endings.stopped or "stopped" if is_over else ending

@@ -64,20 +64,20 @@ def guard(
     """
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
-    has_begun = machine.state in CLOSED or machine.meter.chunks > 0
+    has_begun = machine.intake.state in CLOSED or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.has_ended or driver.diverted:
         raise MisuseError(
             "reading has begun, and a guard has to see an answer from its start: "
             "call .guard() before the first read"
         )
-    guards = None if machine.guarding is None else machine.guarding.guards
+    guards = None if machine.way.guarding is None else machine.way.guarding.guards
     if guards is None:
         # The guards refer to the accumulator alone, so that they do not keep an unused stream alive.
         accumulator = machine.accumulator
         guards = Guards(lambda: accumulator.message)
     guards.add(internal_rule, first_tokens, hold=hold, counts=counts)
-    machine.guard(guards, _StreamStopper(driver))
+    machine.way.guard(guards, _StreamStopper(driver), machine.asked)
     # The guards may have deadlines.
     driver.earliest_deadline = -math.inf
     return internal_rule

@@ -45,7 +45,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"
         )
-    if driver.machine.guarding is not None:
+    if driver.way.guarding is not None:
         raise MisuseError(
             "open returned a stream with guards, which would not see the answer: add them to the stream of "
             "all attempts"
@@ -57,7 +57,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
         "another stream has taken the request of this one: read that stream", kind="closed"
     )
     driver.end()
-    reading = ReadOptions(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
+    reading = ReadOptions(driver.link.wanted, driver.link.make_stage, driver.link.offered)
     if reading == (None, None, None):
         return source
     return replace(source, open=partial(_open_async if is_async else _open_sync, source, reading))

@@ -77,12 +77,12 @@ def has_begun(driver: Driver, first: First) -> bool:
     if driver.is_unopened:
         return False
     machine = driver.machine
-    has_failed = machine.state in CLOSED or machine.error is not None
+    has_failed = machine.intake.state in CLOSED or machine.intake.error is not None
     if has_failed or (driver.head is not None and is_failure(driver.head)):
         # The body is an error report, not an answer: it is read to the end for its message.
         return False
     # Events that a guard holds back do not count yet.
-    has_event = machine.events_seen > 0 and not machine.changes_events
+    has_event = machine.intake.events_seen > 0 and not machine.way.changes_events
     return first == "head" or has_event
 
 
@@ -102,27 +102,13 @@ def prepare(lazy: LazySource, format: FormatChoice) -> None:
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
-    """Make a new machine ready for a source's bytes; its own options come before the source's."""
-    if source.reading is not None:
-        format, make_stage, offered = source.reading
-        machine.offered = offered if machine.offered is None else machine.offered
-        machine.wanted = format if machine.wanted is None else machine.wanted
-        machine.make_stage = make_stage if machine.make_stage is None else machine.make_stage
-        machine.connect()
-    if source.head is not None:
-        machine.take_head(source.head, source.coding)
+    """Make a machine ready for a source's bytes; its own options come before the source's."""
+    machine.link.take_source(source)
     if source.asked is not None:
         machine.asked.take_request(source.asked)
-    machine.reads_behind_error = source.reads_behind_error
-    if machine.refusal is not None:
-        # The body is an error, so none of it reaches the connection.
-        return
-    if source.asked is not None:
-        _, payload = source.asked
-        machine.take_request(payload)
-    if source.messages:
+    if source.messages and machine.link.refusal is None:
         # The source is a WebSocket, of which each message is one payload.
-        machine.take_messages()
+        machine.intake.take_messages()
 
 
 def check_first(first: First) -> First:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.call_keys import identity_of_caller
+from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
+    from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
+    from tokenstream.stages._text.tags import Tags
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
@@ -77,3 +80,9 @@ class Options(NamedTuple):
                 "started_at is in the future: pass what time.monotonic() returned before the request"
             )
         return self.started_at
+
+
+def make_options(given: tuple[object, ...], tags: Tags | None, tools: ToolsOption) -> Options:
+    """Return the options of a new stream: those `given`, in the order of the fields, and two more."""
+    # A call of the class takes five times as long.
+    return tuple.__new__(Options, (*given, make_stage_factory(tags), make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import LazySource, async_source, sync_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._opening import check_first
-from tokenstream.stream._options import Options
+from tokenstream.stream._options import Options, make_options
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import StreamOfEvents
@@ -95,10 +94,9 @@ class Stream(StreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `from_checkpoint`.
         if not isinstance(driver, SyncDriver):
-            make_stage = make_stage_factory(tags)
-            given = (format, limits, deadlines, started_at, None, reorder, None, answer_id)
-            # In the order of the fields: a call of the class takes five times as long.
-            options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
+            options = make_options(
+                (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
+            )
             driver = SyncDriver(sync_source(source, _make_threaded), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)

@@ -65,41 +65,41 @@ class SyncDriver(Driver):
             raise self._busy_error()
         try:
             pump.busy = True
-            machine = self.machine
+            intake = self.intake
             # While there is a fast path, no event is left from an earlier chunk.
-            event = machine.pull() if machine.shortcut is None else None
+            event = self.way.pull() if intake.shortcut is None else None
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
-                if machine.state != "reading" or machine.now >= self.earliest_deadline:
+                if intake.state != "reading" or intake.now >= self.earliest_deadline:
                     # The first read of a source is not usual; `reads_on` may replace the source.
-                    reads_on = chunks is not None and machine.now >= self._opened_at and self.reads_on()
+                    reads_on = chunks is not None and intake.now >= self._opened_at and self.reads_on()
                     chunks = pump.direct if reads_on and pump.direct is chunks else None
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if chunks is None or pump.pending:
-                    event = self._advance(pauses=pauses) or machine.pull()
-                    if pauses and machine.state == "resting":
+                    event = self._advance(pauses=pauses) or self.way.pull()
+                    if pauses and intake.state == "resting":
                         break
                     continue
                 # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
                 clock = self.clock
                 now = clock()
-                if now - machine.now > NOTABLE_SECONDS:
-                    self.silence.exclude_busy_time(now - machine.now)
+                if now - intake.now > NOTABLE_SECONDS:
+                    self.silence.exclude_busy_time(now - intake.now)
                 pump.pending = True
                 try:
                     chunk: Any = next(chunks, END) if self.verdict.end_request is None else END
                 except Exception as error:  # noqa: BLE001 - raised later, after the events before it
                     chunk = SourceFailed(error)
                 # `unit` is the type of the chunks so far: bytes, or decoded text.
-                if chunk.__class__ is machine.unit and self.verdict.end_request is None:
-                    fast_path = machine.shortcut
-                    event = machine.give(chunk, clock()) if fast_path is None else fast_path(chunk, clock())
+                if chunk.__class__ is self.link.unit and self.verdict.end_request is None:
+                    fast_path = intake.shortcut
+                    event = intake.give(chunk, clock()) if fast_path is None else fast_path(chunk, clock())
                 else:
                     event = self._process_unless_stopped(pump.convert(chunk))
                 # Not in a `finally`: after a Ctrl-C, the chunk may not have been stored.
                 pump.pending = False
-                event = event or machine.pull()
+                event = event or self.way.pull()
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
             self.raise_pull_error(error)
@@ -128,7 +128,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.has_ended:
-            self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
+            self.way.pull_stopped()  # views deliver no `Stopped` event of a guard
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
@@ -175,15 +175,11 @@ class SyncDriver(Driver):
                 self.end_read()
 
     def next_item(self, until: float | None = None) -> object:
-        """Return the next item from the source.
-
-        Deadlines apply if the source's reads can be limited, before the source is open, and after the
-        terminal event.
-        """
+        """Return the next item; deadlines apply if reads are limited, before opening and after the end."""
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (pump.needs_no_limit or not self.is_behind_end):
+        if pump.chunks is not None and (pump.needs_no_limit or not self.is_after_end):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -200,23 +196,20 @@ class SyncDriver(Driver):
             raise concurrent_read_error()
         try:
             # A failed attempt may be retried with another source; after a final error, nothing is read.
-            while self.is_unopened and self.machine.state == "reading" and self.verdict.end_request is None:
+            while self.is_unopened and self.intake.state == "reading" and self.verdict.end_request is None:
                 self._read()
         finally:
             self.end_read()
 
     def wait_open(self, first: First) -> None:
-        """Read until the head of the response or the first event has arrived, or raise the answer's error.
-
-        A later loop still delivers every event.
-        """
+        """Read until the head or the first event, which a loop still gets; raise the answer's error."""
         while not has_begun(self, first):
             try:
                 event = self._step(self._advance)
             except StopIteration:
                 break
             if event is not None:
-                self.machine.give_again(event)
+                self.way.give_again(event)
                 return
         if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
@@ -226,19 +219,11 @@ class SyncDriver(Driver):
         # Limited to the present, the read does not wait.
         return None if self.pump.limit_read is None else self._advance(self.clock())
 
-    @property
-    def will_ring(self) -> bool:
-        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
-        machine = self.machine
-        # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
-        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
-
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
-        machine, pump = self.machine, self.pump
-        event = None
+        pump, event = self.pump, None
         while event is None:
-            if machine.state == "sliced":
+            if self.intake.state == "sliced":
                 self.pass_slice()
             elif self.prepare_read():
                 self.begin_polling(bell)  # a source that replaces another one needs a new thread
@@ -249,7 +234,7 @@ class SyncDriver(Driver):
             else:
                 # After the last event, this raises the stream's error or StopIteration.
                 event = self._advance()
-            event = event or machine.pull()
+            event = event or self.way.pull()
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
@@ -261,7 +246,7 @@ class SyncDriver(Driver):
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
-        return None if self.machine.state in CLOSED or self.has_ended else self.find_read_limit(since)
+        return None if self.intake.state in CLOSED or self.has_ended else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -284,10 +269,10 @@ class SyncDriver(Driver):
             raise self._busy_error()
         try:
             # An event may be left from an earlier chunk.
-            event = self.machine.pull()
+            event = self.way.pull()
             while event is None and (until is None or self.clock() < until):
-                event = advance() or self.machine.pull()
-                if until is None or (pauses and self.machine.state == "resting"):
+                event = advance() or self.way.pull()
+                if until is None or (pauses and self.intake.state == "resting"):
                     break
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
@@ -373,19 +358,19 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        machine = self.machine
-        if machine.state == "sliced" and self.verdict.end_request is None:
+        intake = self.intake
+        if intake.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
-            event = None if pauses and machine.state == "resting" else self._read(until)
-            if machine.state != "ended" or machine.events_left or machine.pull is not machine.read:
+            event = None if pauses and intake.state == "resting" else self._read(until)
+            if intake.state != "ended" or intake.events_left or self.way.pull is not intake.read:
                 return event
             # The input has ended and has left no event, and none is held back: the ending is decided now.
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or machine.stopped_event is not None:
+        if are_events_left or self.way.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if Ctrl-C interrupts the closing, the next read raises it
@@ -396,9 +381,9 @@ class SyncDriver(Driver):
 
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item; return its event if the machine's fast path produced one, else None."""
-        machine, pump = self.machine, self.pump
-        # `machine.now` is the time of the last chunk; before the first one, the source was just opened.
-        seconds = self.clock() - max(machine.now, self._opened_at)
+        intake, pump = self.intake, self.pump
+        # `intake.now` is the time of the last chunk; before the first one, the source was just opened.
+        seconds = self.clock() - max(intake.now, self._opened_at)
         if seconds > NOTABLE_SECONDS and pump.chunks is not None:
             # The program has done something else since then.
             self.silence.exclude_busy_time(seconds)

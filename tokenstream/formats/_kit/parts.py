@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, MediaPart, Part, ServerToolCall, ServerToolResult
+    from tokenstream.message import FinishReason, MediaPart, Message, Part, ServerToolCall, ServerToolResult
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
@@ -194,6 +194,20 @@ class Parts(AnswerEvents):
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         told = ToldText("", 0, kind, choice=part.choice, part=part.index)
         return self.find_text(told) + added_by(self._out, told)
+
+    def go_through_pauses(
+        self, withholds: Callable[[Finish], bool], paused: Message | None, *, counts_bytes: bool
+    ) -> None:
+        """Withhold pauses, and number all parts after those of the message before the last pause."""
+        self.withholds = withholds
+        if paused is not None:
+            text = paused.text
+            self.first_part = len(paused.parts)
+            if self.stage is not None:
+                self.stage.begin_at(self.first_part)
+            self.text_before = len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
+            # Limits bound the whole message, and a call without an id gets one that no other call has.
+            self.calls_seen = len(paused.tool_calls)
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""

@@ -89,29 +89,17 @@ class SyncHub(Hub[SyncDriver]):
                 self.end_reading(cursor)
         return item
 
-    def look_now(self, find_item: Finder[FoundT]) -> FoundT | None:
-        """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
+    def look_now(self, find_item: Finder[FoundT], read: Callable[[], Event | None]) -> FoundT | None:
+        """Return the result of `find_item`; if that is None, `read` what has arrived, and call it again."""
         with self.lock:
             caller = self.identify_caller()
             if (item := find_item()) is None and self._may_read(caller):
-                self._read(caller, self.driver.step_now)
+                self._read(caller, read)
                 item = find_item()
             if item is None and self.has_ended:
                 # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()
         return item
-
-    def poll(self, cursor: ReaderCursor, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
-        with self.lock:
-            caller = self.identify_caller()
-            if (event := self.take_event(cursor)) is None and self._may_read(caller):
-                self._read(caller, partial(self.driver.poll, bell))
-                event = self.take_event(cursor)
-            if event is None and self.has_ended:
-                # This raises the stream's error, or the exception that ends the reader's loop.
-                self.driver.step()
-        return event
 
     def make_reader(self, name: str | None = None) -> BroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.async_pump import AsyncPump
-    from tokenstream.stream._reading.items import ArrivalBell
 
 FoundT = TypeVar("FoundT")
 
@@ -92,27 +91,18 @@ class AsyncHub(Hub[AsyncDriver]):
             self.end_reading(cursor)
         return item
 
-    async def look_now(self, find_item: Finder[FoundT]) -> FoundT | None:
-        """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
+    async def look_now(
+        self, find_item: Finder[FoundT], read: Callable[[], Awaitable[Event | None]]
+    ) -> FoundT | None:
+        """Return the result of `find_item`; if that is None, `read` what has arrived, and call it again."""
         caller = self.identify_caller()
         if (item := find_item()) is None and self._may_read(caller):
-            await self._read(caller, self.driver.step_now)
+            await self._read(caller, read)
             item = find_item()
         if item is None and self.has_ended:
             # This raises the stream's error, or the exception that ends the reader's loop.
             await self.driver.step()
         return item
-
-    async def poll(self, cursor: ReaderCursor, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
-        caller = self.identify_caller()
-        if (event := self.take_event(cursor)) is None and self._may_read(caller):
-            await self._read(caller, partial(self.driver.poll, bell))
-            event = self.take_event(cursor)
-        if event is None and self.has_ended:
-            # This raises the stream's error, or the exception that ends the reader's loop.
-            await self.driver.step()
-        return event
 
     def make_reader(self, name: str | None = None) -> AsyncBroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""

@@ -278,8 +278,8 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
         # In the middle of an answer, unless a frame is missing, chunks can only postpone deadlines.
-        is_in_the_middle = machine.state == "reading" and driver.earliest_deadline > -math.inf
-        chunks_only_postpone = is_in_the_middle and not machine.arrivals.holds_frames
+        is_in_the_middle = machine.intake.state == "reading" and driver.earliest_deadline > -math.inf
+        chunks_only_postpone = is_in_the_middle and not machine.intake.arrivals.holds_frames
         if chunks_only_postpone and lane.alarm_is_earliest:
             # The alarm that is set is early enough.
             return

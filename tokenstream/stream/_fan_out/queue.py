@@ -176,7 +176,7 @@ class EventQueue(Generic[DriverT]):
         """Number of events to hold for loops over events."""
         machine = driver.machine
         # `wait_open` gives the event that it has read back to the machine, so readers still get that event.
-        were_events_read = machine.meter.first_event_at is not None and not machine.gives_again
+        were_events_read = machine.meter.first_event_at is not None and machine.way.again is None
         # Readers begin at event 0. If events were read before, the ring begins at 1, so that
         # readers get a summary instead.
         self.ring: Ring[Event] = self._new_ring(Ring(1, begin=1 if were_events_read else 0))

@@ -200,7 +200,7 @@ class ReaderDriver(UncopyableObject):
 
     def step_now(self) -> FromHub:
         """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""
-        return self.hub.look_now(self._make_news_finder())
+        return self.hub.look_now(self._make_news_finder(), self.hub.driver.step_now)
 
     def _make_news_finder(self) -> Callable[[], object]:
         """Return a function that, without waiting, returns `NEWS` if there is something unseen, else None."""
@@ -255,7 +255,8 @@ class ReaderDriver(UncopyableObject):
 
     def poll(self, bell: ArrivalBell) -> FromHub:
         """Return the next event for a loop that also reads other streams; None if no event has arrived."""
-        return self.hub.poll(self.cursor, bell)
+        hub = self.hub
+        return hub.look_now(partial(hub.take_event, self.cursor), partial(hub.driver.poll, bell))
 
     # -- opening and ending --------------------------------------------------
 

@@ -60,7 +60,7 @@ class ReadLimit:
             self._applies = False
             return own
         now = driver.clock()
-        last_arrival = (driver.machine.meter.chunks, driver.machine.now)
+        last_arrival = (driver.machine.meter.chunks, driver.intake.now)
         if last_arrival != self._last_arrival:
             # A new read: a read may wait several times, for bytes that do not make up a chunk.
             self._last_arrival, self._until = last_arrival, _find_end(driver, now)
@@ -93,7 +93,7 @@ class ReadLimit:
 def _find_end(driver: Driver, now: float) -> float | None:
     """Return when a read that begins now must end, and its source and answer with it; None for never."""
     machine, silence = driver.machine, driver.silence
-    if driver.is_behind_end:
+    if driver.is_after_end:
         return driver.limits_after_end().until
     silence.since = now
     idle = silence.deadlines.idle_bytes
@@ -101,7 +101,7 @@ def _find_end(driver: Driver, now: float) -> float | None:
         # The usual case: no other deadline can pass before this one.
         return now + idle
     deadline = silence.deadline
-    until = machine.guarded_until if deadline is None else min(deadline, machine.guarded_until)
+    until = machine.way.guarded_until if deadline is None else min(deadline, machine.way.guarded_until)
     return None if until == math.inf else until
 
 

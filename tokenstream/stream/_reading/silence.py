@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.error_marks import add_sentence
+from tokenstream._pipeline.intake import NEVER
 from tokenstream.errors import StreamStalled
 from tokenstream.formats._kit.errors import is_unsaid
 from tokenstream.limits import DEFAULT_DEADLINES, Default
@@ -61,10 +62,12 @@ class Silence:
     """
 
     __slots__ = (
+        "_begun_at",
         "_bounds",
         "_busy_at_end",
         "_busy_since_content",
         "_chunks_at_turn",
+        "_intake",
         "_machine",
         "_own",
         "chunks_before",
@@ -80,11 +83,13 @@ class Silence:
         self.deadlines = self._bounds = self._own = deadlines
         self.patience: float | None = 0.0
         """The longest silence that the caller's own timeouts allow; see `allow`."""
-        self._machine = machine
+        self._machine, self._intake = machine, machine.intake
         self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
         self._busy_at_end: tuple[float | None, float] = (None, 0.0)
-        """`Machine.awaits_end_since`, and the seconds since then in which the loop did not read."""
+        """`Intake.awaits_end_since`, and the seconds since then in which the loop did not read."""
+        self._begun_at = NEVER
+        """Time at which this connection began, or begins after a wait."""
         self.is_over = False
         """True once an answer that has finished, or has reported an error, was silent for `after_finish`."""
         self.since: float | None = None
@@ -120,7 +125,7 @@ class Silence:
 
     def find_earliest(self, deadline: float | None) -> float:
         """Return a time before which no deadline can pass, whatever arrives until then."""
-        if not self._has_begun or self._machine.resting:
+        if not self._has_begun or self._intake.resting:
             # The next item may start a deadline.
             return -math.inf
         return math.inf if deadline is None else deadline
@@ -131,9 +136,9 @@ class Silence:
         It is that of an answer of which nothing has arrived since its request, or its finish reason.
         """
         machine, deadlines = self._machine, self.deadlines
-        if not self._has_begun or machine.resting:
+        if not self._has_begun or self._intake.resting:
             return -math.inf
-        idle, total, after = deadlines.idle_content, deadlines.total, machine.awaits_end_since
+        idle, total, after = deadlines.idle_content, deadlines.total, self._intake.awaits_end_since
         until = machine.meter.started_at + min(idle or math.inf, total or math.inf)
         return until if after is None else min(until, after + (deadlines.after_finish or math.inf))
 
@@ -171,10 +176,7 @@ class Silence:
         return self.turn is not None and self._chunks_at_turn == self._machine.meter.chunks
 
     def apply(self, bounds: Deadlines | None) -> None:
-        """Apply the bounds of a route from now on; None for those of the stream.
-
-        The total is over all attempts, so that of the stream stays.
-        """
+        """Apply the bounds of a route from now on, but for the total; None for those of the stream."""
         self._bounds = self._own if bounds is None else replace(bounds, total=self._own.total)
         self.deadlines = self._bounds
         if self.patience != 0:
@@ -189,16 +191,16 @@ class Silence:
         self.error, self.is_over, self.turn = None, False, None
         # The first chunk of a connection is cut into frames.
         self.chunks_before = self._machine.meter.framed_chunks
-        self._machine.begun_at = now
+        self._begun_at = now
 
     def exclude_busy_time(self, seconds: float) -> None:
         """Leave some seconds out of the measured silence, in which the loop was busy and did not read."""
         # The metrics report this time.
         self._machine.meter.away += seconds
-        if self._machine.resting:
+        if self._intake.resting:
             # The server waits for the client, so no silence is measured.
             return
-        awaits_end_since = self._machine.awaits_end_since
+        awaits_end_since = self._intake.awaits_end_since
         if awaits_end_since is not None:
             begun, busy = self._busy_at_end
             self._busy_at_end = awaits_end_since, seconds + (busy if begun == awaits_end_since else 0.0)
@@ -214,7 +216,8 @@ class Silence:
         machine, meter, deadlines = self._machine, self._machine.meter, self.deadlines
         starts: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         # While the server waits for the client, or the end for a guard, only `total` applies.
-        is_silence_allowed = machine.resting or machine.waits
+        guarding = machine.way.guarding
+        is_silence_allowed = self._intake.resting or (guarding is not None and guarding.waits)
         if is_silence_allowed:
             pass
         elif not self._has_begun:
@@ -230,23 +233,23 @@ class Silence:
                 ("idle_content", deadlines.idle_content, self._find_silence_start(meter.content_at))
             )
             if self.since is not None:
-                starts.append(("idle_bytes", deadlines.idle_bytes, max(machine.now, self.since)))
-        if machine.awaits_end_since is not None and not is_silence_allowed:
+                starts.append(("idle_bytes", deadlines.idle_bytes, max(self._intake.now, self.since)))
+        if self._intake.awaits_end_since is not None and not is_silence_allowed:
             # Placed first, because the answer is over without an error if this deadline has passed.
-            starts[:0] = self._find_waits_for_end(machine.awaits_end_since)
+            starts[:0] = self._find_waits_for_end(self._intake.awaits_end_since)
         # A deadline that is not set is None.
         return [(start + seconds, name, seconds) for name, seconds, start in starts if seconds is not None]
 
     def _find_waits_for_end(self, since: float) -> list[tuple[str, float | None, float]]:
         """Return the deadlines, for silence and for heartbeats, of an answer that has finished at `since`."""
-        seconds, machine = self.deadlines.after_finish, self._machine
+        seconds = self.deadlines.after_finish
         if seconds is None:
             return []
         begun, busy = self._busy_at_end
         in_all = (_AFTER_FINISH, _HEARTBEATS * seconds, since + (busy if begun == since else 0.0))
         if self.since is None:
             return [in_all]
-        return [(_AFTER_FINISH, seconds, max(machine.now, self.since)), in_all]
+        return [(_AFTER_FINISH, seconds, max(self._intake.now, self.since)), in_all]
 
     def _find_silence_start(self, last_arrival: float) -> float:
         """Return the time from which silence counts: the last arrival, moved by the loop's busy time."""
@@ -254,14 +257,11 @@ class Silence:
         if busy_seconds and counted_from != self._machine.meter.content_at:
             # Content has arrived since the busy time.
             busy_seconds = 0.0
-        return max(last_arrival, self._machine.begun_at) + busy_seconds
+        return max(last_arrival, self._begun_at, self._intake.begun_at) + busy_seconds
 
 
 def give_way(deadlines: Deadlines, patience: float | None) -> Deadlines:
-    """Return deadlines without the defaults that are shorter than a timeout of the caller's.
-
-    The client itself ends the read at that timeout.
-    """
+    """Return deadlines without the defaults that are shorter than a timeout of the caller's."""
     seconds = math.inf if patience is None else patience
     if seconds <= _SHORTEST_DEFAULT:
         return deadlines
@@ -292,9 +292,9 @@ class RestLimits(NamedTuple):
 
         After an error that says nothing about itself, one may follow that does: then the deadlines count.
         """
-        comments: float = machine.connection.comments
+        comments: float = machine.link.connection.comments
         until: float = now + REST_SECONDS
-        if is_unsaid(machine.error):
+        if is_unsaid(machine.intake.error):
             seconds, deadline = silence.deadlines.after_finish, silence.deadline
             ends = (None if seconds is None else now + seconds, deadline)
             comments, until = math.inf, min((end for end in ends if end is not None), default=math.inf)
@@ -308,5 +308,5 @@ class RestLimits(NamedTuple):
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True while no limit is reached; the first comment after the terminal event reaches one."""
-        is_silent = machine.connection.comments <= self.comments
+        is_silent = machine.link.connection.comments <= self.comments
         return is_silent and machine.meter.bytes < self.size and now < self.until

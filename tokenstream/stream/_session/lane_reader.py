@@ -78,7 +78,7 @@ class LaneReader:
             if driver.verdict.end_request is not None or driver.has_ended:
                 # The parent stream was stopped, closed or has failed.
                 session.end()
-            elif driver.machine.state in CLOSED:
+            elif driver.intake.state in CLOSED:
                 session.end_as_parent()
             elif session.is_unopened and isinstance(pump.source, SyncSource):
                 # The source is open before the first read.
@@ -175,7 +175,7 @@ class AsyncLaneReader:
             raise session.busy_error
         if session.begin_read():
             await driver.open_now()
-        if driver.machine.state in CLOSED and not driver.has_ended:
+        if driver.intake.state in CLOSED and not driver.has_ended:
             session.end_as_parent()
         else:
             await self._read_item()

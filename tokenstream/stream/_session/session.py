@@ -85,7 +85,7 @@ class AnswersSession:
         machine, head = driver.machine, driver.head
         self.asked = source.asked if head is None else (head.url, None)
         self._source = source
-        self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
+        self.sorter = Sorter(machine.link.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.refuses or source.coding):
             # The parent stream itself reads a body that reports an error or has a content coding.
             self.sorter.has_several = False
@@ -95,7 +95,7 @@ class AnswersSession:
     def is_unopened(self) -> bool:
         """True if the source is yet to be opened here; the body of a refusal may lead to another source."""
         driver = self._driver
-        return self.sorter is None and (driver.recovery is None or driver.machine.refusal is None)
+        return self.sorter is None and (driver.recovery is None or driver.link.refusal is None)
 
     @property
     def is_timed(self) -> bool:
@@ -106,7 +106,9 @@ class AnswersSession:
         """Return True if a source has to be opened first; between answers, silence is no stall."""
         driver, sorter = self._driver, self.sorter
         if self._format is not None and sorter is not None:
-            rests = sorter.rests or any(each.machine.resting for each in self.drivers if not each.has_ended)
+            rests = sorter.rests or any(
+                each.machine.intake.resting for each in self.drivers if not each.has_ended
+            )
             driver.silence.apply(_NO_STALLS if rests else None)
         return driver.recovery is not None and driver.is_unopened and not driver.has_ended
 
@@ -130,9 +132,9 @@ class AnswersSession:
             self._read_along(now, item)
         elif is_about_connection:
             driver.process_item(item, now)
-            if driver.machine.error is not None:
+            if driver.intake.error is not None:
                 # A deadline of the connection has passed.
-                self.end(driver.machine.error)
+                self.end(driver.intake.error)
         elif is_last:
             self._end_with(now, item)
         else:
@@ -140,7 +142,7 @@ class AnswersSession:
 
     def end_as_parent(self) -> None:
         """End the session as the parent stream has ended, whose recovery makes no further attempt."""
-        error = self._driver.machine.error
+        error = self._driver.intake.error
         self.end(None if error is None else frameless(error))
 
     def _read_along(self, now: float, item: object) -> None:
@@ -148,12 +150,12 @@ class AnswersSession:
         driver, machine, format = self._driver, self._driver.machine, self._format
         bytes_before, frames_before = machine.meter.bytes, 0 if format is None else format.frames
         driver.process_item(item, now)
-        event = machine.pull()
-        while machine.state == "sliced":
-            event = machine.pull()
+        event = machine.way.pull()
+        while machine.intake.state == "sliced":
+            event = machine.way.pull()
         if event is not None:
             # The end of an input in which no message was found.
-            machine.give_again(event)
+            machine.way.give_again(event)
         if format is not None and self.sorter is not None:
             self._log_error()
             # The limits of the body and of the content are those of each answer.
@@ -162,12 +164,12 @@ class AnswersSession:
                 machine.meter.mark_content(now)
             if self.sorter.has_begun and driver.recovery is not None:
                 driver.recovery.keep_answer()
-        if machine.state == "ending":
+        if machine.intake.state == "ending":
             # An error, the end of the session, or of the body of a refusal.
             driver.process_item(END, now)
-        if machine.state in CLOSED:
+        if machine.intake.state in CLOSED:
             self.end_as_parent()
-        elif driver.is_unopened and machine.connection.format is not format:
+        elif driver.is_unopened and machine.link.connection.format is not format:
             # The next attempt begins anew.
             self.sorter = self._format = None
             self.unsorted.clear()
@@ -180,9 +182,7 @@ class AnswersSession:
         if not sorter.has_several:
             self.unsorted.append((now, chunk))
         if not isinstance(chunk, bytes):
-            # The machine refuses the chunk, or converts it and stores the result in its `chunk`.
-            machine.push(chunk, machine.now)
-            chunk, machine.chunk = machine.chunk, None
+            chunk = machine.intake.convert(chunk)
         self.new_lanes.extend(sorter.feed(chunk))
         self._log_error()
         self._take_over_answers()
@@ -203,7 +203,7 @@ class AnswersSession:
         if sorter is None or not sorter.has_several or driver.diverted:
             return
         machine = driver.machine
-        if machine.guarding is not None:
+        if machine.way.guarding is not None:
             raise MisuseError(
                 "a guard looks at one answer, and this connection has several: "
                 "call .guard() on each stream of `stream.responses`"
@@ -215,14 +215,14 @@ class AnswersSession:
             # Its machine reads all of them, for another sorter, and remembers what may come a second time.
             self.new_lanes.clear()
             self.sorter, self._format = sorter.begin_again(self.new_lanes.extend)
-            machine.read_with(self._format)
+            machine.link.read_with(self._format)
             prepare_machine(machine, self._source)
             for each in items:
                 self._read_along(*each)
-        elif machine.format is None:
+        elif machine.link.format is None:
             # The parent stream reads nothing more, so it gets the format that the sorter has detected.
-            machine.wanted = sorter.format_name
-            machine.connect()
+            machine.link.expect_format(sorter.format_name, machine.link.make_stage)
+            machine.link.connect()
 
     def _end_with(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
         """End the session with its last item."""
@@ -277,10 +277,7 @@ class AnswersSession:
         driver.conclude()
 
     def next_lane(self) -> AnswerLane | None:
-        """Return the lane of the next answer that has begun; None if more must be read first.
-
-        If the connection broke, and no answer has raised its error, this raises it.
-        """
+        """Return the lane of the next answer; None to read more; raise a break that no answer has raised."""
         if self.new_lanes:
             return self.new_lanes.popleft()
         if self.failure is not None and not self.was_failure_raised:
@@ -319,7 +316,7 @@ class AnswersSession:
 
     def take_later_answer(self, driver: Driver) -> AnswerLane | None:
         """Return the lane of an answer that began after another one in a body, whole; None without one."""
-        format = driver.machine.connection.format
+        format = driver.link.connection.format
         if not format.later_frames:
             return None
         frames, format.later_frames = format.later_frames, []
@@ -330,10 +327,7 @@ class AnswersSession:
         return lane
 
     def claim_single_answer(self) -> bool:
-        """Return True if the loop should now return the parent stream, as the only answer.
-
-        Later calls return False.
-        """
+        """Return True, once, if the loop should now return the parent stream, as the only answer."""
         if self.was_parent_returned or self.has_several or self._driver.verdict.end_request is not None:
             return False
         self.was_parent_returned = True

@@ -43,9 +43,7 @@ class Onlooker:
         make_stage: StageFactory | None = None,
     ) -> None:
         self.clock = current_clock()
-        self.machine = Machine(
-            format, content_type=None, limits=limits, make_stage=make_stage, offered=offered
-        )
+        self.machine = Machine(format, limits=limits, make_stage=make_stage, offered=offered)
         """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""
@@ -90,7 +88,7 @@ class Onlooker:
         """Process the response's head and content coding."""
         try:
             if head is not None:
-                self.machine.take_head(head, coding)
+                self.machine.link.take_head(head, coding)
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
 
@@ -106,15 +104,15 @@ class Onlooker:
         try:
             # The machine accepts the chunk (`push`, or `give` for the usual kind of chunk), and reads one
             # event of it in each `pull`. The events are not used: the machine adds them to the message.
-            if chunk.__class__ is not machine.unit:
+            if chunk.__class__ is not machine.link.unit:
                 # A payload, or another kind of chunk than usual.
-                machine.push(chunk, self.clock())
-            elif machine.give(chunk, self.clock()) is not None:
+                machine.intake.push(chunk, self.clock())
+            elif machine.intake.give(chunk, self.clock()) is not None:
                 # The chunk was read at once, by the fast path: its only event was returned.
-                if machine.error is not None:
+                if machine.intake.error is not None:
                     self._finish(None)
                 return
-            while machine.pull() is not None:
+            while machine.way.pull() is not None:
                 pass
         except MisuseError as error:
             self._finish(NotAStream(f"the tapped stream cannot be read: {error}"))
@@ -125,7 +123,7 @@ class Onlooker:
             machine.break_off(self.clock())
             self._conclude()
             raise
-        if machine.error is not None:
+        if machine.intake.error is not None:
             # The answer has failed: the machine ends it with this error.
             self._finish(None)
 
@@ -181,11 +179,11 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        ending = self.machine.endings.left
+        ending = self.machine.way.endings.left
         if ending is None:
             self._finish(None)
         elif not self.has_ended:
-            self.machine.stop(self.clock())
+            self.machine.way.stop(self.clock())
             self.has_ended = True
             self.machine.conclude(ending)
 
@@ -201,8 +199,8 @@ class Onlooker:
             return
         machine = self.machine
         try:
-            machine.finish(cause, self.clock())
-            while machine.pull() is not None:
+            machine.intake.finish(cause, self.clock())
+            while machine.way.pull() is not None:
                 pass
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
@@ -212,15 +210,15 @@ class Onlooker:
     def _give_up(self, error: Exception) -> None:
         """End the message because the tap failed, although the answer did not."""
         machine = self.machine
-        machine.error = machine.error or _make_own_failure(error)
-        machine.cut(self.clock())
+        machine.intake.fail(machine.intake.error or _make_own_failure(error))
+        machine.way.cut(self.clock())
         self._conclude()
 
     def _conclude(self) -> None:
         """Decide how the message ended; all that is read later is ignored."""
         self.has_ended = True
         self.machine.conclude()
-        self.error = self.machine.error
+        self.error = self.machine.intake.error
 
 
 def _make_own_failure(cause: Exception) -> StreamInterrupted:

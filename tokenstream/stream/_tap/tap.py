@@ -86,7 +86,7 @@ class _TapBase(WatchedStream[ItemT]):
         return self._onlooker.error
 
     def __repr__(self) -> str:
-        state = f"{self._onlooker.machine.format or 'unknown format'}, {self.message.ending}"
+        state = f"{self._onlooker.machine.link.format or 'unknown format'}, {self.message.ending}"
         return f"<tap of {class_name_of(self._target)}: {state}>"
 
 

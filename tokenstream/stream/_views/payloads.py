@@ -27,14 +27,14 @@ class PayloadCursor:
     __slots__ = ("_frames", "_machine")
 
     def __init__(self, machine: Machine) -> None:
-        self._frames: deque[Frame] = machine.keep_frames()
+        self._frames: deque[Frame] = machine.intake.arrivals.keep()
         self._machine = machine
 
     def ready(self) -> Json:
         """Return the next payload of which the message has all events; None if there is none."""
-        events, before = self._machine.current_events
-        is_behind = self._machine.returned_count < before + len(events)
-        return None if is_behind or self._machine.events_left else self.end()
+        events, before = self._machine.intake.current_events
+        is_behind = self._machine.intake.returned_count < before + len(events)
+        return None if is_behind or self._machine.intake.events_left else self.end()
 
     def after(self, event: AnyEvent) -> Json:
         """Return the next payload, if `event` is the last one of it; otherwise None."""

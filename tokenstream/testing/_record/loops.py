@@ -59,7 +59,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
     def format() -> str | None:
         """Return the format's name; None if it is unknown, or the stream is gone."""
         driver_if_alive = driver_reference()
-        return None if driver_if_alive is None else driver_if_alive.machine.format
+        return None if driver_if_alive is None else driver_if_alive.machine.link.format
 
     notes.format = format
     if isinstance(source, LazySource):
