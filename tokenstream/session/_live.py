@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -31,9 +31,9 @@ _TURN_ENDED: Payload = {"serverContent": {"generationComplete": True, "turnCompl
 class LiveAPI(SessionAPI):
     """The state of a conversation with Gemini Live."""
 
-    format: ClassVar[str] = "gemini-live"
-    turn_method: ClassVar[str] = "to_gemini"
-    keeps_attempts: ClassVar[bool] = True
+    format = "gemini-live"
+    turn_method = "to_gemini"
+    keeps_attempts = True
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as InvalidBase64
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -50,9 +50,9 @@ _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 class RealtimeAPI(SessionAPI):
     """The state of a conversation with the Realtime API."""
 
-    format: ClassVar[str] = "openai-realtime"
-    turn_method: ClassVar[str] = "to_openai_responses"
-    keeps_attempts: ClassVar[bool] = True
+    format = "openai-realtime"
+    turn_method = "to_openai_responses"
+    keeps_attempts = True
 
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from typing_extensions import override
 
@@ -132,7 +132,7 @@ class FollowedRun(SyncWatchedStream[ItemT]):
 
     __slots__ = ()
 
-    _made_by: ClassVar[str] = "run.follow(…)"
+    _made_by = "run.follow(…)"
     """The call that made this object, for error messages."""
 
 
@@ -141,7 +141,7 @@ class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
 
     __slots__ = ()
 
-    _made_by: ClassVar[str] = "run.follow(…)"
+    _made_by = "run.follow(…)"
     """The call that made this object, for error messages."""
 
 

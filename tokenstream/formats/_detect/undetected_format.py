@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
@@ -59,9 +59,9 @@ class UndetectedFormat(Format):
 
     __slots__ = ("_asked", "_held", "_held_bytes", "_skipped", "documents", "found", "messages")
 
-    name: ClassVar[str] = ""
-    framing: ClassVar[str] = ""
-    is_one_answer: ClassVar[bool] = True
+    name = ""
+    framing = ""
+    is_one_answer = True
 
     def __init__(self, *, limits: Limits, found: Callable[[Format], None]) -> None:
         super().__init__(limits=limits)

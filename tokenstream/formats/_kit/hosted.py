@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -44,8 +44,8 @@ class HostedSession(Format):
         "session_parts",
     )
 
-    ends_with_input: ClassVar[bool] = True
-    several: ClassVar[bool] = True
+    ends_with_input = True
+    several = True
 
     def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
         super().__init__(limits=limits)

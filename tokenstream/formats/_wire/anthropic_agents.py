@@ -171,9 +171,9 @@ class AnthropicAgents(HostedSession):
 
     __slots__ = ("_ended_ids", "_messages", "_placed_ids", "_places_answer", "_usage")
 
-    name: ClassVar[str] = "anthropic-agents"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
+    name = "anthropic-agents"
+    finish_reasons = FINISH_REASONS
+    retryable = RETRYABLE
 
     def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
         super().__init__(limits=limits, answer=answer)

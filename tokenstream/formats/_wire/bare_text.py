@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
@@ -58,9 +58,9 @@ class Text(Format):
 
     __slots__ = ("_fast_part", "_is_bare", "_part", "joiner")
 
-    name: ClassVar[str] = "text"
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    reads_bare_text: ClassVar[bool] = True
+    name = "text"
+    sentinel = b"[DONE]"
+    reads_bare_text = True
 
     def __init__(self, *, joiner: str = "", limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

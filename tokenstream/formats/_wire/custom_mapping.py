@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import count_of, float_of, is_dict, says_nothing, text_of
 from tokenstream.errors import MisuseError
@@ -57,7 +57,7 @@ class Custom(Format):
 
     __slots__ = ("_changed_fields", "_counts", "_head", "mapped")
 
-    name: ClassVar[str] = "custom"
+    name = "custom"
 
     def __init__(self, mapped: CustomMapping, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

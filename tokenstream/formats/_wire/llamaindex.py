@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.events import TextDelta
@@ -13,13 +13,12 @@ from tokenstream.formats._kit.values import base64_bytes, json_text, worst_of
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 _RESPONSE_FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
 _INPUT_COUNTS = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
@@ -55,11 +54,11 @@ class LlamaIndex(Format):
         "_text_length",
     )
 
-    name: ClassVar[str] = "llamaindex"
-    framing: ClassVar[str] = "ndjson"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = PROVIDERS_REASONS
-    finish_is_last: ClassVar[bool] = False
-    fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], units=frozenset({"event", "line"}))
+    name = "llamaindex"
+    framing = "ndjson"
+    finish_reasons = PROVIDERS_REASONS
+    finish_is_last = False
+    fast = Fast(texts=[("delta",)], units=frozenset({"event", "line"}))
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

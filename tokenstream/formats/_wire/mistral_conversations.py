@@ -48,12 +48,10 @@ class MistralConversations(Format):
 
     __slots__ = ("_calls", "_nameless", "_tools", "_written", "_written_part")
 
-    name: ClassVar[str] = "mistral-conversations"
+    name = "mistral-conversations"
     # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
-    documented: ClassVar[frozenset[str] | None] = frozenset({"conversation_id", "guardrails"})
-    fast: ClassVar[Fast | None] = Fast(
-        texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)]
-    )
+    documented = frozenset({"conversation_id", "guardrails"})
+    fast = Fast(texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)])
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -262,7 +260,7 @@ class MistralConversations(Format):
         "agent.handoff.started": _read_handoff,
         "agent.handoff.done": _read_handoff,
     }
-    event_names: ClassVar[frozenset[str]] = frozenset(_READERS)
+    event_names = frozenset(_READERS)
 
 
 def _tool_of(payload: dict[str, Any]) -> ServerToolCall:

@@ -21,7 +21,7 @@ from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import MediaPart, OpaquePart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
@@ -71,9 +71,9 @@ class Ollama(Format):
 
     __slots__ = ("_time_reported",)
 
-    name: ClassVar[str] = "ollama"
+    name = "ollama"
     # Of the answers in Ollama's `api/types.go`.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "completed",
             "context",
@@ -87,13 +87,13 @@ class Ollama(Format):
             "total",
         }
     )
-    is_one_answer: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    framing: ClassVar[str] = "ndjson"
+    is_one_answer = True
+    finish_reasons = FINISH_REASONS
+    framing = "ndjson"
     # Proxies that convert the lines to server-sent events add this sentinel.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    ends_twice: ClassVar[bool] = True
-    fast: ClassVar[Fast | None] = Fast(
+    sentinel = b"[DONE]"
+    ends_twice = True
+    fast = Fast(
         texts=[*[("message", name) for name in _TEXT_FIELDS], *[(name,) for name in _TEXT_FIELDS]],
         changing=[("created_at",)],
         units=frozenset({"event", "line"}),

@@ -57,9 +57,9 @@ class OpenAICompletions(Format):
 
     __slots__ = ("_created_reported", "_is_native")
 
-    name: ClassVar[str] = "openai-completions"
+    name = "openai-completions"
     # Of OpenAI's `Completion`, vLLM's and SGLang's answers, Together's, and llama.cpp's on both routes.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "logprobs",
             "service_tier",
@@ -94,11 +94,11 @@ class OpenAICompletions(Format):
             "truncated",
         }
     )
-    is_one_answer: ClassVar[bool] = True
+    is_one_answer = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    sentinel = b"[DONE]"
     # Some servers send the time of each payload, and llama.cpp the number of tokens so far.
-    fast: ClassVar[Fast | None] = Fast(
+    fast = Fast(
         texts=[("choices", 0, "text"), (_NATIVE_TEXT,)],
         changing=[("created",), ("tokens_predicted",), ("tokens_evaluated",)],
         turns=True,

@@ -76,12 +76,12 @@ class OpenAILive(SessionEvents):
 
     __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text")
 
-    name: ClassVar[str] = "openai-live"
+    name = "openai-live"
     # Of `SessionUsageUpdatedEvent` in openai-python.
-    documented: ClassVar[frozenset[str] | None] = frozenset({"context_window"})
-    framing: ClassVar[str] = "messages"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = _REASONS
-    fast: ClassVar[Fast | None] = Fast(
+    documented = frozenset({"context_window"})
+    framing = "messages"
+    finish_reasons = _REASONS
+    fast = Fast(
         texts=[("delta",)],
         changing=[("event_id",), ("start_ms",), ("end_ms",), ("elapsed_ms",)],
         units=frozenset({"message"}),

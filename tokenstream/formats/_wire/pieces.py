@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._values.event_base import new_event
 from tokenstream.errors import LimitExceeded, MisuseError
@@ -33,9 +33,9 @@ class Pieces(Format):
 
     __slots__ = ("_part",)
 
-    name: ClassVar[str] = "pieces"
-    framing: ClassVar[str] = "pieces"
-    ends_with_input: ClassVar[bool] = True
+    name = "pieces"
+    framing = "pieces"
+    ends_with_input = True
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

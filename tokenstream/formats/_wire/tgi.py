@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
@@ -12,7 +12,7 @@ from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.values import counts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -48,14 +48,14 @@ class TGI(Format):
 
     __slots__ = ("_has_text", "_last")
 
-    name: ClassVar[str] = "tgi"
+    name = "tgi"
     # `TextGenerationStreamOutput` in huggingface_hub has no field but those that are read.
-    documented: ClassVar[frozenset[str] | None] = frozenset()
-    is_one_answer: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
+    documented = frozenset()
+    is_one_answer = True
+    finish_reasons = _FINISH_REASONS
     # TGI sends no sentinel on this route, but a proxy may add one.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    fast: ClassVar[Fast | None] = Fast(
+    sentinel = b"[DONE]"
+    fast = Fast(
         texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
     )
 

@@ -72,9 +72,9 @@ class Transcription(SessionEvents):
         "_texts",
     )
 
-    name: ClassVar[str] = "transcription"
+    name = "transcription"
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "audio_language",
             "duration",
@@ -90,8 +90,8 @@ class Transcription(SessionEvents):
             "words",
         }
     )
-    ends_with_input: ClassVar[bool] = True
-    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
+    ends_with_input = True
+    fast = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -313,7 +313,7 @@ class Transcription(SessionEvents):
         INPUT_TRANSCRIPTION + "failed": _read_failed,
         "error": SessionEvents.read_error,
     }
-    event_names: ClassVar[frozenset[str]] = frozenset(_READERS) - {"error"}
+    event_names = frozenset(_READERS) - {"error"}
 
 
 _OF_FILES = frozenset(

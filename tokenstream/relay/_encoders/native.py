@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
 
 _ESCAPED = {
@@ -42,13 +41,13 @@ _ERRORS: dict[ErrorKind, str] = {"overloaded": "overloaded", "invalid_request": 
 class OllamaEncoder(WholeCalls, Encoder):
     """Encodes an answer as lines of `/api/chat`; tool calls are sent whole and without an id."""
 
-    name: ClassVar[str] = "ollama"
-    content_type: ClassVar[str] = "application/x-ndjson"
-    expresses: ClassVar[frozenset[Loss]] = BASICS
-    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
-    stand_in: ClassVar[str] = "content_filter"
+    name = "ollama"
+    content_type = "application/x-ndjson"
+    expresses = BASICS
+    counts = frozenset({"input_tokens", "output_tokens"})
+    stand_in = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
-    names_calls: ClassVar[bool] = False
+    names_calls = False
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -127,10 +126,10 @@ class TGIEncoder(Encoder):
     it is a token without text, so that no piece has to be held back until it is known to be the last.
     """
 
-    name: ClassVar[str] = "tgi"
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
-    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
-    stand_in: ClassVar[str] = "content_filter"
+    name = "tgi"
+    expresses = frozenset({"text"})
+    counts = frozenset({"input_tokens", "output_tokens"})
+    stand_in = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "eos_token",
         "length": "length",

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.events import TextDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.relay._encoders.losses import Loss
 
 _SENTINEL = "[DONE]"
 _ERROR_KEY = '"error"'
@@ -25,11 +24,11 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 class TextEncoder(Encoder):
     """Encodes an answer as pieces of its text, followed by `[DONE]`."""
 
-    name: ClassVar[str] = "text"
+    name = "text"
     # No template fits: text is not written as a JSON string, and some pieces are split into two events.
-    steady: ClassVar[bool] = False
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
-    counts: ClassVar[frozenset[str]] = frozenset()
+    steady = False
+    expresses = frozenset({"text"})
+    counts = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
 
     def encode_text(self, event: TextDelta) -> Payloads:

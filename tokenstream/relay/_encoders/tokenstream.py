@@ -37,7 +37,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.losses import PHRASES, Loss
+from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.pieces import PROBE, TEXTS, string
 from tokenstream.relay._encoders.values import (
     keep_class_name,
@@ -296,11 +296,11 @@ class TokenStreamEncoder(Encoder):
         raw: True to include the provider's ids, payloads and unknown fields.
     """
 
-    name: ClassVar[str] = "tokenstream"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(PHRASES)
-    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    name = "tokenstream"
+    expresses = frozenset(PHRASES)
+    counts = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
-    choices: ClassVar[bool] = True
+    choices = True
     frame_record = staticmethod(frame)
     """The function that returns a record as a chunk, with its position if that is not None."""
 
@@ -366,9 +366,9 @@ class TokenStreamEncoder(Encoder):
 class NDJSONEncoder(TokenStreamEncoder):
     """Encodes an answer as this library's own events, each in one JSON line."""
 
-    name: ClassVar[str] = "ndjson"
-    content_type: ClassVar[str] = "application/x-ndjson"
+    name = "ndjson"
+    content_type = "application/x-ndjson"
     # Readers of other protocols with JSON lines fail on an empty line.
-    heartbeat: ClassVar[bytes] = b"\n"
-    has_ids: ClassVar[bool] = True
+    heartbeat = b"\n"
+    has_ids = True
     frame_record = staticmethod(line)

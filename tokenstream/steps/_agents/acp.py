@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
@@ -61,10 +61,10 @@ class ACP(Conversations["_ACPSession"]):
         https://agentclientprotocol.com/protocol/prompt-turn and /tool-calls, schema version 1.
     """
 
-    name: ClassVar[str] = "acp"
-    steer_method: ClassVar[str] = "_session/steering"
+    name = "acp"
+    steer_method = "_session/steering"
     """The request with input for the prompt in progress, an extension of some agents."""
-    turn_methods: ClassVar[frozenset[str]] = frozenset({_PROMPT})
+    turn_methods = frozenset({_PROMPT})
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -170,7 +170,7 @@ class ACP(Conversations["_ACPSession"]):
 class _ACPSession(ConversationReader):
     """Reads the messages about one session."""
 
-    name: ClassVar[str] = ACP.name
+    name = ACP.name
 
     def __init__(self, run: Steps, id: str, owner: ACP) -> None:
         super().__init__(run, id, owner)

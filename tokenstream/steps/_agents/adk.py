@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.steps._agents import AgentReader
@@ -30,7 +30,7 @@ class ADK(AgentReader):
     calls no tool that would have to be answered.
     """
 
-    name: ClassVar[str] = "adk"
+    name = "adk"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

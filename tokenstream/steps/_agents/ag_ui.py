@@ -42,7 +42,7 @@ class AGUIRun(AgentReader):
     | interrupts of `RUN_FINISHED` | requests that wait for your answer |
     """
 
-    name: ClassVar[str] = _NAME
+    name = _NAME
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

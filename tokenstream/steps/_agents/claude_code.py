@@ -66,7 +66,7 @@ class ClaudeCode(AgentReader):
     | `result` | the end of a turn, with its tokens and the cost of the session so far |
     """
 
-    name: ClassVar[str] = "claude-code"
+    name = "claude-code"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
@@ -92,7 +92,7 @@ class Codex(TextAgentReader):
     are those of the thread so far, so a turn's own are the difference.
     """
 
-    name: ClassVar[str] = "codex"
+    name = "codex"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -234,8 +234,8 @@ class CodexServer(Conversations["_Thread"]):
         `codex app-server generate-ts`, ServerNotification.ts and ServerRequest.ts, version 0.163.0.
     """
 
-    name: ClassVar[str] = "codex-server"
-    steer_method: ClassVar[str] = "turn/steer"
+    name = "codex-server"
+    steer_method = "turn/steer"
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -287,7 +287,7 @@ class CodexServer(Conversations["_Thread"]):
 class _Thread(ConversationReader):
     """Reads the messages about one thread."""
 
-    name: ClassVar[str] = CodexServer.name
+    name = CodexServer.name
 
     def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
         super().__init__(run, id, owner)

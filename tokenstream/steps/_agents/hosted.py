@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, is_list, text_of
 from tokenstream.formats._kit.openai import usage_of
@@ -65,7 +65,7 @@ class AnthropicAgentsRun(AgentReader):
     | `session.status_idle` | the end of the turn, or the requests that wait for your answer |
     """
 
-    name: ClassVar[str] = "anthropic-agents"
+    name = "anthropic-agents"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -218,7 +218,7 @@ class MistralConversationsRun(AgentReader):
     | `conversation.response.done`, `conversation.response.error` | the end of the turn |
     """
 
-    name: ClassVar[str] = _NAME
+    name = _NAME
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

@@ -47,7 +47,7 @@ class LangGraphRun(AgentReader):
     | `input.requested`, interrupts in `values` | a request that waits for your answer |
     """
 
-    name: ClassVar[str] = "langgraph"
+    name = "langgraph"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.errors import MisuseError
@@ -64,7 +64,7 @@ class OpenCode(OpenCodeAnswers):
     0 of the process says that the turn is complete.
     """
 
-    name: ClassVar[str] = "opencode"
+    name = "opencode"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -155,7 +155,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         Events of opencode 1.18.33; `Event` and `GlobalEvent` in `types.gen.d.ts` of @opencode-ai/sdk.
     """
 
-    name: ClassVar[str] = "opencode-server"
+    name = "opencode-server"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -208,7 +208,7 @@ def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
 class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     """Reads the events of one session."""
 
-    name: ClassVar[str] = OpenCodeServer.name
+    name = OpenCodeServer.name
 
     def __init__(self, run: Steps, id: str, owner: OpenCodeServer) -> None:
         super().__init__(run, id, owner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.errors import StreamTruncated
@@ -32,7 +32,7 @@ class A2ATasks(AgentReader):
     The artifacts of a task are parts of the turn's answer, and its states are updates of the turn's step.
     """
 
-    name: ClassVar[str] = "a2a"
+    name = "a2a"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -154,7 +154,7 @@ class MCP(AgentReader):
         Model Context Protocol, 2025-11-25 and 2026-07-28: basic/utilities/progress, server/tools.
     """
 
-    name: ClassVar[str] = "mcp"
+    name = "mcp"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

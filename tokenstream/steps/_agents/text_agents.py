@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
@@ -66,7 +66,7 @@ class CursorCLI(TextAgentReader):
         banteg/takopi, tests/fixtures/cursor_stream_success.jsonl and cursor_stream_error.jsonl.
     """
 
-    name: ClassVar[str] = "cursor"
+    name = "cursor"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -163,7 +163,7 @@ def _failure_of(result: Json) -> str | None:
 class GeminiCLI(TextAgentReader):
     """Reads Gemini CLI: pieces of text, the calls of tools with their results, and one result at the end."""
 
-    name: ClassVar[str] = "gemini-cli"
+    name = "gemini-cli"
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -208,7 +208,7 @@ class Pi(TextAgentReader):
     if its last answer does; if Pi then tries again by itself, that is another turn.
     """
 
-    name: ClassVar[str] = "pi"
+    name = "pi"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -321,7 +321,7 @@ class CopilotCLI(TextAgentReader):
     the output at most, and those only for the models of a GitHub account.
     """
 
-    name: ClassVar[str] = "copilot-cli"
+    name = "copilot-cli"
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -429,7 +429,7 @@ class KimiCode(TextAgentReader):
     The lines tell no tokens, not why an answer has ended, and not whether a tool has failed.
     """
 
-    name: ClassVar[str] = "kimi-code"
+    name = "kimi-code"
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -466,7 +466,7 @@ class AgentCore(TextAgentReader):
         Bodies of bedrock-agentcore's own server, which tests start.
     """
 
-    name: ClassVar[str] = "agentcore"
+    name = "agentcore"
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -403,7 +403,7 @@ class SortedFormat(Format):
 
     __slots__ = ("_begin", "_inner", "_sorter", "name")
 
-    ends_with_input: ClassVar[bool] = True
+    ends_with_input = True
 
     def __init__(self, sorter: Sorter, inner: Format, begin: Callable[[list[AnswerLane]], object]) -> None:
         super().__init__(limits=inner.limits)

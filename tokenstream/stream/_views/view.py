@@ -269,7 +269,7 @@ class ToolCallView(View[CallT]):
 
     __slots__ = ()
 
-    _usual_reading: ClassVar[Reading] = "content"
+    _usual_reading = "content"
 
     if TYPE_CHECKING:
 
@@ -286,7 +286,7 @@ class AsyncToolCallView(AsyncView[CallT]):
 
     __slots__ = ()
 
-    _usual_reading: ClassVar[Reading] = "content"
+    _usual_reading = "content"
 
     if TYPE_CHECKING:
 

@@ -20,7 +20,7 @@ from tokenstream.formats._wire.a2a.parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
@@ -81,12 +81,12 @@ class A2A(Format):
 
     __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
 
-    name: ClassVar[str] = "a2a"
+    name = "a2a"
     # Of `Task` in a2a-sdk.
-    documented: ClassVar[frozenset[str] | None] = frozenset({"history"})
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    documented = frozenset({"history"})
+    finish_reasons = MappingProxyType(FINISH_REASONS)
     # JSON-RPC's codes and the protocol's own, and the state of a task that the agent refuses.
-    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+    retryable = MappingProxyType(
         {
             **dict.fromkeys(("-32603", "-32006"), True),
             **dict.fromkeys(("-32700", "-32600", "-32601", "-32602"), False),
@@ -94,7 +94,7 @@ class A2A(Format):
             "rejected": False,
         }
     )
-    fast: ClassVar[Fast | None] = Fast(
+    fast = Fast(
         texts=[("result", *_TEXT), ("result", "artifactUpdate", *_TEXT), ("artifactUpdate", *_TEXT)],
         crlf=True,
     )

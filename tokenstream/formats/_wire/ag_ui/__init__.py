@@ -24,7 +24,7 @@ from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, R
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.limits import Limits
 
@@ -115,14 +115,12 @@ class AGUI(Format):
 
     __slots__ = ("_run_parts", "_started")
 
-    name: ClassVar[str] = "ag-ui"
+    name = "ag-ui"
     # Of the events about a run in ag-ui-protocol.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
-        {"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"}
-    )
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
-    fast: ClassVar[Fast | None] = Fast(
+    documented = frozenset({"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"})
+    sentinel = b"[DONE]"
+    finish_reasons = MappingProxyType(FINISH_REASONS)
+    fast = Fast(
         texts=[("delta",), ("chunk", "delta")],
         changing=[("timestamp",), ("id",), ("chunk", "timestamp")],
         # Agents attach the model's event, from which they made the AG-UI event, as `rawEvent`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -49,8 +49,8 @@ class RunParts(NamedParts):
 
     __slots__ = ("_chunked_part", "_reasoning_by_id", "_subagents")
 
-    id_field: ClassVar[str] = "messageId"
-    text_fields: ClassVar[tuple[str, ...]] = _CONTENT_FIELDS
+    id_field = "messageId"
+    text_fields = _CONTENT_FIELDS
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)

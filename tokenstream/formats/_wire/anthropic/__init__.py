@@ -15,7 +15,7 @@ from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
@@ -85,22 +85,18 @@ class Anthropic(Format):
 
     __slots__ = ("_blocks", "_has_head", "_nameless", "_start_was_whole")
 
-    name: ClassVar[str] = "anthropic"
+    name = "anthropic"
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
-        {"container", "context_management", "diagnostics", "input_transformations"}
-    )
-    is_one_answer: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
-    event_names: ClassVar[frozenset[str]] = frozenset(_STREAM_EVENTS)
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    documented = frozenset({"container", "context_management", "diagnostics", "input_transformations"})
+    is_one_answer = True
+    closes_parts = True
+    event_names = frozenset(_STREAM_EVENTS)
+    finish_reasons = FINISH_REASONS
     # A conflict (409) with another request is over soon, so a retry may help.
-    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
+    retryable = MappingProxyType({"conflict": True, "conflict_error": True})
     # Some proxies end all streams with OpenAI's sentinel.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    fast: ClassVar[Fast | None] = Fast(
-        texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
-    )
+    sentinel = b"[DONE]"
+    fast = Fast(texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")])
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

@@ -140,20 +140,20 @@ class BedrockConverse(Format):
 
     __slots__ = ("_blocks", "_has_head", "_stopped")
 
-    name: ClassVar[str] = "bedrock-converse"
+    name = "bedrock-converse"
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {"additionalModelResponseFields", "metrics", "performanceConfig", "serviceTier", "trace"}
     )
-    is_one_answer: ClassVar[bool] = True
-    framing: ClassVar[str] = "aws-eventstream"
-    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    is_one_answer = True
+    framing = "aws-eventstream"
+    event_names = _STREAM_EVENTS
     # Gateways that convert the stream to server-sent events add this sentinel.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    ends_twice: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    fast: ClassVar[Fast | None] = Fast(
+    sentinel = b"[DONE]"
+    ends_twice = True
+    closes_parts = True
+    finish_reasons = FINISH_REASONS
+    fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
         # The checksum of an AWS message must be verified before its payload is used.
         units=frozenset(),

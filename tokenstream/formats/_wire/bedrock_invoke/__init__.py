@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, is_list
 from tokenstream.errors import ProtocolError
@@ -125,12 +125,12 @@ class BedrockInvoke(Format):
 
     __slots__ = ("_chunk_reader", "_counted", "_data", "_inner", "_last_arrived")
 
-    name: ClassVar[str] = "bedrock-invoke"
-    is_one_answer: ClassVar[bool] = True
-    framing: ClassVar[str] = "aws-eventstream"
-    event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
+    name = "bedrock-invoke"
+    is_one_answer = True
+    framing = "aws-eventstream"
+    event_names = frozenset({"chunk"})
     # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.
-    fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
+    fast = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, is_dict, text_of, whole_number
 from tokenstream._values.parts import make_usage
@@ -226,12 +226,10 @@ class PlainModel(Format):
 
     __slots__ = ("_counted_parts",)
 
-    name: ClassVar[str] = "bedrock-invoke"
+    name = "bedrock-invoke"
     # Of the models' pages in the user guide of Amazon Bedrock.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
-        {"id", "likelihood", "prompt", "stop", "token_likelihoods"}
-    )
-    is_one_answer: ClassVar[bool] = True
+    documented = frozenset({"id", "likelihood", "prompt", "stop", "token_likelihoods"})
+    is_one_answer = True
 
     def _make_parts(self) -> _CountedParts:
         self._counted_parts = _CountedParts(self.limits, self.note)

@@ -12,12 +12,11 @@ from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 ID_FIELDS = ("generation_id", "response_id", "id")
 _REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
@@ -50,9 +49,9 @@ class Cohere(V2):
 
     __slots__ = ("_has_citations",)
 
-    name: ClassVar[str] = "cohere"
+    name = "cohere"
     # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "chat_history",
             "documents",
@@ -65,10 +64,10 @@ class Cohere(V2):
             "search_results",
         }
     )
-    is_one_answer: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    fast: ClassVar[Fast | None] = Fast(
+    is_one_answer = True
+    closes_parts = True
+    finish_reasons = FINISH_REASONS
+    fast = Fast(
         texts=[
             (*_MESSAGE, "content", "text"),
             (*_MESSAGE, "content", "thinking"),

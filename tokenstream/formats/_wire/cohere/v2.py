@@ -31,8 +31,8 @@ class V2(Format):
 
     __slots__ = ("content", "is_nameless")
 
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    ends_twice: ClassVar[bool] = True
+    sentinel = b"[DONE]"
+    ends_twice = True
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -217,7 +217,7 @@ class V2(Format):
         "message-end": _read_message_end,
         "debug": pass_over_event,
     }
-    event_names: ClassVar[frozenset[str]] = frozenset(READERS)
+    event_names = frozenset(READERS)
 
 
 def _message_of(payload: dict[str, Any]) -> dict[str, Any]:

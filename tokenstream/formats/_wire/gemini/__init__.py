@@ -7,7 +7,7 @@ from base64 import b64encode
 from enum import Enum
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import (
     dict_of,
@@ -26,7 +26,7 @@ from tokenstream.formats._kit.values import worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
@@ -166,9 +166,9 @@ class Gemini(Format):
 
     __slots__ = ("_gemini_parts",)
 
-    name: ClassVar[str] = "gemini"
+    name = "gemini"
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "avgLogprobs",
             "citationMetadata",
@@ -183,17 +183,17 @@ class Gemini(Format):
             "urlContextMetadata",
         }
     )
-    is_one_answer: ClassVar[bool] = True
+    is_one_answer = True
     # Some proxies end all streams with OpenAI's sentinel.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    finish_is_last: ClassVar[bool] = False
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    sentinel = b"[DONE]"
+    finish_is_last = False
+    finish_reasons = FINISH_REASONS
     # The HTTP statuses of these codes are 409, 500, 500 and 501 (google/rpc/code.proto). A retry does not
     # bring lost data back.
-    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+    retryable = MappingProxyType(
         {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
     )
-    fast: ClassVar[Fast | None] = Fast(
+    fast = Fast(
         texts=[_TEXT, ("response", *_TEXT)],
         changing=[
             *[("usageMetadata", name) for name in _COUNTS],

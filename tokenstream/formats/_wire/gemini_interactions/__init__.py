@@ -22,12 +22,11 @@ from tokenstream.formats._wire.gemini_interactions.step import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 _EVENTS = frozenset(
     {
@@ -105,9 +104,9 @@ class GeminiInteractions(Format):
         "_steps",
     )
 
-    name: ClassVar[str] = "gemini-interactions"
+    name = "gemini-interactions"
     # Of `Interaction` in google-genai.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "agent_config",
             "cached_content",
@@ -131,19 +130,17 @@ class GeminiInteractions(Format):
             "webhook_config",
         }
     )
-    is_one_answer: ClassVar[bool] = True
-    event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
-    closes_parts: ClassVar[bool] = True
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    ends_twice: ClassVar[bool] = True
-    fast: ClassVar[Fast | None] = Fast(
-        texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
-    )
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    resumes: ClassVar[bool] = True
+    is_one_answer = True
+    event_names = _EVENTS | ALIASES.keys()
+    closes_parts = True
+    sentinel = b"[DONE]"
+    ends_twice = True
+    fast = Fast(texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")])
+    finish_reasons = FINISH_REASONS
+    resumes = True
     # The class of the open steps, which a saved state contains.
-    made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ReportedStep)
-    unkept: ClassVar[frozenset[str]] = frozenset({"_read_events"})
+    made_of = (InteractionStep, ReportedStep)
+    unkept = frozenset({"_read_events"})
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

@@ -120,14 +120,14 @@ class GeminiLive(Format):
 
     __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
-    name: ClassVar[str] = "gemini-live"
+    name = "gemini-live"
     # Of `LiveServerContent` in google-genai.
-    documented: ClassVar[frozenset[str] | None] = frozenset({"waitingForInput"})
-    framing: ClassVar[str] = "messages"
-    ends_with_input: ClassVar[bool] = True
-    several: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    fast: ClassVar[Fast | None] = Fast(texts=[_TEXT], units=frozenset({"message"}))
+    documented = frozenset({"waitingForInput"})
+    framing = "messages"
+    ends_with_input = True
+    several = True
+    finish_reasons = FINISH_REASONS
+    fast = Fast(texts=[_TEXT], units=frozenset({"message"}))
 
     def __init__(self, *, limits: Limits | None = None, one: bool = False) -> None:
         super().__init__(limits=limits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
@@ -21,13 +21,11 @@ from tokenstream.formats._wire.langchain.parts import (
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import Usage
 
 
 class LangChainCalls:
@@ -135,10 +133,10 @@ class LangChain(Format):
 
     __slots__ = ("_blocks", "_calls", "_sent_id", "_usage")
 
-    name: ClassVar[str] = "langchain"
-    framing: ClassVar[str] = "ndjson"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = PROVIDERS_REASONS
-    fast: ClassVar[Fast | None] = Fast(
+    name = "langchain"
+    framing = "ndjson"
+    finish_reasons = PROVIDERS_REASONS
+    fast = Fast(
         texts=[("content",), ("content", 0, "text"), ("content", 0, "reasoning")],
         units=frozenset({"event", "line"}),
     )

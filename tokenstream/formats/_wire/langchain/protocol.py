@@ -75,9 +75,9 @@ class LangChainProtocol(HostedSession):
         "_run_is_open",
     )
 
-    name: ClassVar[str] = "langchain-protocol"
-    closes_parts: ClassVar[bool] = True
-    fast: ClassVar[Fast | None] = Fast(
+    name = "langchain-protocol"
+    closes_parts = True
+    fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
         units=frozenset({"event", "line"}),
     )

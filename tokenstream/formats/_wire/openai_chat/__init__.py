@@ -43,13 +43,12 @@ from tokenstream.formats._wire.openai_chat.call import is_single_fragment
 from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, Plans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
 _AnswerReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
@@ -115,11 +114,11 @@ class OpenAIChat(Format):
 
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
-    name: ClassVar[str] = "openai-chat"
+    name = "openai-chat"
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
     # Databricks, DashScope, Qianfan, MiniMax and Zhipu.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
+    documented = frozenset(
         {
             "annotations",
             "audio",
@@ -199,10 +198,10 @@ class OpenAIChat(Format):
             "databricks_output",
         }
     )
-    is_one_answer: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    fast: ClassVar[Fast | None] = Fast(
+    is_one_answer = True
+    finish_reasons = FINISH_REASONS
+    sentinel = b"[DONE]"
+    fast = Fast(
         texts=[
             (*_DELTA, "content"),
             *[(*_DELTA, name) for name in REASONING_FIELDS],

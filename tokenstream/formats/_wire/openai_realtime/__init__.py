@@ -19,7 +19,7 @@ from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.sessions import Readers
@@ -59,16 +59,14 @@ class OpenAIRealtime(SessionEvents):
 
     __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
-    name: ClassVar[str] = "openai-realtime"
-    documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS
-    framing: ClassVar[str] = "messages"
-    ends_with_input: ClassVar[bool] = True
-    several: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = RESPONSE_REASONS
-    fast: ClassVar[Fast | None] = Fast(
-        texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True
-    )
+    name = "openai-realtime"
+    documented = RESPONSE_FIELDS
+    framing = "messages"
+    ends_with_input = True
+    several = True
+    closes_parts = True
+    finish_reasons = RESPONSE_REASONS
+    fast = Fast(texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True)
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ from tokenstream.formats._wire.openai_responses.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import ProviderError
@@ -109,9 +109,9 @@ class OpenAIResponses(Format):
         "_response_ids",
     )
 
-    name: ClassVar[str] = "openai-responses"
+    name = "openai-responses"
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
-    documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS | frozenset(
+    documented = RESPONSE_FIELDS | frozenset(
         {
             "duration",
             "languages",
@@ -129,15 +129,15 @@ class OpenAIResponses(Format):
             "timings",
         }
     )
-    is_one_answer: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
+    is_one_answer = True
+    closes_parts = True
     # OpenAI sends no sentinel here, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
-    several_on_socket: ClassVar[bool] = True
-    resumes: ClassVar[bool] = True
-    made_of: ClassVar[tuple[type, ...]] = (*MADE_OF, Endpoint)
-    unkept: ClassVar[frozenset[str]] = frozenset({"_last_event"})
+    retryable = RETRYABLE
+    several_on_socket = True
+    resumes = True
+    made_of = (*MADE_OF, Endpoint)
+    unkept = frozenset({"_last_event"})
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
     def __init__(self, *, limits: Limits | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -97,7 +97,7 @@ class ResponseItems(SessionParts):
     )
 
     # A saved state has the number of this delta instead.
-    unkept: ClassVar[frozenset[str]] = frozenset({"unread_delta"})
+    unkept = frozenset({"unread_delta"})
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
@@ -103,13 +103,13 @@ class TokenStream(Format):
         "_verdict",
     )
 
-    name: ClassVar[str] = "tokenstream"
+    name = "tokenstream"
     # Some proxies end all streams with OpenAI's sentinel.
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    finish_is_last: ClassVar[bool] = False
-    resumes: ClassVar[bool] = True
-    merges_replays: ClassVar[bool] = True
-    fast: ClassVar[Fast | None] = Fast(
+    sentinel = b"[DONE]"
+    finish_is_last = False
+    resumes = True
+    merges_replays = True
+    fast = Fast(
         texts=[("text",)],
         changing=[("at",)],
         counts=[("at",)],
@@ -119,7 +119,7 @@ class TokenStream(Format):
     )
 
     # A saved state has the position of `_latest` instead.
-    unkept: ClassVar[frozenset[str]] = frozenset({"_latest", "_answer_id", "_unchecked"})
+    unkept = frozenset({"_latest", "_answer_id", "_unchecked"})
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

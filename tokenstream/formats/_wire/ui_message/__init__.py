@@ -13,12 +13,11 @@ from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
 from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_metadata, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 _METADATA = "messageMetadata"
 _DATA = "data-"
@@ -73,14 +72,14 @@ class UIMessage(Format):
 
     __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
-    name: ClassVar[str] = "ui-message"
+    name = "ui-message"
     # Of the chunk `abort` in the AI SDK.
-    documented: ClassVar[frozenset[str] | None] = frozenset({"reason"})
-    closes_parts: ClassVar[bool] = True
-    sentinel: ClassVar[bytes | None] = b"[DONE]"
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    documented = frozenset({"reason"})
+    closes_parts = True
+    sentinel = b"[DONE]"
+    finish_reasons = MappingProxyType(FINISH_REASONS)
     # No field counts as padding: every unknown field is reported.
-    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
+    fast = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
@@ -33,8 +33,8 @@ class UIParts(NamedParts):
 
     __slots__ = ("_replaceable", "_server_calls", "_step_is_open", "_step_parts")
 
-    id_field: ClassVar[str] = "id"
-    text_fields: ClassVar[tuple[str, ...]] = _TEXT_FIELDS
+    id_field = "id"
+    text_fields = _TEXT_FIELDS
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
 from tokenstream.message import ReasoningPart, RefusalPart, TextPart
@@ -34,9 +34,7 @@ class BlockEncoder(Encoder, ABC):
     The block of a tool call stays open until the call is complete, even if other parts begin meanwhile.
     """
 
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {*BASICS, *SERVER_TOOLS, *PROOFS, "citation", "citation_text"}
-    )
+    expresses = frozenset({*BASICS, *SERVER_TOOLS, *PROOFS, "citation", "citation_text"})
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

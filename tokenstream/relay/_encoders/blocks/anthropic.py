@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.error_kinds import word_for
@@ -21,8 +21,6 @@ from tokenstream.relay._encoders.whole_parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
 
@@ -70,10 +68,10 @@ _TEXT = {"type": "text", "text": ""}
 class AnthropicEncoder(BlockEncoder):
     """Encodes an answer as the events of Messages, from `message_start` to `message_stop`."""
 
-    name: ClassVar[str] = "anthropic"
-    default_id: ClassVar[str] = "msg_1"
-    counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
-    words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
+    name = "anthropic"
+    default_id = "msg_1"
+    counts = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
+    words = invert_reasons(FINISH_REASONS)
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from tokenstream._basics.json import to_json_bytes
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
 
 _EXCEPTION = "Exception"
@@ -85,7 +84,7 @@ _REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 class AWSEncoder(Encoder):
     """Packs payloads into binary messages of AWS's event streams; the event's name is sent in a header."""
 
-    content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
+    content_type = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload, which is JSON or an unchanged text, as an AWS message.
@@ -190,10 +189,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     Without token counts `metadata` is left out.
     """
 
-    name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Loss]] = frozenset((*BlockEncoder.expresses, "media"))
-    counts: ClassVar[frozenset[str]] = USAGE.fields
-    words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
+    name = "bedrock-converse"
+    expresses = frozenset((*BlockEncoder.expresses, "media"))
+    counts = USAGE.fields
+    words = invert_reasons(FINISH_REASONS)
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
@@ -365,7 +364,7 @@ def _to_citation(citation: Citation) -> dict[str, Any]:
 class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     """Encodes an answer as Anthropic's payloads, each in a `chunk` event; the last has Bedrock's metrics."""
 
-    name: ClassVar[str] = "bedrock-invoke"
+    name = "bedrock-invoke"
 
     def ping(self) -> list[bytes]:
         """Return no chunks: Bedrock does not pass Anthropic's pings on."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
@@ -34,11 +33,11 @@ class CohereEncoder(BlockEncoder):
     only the message is sent, not the kind.
     """
 
-    name: ClassVar[str] = "cohere"
-    default_id: ClassVar[str] = "message-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset((*BASICS, *CITATIONS, "citation_text"))
-    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
-    stand_in: ClassVar[str] = "ERROR_TOXIC"
+    name = "cohere"
+    default_id = "message-1"
+    expresses = frozenset((*BASICS, *CITATIONS, "citation_text"))
+    counts = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
+    stand_in = "ERROR_TOXIC"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "COMPLETE",
         "stop_sequence": "STOP_SEQUENCE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
@@ -62,9 +61,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     A part that never becomes complete, such as a call that was cut off or half an image, is not sent.
     """
 
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {*BASICS, *CITATIONS, "citation_text", "signature", "media", "media_url"}
-    )
+    expresses = frozenset({*BASICS, *CITATIONS, "citation_text", "signature", "media", "media_url"})
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

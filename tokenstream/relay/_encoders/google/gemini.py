@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.events import MediaDelta, PartDone, PartStart
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
 
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
@@ -55,10 +54,10 @@ class GeminiEncoder(PartEncoder):
     reason. An answer with tool calls ends with STOP, like any other answer.
     """
 
-    name: ClassVar[str] = "gemini"
-    default_id: ClassVar[str] = "response-1"
-    content_type: ClassVar[str] = "text/event-stream"
-    counts: ClassVar[frozenset[str]] = USAGE.fields
+    name = "gemini"
+    default_id = "response-1"
+    content_type = "text/event-stream"
+    counts = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",
@@ -67,8 +66,8 @@ class GeminiEncoder(PartEncoder):
         "pause": "CONTINUATION",
         "unknown": "OTHER",
     }
-    choices: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, *SERVER_TOOLS))
+    choices = True
+    expresses = frozenset((*PartEncoder.expresses, *SERVER_TOOLS))
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -203,10 +202,10 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     """
 
     handlers: ClassVar[Mapping[type, str]] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
-    begins_at_once: ClassVar[bool] = True
-    name: ClassVar[str] = "gemini-live"
-    expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, "transcript"))
-    counts: ClassVar[frozenset[str]] = LIVE_USAGE.fields
+    begins_at_once = True
+    name = "gemini-live"
+    expresses = frozenset((*PartEncoder.expresses, "transcript"))
+    counts = LIVE_USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",
         "cancelled": "interrupted",

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",
@@ -49,12 +48,12 @@ _CONTENT_TYPES = frozenset({"image", "audio", "video"})
 class GeminiInteractionsEncoder(BlockEncoder):
     """Encodes an answer as the events of an interaction: its steps, its final status, and `[DONE]`."""
 
-    name: ClassVar[str] = "gemini-interactions"
-    default_id: ClassVar[str] = "v1_1"
-    content_type: ClassVar[str] = "text/event-stream"
-    expresses: ClassVar[frozenset[Loss]] = PartEncoder.expresses
-    counts: ClassVar[frozenset[str]] = USAGE.fields
-    stand_in: ClassVar[str] = "incomplete"
+    name = "gemini-interactions"
+    default_id = "v1_1"
+    content_type = "text/event-stream"
+    expresses = PartEncoder.expresses
+    counts = USAGE.fields
+    stand_in = "incomplete"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "requires_action",

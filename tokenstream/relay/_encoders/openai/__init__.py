@@ -64,13 +64,13 @@ class ChunkEncoder(Encoder, ABC):
     """The value of the field `object` of a chunk."""
     token_counts: ClassVar[Counts] = COUNTS
     """The places of the token counts in the report of the usage."""
-    counts: ClassVar[frozenset[str]] = COUNTS.fields
+    counts = COUNTS.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",
         "content_filter": "content_filter",
     }
-    choices: ClassVar[bool] = True
+    choices = True
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
 
 
@@ -51,12 +50,12 @@ class OpenAIChatEncoder(ChunkEncoder):
     complete is lost.
     """
 
-    name: ClassVar[str] = "openai-chat"
-    object: ClassVar[str] = "chat.completion.chunk"
-    default_id: ClassVar[str] = "chatcmpl-1"
+    name = "openai-chat"
+    object = "chat.completion.chunk"
+    default_id = "chatcmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
+    expresses = frozenset(
         {*BASICS, *CALLS, *CITATIONS, "citation_text", "refusal", "media", "media_url", "transcript"}
     )
     words: ClassVar[Mapping[FinishReason, str]] = {**ChunkEncoder.words, "tool_calls": "tool_calls"}
@@ -216,10 +215,10 @@ def _kind_of(medium: Medium) -> str:
 class OpenAICompletionsEncoder(ChunkEncoder):
     """Encodes an answer as `text_completion` objects, and `[DONE]`."""
 
-    name: ClassVar[str] = "openai-completions"
-    object: ClassVar[str] = "text_completion"
-    default_id: ClassVar[str] = "cmpl-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
+    name = "openai-completions"
+    object = "text_completion"
+    default_id = "cmpl-1"
+    expresses = frozenset({"text"})
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a chunk with a piece of text."""
@@ -238,11 +237,11 @@ class OpenAICompletionsEncoder(ChunkEncoder):
 class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
 
-    name: ClassVar[str] = "mistral"
-    default_id: ClassVar[str] = "cmpl-1"
+    name = "mistral"
+    default_id = "cmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
-    expresses: ClassVar[frozenset[Loss]] = BASICS
-    stand_in: ClassVar[str] = "content_filter"
+    expresses = BASICS
+    stand_in = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",

@@ -60,7 +60,7 @@ class ItemEncoder(Encoder, ABC):
     The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
-    begins_at_once: ClassVar[bool] = True
+    begins_at_once = True
     number_field: ClassVar[bytes]
     """The bytes before the number in an event."""
     first_number: ClassVar[int] = 0

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish, MediaDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.openai.items import OutputItem
 
 _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
@@ -44,12 +43,12 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
     handlers: ClassVar[Mapping[type, str]] = {**ItemEncoder.handlers, InputTranscript: "encode_heard"}
-    name: ClassVar[str] = "openai-realtime"
-    default_id: ClassVar[str] = "resp_1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "tool_call", "media", "transcript"})
-    counts: ClassVar[frozenset[str]] = _USAGE.fields
-    number_field: ClassVar[bytes] = b'"event_id":"event_'
-    first_number: ClassVar[int] = 1
+    name = "openai-realtime"
+    default_id = "resp_1"
+    expresses = frozenset({"text", "tool_call", "media", "transcript"})
+    counts = _USAGE.fields
+    number_field = b'"event_id":"event_'
+    first_number = 1
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
     }

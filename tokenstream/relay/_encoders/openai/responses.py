@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
 
 
 _IMAGE = "image_generation_call"
@@ -71,14 +70,14 @@ _REQUIRED_DETAILS = {
 class OpenAIResponsesEncoder(ItemEncoder):
     """Encodes an answer as the numbered events of a response; each part is an output item."""
 
-    name: ClassVar[str] = "openai-responses"
-    default_id: ClassVar[str] = "resp_1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
+    name = "openai-responses"
+    default_id = "resp_1"
+    expresses = frozenset(
         {*BASICS, *CALLS, *SERVER_TOOLS, *CITATIONS, "phase", "encrypted_reasoning", "refusal", "media"}
     )
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
-    counts: ClassVar[frozenset[str]] = _USAGE.fields
-    number_field: ClassVar[bytes] = b'"sequence_number":'
+    counts = _USAGE.fields
+    number_field = b'"sequence_number":'
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "completed",

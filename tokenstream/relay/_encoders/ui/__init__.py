@@ -56,7 +56,7 @@ class OpenText:
 class NamedEncoder(Encoder, ABC):
     """Encodes an answer as a head, and as a start, pieces and an end for each text or reasoning."""
 
-    begins_at_once: ClassVar[bool] = True
+    begins_at_once = True
     prefixes: ClassVar[dict[NamedKind, str]]
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 

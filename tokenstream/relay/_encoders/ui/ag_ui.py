@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui import OpenText
 
@@ -75,10 +74,10 @@ class _OpenRequest:
 class AGUIEncoder(NamedEncoder):
     """Encodes an answer as the events of one AG-UI run."""
 
-    name: ClassVar[str] = "ag-ui"
-    default_id: ClassVar[str] = "run-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, "encrypted_reasoning"})
-    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    name = "ag-ui"
+    default_id = "run-1"
+    expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, "encrypted_reasoning"})
+    counts = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         **{reason: reason for reason in get_args(FinishReason)},
         "stop": "success",

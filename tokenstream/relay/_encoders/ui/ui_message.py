@@ -59,14 +59,12 @@ class UIMessageEncoder(NamedEncoder):
     the AI SDK's names, as applications usually do.
     """
 
-    name: ClassVar[str] = "ui-message"
+    name = "ui-message"
     # Servers of the AI SDK send this header, and some of its clients require it.
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
-    default_id: ClassVar[str] = "msg-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"}
-    )
-    counts: ClassVar[frozenset[str]] = Encoder.counts | COUNTS.keys() | {"cache_write_tokens"}
+    default_id = "msg-1"
+    expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"})
+    counts = Encoder.counts | COUNTS.keys() | {"cache_write_tokens"}
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",

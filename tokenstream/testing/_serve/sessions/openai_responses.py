@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.testing._faults.transport import CONNECTION_LIMITS
@@ -27,7 +27,7 @@ class ResponsesSession(ServedSession):
     stores unless the request says `"store": false`.
     """
 
-    format: ClassVar[str] = "openai-responses"
+    format = "openai-responses"
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._kit.values import camel_case
@@ -31,7 +31,7 @@ _CONTENT = frozenset({"modelTurn", "outputTranscription"})
 class RealtimeSession(ServedSession):
     """A session with one conversation."""
 
-    format: ClassVar[str] = "openai-realtime"
+    format = "openai-realtime"
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
@@ -228,7 +228,7 @@ def _merge(old: SessionPayload, update: SessionPayload) -> SessionPayload:
 class GeminiLiveSession(ServedSession):
     """A session with one conversation, which may be resumed on another connection."""
 
-    format: ClassVar[str] = "gemini-live"
+    format = "gemini-live"
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
