@@ -9,10 +9,12 @@ if TYPE_CHECKING:
 
     import regex
 
-__all__ = ["AnyEvent", "AnyMatch", "AnyPattern", "ErasedGeneric", "FromHTTPX", "Json"]
+__all__ = ["AnyEvent", "AnyMatch", "AnyPattern", "ErasedGeneric", "FromHTTPX", "Json", "JsonObject"]
 
 Json: TypeAlias = Any
 """A JSON value that nobody has checked: an object, an array, a text, a number, a boolean or null."""
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object whose values nobody has checked."""
 AnyEvent: TypeAlias = Any
 """An event whose fields are read because of its class, or because of its `kind`."""
 FromHTTPX: TypeAlias = Any

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
+
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
 """Keys of a request, or of an entry of such a list, whose value is a list of tools."""
 _CONFIG = "toolConfig"
@@ -38,11 +40,11 @@ class OfferedTools:
         find: Returns the schema of each tool's arguments by the tool's name; None for an unknown schema.
     """
 
-    def __init__(self, find: Callable[[], Mapping[str, dict[str, Any] | None]]) -> None:
+    def __init__(self, find: Callable[[], Mapping[str, JsonObject | None]]) -> None:
         self._find = find
 
     @cached_property
-    def schemas(self) -> Mapping[str, dict[str, Any] | None]:
+    def schemas(self) -> Mapping[str, JsonObject | None]:
         """The schema of each tool's arguments, by the tool's name; None for a schema that is not known."""
         return self._find()
 
@@ -75,7 +77,7 @@ def meant_name(name: str, known: Collection[str]) -> str | None:
     return next((each for each in names if each in known), None)
 
 
-def offered_of(tools: Iterable[str | dict[str, Any]]) -> OfferedTools:
+def offered_of(tools: Iterable[str | JsonObject]) -> OfferedTools:
     """Return tools that are given by their names, or as in the JSON of a request to any API."""
     entries = [{"name": tool} if isinstance(tool, str) else tool for tool in tools]
     return OfferedTools(lambda: dict(_find_tools({"tools": entries}, depth=0)))
@@ -86,9 +88,9 @@ def offered_in(asked: object) -> OfferedTools | None:
     return OfferedTools(lambda: dict(_find_tools(asked, depth=0))) if is_dict(asked) else None
 
 
-def _find_tools(holder: dict[str, Any], depth: int) -> list[tuple[str, dict[str, Any] | None]]:
+def _find_tools(holder: JsonObject, depth: int) -> list[tuple[str, JsonObject | None]]:
     """Return the names and schemas of the tools in the lists of a request, or of an entry of a list."""
-    found: list[tuple[str, dict[str, Any] | None]] = []
+    found: list[tuple[str, JsonObject | None]] = []
     holders = [holder, *[dict_of(holder, _CONFIG)] * (depth == 0)]
     entries = [entry for each in holders for key in _LISTS for entry in dicts_of(each.get(key))]
     for entry in entries:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import JsonObject
+
 LONGEST_INDEX = 9
 """The most digits of an index."""
 
 
-def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
+def is_dict(value: object) -> TypeGuard[JsonObject]:
     """Return whether a JSON value is an object.
 
     Example:
@@ -74,7 +76,7 @@ def is_encodable(text: str) -> bool:
     return True
 
 
-def text_of(payload: dict[str, Any], *keys: str) -> str | None:
+def text_of(payload: JsonObject, *keys: str) -> str | None:
     """Return the value of the first field in `keys` that is non-empty text; None if there is none.
 
     Example:
@@ -88,7 +90,7 @@ def text_of(payload: dict[str, Any], *keys: str) -> str | None:
     return None
 
 
-def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
+def dict_of(payload: JsonObject, key: str) -> JsonObject:
     """Return a field's value if it is an object, else an empty object.
 
     Example:
@@ -99,7 +101,7 @@ def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
     return value if is_dict(value) else {}
 
 
-def dicts_of(value: object) -> list[dict[str, Any]]:
+def dicts_of(value: object) -> list[JsonObject]:
     """Return the objects in an array; a single object counts as an array of one.
 
     Example:
@@ -126,7 +128,7 @@ def whole_number(value: object) -> int | None:
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
-def int_of(payload: dict[str, Any], *keys: str) -> int | None:
+def int_of(payload: JsonObject, *keys: str) -> int | None:
     """Return the value of the first field in `keys` that is a whole number; None if there is none.
 
     Example:
@@ -141,7 +143,7 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
     return None
 
 
-def count_of(payload: dict[str, Any], *keys: str) -> int | None:
+def count_of(payload: JsonObject, *keys: str) -> int | None:
     """Return the first field in `keys` that is a count, a whole number or digits; a zero gives way to others.
 
     Example:
@@ -167,7 +169,7 @@ def first_count(*counts: int | None) -> int | None:
     return next((count for count in known if count > 0), known[0] if known else None)
 
 
-def float_of(payload: dict[str, Any], key: str) -> float | None:
+def float_of(payload: JsonObject, key: str) -> float | None:
     """Return a field's value if it is a number, else None.
 
     Example:
@@ -223,7 +225,7 @@ def has_text(value: object) -> bool:
     return False
 
 
-def fields_except(fields: dict[str, Any], *names: str) -> dict[str, Any] | None:
+def fields_except(fields: JsonObject, *names: str) -> JsonObject | None:
     """Return the fields that have a value and are not in `names`; None if there are none.
 
     Example:

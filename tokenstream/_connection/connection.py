@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Iterable, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
@@ -43,7 +44,7 @@ class _FramePosition(NamedTuple):
 
     position: int | str | None
     """Number or id of the last event; None if the format cannot resume."""
-    state: dict[str, Any] | None
+    state: JsonObject | None
     """The state of the format as JSON; None if it cannot be saved."""
     events_left: int = 0
     """Number of events of the last frames, read at the end of the input; they come before this position."""

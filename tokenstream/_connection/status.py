@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from urllib.parse import SplitResult
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.formats._registry import FormatChoice
@@ -178,7 +179,7 @@ def _classify(
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
 
-def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict[str, Any]) -> float | None:
+def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: JsonObject) -> float | None:
     """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask."""
     wait = retry_after_of(head.headers, head.received_at)
     if wait is None and reported is not None:
@@ -238,7 +239,7 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
     return "check the address and the model's name" if status == 404 else advice
 
 
-def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
+def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, JsonObject]:
     """Return the provider's error in an error body, and the JSON object in which it was found.
 
     If there is no error, the result is None and an empty object.
@@ -260,7 +261,7 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
     return None, {}
 
 
-def _decode_object(payload: bytes, limits: Limits) -> dict[str, Any] | None:
+def _decode_object(payload: bytes, limits: Limits) -> JsonObject | None:
     """Return the JSON object in a payload, or the first object of an array in it; None if there is none."""
     try:
         return first_object(decode(payload.removeprefix(BOM), limits))

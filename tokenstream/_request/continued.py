@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from tokenstream._basics.joint import Prefill
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
@@ -59,7 +59,7 @@ def check_continuable(method: str, options: dict[str, Any], format: FormatChoice
         )
 
 
-def _has_turns(payload: dict[str, Any], shape: RequestRecord) -> bool:
+def _has_turns(payload: JsonObject, shape: RequestRecord) -> bool:
     """Return True if a payload contains the turns or the prompt, at the place where the format has them."""
     turns = payload.get(shape.turns)
     if shape.is_text:
@@ -164,7 +164,7 @@ class ContinuationRequests:
         """Return the httpx options for the request with which an attempt continues the answer."""
         name = self._name_format(attempt.message)
         shape = _SHAPES[name]
-        payload: dict[str, Any] = deepcopy(self._payload)
+        payload: JsonObject = deepcopy(self._payload)
         if shape.is_text:
             # `Joint` drops the white space at the answer's end if the model writes it again.
             payload[shape.turns] += attempt.message.text.rstrip()
@@ -222,7 +222,7 @@ def _find(payload: object, path: tuple[str, ...]) -> Json:
     return payload
 
 
-def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+def _put(payload: JsonObject, path: tuple[str, ...], value: object) -> None:
     """Set the value at a path in a payload; each name keeps the spelling that the payload has for it."""
     *above, last = path
     for name in above:
@@ -230,7 +230,7 @@ def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
     payload[_spelt(payload, last)] = value
 
 
-def _spelt(payload: dict[str, Any], name: str) -> str:
+def _spelt(payload: JsonObject, name: str) -> str:
     """Return a name in the payload's spelling: Google accepts `maxOutputTokens` and `max_output_tokens`."""
     if name in payload:
         return name
@@ -258,7 +258,7 @@ _REMEMBERED = 1_000
 """Maximum number of refusals to remember, each a pair of host and model."""
 
 
-VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+VLLM: JsonObject = {"continue_final_message": True, "add_generation_prompt": False}
 """Request fields that make vLLM and SGLang continue a prefix."""
 _CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opus)-4-(?:[01]\b|20\d{6}))")
 """Matches the names of Claude models up to 4.5; later models refuse a prefix."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeGuard
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
 
 _SCALARS = (str, int, float)
 _UNCHANGED_TYPES = frozenset({bytes, str, dict, bytearray, memoryview})
@@ -259,7 +259,7 @@ def _package_of(items: object) -> str:
     return module.partition(".")[0]
 
 
-def _bytes_of_part(item: dict[str, Any]) -> Any:  # noqa: ANN401 - the item, if it is anything else
+def _bytes_of_part(item: JsonObject) -> Any:  # noqa: ANN401 - the item, if it is anything else
     """Return the bytes of an event of SageMaker, a piece of any server's body; any other item unchanged."""
     part: object = item.get("PayloadPart")
     data: object = part.get("Bytes") if is_dict(part) else None
@@ -290,14 +290,14 @@ class Converter:
         return keep(_check_server_value(payload, self._items))
 
 
-def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
+def framework_payload_of(item: Any) -> JsonObject | None:  # noqa: ANN401 - any object
     """Return the payload for an object from a framework's stream; None for any other object."""
     make = _find_converter(item.__class__)
     return None if make is None else make(item)
 
 
 @lru_cache
-def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
+def _find_converter(kind: type) -> Callable[[Any], JsonObject] | None:
     """Return the function that converts objects of a class; None if the class's fields are not known."""
     fields: Any = getattr(kind, "model_fields", {})
     if fields.keys() >= _MESSAGE_FIELDS:
@@ -348,7 +348,7 @@ def is_run_event(event: object) -> bool:
     return getattr(event, "type", None) in _RUN_EVENTS
 
 
-def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+def _convert_chunk(chunk: Any) -> JsonObject:  # noqa: ANN401 - of LangChain
     """Return the payload for a chunk of a LangChain message."""
     fields = {name: getattr(chunk, name, None) for name in _LANGCHAIN_FIELDS}
     payload = {
@@ -365,14 +365,14 @@ def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     return payload
 
 
-def _convert_whole(message: object) -> dict[str, Any]:
+def _convert_whole(message: object) -> JsonObject:
     """Return the payload for a whole message of LangChain, which has further fields than a chunk."""
     return _convert_chunk(message) | {
         name: _to_json_types(getattr(message, name, None)) for name in _WHOLE_MESSAGE_FIELDS
     }
 
 
-def _convert_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
+def _convert_response(response: Any) -> JsonObject:  # noqa: ANN401 - of LlamaIndex
     """Return the payload for a chat or completion response of LlamaIndex."""
     payload = {
         name: _to_json_types(getattr(response, name, None)) for name in (*_LLAMAINDEX_FIELDS, "logprobs")

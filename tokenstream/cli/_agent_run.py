@@ -24,6 +24,7 @@ from tokenstream.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.cli._advice import InputOrigin
     from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.events import Event
@@ -43,7 +44,7 @@ class JSONLines:
 
     def print_event(self, seconds: float, event: Event) -> None:
         """Print an event as a JSON object."""
-        line: dict[str, Any] = {
+        line: JsonObject = {
             "t": round(seconds, 6),
             "event": type(event).__name__,
             "choice": event.choice,
@@ -87,11 +88,11 @@ class JSONLines:
         )
 
 
-def write_error(error: StreamError) -> dict[str, Any]:
+def write_error(error: StreamError) -> JsonObject:
     return {"class": type(error).__name__, "message": error.message, **attributes_of(error)}
 
 
-def print_object(line: dict[str, Any]) -> None:
+def print_object(line: JsonObject) -> None:
     print(to_compact_json(line, ascii_only=True), flush=True)
 
 
@@ -227,7 +228,7 @@ def _write_value(value: str | float) -> str:
 # -- for programs -------------------------------------------------------------
 
 
-def _write_run(run: Steps) -> dict[str, Any]:
+def _write_run(run: Steps) -> JsonObject:
     """Return a run as JSON: its agent, its turns and its steps."""
     return {
         "agent": run.agent,
@@ -250,7 +251,7 @@ def _write_run(run: Steps) -> dict[str, Any]:
     }
 
 
-def _write_step(step: Step) -> dict[str, Any]:
+def _write_step(step: Step) -> JsonObject:
     """Return a step as JSON; its parent has the id that it gives."""
     return {
         "id": step.id,

@@ -10,7 +10,7 @@ import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._request.connect import connect
 from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.cli._advice import InputOrigin
     from tokenstream.stream import Stream
     from tokenstream.testing._recordings.clock import VirtualClock
@@ -188,7 +189,7 @@ class RequestParts(NamedTuple):
 
     method: str
     headers: list[tuple[bytes, bytes]]
-    body: dict[str, Any]
+    body: JsonObject
     """The arguments with which httpx sends the body."""
     secrets: list[str]
     """Values of headers that must not be printed."""
@@ -241,7 +242,7 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     from_command_line: list[tuple[str, str]] = options.header
     from_environment = [_read_env_header(header) for header in options.header_env]
     headers = [*from_command_line, *from_environment]
-    body: dict[str, Any] = {}
+    body: JsonObject = {}
     if options.data is not None:
         body["content"] = content = _read_data(options.data)
         if not any(name.lower() == "content-type" for name, _ in headers):

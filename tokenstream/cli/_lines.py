@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ from tokenstream.events import ProviderData, Unknown, UsageUpdate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.cli._advice import InputOrigin
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -78,12 +78,12 @@ class StreamReport:
         return next(ending for ending in _WORST_FIRST if ending in endings)
 
 
-def attributes_of(error: StreamError) -> dict[str, Any]:
+def attributes_of(error: StreamError) -> JsonObject:
     """Return those attributes of an error that the command prints, by name: those in `_ERROR_ATTRIBUTES`."""
     return {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}
 
 
-def metrics_of(report: StreamReport) -> dict[str, Any]:
+def metrics_of(report: StreamReport) -> JsonObject:
     """Return the metrics of the stream by name, in the order in which they are printed."""
     metrics = report.stream.metrics
     numbers = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}

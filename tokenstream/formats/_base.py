@@ -61,7 +61,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.resuming import Replay
@@ -434,7 +434,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         self.error = self.error or self.parts.difference
         return events
 
-    def _read_after_error(self, payload: dict[str, Any], event: str) -> list[Event]:
+    def _read_after_error(self, payload: JsonObject, event: str) -> list[Event]:
         """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
         further = provider_error(payload, event) if is_unsaid(self.error) else None
         if further is not None and not is_unsaid(further):
@@ -631,7 +631,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         for event in counts:
             self.parts.emit(event)
 
-    def _object_in(self, frame: Frame) -> tuple[dict[str, Any], str]:
+    def _object_in(self, frame: Frame) -> tuple[JsonObject, str]:
         """Return the JSON object in a frame, {} if there is none, and the name of its event."""
         name = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         return object_of(frame, self.limits), name
@@ -641,7 +641,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         """True after the provider's error: what follows may tell the tokens and the cost of the answer."""
         return self.error is not None and isinstance(self.error, ProviderError)
 
-    def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
+    def _read_facts(self, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
         """Return the token counts, ids and fields in a payload after the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
             return [], not payload
@@ -823,7 +823,7 @@ class Format(ErrorKeeper, Resuming, ABC):
             is_cut = gives_reasons(place_of(parts.url).host)
         return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
 
-    def _read_object(self, payload: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: JsonObject, event: str) -> None:
         """Read a decoded payload; if it reports the provider's error, store the error instead."""
         self.parts.raw = payload
         error = provider_error(payload, event)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
@@ -82,7 +83,7 @@ def load_for(address: str) -> None:
             return
 
 
-def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
+def detect(payload: JsonObject, event: str) -> tuple[str | None, bool]:
     """Return the name of a payload's format, None if uncertain, and True if a later payload may decide."""
     wait = False
     for name in _READERS:
@@ -94,7 +95,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     return (None, True) if wait else _detect_installed(payload, event)
 
 
-def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
+def possible_formats(payload: JsonObject, event: str) -> set[str]:
     """Return the names of the formats that a payload may belong to, but not for certain."""
     return {name for name in _READERS if load(name).recognises(payload, event) is None}
 
@@ -181,7 +182,7 @@ def _check(loaded: object, name: str, description: str) -> type[Format]:
     return loaded
 
 
-def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
+def _detect_installed(payload: JsonObject, event: str) -> tuple[str | None, bool]:
     """Return the name of a payload's installed format or None, and True if a later payload may decide.
 
     A broken format counts as recognising no payload, so that streams of other formats still work.
@@ -210,11 +211,11 @@ class GoneService(NamedTuple):
     """The words for one of its streams, and for the day on which it ended."""
     advice: str
     """The service to use in its place."""
-    sends: Callable[[dict[str, Any], str], bool]
+    sends: Callable[[JsonObject, str], bool]
     """The function that recognises a payload of it, from the payload and the name of its event."""
 
 
-def _is_of_assistants(payload: dict[str, Any], event: str) -> bool:
+def _is_of_assistants(payload: JsonObject, event: str) -> bool:
     # The SDK's objects hold the event's name beside the payload.
     inner = payload.get("data")
     if is_dict(inner) and not event:

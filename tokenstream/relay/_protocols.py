@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
@@ -50,6 +50,7 @@ from tokenstream.relay._encoders.losses import PHRASES, Loss
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
 
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
@@ -226,7 +227,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
     }
 
 
-def _counts() -> dict[str, Any]:
+def _counts() -> JsonObject:
     """Return a number for each token count; the total may differ from their sum."""
     totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}

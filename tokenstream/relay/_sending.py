@@ -38,7 +38,7 @@ from tokenstream.stream._log import WARNING, log
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -389,17 +389,17 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     encoder.end = lambda: [each for each in end() if each is not None]
 
 
-def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
+def _to_numbered_object(position: int | None, record: bytes) -> JsonObject:
     """Return a record of the protocol "tokenstream" as an object, with its position as `at` if it has one."""
-    fields: dict[str, Any] = decode(record)
+    fields: JsonObject = decode(record)
     return fields if position is None else {"at": position, **fields}
 
 
-def _to_named_object(name: str, payload: Json) -> dict[str, Any]:
+def _to_named_object(name: str, payload: Json) -> JsonObject:
     return {name: payload}
 
 
-def _to_object(name: str, payload: Json) -> dict[str, Any] | None:
+def _to_object(name: str, payload: Json) -> JsonObject | None:
     """Return a payload as an object, with the event's name if the payload lacks it; None for a sentinel."""
     if isinstance(payload, str):
         # The end of the iteration says the same as a sentinel.

@@ -23,7 +23,7 @@ from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
 
@@ -99,7 +99,7 @@ class SchemaDescription(NamedTuple):
     """The description and the JSON schema of a tool's arguments, or of the answer's type."""
 
     description: str
-    schema: dict[str, Any]
+    schema: JsonObject
 
 
 class _UntitledSchemas(GenerateJsonSchema):
@@ -135,7 +135,7 @@ def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
     refuse_struct(type_)
     try:
         adapter = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
-        schema: dict[str, Any] = adapter.json_schema(schema_generator=_UntitledSchemas)
+        schema: JsonObject = adapter.json_schema(schema_generator=_UntitledSchemas)
     except PydanticUserError as error:
         raise SchemaRefused(_find_unsupported_field(type_), _NO_JSON) from error
     definitions = schema.pop("$defs", {})
@@ -220,7 +220,7 @@ def _to_json(default: object) -> Json:
         return None
 
 
-def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
+def _add_descriptions(schema: JsonObject, docstring: str) -> None:
     """Add descriptions, taken from a docstring, to the properties of a schema that have none."""
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
@@ -231,7 +231,7 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
             properties[name].setdefault("description", words)
 
 
-def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _add_definitions(schema: JsonObject, definitions: JsonObject) -> JsonObject:
     """Return a schema with `$defs` added, to which its references point; unchanged if there are none."""
     return {**schema, "$defs": definitions} if definitions else schema
 
@@ -264,7 +264,7 @@ def offered_by(tools: ToolsOption) -> OfferedTools | None:
     )
 
 
-def _schema_of(tool: Tool) -> dict[str, Any] | None:
+def _schema_of(tool: Tool) -> JsonObject | None:
     """Return the schema of a tool's arguments; None if its types have none."""
     try:
         return describe(tool)[1]

@@ -26,6 +26,7 @@ from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.stages._tools.kinds import Tool
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -191,14 +192,14 @@ class Tools(ToolTable):
 
     # -- within ------------------------------------------------------------
 
-    def _declare_functions(self, rules: Rules, *, strict: bool = False) -> list[dict[str, Any]]:
+    def _declare_functions(self, rules: Rules, *, strict: bool = False) -> list[JsonObject]:
         """Return the declaration of each tool as the chat APIs have it."""
         declared = self._declare(rules, "parameters", strict=strict)
         return [{"type": "function", "function": function} for function in declared]
 
-    def _declare(self, rules: Rules, key: str, *, strict: bool = False) -> list[dict[str, Any]]:
+    def _declare(self, rules: Rules, key: str, *, strict: bool = False) -> list[JsonObject]:
         """Return the declaration of each tool."""
-        written: list[dict[str, Any]] = []
+        written: list[JsonObject] = []
         more = {"strict": True} if strict else {}
         for name, (description, schema) in self._described.items():
             description_field = {"description": description} if description else {}
@@ -242,7 +243,7 @@ class ResponseFormat:
 
     __slots__ = ("_description", "_name", "_schema", "_title")
 
-    def __init__(self, name: str, title: str, description: str, schema: dict[str, Any]) -> None:
+    def __init__(self, name: str, title: str, description: str, schema: JsonObject) -> None:
         self._name = name
         self._title = title
         self._description = description
@@ -251,7 +252,7 @@ class ResponseFormat:
     def __repr__(self) -> str:
         return f"<ResponseFormat {self._title}>"
 
-    def to_openai_chat(self, *, strict: bool = True) -> dict[str, Any]:
+    def to_openai_chat(self, *, strict: bool = True) -> JsonObject:
         """Return a dict with the key `response_format`, for a request to OpenAI Chat Completions.
 
         Args:
@@ -265,7 +266,7 @@ class ResponseFormat:
         spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
-    def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
+    def to_openai_responses(self, *, strict: bool = True) -> JsonObject:
         """Return a dict with the key `text`, for a request to OpenAI Responses.
 
         The argument and the errors are those of `ResponseFormat.to_openai_chat`.
@@ -273,7 +274,7 @@ class ResponseFormat:
         spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"text": {"format": {"type": "json_schema", **spec}}}
 
-    def to_anthropic(self) -> dict[str, Any]:
+    def to_anthropic(self) -> JsonObject:
         """Return a dict with the key `output_config`, for a request to Anthropic Messages.
 
         Raises:
@@ -282,12 +283,12 @@ class ResponseFormat:
         schema = self._write_schema(ANTHROPIC_STRICT)
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
 
-    def to_gemini(self) -> dict[str, Any]:
+    def to_gemini(self) -> JsonObject:
         """Return a dict with the key `generationConfig`, for a request to Gemini."""
         spec = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
         return {"generationConfig": spec}
 
-    def to_bedrock(self) -> dict[str, Any]:
+    def to_bedrock(self) -> JsonObject:
         """Return a dict with the key `outputConfig`, for a request to Bedrock Converse.
 
         Only some models support this key.
@@ -300,7 +301,7 @@ class ResponseFormat:
         spec["schema"] = json.dumps(spec["schema"], ensure_ascii=False)
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": spec}}}}
 
-    def to_cohere(self) -> dict[str, Any]:
+    def to_cohere(self) -> JsonObject:
         """Return a dict with the key `response_format`, for a request to Cohere's v2 chat API.
 
         The API does not allow tools in the same request.
@@ -312,7 +313,7 @@ class ResponseFormat:
         schema = self._write_object(COHERE_STRICT, "Cohere")
         return {"response_format": {"type": "json_object", "json_schema": schema}}
 
-    def to_mistral(self, *, strict: bool = True) -> dict[str, Any]:
+    def to_mistral(self, *, strict: bool = True) -> JsonObject:
         """Return a dict with the key `response_format`, for a request to Mistral's native chat API.
 
         Args:
@@ -325,18 +326,18 @@ class ResponseFormat:
         spec = self._write_named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
-    def to_ollama(self) -> dict[str, Any]:
+    def to_ollama(self) -> JsonObject:
         """Return a dict with the key `format`, for a request to Ollama's native chat API."""
         return {"format": self._write_schema(PLAIN)}
 
     # -- within ------------------------------------------------------------
 
-    def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
+    def _write_named(self, rules: Rules, api: str, more: JsonObject) -> JsonObject:
         """Return an object with the type's name, its description, its converted schema, and further keys."""
         spec = {"description": self._description} if self._description else {}
         return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
 
-    def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
+    def _write_object(self, rules: Rules, api: str) -> JsonObject:
         """Return the schema, converted for an API that answers only with objects."""
         if self._schema.get("type") != "object":
             raise MisuseError(
@@ -345,7 +346,7 @@ class ResponseFormat:
             )
         return self._write_schema(rules)
 
-    def _write_schema(self, rules: Rules) -> dict[str, Any]:
+    def _write_schema(self, rules: Rules) -> JsonObject:
         """Return the schema, converted to the part of JSON Schema that an API supports."""
         try:
             return rules.apply(self._schema)

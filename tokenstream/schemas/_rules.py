@@ -12,14 +12,14 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
 
 _BASIC = frozenset(
     {"$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "type"}
@@ -73,7 +73,7 @@ class Rules:
     some_required: bool = False
     """True if at least one property must be required."""
 
-    def apply(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def apply(self, schema: JsonObject) -> JsonObject:
         """Return a schema converted to these rules."""
         written = _SchemaWriter(self, schema.get("$defs", {})).write(schema)
         if self.some_required and not written.get("required"):
@@ -138,24 +138,24 @@ class _SchemaWriter:
         definitions: The schema's definitions (`$defs`), by name.
     """
 
-    def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
+    def __init__(self, rules: Rules, definitions: JsonObject) -> None:
         self._rules = rules
         self._definitions = definitions
-        self._written: dict[str, Any] = {}
+        self._written: JsonObject = {}
         """The converted definitions to which references in the result point, by name."""
         self._inlining: list[str] = []
         """Names of the definitions that are being inlined, the outermost first."""
         self._recursive = _find_recursive(definitions) if definitions else frozenset[str]()
         """Names of the definitions that refer to themselves."""
 
-    def write(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def write(self, schema: JsonObject) -> JsonObject:
         """Return the converted schema, together with the definitions to which it still refers."""
         written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, path="")
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, part: object, path: str) -> Json:
         """Return a part of the schema (`True`, too, is one, for any value), converted to the API's rules."""
-        schema: dict[str, Any] = part if is_dict(part) else {}
+        schema: JsonObject = part if is_dict(part) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
             # A default that JSON cannot express, or a masked secret, is left out.
@@ -167,7 +167,7 @@ class _SchemaWriter:
         if rules.closed:
             # An API that wants objects without further keys (below) also wants every value to have a type.
             _refuse_untyped(schema, path, rules)
-        written: dict[str, Any] = {key: self._write_inner(key, value, path) for key, value in schema.items()}
+        written: JsonObject = {key: self._write_inner(key, value, path) for key, value in schema.items()}
         is_object = schema.get("type") == "object" or "properties" in schema
         if rules.closed and is_object:
             # The API wants each object to say that it has no further keys.
@@ -193,7 +193,7 @@ class _SchemaWriter:
         # The caller may modify the result.
         return copy.deepcopy(value)
 
-    def _write_reference(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
+    def _write_reference(self, schema: JsonObject, path: str) -> JsonObject:
         """Return the converted form of a schema with `$ref`: a reference, or its inlined definition."""
         name = definition_name(schema["$ref"])
         if name not in self._definitions:
@@ -215,15 +215,15 @@ class _SchemaWriter:
         # These APIs accept no other keyword beside a reference.
         return self._keep_supported_keywords({"anyOf": [reference], **other_keywords})
 
-    def _keep_supported_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _keep_supported_keywords(self, schema: JsonObject) -> JsonObject:
         """Return a schema with only supported keywords.
 
         `const` and `oneOf` are replaced by similar keywords; others that tell the model something are added
         to the schema's description.
         """
         rules = self._rules
-        supported: dict[str, Any] = {}
-        description: dict[str, Any] = {}
+        supported: JsonObject = {}
+        description: JsonObject = {}
         for key, value in schema.items():
             if rules.supports(key, value):
                 supported[key] = value
@@ -267,7 +267,7 @@ class _SchemaWriter:
         return {key: self._spell_out(each, enclosing) for key, each in value.items() if key != "title"}
 
 
-def _find_recursive(definitions: dict[str, Any]) -> frozenset[str]:
+def _find_recursive(definitions: JsonObject) -> frozenset[str]:
     """Return the names of the definitions that refer to themselves, directly or through others."""
     references = {
         name: _find_referenced_names(each) & definitions.keys() for name, each in definitions.items()
@@ -295,7 +295,7 @@ def _find_referenced_names(schema: object) -> set[str]:
     return names.union(*map(_find_referenced_names, schema.values()))
 
 
-def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
+def _is_informative(key: str, value: object, schema: JsonObject) -> bool:
     """Return True if a keyword that an API does not support belongs in the model's description."""
     if key == "default":
         # Beside a constant, the default is that constant.
@@ -320,7 +320,7 @@ def _is_writable(default: object) -> bool:
     return _MASKED not in text
 
 
-def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
+def _refuse_untyped(schema: JsonObject, path: str, rules: Rules) -> None:
     """Check that a schema says the type of every value, as some APIs require."""
     if not _TYPE_KEYWORDS & schema.keys():
         raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")

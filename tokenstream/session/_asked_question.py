@@ -20,6 +20,7 @@ from tokenstream.turns import ToolResults
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router
     from tokenstream.session._connection import AskedExchange
@@ -127,7 +128,7 @@ class AskedQuestion:
         # Its source has a single answer.
         self.is_post, self.has_rounds = True, False
 
-    def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
+    def write_turns(self, attempt: Attempt | None) -> list[JsonObject]:
         """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
         self.round.be_answered_by(self._find_answer())
         self._messages.clear()

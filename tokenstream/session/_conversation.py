@@ -19,6 +19,7 @@ from tokenstream.stream._log import log
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
     from tokenstream.session._api import Payload, SessionAPI
     from tokenstream.session._connection import Bell
@@ -170,7 +171,7 @@ class SessionConversation:
                     kind="concurrent",
                 )
 
-    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Flow[AskedExchange]:
+    def ask(self, asked: Round, turns: list[JsonObject]) -> Flow[AskedExchange]:
         """Send a question, on another connection if need be; return the exchange that gets the answer.
 
         Turns that follow it let the model continue a broken answer.
@@ -185,7 +186,7 @@ class SessionConversation:
             raise
         return exchange
 
-    def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[AskedExchange, Payload]:
+    def write_post(self, asked: Round, turns: list[JsonObject]) -> tuple[AskedExchange, Payload]:
         """Return the exchange and the payload of a question that is sent as a POST, without a connection."""
         self.check_free(asked.lane)
         exchange = AskedExchange(asked, turns)

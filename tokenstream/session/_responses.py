@@ -29,6 +29,7 @@ from tokenstream.session._steering import take_event
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import Fast
@@ -65,7 +66,7 @@ class ResponsesInTurn(OpenAIResponses):
         self._is_between = False
         """True between two responses."""
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload; the one that creates a further response begins it."""
         if self._is_between and (text_of(payload, "type") or event) == "response.created":
             self._is_between = self._created = False

@@ -18,6 +18,7 @@ from tokenstream.turns._results import ToolResults, keep_results, write_in_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Part
     from tokenstream.session._steering import SentSteer
     from tokenstream.stream._cancelling import EndVerdict
@@ -58,11 +59,11 @@ class Question:
     def __init__(self, content: object) -> None:
         self.text: str | None = content if isinstance(content, str) else None
         self.results: ToolResults | None = content if isinstance(content, ToolResults) else None
-        self.items: tuple[dict[str, Any], ...] = ()
+        self.items: tuple[JsonObject, ...] = ()
         if self.text is None and self.results is None:
             self.items = _items_of(content)
 
-    def write_turns(self, method: str) -> list[dict[str, Any]]:
+    def write_turns(self, method: str) -> list[JsonObject]:
         """Return the turns of the question, made by a method of `Message` in the form of one API."""
         if self.results is not None:
             return _write_results(self.results, method)
@@ -81,11 +82,11 @@ class Question:
         return any(call_id in (item.get("call_id"), item.get("id")) for item in self.items)
 
 
-def _write_results(results: ToolResults, method: str) -> list[dict[str, Any]]:
+def _write_results(results: ToolResults, method: str) -> list[JsonObject]:
     """Return the turns of results; those of calls in the text are text, too: the server knows of no call."""
     in_text = [call for call in results.message.tool_calls if dialect_of(call)]
     if not in_text:
-        turns: list[dict[str, Any]] = getattr(results, method)()
+        turns: list[JsonObject] = getattr(results, method)()
         return turns
     own = [call for call in results.message.tool_calls if not dialect_of(call)]
     turns = getattr(keep_results(results, own), method)()
@@ -94,7 +95,7 @@ def _write_results(results: ToolResults, method: str) -> list[dict[str, Any]]:
     return [*turns, _write_text(text, method)] if text else turns
 
 
-def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - whatever the caller passes
+def _items_of(content: Any) -> tuple[JsonObject, ...]:  # noqa: ANN401 - whatever the caller passes
     """Return the items of a question that the caller has written in the form of the API."""
     kind = type(content).__name__
     given: list[Any] = [content] if is_dict(content) else []
@@ -114,7 +115,7 @@ def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - wha
     )
 
 
-def _write_text(text: str, method: str) -> dict[str, Any]:
+def _write_text(text: str, method: str) -> JsonObject:
     """Return the user's turn with a text; that of the Responses API is written out, as an item."""
     if method == "to_openai_responses":
         return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
@@ -211,9 +212,9 @@ class Round:
 
 def write_history(
     rounds: Sequence[Round], method: str, following: Question | None = None
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Return the turns, by a method of `Message`, of the rounds in which the model has answered."""
-    turns: list[dict[str, Any]] = []
+    turns: list[JsonObject] = []
     answered = [each for each in rounds if each.is_answered]
     for index, each in enumerate(answered):
         later = answered[index + 1].question if index + 1 < len(answered) else following
@@ -224,7 +225,7 @@ def write_history(
     return turns
 
 
-def _write_answer(message: Message, method: str, later: Question | None) -> list[dict[str, Any]]:
+def _write_answer(message: Message, method: str, later: Question | None) -> list[JsonObject]:
     """Return the assistant's turns of an answer, without delegated work and calls never answered."""
     called = {part.id for part in message.parts if part.kind == "server_tool_call"}
     parts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream._values.steer import Steer
@@ -12,6 +12,7 @@ from tokenstream.formats._kit.errors import provider_error
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.session._conversation import SessionConversation
     from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Question
@@ -34,11 +35,11 @@ class SentSteer(Steer):
         """True once the server has reported anything about the input."""
         return self.id is not None or self.error is not None
 
-    def write_turns(self, method: str) -> list[dict[str, Any]]:
+    def write_turns(self, method: str) -> list[JsonObject]:
         """Return the turns of the input, made by a method of `Message` in the form of one API."""
         return self.question.write_turns(method)
 
-    def take(self, payload: dict[str, Any]) -> None:
+    def take(self, payload: JsonObject) -> None:
         """Note what an event of the server says about the input."""
         self.id = text_of(dict_of(payload, "steer"), "id") or self.id
         word = (text_of(payload, "type") or "").rpartition(".")[2]
@@ -61,7 +62,7 @@ class SentSteer(Steer):
         """Note that a response has begun with the input."""
         self.state, self.response_id = "applied", response_id
 
-    def refuse(self, payload: dict[str, Any]) -> None:
+    def refuse(self, payload: JsonObject) -> None:
         """Note that the input is not used, and the error that says why."""
         self.state = "refused"
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
@@ -96,7 +97,7 @@ def steer_answer(conversation: SessionConversation, question: Question, lane: st
     return steer
 
 
-def take_event(steers: Iterable[SentSteer], payload: dict[str, Any]) -> SentSteer | None:
+def take_event(steers: Iterable[SentSteer], payload: JsonObject) -> SentSteer | None:
     """Note what an event says about one of several inputs; return that input, None for an unknown one."""
     details = dict_of(payload, "steer")
     target, id = text_of(details, "previous_response_id"), text_of(details, "id")

@@ -12,7 +12,7 @@ from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, G
 from tokenstream.stages._text import SoundStage
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._shapes.write import ByAlias
@@ -214,7 +214,7 @@ class PatchOperations:
             else:
                 self._add("replace", path, new)
 
-    def _compare_dicts(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    def _compare_dicts(self, path: str, old: JsonObject, new: JsonObject) -> None:
         """Add the operations between two dicts: keys that are gone are removed first."""
         for key in old:
             if key not in new:

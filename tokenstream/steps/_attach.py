@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from typing import Self
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
 
 _REMEMBERED = 100_000
 """Number of ids that are remembered at least, if the caller keeps none."""
@@ -94,7 +94,7 @@ class _Attachment(Generic[EventT]):
         """True if nothing has been going on since the last event, so that the events may end."""
         self._is_first = True
         """True until the first event of a connection has come."""
-        self._opening: dict[str, Json] | None = None
+        self._opening: JsonObject | None = None
         """The first event of the last connection, if it has no id; the next connection may repeat it."""
         self._random = Random()  # noqa: S311 - the wait before an attempt is no secret
         self._live: Any = None
@@ -155,7 +155,7 @@ class _Attachment(Generic[EventT]):
             random=self._random.random(),
         )
 
-    def _note_state(self, kind: str, payload: dict[str, Json]) -> None:
+    def _note_state(self, kind: str, payload: JsonObject) -> None:
         """Note whether something is going on in the session."""
         if kind in _RESTING or kind in _GOING_ON:
             # Quirk (Qoder, 2026-07): a server may close the events while the session waits for a result.

@@ -16,6 +16,7 @@ from tokenstream.steps._step import LeftOpenStep
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -179,7 +180,7 @@ class LlamaIndexRun(RunOfAgents):
             self._end_answers()
 
 
-def _as_chat_response(event: Any, delta: str) -> dict[str, Any]:  # noqa: ANN401 - an object of LlamaIndex
+def _as_chat_response(event: Any, delta: str) -> JsonObject:  # noqa: ANN401 - an object of LlamaIndex
     """Return an agent's event as a payload of the format "llamaindex", a chat response with `delta`."""
     calls = [
         {

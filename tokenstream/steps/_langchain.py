@@ -14,6 +14,7 @@ from tokenstream.steps._model_answer import ModelAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import StepWaiting
     from tokenstream.steps._run import Steps
@@ -66,7 +67,7 @@ class LangChainRun(RunOfAGraph):
         self._is_of_graph = False
         """True once an event of a graph came: other runnables answer no graph's question."""
 
-    def read_event(self, event: dict[str, Any]) -> None:
+    def read_event(self, event: JsonObject) -> None:
         """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         if not self._is_of_graph and "langgraph_node" in dict_of(event, "metadata"):
             self._is_of_graph = True
@@ -78,24 +79,24 @@ class LangChainRun(RunOfAGraph):
 
     # -- within ------------------------------------------------------------
 
-    def _parent_ids(self, event: dict[str, Any]) -> list[str]:
+    def _parent_ids(self, event: JsonObject) -> list[str]:
         """Return the `run_id`s of an event's parents, the nearest parent first."""
         ids: object = event.get("parent_ids")
         return [each for each in reversed(ids) if isinstance(each, str)] if is_list(ids) else []
 
-    def _begin_step(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
+    def _begin_step(self, id: str, event: JsonObject, _: JsonObject) -> Step:
         """Begin a step under the nearest open parent; LangChain may name the agent in the metadata."""
         parent = self._find_parent(event)
         agent = text_of(dict_of(event, "metadata"), "lc_agent_name")
         step = self._open[id] = parent.step(text_of(event, "name") or "step", agent=agent)
         return step
 
-    def _find_parent(self, event: dict[str, Any]) -> Step | Steps:
+    def _find_parent(self, event: JsonObject) -> Step | Steps:
         """Return the nearest parent that is an open step; the run itself if there is none."""
         parents = (self._open[id] for id in self._parent_ids(event) if id in self._open)
         return next((step for step in parents if step.ended is None), self._run)
 
-    def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _begin_chain(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """Begin a step for a LangChain chain that is a node of a graph; other chains become no steps."""
         call = dict_of(dict_of(data, "input"), "tool_call")
         if text_of(call, "id") is not None:
@@ -105,17 +106,17 @@ class LangChainRun(RunOfAGraph):
         if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
             self._begin_step(id, event, data)
 
-    def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _begin_model(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """Begin the step and the answer of a model; its tool calls are collected in `_calls`."""
         self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
 
-    def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _read_model(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """Add a chunk to the answer of a model, unless the beginning of the answer was not seen."""
         answer, chunk = self._model_answers.get(id), data.get("chunk")
         if answer is not None:
             answer.read_piece(_as_message(chunk))
 
-    def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _end_model(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """End the answer of a model, and its step."""
         answer = self._model_answers.pop(id, None)
         if answer is None:
@@ -126,7 +127,7 @@ class LangChainRun(RunOfAGraph):
             answer.read_piece(_as_message(data.get("output")))
         self._end_step(id, error=answer.end())
 
-    def _begin_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _begin_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """Begin the step of a tool; the id of its call is in the event, or known for one of its parents."""
         call_id = text_of(data, "tool_call_id") or next(
             (self._call_ids[each] for each in self._parent_ids(event) if each in self._call_ids), None
@@ -134,13 +135,13 @@ class LangChainRun(RunOfAGraph):
         name, parent = text_of(event, "name") or "tool", self._find_parent(event)
         self._begin_tool(id, name, parent, id=call_id, arguments=data.get("input"))
 
-    def _end_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _end_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """End the step of a tool with its output, which may be a message that reports the tool's error."""
         output = data.get("output")
         failed = getattr(output, "status", None) == "error"
         self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
 
-    def _fail_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _fail_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """End the step of a tool with the exception that the tool has raised."""
         error = data.get("error")
         if type(error).__name__ == "GraphInterrupt":
@@ -148,7 +149,7 @@ class LangChainRun(RunOfAGraph):
             return
         self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
 
-    _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
+    _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, JsonObject, JsonObject], object]]] = {
         "on_chain_start": _begin_chain,
         # Only the graph itself tells what it has stopped for, and no graph above it.
         "on_chain_stream": lambda self, _id, _event, data: self._ask(dict_of(data, "chunk")),
@@ -206,7 +207,7 @@ class GraphMessages(RunOfAGraph):
             self._read_message(message, {"langgraph_node": node})
         return bool(messages)
 
-    def _read_message(self, message: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 - of LangChain
+    def _read_message(self, message: Any, metadata: JsonObject) -> None:  # noqa: ANN401 - of LangChain
         """Add a message to the step of its node, or begin and end the step of a tool."""
         kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
         if kind in ("AIMessageChunk", "ai"):
@@ -250,7 +251,7 @@ def find_run_of_langchain(event: object, run: Steps) -> RunOfAFramework | None:
     return GraphMessages(run) if is_of_graph else None
 
 
-def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
+def message_in(event: object) -> tuple[Any, JsonObject] | None:
     """Return the message and its metadata from an item that a graph streams; None for any other item.
 
     With several stream modes, or with subgraphs, an item is a tuple of their names with the pair

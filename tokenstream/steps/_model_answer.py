@@ -27,7 +27,7 @@ from tokenstream.message import ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -213,9 +213,9 @@ class ClaudeAnswer:
 
     def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
         self.id = id
-        self.block: dict[str, Json] = {}
+        self.block: JsonObject = {}
         """The event that began the last block, until its whole line has come; empty before it."""
-        self.counts: dict[str, Json] = {}
+        self.counts: JsonObject = {}
         """The counts of tokens as its last line with another id has them."""
         self.calls: list[ToolCall] = []
         """The calls that are complete, and whose steps have not begun."""
@@ -227,7 +227,7 @@ class ClaudeAnswer:
         self.has_results = False
         """True once a result of a tool has come after it."""
 
-    def takes(self, id: str | None, counts: dict[str, Json], *, is_split: bool) -> bool:
+    def takes(self, id: str | None, counts: JsonObject, *, is_split: bool) -> bool:
         """Return True if a whole line is of this answer.
 
         Without an id for all of it, its counts or the results of its tools tell that it has ended.
@@ -236,10 +236,10 @@ class ClaudeAnswer:
         is_open = not self.counts.get("input_tokens") if is_split else id == self.id and counts == self.counts
         return self.reader.step.ended is None and (is_same or (is_open and not self.has_results))
 
-    def feed_block(self, block: dict[str, Any]) -> None:
+    def feed_block(self, block: JsonObject) -> None:
         """Read a whole block, as the events that Anthropic's API would send for it."""
         index, self.blocks = self.blocks, self.blocks + 1
-        start: dict[str, Any] = {"type": "content_block_start", "index": index, "content_block": block}
+        start: JsonObject = {"type": "content_block_start", "index": index, "content_block": block}
         pieces = [start]
         if block.get("type") == "tool_use":
             self.has_called = True

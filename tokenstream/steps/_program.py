@@ -23,7 +23,7 @@ from tokenstream.stream._reading.silence import make_stalled_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
 
     LineWriter: TypeAlias = Callable[[dict[str, Json]], object]
 
@@ -239,7 +239,7 @@ def make_line_writer(stdin: object) -> LineWriter:
     # A writer of asyncio says nothing when its process is gone.
     is_closing = getattr(pipe, "is_closing", bool)
 
-    def write(line: dict[str, Json]) -> None:
+    def write(line: JsonObject) -> None:
         """Write one line at once."""
         data = to_json_bytes(line) + b"\n"
         try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.steps._run import Steps
 
     FromPydanticAI: TypeAlias = Any
@@ -82,7 +83,7 @@ class PydanticAIRun(RunOfAgents):
         answer, kind = self._find_answer(), part.part_kind
         if kind not in _PARTS:
             return
-        block: dict[str, Any] = {"type": kind, kind: getattr(part, "content", None)}
+        block: JsonObject = {"type": kind, kind: getattr(part, "content", None)}
         if kind == "tool-call":
             block = {"type": "tool_use", "id": part.tool_call_id, "name": part.tool_name, "input": {}}
         answer.read_piece({"type": "content_block_start", "index": index, "content_block": block})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event, StepWaiting
     from tokenstream.message import Message
     from tokenstream.stages._metrics.meter import Metrics
@@ -241,7 +242,7 @@ class Step(RunNode):
         """The output so far; None before the first."""
         self._progress: StepProgress | None = None
         """The progress of the tool so far; None before the first."""
-        self.updates: dict[str, dict[str, Any]] = {}
+        self.updates: dict[str, JsonObject] = {}
         """The last data of each type that `update` was given, such as "plan", by their types."""
         self.counted_usage: Usage | None = None
         """The tokens of the step and its sub-steps, as an agent counts them; None if it has not."""

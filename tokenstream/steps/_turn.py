@@ -14,7 +14,7 @@ from tokenstream.steps._log import FreeIds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream._values.steer import SteerState
     from tokenstream.message import Usage
     from tokenstream.steps._agents import AgentReader
@@ -264,13 +264,13 @@ class Steering:
     __slots__ = ("_early", "_lock", "_waiting", "ask", "write")
 
     def __init__(self) -> None:
-        self.ask: Callable[[str, dict[str, Json]], int] | None = None
+        self.ask: Callable[[str, JsonObject], int] | None = None
         """Sends a request of JSON-RPC, and returns its id; None if the agent is only read."""
-        self.write: Callable[[dict[str, Json]], object] | None = None
+        self.write: Callable[[JsonObject], object] | None = None
         """Writes a line to the agent's standard input; None if the agent is only read."""
         self._waiting: dict[str, AgentSteer] = {}
         """The input, by the ids of the requests or lines."""
-        self._early: dict[str, dict[str, Json]] = {}
+        self._early: dict[str, JsonObject] = {}
         """Answers that another thread has read before their requests were known here."""
         self._lock = threading.Lock()
 
@@ -279,7 +279,7 @@ class Steering:
         """The input whose outcome the agent has not reported, in the order in which it was sent."""
         return [*self._waiting.values()]
 
-    def request(self, steer: AgentSteer, method: str, params: dict[str, Json]) -> dict[str, Json] | None:
+    def request(self, steer: AgentSteer, method: str, params: JsonObject) -> JsonObject | None:
         """Send input as a request; return the answer to it if another thread has read that meanwhile."""
         if self.ask is None:
             raise MisuseError("this agent is only read: follow a Peer or an AsyncPeer to steer it")
@@ -288,7 +288,7 @@ class Steering:
             self._waiting[id] = steer
             return self._early.pop(id, None)
 
-    def send(self, steer: AgentSteer, id: str, line: dict[str, Json]) -> None:
+    def send(self, steer: AgentSteer, id: str, line: JsonObject) -> None:
         """Write input as a line."""
         if self.write is None:
             raise MisuseError(
@@ -303,7 +303,7 @@ class Steering:
             self.settle()
             raise
 
-    def find(self, id: object, answer: dict[str, Json] | None = None) -> AgentSteer | None:
+    def find(self, id: object, answer: JsonObject | None = None) -> AgentSteer | None:
         """Return the input of an id, or None; an `answer` is kept for an input that is not known yet."""
         with self._lock:
             steer = self._waiting.get(str(id))
@@ -347,7 +347,7 @@ def refuse_idle(text: str) -> AgentSteer:
     return steer
 
 
-def take_refusal(steer: AgentSteer, answer: dict[str, Json]) -> bool:
+def take_refusal(steer: AgentSteer, answer: JsonObject) -> bool:
     """Note the error in an answer to a request; return False if it has none."""
     if answer.get("error") is None:
         return False

@@ -15,6 +15,7 @@ from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Part
 
 _DEFAULT_QUESTION = """\
@@ -34,9 +35,9 @@ _NO_SPACE = ", with a space only where the next word begins with one"
 class Prefix:
     """The request fields that make a server extend an assistant turn."""
 
-    marks: dict[str, Any] = field(default_factory=dict[str, Any])
+    marks: JsonObject = field(default_factory=dict[str, Any])
     """Fields to add to the assistant's turn."""
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    extra: JsonObject = field(default_factory=dict[str, Any])
     """Fields to add to the request's payload."""
     echoes: bool | None = False
     """True if the server repeats the prefix in its answer; None if unknown."""
@@ -79,7 +80,7 @@ class Continuation:
             raise MisuseError(f"ask= must give the text of a user turn, not {type(question).__name__}")
         return question
 
-    def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+    def write_request(self, payload: JsonObject) -> JsonObject:
         """Return the request for the rest of the answer, made from the first one; see `Attempt.request`."""
         api = api_named(self.message.format)
         field = None if api is None or api.request is None or api.request.is_text else api.request.turns
@@ -91,7 +92,7 @@ class Continuation:
         extra = {} if self.prefix is None else self.prefix.extra
         return {**payload, field: [*turns, *self.write_turns()], **extra}
 
-    def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
+    def write_turns(self, format: str | None = None) -> list[JsonObject]:
         """Return the turns of a request for the rest, by default in the answer's own format.
 
         See `Attempt.continuation`.
@@ -107,7 +108,7 @@ class Continuation:
         # "all" also leaves out the parts that this format cannot express, instead of raising an error.
         result: Any = getattr(accepted, method)(drop="all")
         # Some of these methods return one turn, others a list of turns.
-        turns: list[dict[str, Any]] = [*result] if isinstance(result, list) else [result]
+        turns: list[JsonObject] = [*result] if isinstance(result, list) else [result]
         if self.prefix is not None:
             turns[-1] = {**turns[-1], **self.prefix.marks}
             return turns

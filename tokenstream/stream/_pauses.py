@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._providers.apis import api_named
@@ -12,6 +12,7 @@ from tokenstream.message import Usage
 from tokenstream.turns._drop import turn_method
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream._providers.apis import APIRecord, PauseRecord
     from tokenstream.events import Finish
     from tokenstream.message import Message
@@ -98,7 +99,7 @@ class PausedAnswer:
             return "the request was not given as json={…}"
         return _NO_ID if _needs_parent(pause, payload) and self.id is None else None
 
-    def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+    def write_request(self, payload: JsonObject) -> JsonObject:
         """Return the next request, made from the first one; see `Attempt.request`."""
         api = api_named(self.message.format)
         if api is None or api.pause is None or not is_dict(payload):
@@ -116,14 +117,14 @@ class PausedAnswer:
             written[api.pause.carried] = {**given, "id": container} if is_dict(given) else container
         return written
 
-    def _write_turn(self) -> dict[str, Any]:
+    def _write_turn(self) -> JsonObject:
         """Return the assistant's turn with the whole answer so far, unchanged."""
         # A call of a server's tool is sent without its result only after a proper end, which this pause is.
         ended = self.message.model_copy(update={"ending": "complete"})
-        turn: dict[str, Any] = getattr(ended, turn_method(self.message.format) or "")()
+        turn: JsonObject = getattr(ended, turn_method(self.message.format) or "")()
         return turn
 
-    def _add_token(self, pause: PauseRecord, field: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _add_token(self, pause: PauseRecord, field: str, payload: JsonObject) -> JsonObject:
         """Return the request with the token, and with the answer that it is from in place of the input."""
         name = next((key for key in payload if _is_same(key, field)), field)
         written = {**payload, name: self._find_token(field)}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import binascii
 from base64 import b64encode
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.message import ServerToolResult
 from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import (
         Citation,
         MediaPart,
@@ -32,7 +33,7 @@ _CITATION_KEYS = ("title", "source", "sourceContent", "location")
 """Keys that a citation may have in a request."""
 
 
-def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
+def to_anthropic(message: Message, drop: Drop) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_anthropic`."""
     return {"role": "assistant", "content": _AnthropicTurn(message, drop).write_content()}
 
@@ -101,7 +102,7 @@ class _AnthropicTurn(AssistantTurn):
         return None
 
 
-def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
+def to_bedrock(message: Message, drop: Drop) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_bedrock`."""
     return {"role": "assistant", "content": _BedrockTurn(message, drop).write_content()}
 
@@ -167,7 +168,7 @@ class _BedrockTurn(AssistantTurn):
             block["status"] = status
         self.written.append({"toolResult": block})
 
-    def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
+    def to_source(self, data: JsonObject) -> JsonObject:
         """Return a citation's source in Converse's form, from its provider fields; {} if there is none."""
         if "type" in data:
             # Claude's citation, received through InvokeModel: Converse could take only its title.
@@ -196,7 +197,7 @@ def _is_content(items: object) -> bool:
     return is_list(items) and all(is_dict(item) and item.keys() <= _RESULT_KEYS for item in items)
 
 
-def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
+def to_cohere(message: Message, drop: Drop) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_cohere`."""
     return _CohereTurn(message, drop).write().build()
 
@@ -214,13 +215,13 @@ class _CohereTurn(AssistantTurn):
         super().__init__(message, drop)
         self._content_indexes: dict[int, int] = {}
         """Maps the index of a text or reasoning part in the message to its index in the turn's `content`."""
-        self._citations: list[dict[str, Any]] = []
+        self._citations: list[JsonObject] = []
         self._plan = ""
         """The model's plan for using tools."""
 
-    def build(self) -> dict[str, Any]:
+    def build(self) -> JsonObject:
         """Return the turn with the parts that were written."""
-        turn: dict[str, Any] = {"tool_plan": self._plan} if self._plan else {}
+        turn: JsonObject = {"tool_plan": self._plan} if self._plan else {}
         if self.calls:
             turn["tool_calls"] = self.calls
         if self.written:
@@ -269,7 +270,7 @@ _MEDIUM_FIELDS = ("displayName",)
 """Provider fields of a medium that are sent inside `fileData` or `inlineData`, not next to it."""
 
 
-def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
+def to_gemini(message: Message, drop: Drop) -> JsonObject:
     """Return the model's turn for a message; see `Message.to_gemini`."""
     return {"role": "model", "parts": _GeminiTurn(message, drop).write_content()}
 
@@ -320,7 +321,7 @@ class _GeminiTurn(AssistantTurn):
         """Write a part of an unknown kind as it was received; if that is impossible, return why."""
         return self._write_unchanged("opaque", deepcopy(part.data))
 
-    def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
+    def _write_unchanged(self, obstacle: Obstacle, fields: JsonObject) -> Obstacle | None:
         """Write a part exactly as the API has sent it; return None, or `obstacle` if that is impossible."""
         if not fields:
             return obstacle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.chat_words import LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
 from tokenstream._basics.untrusted import text_of
@@ -12,6 +12,7 @@ from tokenstream._values.parts import MADE_UP_ID, dialect_of
 from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import (
         Citation,
         MediaPart,
@@ -37,7 +38,7 @@ _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resour
 """Types of chunks that a request may contain, besides text, reasoning and references."""
 
 
-def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
+def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_openai_chat`."""
     return _OpenAIChatTurn(message, drop, reasoning_field).write().build()
 
@@ -53,22 +54,22 @@ class _OpenAIChatTurn(AssistantTurn):
     def __init__(self, message: Message, drop: Drop, reasoning_field: str) -> None:
         super().__init__(message, drop)
         self._reasoning_field = reasoning_field
-        self._items: list[dict[str, Any]] = []
+        self._items: list[JsonObject] = []
         """The texts, and reasoning among them, as the items of a `content` that is a list."""
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
-        self._typed_pieces: dict[str, list[dict[str, Any]]] = {}
+        self._typed_pieces: dict[str, list[JsonObject]] = {}
         """Lists of typed pieces of reasoning, by the name of the message's field."""
         self._own_calls: list[ToolCall] = []
-        self._other_fields: dict[str, Any] = {}
+        self._other_fields: JsonObject = {}
         """Fields of the message that belong to no list of pieces, such as `audio`."""
 
-    def build(self) -> dict[str, Any]:
+    def build(self) -> JsonObject:
         """Return the turn with the parts that were written."""
         # Only a server that has sent such items takes a list.
         is_list = any(item.keys() != _PLAIN_ITEM for item in self._items)
         text = self._items if is_list else "".join([item["text"] for item in self._items])
-        content: dict[str, Any] = {}
+        content: JsonObject = {}
         if self._refusal:
             content["refusal"] = "".join(self._refusal)
         if self._reasoning:
@@ -123,7 +124,7 @@ class _OpenAIChatTurn(AssistantTurn):
             self._other_fields["extra_content"] = {"google": {"thought_signature": part.signature}}
         return None
 
-    def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
+    def _add_detail(self, part: ReasoningPart, fields: JsonObject) -> None:
         """Turn a part's `fields` into a typed piece for the list that OpenRouter or LiteLLM uses."""
         is_redacted = part.redacted is not None
         kind = fields.setdefault("type", "reasoning.encrypted" if is_redacted else "reasoning.text")
@@ -150,7 +151,7 @@ class _OpenAIChatTurn(AssistantTurn):
         """
         return call.type == "custom" or self.is_own
 
-    def _make_call(self, call: ToolCall) -> dict[str, Any]:
+    def _make_call(self, call: ToolCall) -> JsonObject:
         """Return a call as an element of the message's `tool_calls`."""
         fields = self.fields(call)
         if call.type == "custom":
@@ -170,7 +171,7 @@ class _OpenAIChatTurn(AssistantTurn):
         return None
 
 
-def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
+def to_mistral(message: Message, drop: Drop) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_mistral`."""
     return _MistralTurn(message, drop).write().build()
 
@@ -184,7 +185,7 @@ class _MistralTurn(AssistantTurn):
     # No text and no tool call is sent with a signature.
     accepts_signed = frozenset()
 
-    def build(self) -> dict[str, Any]:
+    def build(self) -> JsonObject:
         """Return the turn with the parts that were written."""
         self.check_has_content(self.written or self.calls)
         # Text alone is sent as one string, anything else as a list of chunks.
@@ -202,7 +203,7 @@ class _MistralTurn(AssistantTurn):
         """Write reasoning as a `thinking` chunk; if it is in another server's form, return why not."""
         if part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
-        chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
+        chunk: JsonObject = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
         if part.signature:
             chunk["signature"] = part.signature
         if part.complete:
@@ -235,7 +236,7 @@ class _MistralTurn(AssistantTurn):
         return None
 
 
-def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
+def to_ollama(message: Message, drop: Drop) -> JsonObject:
     """Return the assistant's turn for a message; see `Message.to_ollama`."""
     return _OllamaTurn(message, drop).write().build()
 
@@ -252,10 +253,10 @@ class _OllamaTurn(AssistantTurn):
         self._thinking: list[str] = []
         self._images: list[str] = []
 
-    def build(self) -> dict[str, Any]:
+    def build(self) -> JsonObject:
         """Return the turn with the parts that were written."""
         text, thinking = "".join(self._text), "".join(self._thinking)
-        turn: dict[str, Any] = {"role": "assistant", "content": text}
+        turn: JsonObject = {"role": "assistant", "content": text}
         if thinking:
             turn["thinking"] = thinking
         if self._images:
@@ -283,7 +284,7 @@ class _OllamaTurn(AssistantTurn):
         """Write a call, with its id unless this library made the id up."""
         # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)
-        function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
+        function: JsonObject = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
         # A server that sent no ids identifies calls by position and name. A call in a text has no id either.

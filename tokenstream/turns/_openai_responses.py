@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.message import ReasoningPart
 from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import (
         Citation,
         MediaPart,
@@ -33,7 +34,7 @@ _INDEX_FIELDS = ("summary_index", "content_index")
 """Provider fields with the index of a text in its reasoning item, which are not fields of the item."""
 
 
-def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
+def to_openai_responses(message: Message, drop: Drop) -> list[JsonObject]:
     """Return the input items for a message; see `Message.to_openai_responses`."""
     return _OpenAIResponsesTurn(message, drop).write_content()
 
@@ -48,9 +49,9 @@ class _OpenAIResponsesTurn(AssistantTurn):
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self._items: dict[tuple[str, str], dict[str, Any]] = {}
+        self._items: dict[tuple[str, str], JsonObject] = {}
         """Items that may consist of several parts, by type and id."""
-        self._message_without_id: dict[str, Any] | None = None
+        self._message_without_id: JsonObject | None = None
         """The message without an id to which the last text was added."""
         self._unfinished, self._continued = self._find_unfinished_reasoning()
         """Ids of the reasoning items that the API would refuse, which are left out; `_continued` has those of
@@ -115,7 +116,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
                 indexes.add(index)
         return indexes
 
-    def _find_fields(self, part: Part, index: int) -> dict[str, Any]:
+    def _find_fields(self, part: Part, index: int) -> JsonObject:
         """Return a part's provider fields, without the id if the reasoning before the part is left out."""
         fields = self.fields(part)
         if index in self._orphans:
@@ -142,7 +143,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
         item["content"].append({"type": "refusal", "refusal": part.text})
         return None
 
-    def _find_message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
+    def _find_message(self, fields: JsonObject) -> JsonObject | None:
         """Return the message item that a part belongs to; None if the server has not finished that item."""
         if not _is_finished(fields):
             return None
@@ -166,7 +167,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
             self._message_without_id = message
         message["content"] += part.text
 
-    def _find_item(self, type: str, first_fields: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
+    def _find_item(self, type: str, first_fields: JsonObject) -> JsonObject:  # noqa: A002 - the field's name
         """Return the item with a type and id; add it to the turn if this is its first part."""
         key = (type, first_fields["id"])
         item = self._items.get(key)
@@ -259,9 +260,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
             "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index
         )
 
-    def _write_unchanged(
-        self, obstacle: Obstacle, item: dict[str, Any], index: int | None
-    ) -> Obstacle | None:
+    def _write_unchanged(self, obstacle: Obstacle, item: JsonObject, index: int | None) -> Obstacle | None:
         """Write an item unchanged, with its id."""
         if text_of(item, "type") is None or index in self._orphans:
             return obstacle
@@ -269,6 +268,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         return None
 
 
-def _is_finished(fields: dict[str, Any]) -> bool:
+def _is_finished(fields: JsonObject) -> bool:
     """Return True if a part's provider fields say that the server has finished the part's message item."""
     return text_of(fields, "id") is not None and text_of(fields, "status") is not None

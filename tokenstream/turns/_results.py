@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Self
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.message import Message, ToolCall
     from tokenstream.turns._drop import Drop, Kind
     from tokenstream.turns._in_text import CallMarkup
@@ -230,7 +230,7 @@ class ToolResults(Mapping[str, Any]):
             # The error names no kind of part: nothing of the answer is left to send, so there is no
             # assistant's turn.
             turn = []
-        result_turns: list[dict[str, Any]] = (
+        result_turns: list[JsonObject] = (
             getattr(self, method)() if dialect is None else self._write_in_text(method, dialect)
         )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
@@ -248,7 +248,7 @@ class ToolResults(Mapping[str, Any]):
         if dialect is not None:
             return self._write_in_text("to_openai_chat", dialect)
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             if "function_call" in result.turn:
                 # The call was made in the legacy form, which has no ids.
                 return {"role": "function", "name": result.call.name, "content": result.text}
@@ -266,7 +266,7 @@ class ToolResults(Mapping[str, Any]):
             MisuseError: A tool of another type returned something other than a dict.
         """
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             """Return the input item with a call's result; its type depends on that of the call's item."""
             # The turn consists of one item, the call's.
             call_type = result.turn[0]["type"]
@@ -288,7 +288,7 @@ class ToolResults(Mapping[str, Any]):
         The list has one turn, or none if there are no results.
         """
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
@@ -300,7 +300,7 @@ class ToolResults(Mapping[str, Any]):
         The list has one turn, or none if there are no results.
         """
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             # The result gets an id only if the server has sent the call with an id.
             sent_call = result.turn["parts"][0]["functionCall"]
             id = {"id": sent_call["id"]} if "id" in sent_call else {}
@@ -315,7 +315,7 @@ class ToolResults(Mapping[str, Any]):
         The list has one turn, or none if there are no results.
         """
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             # The API refuses a block that is only white space.
             content = [{"text": result.text}] if result.text.strip() else []
             failed = {"status": "error"} if result.failed else {}
@@ -326,7 +326,7 @@ class ToolResults(Mapping[str, Any]):
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             # The result gets an id only if the call is sent with an id.
             sent_call = result.turn["tool_calls"][0]
             id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
@@ -344,7 +344,7 @@ class ToolResults(Mapping[str, Any]):
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
 
-        def write_result(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> JsonObject:
             call = result.call
             return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
 
@@ -358,7 +358,7 @@ class ToolResults(Mapping[str, Any]):
 
     # -- within ------------------------------------------------------------
 
-    def _write_in_text(self, method: str, dialect: str) -> list[dict[str, Any]]:
+    def _write_in_text(self, method: str, dialect: str) -> list[JsonObject]:
         """Return a user's turn with the results in a dialect, and about calls that it cannot express."""
         markup = find_markup(dialect)
         self._check_answered()
@@ -367,7 +367,7 @@ class ToolResults(Mapping[str, Any]):
 
     def _answer_in_one(
         self, method: str, write_result: _WriteResult, key: str = "content", **of_text: str
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         """Return a user's turn that has the pieces of all results under a key, or no turn without results.
 
         For a call that the API cannot express, a piece with text states the result.
@@ -380,7 +380,7 @@ class ToolResults(Mapping[str, Any]):
         method: str,
         write_result: _WriteResult,
         make_user_turn: _MakeUserTurn = lambda text: {"role": "user", "content": text},
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         """Return the results of calls in the assistant's turn, then messages on calls an API refuses."""
         self._check_answered()
         results = [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Message, Part
     from tokenstream.turns._drop import Drop, Kind, Obstacle
 
@@ -71,11 +72,11 @@ class AssistantTurn(ABC):
         self.is_own = self._is_format(message.format)
         """True if this API has produced the message, or if its format is not known; while a part is written,
         the flag is about that part instead."""
-        self.written: list[dict[str, Any]] = []
+        self.written: list[JsonObject] = []
         """The pieces written so far, for APIs whose content is a list."""
-        self.calls: list[dict[str, Any]] = []
+        self.calls: list[JsonObject] = []
         """The tool calls, for APIs whose turn has a field of their own for them."""
-        self.cited: dict[int, list[dict[str, Any]]] = {}
+        self.cited: dict[int, list[JsonObject]] = {}
         """The sources of each text part, by the part's index; filled only if `cites_in_text` is set."""
         self._written_with_text: set[int] = set()
         """The indexes of the citations that are sent inside the texts that they support."""
@@ -163,7 +164,7 @@ class AssistantTurn(ABC):
         joins = [join for join in self.message.joined if join.part <= index]
         return joins[-1].format or self.message.format if joins else self.message.format
 
-    def write_content(self) -> list[dict[str, Any]]:
+    def write_content(self) -> list[JsonObject]:
         """Write the message, and return the list of its pieces."""
         self.write()
         self.check_has_content(self.written)
@@ -203,12 +204,12 @@ class AssistantTurn(ABC):
         """Return True if a text can be sent with its sources; subclasses may override this."""
         return True
 
-    def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
+    def to_source(self, data: JsonObject) -> JsonObject:
         """Return a citation's source in the form of a request; empty if another API has sent the citation."""
         # The APIs that use this method name the type of each citation.
         return deepcopy(data) if "type" in data else {}
 
-    def fields(self, part: Part) -> dict[str, Any]:
+    def fields(self, part: Part) -> JsonObject:
         """Return a copy of a part's provider fields; empty for an opaque part, and for one of another API."""
         if not self.is_own or isinstance(part, OpaquePart):
             return {}
@@ -257,7 +258,7 @@ class AssistantTurn(ABC):
         return "signature" if is_signed(part.provider_data) else None
 
 
-def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
+def object_in(call: ToolCall | ServerToolCall) -> JsonObject | None:
     """Return a call's arguments if they are a JSON object or empty; None otherwise."""
     tool_call = call if isinstance(call, ToolCall) else ToolCall(arguments_text=call.arguments_text)
     try:
@@ -272,7 +273,7 @@ def text_arguments(call: ToolCall) -> str:
     return call.arguments_text if call.arguments_text.strip() else "{}"
 
 
-def make_function(call: ToolCall) -> dict[str, Any]:
+def make_function(call: ToolCall) -> JsonObject:
     """Return a call's function as chat APIs have it: its name, and its arguments as text."""
     return {"name": call.name, "arguments": text_arguments(call)}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.cli._demo.screen import Screen
     from tokenstream.message import Ending
     from tokenstream.stream import Stream
@@ -39,7 +39,7 @@ class RecordedAnswer:
     """The name of the file."""
     path: str
     """The path of the request."""
-    payload: dict[str, Any]
+    payload: JsonObject
     """Body of the request, in the provider's format."""
     first: float
     """Seconds until the first event."""
@@ -90,7 +90,7 @@ class DemoPart:
     """The ending of the message that is expected."""
 
 
-def _ask(model: str, text: str, **more: Json) -> dict[str, Any]:
+def _ask(model: str, text: str, **more: Json) -> JsonObject:
     """Return the JSON of a request with one question, and with other fields."""
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 

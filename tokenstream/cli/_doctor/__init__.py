@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.visible import SecretMask, one_line
 from tokenstream._connection.head import ResponseHead
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.cli._doctor.findings import Diagnosis
     from tokenstream.cli._input import RequestParts
 
@@ -212,7 +213,7 @@ def _write_row(label: str, text: str) -> str:
 
 def _as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
     """Return the diagnosis as a JSON object on one line."""
-    report: dict[str, Any] = {
+    report: JsonObject = {
         "url": address,
         "verdict": diagnosis.verdict,
         "reason": diagnosis.reason,
@@ -226,7 +227,7 @@ def _as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis,
     return json.dumps(mask.mask_json(report), separators=(",", ":"))
 
 
-def _write_answer(answer: ProbedAnswer) -> dict[str, Any]:
+def _write_answer(answer: ProbedAnswer) -> JsonObject:
     """Return an answer as a JSON object."""
     return {
         "accept_encoding": answer.coding,

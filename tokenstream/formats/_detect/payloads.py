@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
@@ -15,6 +15,7 @@ from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
 
@@ -65,12 +66,12 @@ PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that only show that the server is alive, whatever their data."""
 
 
-def payload_of(frame: Frame) -> bytes | dict[str, Any]:
+def payload_of(frame: Frame) -> bytes | JsonObject:
     """Return the payload in a frame: the data of an SSE event or AWS message, or the frame itself."""
     return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
-def object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
+def object_of(frame: Frame, limits: Limits) -> JsonObject:
     """Return a frame's payload if it is a JSON object, and otherwise an empty dict."""
     payload: object = payload_of(frame)
     if isinstance(payload, bytes):

@@ -27,6 +27,7 @@ from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
 
@@ -78,7 +79,7 @@ def recognise(
     return name if name is not None else _classify_unproven(payload, event, may_be_known=may_be_known)
 
 
-def _classify_unproven(payload: dict[str, Any], event: str, *, may_be_known: bool) -> str | StreamError:
+def _classify_unproven(payload: JsonObject, event: str, *, may_be_known: bool) -> str | StreamError:
     """Classify an object that proves no format: it may report an error, as a format would read itself."""
     error = provider_error(payload, event)
     if error is None and event in PING_NAMES:
@@ -154,7 +155,7 @@ def _decode_loosely(payload: bytes, limits: Limits) -> object:
     return data if first is None else first
 
 
-def whole_object(chunk: bytes, limits: Limits) -> dict[str, Any] | None:
+def whole_object(chunk: bytes, limits: Limits) -> JsonObject | None:
     """Return the JSON object that a chunk is from its first byte to its last; None if it is anything else."""
     if chunk[:1] != b"{" or chunk[-1:] != b"}":
         return None
@@ -165,7 +166,7 @@ def whole_object(chunk: bytes, limits: Limits) -> dict[str, Any] | None:
     return payload if is_dict(payload) else None
 
 
-def is_websocket_message(payload: dict[str, Any], format: Format) -> bool:
+def is_websocket_message(payload: JsonObject, format: Format) -> bool:
     """Return whether an object, which is the whole first chunk, is of a format used on WebSockets."""
     if format.framing:
         # The caller has named the format, so it need not be detected.

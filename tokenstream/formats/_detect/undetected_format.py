@@ -20,6 +20,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
@@ -92,23 +93,23 @@ class UndetectedFormat(Format):
         """Do nothing: the parts, which may not have been made, refer to nothing."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: no payload is of this format."""
         return False
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Raise an error: the real format, once known, reads the payloads."""
         raise ProtocolError(_NOT_KNOWN)
 
-    def position_of(self, payload: dict[str, Any]) -> int | str | None:
+    def position_of(self, payload: JsonObject) -> int | str | None:
         """Raise an error: only the real format knows if its payloads have positions."""
         raise MisuseError(_NOT_KNOWN)
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Raise an error: only the real format knows which payloads begin an answer."""
         raise MisuseError(_NOT_KNOWN)
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Raise an error: only the real format knows which payloads only look like errors."""
         raise MisuseError(_NOT_KNOWN)
 

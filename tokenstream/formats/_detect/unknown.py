@@ -25,6 +25,7 @@ from tokenstream.framing._sniff import BodyKind, title_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
@@ -310,7 +311,7 @@ def refusal(name: str) -> NotAStream:
     return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
 
 
-def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
+def find_refused(payload: JsonObject, event: str) -> NotAStream | None:
     """Return the error that names what a payload is of; None if it is of nothing that is known."""
     name = next((name for name, is_of in _KNOWN.items() if is_of(payload, event)), None)
     if name is not None:
@@ -322,14 +323,14 @@ def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
     return mark_cause(error, "unknown_format")
 
 
-def has_snowflakes_call(payload: dict[str, Any]) -> bool:
+def has_snowflakes_call(payload: JsonObject) -> bool:
     """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
     fields = {"tool_use_id", "content_list", "input"}
     deltas = (dict_of(choice, "delta") for choice in dicts_of(payload.get("choices")))
     return any(each.get("type") == "tool_use" and not each.keys().isdisjoint(fields) for each in deltas)
 
 
-def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
+def _is_invoke_agent(payload: JsonObject, event: str) -> bool:
     if event == "chunk" or is_dict(payload.get("chunk")):
         return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
     trace = payload if event == "trace" else dict_of(payload, "trace")
@@ -338,7 +339,7 @@ def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     )
 
 
-_KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
+_KNOWN: dict[str, Callable[[JsonObject, str], bool]] = {
     "a run of Bedrock's InvokeAgent": _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": lambda payload, event: not {event, *payload}.isdisjoint(_FLOW_EVENTS),
     HARNESS: lambda payload, event: event == "hookEvent" or is_dict(payload.get("hookEvent")),

@@ -21,7 +21,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream._basics.text_log import TextLog
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -280,7 +280,7 @@ class DecodedShape:
     def __init__(self, fits: Fits, path: KeyPath) -> None:
         *steps, last = path
 
-        def match(payload: dict[str, Any]) -> str | None:
+        def match(payload: JsonObject) -> str | None:
             """Return the text of a payload of this shape; None for any other payload or an empty text."""
             if payload.__class__ is not dict or not fits(payload):
                 return None
@@ -304,7 +304,7 @@ class DecodedShape:
     @classmethod
     def learn(
         cls,
-        value: dict[str, Any],
+        value: JsonObject,
         path: KeyPath,
         *,
         changing: Iterable[KeyPath] = (),

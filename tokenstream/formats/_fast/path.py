@@ -30,6 +30,7 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.entry import AnyShape, Payload, Read
@@ -294,7 +295,7 @@ class FastPath:
         return learnt
 
     def _prove(
-        self, payload: Payload, value: dict[str, Any], path: KeyPath | None, changing: Sequence[KeyPath]
+        self, payload: Payload, value: JsonObject, path: KeyPath | None, changing: Sequence[KeyPath]
     ) -> AnyShape | None:
         """Return a payload's shape; None if nothing proves where the values that change are."""
         fast = self._fast
@@ -424,7 +425,7 @@ class FastPath:
         )
         return call if isinstance(call, OpenCall) and is_growing else None
 
-    def _find_changing(self, payload: dict[str, Any]) -> list[KeyPath] | tuple[KeyPath, ...]:
+    def _find_changing(self, payload: JsonObject) -> list[KeyPath] | tuple[KeyPath, ...]:
         """Return the places whose values a shape that is learnt now must not compare.
 
         These are the changing places, with a number or code that may change without a meaning, whose values

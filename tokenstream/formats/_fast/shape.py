@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from json.encoder import encode_basestring, encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
@@ -22,7 +22,7 @@ from tokenstream.framing._lines import is_utf8
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.formats._fast.match import Lookup
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -102,7 +102,7 @@ class PayloadShape:
     def learn(
         cls,
         payload: bytes,
-        value: dict[str, Any],
+        value: JsonObject,
         path: KeyPath,
         *,
         changing: Iterable[KeyPath] = (),
@@ -232,7 +232,7 @@ def _start_of(hole: _HoleSpan) -> int:
 def _is_proved(
     pieces: tuple[bytes, ...],
     kinds: tuple[Hole, ...],
-    value: dict[str, Any],
+    value: JsonObject,
     changing: list[KeyPath],
     ignored: frozenset[str],
 ) -> bool:

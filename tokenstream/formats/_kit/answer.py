@@ -28,7 +28,7 @@ from tokenstream.formats._kit.told_text import settle
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.told_text import TextFinder
@@ -165,7 +165,7 @@ class AnswerEvents:
         # The answer so far.
         self._head: tuple[str | None, str | None, str] | None = None
         """The answer's id, model and role; None before any of them has arrived."""
-        self._known_counts: dict[str, Any] = {}
+        self._known_counts: JsonObject = {}
         """The last token counts, by the names of `Usage`, which a later zero does not replace."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
@@ -192,7 +192,7 @@ class AnswerEvents:
         """The event among them that has the fields of a choice (None: of the answer)."""
         self._has_fields = False
         """True if one of these has fields that a start or a finish may have instead."""
-        self._finish_data: dict[str, Any] = {}
+        self._finish_data: JsonObject = {}
         """The fields of the answer that came with, or after, the finish of its only choice."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
@@ -345,7 +345,7 @@ class AnswerEvents:
         zeros = {*replaced, *self._counts_of_refusal()}
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
 
-    def usage_in(self, payload: dict[str, Any], read: Callable[[dict[str, Any]], Usage]) -> None:
+    def usage_in(self, payload: JsonObject, read: Callable[[JsonObject], Usage]) -> None:
         """Report the token counts in the `usage` of a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
@@ -391,7 +391,7 @@ class AnswerEvents:
         return event
 
     def report_unknown_fields(
-        self, payload: dict[str, Any], known: Collection[str], choice: int | None = None
+        self, payload: JsonObject, known: Collection[str], choice: int | None = None
     ) -> None:
         """Report the fields of a JSON object that its format does not know, unless they are null or empty."""
         for name, value in payload.items():

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Usage
 
 _ADDENDS = ("input_tokens", "output_tokens")
@@ -122,7 +123,7 @@ class Counts:
         places = {field: text for field, text in self._texts.items() if field not in fields}
         return type(self)(element="|".join(self._element), apart=self._apart, **places)
 
-    def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
+    def read(self, report: JsonObject, remembered: dict[str, int] | None = None) -> Usage:
         """Return a report as `Usage`; counts that the server did not send are None."""
         found: dict[str, _FoundCount] = {}
         for name, value in report.items():
@@ -142,14 +143,14 @@ class Counts:
         """Return the modalities in a list in Google's style, with their counts."""
         return [(text_of(each, "modality"), count_of(each, *self._element)) for each in dicts_of(elements)]
 
-    def write(self, usage: Usage) -> dict[str, Any]:
+    def write(self, usage: Usage) -> JsonObject:
         """Return a report with the counts; a missing total is the sum of input and output."""
         counts = usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         if {"input_tokens", "output_tokens"} <= counts.keys():
             counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
         if self._apart and "output_tokens" in counts:
             counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
-        report: dict[str, Any] = {}
+        report: JsonObject = {}
         for field, ((holder, names), *_) in self._places.items():
             if field not in counts:
                 continue
@@ -161,7 +162,7 @@ class Counts:
         return report
 
 
-def _add_up_output(counts: dict[str, Any], remembered: dict[str, int]) -> None:
+def _add_up_output(counts: JsonObject, remembered: dict[str, int]) -> None:
     """Add the reasoning to the output, if a report counts it apart; take what it lacks from `remembered`."""
     sent = {name: counts[field] for name, field in _OUTPUT.items() if field in counts}
     # A zero after a positive count is not a count.

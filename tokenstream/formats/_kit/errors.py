@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
@@ -23,6 +23,8 @@ from tokenstream.formats._kit.open import mend_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tokenstream._basics.loose import JsonObject
 
 ErrorT = TypeVar("ErrorT", bound="StreamError")
 
@@ -183,7 +185,7 @@ def _specific_kind_of(word: object) -> ErrorKind | None:
     return "quota" if str(word) == str(_PAYMENT_REQUIRED) else None
 
 
-def provider_error(payload: dict[str, Any], event: str = "", *, ours: str = "") -> ProviderError | None:
+def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> ProviderError | None:
     """Return the error in a payload, or None if the payload contains no error.
 
     With words of `ours`, it is an error in any case; they describe it if the provider says nothing.
@@ -236,7 +238,7 @@ def more_telling(first: ErrorT | None, second: ErrorT | None) -> ErrorT | None:
     return second if second is not None and (first is None or is_unsaid(first)) else first
 
 
-def is_aside(payload: dict[str, Any], event: str) -> bool:
+def is_aside(payload: JsonObject, event: str) -> bool:
     """Return True if the error in a payload is that of an event of some kind, and perhaps not of the answer.
 
     A payload that is nothing but an error, and an event that is named "error", are about the answer.
@@ -253,9 +255,7 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
     return not (is_class and isinstance(payload.get("error"), str) and not event)
 
 
-def exception_error(
-    name: str, payload: bytes, headers: dict[str, Any]
-) -> ProviderError | ProtocolError | None:
+def exception_error(name: str, payload: bytes, headers: JsonObject) -> ProviderError | ProtocolError | None:
     """Return the error for an exception message, or a `PIECE`, of a binary event stream; it is never None."""
     if name == PIECE:
         return ProtocolError(
@@ -271,7 +271,7 @@ def exception_error(
     return provider_error({"error": {"code": name, "message": message, "details": details}})
 
 
-def named_exception(payload: dict[str, Any]) -> ProviderError | None:
+def named_exception(payload: JsonObject) -> ProviderError | None:
     """Return the error of a payload whose only key is the name of an AWS exception, or None.
 
     Gateways translate exceptions of a binary event stream into such payloads.
@@ -283,7 +283,7 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
     return provider_error({"error": {**details, "code": name}})
 
 
-def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
+def read_repeated_headers(details: JsonObject) -> dict[str, str]:
     """Return the HTTP headers that an error object repeats, as OpenRouter's do, by lower-case name."""
     metadata = details.get("metadata")
     if not is_dict(metadata):
@@ -296,7 +296,7 @@ def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _find_wait(details: dict[str, Any], listed: list[dict[str, Any]]) -> float | None:
+def _find_wait(details: JsonObject, listed: list[JsonObject]) -> float | None:
     """Return the wait in seconds that an error asks for; None if it asks for none.
 
     Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
@@ -315,7 +315,7 @@ def _find_wait(details: dict[str, Any], listed: list[dict[str, Any]]) -> float |
     return reset_of(headers, limited=False) if wait is None else wait
 
 
-def _is_daily(listed: list[dict[str, Any]]) -> bool:
+def _is_daily(listed: list[JsonObject]) -> bool:
     """Return whether a Google API's `QuotaFailure` is about a daily quota, which no short wait restores."""
     return any(
         "PerDay" in (text_of(violation, "quotaId") or "")
@@ -329,7 +329,7 @@ def text_error(payload: bytes) -> ProviderError | None:
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
-def _first_text(details: dict[str, Any], *names: str, most: int | None = None) -> str | None:
+def _first_text(details: JsonObject, *names: str, most: int | None = None) -> str | None:
     """Return the first of the named fields that is text and not empty; None if there is none."""
     for name in names:
         value = details.get(name)
@@ -343,7 +343,7 @@ def _cut(text: str, max_length: int) -> str:
     return mend_surrogates(text if len(text) <= max_length else f"{text[: max_length - 1]}…")
 
 
-def _code_of(details: dict[str, Any]) -> int | str | None:
+def _code_of(details: JsonObject) -> int | str | None:
     """Return the error's code if it is text or a number; None for an object, which may hold private data."""
     for name in (*CODE_FIELDS, "__type", *STATUS_FIELDS):
         code = details.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
@@ -15,7 +15,7 @@ from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part, ServerToolCall
 
@@ -50,12 +50,12 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Names of the tools that the client's calls are for, by the ids of the calls that were not cut."""
         self.server_calls: set[str] = set()
         """Ids of the calls of tools that the server runs itself, and not the client."""
-        self._data: dict[int, dict[str, Any]] = {}
+        self._data: dict[int, JsonObject] = {}
         """The `provider_data` of texts and reasoning, by part index."""
 
     # -- text and reasoning ------------------------------------------------
 
-    def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
+    def start(self, kind: NamedKind, id: str, data: JsonObject | None = None) -> OpenPart:
         """Open a part and return it; a part with the same id that is still open is closed before that."""
         self._free((kind, id))
         part = self.open(0, self.make_empty_part(kind, data))
@@ -84,7 +84,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.emit(ToolProgress(id, self.own_calls.get(id, ""), output, raw=self.raw))
         return True
 
-    def answer_call(self, id: str, payload: dict[str, Any]) -> bool:
+    def answer_call(self, id: str, payload: JsonObject) -> bool:
         """Record a call's result; a second one counts and is reported as unknown, and the result is False."""
         if id in self._answered:
             self.note("result_repeated")
@@ -93,7 +93,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self._answered.add(id)
         return True
 
-    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+    def make_empty_part(self, kind: NamedKind, data: JsonObject | None) -> Part:
         """Return a part without its text."""
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
@@ -107,7 +107,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             part = self.start(kind, id)
         return part
 
-    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_delta(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Add the text in a payload's `delta` to the part with the payload's id."""
         delta = payload.get("delta")
         if not isinstance(delta, str):
@@ -119,7 +119,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.merge_data(part, kind, fields_except(payload, *self.text_fields))
         self.add(part, delta)
 
-    def id_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
+    def id_in(self, payload: JsonObject, kind: NamedKind, *, new: bool = False) -> str:
         """Return the id of a payload's text or reasoning; without one, of the part opened last, or ""."""
         id = payload.get(self.id_field)
         if isinstance(id, str):
@@ -128,7 +128,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             self.note("part_index_missing")
         return "" if new else self._newest_ids[kind]
 
-    def expects_id(self, payload: dict[str, Any]) -> bool:
+    def expects_id(self, payload: JsonObject) -> bool:
         """Return True if the documentation promises an id in such a payload, as by default in all."""
         return True
 
@@ -143,7 +143,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         if key != (CALL, ""):
             super()._note_closed(key, part)
 
-    def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
+    def merge_data(self, part: OpenPart, kind: NamedKind, data: JsonObject | None) -> None:
         """Add fields to the `provider_data` of an open part; if they change, report its start again."""
         if data is None:
             return
@@ -152,7 +152,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             self._data[part.index] = merged
             self.report_start_again(part, self.make_empty_part(kind, merged))
 
-    def data_of(self, part: OpenPart) -> dict[str, Any] | None:
+    def data_of(self, part: OpenPart) -> JsonObject | None:
         """Return the data that an open text or reasoning part has besides its text; None if it has none."""
         return self._data.get(part.index)
 
@@ -162,7 +162,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self,
         id: str,
         name: str,
-        data: dict[str, Any] | None = None,
+        data: JsonObject | None = None,
         *,
         type: str = "function",  # noqa: A002 - the field's name
     ) -> OpenCall | None:
@@ -211,7 +211,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             return False
         return self.add_fragment(part, fragment)
 
-    def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
+    def read_fragment(self, payload: JsonObject, *, field: str) -> None:
         """Add the piece of arguments in a payload to its call; without one, report the payload as unknown."""
         fragment = fragment_text(payload.get(field), self.note)
         if fragment is None:
@@ -240,6 +240,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         super().finish(choice, reason, raw_reason)
 
 
-def call_id_of(payload: dict[str, Any]) -> str:
+def call_id_of(payload: JsonObject) -> str:
     """Return the id of the tool call that a payload belongs to; "" if the payload has none."""
     return text_of(payload, "toolCallId") or ""

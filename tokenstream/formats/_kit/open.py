@@ -27,6 +27,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event, Finish
 
 ValueT = TypeVar("ValueT")
@@ -123,7 +124,7 @@ class OpenCall(OpenPart):
         name: str,
         is_renamed: bool = False,
         type: str,  # noqa: A002 - the field's name
-        provider_data: dict[str, Any] | None,
+        provider_data: JsonObject | None,
         number: object = None,
         has_id: bool = True,
     ) -> None:

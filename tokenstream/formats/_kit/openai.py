@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, float_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream._values.parts import Phase
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.values import Mark
@@ -82,7 +83,7 @@ def finish_reason(word: str) -> FinishReason:
     return FINISH_REASONS.get(word.lower(), "unknown")
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
+def usage_of(report: JsonObject) -> Usage:
     """Return a report of token counts as `Usage`, which also contains the report itself."""
     usage = CHAT_COUNTS.read(report)
     if "cost" in report:
@@ -125,7 +126,7 @@ SESSION_COUNTS = _counts("input", "output", "token_details")
 """The token counts as responses in sessions write them."""
 
 
-def report_usage(parts: Parts, payload: dict[str, Any], holder: dict[str, Any]) -> None:
+def report_usage(parts: Parts, payload: JsonObject, holder: JsonObject) -> None:
     """Report the token counts in an object of a payload, or those beside it, if only these say something."""
     report, beside = dict_of(holder, "usage"), dict_of(payload, "usage")
     usage = usage_of(report)
@@ -148,7 +149,7 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
             parts.items(name if key == "content" else f"{name}.{key}", listed, choice)
 
 
-def provider_marks(response: dict[str, Any], *reasons: str | None) -> list[Mark]:
+def provider_marks(response: JsonObject, *reasons: str | None) -> list[Mark]:
     """Return the marks of an answer's end that a framework passes on: reasons, a status, and its details."""
     details, status = text_of(dict_of(response, "incomplete_details"), "reason"), text_of(response, "status")
     # The details say more than the word "incomplete".

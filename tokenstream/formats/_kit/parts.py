@@ -45,7 +45,7 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, MediaPart, Message, Part, ServerToolCall, ServerToolResult
 
@@ -378,7 +378,7 @@ class Parts(AnswerEvents):
         name: str,
         *,
         type: str = "function",  # noqa: A002 - the field's name
-        provider_data: dict[str, Any] | None = None,
+        provider_data: JsonObject | None = None,
         number: object = None,
     ) -> OpenCall:
         """Open a call of one of the application's tools; a missing id is made up, and its start says so.
@@ -592,7 +592,7 @@ class Parts(AnswerEvents):
             )
         )
 
-    def note_unread(self, part: OpenPart | None, delta: dict[str, Any], *known: str) -> None:
+    def note_unread(self, part: OpenPart | None, delta: JsonObject, *known: str) -> None:
         """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
         if isinstance(part, OpenCall) and has_text(fields_except(delta, "type", *known)):
             part.note_unread()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
@@ -17,7 +17,7 @@ from tokenstream.partial_json._strict.numbers import may_be_too_long
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.message import ToolCall
@@ -317,7 +317,7 @@ class LastEvent:
 
     def __init__(self, id_field: str) -> None:
         self._id_field = id_field
-        self._event: dict[str, Any] | None = None
+        self._event: JsonObject | None = None
         """The last event that was decoded; None before the first."""
         self._delta: AnyEvent | None = None
         """The delta after that event that was read last without decoding; None if there is none."""
@@ -326,7 +326,7 @@ class LastEvent:
         self._ids_are_shared = False
         """True once two events in a row have had the same id, so that ids identify no event."""
 
-    def is_again(self, payload: dict[str, Any]) -> bool:
+    def is_again(self, payload: JsonObject) -> bool:
         """Return True if a decoded event is the one before it again."""
         decoded, last = self._event, self._event if self._delta is None else self._delta.raw
         self._event, self._delta = payload, None

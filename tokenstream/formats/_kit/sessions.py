@@ -18,6 +18,7 @@ from tokenstream.formats._kit.repeated import LastEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
@@ -78,7 +79,7 @@ RESPONSE_FIELDS = frozenset(
 request."""
 
 
-def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
+def find_session_kind(payload: JsonObject) -> Literal["transcription", "live"] | None:
     """Return the kind of a session without responses ("live" if it translates); None for any other."""
     kind, session = text_of(payload, "type") or "", dict_of(payload, "session")
     if kind in ("transcription_session.created", "transcription_session.updated"):
@@ -165,12 +166,12 @@ class SessionEvents(Format):
         return super().end(now=now)
 
     @override
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         # All events of a session have a type, also those with a field that looks like an error.
         return text_of(payload, "type") is not None
 
     @override
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         if self._last.is_again(payload):
             self.note("frame_repeated")
             return
@@ -181,16 +182,16 @@ class SessionEvents(Format):
         else:
             reader(self, payload)
 
-    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+    def belongs(self, kind: str, payload: JsonObject) -> bool:
         """Prepare for an event that has a reader; return False to have it reported as unknown."""
         return True
 
-    def read_error(self, payload: dict[str, Any]) -> None:
+    def read_error(self, payload: JsonObject) -> None:
         """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
         self._last_error = more_telling(provider_error(payload, "error"), self._last_error)
         self.parts.unknown("error", payload)
 
-    def report_misfit(self, payload: dict[str, Any]) -> None:
+    def report_misfit(self, payload: JsonObject) -> None:
         """Report a payload that cannot be read as unknown; count a departure from the documentation."""
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)

@@ -14,6 +14,7 @@ from tokenstream.errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason, Usage
 
 TO_STANDARD = str.maketrans("-_", "+/")
@@ -95,7 +96,7 @@ def failure_text(content: object, word: str = "the tool has failed") -> str:
     return "\n".join(text_of(each, "text") or "" for each in dicts_of(content)).strip() or word
 
 
-def failure_of_code(result: dict[str, Any]) -> str | None:
+def failure_of_code(result: JsonObject) -> str | None:
     """Return the description of a failure in the result of code or of a tool; None if it has succeeded.
 
     The response of a tool has its error under "error", as in the responses of functions.
@@ -109,7 +110,7 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
     return text_of(result, "output") or outcome
 
 
-def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
+def counts_in(payload: JsonObject, names: Mapping[str, str]) -> Usage | None:
     """Return the token counts among a payload's fields, or None if the payload has no counts."""
     report = {name: payload[name] for name in names if count_of(payload, name) is not None}
     counts: dict[str, Any] = {names[name]: count_of(report, name) for name in report}

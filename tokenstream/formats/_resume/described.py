@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic_core import from_json
 
@@ -17,6 +17,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Frame
 
 _LONGEST_NUMBER = 32
@@ -66,7 +67,7 @@ class Ids:
         """True if all events of an output item had its id; None until an item had two events."""
 
     @classmethod
-    def restore(cls, saved: dict[str, Any]) -> Ids:
+    def restore(cls, saved: JsonObject) -> Ids:
         """Return the ids that `EventLog.save` has saved."""
         ids = cls()
         ids.answers.update(str(id) for id in saved["answers"])
@@ -128,7 +129,7 @@ def digest_bytes(data: bytes) -> bytes:
     return blake2b(data, digest_size=8).digest()
 
 
-def digest_of(payload: dict[str, Any], name: str) -> bytes:
+def digest_of(payload: JsonObject, name: str) -> bytes:
     """Return a digest of a payload, without the fields that a server may change when it repeats the event.
 
     Of an object that describes the whole answer, only the id counts: its other fields may have changed since.
@@ -149,7 +150,7 @@ def key_of(id: str) -> int | str | None:
     return id or None
 
 
-def answer_of(payload: dict[str, Any]) -> str | None:
+def answer_of(payload: JsonObject) -> str | None:
     """Return the id of the answer that a payload names; None if it names none."""
     for name in _WHOLE_ANSWER_FIELDS:
         inner = text_of(dict_of(payload, name), "id")
@@ -161,7 +162,7 @@ def answer_of(payload: dict[str, Any]) -> str | None:
     return own_id or text_of(payload, "response_id")
 
 
-def item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
+def item_of(payload: JsonObject) -> tuple[int, str] | None:
     """Return the index and id of the output item that a payload names; None if it names none."""
     index = int_of(payload, "output_index")
     id = text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import PositionLost
@@ -24,6 +24,7 @@ from tokenstream.formats._resume.described import (
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Format, Frame
 
 MOST_BYTES = 1 << 20
@@ -122,7 +123,7 @@ class EventLog:
         """True once another connection goes on with the answer."""
 
     @classmethod
-    def restore(cls, saved: dict[str, Any] | None, format: Format, answer: str | None) -> EventLog:
+    def restore(cls, saved: JsonObject | None, format: Format, answer: str | None) -> EventLog:
         """Return a log for a stream that goes on from a checkpoint; without a saved one, ask the format.
 
         A value that `save` has not returned raises a `LookupError`, a `TypeError` or a `ValueError`.
@@ -144,7 +145,7 @@ class EventLog:
         log.begin_replay(format)
         return log
 
-    def save(self, format: Format | None) -> dict[str, Any]:
+    def save(self, format: Format | None) -> JsonObject:
         """Return the last events and the ids as JSON values, for a checkpoint."""
         self._format = format
         while self._pending:
@@ -386,7 +387,7 @@ class EventLog:
             is_kept=not self._is_of_connection(data, name, has_place=has_place),
         )
 
-    def _is_of_connection(self, payload: dict[str, Any], name: str, *, has_place: bool) -> bool:
+    def _is_of_connection(self, payload: JsonObject, name: str, *, has_place: bool) -> bool:
         """Return True for a heartbeat, a provider's error, or an unknown event without a place."""
         if name in PING_NAMES or text_of(payload, "type") in PING_NAMES:
             return True

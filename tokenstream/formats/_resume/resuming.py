@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import is_aside, provider_error
@@ -10,6 +10,7 @@ from tokenstream.formats._kit.errors import is_aside, provider_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import FastPath
@@ -86,11 +87,11 @@ class Resuming:
         parts: Parts
 
         @classmethod
-        def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        def recognises(cls, payload: JsonObject, event: str) -> bool | None:
             """Stand for `Format.recognises`, for type checkers only."""
             raise NotImplementedError
 
-        def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        def tolerates(self, payload: JsonObject, event: str) -> bool:
             """Stand for `Format.tolerates`, for type checkers only."""
             raise NotImplementedError
 
@@ -126,7 +127,7 @@ class Resuming:
         """
         return self.resumes
 
-    def position_of(self, payload: dict[str, Any]) -> int | str | None:
+    def position_of(self, payload: JsonObject) -> int | str | None:
         """Return a payload's position, which is a number or an id; None if it has none, as by default.
 
         Args:
@@ -134,7 +135,7 @@ class Resuming:
         """
         return None
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the answer that a payload begins, or "" for an answer without an id.
 
         The result is None if the payload begins no answer, and by default.
@@ -145,7 +146,7 @@ class Resuming:
         """
         return None
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> JsonObject | None:
         """Return the state that another process needs to read on, as JSON; None if it cannot be saved.
 
         The slots of the format, of its parts and of the classes in `made_of` are saved
@@ -157,7 +158,7 @@ class Resuming:
 
         return state_of(cast("Format", self))
 
-    def restore(self, state: dict[str, Any], messages: Sequence[Message]) -> None:
+    def restore(self, state: JsonObject, messages: Sequence[Message]) -> None:
         """Restore the saved state of another format of this class.
 
         Args:
@@ -181,7 +182,7 @@ class Resuming:
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
 
-    def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
         """Return True if a payload has to be dropped, because the server repeats it on another connection."""
         is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
         if is_error and not self.tolerates(payload, event):

@@ -28,7 +28,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
@@ -219,7 +219,7 @@ _SHARED = (
 """Classes that the open parts of all formats consist of."""
 
 
-def state_of(format: Format) -> dict[str, Any] | None:
+def state_of(format: Format) -> JsonObject | None:
     """Return a format's state as JSON; None if the format holds a value that cannot be saved."""
     if hasattr(format, "__dict__"):
         # Attributes outside of slots cannot be saved.
@@ -234,7 +234,7 @@ def state_of(format: Format) -> dict[str, Any] | None:
     return _add_checksum({"layout": _layout_checksum(layout), "fields": field_names, "kept": slots})
 
 
-def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
+def restore_format(format: Format, state: JsonObject, messages: Sequence[Message]) -> None:
     """Restore a format's saved state in a new one of its class; refuse one altered or of another version."""
     layout = _layout_of(format)
     body = _check_and_unwrap(state)
@@ -261,24 +261,24 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
                 format.parts.fields[choice, field] = values[field]
 
 
-def write_events(events: Iterable[Event]) -> dict[str, Any]:
+def write_events(events: Iterable[Event]) -> JsonObject:
     """Return events as JSON, without the payloads in their `raw`."""
     writer = StateWriter(layout={})  # events contain no objects of a format's state
     return _add_checksum({"events": [writer.write(event) for event in events]})
 
 
-def read_events(saved: dict[str, Any]) -> list[Event]:
+def read_events(saved: JsonObject) -> list[Event]:
     """Return the events that `write_events` wrote."""
     reader = StateReader(layout={}, calls={})
     return [reader.read(event) for event in _check_and_unwrap(saved)["events"]]
 
 
-def _add_checksum(body: dict[str, Any]) -> dict[str, Any]:
+def _add_checksum(body: JsonObject) -> JsonObject:
     """Return a JSON object with its checksum under the key `sum`."""
     return {**body, "sum": _checksum_of(body)}
 
 
-def _check_and_unwrap(state: dict[str, Any]) -> dict[str, Any]:
+def _check_and_unwrap(state: JsonObject) -> JsonObject:
     """Check the checksum of a saved state, and return the state without it."""
     body = {name: value for name, value in state.items() if name != "sum"}
     if state.get("sum") != _checksum_of(body):
@@ -288,7 +288,7 @@ def _check_and_unwrap(state: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _checksum_of(body: dict[str, Any]) -> int:
+def _checksum_of(body: JsonObject) -> int:
     """Return the checksum of a JSON value."""
     return crc32(json.dumps(body, sort_keys=True).encode())
 

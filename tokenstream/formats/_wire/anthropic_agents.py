@@ -19,6 +19,7 @@ from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, Te
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
     from tokenstream.limits import Limits
@@ -88,7 +89,7 @@ class AgentMessages:
         """Forget the previews of the answer before, because another answer begins."""
         self._previews.clear()
 
-    def add(self, id: str, delta: dict[str, Any]) -> bool:
+    def add(self, id: str, delta: JsonObject) -> bool:
         """Add text to the preview of a message; return False if there is no text or an ended preview."""
         text = dict_of(delta, "content").get("text")
         if not isinstance(text, str):
@@ -189,7 +190,7 @@ class AnthropicAgents(HostedSession):
 
     @classmethod
     @override
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         kind = text_of(payload, "type") or event
         if kind == "event_start":
             return text_of(dict_of(payload, "event"), "id") is not None
@@ -200,7 +201,7 @@ class AnthropicAgents(HostedSession):
         return kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str) and "processed_at" in payload
 
     @override
-    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         kind, id = text_of(payload, "type") or "", text_of(payload, "id")
         if id is not None and not self._placed_ids.add(id):
             return None, False
@@ -226,11 +227,11 @@ class AnthropicAgents(HostedSession):
         return format
 
     @override
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         return (text_of(payload, "type") or event).startswith(_PREFIXES) or self.recognises(payload, event)
 
     @override
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         kind = text_of(payload, "type") or event
         if self.is_repeated(text_of(payload, "id")):
             return
@@ -253,10 +254,10 @@ class AnthropicAgents(HostedSession):
         self._usage = Usage()
         self.begin_answer()
 
-    def _read_start(self, payload: dict[str, Any]) -> None:
+    def _read_start(self, payload: JsonObject) -> None:
         """Do nothing: the event only begins an answer, as `_begin` has done, or a request to the model."""
 
-    def _read_idle(self, payload: dict[str, Any]) -> bool:
+    def _read_idle(self, payload: JsonObject) -> bool:
         """End the open answer, because the agent is idle; return False if no answer is open."""
         if not self.answer_is_open:
             return False
@@ -279,7 +280,7 @@ class AnthropicAgents(HostedSession):
         self.end_answer(finish_reason, word, failure=failure, awaits_results=word == "requires_action")
         return True
 
-    def _read_end(self, payload: dict[str, Any]) -> None:
+    def _read_end(self, payload: JsonObject) -> None:
         """End the session and, if an answer is open, that answer."""
         # The last error since the open answer began; if no answer is open, the error of the last answer.
         failure = self._last_error if self.answer_is_open else self._failure
@@ -290,11 +291,11 @@ class AnthropicAgents(HostedSession):
         if not self.ended and failure is None:
             self.conclude()
 
-    def _read_error(self, payload: dict[str, Any]) -> None:
+    def _read_error(self, payload: JsonObject) -> None:
         """Keep the error of an event, after which the agent may try again."""
         self.note_error(payload)
 
-    def _read_request_end(self, payload: dict[str, Any]) -> None:
+    def _read_request_end(self, payload: JsonObject) -> None:
         """Add the tokens of a request, and close the previews that it has left open."""
         usage = usage_of(payload)
         if usage is not None:
@@ -304,7 +305,7 @@ class AnthropicAgents(HostedSession):
 
     # -- content -----------------------------------------------------------
 
-    def _read_delta(self, payload: dict[str, Any]) -> bool:
+    def _read_delta(self, payload: JsonObject) -> bool:
         """Add a piece of text to the preview of a message; return False if the event has no text to add."""
         id = text_of(payload, "event_id")
         if id is None:
@@ -315,11 +316,11 @@ class AnthropicAgents(HostedSession):
             return True
         return self._messages.add(id, dict_of(payload, "delta"))
 
-    def _read_message(self, payload: dict[str, Any]) -> None:
+    def _read_message(self, payload: JsonObject) -> None:
         """Read a whole message, which completes its preview, if any."""
         self._messages.read(text_of(payload, "id") or "", payload.get("content"))
 
-    def _read_tool(self, payload: dict[str, Any]) -> None:
+    def _read_tool(self, payload: JsonObject) -> None:
         """Read a call of a tool that the agent runs itself."""
         data = fields_except(payload, *_TOOL_FIELDS)
         call = ServerToolCall(
@@ -331,7 +332,7 @@ class AnthropicAgents(HostedSession):
         )
         self.parts.whole(0, call)
 
-    def _read_tool_result(self, payload: dict[str, Any]) -> None:
+    def _read_tool_result(self, payload: JsonObject) -> None:
         """Read the result of a tool that the agent has run itself."""
         name, content = (text_of(payload, "type") or "").removeprefix("agent."), payload.get("content")
         result = ServerToolResult(id=text_of(payload, *_IDS_OF_CALLS) or "", name=name, content=content)
@@ -340,7 +341,7 @@ class AnthropicAgents(HostedSession):
             result = result.model_copy(update=failure)
         self.parts.whole(0, result)
 
-    def _read_call(self, payload: dict[str, Any]) -> bool:
+    def _read_call(self, payload: JsonObject) -> bool:
         """Hand out a call of one of the application's tools; return False if the call has no tool name."""
         name = text_of(payload, "name")
         if name is None:
@@ -373,11 +374,11 @@ class AnthropicAgents(HostedSession):
     }
 
 
-def _is_of_thread(payload: dict[str, Any], kind: str) -> bool:
+def _is_of_thread(payload: JsonObject, kind: str) -> bool:
     """Return True for an event of another agent's thread, except a call that the application must answer."""
     return kind != "agent.custom_tool_use" and text_of(payload, "session_thread_id") is not None
 
 
-def usage_of(payload: dict[str, Any]) -> Usage | None:
+def usage_of(payload: JsonObject) -> Usage | None:
     """Return the tokens of one request to the model, from the event that ends it; None if it has none."""
     return counts_in(dict_of(payload, "model_usage"), COUNTS)

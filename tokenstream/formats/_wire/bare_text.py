@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
@@ -17,6 +17,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
@@ -78,11 +79,11 @@ class Text(Format):
         return type(self)(joiner=self.joiner, limits=limits)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: a JSON object belongs to another format."""
         return False
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Raise an error: a decoded payload is not text."""
         msg = 'the format "text" reads text, and a JSON object came; name the format that it is of'
         raise ProtocolError(msg)
@@ -209,7 +210,7 @@ class Text(Format):
             super()._read_frame(frame)
 
 
-def _decode_object(payload: bytes) -> dict[str, Any]:
+def _decode_object(payload: bytes) -> JsonObject:
     """Decode a payload that is a JSON object; return an empty dict for any other payload."""
     try:
         value = decode(payload)

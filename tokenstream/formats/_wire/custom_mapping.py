@@ -32,7 +32,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
@@ -67,7 +67,7 @@ class Custom(Format):
         """The token counts that were reported last."""
         self._head: tuple[str | None, str | None] = (None, None)
         """The answer's id and model, as they were reported last."""
-        self._changed_fields: dict[str, Any] = {}
+        self._changed_fields: JsonObject = {}
         """The last values of fields that no path leads to, if they differ from the values reported."""
         # In place of the fast path of the class, since each mapping has its own places of text.
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
@@ -77,7 +77,7 @@ class Custom(Format):
         return type(self)(self.mapped, limits=limits)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: a mapping is used only if the caller passes it."""
         return False
 
@@ -180,12 +180,12 @@ class Custom(Format):
         else:
             self._read_value(self.decode(payload), event)
 
-    def _read_object(self, payload: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: JsonObject, event: str) -> None:
         """Read a payload that is an object, as the mapping describes it."""
         # The mapping is tried first; only then is the payload checked for an error.
         self.read(payload, event)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`; if it is an error, store it in `self.error`."""
         self._read_value(payload, event)
 

@@ -15,7 +15,7 @@ from tokenstream.message import MediaPart, OpaquePart, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.limits import Limits
@@ -83,13 +83,13 @@ class LlamaIndex(Format):
         """Number of blocks reported so far that are neither text, reasoning nor calls."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - objects have no names
         """Return whether a stream's first payload is a response of a chat or completion model."""
         return payload.keys() >= _RESPONSE_FIELDS and (
             "blocks" in dict_of(payload, "message") or "text" in payload
         )
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True: no payload is an error, since LlamaIndex raises errors."""
         return True
 
@@ -104,7 +104,7 @@ class LlamaIndex(Format):
         """Count the text of a delta that was not decoded, since later responses may repeat it."""
         self._text_length += len(delta.text)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         # A response has no type; an event of another format may have one of these fields beside its type.
         if "type" in payload or not payload.keys() & {"message", "text"}:
@@ -155,7 +155,7 @@ class LlamaIndex(Format):
 
     # -- internals ---------------------------------------------------------
 
-    def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
+    def _read_text(self, payload: JsonObject, blocks: list[JsonObject]) -> None:
         """Add the new text: the delta; or, without a delta, what is new in the whole text."""
         text = payload.get("delta")
         if not isinstance(text, str):
@@ -164,7 +164,7 @@ class LlamaIndex(Format):
         self._text_length += len(text)
         self.parts.write(0, "text", text)
 
-    def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
+    def _read_reasoning(self, delta: str | None, blocks: list[JsonObject]) -> None:
         """Add the new reasoning, which only the blocks may contain if `delta` is None."""
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         in_blocks = "".join(text_of(block, "content") or "" for block in thinking)
@@ -192,7 +192,7 @@ class LlamaIndex(Format):
         )
         return "" if is_repeated else in_blocks.removeprefix(self._reasoning)
 
-    def _read_call(self, index: int, item: dict[str, Any]) -> None:
+    def _read_call(self, index: int, item: JsonObject) -> None:
         """Read a call, which each response repeats with more arguments; its index tells one without an id."""
         function = dict_of(item, "function") or item
         id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
@@ -232,7 +232,7 @@ class LlamaIndex(Format):
             if not call.part.closed and not call.text and call.values is not None:
                 self.parts.add_arguments(call.part, json_text(call.values))
 
-    def _read_other_blocks(self, blocks: list[dict[str, Any]]) -> None:
+    def _read_other_blocks(self, blocks: list[JsonObject]) -> None:
         """Add the new blocks that are neither text, reasoning nor calls: media, or opaque parts."""
         # Each response repeats the blocks of the responses before it.
         others = [
@@ -251,7 +251,7 @@ class LlamaIndex(Format):
                 self.parts.whole(0, OpaquePart(type=kind, data=block))
         self._other_blocks_seen = max(self._other_blocks_seen, len(others))
 
-    def _read_usage(self, report: dict[str, Any]) -> None:
+    def _read_usage(self, report: JsonObject) -> None:
         """Report the token counts in a dict, if it has any."""
         usage = Usage(
             input_tokens=count_of(report, *_INPUT_COUNTS),
@@ -262,7 +262,7 @@ class LlamaIndex(Format):
         if usage.input_tokens is not None or usage.output_tokens is not None:
             self.parts.usage(usage)
 
-    def _read_end(self, raw: dict[str, Any]) -> None:
+    def _read_end(self, raw: JsonObject) -> None:
         """Read the finish reason from the provider's raw chunk.
 
         Also record whether the provider's chunks end with a finish reason; an answer without one is then

@@ -23,6 +23,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.limits import Limits
 
@@ -71,20 +72,20 @@ class MistralConversations(Format):
         """The calls of Mistral's own tools that have begun, by the ids of their entries."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         """Return whether a stream's first payload is an event of a conversation."""
         return (text_of(payload, "type") or event) in cls._READERS
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for an event of a conversation, even if it has a field that looks like an error."""
         return (text_of(payload, "type") or event) in self._READERS
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the conversation whose next answer an event begins; None if it begins none."""
         is_start = (text_of(payload, "type") or event) == "conversation.response.started"
         return text_of(payload, "conversation_id") or "" if is_start else None
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = self.type_of(payload, event)
         reader = self._READERS.get(kind)
@@ -98,7 +99,7 @@ class MistralConversations(Format):
 
     # -- the response ------------------------------------------------------
 
-    def _read_started(self, payload: dict[str, Any]) -> None:
+    def _read_started(self, payload: JsonObject) -> None:
         """Report the conversation's id, with which the next request goes on."""
         id = text_of(payload, "conversation_id")
         if self.parts.started and self.begins_another(id, payload):
@@ -106,25 +107,25 @@ class MistralConversations(Format):
         self.parts.head(id=id)
         self._report_rest(payload, "conversation_id")
 
-    def _read_done(self, payload: dict[str, Any]) -> None:
+    def _read_done(self, payload: JsonObject) -> None:
         """End the answer, with its token counts; Mistral sends no finish reason."""
         self.parts.usage_in(payload, usage_of)
         self._report_rest(payload, "usage")
         self.parts.finish(0, "stop", None)
         self.conclude()
 
-    def _read_error(self, payload: dict[str, Any]) -> None:
+    def _read_error(self, payload: JsonObject) -> None:
         """Store the error that ended the answer."""
         self._report_rest(payload, "message", "code")
         self.error = provider_error({"error": {"message": "", **payload, "type": None}})
 
-    def _read_handoff(self, payload: dict[str, Any]) -> None:
+    def _read_handoff(self, payload: JsonObject) -> None:
         """Report that another agent goes on with the answer; its text is a part of its own."""
         self.parts.unknown(text_of(payload, "type") or "agent.handoff", payload)
 
     # -- messages ----------------------------------------------------------
 
-    def _read_message(self, payload: dict[str, Any]) -> None:
+    def _read_message(self, payload: JsonObject) -> None:
         """Add a piece of a message: text, or a chunk of any kind."""
         self.parts.head(model=text_of(payload, "model"))
         content = payload.get("content")
@@ -135,7 +136,7 @@ class MistralConversations(Format):
                 self._read_chunk(payload, chunk)
         self._report_rest(payload, *_ENTRY, "model", "content")
 
-    def _read_chunk(self, payload: dict[str, Any], chunk: dict[str, Any]) -> None:
+    def _read_chunk(self, payload: JsonObject, chunk: JsonObject) -> None:
         """Add a chunk of a message."""
         kind = text_of(chunk, "type") or ""
         if kind == "text" or (not kind and "text" in chunk):
@@ -157,7 +158,7 @@ class MistralConversations(Format):
             self._close_written()
             self.parts.whole(0, _part_of(kind, chunk))
 
-    def _cite(self, chunk: dict[str, Any]) -> None:
+    def _cite(self, chunk: JsonObject) -> None:
         """Add a source, which a tool has found, as a citation of the text written last."""
         self.parts.cite(
             0,
@@ -170,12 +171,12 @@ class MistralConversations(Format):
             ),
         )
 
-    def _write(self, payload: dict[str, Any], kind: str, text: str) -> None:
+    def _write(self, payload: JsonObject, kind: str, text: str) -> None:
         """Add text to the part that `_open_part` returns for it, unless the text is empty."""
         if text:
             self.parts.add(self._open_part(payload, kind), text)
 
-    def _open_part(self, payload: dict[str, Any], kind: str) -> OpenPart:
+    def _open_part(self, payload: JsonObject, kind: str) -> OpenPart:
         """Return the part to which an event's text is added: the one written last, if the text continues it.
 
         A text of another kind, or of another entry of the conversation or content in the entry, closes the
@@ -196,7 +197,7 @@ class MistralConversations(Format):
 
     # -- tools -------------------------------------------------------------
 
-    def _read_call(self, payload: dict[str, Any]) -> None:
+    def _read_call(self, payload: JsonObject) -> None:
         """Add a piece of a call's arguments; the first piece opens the call."""
         self.parts.head(model=text_of(payload, "model"))
         id, name = text_of(payload, "tool_call_id", "id"), text_of(payload, "name")
@@ -218,7 +219,7 @@ class MistralConversations(Format):
             self.parts.note_unread(call, payload, *_NUMBERING, *_ENTRY, "tool_call_id", "name", "model")
         self.parts.add_fragment(call, payload.get("arguments"))
 
-    def _read_tool(self, payload: dict[str, Any]) -> None:
+    def _read_tool(self, payload: JsonObject) -> None:
         """Begin a call of one of Mistral's tools, or add to its arguments."""
         self.parts.head(model=text_of(payload, "model"))
         id = text_of(payload, "id") or ""
@@ -230,7 +231,7 @@ class MistralConversations(Format):
             part = self._tools[id] = self.parts.open(0, _tool_of(payload))
         self.parts.add_fragment(part, text_of(payload, "arguments") or "")
 
-    def _read_tool_done(self, payload: dict[str, Any]) -> None:
+    def _read_tool_done(self, payload: JsonObject) -> None:
         """End a call of one of Mistral's tools, and add what the event says of its result (`info`)."""
         part = self._tools.get(text_of(payload, "id") or "")
         if part is None:
@@ -244,7 +245,7 @@ class MistralConversations(Format):
         id, name = text_of(payload, "id") or "", text_of(payload, "name") or ""
         self.parts.whole(0, ServerToolResult(id=id, name=name, content=payload.get("info")))
 
-    def _report_rest(self, payload: dict[str, Any], *known: str) -> None:
+    def _report_rest(self, payload: JsonObject, *known: str) -> None:
         """Report the fields of a payload as unknown, except those in `known` and those in `_NUMBERING`."""
         self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
 
@@ -263,14 +264,14 @@ class MistralConversations(Format):
     event_names = frozenset(_READERS)
 
 
-def _tool_of(payload: dict[str, Any]) -> ServerToolCall:
+def _tool_of(payload: JsonObject) -> ServerToolCall:
     """Return the part for a call of one of Mistral's tools, without its arguments."""
     data = fields_except(payload, *_NUMBERING, "id", "name", "arguments", "info", "model")
     id, name = text_of(payload, "id") or "", text_of(payload, "name") or ""
     return ServerToolCall(id=id, name=name, provider_data=data)
 
 
-def _part_of(kind: str, chunk: dict[str, Any]) -> MediaPart | OpaquePart:
+def _part_of(kind: str, chunk: JsonObject) -> MediaPart | OpaquePart:
     """Return the part for a chunk that is not text: media for an image or a file, else an opaque part."""
     if kind == "image_url":
         image = chunk.get("image_url")

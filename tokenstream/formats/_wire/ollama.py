@@ -23,6 +23,7 @@ from tokenstream.message import MediaPart, OpaquePart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -105,7 +106,7 @@ class Ollama(Format):
         """True once the time of the first line has been reported, as the time of the answer."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - lines have no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - lines have no names
         """Return whether a stream's first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
             # With `choices`, the payload is of an OpenAI format, even if it has `done`.
@@ -116,7 +117,7 @@ class Ollama(Format):
             payload.keys() & {"created_at", "message", "response"}
         )
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         message = payload.get("message")
         self.parts.head(
@@ -133,7 +134,7 @@ class Ollama(Format):
 
     # -- internals ---------------------------------------------------------
 
-    def _read_texts(self, holder: dict[str, Any]) -> None:
+    def _read_texts(self, holder: JsonObject) -> None:
         """Add the texts in `holder`, which is a line or the message in it.
 
         Several fields may have reasoning. The first one is added; another one is skipped if it has the same
@@ -154,7 +155,7 @@ class Ollama(Format):
             else:
                 self.parts.field(key, text)
 
-    def _read_message(self, message: dict[str, Any]) -> None:
+    def _read_message(self, message: JsonObject) -> None:
         """Read a message's tool calls and images, and report its unknown fields."""
         for key, value in message.items():
             if says_nothing(value) or key == "role" or (key in _TEXT_FIELDS and isinstance(value, str)):
@@ -167,7 +168,7 @@ class Ollama(Format):
             else:
                 reader(self, items)
 
-    def _read_fields(self, payload: dict[str, Any]) -> None:
+    def _read_fields(self, payload: JsonObject) -> None:
         """Read the other fields of a line: log probabilities, an image, the time, and unknown fields."""
         for key, value in payload.items():
             is_text = key in _TEXT_FIELDS and isinstance(value, str)
@@ -228,7 +229,7 @@ class Ollama(Format):
         self.parts.add_media(part, data)
         self.parts.close(part)
 
-    def _finish(self, payload: dict[str, Any]) -> None:
+    def _finish(self, payload: JsonObject) -> None:
         """Report the token counts and the finish reason, and end the answer."""
         report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
         if report:

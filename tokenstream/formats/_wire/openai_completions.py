@@ -15,6 +15,7 @@ from tokenstream.formats._kit.values import counts_in, marks_in, scalar_text, wo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
@@ -120,7 +121,7 @@ class OpenAICompletions(Format):
         return self._is_native
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload belongs to a completion."""
         choices = payload.get("choices")
         if is_list(choices):
@@ -132,11 +133,11 @@ class OpenAICompletions(Format):
         # llama.cpp's native route sends no choices.
         return _is_native(payload)
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the answer that a payload with content belongs to; None if it has no id."""
         return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         if _is_native(payload):
             self._read_native(payload)
@@ -152,7 +153,7 @@ class OpenAICompletions(Format):
             self.conclude()
         return super().end(now=now)
 
-    def _read_answer(self, payload: dict[str, Any]) -> None:
+    def _read_answer(self, payload: JsonObject) -> None:
         """Read a payload of OpenAI's API: its head, choices, usage and unknown fields."""
         choices = payload.get("choices")
         self._read_head(payload)
@@ -167,7 +168,7 @@ class OpenAICompletions(Format):
             self.parts.field("usage", usage)
         self.parts.report_unknown_fields(payload, _KNOWN_FIELDS)
 
-    def _read_head(self, payload: dict[str, Any]) -> None:
+    def _read_head(self, payload: JsonObject) -> None:
         """Report the answer's id, model and time."""
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         created = payload.get("created")
@@ -176,7 +177,7 @@ class OpenAICompletions(Format):
             self._created_reported = True
             self.parts.field("created", created)
 
-    def _read_choices(self, choices: list[Any] | dict[str, Any]) -> None:
+    def _read_choices(self, choices: list[Any] | JsonObject) -> None:
         """Read a list of choices, or a single choice."""
         listed: list[Any] = choices if is_list(choices) else [choices]
         for position, choice in enumerate(listed):
@@ -187,7 +188,7 @@ class OpenAICompletions(Format):
             elif choice is not None:
                 raise ProtocolError("every choice must be a JSON object")
 
-    def _read_choice(self, index: int, choice: dict[str, Any]) -> None:
+    def _read_choice(self, index: int, choice: JsonObject) -> None:
         """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
             if name not in _SKIPPED_CHOICE_FIELDS and value is not None:
@@ -226,7 +227,7 @@ class OpenAICompletions(Format):
 
     # -- llama.cpp's native route ------------------------------------------
 
-    def _read_native(self, payload: dict[str, Any]) -> None:
+    def _read_native(self, payload: JsonObject) -> None:
         """Read a payload of llama.cpp's native route, which is one choice."""
         # `_is_native` has checked that the payload has the text and `stop`.
         index = payload.get("index")
@@ -248,7 +249,7 @@ class OpenAICompletions(Format):
         if is_last:
             self._finish_native(choice, payload)
 
-    def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
+    def _finish_native(self, choice: int, payload: JsonObject) -> None:
         """Report the finish reason of a choice of llama.cpp's native route.
 
         The answer may go on with another choice: a request may have several prompts, which a server with one
@@ -268,6 +269,6 @@ class OpenAICompletions(Format):
     }
 
 
-def _is_native(payload: dict[str, Any]) -> bool:
+def _is_native(payload: JsonObject) -> bool:
     """Return whether a payload has the fields of llama.cpp's native route."""
     return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

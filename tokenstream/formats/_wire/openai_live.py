@@ -17,6 +17,7 @@ from tokenstream.message import MediaPart, ServerToolResult, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.sessions import Readers
@@ -87,9 +88,9 @@ class OpenAILive(SessionEvents):
         units=frozenset({"message"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None, session: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, session: JsonObject | None = None) -> None:
         super().__init__(limits=limits)
-        self._session: dict[str, Any] = session or {}
+        self._session: JsonObject = session or {}
         """The session, as the server has described it; {} before that."""
         self._text: OpenPart = NO_PART
         """The words that the model speaks."""
@@ -107,7 +108,7 @@ class OpenAILive(SessionEvents):
         return type(self)(limits=limits, session=self._session)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a stream's first payload is an event of the Live API or of a translation."""
         # Other servers greet with such a type, too, so it is no proof without a field of its own.
         field = _PROOFS.get(text_of(payload, "type") or "")
@@ -127,7 +128,7 @@ class OpenAILive(SessionEvents):
         """True once the session was closed."""
         return self.parts.finished
 
-    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+    def belongs(self, kind: str, payload: JsonObject) -> bool:
         """Begin the message with its first event; return True."""
         if not self.parts.started and self._READERS[kind] is not self._READERS["session.started"]:
             if self._session:
@@ -139,19 +140,19 @@ class OpenAILive(SessionEvents):
 
     # -- the session -------------------------------------------------------
 
-    def _read_session(self, payload: dict[str, Any]) -> None:
+    def _read_session(self, payload: JsonObject) -> None:
         """Record the session's id, model and audio format, and report the event as unknown."""
         session = dict_of(payload, "session")
         self._session = {**self._session, **session}
         self.parts.head(id=text_of(session, "id"), model=text_of(session, "model"))
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
-    def _read_usage(self, payload: dict[str, Any]) -> None:
+    def _read_usage(self, payload: JsonObject) -> None:
         """Report the seconds that the session has taken so far, and the share of the context in use."""
         self.parts.usage_in(payload, usage_of)
         self.parts.report_unknown_fields(payload, ("type", "event_id", "client_event_id", "usage"))
 
-    def _read_closed(self, payload: dict[str, Any]) -> None:
+    def _read_closed(self, payload: JsonObject) -> None:
         """End the message, with the reason for which the session was closed; a translation's has none."""
         self.parts.usage_in(payload, usage_of)
         word = text_of(payload, "reason")
@@ -167,7 +168,7 @@ class OpenAILive(SessionEvents):
 
     # -- speech ------------------------------------------------------------
 
-    def _read_text(self, payload: dict[str, Any]) -> None:
+    def _read_text(self, payload: JsonObject) -> None:
         """Add a piece of what the model says."""
         text = text_of(payload, "delta")
         if text is None:
@@ -178,7 +179,7 @@ class OpenAILive(SessionEvents):
             self._text = self.parts.open(0, TextPart())
         self.parts.add(self._text, text)
 
-    def _read_heard(self, payload: dict[str, Any]) -> None:
+    def _read_heard(self, payload: JsonObject) -> None:
         """Report a piece of what the user says; no event tells its end."""
         text = text_of(payload, "delta")
         if text:
@@ -186,7 +187,7 @@ class OpenAILive(SessionEvents):
         else:
             self.report_misfit(payload)
 
-    def _read_audio(self, payload: dict[str, Any]) -> None:
+    def _read_audio(self, payload: JsonObject) -> None:
         """Add a piece of audio, which is base64."""
         data = base64_bytes(payload.get("delta"))
         if data is None:
@@ -204,7 +205,7 @@ class OpenAILive(SessionEvents):
 
     # -- delegated work ----------------------------------------------------
 
-    def _read_nested(self, payload: dict[str, Any]) -> None:
+    def _read_nested(self, payload: JsonObject) -> None:
         """Read an event of a delegated response: its text, calls, or end; report any other as unknown."""
         nested, id = dict_of(payload, "event"), text_of(payload, "delegation_id") or ""
         kind = text_of(nested, "type") or ""
@@ -218,7 +219,7 @@ class OpenAILive(SessionEvents):
         is_completed = kind == "response.completed"
         self._end_response(id, None if is_completed else failure_text(response.get("error"), word=word))
 
-    def _read_piece(self, nested: dict[str, Any], kind: str, id: str) -> bool:
+    def _read_piece(self, nested: JsonObject, kind: str, id: str) -> bool:
         """Add a piece of a delegated response's text, or of a call; return False for any other event."""
         delta, item = text_of(nested, "delta"), dict_of(nested, "item")
         response = self._delegated.get(id)
@@ -243,7 +244,7 @@ class OpenAILive(SessionEvents):
         self.parts.add(response.text, delta or "")
         return True
 
-    def _read_call(self, response: _Delegation, item: dict[str, Any], *, is_done: bool) -> None:
+    def _read_call(self, response: _Delegation, item: JsonObject, *, is_done: bool) -> None:
         """Read the start or end of an item with an application's call; only its end has all of it."""
         id, call_id = text_of(item, "id"), text_of(item, "call_id")
         key, type = id or call_id or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name
@@ -285,7 +286,7 @@ class OpenAILive(SessionEvents):
     }
 
 
-def _is_whole(item: dict[str, Any]) -> bool:
+def _is_whole(item: JsonObject) -> bool:
     """Return True for an item that was not cut off."""
     return text_of(item, "status") not in _CUT_STATUSES
 

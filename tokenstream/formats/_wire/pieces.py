@@ -12,6 +12,7 @@ from tokenstream.formats._base import Format, Frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Unit
     from tokenstream.formats._kit.open import OpenPart
@@ -44,7 +45,7 @@ class Pieces(Format):
         """The part being written."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: this format must be named."""
         return False
 
@@ -115,7 +116,7 @@ class Pieces(Format):
             self.conclude()
         return super().end(now=now)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Raise an error: pieces are not payloads."""
         raise MisuseError('the format "pieces" has no payloads')
 

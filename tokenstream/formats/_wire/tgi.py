@@ -14,6 +14,7 @@ from tokenstream.formats._kit.values import counts_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -67,7 +68,7 @@ class TGI(Format):
         """The last token, which may come once more."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is a token or a whole generation of this format."""
         token = payload.get("token")
         if is_dict(token):
@@ -79,7 +80,7 @@ class TGI(Format):
         """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         if self._last.is_again(payload):
             self.note("frame_repeated")
@@ -101,7 +102,7 @@ class TGI(Format):
         if isinstance(whole, str) or self.parts.finished:
             self.conclude()
 
-    def _read_token(self, token: dict[str, Any], payload: dict[str, Any]) -> None:
+    def _read_token(self, token: JsonObject, payload: JsonObject) -> None:
         """Add a token to the text; report special tokens and alternatives to a token as unknown items."""
         self._has_text = True
         text = token.get("text")
@@ -125,7 +126,7 @@ class TGI(Format):
             self._has_text = True
             self.parts.write(0, "text", text)
 
-    def _read_details(self, details: dict[str, Any]) -> None:
+    def _read_details(self, details: JsonObject) -> None:
         """Read the last payload's details: counts, further choices, and finish reasons."""
         usage = counts_in(details, _USAGE)
         if usage is not None:

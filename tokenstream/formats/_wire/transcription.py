@@ -18,6 +18,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import Readers
@@ -115,7 +116,7 @@ class Transcription(SessionEvents):
         return self._texts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         """Return whether a stream's first payload is an event of a transcription."""
         is_own = (text_of(payload, "type") or event) in _OF_FILES
         return is_own or find_session_kind(payload) == "transcription"
@@ -144,13 +145,13 @@ class Transcription(SessionEvents):
         is_delta = (text_of(delta.raw, "type") or "").endswith(".delta")
         return self._last.follow("text") if is_delta else always_decode
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload that looks like an error is an event of a session, which goes on."""
         return "event_id" in payload and text_of(payload, "type") is not None
 
     # -- the session -------------------------------------------------------
 
-    def _read_session(self, payload: dict[str, Any]) -> None:
+    def _read_session(self, payload: JsonObject) -> None:
         """Record the session's model; report the event as unknown."""
         session = dict_of(payload, "session")
         request = text_of(session, "request_id")
@@ -161,13 +162,13 @@ class Transcription(SessionEvents):
         self.parts.head(id=request, model=self._model)
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
-    def _read_speech(self, payload: dict[str, Any]) -> None:
+    def _read_speech(self, payload: JsonObject) -> None:
         """Note that somebody begins to speak, or that what was said is dropped; report it as unknown."""
         self._session = True
         self._speaking = text_of(payload, "type") == "input_audio_buffer.speech_started"
         self.parts.unknown(text_of(payload, "type") or "input_audio_buffer", payload)
 
-    def _read_committed(self, payload: dict[str, Any]) -> None:
+    def _read_committed(self, payload: JsonObject) -> None:
         """Begin the transcript of an utterance, whose audio is complete; report that as unknown."""
         self._session, self._speaking = True, False
         key = text_of(payload, "item_id") or ""
@@ -175,7 +176,7 @@ class Transcription(SessionEvents):
             self._begin(key)
         self.parts.unknown("input_audio_buffer.committed", payload)
 
-    def _read_deleted(self, payload: dict[str, Any]) -> None:
+    def _read_deleted(self, payload: JsonObject) -> None:
         """End the transcript of an item that the client has deleted; report the event as unknown."""
         self._session, key = True, text_of(payload, "item_id") or ""
         if key in self._open:
@@ -186,7 +187,7 @@ class Transcription(SessionEvents):
 
     # -- transcripts -------------------------------------------------------
 
-    def _read_delta(self, payload: dict[str, Any]) -> None:
+    def _read_delta(self, payload: JsonObject) -> None:
         """Add a piece of a transcript."""
         text, key = text_of(payload, "delta", "text"), self._key_of(payload)
         if self._is_late(key, "part_after_close"):
@@ -196,7 +197,7 @@ class Transcription(SessionEvents):
             self._add(key, text)
         self._read_rest(payload)
 
-    def _read_done(self, payload: dict[str, Any]) -> None:
+    def _read_done(self, payload: JsonObject) -> None:
         """End a transcript; the payload repeats its text, and has the counts of tokens or seconds."""
         key = self._key_of(payload)
         if self._is_late(key, "finish_repeated"):
@@ -220,7 +221,7 @@ class Transcription(SessionEvents):
         if not self._session:
             self.conclude()
 
-    def _read_failed(self, payload: dict[str, Any]) -> None:
+    def _read_failed(self, payload: JsonObject) -> None:
         """End an utterance that could not be transcribed; report the event as unknown."""
         key = self._key_of(payload)
         is_late = self._is_late(key, "finish_repeated")
@@ -232,20 +233,20 @@ class Transcription(SessionEvents):
         if not is_late:
             self._finish(key)
 
-    def _read_segment(self, payload: dict[str, Any]) -> None:
+    def _read_segment(self, payload: JsonObject) -> None:
         """Report a segment, with its times and its speaker; its text is in the deltas, or in the end."""
         self._segments_seen, key = True, self._key_of(payload)
         if not self._is_late(key, "part_after_close"):
             self._begin(key)
         self.parts.items("segments", [fields_except(payload, "type", "event_id")])
 
-    def _read_rest(self, payload: dict[str, Any]) -> None:
+    def _read_rest(self, payload: JsonObject) -> None:
         """Report the other fields of an event, such as `languages`, and log probabilities."""
         if payload.get("logprobs"):
             report_logprobs(self.parts, "logprobs", payload["logprobs"], 0)
         self.parts.report_unknown_fields(payload, _READ_FIELDS)
 
-    def _key_of(self, payload: dict[str, Any]) -> str:
+    def _key_of(self, payload: JsonObject) -> str:
         """Return the key of a payload's transcript: the id of the utterance, in a session of OpenAI's."""
         if (text_of(payload, "type") or "").startswith(INPUT_TRANSCRIPTION):
             self._session = True

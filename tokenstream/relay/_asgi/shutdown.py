@@ -31,6 +31,7 @@ from tokenstream.stream._reading.host import find_host
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.stream._reading.host import Host
 
 _POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
@@ -299,7 +300,7 @@ def _find_limits(config: Any) -> Iterator[object]:  # noqa: ANN401 - a server's
         yield timeout - (time.monotonic() - last_sign.last_update())
 
 
-def _is_connection_ending(attributes: dict[str, Any]) -> bool:
+def _is_connection_ending(attributes: JsonObject) -> bool:
     """Return True if uvicorn will close a connection after the response, as it does on shutdown."""
     return attributes["keep_alive"] is False
 

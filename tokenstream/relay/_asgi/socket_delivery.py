@@ -6,7 +6,7 @@ import json
 import time
 from abc import abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
@@ -21,6 +21,7 @@ from tokenstream.stream._log import INFO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.relay._asgi.delivery import Timing
     from tokenstream.relay._asgi.sockets import ServerSocket
     from tokenstream.relay._asgi.writing import MessageWriter
@@ -45,7 +46,7 @@ class MessageRefused(Exception):
         return error
 
 
-def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
+def parse_message(message: str | bytes, max_size: int) -> JsonObject:
     """Return the JSON object that a client has sent, in at most so many characters or bytes."""
     if len(message) > max_size:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)

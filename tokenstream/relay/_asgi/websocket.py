@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, cast, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.relay._asgi.sockets import ServerSocket
     from tokenstream.relay._encoders import ProtocolName
@@ -122,7 +123,7 @@ class SessionDelivery(SocketDelivery):
                 # The delivery has ended while a question was waiting.
                 pass
 
-    async def _act_on(self, message: dict[str, Any]) -> None:
+    async def _act_on(self, message: JsonObject) -> None:
         """Ask, stop or interrupt, as a message of the client says."""
         from anyio import Event
 

@@ -42,7 +42,7 @@ from tokenstream.stages._text import SoundStage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -331,7 +331,7 @@ class Encoder(SoundStage, Vocabulary):
         raise NotImplementedError
 
     @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:  # noqa: ARG003 - of subclasses
+    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:  # noqa: ARG003 - of subclasses
         """Return the body of an error response, as the API's SDKs read it; empty if the API has none."""
         return {}
 

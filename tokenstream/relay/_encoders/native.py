@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._values.error_kinds import word_for
@@ -14,7 +14,7 @@ from tokenstream.relay._encoders.vocabulary import BASICS, CREATED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import FinishReason, Usage
@@ -89,7 +89,7 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     # -- within ----------------------------------------------------------------
 
-    def _make_line(self, message: dict[str, Any]) -> Payload:
+    def _make_line(self, message: JsonObject) -> Payload:
         """Return the payload of a line with a piece of the message; lines have no event name."""
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 

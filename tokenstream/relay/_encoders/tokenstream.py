@@ -50,7 +50,7 @@ from tokenstream.relay._encoders.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
 
@@ -125,7 +125,7 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
     return to_strict_json(payload_of(piece)).split(string(PROBE))
 
 
-def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
+def payload_of(event: Event, *, raw: bool = False) -> JsonObject | None:
     """Return the JSON value of an event's record; None if the event is not sent.
 
     With `raw`, it includes the provider's ids, payloads and unknown fields.
@@ -138,7 +138,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
         if is_told(event):
             return None
         event = prepare_result(event, raw=raw)
-    payload: dict[str, Any] = {"type": name}
+    payload: JsonObject = {"type": name}
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
@@ -251,10 +251,10 @@ def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an
     return value
 
 
-def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+def _model_to_plain(value: BaseModel, *, raw: bool) -> JsonObject:
     """Return a message or part as a JSON object, without the fields that have their defaults."""
     kind = getattr(value, "kind", None)
-    plain: dict[str, Any] = {} if kind is None else {"kind": kind}
+    plain: JsonObject = {} if kind is None else {"kind": kind}
     cls = type(value)
     private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
     for name, default in _list_defaults(cls):

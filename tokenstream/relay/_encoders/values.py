@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import ToolResult
 
 _MAX_BITS = 14_284
@@ -44,7 +44,7 @@ def replace_unsound(value: object) -> Json:
     return value if isinstance(value, str) else None
 
 
-def parse_object(text: str) -> dict[str, Any] | None:
+def parse_object(text: str) -> JsonObject | None:
     """Return the JSON object that a text is, an empty one for an empty text; None for any other text."""
     try:
         value = decode(text or "{}")
@@ -77,7 +77,7 @@ def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has
     return replace_unsound(plain)
 
 
-def to_json_object(value: dict[str, Any]) -> dict[str, Json]:
+def to_json_object(value: JsonObject) -> JsonObject:
     """Return a dict of the caller as a JSON object; a value in it that is no JSON is its class's name."""
     return {str(key): to_json_value(inner) for key, inner in value.items()}
 

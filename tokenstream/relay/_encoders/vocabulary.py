@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.events import (
     CitationAdded,
@@ -32,7 +32,7 @@ from tokenstream.relay._encoders.values import parse_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.events import Event
     from tokenstream.message import Citation, Ending, FinishReason
     from tokenstream.relay._encoders.losses import Loss
@@ -189,7 +189,7 @@ class Vocabulary:
         suffix = " without a tool call" if reason == "tool_calls" else ""
         self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
-    def count_tokens(self, counts: dict[str, Any]) -> None:
+    def count_tokens(self, counts: JsonObject) -> None:
         """Replace token counts of the last request by those of a later report."""
         self._last_usage = self._last_usage.model_copy(update=counts)
         before = self._usage_before
@@ -308,7 +308,7 @@ class Vocabulary:
             self.omit(PHRASES["signature"], "signature")
         return event.text
 
-    def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
+    def parse_arguments(self, event: ToolCallDone) -> JsonObject | None:
         """Return a call's arguments as an object; None if they are not one: the call must be left out."""
         arguments = parse_object(event.call.arguments_text)
         if arguments is None:

@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream._basics.json import escape, to_json_bytes
 from tokenstream._basics.untrusted import is_dict, is_list
@@ -17,7 +17,7 @@ from tokenstream.relay._encoders.losses import PHRASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import PartDone, PartStart
     from tokenstream.relay._encoders.encoder import Encoder
     from tokenstream.relay._encoders.losses import Loss
@@ -58,7 +58,7 @@ class Medium:
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
-    def to_fields(self, mime_type: str, url: str) -> dict[str, Any] | None:
+    def to_fields(self, mime_type: str, url: str) -> JsonObject | None:
         """Return the medium as an API's fields, whose names are given: its data, or else its URL."""
         data = b"".join(self.pieces)
         content = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
@@ -111,7 +111,7 @@ def omit_medium(
     return encoder.omit(f"{PHRASES[kind]}{others}", kind, part=event.part)
 
 
-def drop_none(**fields: object) -> dict[str, Any]:
+def drop_none(**fields: object) -> JsonObject:
     """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 

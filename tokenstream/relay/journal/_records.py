@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.relay._attribution import find_broken
@@ -12,6 +12,7 @@ from tokenstream.relay._encoders.tokenstream import end_record, error_record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Ending
 
 _NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
@@ -48,13 +49,13 @@ def record_interruption(message: str) -> bytes:
 
 def has_failed_early(records: Sequence[bytes]) -> bool:
     """Return True if the records are those of an answer that has failed before its first content."""
-    payloads: list[dict[str, Any]] = [json.loads(record) for record in records]
+    payloads: list[JsonObject] = [json.loads(record) for record in records]
     return bool(payloads) and payloads[-1]["type"] == "error" and not any(map(_has_content, payloads))
 
 
-def _has_content(payload: dict[str, Any]) -> bool:
+def _has_content(payload: JsonObject) -> bool:
     """Return True if a record brings content, and not only the start of a part whose content follows."""
     if payload["type"] == "part_start":
-        content: dict[str, Any] = payload.get("content") or {}
+        content: JsonObject = payload.get("content") or {}
         return content.get("kind") not in _TEXTS
     return payload["type"] not in _NO_CONTENT

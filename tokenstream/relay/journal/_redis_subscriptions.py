@@ -17,6 +17,8 @@ from tokenstream.relay.journal._changes import Changes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tokenstream._basics.loose import JsonObject
+
 _READ_SECONDS = 5.0
 """The timeout of one read from the connection, in seconds."""
 _RETRY_SECONDS = 0.25
@@ -177,7 +179,7 @@ class Subscriptions:
             if message is not None:
                 self._handle_message(message)
 
-    def _handle_message(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: JsonObject) -> None:
         """Handle a message: news for a subscription, or Redis's confirmation of a subscription."""
         subscription = self._subscriptions.get(_decode(message["channel"]))
         if subscription is None:

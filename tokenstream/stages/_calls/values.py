@@ -17,6 +17,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.partial_json._repairs import RepairName
 
 ParameterSchema: TypeAlias = "Mapping[str, Any] | None"
@@ -84,7 +85,7 @@ BARE_WORDS = frozenset({"number", "boolean", "null"})
 """The types of values that a notation with quotes of its own has without quotes."""
 
 
-def find_schema(schema: ParameterSchema, root: ParameterSchema, name: str) -> dict[str, Any] | None:
+def find_schema(schema: ParameterSchema, root: ParameterSchema, name: str) -> JsonObject | None:
     """Return the schema of a value within another one, by its name; None if it is not known."""
     for form in _forms(schema, root):
         found = dict_of(form, "properties").get(name, form.get("items", form.get("additionalProperties")))
@@ -106,7 +107,7 @@ def types_in(schema: ParameterSchema, root: ParameterSchema) -> frozenset[str]:
     return STRING if schema is None else frozenset(types)
 
 
-def _forms(schema: ParameterSchema, root: ParameterSchema, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _forms(schema: ParameterSchema, root: ParameterSchema, depth: int = 0) -> Iterator[JsonObject]:
     """Yield a schema, and the schemas that it combines or refers to."""
     form = dict(schema or {})
     yield form

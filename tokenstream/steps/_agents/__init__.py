@@ -18,7 +18,7 @@ from tokenstream.steps._turn import Steering, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
@@ -62,7 +62,7 @@ class AgentReader(ABC):
         """The input for the agent while it works."""
 
     @abstractmethod
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
 
     def read_sent(  # noqa: B027 - most agents are only read
@@ -70,7 +70,7 @@ class AgentReader(ABC):
     ) -> None:
         """Note a request or a notification that the program has sent to the agent."""
 
-    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+    def read_answer(self, method: str, answer: JsonObject) -> None:
         """Read the agent's answer to a request of the program, like any other message."""
         self.read(answer)
 
@@ -79,12 +79,12 @@ class AgentReader(ABC):
         raise MisuseError(f"{self._agent} takes no input while it works: wait for the end of its turn")
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - for those that are detected
+    def recognises(cls, line: JsonObject) -> bool:  # noqa: ARG003 - for those that are detected
         """Return True if a line can only be of this agent."""
         return False
 
     @classmethod
-    def find_name(cls, line: dict[str, Json]) -> str | None:
+    def find_name(cls, line: JsonObject) -> str | None:
         """Return the name of the agent that has surely printed a line; None if it may be of another one."""
         return cls.name if cls.recognises(line) else None
 
@@ -272,7 +272,7 @@ class AgentReader(ABC):
         message = turn.step.message or Message()
         return message.model_copy(update={"ending": ending})
 
-    def ask(self, step: Step, message: dict[str, Json]) -> None:
+    def ask(self, step: Step, message: JsonObject) -> None:
         """Report that a step waits for the answer to a request of the agent.
 
         Each agent numbers its requests from 0, so a request has an id of its own in the run.

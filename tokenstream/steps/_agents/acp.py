@@ -15,7 +15,7 @@ from tokenstream.steps._agents.values import change_arguments, exit_failure, pla
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
@@ -76,7 +76,7 @@ class ACP(Conversations["_ACPSession"]):
         """True once the agent has announced that it takes input while it works."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the answer to `initialize`, and for messages about a session."""
         if text_of(line, "method") in ("session/update", "session/request_permission"):
             return "sessionId" in dict_of(line, "params")
@@ -95,7 +95,7 @@ class ACP(Conversations["_ACPSession"]):
             self._prompts[str(id)] = session
             session.begin_prompt()
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a message says."""
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method is None:
@@ -120,14 +120,14 @@ class ACP(Conversations["_ACPSession"]):
         if session is None:
             return refuse_idle(text)
         steer = AgentSteer(text, session.turn)
-        params: dict[str, Json] = {
+        params: JsonObject = {
             "sessionId": session.id,
             "prompt": [{"type": "text", "text": text}],
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
         return self._request_steer(steer, params)
 
-    def _take_acceptance(self, steer: AgentSteer, result: dict[str, Json]) -> None:
+    def _take_acceptance(self, steer: AgentSteer, result: JsonObject) -> None:
         """Note whether the agent has taken the input, or wants it as a prompt."""
         outcome = text_of(result, "outcome")
         if outcome == "promptRequired":
@@ -138,14 +138,14 @@ class ACP(Conversations["_ACPSession"]):
 
     # -- within ------------------------------------------------------------
 
-    def _session_of(self, params: dict[str, Json]) -> _ACPSession:
+    def _session_of(self, params: JsonObject) -> _ACPSession:
         """Return the session that a message belongs to."""
         id = text_of(params, "sessionId") or ""
         if self._run.session is None:
             self._run.introduce(session=id)
         return self._conversation_of(id, _ACPSession)
 
-    def _read_answer(self, line: dict[str, Json]) -> None:
+    def _read_answer(self, line: JsonObject) -> None:
         """Read the answer to a request: the agent's name, a new session, or the end of a turn."""
         id, result, error = str(line.get("id")), dict_of(line, "result"), line.get("error")
         self._run.introduce(
@@ -193,7 +193,7 @@ class _ACPSession(ConversationReader):
         self.open_prompts += 1
         self._open_turn()
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Read an update of the session."""
         kind = text_of(line, "sessionUpdate") or ""
         if kind == "usage_update":
@@ -207,7 +207,7 @@ class _ACPSession(ConversationReader):
         elif kind == "plan":
             self._open_turn().step.update(plan_of(line.get("entries")))
 
-    def read_request(self, message: dict[str, Json]) -> None:
+    def read_request(self, message: JsonObject) -> None:
         """Report that a tool call, or the turn, waits for an answer."""
         call = dict_of(dict_of(message, "params"), "toolCall")
         id = text_of(call, "toolCallId")
@@ -215,7 +215,7 @@ class _ACPSession(ConversationReader):
         step = None if id is None else self._tools.get(id) or self._read_tool(call)
         self._owner.ask(step or self._open_turn().step, message)
 
-    def read_result(self, result: dict[str, Json], error: dict[str, Json] | None) -> None:
+    def read_result(self, result: JsonObject, error: JsonObject | None) -> None:
         """End the turn in progress with the answer to its prompt."""
         if self._turn is None:
             return
@@ -234,7 +234,7 @@ class _ACPSession(ConversationReader):
 
     # -- within ------------------------------------------------------------
 
-    def _is_late(self, kind: str, update: dict[str, Json]) -> bool:
+    def _is_late(self, kind: str, update: JsonObject) -> bool:
         """Return True for an update of a turn that has ended: it belongs to no other one.
 
         Quirk (opencode 1.18, claude-agent-acp 0.101, 2026-10): the answer to a prompt may come before the
@@ -252,7 +252,7 @@ class _ACPSession(ConversationReader):
         self._ids.add(id)
         self._own_ids.add(id)
 
-    def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
+    def _read_chunk(self, kind: str, update: JsonObject) -> None:
         """Add a piece of text to the answer, which another message ends."""
         content, id = dict_of(update, "content"), text_of(update, "messageId")
         text = text_of(content, "text")
@@ -266,7 +266,7 @@ class _ACPSession(ConversationReader):
             self._end_answer("stop")
         self._add_text(kind, text, is_whole=False)
 
-    def _read_tool(self, update: dict[str, Json]) -> Step | None:
+    def _read_tool(self, update: JsonObject) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
         done = f"{self.turns_ended} done {id}"
@@ -295,7 +295,7 @@ class _ACPSession(ConversationReader):
             self._end_tool(id, update.get("rawOutput", update.get("content")), failure=failure)
         return step
 
-    def _read_usage(self, update: dict[str, Json]) -> None:
+    def _read_usage(self, update: JsonObject) -> None:
         """Note how full the model's context is, and what the session has cost so far."""
         self._run.context_used, self._run.context_size = int_of(update, "used"), int_of(update, "size")
         cost = dict_of(update, "cost")
@@ -308,7 +308,7 @@ class _ACPSession(ConversationReader):
                 self._turn.cost = self._run.ledger.subtract(self.id, self._cost)["cost"]
 
 
-def _usage_in(result: dict[str, Json]) -> Usage | None:
+def _usage_in(result: JsonObject) -> Usage | None:
     """Return the counts of a turn; None if the answer has none."""
     usage = counts_in(dict_of(result, "usage"), _COUNTS)
     if usage is None:
@@ -322,7 +322,7 @@ def _usage_in(result: dict[str, Json]) -> Usage | None:
     return usage
 
 
-def _find_model(result: dict[str, Json]) -> str | None:
+def _find_model(result: JsonObject) -> str | None:
     """Return the name of the session's model; None if the answer has none."""
     options = dicts_of(result.get("configOptions"))
     chosen = next((text_of(each, "currentValue") for each in options if each.get("id") == "model"), None)

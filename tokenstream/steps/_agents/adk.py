@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending, Message, ToolCall
     from tokenstream.steps._run import Steps
@@ -44,11 +44,11 @@ class ADK(AgentReader):
         """The error of the last answer; None if it has none."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for an event of an agent in an invocation."""
         return "author" in line and ("invocation_id" in line or "invocationId" in line)
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         name = text_of(line, "author")
         if name is None:
@@ -98,16 +98,16 @@ class ADK(AgentReader):
         return self._authors[name]
 
     def _read_answer(
-        self, author: _Author, line: dict[str, Json], parts: list[dict[str, Json]], *, is_partial: bool
+        self, author: _Author, line: JsonObject, parts: list[JsonObject], *, is_partial: bool
     ) -> None:
         """Add a piece of an answer, or what its end has beyond the pieces."""
         answer = author.open()
         code, reason = _field(line, "error_code"), _field(line, "finish_reason")
         new = author.find_new(parts) if is_partial else author.find_rest(parts)
-        candidate: dict[str, Any] = {"content": {"role": "model", "parts": new}}
+        candidate: JsonObject = {"content": {"role": "model", "parts": new}}
         if not is_partial:
             candidate["finishReason"] = reason or "STOP"
-        payload: dict[str, Any] = {"candidates": [candidate]}
+        payload: JsonObject = {"candidates": [candidate]}
         payload |= {name: line[name] for name in _OF_AN_ANSWER if name in line}
         answer.read_piece(payload)
         if is_partial:
@@ -133,13 +133,13 @@ class ADK(AgentReader):
     def _ask(self, author: Step, call: ToolCall) -> None:
         """Report what ADK asks a person with a call of its own, in the step of the tool that has to wait."""
         arguments: object = call.arguments
-        asked: dict[str, Any] = arguments if is_dict(arguments) else {}
+        asked: JsonObject = arguments if is_dict(arguments) else {}
         id = text_of(dict_of(asked, "originalFunctionCall"), "id") or text_of(asked, "functionCallId")
         tool = self._tools.get(id or "", author)
         self._run.requests.hold(author, self._asker, tool.wait_for(call.id, {"type": "approval", **asked}))
         self._hold_turn()
 
-    def _read_response(self, part: dict[str, Json], *, asked: Json) -> None:
+    def _read_response(self, part: JsonObject, *, asked: Json) -> None:
         """End a tool; ADK reports a call that it could not run as the field `error` of the result."""
         response = _field(part, "function_response")
         if is_dict(response) and not (is_dict(asked) and text_of(response, "id") in asked):
@@ -196,16 +196,16 @@ class _Author:
         if answer is not None:
             answer.end()
 
-    def find_new(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    def find_new(self, parts: list[JsonObject]) -> list[JsonObject]:
         """Return those of the parts of a piece that are whole, without calls, and remember their texts."""
         for part in parts:
             self._sent[part.get("thought") is True].append(text_of(part, "text") or "")
         return [part for part in parts if _field(part, "function_call") is None]
 
-    def find_rest(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    def find_rest(self, parts: list[JsonObject]) -> list[JsonObject]:
         """Return what the parts of a whole answer have beyond its pieces."""
         sent = {is_thought: "".join(texts) for is_thought, texts in self._sent.items()}
-        new: list[dict[str, Json]] = []
+        new: list[JsonObject] = []
         for part in parts:
             text, is_thought = text_of(part, "text"), part.get("thought") is True
             if text is None:
@@ -218,7 +218,7 @@ class _Author:
         return new
 
 
-def _field(fields: dict[str, Json], name: str) -> Json:
+def _field(fields: JsonObject, name: str) -> Json:
     """Return a field, whose name is in snake_case in Python and in camelCase on the wire."""
     if name in fields:
         return fields[name]

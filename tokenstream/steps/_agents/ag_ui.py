@@ -16,7 +16,7 @@ from tokenstream.steps._step import LeftOpenStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = "ag-ui"
 _CONTENT = ("TEXT_MESSAGE_", "REASONING_", "TOOL_CALL_", "THINKING_")
 """The beginnings of the types of events about an answer."""
-_END: dict[str, Any] = {"type": "RUN_FINISHED"}
+_END: JsonObject = {"type": "RUN_FINISHED"}
 """Stands for the end of a subagent's answer, which has no event of its own."""
 _UNENDED = "the run ended before the subagent did"
 
@@ -66,12 +66,12 @@ class AGUIRun(AgentReader):
         """The tools of the calls in progress, with the pieces of their arguments, by the ids of the calls."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the start of a run, which has ids that only AG-UI has."""
         event = unwrap(line)
         return event.get("type") == "RUN_STARTED" and ("runId" in event or "threadId" in event)
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         event = unwrap(line)
         kind = text_of(event, "type") or ""
@@ -86,7 +86,7 @@ class AGUIRun(AgentReader):
 
     # -- the run -------------------------------------------------------------
 
-    def _read_start(self, event: dict[str, Json]) -> None:
+    def _read_start(self, event: JsonObject) -> None:
         """Begin a turn; one of another run that is open has been cut, and a repeated start is ignored."""
         id, turn = text_of(event, "runId"), self._turn
         if turn is not None and id is not None and self._run_id not in (id, None):
@@ -95,7 +95,7 @@ class AGUIRun(AgentReader):
         self._open_turn_of_session(text_of(event, "threadId"))
         self._find_answer("").read_piece(event)
 
-    def _read_end(self, event: dict[str, Json]) -> None:
+    def _read_end(self, event: JsonObject) -> None:
         """End the turn; what the run waits for is reported before."""
         id = text_of(event, "runId")
         if id is not None and id != self._run_id and id in self._ended_runs:
@@ -118,7 +118,7 @@ class AGUIRun(AgentReader):
             self._end_steps(None, cut=None)
         self._end_turn(None)
 
-    def _read_error(self, event: dict[str, Json]) -> None:
+    def _read_error(self, event: JsonObject) -> None:
         """End the turn, which has failed."""
         self._find_answer("").read_piece(event)
         self._end_turn(self._failure(text_of(event, "message"), code=text_of(event, "code")))
@@ -153,7 +153,7 @@ class AGUIRun(AgentReader):
 
     # -- answers -------------------------------------------------------------
 
-    def _read_content(self, event: dict[str, Json], kind: str) -> None:
+    def _read_content(self, event: JsonObject, kind: str) -> None:
         """Add to the answer of the agent, or of the subagent that an event names."""
         id = self._find_id(event, kind)
         # Only the first event of a message has to name the subagent.
@@ -172,7 +172,7 @@ class AGUIRun(AgentReader):
         if kind.startswith("TOOL_CALL_"):
             self._read_tool(event, kind, answer.step, id)
 
-    def _find_id(self, event: dict[str, Json], kind: str) -> str:
+    def _find_id(self, event: JsonObject, kind: str) -> str:
         """Return the id of an event's message or call, which a chunk may leave out; "" if it has none."""
         id = text_of(event, "toolCallId", "messageId")
         if id is None and kind == self._last_chunk[0]:
@@ -188,7 +188,7 @@ class AGUIRun(AgentReader):
             self._answers[run] = ModelAnswer(step, _NAME, [])
         return self._answers[run]
 
-    def _end_answer(self, run: str, end: dict[str, Json] | None = None) -> StreamError | None:
+    def _end_answer(self, run: str, end: JsonObject | None = None) -> StreamError | None:
         """End the answer of a run ("" for the agent's own), if there is one; return its error, or None."""
         answer = self._answers.pop(run, None)
         if answer is None:
@@ -199,14 +199,14 @@ class AGUIRun(AgentReader):
 
     # -- subagents and steps -------------------------------------------------
 
-    def _begin_subagent(self, event: dict[str, Json]) -> None:
+    def _begin_subagent(self, event: JsonObject) -> None:
         """Begin the step of a subagent."""
         id = text_of(event, "subagentRunId")
         if id:
             self._ended_subagents.discard(id)
             self._find_subagent(id, event)
 
-    def _find_subagent(self, id: str, event: dict[str, Json] | None = None) -> Step:
+    def _find_subagent(self, id: str, event: JsonObject | None = None) -> Step:
         """Return the step of a subagent; begin it below the tool, or the agent, that has called it."""
         step = self._subagents.get(id)
         if step is None:
@@ -218,7 +218,7 @@ class AGUIRun(AgentReader):
             self._subagents[id] = step
         return step
 
-    def _end_subagent(self, event: dict[str, Json]) -> None:
+    def _end_subagent(self, event: JsonObject) -> None:
         """End the step of a subagent, with its result or its error; the run may go on."""
         id = text_of(event, "subagentRunId") or ""
         if id not in self._subagents:
@@ -234,7 +234,7 @@ class AGUIRun(AgentReader):
         of_answer = self._end_answer(id, end)
         step.end(error or of_answer)
 
-    def _begin_named(self, event: dict[str, Json]) -> None:
+    def _begin_named(self, event: JsonObject) -> None:
         """Begin a step that the agent names."""
         name = text_of(event, "stepName") or "step"
         if name not in self._named:
@@ -245,7 +245,7 @@ class AGUIRun(AgentReader):
         """Return a step, or that of the turn if it is None or has ended, as with a tool that called it."""
         return self._open_turn().step if step is None or step.ended is not None else step
 
-    def _end_named(self, event: dict[str, Json]) -> None:
+    def _end_named(self, event: JsonObject) -> None:
         """End a step that the agent names."""
         step = self._named.pop(text_of(event, "stepName") or "step", None)
         if step is not None and step.ended is None:
@@ -253,7 +253,7 @@ class AGUIRun(AgentReader):
 
     # -- tools ---------------------------------------------------------------
 
-    def _read_tool(self, event: dict[str, Json], kind: str, step: Step, id: str) -> None:
+    def _read_tool(self, event: JsonObject, kind: str, step: Step, id: str) -> None:
         """Begin the step of a tool at the end of its call, and end it at its result."""
         name = text_of(event, "toolCallName")
         if name is not None:
@@ -268,7 +268,7 @@ class AGUIRun(AgentReader):
             output, error, _ = read_output(event)
             self._end_tool(id, output, failure=error)
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
+    _READERS: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {
         "RUN_STARTED": _read_start,
         "RUN_FINISHED": _read_end,
         "RUN_ERROR": _read_error,

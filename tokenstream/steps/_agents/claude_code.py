@@ -24,7 +24,7 @@ from tokenstream.steps._turn import AgentSteer, refuse_idle
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._model_answer import ModelAnswer
@@ -94,7 +94,7 @@ class ClaudeCode(AgentReader):
         that answer was sent whole."""
 
     @classmethod
-    def find_name(cls, line: dict[str, Json]) -> str | None:
+    def find_name(cls, line: JsonObject) -> str | None:
         """Return the name of an agent that prints such lines; None if a line may be of several agents."""
         kind, session = text_of(line, "type"), text_of(line, "session_id")
         if session is None or kind not in _OF_BOTH:
@@ -114,7 +114,7 @@ class ClaudeCode(AgentReader):
         return cls.name if "uuid" in line or (kind == "result" and "total_cost_usd" in line) else None
 
     @classmethod
-    def may_read(cls, line: dict[str, Json]) -> bool:
+    def may_read(cls, line: JsonObject) -> bool:
         """Return True for a line in the manner of Claude Code and Amp, of whichever of the two it is."""
         if text_of(line, "session_id") is None:
             return False
@@ -123,7 +123,7 @@ class ClaudeCode(AgentReader):
             line.get("type") == "assistant" and text_of(dict_of(line, "message"), "id") is not None
         )
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         if self._run.agent is None:
             self._run.introduce(self.find_name(line))
@@ -159,7 +159,7 @@ class ClaudeCode(AgentReader):
 
     # -- lines -------------------------------------------------------------
 
-    def _read_system(self, line: dict[str, Json]) -> None:
+    def _read_system(self, line: JsonObject) -> None:
         """Begin a turn, or follow a task in the background."""
         subtype, call_id = text_of(line, "subtype"), text_of(line, "tool_use_id")
         if subtype == "init":
@@ -177,7 +177,7 @@ class ClaudeCode(AgentReader):
             if id is not None:
                 self._follow_task(id, line)
 
-    def _read_event(self, line: dict[str, Json]) -> None:
+    def _read_event(self, line: JsonObject) -> None:
         """Pass an event of Anthropic's API to the answer of its agent."""
         event, agent = line.get("event"), line.get("parent_tool_use_id")
         if not is_dict(event):
@@ -205,7 +205,7 @@ class ClaudeCode(AgentReader):
                 self._end_answer(agent)
                 self._count_lines()
 
-    def _read_message(self, line: dict[str, Json]) -> None:
+    def _read_message(self, line: JsonObject) -> None:
         """Read a whole piece of an answer, unless its events were sent before."""
         message = line.get("message")
         if not is_dict(message):
@@ -235,7 +235,7 @@ class ClaudeCode(AgentReader):
                 answer.feed_block(block)
                 self._begin_tools(answer)
 
-    def _read_user(self, line: dict[str, Json]) -> None:
+    def _read_user(self, line: JsonObject) -> None:
         """End the tools whose results are in a line; note input that the agent repeats when it takes it."""
         steer = self.steering.find(text_of(line, "uuid"))
         if steer is not None:
@@ -254,7 +254,7 @@ class ClaudeCode(AgentReader):
                 is_error = block.get("is_error") is True
                 self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
 
-    def _read_request(self, line: dict[str, Json]) -> None:
+    def _read_request(self, line: JsonObject) -> None:
         """Report that a tool waits for a permission; the answer to it goes to the process."""
         request, id = dict_of(line, "request"), text_of(line, "request_id") or ""
         tool = self._tools.get(text_of(request, "tool_use_id") or "")
@@ -266,7 +266,7 @@ class ClaudeCode(AgentReader):
         for waiting in (step, self._open_turn().step):
             self._run.requests.hold(waiting, self._asker, event)
 
-    def _read_lifecycle(self, line: dict[str, Json]) -> None:
+    def _read_lifecycle(self, line: JsonObject) -> None:
         """Note what the agent says of input: it waits for its place in the turn, or has got there."""
         id, state = text_of(line, "command_uuid"), text_of(line, "state")
         steer = self.steering.find(id)
@@ -280,7 +280,7 @@ class ClaudeCode(AgentReader):
             steer.refuse(f"the agent says that the input is {state}", state)
             self.steering.settle()
 
-    def _read_result(self, line: dict[str, Json]) -> None:
+    def _read_result(self, line: JsonObject) -> None:
         """End the turn: it has failed if `is_error` or the subtype says so, whatever other words say."""
         is_aside = bool(self._answered)
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
@@ -339,8 +339,8 @@ class ClaudeCode(AgentReader):
         if self.steering.write is not None and self._turn is None:
             return refuse_idle(text)
         steer, id = AgentSteer(text, self._turn), str(uuid4())
-        message: dict[str, Json] = {"role": "user", "content": [{"type": "text", "text": text}]}
-        line: dict[str, Json] = {
+        message: JsonObject = {"role": "user", "content": [{"type": "text", "text": text}]}
+        line: JsonObject = {
             "type": "user",
             "uuid": id,
             "session_id": self._run.session or "",
@@ -361,7 +361,7 @@ class ClaudeCode(AgentReader):
                 kept[id] = step
         return kept
 
-    def _count_spent(self, line: dict[str, Json], turn: Turn, counted: Usage) -> Usage:
+    def _count_spent(self, line: JsonObject, turn: Turn, counted: Usage) -> Usage:
         """Note the cost of the turn that a result ends; return its tokens, with those of its subagents."""
         totals, cost = _sum_of_models(line, "modelUsage"), float_of(line, "total_cost_usd")
         if cost is not None:
@@ -379,7 +379,7 @@ class ClaudeCode(AgentReader):
                 # The session's counts have what a turn after this one has spent.
                 self._left_over = {name: n - sent.get(name, 0) for name, n in own.items()}
                 return counted
-            whole: dict[str, Any] = own
+            whole: JsonObject = own
             return Usage(**whole)
         # The counts of the turn may lack those of its subagents, which their lines have.
         of_lines = counts_of(turn.step.counted_usage or Usage()) if sent else {}
@@ -409,13 +409,13 @@ class ClaudeCode(AgentReader):
         """True for Qwen Code (0.24): each kind of part has a line with an id, and the last has the counts."""
         return self._run.agent == "qwen-code"
 
-    def _leave_attempt(self, retry: dict[str, Json]) -> None:
+    def _leave_attempt(self, retry: JsonObject) -> None:
         """Break off what Qwen Code asks for anew; an answer before it has called a tool that has run."""
         if retry.get("preserveText") is False and (retry.get("discardedToolCalls") or not self._is_calling):
             self._answers.pop("", None)
             self._open_turn().step.conclude("truncated")
 
-    def _count_line(self, id: str | None, counts: dict[str, Json]) -> None:
+    def _count_line(self, id: str | None, counts: JsonObject) -> None:
         """Count the tokens of a message whose first whole line has come."""
         # Qwen Code gives the line the id of its message.
         if id is None or not self._is_repeated(f"counted {id}"):
@@ -435,7 +435,7 @@ class ClaudeCode(AgentReader):
         for step in self._tools.values():
             step.end(LeftOpenStep("its lines have ended"))
 
-    def _follow_task(self, id: str, line: dict[str, Json]) -> None:
+    def _follow_task(self, id: str, line: JsonObject) -> None:
         """Note that a task goes on in the background, or has ended."""
         patch = dict_of(line, "patch")
         if patch.get("is_backgrounded") is True:
@@ -512,7 +512,7 @@ class ClaudeCode(AgentReader):
             is_counted = not (agent or self._streamed) and bool(usage)
             self._end_answer(agent, counts if is_counted else None, None if agent else reason)
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Json]], None]]] = {
+    _READERS: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {
         "system": _read_system,
         "stream_event": _read_event,
         "assistant": _read_message,
@@ -527,11 +527,11 @@ class ClaudeCode(AgentReader):
 
 def _permit(write: LineWriter, id: str, answer: Json) -> None:
     """Write the answer to a request for a permission."""
-    response: dict[str, Json] = {"subtype": "success", "request_id": id, "response": answer}
+    response: JsonObject = {"subtype": "success", "request_id": id, "response": answer}
     write({"type": "control_response", "response": response})
 
 
-def _sum_of_models(line: dict[str, Json], name: str) -> dict[str, float]:
+def _sum_of_models(line: JsonObject, name: str) -> dict[str, float]:
     """Return the counts under a name in a line, which has them by model."""
     sums: dict[str, float] = {}
     for model in dict_of(line, name).values():

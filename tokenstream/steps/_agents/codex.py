@@ -14,7 +14,7 @@ from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import ErrorKind, ProviderError
     from tokenstream.message import FinishReason
@@ -48,12 +48,12 @@ _RESULTS = (
 """Fields for the result of a tool; the first that is there has it."""
 
 
-def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
+def _counts_in(usage: JsonObject) -> dict[str, int]:
     """Return token counts by our names."""
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
-def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
+def _describe(kind: str, item: JsonObject) -> tuple[str, Json]:
     """Return the name of the tool that an item stands for, and its arguments."""
     if kind in ("command_execution", "commandExecution"):
         return "shell", {"command": item.get("command")}
@@ -66,12 +66,12 @@ def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
     return kind or "item", {name: item[name] for name in _ARGUMENTS if name in item}
 
 
-def _result_of(item: dict[str, Json]) -> Json:
+def _result_of(item: JsonObject) -> Json:
     """Return the result of a tool: its output, or the item's own field for it; None if there is none."""
     return next((item[name] for name in _RESULTS if item.get(name) is not None), None)
 
 
-def _failure_of(item: dict[str, Json], *, declined: str) -> str | None:
+def _failure_of(item: JsonObject, *, declined: str) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded."""
     error, exit_code = item.get("error"), int_of(item, "exit_code", "exitCode")
     if is_dict(error):
@@ -100,14 +100,14 @@ class Codex(TextAgentReader):
         """The text of each item of an answer so far, by its id."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines of Codex, of which the first begins a thread."""
         kind = text_of(line, "type") or ""
         return (kind == "thread.started" and "thread_id" in line) or (
             kind in ("item.started", "item.completed", "item.updated") and is_dict(line.get("item"))
         )
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind, item = text_of(line, "type"), line.get("item")
         if kind == "thread.started":
@@ -133,7 +133,7 @@ class Codex(TextAgentReader):
 
     # -- within ------------------------------------------------------------
 
-    def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
+    def _read_item(self, item: JsonObject, *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
         # Versions before 0.42 called it the type of the item.
         kind, id = text_of(item, "type", "item_type") or "", text_of(item, "id") or ""
@@ -181,7 +181,7 @@ class Codex(TextAgentReader):
         return Usage(**own)
 
 
-def _task_of(task: dict[str, Json]) -> Json:
+def _task_of(task: JsonObject) -> Json:
     """Return a task of a plan with our names and words, from a line or a message of the app server."""
     status = text_of(task, "status") or ("completed" if task.get("completed") is True else "pending")
     return {
@@ -238,7 +238,7 @@ class CodexServer(Conversations["_Thread"]):
     steer_method = "turn/steer"
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the answer to `initialize`, and for messages about threads, turns and items."""
         method, result, params = text_of(line, "method"), dict_of(line, "result"), dict_of(line, "params")
         if method is None:
@@ -247,7 +247,7 @@ class CodexServer(Conversations["_Thread"]):
             "threadId" in params or "cliVersion" in dict_of(params, "thread")
         )
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a message says."""
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method is None:
@@ -268,14 +268,14 @@ class CodexServer(Conversations["_Thread"]):
         if thread is None:
             return refuse_idle(text)
         steer = AgentSteer(text, thread.turn, thread.turn_id)
-        params: dict[str, Json] = {
+        params: JsonObject = {
             "threadId": thread.id,
             "expectedTurnId": thread.turn_id,
             "input": [{"type": "text", "text": text}],
         }
         return self._request_steer(steer, params)
 
-    def note_input(self, item: dict[str, Json], turn_id: str | None) -> None:
+    def note_input(self, item: JsonObject, turn_id: str | None) -> None:
         """Note that input of the user is part of a turn now: the first input with these words."""
         words = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
         of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == words]
@@ -302,7 +302,7 @@ class _Thread(ConversationReader):
         self._complaint: str | None = None
         """The message of the last `error`."""
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Read a message about the thread."""
         method, params = text_of(line, "method") or "", dict_of(line, "params")
         turn_id = text_of(params, "turnId")
@@ -322,7 +322,7 @@ class _Thread(ConversationReader):
         else:
             self._read_news(method, params)
 
-    def _read_news(self, method: str, params: dict[str, Json]) -> None:
+    def _read_news(self, method: str, params: JsonObject) -> None:
         """Read a message about the progress of a tool or of the turn."""
         if method in _OUTPUTS:
             self._step_of(params).add_output(text_of(params, "delta") or "")
@@ -340,7 +340,7 @@ class _Thread(ConversationReader):
 
     # -- turns -------------------------------------------------------------
 
-    def _begin_turn(self, turn: dict[str, Json]) -> None:
+    def _begin_turn(self, turn: JsonObject) -> None:
         """Begin a turn, unless the message has come before."""
         id = text_of(turn, "id")
         if id != self.turn_id and not self._is_repeated(f"turn {id}"):
@@ -350,7 +350,7 @@ class _Thread(ConversationReader):
                 self._run.ledger.keep(self.id, self._total)
             self._open_turn()
 
-    def _complete_turn(self, turn: dict[str, Json]) -> None:
+    def _complete_turn(self, turn: JsonObject) -> None:
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
         self._ids.add(f"turn {id}")
@@ -367,7 +367,7 @@ class _Thread(ConversationReader):
             return
         self._end_turn(self._failure_in(error) if has_failed else None)
 
-    def _failure_in(self, error: dict[str, Json]) -> ProviderError:
+    def _failure_in(self, error: JsonObject) -> ProviderError:
         """Return the error of a turn that has failed."""
         info = error.get("codexErrorInfo")
         # A code with details is an object with the code as its only key.
@@ -378,7 +378,7 @@ class _Thread(ConversationReader):
             failure.kind = _KINDS.get(code, failure.kind)
         return failure
 
-    def _count(self, usage: dict[str, Json]) -> None:
+    def _count(self, usage: JsonObject) -> None:
         """Note the thread's tokens so far, and how full the model's context is."""
         last = dict_of(usage, "last")
         total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
@@ -399,7 +399,7 @@ class _Thread(ConversationReader):
 
     # -- items -------------------------------------------------------------
 
-    def _add_delta(self, kind: str, params: dict[str, Json]) -> None:
+    def _add_delta(self, kind: str, params: JsonObject) -> None:
         """Add a piece of text to the part that it belongs to."""
         id, text = text_of(params, "itemId") or "", text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
@@ -428,7 +428,7 @@ class _Thread(ConversationReader):
             self._item = None
             self._break_answer()
 
-    def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
+    def _read_item(self, item: JsonObject, *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "userMessage":
@@ -450,7 +450,7 @@ class _Thread(ConversationReader):
         if is_done:
             self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it was declined"))
 
-    def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:
+    def _complete_text(self, kind: str, id: str, item: JsonObject) -> None:
         """Add what the deltas of an item lack: some providers send none."""
         sent = self._sent.get(id, 0)
         if kind == "agentMessage":
@@ -467,6 +467,6 @@ class _Thread(ConversationReader):
         if self._answer is not None:
             self._answer.close_part()
 
-    def _step_of(self, params: dict[str, Json]) -> Step:
+    def _step_of(self, params: JsonObject) -> Step:
         """Return the step of the tool that a message is about, or else the step of the turn."""
         return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
@@ -61,7 +61,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
         """Return True for the conversation of a subagent."""
         return id in self._starters
 
-    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+    def read_answer(self, method: str, answer: JsonObject) -> None:
         """Read the answer to a request of the program: to input for a turn, or to any other."""
         if method != self.steer_method:
             super().read_answer(method, answer)
@@ -71,14 +71,14 @@ class Conversations(AgentReader, Generic[ConversationT]):
             self._take_acceptance(steer, dict_of(answer, "result"))
         self.steering.settle()
 
-    def _request_steer(self, steer: AgentSteer, params: dict[str, Json]) -> Steer:
+    def _request_steer(self, steer: AgentSteer, params: JsonObject) -> Steer:
         """Send input for the turn in progress; return it."""
         early = self.steering.request(steer, self.steer_method, params)
         if early is not None:
             self.read_answer(self.steer_method, early)
         return steer
 
-    def _take_acceptance(self, steer: AgentSteer, result: dict[str, Json]) -> None:
+    def _take_acceptance(self, steer: AgentSteer, result: JsonObject) -> None:
         """Note what an answer without an error says of input."""
         steer.become("accepted")
 

@@ -34,7 +34,7 @@ from tokenstream.steps._agents.values import line_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._run import Steps
@@ -129,7 +129,7 @@ class AgentRun:
         else:
             reader.read(line)
 
-    def call(self, method: str, shown: dict[str, Json], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
+    def call(self, method: str, shown: JsonObject, *arguments: Any) -> None:  # noqa: ANN401 - of several methods
         """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
         if self.reader is not None:
             getattr(self.reader, method)(*arguments)
@@ -184,13 +184,13 @@ def may_be_of_agent(item: object) -> bool:
     return not _SESSIONS.isdisjoint(item) if is_dict(item) else line_of(item) is not None
 
 
-def find_name(line: dict[str, Json]) -> str | None:
+def find_name(line: JsonObject) -> str | None:
     """Return the name of the agent that has printed a line; None if it can be of several, or of none."""
     names = (reader.find_name(line) for reader in _ALL)
     return next((name for name in names if name is not None), None)
 
 
-def find_reader(line: dict[str, Json]) -> Callable[[Steps], AgentReader] | None:
+def find_reader(line: JsonObject) -> Callable[[Steps], AgentReader] | None:
     """Return a function that makes the reader for the agent of a line; None if the line does not tell it.
 
     `Steps.agent` is None at first if several agents print such lines, which one reader reads.

@@ -13,7 +13,7 @@ from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -50,7 +50,7 @@ _FAILURES = {
 _NAME = "mistral-conversations"
 _OF_SPEAKER = frozenset({"message.output.delta", "function.call.delta"})
 _OF_TOOL = frozenset({"tool.execution.started", "tool.execution.delta", "tool.execution.done"})
-_END: dict[str, Json] = {"type": "conversation.response.done"}
+_END: JsonObject = {"type": "conversation.response.done"}
 
 
 class AnthropicAgentsRun(AgentReader):
@@ -79,11 +79,11 @@ class AnthropicAgentsRun(AgentReader):
         """The text of the last message of the turn."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the events of a session, which other agents do not send in this shape."""
         return SessionFormat.recognises(line, "")
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if self._is_repeated(text_of(line, "id")):
@@ -114,7 +114,7 @@ class AnthropicAgentsRun(AgentReader):
 
     # -- turns -------------------------------------------------------------
 
-    def _read_state(self, line: dict[str, Json], kind: str) -> None:
+    def _read_state(self, line: JsonObject, kind: str) -> None:
         """Read an event about the turn as a whole."""
         turn = self._turn
         if kind == "agent.message":
@@ -128,7 +128,7 @@ class AnthropicAgentsRun(AgentReader):
             message, code = self._complaint
             self._finish(self._failure(message or "the session has ended", code=code))
 
-    def _read_idle(self, line: dict[str, Json], step: Step) -> None:
+    def _read_idle(self, line: JsonObject, step: Step) -> None:
         """End the answer; end the turn unless the agent waits for the application."""
         reason, details = dict_of(line, "stop_reason"), dict_of(line, "stop_details")
         word = text_of(reason, "type")
@@ -159,7 +159,7 @@ class AnthropicAgentsRun(AgentReader):
             self._answer = ModelAnswer(self._open_turn().step, SessionFormat(answer=""), [])
         return self._answer
 
-    def _end_answer(self, line: dict[str, Json] | None) -> None:
+    def _end_answer(self, line: JsonObject | None) -> None:
         """End the answer in progress."""
         answer, self._answer = self._answer, None
         if answer is not None:
@@ -179,7 +179,7 @@ class AnthropicAgentsRun(AgentReader):
         """Return the step of a thread; that of the turn for the main agent's."""
         return self._threads.get(thread or "") or self._open_turn().step
 
-    def _read_result(self, line: dict[str, Json]) -> None:
+    def _read_result(self, line: JsonObject) -> None:
         """End the step of a tool with its result."""
         id = text_of(line, *_IDS_OF_CALLS) or ""
         content = line.get("content")
@@ -190,13 +190,13 @@ class AnthropicAgentsRun(AgentReader):
 
     # -- other agents' threads -----------------------------------------------
 
-    def _begin_thread(self, line: dict[str, Json], thread: str | None) -> None:
+    def _begin_thread(self, line: JsonObject, thread: str | None) -> None:
         """Begin the step of a thread, unless it has begun."""
         if thread is not None and thread not in self._threads:
             name = text_of(line, "agent_name") or thread
             self._threads[thread] = self._open_turn().step.step(name, agent=name)
 
-    def _end_thread(self, line: dict[str, Json], thread: str | None) -> None:
+    def _end_thread(self, line: JsonObject, thread: str | None) -> None:
         """End the step of a thread, unless it waits for the application."""
         word = text_of(dict_of(line, "stop_reason"), "type")
         step = self._threads.get(thread or "")
@@ -228,12 +228,12 @@ class MistralConversationsRun(AgentReader):
         """The step of the agent to which the turn was handed; None for the first agent."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the events of a conversation."""
         kind = text_of(line, "type") or ""
         return kind in _OF_SPEAKER | _OF_TOOL or kind.startswith(("conversation.response.", "agent.handoff."))
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if kind == "conversation.response.started":
@@ -270,7 +270,7 @@ class MistralConversationsRun(AgentReader):
             self._answer = ModelAnswer(self._step, _NAME, [])
         return self._answer
 
-    def _read_tool(self, line: dict[str, Json], kind: str) -> None:
+    def _read_tool(self, line: JsonObject, kind: str) -> None:
         """Begin or end the step of a tool."""
         id = text_of(line, "id") or ""
         self._begin_tool(id, text_of(line, "name") or "tool", self._step, text_of(line, "arguments"))

@@ -23,7 +23,7 @@ from tokenstream.steps._model_answer import ModelAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -67,11 +67,11 @@ class LangGraphRun(AgentReader):
         """The error of the last answer of the whole graph, if that answer was cut off or has failed."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for an event of a graph."""
         return is_graph_event(line)
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         params = dict_of(line, "params")
         reader = self._READERS.get(text_of(line, "method") or "")
@@ -108,7 +108,7 @@ class LangGraphRun(AgentReader):
 
     # -- the graph and its subgraphs -----------------------------------------
 
-    def _read_lifecycle(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+    def _read_lifecycle(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         """Begin or end the step of a subgraph, or the turn."""
         data = dict_of(params, "data")
         # In Python, the namespace of a subgraph is in the data.
@@ -174,7 +174,7 @@ class LangGraphRun(AgentReader):
 
     # -- answers -------------------------------------------------------------
 
-    def _read_message(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+    def _read_message(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         """Begin, continue or end an answer of the model that runs in a namespace."""
         event, metadata = message_event_in(line)
         node = text_of(params, "node") or text_of(metadata, "langgraph_node")
@@ -244,7 +244,7 @@ class LangGraphRun(AgentReader):
 
     # -- tools and requests --------------------------------------------------
 
-    def _read_tool(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+    def _read_tool(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         """Begin, continue or end the step of a tool."""
         data = dict_of(params, "data")
         id, kind = text_of(data, "tool_call_id") or "", text_of(data, "event")
@@ -264,12 +264,12 @@ class LangGraphRun(AgentReader):
                 self._end_subgraph(path, None)
             self._end_tool(id, output, failure=failure)
 
-    def _read_request(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+    def _read_request(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         """Report that a graph waits for an answer."""
         data = dict_of(params, "data")
         self._ask(namespace, text_of(data, "interrupt_id"), data.get("payload"))
 
-    def _read_state(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
+    def _read_state(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         """Report the requests that the state of a graph has, in Python."""
         if self._turn is None:
             # A run without answers has no other event.
@@ -283,7 +283,7 @@ class LangGraphRun(AgentReader):
         if id is not None and step.ended is None:
             step.wait_for(id, payload)
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, Namespace, dict[str, Any], dict[str, Json]], None]]] = {
+    _READERS: ClassVar[Mapping[str, Callable[[Any, Namespace, JsonObject, JsonObject], None]]] = {
         "messages": _read_message,
         "tools": _read_tool,
         "lifecycle": _read_lifecycle,
@@ -293,7 +293,7 @@ class LangGraphRun(AgentReader):
     """The methods that read events, by their methods in the protocol."""
 
 
-def _begins_run(line: dict[str, Json], namespace: Namespace) -> bool:
+def _begins_run(line: JsonObject, namespace: Namespace) -> bool:
     """Return True for the event with which a server begins a run."""
     data = dict_of(dict_of(line, "params"), "data")
     is_of_run = line.get("method") == "lifecycle" and not namespace and not data.get("namespace")

@@ -13,7 +13,7 @@ from tokenstream.steps._agents.conversations import ConversationReader, Conversa
 from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of, with_cache
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
 
@@ -40,7 +40,7 @@ _REASONS: dict[str, FinishReason] = {
 class OpenCodeAnswers(TextAgentReader):
     """Ends the answers of opencode, which tells of each one in the same words on its lines and its server."""
 
-    def _finish_step(self, part: dict[str, Json]) -> str | None:
+    def _finish_step(self, part: JsonObject) -> str | None:
         """End an answer, or break it off, and count its tokens; return opencode's reason, or None."""
         turn, cost = self._open_turn(), float_of(part, "cost")
         tokens = dict_of(part, "tokens")
@@ -73,11 +73,11 @@ class OpenCode(OpenCodeAnswers):
         """The reason of the last `step_finish`; "" before it, None if it is not known."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines of opencode, which all have the id of the session in this spelling."""
         return "sessionID" in line and (is_dict(line.get("part")) or is_dict(line.get("error")))
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
         self._open_turn_of_session(text_of(line, "sessionID"))
@@ -118,7 +118,7 @@ class OpenCode(OpenCodeAnswers):
             self._break_answer()
         self._reason = ""
 
-    def _read_tool(self, part: dict[str, Json]) -> None:
+    def _read_tool(self, part: JsonObject) -> None:
         """Add the step of a tool, which is reported only when it has ended."""
         state, id = part.get("state"), text_of(part, "callID") or ""
         if not is_dict(state):
@@ -128,7 +128,7 @@ class OpenCode(OpenCodeAnswers):
         self._end_tool(id, state.get("output"), failure=failure_in(state))
 
 
-def failure_in(state: dict[str, Json]) -> str | None:
+def failure_in(state: JsonObject) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded.
 
     opencode calls a command completed whatever its exit code is.
@@ -163,7 +163,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         """The id of the only session that is read, with its subagents; None for all."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the event that greets a reader, and for events of a session."""
         if "properties" not in line:
             return False
@@ -173,7 +173,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         )
         return kind == "server.connected" or is_of_session
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         line = _of_one_project(line)
         properties = dict_of(line, "properties")
@@ -187,7 +187,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         self._conversation_of(id, _OpenCodeSession).read(line)
 
 
-def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
+def _of_one_project(line: JsonObject) -> JsonObject:
     """Return the event in a line of `GET /global/event`; any other line unchanged.
 
     Raises:
@@ -222,7 +222,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._prompts: set[str] = set()
         """The ids of messages of the user."""
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Read an event of the session."""
         kind, properties = text_of(line, "type") or "", dict_of(line, "properties")
         if kind == "message.part.updated":
@@ -243,7 +243,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
 
     # -- events ------------------------------------------------------------
 
-    def _read_state(self, kind: str, properties: dict[str, Json]) -> None:
+    def _read_state(self, kind: str, properties: JsonObject) -> None:
         """Read an event about the state of the session or its plan."""
         status = dict_of(properties, "status")
         if kind == "session.idle":
@@ -256,7 +256,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._break_answer()
             self._open_turn().step.update({**status, "type": "retry"})
 
-    def _read_message(self, info: dict[str, Json]) -> None:
+    def _read_message(self, info: JsonObject) -> None:
         """Note whose message it is, and which model answers."""
         id = text_of(info, "id")
         if info.get("role") == "user" and id is not None:
@@ -266,7 +266,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             if self._run.model is None:
                 self._run.introduce(model=self._model)
 
-    def _read_part(self, part: dict[str, Json]) -> None:
+    def _read_part(self, part: JsonObject) -> None:
         """Read a part of a message, which is sent whole each time that it changes."""
         kind, id = text_of(part, "type"), text_of(part, "id") or ""
         if text_of(part, "messageID") in self._prompts:
@@ -292,7 +292,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._sent[id] = self._sent.get(id, 0) + len(text)
         self._add_text(self._kinds[id], text, is_whole=False)
 
-    def _read_tool(self, part: dict[str, Json]) -> None:
+    def _read_tool(self, part: JsonObject) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
         if f"done {id}" in self._ids:
@@ -305,7 +305,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if text_of(state, "status") in ("completed", "error"):
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
-    def _finish(self, error: dict[str, Json] | None) -> None:
+    def _finish(self, error: JsonObject | None) -> None:
         """End the turn in progress, if there is one."""
         if self._turn is None:
             return

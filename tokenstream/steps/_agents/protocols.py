@@ -13,7 +13,7 @@ from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -44,11 +44,11 @@ class A2ATasks(AgentReader):
         """The id of the task whose message is read."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for a payload of A2A; a JSON-RPC error may be of another agent."""
         return unwrap(line) is not None
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end the turn of a task, as a payload says."""
         unwrapped = unwrap(line)
         if unwrapped is None:
@@ -103,7 +103,7 @@ class A2ATasks(AgentReader):
         """The name of what stops to ask: the task."""
         return f"{self.name} {self._asking}"
 
-    def _report_status(self, id: str, turn: Turn, state: str, status: dict[str, Json]) -> None:
+    def _report_status(self, id: str, turn: Turn, state: str, status: JsonObject) -> None:
         """Report a state with its message, and what the task waits for."""
         step = turn.step
         step.update({"type": "status", **status})
@@ -125,7 +125,7 @@ class A2ATasks(AgentReader):
             found = self._tasks[id] = turn, ModelAnswer(turn.step, self.name, [])
         return found
 
-    def _read_error(self, line: dict[str, Json]) -> None:
+    def _read_error(self, line: JsonObject) -> None:
         """End the newest open turn with the error of a payload, since an error names no task."""
         if is_dict(line.get("error")):
             id = next(reversed(self._tasks), "")
@@ -164,7 +164,7 @@ class MCP(AgentReader):
         """The ids of calls by the tokens under which the server reports their progress."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for news of a call, a call's result, or the answer to `initialize`."""
         method, result = text_of(line, "method"), dict_of(line, "result")
         if method is not None:
@@ -186,7 +186,7 @@ class MCP(AgentReader):
                 self._tokens[str(token)] = key
             self._begin_call(key, text_of(params, "name") or "tool", params.get("arguments"))
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Report the progress of a call, or end it."""
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method == _PROGRESS:
@@ -232,7 +232,7 @@ class MCP(AgentReader):
             return self._calls[id]
         return next(iter(self._calls.values()), None) or self._begin_call(id or "", "tool", None)
 
-    def _read_answer(self, line: dict[str, Json]) -> None:
+    def _read_answer(self, line: JsonObject) -> None:
         """End a call with its result; answers to other requests are passed by."""
         id, result, error = str(line.get("id")), dict_of(line, "result"), line.get("error")
         if id not in self._calls:

@@ -12,7 +12,7 @@ from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.values import exit_failure, text_in, with_cache
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.message import FinishReason
     from tokenstream.steps._model_answer import TextAnswer
@@ -76,7 +76,7 @@ class CursorCLI(TextAgentReader):
         """The texts of the turn, if any of them came in pieces."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for a first line without tools, and for the types of lines that only Cursor prints."""
         kind, subtype = line.get("type"), line.get("subtype")
         if "session_id" not in line:
@@ -87,7 +87,7 @@ class CursorCLI(TextAgentReader):
         is_tool = kind == "tool_call" and "call_id" in line and is_dict(line.get("tool_call"))
         return is_tool or (kind == "thinking" and subtype in ("delta", "completed"))
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "system" and line.get("subtype") == "init":
@@ -104,7 +104,7 @@ class CursorCLI(TextAgentReader):
 
     # -- within ------------------------------------------------------------
 
-    def _read_message(self, line: dict[str, Json]) -> None:
+    def _read_message(self, line: JsonObject) -> None:
         """Add the text of a line, unless its pieces came before."""
         blocks = dicts_of(dict_of(line, "message").get("content"))
         text = "".join([text_of(block, "text") or "" for block in blocks])
@@ -119,7 +119,7 @@ class CursorCLI(TextAgentReader):
             self._sent.append(text)
         self._add_text("text", text, is_whole=not is_piece and not self._sent)
 
-    def _read_tool(self, line: dict[str, Json]) -> None:
+    def _read_tool(self, line: JsonObject) -> None:
         """Begin or end a tool, whose name is the only field of the call."""
         id = text_of(line, "call_id") or ""
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
@@ -137,7 +137,7 @@ class CursorCLI(TextAgentReader):
             value = result.get("success", result) if is_dict(result) else result
             self._end_tool(id, value, failure=_failure_of(result))
 
-    def _read_result(self, line: dict[str, Json]) -> None:
+    def _read_result(self, line: JsonObject) -> None:
         """End the turn."""
         turn = self._open_turn_of_session(text_of(line, "session_id"))
         turn.result = text_of(line, "result")
@@ -166,11 +166,11 @@ class GeminiCLI(TextAgentReader):
     name = "gemini-cli"
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the line that begins a session."""
         return line.get("type") == "init" and "timestamp" in line and "session_id" in line
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "init":
@@ -191,7 +191,7 @@ class GeminiCLI(TextAgentReader):
         elif kind == "result":
             self._read_result(line)
 
-    def _read_result(self, line: dict[str, Json]) -> None:
+    def _read_result(self, line: JsonObject) -> None:
         """End the turn, which has the counts of all its requests."""
         self._open_turn()
         has_failed = line.get("status") != "success"
@@ -221,7 +221,7 @@ class Pi(TextAgentReader):
         """True if the last answer was cancelled."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines of Pi, whose messages have a role and a time."""
         kind, message = text_of(line, "type") or "", dict_of(line, "message")
         if kind == "session":
@@ -232,7 +232,7 @@ class Pi(TextAgentReader):
             kind.startswith("tool_execution_") and "toolCallId" in line
         )
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type") or ""
         message = dict_of(line, "message")
@@ -265,7 +265,7 @@ class Pi(TextAgentReader):
         else:
             self._end_turn(error)
 
-    def _read_message(self, message: dict[str, Json], *, is_whole: bool) -> None:
+    def _read_message(self, message: JsonObject, *, is_whole: bool) -> None:
         """Add what is new in an answer."""
         self._model = text_of(message, "model") or self._model
         for place, block in enumerate(dicts_of(message.get("content"))):
@@ -276,7 +276,7 @@ class Pi(TextAgentReader):
                     self._lengths[place] = len(text)
                     self._add_text(_KINDS[field], text[before:], is_whole=is_whole and not before)
 
-    def _read_piece(self, event: dict[str, Json]) -> None:
+    def _read_piece(self, event: JsonObject) -> None:
         """Add a piece of an answer; the versions since the summer of 2026 send the whole only at its end."""
         kind, _, word = (text_of(event, "type") or "").partition("_")
         text, place = text_of(event, "delta"), int_of(event, "contentIndex")
@@ -284,7 +284,7 @@ class Pi(TextAgentReader):
             self._lengths[place] = self._lengths.get(place, 0) + len(text)
             self._add_text(_KINDS[kind], text, is_whole=False)
 
-    def _finish(self, message: dict[str, Json]) -> None:
+    def _finish(self, message: JsonObject) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
         turn, reason = self._open_turn(), text_of(message, "stopReason")
         counts = dict_of(message, "usage")
@@ -297,7 +297,7 @@ class Pi(TextAgentReader):
         self._lengths.clear()
         self._end_answer(_REASONS.get(reason, "unknown"), usage)
 
-    def _read_tool(self, kind: str, line: dict[str, Json]) -> None:
+    def _read_tool(self, kind: str, line: JsonObject) -> None:
         """Begin or end a tool."""
         id = text_of(line, "toolCallId") or ""
         if f"done {id}" in self._ids:
@@ -332,15 +332,15 @@ class CopilotCLI(TextAgentReader):
         """The ids of the calls whose subagents have ended."""
         self._others: dict[str | None, TextAnswer | None] = {}
         """The answers in progress of other agents, by the calls that have begun these."""
-        self._results: dict[str, Json] = {}
+        self._results: JsonObject = {}
         """The results of calls whose subagents work, by the ids of the calls."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the events of Copilot CLI, of which each has a parent."""
         return "parentId" in line and "timestamp" in line and is_dict(line.get("data"))
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         # The result alone has no id.
         if self._is_repeated(text_of(line, "id", "timestamp")):
@@ -381,7 +381,7 @@ class CopilotCLI(TextAgentReader):
             self._others[self._caller] = self._answer
             self._answer, self._caller = self._others.pop(caller, None), caller
 
-    def _read_message(self, data: dict[str, Json]) -> None:
+    def _read_message(self, data: JsonObject) -> None:
         """End an answer; add its texts if no piece has brought them."""
         self._model = text_of(data, "model") or self._model
         if self._answer is None:
@@ -390,7 +390,7 @@ class CopilotCLI(TextAgentReader):
         reason: FinishReason = "tool_calls" if data.get("toolRequests") else "stop"
         self._end_answer(reason, counts_in(data, {"outputTokens": "output_tokens"}))
 
-    def _read_tool(self, kind: str, id: str, data: dict[str, Json]) -> None:
+    def _read_tool(self, kind: str, id: str, data: JsonObject) -> None:
         """Begin, continue or end a tool; one that has begun a subagent ends with this."""
         if kind == "tool.execution_start":
             name = text_of(data, "toolName") or "tool"
@@ -413,7 +413,7 @@ class CopilotCLI(TextAgentReader):
             self._others.pop(id, None)
             self._end_tool(id, self._results.pop(id, None), failure=text_of(data, "error"))
 
-    def _read_result(self, line: dict[str, Json]) -> None:
+    def _read_result(self, line: JsonObject) -> None:
         """End the turn."""
         self._open_turn_of_session(text_of(line, "sessionId"))
         self._others.clear()
@@ -432,11 +432,11 @@ class KimiCode(TextAgentReader):
     name = "kimi-code"
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines about the program and the session."""
         return line.get("role") == "meta" and "type" in line
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         role, kind = line.get("role"), text_of(line, "type")
         if role == "assistant":
@@ -469,11 +469,11 @@ class AgentCore(TextAgentReader):
     name = "agentcore"
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: JsonObject) -> bool:
         """Return True for a string, and for the object with which AgentCore reports an exception."""
         return line.get("type") == TEXT or is_exception(line)
 
-    def read(self, line: dict[str, Json]) -> None:
+    def read(self, line: JsonObject) -> None:
         """Add a string to the answer."""
         if line.get("type") == TEXT:
             self._add_text("text", text_of(line, "text") or "", is_whole=False)
@@ -488,6 +488,6 @@ class AgentCore(TextAgentReader):
         return True
 
 
-def is_exception(line: dict[str, Json]) -> bool:
+def is_exception(line: JsonObject) -> bool:
     """Return True for the object with which AgentCore reports an exception of its agent."""
     return "error_type" in line and "error" in line and "message" in line

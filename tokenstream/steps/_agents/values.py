@@ -13,7 +13,7 @@ from tokenstream.framing._json_frames import DATA
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.steps._step import Step
 
 INTERRUPT = "__interrupt__"
@@ -42,7 +42,7 @@ _HOSTED = {"anthropic": ("BetaManagedAgents",), "mistralai": ("ConversationEvent
 """The beginnings of the names of the classes that SDKs have for the events of hosted agents."""
 
 
-def line_of(item: object) -> dict[str, Json] | None:
+def line_of(item: object) -> JsonObject | None:
     """Return the line that an object of an SDK stands for, or None for any other object.
 
     The objects are recognised by the names of their classes and modules; no SDK is imported.
@@ -61,7 +61,7 @@ def line_of(item: object) -> dict[str, Json] | None:
     return None
 
 
-def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa: ANN401 - a dataclass of the SDK
+def _line_of_claude(message: Any, kind: str) -> JsonObject | None:  # noqa: ANN401 - a dataclass of the SDK
     """Return the line of a message of claude-agent-sdk."""
     data = getattr(message, "data", None)
     if is_dict(data):
@@ -69,7 +69,7 @@ def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa:
         return data
     if kind not in _LINES:
         return None
-    line: dict[str, Any] = {**vars(message), "type": _LINES[kind]}
+    line: JsonObject = {**vars(message), "type": _LINES[kind]}
     line["modelUsage"] = line.get("model_usage")
     if kind in ("AssistantMessage", "UserMessage"):
         content = line.pop("content", None)
@@ -159,7 +159,7 @@ def exit_failure(code: int | None) -> str | None:
     return f"exit code {code}" if code else None
 
 
-def plan_of(tasks: Json) -> dict[str, Json]:
+def plan_of(tasks: Json) -> JsonObject:
     """Return the news of a step with a plan, as `Step.update` takes it."""
     known = ("content", "status", "priority")
     entries: Json = [{name: task[name] for name in known if name in task} for task in dicts_of(tasks)]

@@ -14,6 +14,7 @@ from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind, StreamError
     from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Limits
@@ -57,7 +58,7 @@ class PeerCall:
         state = "waits" if not self.done else "failed" if self.error else "done"
         return f"<PeerCall {self.method}: {state}>"
 
-    def settle(self, raw: dict[str, Any], number: int) -> None:
+    def settle(self, raw: JsonObject, number: int) -> None:
         """Store the peer's answer.
 
         Args:
@@ -95,7 +96,7 @@ class Note(NamedTuple):
 
     method: str
     """The method of the request or notification."""
-    message: dict[str, Any]
+    message: JsonObject
     """The message that was sent, or the answer to it."""
     is_answer: bool
 
@@ -186,7 +187,7 @@ class PeerExchange:
             self._note(Note(method, message, is_answer=False))
         return data
 
-    def answer(self, to: JSONRPCMessage | RPCId, content: dict[str, Any]) -> bytes:
+    def answer(self, to: JSONRPCMessage | RPCId, content: JsonObject) -> bytes:
         """Return the bytes of the answer to a request of the peer."""
         id = to.id if isinstance(to, JSONRPCMessage) else to
         if id is None or (isinstance(to, JSONRPCMessage) and to.kind != "request"):
@@ -296,12 +297,12 @@ class PeerExchange:
         self._number += 1
 
 
-def _with_params(message: dict[str, Any], params: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def _with_params(message: JsonObject, params: Any) -> JsonObject:  # noqa: ANN401 - JSON
     """Return a message with its parameters; without any, the field is left out."""
     return message if params is None else {**message, "params": params}
 
 
-def join_params(method: str, params: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def join_params(method: str, params: Any, names: JsonObject) -> Any:  # noqa: ANN401 - JSON
     """Return the parameters of a request from an object or array, and from those given by name."""
     if not names:
         return params

@@ -26,6 +26,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
@@ -287,7 +288,7 @@ class Sorter:
         # A connection with a single answer needs no lanes; see `_detect`.
         return self._put_in_lane(self._connection_format, frame, payload) if self.has_several else []
 
-    def _decode(self, frame: Frame) -> dict[str, Any]:
+    def _decode(self, frame: Frame) -> JsonObject:
         """Return a frame's payload as a dict, which is empty if the payload is not a valid JSON object."""
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
@@ -298,7 +299,7 @@ class Sorter:
                 return {}
         return payload if is_dict(payload) else {}
 
-    def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
+    def _detect(self, frame: Frame, payload: JsonObject) -> list[AnswerLane]:
         """Detect the format; once it is known, return the lanes of the answers that have begun so far."""
         self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
@@ -314,7 +315,7 @@ class Sorter:
         # A single answer needs no lane: the stream itself reads what has arrived on the connection.
         return [lane for each in frames for lane in self.sort(each)] if self.has_several else []
 
-    def _may_begin(self, answer_name: str, payload: dict[str, Any], connection_format: Format) -> bool:
+    def _may_begin(self, answer_name: str, payload: JsonObject, connection_format: Format) -> bool:
         """Return True if a message may begin an answer, whose name is "" in formats without names.
 
         A late message of a finished answer must not begin that answer again.
@@ -326,9 +327,7 @@ class Sorter:
         # The id of a finished answer belongs to another one if the message itself begins an answer.
         return is_unfinished or connection_format.begun_by(payload, "") == answer_name
 
-    def _put_in_lane(
-        self, connection_format: Format, frame: Frame, payload: dict[str, Any]
-    ) -> list[AnswerLane]:
+    def _put_in_lane(self, connection_format: Format, frame: Frame, payload: JsonObject) -> list[AnswerLane]:
         """Put a message into the lane of its answer; return that lane if the message begins the answer."""
         answer_name, is_end = connection_format.place_of(payload)
         mixed = connection_format.take_mixed()
@@ -412,15 +411,15 @@ class SortedFormat(Format):
 
     @classmethod
     @override
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         return None
 
     @override
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         return self._inner.tolerates(payload, event)
 
     @override
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Do nothing: the sorter takes whole frames."""
 
     @override

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
@@ -212,9 +213,9 @@ def odd_frames(frames: Sequence[AnyFrame], max_changes: int) -> Iterator[OddFram
         yield OddFrame(index, description, replace_payload(frames[index], _set_field(payload, path, value)))
 
 
-def find_kinds(frames: Sequence[AnyFrame]) -> list[tuple[int, dict[str, Any]]]:
+def find_kinds(frames: Sequence[AnyFrame]) -> list[tuple[int, JsonObject]]:
     """Return one payload of each kind (the same fields and `type`), with the index of its frame."""
-    first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
+    first_of_kind: dict[object, tuple[int, JsonObject]] = {}
     for index, frame in enumerate(frames):
         payload = object_of(frame if isinstance(frame, bytes) else frame.payload)
         if payload is not None:
@@ -248,7 +249,7 @@ def _list_paths(value: object, path: Path = ()) -> list[Path]:
     return paths
 
 
-def _set_field(payload: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+def _set_field(payload: JsonObject, path: Path, value: object) -> JsonObject:
     """Return a copy of a payload in which the value at `path` is replaced."""
     changed = deepcopy(payload)
     container: Any = changed

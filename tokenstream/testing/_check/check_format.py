@@ -37,13 +37,14 @@ from tokenstream.testing._script import Script
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.testing._check.case import FormatReading
 
 _FRAMINGS = ("aws-eventstream", "json", "messages", "ndjson", "pieces", "sse")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
+_FIRST_PAYLOADS: tuple[JsonObject, ...] = (
     {}, {"type": 1}, {"type": None}, {"id": {}}, {"choices": None}, {"choices": [1]}, {"delta": []},
     {"candidates": {}}, {"message": 1}, {"error": []}, {"event": {}, "data": 1}, {PROBE: [[]]},
 )  # fmt: skip

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
+
 _MAX_DEPTH = 100
 """Deepest nesting of lists and mappings; PyYAML's C loader overflows the stack at some ten thousand."""
 _MAX_RATIO = 100
@@ -255,7 +257,7 @@ def _read_headers(value: object) -> dict[str, str]:
     return headers
 
 
-def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
+def _read_status(response: JsonObject, path: Path, number: int) -> int:
     """Return the HTTP status of the response of an interaction; `number` is that of the interaction."""
     value: object = response.get("status")
     # Older versions of VCR store the status of an httpx response as `status_code`.
@@ -265,7 +267,7 @@ def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
     return code
 
 
-def _read_body(response: dict[str, Any], path: Path, number: int) -> bytes:
+def _read_body(response: JsonObject, path: Path, number: int) -> bytes:
     """Return the body of a response, which versions of VCR store in several ways."""
     value: object = response.get("body", response.get("content"))
     if is_dict(value):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.framing._sniff import BodyKind
     from tokenstream.testing._recordings.recording import Recording
 
@@ -148,7 +149,7 @@ def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
     return _SNIFFED_TYPES.get(kind, SSE)
 
 
-def object_of(data: bytes) -> dict[str, Any] | None:
+def object_of(data: bytes) -> JsonObject | None:
     """Return a payload as a JSON object; None if it is anything else."""
     try:
         payload = json.loads(data)

@@ -22,7 +22,7 @@ from tokenstream.formats._wire.a2a.parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
@@ -113,11 +113,11 @@ class A2A(Format):
         return self._task_parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is a task, a message, or an update of a task."""
         return unwrap(payload) is not None
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the task that a payload is about, which a payload of another task begins."""
         kind, content = unwrap(payload) or ("", {})
         return text_of(content, "id" if kind == "task" else "taskId")
@@ -132,7 +132,7 @@ class A2A(Format):
         """True while the task waits for the user."""
         return self._is_paused
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         self._appends = False
         unwrapped = unwrap(payload)
@@ -176,7 +176,7 @@ class A2A(Format):
 
     # -- payloads ----------------------------------------------------------
 
-    def _read_task(self, task: dict[str, Any]) -> None:
+    def _read_task(self, task: JsonObject) -> None:
         """Read a whole task: the start of a stream, or all that has happened before a client came back."""
         task_id = text_of(task, "id")
         self._read_head(task_id, task)
@@ -185,7 +185,7 @@ class A2A(Format):
         self.parts.report_unknown_fields(task, _KNOWN_IN_TASKS)
         self._read_status(dict_of(task, "status"), is_final=False)
 
-    def _read_message(self, message: dict[str, Any]) -> None:
+    def _read_message(self, message: JsonObject) -> None:
         """Read a message of the agent, which is the whole answer."""
         if state_of(text_of(message, "role") or "agent").removeprefix("role-") == "user":
             self.parts.unknown("message", message)
@@ -195,7 +195,7 @@ class A2A(Format):
         self.parts.finish(0, "stop", None)
         self.conclude()
 
-    def _read_artifact_update(self, update: dict[str, Any]) -> None:
+    def _read_artifact_update(self, update: JsonObject) -> None:
         """Read an update of an artifact: all of the artifact, or further pieces of it."""
         self._go_on()
         task_id = text_of(update, "taskId")
@@ -210,13 +210,13 @@ class A2A(Format):
         )
         self.parts.report_unknown_fields(update, _KNOWN_IN_ARTIFACT_UPDATES)
 
-    def _read_status_update(self, update: dict[str, Any]) -> None:
+    def _read_status_update(self, update: JsonObject) -> None:
         """Read the task's new state."""
         self._read_head(text_of(update, "taskId"), update)
         self.parts.report_unknown_fields(update, _KNOWN_IN_STATUS_UPDATES)
         self._read_status(dict_of(update, "status"), is_final=update.get("final") is True)
 
-    _READERS: ClassVar[dict[str, Callable[[A2A, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[A2A, JsonObject], None]]] = {
         "task": _read_task,
         "message": _read_message,
         "artifact-update": _read_artifact_update,
@@ -225,7 +225,7 @@ class A2A(Format):
 
     # -- within ------------------------------------------------------------
 
-    def _read_head(self, id: str | None, content: dict[str, Any]) -> None:
+    def _read_head(self, id: str | None, content: JsonObject) -> None:
         """Report what any payload may have: an id, the conversation, metadata, and perhaps token counts."""
         if id != self.parts.id or not self.parts.started:
             self.parts.head(id=id)
@@ -238,7 +238,7 @@ class A2A(Format):
             if usage is not None:
                 self.parts.usage(usage)
 
-    def _read_status(self, status: dict[str, Any], *, is_final: bool) -> None:
+    def _read_status(self, status: JsonObject, *, is_final: bool) -> None:
         """Read a state with its message: progress, a question, the answer, or the reason of a failure."""
         word = text_of(status, "state") or ""
         state = state_of(word)
@@ -267,7 +267,7 @@ class A2A(Format):
         if not self._is_paused:
             self.conclude()
 
-    def _read_status_message(self, state: str, message: dict[str, Any]) -> None:
+    def _read_status_message(self, state: str, message: JsonObject) -> None:
         """Add a status's message that asks the user, or is the whole answer; report any other as unknown."""
         is_only_answer = state == "completed" and not self.parts.has_parts
         is_question = state in PAUSED and not self._task_parts.contains(pieces_of(message))
@@ -277,7 +277,7 @@ class A2A(Format):
         else:
             self.parts.items("status_messages", [message])
 
-    def _is_repeated(self, state: str, message: dict[str, Any]) -> bool:
+    def _is_repeated(self, state: str, message: JsonObject) -> bool:
         """Return whether the message of a status is the one before, in the same state; remember it.
 
         Quirk (opencode-a2a, 2026-11): all messages of a task have one id while their text goes on.
@@ -295,7 +295,7 @@ class A2A(Format):
             self.parts.choice(0).finish = None
 
 
-def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None:
+def unwrap(payload: JsonObject) -> tuple[PayloadKind, JsonObject] | None:
     """Return the kind and the content of a payload; None if it is not one of A2A.
 
     In version 0.3 of the protocol, the field `kind` of the content names the kind. In version 1.0, the
@@ -314,7 +314,7 @@ def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None
     return ("task", inner) if "id" in inner and state.startswith(_STATE_PREFIX) else None
 
 
-def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
+def _is_of_kind(kind: PayloadKind, content: JsonObject) -> bool:
     """Return whether the content of a payload has the fields that every payload of the kind must have."""
     if kind == "message":
         return isinstance(content.get("messageId"), str) and is_list(parts_field(content))

@@ -15,6 +15,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -50,7 +51,7 @@ class Run:
     def __init__(self, kind: TextKind) -> None:
         self.kind: TextKind = kind
         self.parts: list[OpenPart] = []
-        self.fields: dict[str, Any] | None = None
+        self.fields: JsonObject | None = None
         """The fields of the run's last piece besides the text; None if there are none."""
         self.length = 0
         """Number of characters that have arrived."""
@@ -68,7 +69,7 @@ class Content:
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.fields: dict[str, Any] = {}
+        self.fields: JsonObject = {}
         """The fields of the artifact or message besides the content, such as its name."""
         self.segments: list[Run | int] = []
         """The runs of text, and a fingerprint of each piece that is not text, in order."""
@@ -83,7 +84,7 @@ class Content:
         last = self.segments[-1] if self.segments else None
         return last if isinstance(last, Run) else None
 
-    def describe(self, piece: dict[str, Any] | None) -> dict[str, Any] | None:
+    def describe(self, piece: JsonObject | None) -> JsonObject | None:
         """Return a part's `provider_data`: fields of the artifact or message, and of the piece; or None."""
         named = {self.owner: self.fields, "part": piece}
         return {name: fields for name, fields in named.items() if fields} or None
@@ -106,7 +107,7 @@ class TaskParts(Parts):
     def read_artifact(
         self,
         task_id: str,
-        artifact: dict[str, Any],
+        artifact: JsonObject,
         *,
         appends: bool = False,
         is_last: bool = False,
@@ -167,7 +168,7 @@ class TaskParts(Parts):
 
     # -- messages ----------------------------------------------------------
 
-    def read_message(self, message: dict[str, Any]) -> None:
+    def read_message(self, message: JsonObject) -> None:
         """Add a message of the agent, which is always whole."""
         content = Content("message")
         content.fields = fields_except(message, *_MESSAGE_FIELDS) or {}
@@ -189,7 +190,7 @@ class TaskParts(Parts):
                 content.other_parts.append(self.first_part + self.choice(0).next_part)
                 self._add_other(content, piece)
 
-    def _add_text(self, content: Content, kind: TextKind, text: str, fields: dict[str, Any] | None) -> None:
+    def _add_text(self, content: Content, kind: TextKind, text: str, fields: JsonObject | None) -> None:
         """Add text to the run at the end of an artifact or a message; begin a run if the kind is another."""
         if not text and fields is None:
             return
@@ -235,7 +236,7 @@ class TaskParts(Parts):
         )
         self.whole(0, media)
 
-    def _merge_fields(self, content: Content, fields: dict[str, Any]) -> None:
+    def _merge_fields(self, content: Content, fields: JsonObject) -> None:
         """Add fields to those of an artifact; if they change, report the start of the open part again."""
         metadata = {**dict_of(content.fields, "metadata"), **dict_of(fields, "metadata")}
         merged = {**content.fields, **fields, **({"metadata": metadata} if metadata else {})}
@@ -299,7 +300,7 @@ class TaskParts(Parts):
         return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in texts])
 
 
-def pieces_of(message: dict[str, Any]) -> list[A2APiece]:
+def pieces_of(message: JsonObject) -> list[A2APiece]:
     """Return the pieces of a message."""
     return dicts_of(parts_field(message))
 
@@ -340,23 +341,23 @@ def fingerprint_of(piece: A2APiece) -> int:
     return hash(canonical_json(piece))
 
 
-def _blank(kind: TextKind, data: dict[str, Any] | None) -> TextPart | ReasoningPart:
+def _blank(kind: TextKind, data: JsonObject | None) -> TextPart | ReasoningPart:
     """Return a part for text or reasoning, without its text."""
     return ReasoningPart(provider_data=data) if kind == "reasoning" else TextPart(provider_data=data)
 
 
-def parts_field(message: dict[str, Any]) -> object:
+def parts_field(message: JsonObject) -> object:
     """Return a message's field `parts`; or `content`, its name in version 0.3 over HTTP without JSON-RPC."""
     return message["parts"] if "parts" in message else message.get("content")
 
 
-def is_thought(piece: dict[str, Any]) -> bool:
+def is_thought(piece: JsonObject) -> bool:
     """Return whether a piece of text is marked as reasoning."""
     metadata = dict_of(piece, "metadata")
     return any(metadata.get(f"{prefix}thought") is True for prefix in _PREFIXES)
 
 
-def usage_in(metadata: dict[str, Any]) -> Usage | None:
+def usage_in(metadata: JsonObject) -> Usage | None:
     """Return the token counts in metadata; None if there are none."""
     for prefix in _PREFIXES:
         usage = counts_in(dict_of(metadata, f"{prefix}usage_metadata"), _COUNTS)

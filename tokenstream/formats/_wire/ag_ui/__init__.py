@@ -26,6 +26,7 @@ from tokenstream.message import FinishReason, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -138,7 +139,7 @@ class AGUI(Format):
         return self._run_parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is an event of a run; None for one without content."""
         payload = unwrap(payload)
         kind = text_of(payload, "type")
@@ -146,7 +147,7 @@ class AGUI(Format):
         is_bare = kind in ("RUN_STARTED", "RUN_FINISHED") and payload.keys().isdisjoint(_RUN_IDS)
         return None if is_bare or kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the run that an event begins; None if the event begins none."""
         payload = unwrap(payload)
         kind = text_of(payload, "type") or event
@@ -155,11 +156,11 @@ class AGUI(Format):
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True if a payload that looks like an error is an event of a run, to be read as such."""
         return text_of(unwrap(payload), "type") in _EVENT_TYPES
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         payload = unwrap(payload)
         kind = text_of(payload, "type") or event
@@ -185,14 +186,14 @@ class AGUI(Format):
 
     # -- the run -----------------------------------------------------------
 
-    def _report_head(self, payload: dict[str, Any], kind: str) -> None:
+    def _report_head(self, payload: JsonObject, kind: str) -> None:
         """Report the start of the answer, with the run's id, which only events of the run itself have."""
         if kind not in ("RUN_STARTED", "RUN_ERROR"):
             self.note_missing_start()
         id, model = text_of(payload, "runId"), model_in_metadata(payload)
         self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)
 
-    def _read_run_started(self, payload: dict[str, Any]) -> None:
+    def _read_run_started(self, payload: JsonObject) -> None:
         """Report the run's id; a second start of the run is a departure from the documentation."""
         id = text_of(payload, "runId")
         if self._started:
@@ -204,7 +205,7 @@ class AGUI(Format):
         self.parts.head(id=id, model=model_in_metadata(payload))
         self._report_unknown_fields(payload, "runId")
 
-    def _read_run_finished(self, payload: dict[str, Any]) -> None:
+    def _read_run_finished(self, payload: JsonObject) -> None:
         """End the answer, with the run's token counts and its outcome as the finish reason."""
         self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
         self._read_usage(payload)
@@ -212,7 +213,7 @@ class AGUI(Format):
         self.parts.finish(0, self.finish_reasons.get(finish_word_of(payload), "unknown"), "RUN_FINISHED")
         self.conclude()
 
-    def _read_run_error(self, payload: dict[str, Any]) -> None:
+    def _read_run_error(self, payload: JsonObject) -> None:
         """Store the error that ended the run, and a finish reason that a relay of this library has sent."""
         self._read_usage(payload)
         word = own_finish_word(payload)
@@ -224,7 +225,7 @@ class AGUI(Format):
             {"error": {"message": "", **(fields_except(payload, *COMMON_FIELDS) or {})}}
         )
 
-    def _read_usage(self, payload: dict[str, Any]) -> None:
+    def _read_usage(self, payload: JsonObject) -> None:
         """Report the token counts, and the model if all counts are of one model."""
         usage = usage_of(payload)
         if usage is not None:
@@ -233,18 +234,18 @@ class AGUI(Format):
                 self.parts.head(model=models.pop())
             self.parts.usage(usage)
 
-    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+    def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
         """Report the fields of a payload, except those in `known` and those that any event may have."""
         self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
 
-    _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[AGUI, JsonObject], None]]] = {
         "RUN_STARTED": _read_run_started,
         "RUN_FINISHED": _read_run_finished,
         "RUN_ERROR": _read_run_error,
     }
 
 
-def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+def unwrap(payload: JsonObject) -> JsonObject:
     """Return the event in an envelope of TanStack AI, with the names that AG-UI has for its fields.
 
     Quirk (TanStack AI 0.58, 2026-11): a server that keeps its answers sends JSON lines and WebSocket messages
@@ -259,7 +260,7 @@ def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
     return {camel_case(name): value for name, value in payload.items()}
 
 
-def finish_word_of(payload: dict[str, Any]) -> str:
+def finish_word_of(payload: JsonObject) -> str:
     """Return the word for which a run has ended: its outcome, or the finish reason in its metadata."""
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
     sent = own_finish_word(payload) or _tanstack_finish_word(payload)
@@ -268,31 +269,31 @@ def finish_word_of(payload: dict[str, Any]) -> str:
     return outcome if outcome in OUTCOMES else "unknown"
 
 
-def own_finish_word(payload: dict[str, Any]) -> str | None:
+def own_finish_word(payload: JsonObject) -> str | None:
     """Return the word for a finish reason that a relay of this library has sent in metadata; None without."""
     sent = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
     return sent if sent in FINISH_REASONS else None
 
 
-def model_in_metadata(payload: dict[str, Any]) -> str | None:
+def model_in_metadata(payload: JsonObject) -> str | None:
     """Return the model that TanStack AI names in the metadata of a run's start or end; None without one."""
     return text_of(_tanstack_metadata(payload), "model")
 
 
-def _tanstack_finish_word(payload: dict[str, Any]) -> str | None:
+def _tanstack_finish_word(payload: JsonObject) -> str | None:
     """Return the finish reason in TanStack AI's metadata, or "unknown" for an unknown word; None without."""
     word = text_of(_tanstack_metadata(payload), "finishReason")
     return None if word is None else finish_reason(word)
 
 
-def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
+def _tanstack_metadata(payload: JsonObject) -> JsonObject:
     """Return what TanStack AI has put into the metadata of an event; empty if it has not sent it."""
     # Quirk (TanStack AI 0.58, 2026-10): AG-UI's `RUN_FINISHED` has no place for the finish reason and the
     # model, so both are in the metadata (strip-to-spec-middleware.ts).
     return dict_of(dict_of(payload, "metadata"), "tanstack")
 
 
-def usage_of(payload: dict[str, Any]) -> Usage | None:
+def usage_of(payload: JsonObject) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any."""
     entries = dicts_of(payload.get("usage"))
     sent = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
@@ -304,7 +305,7 @@ def usage_of(payload: dict[str, Any]) -> Usage | None:
     return Usage(**counts, provider_data={"usage": entries})
 
 
-def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
+def _add_up(entries: list[JsonObject], *names: str) -> int | None:
     """Return the sum of a token count over all entries of a report; None if no entry has the count."""
     counts = [count for entry in entries if (count := count_of(entry, *names)) is not None]
     return sum(counts) if counts else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -23,7 +23,7 @@ from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import Part
@@ -63,7 +63,7 @@ class RunParts(NamedParts):
 
     # -- subagents ---------------------------------------------------------
 
-    def read_subagent(self, payload: dict[str, Any]) -> None:
+    def read_subagent(self, payload: JsonObject) -> None:
         """Note the name of a subagent, and report the event as unknown."""
         id, name = text_of(payload, "subagentRunId"), text_of(payload, "name")
         if id is not None and name is not None:
@@ -72,7 +72,7 @@ class RunParts(NamedParts):
         self.unknown("SUBAGENT_STARTED", payload)
 
     @override
-    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+    def make_empty_part(self, kind: NamedKind, data: JsonObject | None) -> Part:
         run = text_of(data or {}, "subagentRunId")
         if data is None or run is None or kind != "text":
             return super().make_empty_part(kind, data)
@@ -81,7 +81,7 @@ class RunParts(NamedParts):
         return ServerToolResult(id=text_of(data, "messageId") or "", name=name, provider_data=data)
 
     @override
-    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_delta(self, payload: JsonObject, *, kind: NamedKind) -> None:
         id = self.id_in(payload, kind) if text_of(payload, "subagentRunId") is not None else None
         if id is not None and (kind, id) not in self._open:
             # Without the start of its message, only the piece says that it is a subagent's.
@@ -91,7 +91,7 @@ class RunParts(NamedParts):
 
     # -- messages ----------------------------------------------------------
 
-    def read_message_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_start(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Open the part of a message; `kind` says whether the message is text or reasoning."""
         name = self.id_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
@@ -99,11 +99,11 @@ class RunParts(NamedParts):
             # A later payload may add the reasoning's encrypted form.
             self._reasoning_by_id[name] = part
 
-    def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_end(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Close the part of a message; `kind` says whether the message is text or reasoning."""
         self.stop((kind, self.id_in(payload, kind)))
 
-    def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_chunk(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Add the text of a chunk event to its message, which its first chunk may open."""
         message_id = text_of(payload, "messageId")
         # `_chunked_part` is the key of the open part that chunk events opened.
@@ -121,14 +121,14 @@ class RunParts(NamedParts):
                 self._chunked_part = (kind, message_id)
         self.add(self.get_or_open(kind, message_id), text_of(payload, "delta") or "")
 
-    def expects_id(self, payload: dict[str, Any]) -> bool:
+    def expects_id(self, payload: JsonObject) -> bool:
         """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning."""
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 
     # -- tool calls --------------------------------------------------------
 
-    def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+    def read_call_start(self, payload: JsonObject) -> OpenPart | None:
         """Open a tool call and return it; return None if the call has no name, or was opened before.
 
         The protocol has no field for calls of tools that a model's provider runs itself: our relay marks them
@@ -140,11 +140,11 @@ class RunParts(NamedParts):
             return self.start_server_call(ServerToolCall(id=id, name=name, provider_data=data))
         return self.start_call(id, name, data)
 
-    def read_call_end(self, payload: dict[str, Any]) -> None:
+    def read_call_end(self, payload: JsonObject) -> None:
         """Close a tool call, and hand it out to the application."""
         self.stop((CALL, call_id_of(payload)))
 
-    def read_call_chunk(self, payload: dict[str, Any]) -> None:
+    def read_call_chunk(self, payload: JsonObject) -> None:
         """Add a chunk event's fragment to its call, which it may open; without one, report it as unknown."""
         call_id = text_of(payload, "toolCallId")
         # `_chunked_part` is the key of the open part that chunk events opened.
@@ -161,7 +161,7 @@ class RunParts(NamedParts):
         if not self.add_to_call(key[1], text_of(payload, "delta") or ""):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
-    def read_result(self, payload: dict[str, Any]) -> None:
+    def read_result(self, payload: JsonObject) -> None:
         """Read a tool's result; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
         # If a tool has returned a result, the arguments of the call must be complete.
@@ -188,7 +188,7 @@ class RunParts(NamedParts):
         )
         self.whole(0, result)
 
-    def read_activity(self, payload: dict[str, Any]) -> None:
+    def read_activity(self, payload: JsonObject) -> None:
         """Read an activity, which opens no part: the progress of a tool, if our relay has sent it."""
         progress = read_progress(payload)
         if progress is None or not self.progress_of_call(*progress):
@@ -204,7 +204,7 @@ class RunParts(NamedParts):
 
     # -- encrypted values --------------------------------------------------
 
-    def read_encrypted(self, payload: dict[str, Any]) -> None:
+    def read_encrypted(self, payload: JsonObject) -> None:
         """Attach an encrypted value to the reasoning or the open call that it belongs to.
 
         The next request must send the value back. A value that belongs to anything else is reported
@@ -227,7 +227,7 @@ class RunParts(NamedParts):
             self.items("encrypted_values", [fields_except(payload, *COMMON_FIELDS) or {}])
 
 
-def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
+def _data_of_start(payload: JsonObject) -> JsonObject | None:
     """Return the fields of a start event to repeat in the next request, but not the usual roles; or None."""
     data = fields_except(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
@@ -235,7 +235,7 @@ def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
     return data or None
 
 
-PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
+PART_READERS: dict[str, Callable[[RunParts, JsonObject], object]] = {
     "TEXT_MESSAGE_START": partial(RunParts.read_message_start, kind="text"),
     "TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="text"),
     "TEXT_MESSAGE_END": partial(RunParts.read_message_end, kind="text"),
@@ -258,7 +258,7 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
 """Readers of the events that add to a part, by event type."""
 
 
-def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
+def read_output(payload: JsonObject) -> tuple[Json, str | None, bool]:
     """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool."""
     content = payload.get("content")
     sent = dict_of(dict_of(payload, "metadata"), "tokenstream")
@@ -272,7 +272,7 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     return content, error if isinstance(error, str) else None, sent.get("providerExecuted") is True
 
 
-def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
+def read_progress(payload: JsonObject) -> tuple[str, Json] | None:
     """Return the id of a call and what its tool shows, from an activity; None for any other activity."""
     content, id = dict_of(payload, "content"), text_of(dict_of(payload, "content"), "toolCallId")
     # Another application may have an activity of that name.
@@ -282,6 +282,6 @@ def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
     return id, content.get("output")
 
 
-def is_server_call(payload: dict[str, Any]) -> bool:
+def is_server_call(payload: JsonObject) -> bool:
     """Return True if the metadata of a call say that a model's provider runs the tool itself."""
     return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, says_nothing, text_of
 from tokenstream._values.parts import make_usage
@@ -17,6 +17,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
@@ -112,7 +113,7 @@ class Anthropic(Format):
         return self._blocks
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for a ping, which fits any."""
         kind = payload.get("type", event)
         if kind == "ping":
@@ -129,7 +130,7 @@ class Anthropic(Format):
         # Our relay protocol and other servers have types of these names, too, but not these fields.
         return True if is_dict(field) or isinstance(field, int) else None
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the message that an event begins; None if the event begins none."""
         if (text_of(payload, "type") or event) != "message_start":
             return None
@@ -142,11 +143,11 @@ class Anthropic(Format):
         self._nameless = name == "message" or isinstance(frame, bytes)
         return super().feed_plainly(frame)
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload whose SSE event is named "error" is a regular event of this format."""
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = self.type_of(payload, event)
         if self._nameless:
@@ -160,10 +161,10 @@ class Anthropic(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _read_ping(self, payload: dict[str, Any]) -> None:
+    def _read_ping(self, payload: JsonObject) -> None:
         """Read nothing: a heartbeat only shows that the server is alive."""
 
-    def _read_message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: JsonObject) -> None:
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
@@ -180,7 +181,7 @@ class Anthropic(Format):
             self._start_was_whole = text_of(message, "stop_reason") is not None
         self._read_message(message, whole=has_content)
 
-    def _read_whole_message(self, payload: dict[str, Any]) -> None:
+    def _read_whole_message(self, payload: JsonObject) -> None:
         """Read an answer that was not streamed."""
         if self._blocks.has_content:
             self.note("content_twice")
@@ -188,7 +189,7 @@ class Anthropic(Format):
         self._read_message(payload, whole=True)
         self.end_at_mark()
 
-    def _read_block_start(self, payload: dict[str, Any]) -> None:
+    def _read_block_start(self, payload: JsonObject) -> None:
         """Open the content block that a payload begins."""
         if self._repeats_start():
             # The start already contained the whole answer.
@@ -197,7 +198,7 @@ class Anthropic(Format):
         self._blocks.start(index, dict_of(payload, "content_block"))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
-    def _read_block_delta(self, payload: dict[str, Any]) -> None:
+    def _read_block_delta(self, payload: JsonObject) -> None:
         """Add a delta to its block, and report the unknown fields of the payload and the delta."""
         if self._repeats_start():
             # The start already contained the whole answer.
@@ -210,7 +211,7 @@ class Anthropic(Format):
             self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)
             self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
 
-    def _read_block_stop(self, payload: dict[str, Any]) -> None:
+    def _read_block_stop(self, payload: JsonObject) -> None:
         """Close a block."""
         if self._repeats_start():
             # The start already contained the whole answer.
@@ -218,7 +219,7 @@ class Anthropic(Format):
         self._blocks.stop(self._blocks.find_index(payload.get("index"), ends=True))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
-    def _read_message_delta(self, payload: dict[str, Any]) -> None:
+    def _read_message_delta(self, payload: JsonObject) -> None:
         """Read the end of the message: token counts and finish reason."""
         self._expect_start()
         delta = dict_of(payload, "delta")
@@ -227,7 +228,7 @@ class Anthropic(Format):
         self._read_usage(payload, reason=text_of(delta, "stop_reason"))
         self._read_finish(delta)
 
-    def _read_message_stop(self, payload: dict[str, Any]) -> None:
+    def _read_message_stop(self, payload: JsonObject) -> None:
         """Read the end of the answer."""
         self._expect_start()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
@@ -247,7 +248,7 @@ class Anthropic(Format):
             self.note("content_twice")
         return self._start_was_whole
 
-    def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
+    def _read_message(self, message: JsonObject, *, whole: bool) -> None:
         """Read a message: its head, its token counts and, if it is whole, its content and finish reason."""
         self._has_head = True
         self.parts.head(
@@ -269,13 +270,13 @@ class Anthropic(Format):
         for index, block in enumerate(dicts_of(content)):
             self._blocks.add_whole_block(index, block)
 
-    def _read_usage(self, payload: dict[str, Any], reason: str | None = None) -> None:
+    def _read_usage(self, payload: JsonObject, reason: str | None = None) -> None:
         """Report the token counts in a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
 
-    def _read_finish(self, payload: dict[str, Any]) -> None:
+    def _read_finish(self, payload: JsonObject) -> None:
         """Report the stop sequence and details, and the finish reason with its explanation."""
         for name in ("stop_sequence", "stop_details"):
             value = payload.get(name)
@@ -288,7 +289,7 @@ class Anthropic(Format):
             self.parts.choice(0).finish_message = text_of(details, "explanation")
             self.parts.finish(0, *worst_of(marks, self.note))
 
-    def _report_unknown_fields(self, payload: dict[str, Any], known: frozenset[str]) -> None:
+    def _report_unknown_fields(self, payload: JsonObject, known: frozenset[str]) -> None:
         """Report the fields of a payload that are not in `known`; token counts are read wherever they are."""
         if payload.keys() <= known:
             # Nearly all payloads are like this one.
@@ -299,7 +300,7 @@ class Anthropic(Format):
             known |= {"usage"}
         self.parts.report_unknown_fields(payload, known)
 
-    _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[Anthropic, JsonObject], None]]] = {
         "ping": _read_ping,
         "message_start": _read_message_start,
         "content_block_start": _read_block_start,
@@ -311,7 +312,7 @@ class Anthropic(Format):
     }
 
 
-def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
+def usage_of(report: JsonObject, *, reason: str | None = None) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
     After a compaction, its tokens are added, which the API counts in `iterations` alone; in an answer that
@@ -337,7 +338,7 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     )
 
 
-def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str]:
+def replaced_counts(report: JsonObject, reason: str | None) -> frozenset[str]:
     """Return the names of the counts whose zero replaces an earlier count, because the API documents it.
 
     After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
@@ -348,7 +349,7 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
     return _COUNTS & {"output_tokens"} if reason == "refusal" else frozenset()
 
 
-def _compactions_in(report: dict[str, Any]) -> list[dict[str, Any]]:
+def _compactions_in(report: JsonObject) -> list[JsonObject]:
     """Return the token counts of the compactions in a report, each of which was a request of its own."""
     listed = dicts_of(report.get("iterations"))
     return listed and [each for each in listed if each.get("type") == "compaction"]

@@ -21,6 +21,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import Part
@@ -43,7 +44,7 @@ class AnthropicBlock:
         """The arguments in the block's start event; fragments replace them."""
         self.signature: str | None = None
         """The last signature that was added to the block's reasoning."""
-        self.data: dict[str, Any] = {}
+        self.data: JsonObject = {}
         """The data of a compaction block, or of a block of unknown type."""
         self.pieces: list[str] = []
         """The content of a compaction, as its deltas have sent it."""
@@ -61,7 +62,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     # -- blocks ------------------------------------------------------------
 
-    def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
+    def start(self, index: int, content: JsonObject) -> AnthropicBlock:
         """Open a block, and return it; close an open block with the same index."""
         self._free(index)
         block_type = text_of(content, "type") or ""
@@ -70,7 +71,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         self._open[index] = block
         return block
 
-    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
+    def add_delta(self, index: int, delta: JsonObject, payload: JsonObject) -> bool:
         """Add a delta to its block; if it fits no block, report its payload as unknown and return False."""
         kind = text_of(delta, "type") or ""
         block = self._open.get(index) or self._open_unannounced(index, kind, delta)
@@ -87,7 +88,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         self.stray(kind or "content_block_delta", payload)
         return False
 
-    def add_whole_block(self, index: int, content: dict[str, Any]) -> None:
+    def add_whole_block(self, index: int, content: JsonObject) -> None:
         """Add a block that arrived in one piece."""
         block = self.start(index, content)
         # In a whole message, arguments are documented as JSON values, so they are not a departure.
@@ -102,7 +103,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         """Open a part for a block."""
         return AnthropicBlock(block_type, self.open(0, content))
 
-    def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_text(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a text, with the citations that its start contains."""
         other_fields = fields_except(content, "type", "text", "citations")
         block = self._open_part(
@@ -113,7 +114,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             self._cite(block, {"citation": citation})
         return block
 
-    def _open_thinking(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_thinking(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a reasoning part, with a signature if the start contains one."""
         other_fields = fields_except(content, "type", "thinking", "signature")
         start = BLANK_REASONING if other_fields is None else ReasoningPart(provider_data=other_fields)
@@ -122,14 +123,14 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         self._sign(block, content)
         return block
 
-    def _open_redacted(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_redacted(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a reasoning part whose text is encrypted."""
         other_fields = fields_except(content, "type", "data")
         return self._open_part(
             block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=other_fields)
         )
 
-    def _open_call_block(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_call_block(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a call of one of the application's tools; a call without a name becomes an opaque part."""
         name = text_of(content, "name")
         if not name:
@@ -144,7 +145,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         block.input = content.get("input")
         return block
 
-    def _open_server_call(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_server_call(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a call of a tool that Anthropic runs."""
         call = ServerToolCall(
             id=text_of(content, "id") or "",
@@ -155,7 +156,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         block.input = content.get("input")
         return block
 
-    def _open_result(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_result(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open the result of a tool that Anthropic ran."""
         result = ServerToolResult(
             id=text_of(content, "tool_use_id") or "",
@@ -166,13 +167,13 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         )
         return self._open_part(block_type, result)
 
-    def _open_fallback(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_fallback(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a block that announces a change of the model; record the new model's name."""
         # After this block, another model continues the answer.
         self.head(model=text_of(dict_of(content, "to"), "model"))
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
-    def _open_other(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+    def _open_other(self, block_type: str, content: JsonObject) -> AnthropicBlock:
         """Open a block of a type that is not in `_BLOCK_OPENERS`, such as the call of a server's tool."""
         if block_type.endswith("_tool_use"):
             return self._open_server_call(block_type, content)
@@ -183,7 +184,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         block.data = {**content}
         return block
 
-    def _open_unannounced(self, index: int, kind: str, delta: dict[str, Any]) -> AnthropicBlock | None:
+    def _open_unannounced(self, index: int, kind: str, delta: JsonObject) -> AnthropicBlock | None:
         """Open a block for a delta that has none; None if the delta does not show the type of its block."""
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
@@ -197,12 +198,12 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     # Each method adds a delta of one type to a block, and returns False if the delta does not fit the block.
 
-    def _add_text(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _add_text(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add a piece of text; return False if the delta does not fit the block."""
         text = delta.get("text")
         return isinstance(text, str) and self.add_or_write(block.part, "text", text)
 
-    def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _add_thinking(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add a piece of thinking and its estimated tokens; return False if it does not fit the block."""
         text = delta.get("thinking")
         if not isinstance(text, str) or not self.add_or_write(block.part, "reasoning", text):
@@ -214,7 +215,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             self.field("estimated_tokens", self._estimated_tokens, 0)
         return True
 
-    def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _add_input(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
         self.note_unread(block.part, delta, "partial_json")
         fragment = fragment_text(delta.get("partial_json"), self.note)
@@ -225,7 +226,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             block.input = None
         return True
 
-    def _sign(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _sign(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add a signature to a block's reasoning; return False if the delta does not fit the block."""
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
@@ -236,7 +237,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             self.add_signature(block.part, signature)
         return True
 
-    def _cite(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _cite(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add a citation to a text; return False if the delta does not fit the block."""
         citation = dict_of(delta, "citation")
         if not citation or block.part.kind != "text":
@@ -244,7 +245,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         self.cite(0, citation_of(citation, block.part.index))
         return True
 
-    def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _add_compaction(self, block: AnthropicBlock, delta: JsonObject) -> bool:
         """Add data to a compaction, a summary of the conversation; return False for any other block."""
         if block.type != "compaction":
             return False
@@ -258,7 +259,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
                 self._report_data_again(block, {**block.data})
         return True
 
-    def _report_data_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
+    def _report_data_again(self, block: AnthropicBlock, data: JsonObject) -> None:
         """Report the start of a block's opaque part again, with the block's new data."""
         self.report_start_again(block.part, OpaquePart(type=block.type, data=data))
 
@@ -283,14 +284,14 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
                 self.note("arguments_parsed")
         self.add_fragment(block.part, value)
 
-    _BLOCK_OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
+    _BLOCK_OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, JsonObject], AnthropicBlock]]] = {
         "text": _open_text,
         "thinking": _open_thinking,
         "redacted_thinking": _open_redacted,
         "tool_use": _open_call_block,
         "fallback": _open_fallback,
     }
-    _DELTA_READERS: ClassVar[dict[str, Callable[[AnthropicBlocks, AnthropicBlock, dict[str, Any]], bool]]] = {
+    _DELTA_READERS: ClassVar[dict[str, Callable[[AnthropicBlocks, AnthropicBlock, JsonObject], bool]]] = {
         "text_delta": _add_text,
         "thinking_delta": _add_thinking,
         "input_json_delta": _add_input,
@@ -306,7 +307,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     }
 
 
-def citation_of(data: dict[str, Any], cites: int) -> Citation:
+def citation_of(data: JsonObject, cites: int) -> Citation:
     """Convert a citation of any of Anthropic's types, whose positions are those in the source."""
     # The application chooses the `source` of a search result, which may be a URL or any other name.
     source = text_of(data, "source") or ""
@@ -319,7 +320,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
     )
 
 
-def failure_in(block: dict[str, Any]) -> str | None:
+def failure_in(block: JsonObject) -> str | None:
     """Return the description of a tool's failure in the block of its result; None if the tool has succeeded.
 
     A tool of Anthropic's has a code as its error; a tool of an MCP server describes it in the content.

@@ -19,6 +19,7 @@ from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -50,12 +51,12 @@ StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """A block as a stream would send it: the fields of its start event, and its deltas in order."""
 
 
-def is_whole(payload: dict[str, Any]) -> bool:
+def is_whole(payload: JsonObject) -> bool:
     """Return whether a payload is an answer that was not streamed."""
     return is_list(dict_of(dict_of(payload, "output"), "message").get("content")) and "stopReason" in payload
 
 
-def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
+def start_and_deltas(block: JsonObject) -> StartAndDeltas:
     """Return the start and the deltas that a block of a whole answer would have in a stream."""
     for name, convert in _CONVERTERS.items():
         value = block.get(name)
@@ -171,7 +172,7 @@ class BedrockConverse(Format):
         return self._blocks
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
         if event == INITIAL_RESPONSE:
             # Other streams begin with this message, too.
@@ -203,7 +204,7 @@ class BedrockConverse(Format):
             self.conclude()
         return super().end(now=now)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         reader = self._READERS.get(event)
         if reader is not None:
@@ -227,7 +228,7 @@ class BedrockConverse(Format):
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return always_decode if "redactedContent" in reasoning else None
 
-    def _read_other(self, payload: dict[str, Any], event: str) -> None:
+    def _read_other(self, payload: JsonObject, event: str) -> None:
         """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""
         if event == INITIAL_RESPONSE:
             # The initial message of AWS has no content.
@@ -248,7 +249,7 @@ class BedrockConverse(Format):
         else:
             self.parts.unknown(event or name or "event", payload)
 
-    def _read_whole(self, payload: dict[str, Any]) -> None:
+    def _read_whole(self, payload: JsonObject) -> None:
         """Read a whole answer, which is one payload, as if it were the events of a stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
@@ -270,7 +271,7 @@ class BedrockConverse(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _read_message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: JsonObject) -> None:
         """Report the message's role; if the start is repeated, close the open blocks."""
         if text_of(payload, "role") == "user":
             # The results of tools, in a message of their own: the stream has several messages.
@@ -283,7 +284,7 @@ class BedrockConverse(Format):
         self.parts.head(role=text_of(payload, "role"))
         self._report_unknown_fields(payload, "role")
 
-    def _read_block_start(self, payload: dict[str, Any]) -> None:
+    def _read_block_start(self, payload: JsonObject) -> None:
         """Open a block."""
         self._note_missing_start()
         start = dict_of(payload, "start")
@@ -293,7 +294,7 @@ class BedrockConverse(Format):
         self._blocks.start(self._blocks.find_index(payload.get("contentBlockIndex"), new=True), start)
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
-    def _read_block_delta(self, payload: dict[str, Any]) -> None:
+    def _read_block_delta(self, payload: JsonObject) -> None:
         """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
@@ -301,13 +302,13 @@ class BedrockConverse(Format):
         self._blocks.add_delta(index, delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
-    def _read_block_stop(self, payload: dict[str, Any]) -> None:
+    def _read_block_stop(self, payload: JsonObject) -> None:
         """End a block."""
         self._note_missing_start()
         self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex"), ends=True))
         self._report_unknown_fields(payload, "contentBlockIndex")
 
-    def _read_message_stop(self, payload: dict[str, Any]) -> None:
+    def _read_message_stop(self, payload: JsonObject) -> None:
         """Record the finish reason; without one, open calls may not be whole, and are not handed out."""
         self._note_missing_start()
         self._report_unknown_fields(payload, "stopReason")
@@ -321,7 +322,7 @@ class BedrockConverse(Format):
         else:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
 
-    def _read_metadata(self, payload: dict[str, Any]) -> None:
+    def _read_metadata(self, payload: JsonObject) -> None:
         """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
         self.parts.usage_in(payload, USAGE.read)
         model = text_of(dict_of(dict_of(payload, "trace"), "promptRouter"), "invokedModelId")
@@ -336,11 +337,11 @@ class BedrockConverse(Format):
         if not self._has_head:
             self.note_missing_start()
 
-    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+    def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
         """Report the fields of a payload that are not in `known`; padding is not reported."""
         self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
-    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, JsonObject], None]]] = {
         "messageStart": _read_message_start,
         "contentBlockStart": _read_block_start,
         "contentBlockDelta": _read_block_delta,

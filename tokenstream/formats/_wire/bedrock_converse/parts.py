@@ -15,6 +15,7 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
@@ -35,7 +36,7 @@ class ConverseBlock:
         self.part: OpenPart | None = None
         self.start: Part = BLANK_TEXT
         """The block's part as it was opened."""
-        self.added: dict[str, Any] = {}
+        self.added: JsonObject = {}
         """Maps the names of fields that deltas have added to the part to lists of their values."""
         self._was_reported = False
         """True once a field in `added` has been reported."""
@@ -58,16 +59,16 @@ class ConverseBlock:
         return _COMBINERS[self.start.kind](self.start, self.added)
 
 
-def _join_texts(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _join_texts(pieces: list[JsonObject]) -> list[JsonObject]:
     """Join adjacent pieces of text in the content of a tool's result."""
-    merged: list[dict[str, Any]] = []
+    merged: list[JsonObject] = []
     for are_texts, group in groupby(pieces, _is_text):
         adjacent = list(group)
         merged += [{"text": "".join([piece["text"] for piece in adjacent])}] if are_texts else adjacent
     return merged
 
 
-def _is_text(piece: dict[str, Any]) -> bool:
+def _is_text(piece: JsonObject) -> bool:
     """Return True if a piece has a text and no other field."""
     return isinstance(piece.get("text"), str) and len(piece) == 1
 
@@ -85,14 +86,14 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
     """Return the result of a server tool with the content that its deltas have added."""
     content = _join_texts(added["content"])
-    data: dict[str, Any] = getattr(start, "provider_data", None) or {}
+    data: JsonObject = getattr(start, "provider_data", None) or {}
     failure = {"error": failure_text(content)} if data.get("status") == "error" else {}
     return start.model_copy(update={"content": content, **failure})
 
 
 def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
     """Return an image with the fields that its deltas have added, and with the URL of its file in S3."""
-    data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
+    data: JsonObject = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
 
@@ -119,7 +120,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     # -- blocks ------------------------------------------------------------
 
-    def start(self, index: int, start: dict[str, Any]) -> None:
+    def start(self, index: int, start: JsonObject) -> None:
         """Open a block; close an open one with the same index."""
         self._free(index)
         block = self._open_block(index)
@@ -129,7 +130,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         # A start interrupts no other part, so the part is recorded without a check for that.
         self._last_written = block.part
 
-    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
+    def add_delta(self, index: int, delta: JsonObject, payload: JsonObject) -> None:
         """Add a delta to its block; fields that do not fit the block are reported as unknown."""
         # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
@@ -187,7 +188,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         elif reader is None or not reader(self, block, value):
             self._open_part(block, OpaquePart(type=name, data=value if is_dict(value) else {name: value}))
 
-    def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+    def _open_tool(self, block: ConverseBlock, start: JsonObject) -> OpenPart:
         """Open a call of the application's or the server's tool; without a name, open an opaque part."""
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
         other_fields = fields_except(start, "toolUseId", "name", "input")
@@ -209,7 +210,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             self._add_input(block, start)
         return part
 
-    def _open_result(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+    def _open_result(self, block: ConverseBlock, start: JsonObject) -> OpenPart:
         """Open the result of a tool that a server ran."""
         result = ServerToolResult(
             id=text_of(start, "toolUseId") or "",
@@ -223,7 +224,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             self._add_result(block, start["content"])
         return part
 
-    def _open_image(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+    def _open_image(self, block: ConverseBlock, start: JsonObject) -> OpenPart:
         """Open an image, and add the data that its start contains."""
         kind = text_of(start, "format")
         media = MediaPart(
@@ -347,9 +348,11 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         if sum(len(pieces) for pieces in block.added.values()) > 1 and block.part is not None:
             self.report_start_again(block.part, block.make_part())
 
-    _PART_OPENERS: ClassVar[
-        dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]
-    ] = {"toolUse": _open_tool, "toolResult": _open_result, "image": _open_image}
+    _PART_OPENERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, JsonObject], OpenPart]]] = {
+        "toolUse": _open_tool,
+        "toolResult": _open_result,
+        "image": _open_image,
+    }
     _DELTA_READERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
         "text": _add_text,
         "reasoningContent": _add_reasoning,
@@ -360,7 +363,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     }
 
 
-def citation_of(data: dict[str, Any], cites: int) -> Citation:
+def citation_of(data: JsonObject, cites: int) -> Citation:
     """Convert a citation, whose positions are those in the source."""
     source = text_of(data, "source") or ""
     texts = [text_of(piece, "text") or "" for piece in dicts_of(data.get("sourceContent"))]

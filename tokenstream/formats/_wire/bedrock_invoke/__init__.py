@@ -22,6 +22,7 @@ from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.entry import Read
@@ -146,7 +147,7 @@ class BedrockInvoke(Format):
         """The first bytes of chunks like the last one, and a function that reads the bytes after them."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
         if event == INITIAL_RESPONSE:
             return None
@@ -158,7 +159,7 @@ class BedrockInvoke(Format):
             return may_have_payload(inner.get("bytes"))
         return payload.keys() <= {"bytes", "p"} and may_have_payload(payload.get("bytes"))
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the answer that a chunk begins, as the model's format knows it; else None."""
         inner, chunk = self._inner, payload.get("chunk")
         packed = (chunk if is_dict(chunk) else payload).get("bytes")
@@ -230,7 +231,7 @@ class BedrockInvoke(Format):
         self.error = self._inner.error
         return events
 
-    def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
+    def _read_facts(self, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
         """Read nothing after the end: the model's format, which has ended, would count the frame, too."""
         return ([], True) if self.error is None else super()._read_facts(payload, event)
 
@@ -240,7 +241,7 @@ class BedrockInvoke(Format):
             self._inner.conclude()
         super().conclude()
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         # Without an event name, the name is the key of the payload.
         inner = payload.get("chunk")
@@ -298,7 +299,7 @@ class BedrockInvoke(Format):
             # The fast path may learn from this payload: all of it is the model's.
             self._data = data
 
-    def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
+    def _read_payload(self, payload: JsonObject, raw: JsonObject) -> None:
         """Pass a payload, without Bedrock's fields, to the model's format, which the first one chooses."""
         payload = rename_fields(payload)
         # The stage must see each event once: not in `inner.feed`, but when this format returns the events.
@@ -325,7 +326,7 @@ class BedrockInvoke(Format):
         self.noted_at = max(self.noted_at, inner.noted_at)
         self.error, self.ended = inner.error, inner.ended
 
-    def _choose_format(self, payload: dict[str, Any]) -> Format | None:
+    def _choose_format(self, payload: JsonObject) -> Format | None:
         """Choose the model's format by its first payload, and share its `parts`; None if no format fits."""
         # Some events of Cohere fit the table of `PlainModel`, too, so these formats are tried before it.
         name = _find_format(_TRIED_FIRST, payload)
@@ -344,7 +345,7 @@ class BedrockInvoke(Format):
         self.parts = chosen.parts
         return chosen
 
-    def _report_metrics(self, metrics: dict[str, Any]) -> None:
+    def _report_metrics(self, metrics: JsonObject) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
         in_metrics = [name for name in _USAGE_FIELDS if getattr(usage, name) is not None]
@@ -358,7 +359,7 @@ class BedrockInvoke(Format):
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 
-def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
+def rename_fields(payload: JsonObject) -> JsonObject:
     """Return a payload with OpenAI's names for Mistral's on Bedrock, `message` and `stop_reason`.
 
     Example:
@@ -380,7 +381,7 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _find_format(names: tuple[str, ...], payload: dict[str, Any]) -> str | None:
+def _find_format(names: tuple[str, ...], payload: JsonObject) -> str | None:
     """Return the first name in `names` whose format recognises a payload; None if no format does."""
     registered = registry.names()
     for name in names:

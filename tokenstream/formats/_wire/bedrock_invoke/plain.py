@@ -17,6 +17,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -133,7 +134,7 @@ COUNT_FIELDS = frozenset(
 """Top-level fields with token counts, which change in each payload."""
 
 
-def shape_of(payload: dict[str, Any]) -> ModelShape | None:
+def shape_of(payload: JsonObject) -> ModelShape | None:
     """Return the shape of a payload, or None if no shape in the table fits."""
     for shape in SHAPES:
         if shape.marking_field in payload and _fits(shape, payload):
@@ -141,7 +142,7 @@ def shape_of(payload: dict[str, Any]) -> ModelShape | None:
     return None
 
 
-def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
+def _fits(shape: ModelShape, payload: JsonObject) -> bool:
     """Return whether a payload has its text at the place that a shape describes."""
     if shape.items:
         items = dicts_of(payload[shape.items])
@@ -150,7 +151,7 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
     return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 
-def metrics_of(metrics: dict[str, Any]) -> Usage:
+def metrics_of(metrics: JsonObject) -> Usage:
     """Return the token counts that Bedrock adds to the last payload, as `Usage`."""
     return Usage(
         input_tokens=count_of(metrics, "inputTokenCount"),
@@ -161,7 +162,7 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
     )
 
 
-def value_at(payload: dict[str, Any], path: NamePath) -> object:
+def value_at(payload: JsonObject, path: NamePath) -> object:
     """Return the value at a path; None if the path leads nowhere."""
     for name in path[:-1]:
         payload = dict_of(payload, name)
@@ -180,7 +181,7 @@ class _CountedParts(Parts):
         super().__init__(limits, note)
         self._counts: dict[str, int] = {}
         """The last counts, by their names in `Usage`."""
-        self._report: dict[str, Any] = {}
+        self._report: JsonObject = {}
         """The last counts, by the model's names for them."""
         self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
@@ -189,7 +190,7 @@ class _CountedParts(Parts):
         """Store a delta that was read without decoding; the counts in its payload are read later."""
         self.unread_delta = delta
 
-    def record_counts(self, payload: dict[str, Any]) -> None:
+    def record_counts(self, payload: JsonObject) -> None:
         """Record the counts of a payload; the last counts are reported at the end."""
         # First record the counts of the previous payload, if it was read without decoding.
         delta, self.unread_delta = self.unread_delta, None
@@ -236,11 +237,11 @@ class PlainModel(Format):
         return self._counted_parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         """Return whether a payload has one of the shapes in the table."""
         return not event and shape_of(payload) is not None
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         shape = shape_of(payload)
         if shape is None:
@@ -276,7 +277,7 @@ class PlainModel(Format):
         return always_decode if has_other_counts else self._counted_parts.store_unread_delta
 
     def _read_item(
-        self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]
+        self, shape: ModelShape, item: JsonObject, index: int | None, known: tuple[str, ...]
     ) -> None:
         """Read the text and the finish reason of a choice; without an index, the reason ends all choices."""
         choice = index or 0

@@ -14,6 +14,7 @@ from tokenstream.formats._wire.cohere.v2 import V2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.limits import Limits
@@ -84,7 +85,7 @@ class Cohere(V2):
         """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None if other formats send it, too."""
         kind = text_of(payload, "type")
         if kind is None and "event_type" not in payload and not event:
@@ -99,7 +100,7 @@ class Cohere(V2):
             return True if is_own or (name == "message-start" and "id" in payload) else None
         return text_of(payload, "event_type") in Cohere.READERS_V1
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the answer that an event begins; None if the event begins none."""
         kind = text_of(payload, "type", "event_type") or event
         return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
@@ -121,11 +122,11 @@ class Cohere(V2):
         self.departures.note("event_name_missing", event=self.frames + 1)
 
     @classmethod
-    def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
+    def is_whole_v1(cls, payload: JsonObject) -> bool:
         """Return whether a payload is a whole answer of v1, which was not streamed."""
         return isinstance(payload.get("text"), str) and "generation_id" in payload
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "event_type")
         if kind is None and "type" not in payload and self.is_whole_v1(payload):
@@ -141,20 +142,20 @@ class Cohere(V2):
                 if not self.later_frames:
                     self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for a payload that looks like an error, but ends an answer of v1 or v2."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------
 
-    def _read_stream_start(self, payload: dict[str, Any]) -> None:
+    def _read_stream_start(self, payload: JsonObject) -> None:
         """Report the answer's id."""
         id = text_of(payload, *ID_FIELDS)
         if self.parts.started and self.begins_another(id, payload):
             return
         self.parts.head(id=id)
 
-    def _read_text_generation(self, payload: dict[str, Any]) -> None:
+    def _read_text_generation(self, payload: JsonObject) -> None:
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
         text = payload.get("text")
         if isinstance(text, str):
@@ -162,20 +163,20 @@ class Cohere(V2):
         elif text is not None:
             self.parts.other_field("text", text)
 
-    def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
+    def _read_tool_calls_chunk(self, payload: JsonObject) -> None:
         """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
         self.content.add_to_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_v1_fragment(delta)
 
-    def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
+    def _read_tool_calls_generation(self, payload: JsonObject) -> None:
         """Read the plan, unless it was streamed, and all tool calls."""
         if self.content.plan is NO_PART:
             self.content.add_to_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
 
-    def _read_stream_end(self, payload: dict[str, Any]) -> None:
+    def _read_stream_end(self, payload: JsonObject) -> None:
         """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
@@ -185,7 +186,7 @@ class Cohere(V2):
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
         self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))
 
-    def _read_whole_v1(self, payload: dict[str, Any]) -> None:
+    def _read_whole_v1(self, payload: JsonObject) -> None:
         """Read an answer that was not streamed."""
         if self.content.has_content:
             self.note("content_twice")
@@ -201,14 +202,14 @@ class Cohere(V2):
 
     # -- internals -----------------------------------------------------------
 
-    def _read_citations(self, payload: dict[str, Any]) -> None:
+    def _read_citations(self, payload: JsonObject) -> None:
         """Add the citations in a payload; they refer to documents in it, or in an earlier payload."""
         documents = payload.get("documents") or self.parts.fields.get("documents")
         for citation in dicts_of(payload.get("citations")):
             self._has_citations = True
             self.content.cite_source(citation, documents)
 
-    def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
+    def _read_end(self, response: JsonObject, reason: str | None, failure_message: str | None) -> None:
         """Read the whole answer at the end of the stream: add what no earlier event has contained."""
         if not self._has_citations:
             self._read_citations(response)
@@ -222,7 +223,7 @@ class Cohere(V2):
         self.parts.report_unknown_fields(response, (*_REPEATED_FIELDS, answer_id))
         self.end_answer(reason, dict_of(response, "meta"), failure_message)
 
-    def _tell_text(self, generation: dict[str, Any], number: int) -> None:
+    def _tell_text(self, generation: JsonObject, number: int) -> None:
         """Compare the whole text of a choice with its deltas; add the text if nothing of it arrived."""
         whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
         if not whole:
@@ -236,7 +237,7 @@ class Cohere(V2):
             self.parts.note("text_completed")
             self.content.write_text(whole, index)
 
-    READERS_V1: ClassVar[dict[str, Callable[[Cohere, dict[str, Any]], None]]] = {
+    READERS_V1: ClassVar[dict[str, Callable[[Cohere, JsonObject], None]]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
         "search-queries-generation": V2.pass_over_event,

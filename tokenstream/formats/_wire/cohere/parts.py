@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import (
     count_of,
@@ -24,6 +24,7 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, U
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
@@ -82,13 +83,13 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     # -- text and reasoning --------------------------------------------------
 
-    def start_block(self, index: int | None, content: dict[str, Any]) -> None:
+    def start_block(self, index: int | None, content: JsonObject) -> None:
         """Open a content block; close an open one with the same index."""
         key = self._block_key(index, new=True)
         self._free(key)
         self._open_block(key, _type_of(content), content)
 
-    def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
+    def add_to_block(self, index: int | None, content: JsonObject) -> None:
         """Add a delta to a block (None: the newest); its fields other than text are reported as `Unknown`."""
         key = self._block_key(index)
         for field, kind in TEXT_KEYS.items():
@@ -104,7 +105,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.note("delta_misfits")
             self.stray("content-delta", {"index": key[1], **other_fields})
 
-    def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> bool:
+    def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: JsonObject) -> bool:
         """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
         block = self._open.get(key)
         return any(content.get(name) for name in TEXT_KEYS) or (block is not None and block.kind != kind)
@@ -113,7 +114,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Close a content block, by default the newest."""
         self.stop(self._block_key(index))
 
-    def add_whole_block(self, index: int, content: dict[str, Any]) -> None:
+    def add_whole_block(self, index: int, content: JsonObject) -> None:
         """Add a content block that arrived in one piece."""
         self.start_block(index, content)
         self.end_block(index)
@@ -122,7 +123,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Return the key of a block; a missing index is that of a new block or else of the newest."""
         return "block", self.find_index(index, new=new)
 
-    def _open_block(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> OpenPart:
+    def _open_block(self, key: tuple[str, int], kind: str, content: JsonObject) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
@@ -162,7 +163,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
                 self.plan = self.open(0, ReasoningPart(provider_data={"type": PLAN}))
             self.add(self.plan, text)
 
-    def cite_source(self, citation: dict[str, Any], documents: object = None) -> None:
+    def cite_source(self, citation: JsonObject, documents: object = None) -> None:
         """Add a citation, which may refer to a document by its id."""
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
@@ -185,7 +186,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     # -- tool calls ----------------------------------------------------------
 
-    def start_call(self, index: int | None, call: dict[str, Any]) -> None:
+    def start_call(self, index: int | None, call: JsonObject) -> None:
         """Open a tool call; close an open one with the same index."""
         key = self._call_key(index, new=True)
         function = dict_of(call, "function")
@@ -206,7 +207,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._open[key] = opened
         self.add_fragment(opened, function.get("arguments"))
 
-    def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
+    def add_to_call(self, index: int | None, call: JsonObject) -> None:
         """Add to the arguments of a call (None: the newest); without an open one, report it as unknown."""
         key = self._call_key(index)
         opened = self._open.get(key)
@@ -241,7 +242,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     # -- tool calls of v1 ------------------------------------------------------
 
-    def add_v1_fragment(self, delta: dict[str, Any]) -> None:
+    def add_v1_fragment(self, delta: JsonObject) -> None:
         """Add a piece of a v1 tool call: the first piece has the tool's name, the others have arguments."""
         self.add_to_plan(delta.get("text"))
         index = int_of(delta, "index")
@@ -264,7 +265,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.note_unread(opened, delta, "name", "parameters", "text")
             self.add_fragment(opened, parameters)
 
-    def read_call_list(self, calls: list[dict[str, Any]]) -> None:
+    def read_call_list(self, calls: list[JsonObject]) -> None:
         """Read the list of all tool calls that v1 sends at the end; some may have been streamed before."""
         for index, call in enumerate(calls):
             name, values = text_of(call, "name"), call.get("parameters")
@@ -302,12 +303,12 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._waiting.clear()
 
 
-def _type_of(content: dict[str, Any]) -> str:
+def _type_of(content: JsonObject) -> str:
     """Return the type of a content block: its `type`, or else the key of its text; "" if it has neither."""
     return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
+def usage_of(report: JsonObject) -> Usage:
     """Return token counts as `Usage`, from `tokens` before `billed_units`; those not sent are None."""
     tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
 
@@ -323,7 +324,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
     )
 
 
-def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> Citation:
+def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citation:
     """Convert a citation.
 
     Of the sources, only the first with an address or a title is used. The other sources
@@ -344,7 +345,7 @@ def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> C
     )
 
 
-def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+def _sources_of(data: JsonObject) -> list[JsonObject]:
     """Return the documents and tool outputs that a v2 citation contains."""
     return [
         dict_of(source, "document") or dict_of(source, "tool_output")
@@ -352,7 +353,7 @@ def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any]]:
+def _documents_of(data: JsonObject, documents: object) -> list[JsonObject]:
     """Return the documents whose ids a v1 citation lists."""
     ids = data.get("document_ids")
     return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]

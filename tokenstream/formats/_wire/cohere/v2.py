@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, text_of, whole_number
 from tokenstream.formats._base import Format
@@ -15,6 +15,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
@@ -44,7 +45,7 @@ class V2(Format):
         return self.content
 
     @classmethod
-    def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
+    def is_whole_v2(cls, payload: JsonObject) -> bool:
         """Return whether a payload is a whole answer of v2, which was not streamed."""
         message = payload.get("message")
         # Ollama's payloads, which also have a message of this role, have the field `done`.
@@ -52,7 +53,7 @@ class V2(Format):
         is_answer = is_dict(message) and message.get("role") == "assistant"
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if kind is None and not event:
@@ -72,7 +73,7 @@ class V2(Format):
             if not self.later_frames:
                 self._report_rest(payload)
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
         return text_of(payload, "type") == "message-end"
 
@@ -82,7 +83,7 @@ class V2(Format):
         self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)
 
-    def _read_unmarked(self, payload: dict[str, Any]) -> None:
+    def _read_unmarked(self, payload: JsonObject) -> None:
         """Read a payload without a type: a whole answer, or an error."""
         if self.is_whole_v2(payload):
             self._read_whole(payload)
@@ -94,7 +95,7 @@ class V2(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _read_message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: JsonObject) -> None:
         """Read the start of the message, which may contain the whole content."""
         id, message = text_of(payload, "id"), _message_of(payload)
         if self.parts.started and self.begins_another(id, payload):
@@ -105,33 +106,33 @@ class V2(Format):
             self.note("start_with_content")
             self.read_message(message)
 
-    def _read_content_start(self, payload: dict[str, Any]) -> None:
+    def _read_content_start(self, payload: JsonObject) -> None:
         """Open a content block."""
         self.content.start_block(_index_of(payload), dict_of(_message_of(payload), "content"))
 
-    def _read_content_delta(self, payload: dict[str, Any]) -> None:
+    def _read_content_delta(self, payload: JsonObject) -> None:
         """Add to a content block, and report log probabilities."""
         self.content.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
 
-    def _read_call_start(self, payload: dict[str, Any]) -> None:
+    def _read_call_start(self, payload: JsonObject) -> None:
         """Open a tool call; if there is none, `{}` stands for a call without a name."""
         for index, call in _calls_of(payload) or [(_index_of(payload), {})]:
             self.content.start_call(index, call)
 
-    def _read_call_delta(self, payload: dict[str, Any]) -> None:
+    def _read_call_delta(self, payload: JsonObject) -> None:
         """Add to the arguments of a tool call."""
         for index, call in _calls_of(payload):
             self.content.add_to_call(index, call)
 
-    def _read_citation_start(self, payload: dict[str, Any]) -> None:
+    def _read_citation_start(self, payload: JsonObject) -> None:
         """Add a citation, which this event contains as a whole."""
         for citation in dicts_of(_message_of(payload).get("citations")):
             self.content.cite_source(citation)
 
-    def _read_message_end(self, payload: dict[str, Any]) -> None:
+    def _read_message_end(self, payload: JsonObject) -> None:
         """End the answer, with its finish reason and token counts."""
         delta = dict_of(payload, "delta")
         if not self.parts.started:
@@ -142,12 +143,12 @@ class V2(Format):
             _failure_message_of(delta) or _failure_message_of(payload),
         )
 
-    def pass_over_event(self, payload: dict[str, Any]) -> None:
+    def pass_over_event(self, payload: JsonObject) -> None:
         """Read nothing: the event has no content, or only what another event contains as a whole."""
 
     # -- shared with v1 --------------------------------------------------------
 
-    def read_message(self, message: dict[str, Any]) -> None:
+    def read_message(self, message: JsonObject) -> None:
         """Read a message that arrived in one piece."""
         self.content.add_to_plan(message.get("tool_plan"))
         content = message.get("content")
@@ -160,7 +161,7 @@ class V2(Format):
             self.content.start_call(index, call)
             self.content.end_call(index)
 
-    def end_answer(self, reason: str | None, report: dict[str, Any], failure_message: str | None) -> None:
+    def end_answer(self, reason: str | None, report: JsonObject, failure_message: str | None) -> None:
         """End the answer."""
         if report:
             self.parts.usage(usage_of(report))
@@ -180,13 +181,13 @@ class V2(Format):
         if self.error is None:
             self.conclude()
 
-    def _report_rest(self, payload: dict[str, Any]) -> None:
+    def _report_rest(self, payload: JsonObject) -> None:
         """Report the fields of an event, its delta and the delta's message that are not read."""
         self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
         self.parts.report_unknown_fields(dict_of(payload, "delta"), _DELTA_FIELDS)
         self.parts.report_unknown_fields(_message_of(payload), _MESSAGE_FIELDS)
 
-    def _read_whole(self, payload: dict[str, Any]) -> None:
+    def _read_whole(self, payload: JsonObject) -> None:
         """Read an answer that was not streamed."""
         if self.content.has_content:
             self.note("content_twice")
@@ -201,7 +202,7 @@ class V2(Format):
         self.parts.report_unknown_fields(message, _MESSAGE_FIELDS)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), failure_message=None)
 
-    READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
+    READERS: ClassVar[dict[str, Callable[[V2, JsonObject], None]]] = {
         "message-start": _read_message_start,
         "content-start": _read_content_start,
         "content-delta": _read_content_delta,
@@ -220,23 +221,23 @@ class V2(Format):
     event_names = frozenset(READERS)
 
 
-def _message_of(payload: dict[str, Any]) -> dict[str, Any]:
+def _message_of(payload: JsonObject) -> JsonObject:
     """Return the `message` in the `delta` of an event; an empty dict if it is missing."""
     return dict_of(dict_of(payload, "delta"), "message")
 
 
-def _index_of(payload: dict[str, Any]) -> int | None:
+def _index_of(payload: JsonObject) -> int | None:
     """Return the index of an event's block or call, which may be text with digits; None if it has none."""
     return whole_number(index_of(payload.get("index")))
 
 
-def _calls_of(payload: dict[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:
+def _calls_of(payload: JsonObject) -> list[tuple[int | None, JsonObject]]:
     """Return the calls of an event, usually one; the indexes of more count up from the event's index."""
     index = _index_of(payload)
     calls = enumerate(dicts_of(_message_of(payload).get("tool_calls")))
     return [(None if index is None else index + offset, call) for offset, call in calls]
 
 
-def _failure_message_of(delta: dict[str, Any]) -> str | None:
+def _failure_message_of(delta: JsonObject) -> str | None:
     """Return the description of a failure: text, or the text in an object; None if there is none."""
     return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

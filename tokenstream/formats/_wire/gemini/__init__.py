@@ -28,7 +28,7 @@ from tokenstream.formats._wire.gemini.parts import GeminiParts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import KeyPath
@@ -81,17 +81,17 @@ _DEEPEST = 50
 _UNDERSCORE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 
-def to_camel_case(payload: dict[str, Any]) -> dict[str, Any]:
+def to_camel_case(payload: JsonObject) -> JsonObject:
     """Return a payload with the API's names; the same object if it already has these names.
 
     A dict made from a Python client's objects may hold enum members and bytes. They
     are converted to the values that the API sends.
     """
-    renamed: dict[str, Any] = _rename(payload, 0) if _has_snake_case(payload) else payload
+    renamed: JsonObject = _rename(payload, 0) if _has_snake_case(payload) else payload
     return renamed
 
 
-def _has_snake_case(payload: dict[str, Any]) -> bool:
+def _has_snake_case(payload: JsonObject) -> bool:
     """Return whether the payload, a candidate or a part has a name in snake_case."""
     if _is_snake_case(payload):
         return True
@@ -103,7 +103,7 @@ def _has_snake_case(payload: dict[str, Any]) -> bool:
     return False
 
 
-def _is_snake_case(fields: dict[str, Any]) -> bool:
+def _is_snake_case(fields: JsonObject) -> bool:
     """Return whether the name of any of the fields contains an underscore."""
     return "_" in "".join(fields)
 
@@ -209,7 +209,7 @@ class Gemini(Format):
         return self._gemini_parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - events have no names
         """Return whether a first payload is of this format; None if the payload contains only usage."""
         payload = to_camel_case(_unwrap(payload))
         if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
@@ -241,7 +241,7 @@ class Gemini(Format):
         """Return the counts of the last usage report, even if no event has contained them so far."""
         return self._gemini_parts.late_usage()
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain_delta(chunk):
@@ -268,7 +268,7 @@ class Gemini(Format):
 
     # -- internals -----------------------------------------------------------
 
-    def _read_candidate(self, candidate: dict[str, Any], blocked: str | None) -> None:
+    def _read_candidate(self, candidate: JsonObject, blocked: str | None) -> None:
         """Read a candidate's parts, its further data, and then its finish reason; `blocked` is another."""
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
@@ -284,7 +284,7 @@ class Gemini(Format):
                 marks.append(("content_filter", blocked))
             self.parts.finish(choice.index, *worst_of(marks, self.note))
 
-    def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
+    def _read_metadata(self, choice: OpenChoice, candidate: JsonObject) -> None:
         """Report a candidate's further fields, its citations and log probabilities."""
         self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
         sources = self._gemini_parts.candidate(choice).sources
@@ -294,7 +294,7 @@ class Gemini(Format):
             self.parts.cite(choice.index, citation)
         self._read_logprobs(choice.index, dict_of(candidate, "logprobsResult"))
 
-    def _read_logprobs(self, choice: int, result: dict[str, Any]) -> None:
+    def _read_logprobs(self, choice: int, result: JsonObject) -> None:
         """Report log probabilities: each chosen token together with the alternatives to it.
 
         Further fields of the result are reported as one field.
@@ -302,7 +302,7 @@ class Gemini(Format):
         chosen = dicts_of(result.get("chosenCandidates"))
         top = dicts_of(result.get("topCandidates"))
         # One of the lists may be shorter.
-        empty: dict[str, Any] = {}
+        empty: JsonObject = {}
         items = [
             {**token, "topCandidates": alternatives.get("candidates")}
             for token, alternatives in zip_longest(chosen, top, fillvalue=empty)
@@ -314,7 +314,7 @@ class Gemini(Format):
             self.parts.field("logprobsResult", further, choice)
 
 
-def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+def _unwrap(payload: JsonObject) -> JsonObject:
     """Return the chunk that Google's tools put in a field `response`, with the fields beside it."""
     response = payload.get("response")
     if not is_dict(response) or "candidates" in payload or not response.keys() & _WRAPPED_FIELDS:
@@ -322,7 +322,7 @@ def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in payload.items() if name != "response"}, **response}
 
 
-def _is_plain_delta(chunk: dict[str, Any]) -> bool:
+def _is_plain_delta(chunk: JsonObject) -> bool:
     """Return whether a chunk is only a piece of text or thought, perhaps with token counts."""
     candidates = dicts_of(chunk.get("candidates"))
     if len(candidates) != 1 or "promptFeedback" in chunk:
@@ -335,7 +335,7 @@ def _is_plain_delta(chunk: dict[str, Any]) -> bool:
     return has_only_text and not candidate.keys() & {"finishReason", "logprobsResult"}
 
 
-def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
+def reason_of(candidate: JsonObject, *, filled: bool = False) -> str | None:
     """Return a candidate's finish reason, or None if the candidate has none yet.
 
     A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text. In a

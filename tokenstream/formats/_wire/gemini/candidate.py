@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.parts import Parts
@@ -13,6 +13,7 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenChoice
 
 _SOURCE_FIELDS = ("web", "retrievedContext", "maps", "image")
@@ -41,10 +42,10 @@ class Sources:
         """Keys of the citations yielded so far."""
         self._cited_sources: set[tuple[object, ...]] = set()
         """The URL and title of each grounding chunk that was cited."""
-        self._chunks: list[dict[str, Any]] = []
+        self._chunks: list[JsonObject] = []
         """The last list of grounding chunks, which are Google's sources."""
 
-    def cite_grounding(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+    def cite_grounding(self, metadata: JsonObject) -> Iterator[Citation]:
         """Yield a citation for each source of each supported passage, unless it was cited before.
 
         Supports name chunks by their positions: in the metadata's list or, without one, in the list that came
@@ -68,7 +69,7 @@ class Sources:
             if (text_of(source, *_URLS), text_of(source, "title")) not in self._cited_sources:
                 yield from self._cite_chunk(chunk, segment={}, support=None)
 
-    def cite_quotations(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+    def cite_quotations(self, metadata: JsonObject) -> Iterator[Citation]:
         """Yield a citation for each passage that quotes a source, unless it was cited before."""
         # The documented name is `citations`; some servers send `citationSources`.
         for name in ("citations", "citationSources"):
@@ -79,7 +80,7 @@ class Sources:
                     yield Citation(url=url, title=title, start=start, end=end, provider_data=source)
 
     def _cite_chunk(
-        self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
+        self, chunk: JsonObject, segment: JsonObject, support: JsonObject | None
     ) -> Iterator[Citation]:
         """Yield a citation of a grounding chunk with a URL or title, unless the passage has it already."""
         source = _source_of(chunk)
@@ -90,7 +91,7 @@ class Sources:
         # At the end, only the sources that no passage has cited are cited for the whole answer.
         self._cited_sources.add((url, title))
         if self._note("grounded", url, title, start, end):
-            data: dict[str, Any] = {"groundingChunk": chunk}
+            data: JsonObject = {"groundingChunk": chunk}
             if support is not None:
                 data["groundingSupport"] = support
             yield Citation(
@@ -108,7 +109,7 @@ class Sources:
 _URLS = ("uri", "sourceUri", "imageUri")
 
 
-def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
+def _source_of(chunk: JsonObject) -> JsonObject:
     """Return the object in a grounding chunk that describes its source; empty for an unknown kind."""
     for kind in _SOURCE_FIELDS:
         source = dict_of(chunk, kind)
@@ -117,7 +118,7 @@ def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _span_of(passage: dict[str, Any]) -> tuple[int | None, int | None]:
+def _span_of(passage: JsonObject) -> tuple[int | None, int | None]:
     """Return the start and end of a passage, each None if unknown; the API omits a start of 0."""
     start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
     return (0 if start is None and end is not None else start), end
@@ -137,12 +138,12 @@ class Candidate:
         """The call whose arguments are still arriving."""
         self.arguments = StreamedArguments()
         """The arguments of `call`, as far as they have arrived."""
-        self.early: list[dict[str, Any]] = []
+        self.early: list[JsonObject] = []
         """Pieces of a streamed call that came before its name; they are in opaque parts, too."""
         self.sources = Sources()
         """Makes the citations of the candidate."""
 
-    def take_early(self, start: dict[str, Any]) -> list[dict[str, Any]]:
+    def take_early(self, start: JsonObject) -> list[JsonObject]:
         """Return the pieces that came before the first piece of a call, if it is streamed; forget them."""
         early, self.early = self.early, []
         return early if start.get("willContinue") is True else []
@@ -160,7 +161,7 @@ class CallParts(Parts):
         candidate: Candidate = choice.reader
         return candidate
 
-    def add_call(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+    def add_call(self, choice: int, value: object, part_fields: JsonObject) -> bool:
         """Read a call or a piece of a call; return False if the value is not readable as either."""
         if not is_dict(value):
             return False
@@ -191,7 +192,7 @@ class CallParts(Parts):
             self.close_call(call)
         return True
 
-    def _find_continued_call(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
+    def _find_continued_call(self, candidate: Candidate, value: JsonObject) -> OpenCall | None:
         """Return the open call that a piece continues; None, with the open call closed, if it begins one."""
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
@@ -209,7 +210,7 @@ class CallParts(Parts):
         self.end_call(candidate)
         return None
 
-    def _skip_nameless(self, candidate: Candidate, value: dict[str, Any]) -> bool:
+    def _skip_nameless(self, candidate: Candidate, value: JsonObject) -> bool:
         """Count a departure for a nameless piece without an open call; return True if it has no content."""
         if fields_except(value, "willContinue") is None:
             # The piece only says whether another piece follows.
@@ -222,21 +223,21 @@ class CallParts(Parts):
         return False
 
     def _start_call(
-        self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], part_fields: dict[str, Any]
+        self, state: OpenChoice, candidate: Candidate, value: JsonObject, part_fields: JsonObject
     ) -> OpenCall:
         """Open a call at its first piece, which has the call's name and all data except the arguments."""
         candidate.arguments = StreamedArguments()
         sent_id, other_fields = text_of(value, "id"), fields_except(value, *_CALL_FIELDS)
         # `provider_data` has the id only if the server sent one. `OpenCall` always needs an id, and a
         # missing one is not a departure, since the API may omit it.
-        data: dict[str, Any] = {"id": sent_id} if sent_id else {}
+        data: JsonObject = {"id": sent_id} if sent_id else {}
         data.update(part_fields)
         if other_fields:
             data["functionCall"] = other_fields
         name = text_of(value, "name") or ""
         return self.open_call(state.index, sent_id or "", name, provider_data=data or None)
 
-    def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
+    def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: JsonObject) -> None:
         """Add the arguments in a piece of a call: values with paths (`partialArgs`), or members (`args`)."""
         arguments = candidate.arguments
         fragments: list[str] = []
@@ -261,7 +262,7 @@ class CallParts(Parts):
                 self._report_unread_argument(choice, argument)
         self.add_arguments(call, "".join(fragments))
 
-    def _report_unread_argument(self, choice: int, argument: dict[str, Any]) -> None:
+    def _report_unread_argument(self, choice: int, argument: JsonObject) -> None:
         """Report a partial argument that cannot be added, so that it is not lost."""
         self.note("delta_misfits")
         self.stray("partialArgs", argument, choice)
@@ -279,7 +280,7 @@ class CallParts(Parts):
         self.close_call(call, whole=not cut_off and not candidate.arguments.lacks_text)
 
 
-def _value_of(argument: dict[str, Any]) -> object:
+def _value_of(argument: JsonObject) -> object:
     """Return the value of a partial argument; `_MISSING` if the argument has no readable value."""
     text, number = argument.get("stringValue"), argument.get("numberValue")
     if isinstance(text, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts, drop_zeros
@@ -22,6 +22,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event, Finish
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
@@ -87,9 +88,9 @@ class GeminiParts(CallParts):
         self.is_plain_delta = False
         """True if the current payload is a plain delta: a piece of text or thought, perhaps with counts."""
         # The last counts, and whether they were reported.
-        self._report: dict[str, Any] | None = None
+        self._report: JsonObject | None = None
         """The last usage report, except that the payload of `latest_delta` may have a newer one."""
-        self._emitted_report: dict[str, Any] | None = None
+        self._emitted_report: JsonObject | None = None
         """The usage report of the last usage event."""
         self.latest_delta: Event | None = None
         """The last plain delta, if its usage report was not read yet."""
@@ -103,7 +104,7 @@ class GeminiParts(CallParts):
 
     # -- usage ---------------------------------------------------------------
 
-    def store_usage(self, report: dict[str, Any]) -> None:
+    def store_usage(self, report: JsonObject) -> None:
         """Store a usage report, unless it is empty; nearly every chunk has one, and the last is final."""
         if report:
             self._report = report
@@ -159,7 +160,7 @@ class GeminiParts(CallParts):
 
     # -- parts ---------------------------------------------------------------
 
-    def read_part(self, choice: int, part: dict[str, Any]) -> None:
+    def read_part(self, choice: int, part: JsonObject) -> None:
         """Read a part of a candidate's content.
 
         A part should have one content field. If it has several, each is read as a part
@@ -188,14 +189,14 @@ class GeminiParts(CallParts):
             self._add_content(choice, kind, part[kind], unsigned)
         self._add_content(choice, kinds[-1], part[kinds[-1]], part_fields)
 
-    def _add_content(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> None:
+    def _add_content(self, choice: int, kind: str, value: object, part_fields: JsonObject) -> None:
         """Add the content of a part."""
         reader = self._READERS.get(kind)
         # Content of an unknown kind, or content that its reader cannot read, is kept as it is.
         if reader is None or not reader(self, choice, value, part_fields):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **part_fields}))
 
-    def _add_without_content(self, choice: int, part_fields: dict[str, Any]) -> None:
+    def _add_without_content(self, choice: int, part_fields: JsonObject) -> None:
         """Add a part that has no known content field: a signature, or a kind of part not known yet."""
         if text_of(part_fields, _SIGNATURE):
             self._add_text(choice, "", part_fields)
@@ -203,7 +204,7 @@ class GeminiParts(CallParts):
             # The first field names the part.
             self.whole(choice, OpaquePart(type=next(iter(fields)), data=part_fields))
 
-    def _add_text(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+    def _add_text(self, choice: int, value: object, part_fields: JsonObject) -> bool:
         """Add text or a thought; with a signature or other data, it becomes a part of its own.
 
         Like all methods in `_READERS`, this one returns False if it cannot read the value.
@@ -228,7 +229,7 @@ class GeminiParts(CallParts):
         self.close(part)
         return True
 
-    def _add_inline(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+    def _add_inline(self, choice: int, value: object, part_fields: JsonObject) -> bool:
         """Add media in base64; return False if the value has no media that can be decoded."""
         if not is_dict(value):
             return False
@@ -244,7 +245,7 @@ class GeminiParts(CallParts):
         self.close(part)
         return True
 
-    def _add_file(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+    def _add_file(self, choice: int, value: object, part_fields: JsonObject) -> bool:
         """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
@@ -254,7 +255,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_server_part(
-        self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str, field: str | None = None
+        self, choice: int, value: object, part_fields: JsonObject, *, kind: str, field: str | None = None
     ) -> bool:
         """Add a call that Google runs, or its result; return False if the value is not an object.
 
@@ -340,7 +341,7 @@ class GeminiParts(CallParts):
         for citation in self.candidate(choice).sources.cite_without_support():
             self.cite(choice.index, citation)
 
-    _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, dict[str, Any]], bool]]] = {
+    _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, JsonObject], bool]]] = {
         "text": _add_text,
         "functionCall": CallParts.add_call,
         "inlineData": _add_inline,

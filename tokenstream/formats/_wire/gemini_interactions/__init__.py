@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._base import Format
@@ -24,6 +24,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
@@ -164,7 +165,7 @@ class GeminiInteractions(Format):
         return self._steps
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a first payload is of this format; None if only its type says so."""
         kind = text_of(payload, "event_type")
         if kind is not None:
@@ -186,11 +187,11 @@ class GeminiInteractions(Format):
         """The ids of the last events, the newest at the end."""
         return [*self._event_ids]
 
-    def position_of(self, payload: dict[str, Any]) -> str | None:
+    def position_of(self, payload: JsonObject) -> str | None:
         """Return the id of an event."""
         return text_of(payload, "event_id")
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the interaction that an event begins, or "" if the interaction has no id.
 
         The result is None if the event begins no interaction.
@@ -200,12 +201,12 @@ class GeminiInteractions(Format):
             return None
         return text_of(dict_of(payload, "interaction"), "id") or ""
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload is an event of an interaction: an error in it is read with the event."""
         kind = text_of(payload, "event_type") or event
         return ALIASES.get(kind, kind) in _EVENTS
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = self.type_of(payload, event, "event_type")
         # Types in previews of the API are replaced by the present ones.
@@ -235,7 +236,7 @@ class GeminiInteractions(Format):
             self.parts.unknown(kind or "event", payload)
         self._report_position()
 
-    def _is_repeated(self, event_id: str, kind: str, payload: dict[str, Any]) -> bool:
+    def _is_repeated(self, event_id: str, kind: str, payload: JsonObject) -> bool:
         """Return True if an event was read before, judging by its id and its content."""
         content, known = hash((kind, repr(payload))), self._read_events
         is_known = event_id in known
@@ -276,25 +277,25 @@ class GeminiInteractions(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _read_created(self, payload: dict[str, Any]) -> None:
+    def _read_created(self, payload: JsonObject) -> None:
         """Report a new interaction's fields; count a departure if the answer had begun before."""
         interaction = dict_of(payload, "interaction")
         if self.parts.started and self.begins_another(text_of(interaction, "id"), payload):
             return
         self._read_interaction_fields(interaction)
 
-    def _read_status_update(self, payload: dict[str, Any]) -> None:
+    def _read_status_update(self, payload: JsonObject) -> None:
         """Store the status, which an update without one leaves as it is, and report the token counts."""
         self._status = text_of(payload, "status") or self._status
         self._read_usage(payload.get("usage"))
 
-    def _start_step(self, payload: dict[str, Any]) -> None:
+    def _start_step(self, payload: JsonObject) -> None:
         """Open the step of the interaction that a payload begins."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start_step(self._steps.find_index(payload.get("index"), new=True), step)
 
-    def _read_delta(self, payload: dict[str, Any]) -> None:
+    def _read_delta(self, payload: JsonObject) -> None:
         """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
         self._steps.add_delta(
@@ -303,7 +304,7 @@ class GeminiInteractions(Format):
         self._read_usage(dict_of(payload, "metadata").get("total_usage"))
         self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 
-    def _stop_step(self, payload: dict[str, Any]) -> None:
+    def _stop_step(self, payload: JsonObject) -> None:
         """Close a step, and report usage."""
         self._steps.stop(self._steps.find_index(payload.get("index"), ends=True))
         self._read_usage(payload.get("usage"))
@@ -311,7 +312,7 @@ class GeminiInteractions(Format):
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
 
-    def _read_completed(self, payload: dict[str, Any]) -> None:
+    def _read_completed(self, payload: JsonObject) -> None:
         """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
         steps = _steps_of(interaction)
@@ -319,7 +320,7 @@ class GeminiInteractions(Format):
             self._steps.repeat_steps(steps)
         self._read_ended_interaction(interaction)
 
-    def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
+    def _read_whole_interaction(self, interaction: JsonObject) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
         if has_ended and self._steps.reported:
@@ -334,7 +335,7 @@ class GeminiInteractions(Format):
             # Otherwise, the finished interaction is asked for, which has all steps.
             self._steps.add_steps(_steps_of(interaction))
 
-    def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
+    def _read_ended_interaction(self, interaction: JsonObject) -> None:
         """Read an interaction that has ended, and end the answer."""
         # The last status that an earlier event has reported, if any, is a mark of the end, too.
         own_marks, marks = _marks_in(text_of(interaction, "status")), _marks_in(self._status)
@@ -356,7 +357,7 @@ class GeminiInteractions(Format):
             self.parts.field("errors", errors)
         self.conclude()
 
-    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, JsonObject], None]]] = {
         "interaction.created": _read_created,
         "interaction.status_update": _read_status_update,
         "interaction.completed": _read_completed,
@@ -367,7 +368,7 @@ class GeminiInteractions(Format):
 
     # -- internals -----------------------------------------------------------
 
-    def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
+    def _read_interaction_fields(self, interaction: JsonObject) -> None:
         """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""
         self.parts.head(
             id=text_of(interaction, "id"),
@@ -382,7 +383,7 @@ class GeminiInteractions(Format):
         if is_dict(report) and report:
             self.parts.usage(USAGE.read(report))
 
-    def _set_error(self, errors: list[dict[str, Any]]) -> None:
+    def _set_error(self, errors: list[JsonObject]) -> None:
         """Store the first error of a failed interaction, or a general one if there is none."""
         fields = (fields_except(errors[0]) or {}) if errors else {}
         self.error = provider_error({"error": fields}, ours="the interaction failed")
@@ -394,7 +395,7 @@ class GeminiInteractions(Format):
             self.parts.field("event_id", self._event_id)
 
 
-def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
+def _steps_of(interaction: JsonObject) -> list[JsonObject]:
     """Return the steps in an interaction, except those that repeat the user's input."""
     # In previews of the API, the field was called `outputs`.
     steps = interaction.get("steps") or interaction.get("outputs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import ProtocolError
@@ -30,6 +30,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -46,7 +47,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     # -- steps -----------------------------------------------------------------
 
-    def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
+    def start_step(self, index: int, data: JsonObject) -> InteractionStep:
         """Open a step, and return it; a step with this index that is still open is closed before that."""
         self._free(index)
         self.check_room(len(self._open))
@@ -66,7 +67,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._open_part(step)
         return step
 
-    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
+    def add_delta(self, index: int, delta: JsonObject, payload: JsonObject) -> None:
         """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown."""
         kind = text_of(delta, "type") or ""
         step = self._open.get(index) or self._reopen(index, kind, delta)
@@ -86,12 +87,12 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             # A delta between those of another open part is a departure.
             self.record_written_part(step.part)
 
-    def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
+    def add_whole_step(self, index: int, data: JsonObject) -> None:
         """Add a step that arrived in one piece."""
         self.start_step(index, data)
         self.stop(index)
 
-    def add_steps(self, whole: list[dict[str, Any]]) -> None:
+    def add_steps(self, whole: list[JsonObject]) -> None:
         """Add the steps that no event has begun, if the whole interaction has the others at their indexes."""
         reported = {step.index: step for step in self.reported}
         if self.has_parts and not reported:
@@ -101,7 +102,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
                 if index not in reported:
                     self.add_whole_step(index, data)
 
-    def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
+    def repeat_steps(self, whole: list[JsonObject]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
         earlier = len(self.reported)
         if earlier > len(whole) or not all(map(ReportedStep.matches, self.reported, whole)):
@@ -113,7 +114,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         for data in whole[earlier:]:
             self.add_whole_step(self.newest + 1, data)
 
-    def _repeat_step(self, record: ReportedStep, data: dict[str, Any]) -> None:
+    def _repeat_step(self, record: ReportedStep, data: JsonObject) -> None:
         """Compare a step of the interaction with what has arrived of it, and complete it if it is open."""
         step = self._open.get(record.index)
         if record.type == OUTPUT:
@@ -135,7 +136,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(record.index)
 
     def _repeat_output(
-        self, record: ReportedStep, step: InteractionStep | None, contents: list[dict[str, Any]]
+        self, record: ReportedStep, step: InteractionStep | None, contents: list[JsonObject]
     ) -> None:
         """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
         earlier = record.contents.copy()
@@ -218,7 +219,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
                 0, text_of(step.data, "id"), name, provider_data=further, number=step.record.index
             )
 
-    def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
+    def _reopen(self, index: int, kind: str, delta: JsonObject) -> InteractionStep | None:
         """Open a step for a delta that has none; None if the delta does not reveal the type of its step."""
         step_type = step_type_of(kind)
         if not step_type:
@@ -230,7 +231,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     # -- adding ----------------------------------------------------------------
 
-    def _add_text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_text(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Add text to the step, a thought or the model's output; return False if the delta does not fit.
 
         Like all methods in `_ADDERS`, this one returns False if the delta lacks the field
@@ -254,7 +255,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.add(part, text)
         return True
 
-    def _add_content(self, step: InteractionStep, content: dict[str, Any]) -> None:
+    def _add_content(self, step: InteractionStep, content: JsonObject) -> None:
         """Add a whole piece of content: text with its annotations, media, or an opaque part for the rest."""
         kind = text_of(content, "type") or ""
         if kind == "text":
@@ -267,7 +268,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         elif kind not in MEDIA_TYPES or not self._add_media(step, content):
             self._open_next_part(step, kind, OpaquePart(type=kind, data=content))
 
-    def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_media(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Add media to a step that is output of the model; for any other step, return False."""
         if step.type != OUTPUT:
             return False
@@ -299,7 +300,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         step.record.contents.append(step.part.index if kind == "text" else NOT_TEXT)
         return step.part
 
-    def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_citations(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Cite the sources in a delta's annotations of the text; return False if the step has no text."""
         if step.type != OUTPUT:
             return False
@@ -307,7 +308,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.cite(0, citation_of(annotation, step.text_index))
         return True
 
-    def _add_summary(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_summary(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Add a piece of a thought's summary; return False if the delta does not fit."""
         content = dict_of(delta, "content")
         if step.type != THOUGHT or step.part is None or not isinstance(content.get("text"), str):
@@ -315,7 +316,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.add(step.part, content["text"])
         return True
 
-    def _store_signature(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _store_signature(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Store the signature of a thought until the step is closed; return False if the delta has none."""
         signature = text_of(delta, "signature")
         if signature is not None:
@@ -323,7 +324,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         # A signature that is null or not a text is accepted, but not stored.
         return "signature" in delta
 
-    def _add_input(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_input(self, step: InteractionStep, delta: JsonObject) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = fragment_text(delta.get("arguments"), self.note)
         if fragment is None or step.part is None:
@@ -335,7 +336,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         step.has_fragments = step.has_fragments or bool(fragment)
         return True
 
-    def _update_step(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
+    def _update_step(self, step: InteractionStep, kind: str, delta: JsonObject) -> bool:
         """Store the fields of a delta of its step's type, such as a call; return False for another type."""
         if kind != step.type:
             return False
@@ -377,7 +378,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.close(part, whole_content(step, data, part))
 
     def _close_call_step(
-        self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
+        self, step: InteractionStep, call: OpenCall, data: JsonObject, *, whole: bool
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
@@ -391,7 +392,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.add_whole_arguments(call, data.get("arguments"))
         self.end_at_mark(call, whole=whole)
 
-    _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
+    _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, JsonObject], bool]]] = {
         "text": _add_text,
         "text_annotation_delta": _add_citations,
         "text_annotation": _add_citations,

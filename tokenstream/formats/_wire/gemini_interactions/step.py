@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import int_of, text_of
 from tokenstream.formats._kit.count_paths import Counts
@@ -10,6 +10,7 @@ from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.message import Citation, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import FinishReason
 
@@ -67,7 +68,7 @@ _STEP_TYPES_OF_DELTAS = {
 """Maps some types of deltas to the type of the step that the delta belongs to."""
 
 
-def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
+def citation_of(annotation: JsonObject, cites: int | None) -> Citation:
     """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(annotation, "url", "document_uri"),
@@ -98,7 +99,7 @@ class ReportedStep:
         self.contents: list[int] = []
         """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
 
-    def matches(self, data: dict[str, Any]) -> bool:
+    def matches(self, data: JsonObject) -> bool:
         """Return True if a step of the whole interaction is this one, by its type and by the ids of both."""
         id = text_of(data, "id")
         return self.type == (text_of(data, "type") or "") and (None in (self.id, id) or self.id == id)
@@ -115,7 +116,7 @@ class InteractionStep:
 
     __slots__ = ("data", "has_fragments", "kind", "part", "record", "text_index", "type")
 
-    def __init__(self, type: str, data: dict[str, Any], record: ReportedStep) -> None:  # noqa: A002 - the field's name
+    def __init__(self, type: str, data: JsonObject, record: ReportedStep) -> None:  # noqa: A002 - the field's name
         self.type = type
         self.data = data
         self.record = record
@@ -152,7 +153,7 @@ def server_result(step: InteractionStep) -> ServerToolResult:
 
 
 def whole_content(
-    step: InteractionStep, data: dict[str, Any], part: OpenPart
+    step: InteractionStep, data: JsonObject, part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
     """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to it."""
     if part.kind == "server_tool_result":
@@ -167,7 +168,7 @@ def whole_content(
     return server_call(step, data, arguments if isinstance(arguments, str) else json_text(arguments or {}))
 
 
-def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
+def server_call(step: InteractionStep, data: JsonObject, arguments: str = "") -> ServerToolCall:
     """Return the call of a tool that the provider runs."""
     return ServerToolCall(
         id=text_of(data, "id") or "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
@@ -16,6 +16,7 @@ from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, obj
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -147,14 +148,14 @@ class GeminiLive(Format):
         return type(self)(limits=limits, one=self._one)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
             # The messages of Gemini Live have no type; those of similar protocols have one.
             return False
         return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
-    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         """Return a pair: "" for a payload of a turn, else None; and whether the payload ends the turn.
 
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
@@ -188,7 +189,7 @@ class GeminiLive(Format):
             self.error = self.cut_short()
         return super().end(now=now)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         fields = fields_of(payload)
         # Read the counts first: if the payload ends a turn, they belong to this turn.
@@ -206,7 +207,7 @@ class GeminiLive(Format):
 
     # -- messages ------------------------------------------------------------
 
-    def _read_content(self, content: dict[str, Any]) -> None:
+    def _read_content(self, content: JsonObject) -> None:
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
         names = {name for name in _FIELDS_OF_A_TURN if content.get(name)}
         if names and names <= _MARKS and not self._turn_is_open and self.parts.finished:
@@ -254,7 +255,7 @@ class GeminiLive(Format):
             self._turn_is_open = True
             self._turn.begin_turn()
 
-    def _read_end(self, content: dict[str, Any]) -> None:
+    def _read_end(self, content: JsonObject) -> None:
         """Read the fields that end the turn or its content, and report the finish reason.
 
         A turn may have several finish reasons, and the last one counts. The earlier one is removed from
@@ -289,7 +290,7 @@ class GeminiLive(Format):
         self._turn.close_audio()
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
-    def _read_tool_call(self, data: dict[str, Any]) -> None:
+    def _read_tool_call(self, data: JsonObject) -> None:
         """Add the calls in a message; the server then waits until the client sends their results."""
         calls = dicts_of(data.get("functionCalls"))
         if not calls:
@@ -299,7 +300,7 @@ class GeminiLive(Format):
         for call in calls:
             self._turn.add_call(call)
 
-    def _read_cancellation(self, data: dict[str, Any]) -> None:
+    def _read_cancellation(self, data: JsonObject) -> None:
         """Report the ids of cancelled calls: the user has interrupted the turn."""
         ids = data.get("ids")
         if is_list(ids):
@@ -307,7 +308,7 @@ class GeminiLive(Format):
         else:
             self.parts.unknown("toolCallCancellation", data)
 
-    _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[GeminiLive, JsonObject], None]]] = {
         "serverContent": _read_content,
         "toolCall": _read_tool_call,
         "toolCallCancellation": _read_cancellation,
@@ -328,7 +329,7 @@ _READ_ELSEWHERE = frozenset(
 )
 
 
-def _ends_turn(content: dict[str, Any]) -> bool:
+def _ends_turn(content: JsonObject) -> bool:
     """Return True if a message ends its turn: also one with a status that the model is still active."""
     if content.get("turnComplete") is not True:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.sessions import SessionParts
@@ -13,6 +13,7 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
@@ -55,7 +56,7 @@ class LiveTurn(SessionParts):
 
     # -- content of a turn ---------------------------------------------------
 
-    def add_part(self, part: dict[str, Any]) -> None:
+    def add_part(self, part: JsonObject) -> None:
         """Add the content of one part that the server sent in the model's turn."""
         fields = fields_of(part)
         text = fields.get("text")
@@ -73,7 +74,7 @@ class LiveTurn(SessionParts):
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return
 
-    def _add_text(self, text: str, fields: dict[str, Any]) -> None:
+    def _add_text(self, text: str, fields: JsonObject) -> None:
         """Add text or a thought; a text with a signature becomes a part by itself."""
         signature = text_of(fields, "thoughtSignature")
         if fields.get("thought") is True:
@@ -89,14 +90,14 @@ class LiveTurn(SessionParts):
             self.add(signed, text)
             self.close(signed)
 
-    def add_transcript(self, transcription: dict[str, Any]) -> None:
+    def add_transcript(self, transcription: JsonObject) -> None:
         """Add a piece of the audio's transcript, which may arrive before or after the audio itself."""
         text = text_of(transcription, "text")
         if text is None:
             return
         self.add_media(self._open_audio(mime_type=None), transcript=text)
 
-    def add_call(self, call: dict[str, Any], fields: dict[str, Any] | None = None) -> None:
+    def add_call(self, call: JsonObject, fields: JsonObject | None = None) -> None:
         """Add a whole call of one of the application's tools; its part's `fields` may have its signature."""
         name = text_of(call, "name")
         if name is None:
@@ -104,7 +105,7 @@ class LiveTurn(SessionParts):
             self.whole(0, OpaquePart(type="functionCall", data=call))
             return
         sent_id, other_fields = text_of(call, "id"), fields_except(call, *_CALL_FIELDS)
-        data: dict[str, Any] = {"id": sent_id} if sent_id else {}
+        data: JsonObject = {"id": sent_id} if sent_id else {}
         if other_fields:
             data["functionCall"] = other_fields
         signature = text_of(fields or {}, "thoughtSignature")
@@ -115,7 +116,7 @@ class LiveTurn(SessionParts):
         self.add_arguments(opened, json.dumps({} if arguments is None else arguments, ensure_ascii=False))
         self.close_call(opened)
 
-    def cite_sources(self, metadata: dict[str, Any]) -> None:
+    def cite_sources(self, metadata: JsonObject) -> None:
         """Cite the sources of a search that have not been cited yet."""
         chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
         # Each payload repeats the sources of the payloads before.
@@ -126,7 +127,7 @@ class LiveTurn(SessionParts):
 
     # -- parts other than text ------------------------------------------------
 
-    def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_inline(self, data: JsonObject, fields: JsonObject) -> None:
         """Add inline media: audio, or media without a type, to the turn's audio; others as a part."""
         content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
@@ -152,19 +153,19 @@ class LiveTurn(SessionParts):
         self._audio = part = self.open(0, MediaPart(mime_type=mime_type))
         return part
 
-    def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_code(self, data: JsonObject, fields: JsonObject) -> None:
         """Add code that Google runs, as the call of a tool."""
         id, code = text_of(data, "id") or "", text_of(data, "code") or ""
         name = "executableCode"
         self.whole(0, ServerToolCall(id=id, name=name, arguments_text=code, provider_data=fields))
 
-    def _add_code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_code_result(self, data: JsonObject, fields: JsonObject) -> None:
         """Add the result of code that Google ran."""
         id, error = text_of(data, "id") or "", failure_of_code(data)
         name = "codeExecutionResult"
         self.whole(0, ServerToolResult(id=id, name=name, content=data, provider_data=fields, error=error))
 
-    _READERS: ClassVar[dict[str, Callable[[LiveTurn, dict[str, Any], dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[LiveTurn, JsonObject, JsonObject], None]]] = {
         "inlineData": _add_inline,
         "functionCall": add_call,
         "executableCode": _add_code,
@@ -172,11 +173,11 @@ class LiveTurn(SessionParts):
     }
 
 
-def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
+def fields_of(fields: JsonObject) -> JsonObject:
     """Return an object's fields with their names in camelCase; names inside the fields are unchanged."""
     return {(camel_case(name) if "_" in name else name): value for name, value in fields.items()}
 
 
-def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
+def object_in(payload: JsonObject, name: str) -> JsonObject:
     """Return a field that is an object, with its names in camelCase; {} if the field is not an object."""
     return fields_of(dict_of(payload, name))

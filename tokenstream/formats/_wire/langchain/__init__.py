@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
@@ -21,6 +21,7 @@ from tokenstream.formats._wire.langchain.parts import (
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
@@ -44,7 +45,7 @@ class LangChainCalls:
         self._nameless: dict[int | str, list[str]] = {}
         """Arguments that came before the name of their call, by index; they are in opaque parts, too."""
 
-    def read(self, chunk: dict[str, Any]) -> None:
+    def read(self, chunk: JsonObject) -> None:
         """Read a chunk of a call, or a whole call, whose arguments may be JSON values instead of text."""
         sent_index = chunk.get("index")
         index = sent_index if isinstance(sent_index, int | str) else None
@@ -66,7 +67,7 @@ class LangChainCalls:
             return
         self._parts.add_fragment(call, text)
 
-    def read_again(self, call: dict[str, Any]) -> None:
+    def read_again(self, call: JsonObject) -> None:
         """Read a whole call that chunks may have contained before; those calls are found by their ids."""
         known = self._by_id.get(text_of(call, "id") or "")
         if known is None:
@@ -76,7 +77,7 @@ class LangChainCalls:
                 self._parts.note("call_repeated")
             self._parts.complete_arguments(known, call.get("args"))
 
-    def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
+    def _find_or_begin_call(self, chunk: JsonObject, index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins; None if it begins one without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         if index is not None:
@@ -151,17 +152,17 @@ class LangChain(Format):
         """The id in the first payload; LangChain may have made it up."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - objects have no names
         """Return whether a stream's first payload is a model's message or a chunk of one."""
         return (
             payload.get("type") in _MODEL_MESSAGES and "content" in payload and "response_metadata" in payload
         )
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for messages, whatever they contain: LangChain raises errors, and sends none."""
         return payload.get("type") in (*_MODEL_MESSAGES, *_TOOL_MESSAGES)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = payload.get("type")
         if kind in _TOOL_MESSAGES:
@@ -216,7 +217,7 @@ class LangChain(Format):
 
     # -- internals ---------------------------------------------------------
 
-    def _read_tool_message(self, payload: dict[str, Any]) -> None:
+    def _read_tool_message(self, payload: JsonObject) -> None:
         """Report the result of a tool that the application ran, which the stream of a graph contains."""
         id, content = text_of(payload, "tool_call_id"), payload.get("content")
         if id is None:
@@ -225,7 +226,7 @@ class LangChain(Format):
         error = failure_text(content) if payload.get("status") == "error" else None
         self.parts.result_of_call(id, content, error)
 
-    def _is_from_model(self, payload: dict[str, Any]) -> bool:
+    def _is_from_model(self, payload: JsonObject) -> bool:
         """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.
 
         If a model's stream ends without such a mark, LangChain adds an empty chunk with the mark, even
@@ -237,7 +238,7 @@ class LangChain(Format):
         content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
         return not all(says_nothing(payload.get(name)) for name in content)
 
-    def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
+    def _read_head(self, payload: JsonObject, metadata: JsonObject) -> None:
         """Report the id and model; an id that LangChain made up is reported as a field."""
         id = text_of(payload, "id")
         self._sent_id = self._sent_id or id
@@ -248,7 +249,7 @@ class LangChain(Format):
             # Later chunks may have another id; the first one is the answer's.
             self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
 
-    def _read_additional(self, fields: dict[str, Any]) -> None:
+    def _read_additional(self, fields: JsonObject) -> None:
         """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
         for name, value in fields.items():
             if name == "reasoning_content" and isinstance(value, str):
@@ -258,7 +259,7 @@ class LangChain(Format):
             elif name not in _CALL_FIELDS and not says_nothing(value):
                 self.parts.field(name, value)
 
-    def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
+    def _read_usage(self, report: JsonObject, *, is_sum: bool) -> None:
         """Add token counts to those before them or, if they are a sum, replace those; report the sum."""
         if not report:
             return

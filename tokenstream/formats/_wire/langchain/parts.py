@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import (
     count_of,
@@ -30,6 +30,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import FinishReason
@@ -112,7 +113,7 @@ class LangChainBlocks:
         if text and part is not None and (not self._texts or part is not self._texts[-1]):
             self._texts.append(part)
 
-    def _read_block(self, block: dict[str, Any]) -> None:
+    def _read_block(self, block: JsonObject) -> None:
         """Read a block; an unknown type becomes opaque, and calls are skipped, as the chunk repeats them."""
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
@@ -121,7 +122,7 @@ class LangChainBlocks:
         elif kind not in _READ_AS_CALL_CHUNKS:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
-    def _read_text(self, block: dict[str, Any]) -> None:
+    def _read_text(self, block: JsonObject) -> None:
         """Add the text and citations of a block; another index than the last one begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
         current = self._parts.choice(0).current_part
@@ -133,7 +134,7 @@ class LangChainBlocks:
         for annotation in dicts_of(block.get("annotations")):
             self._parts.cite(0, citation_of(annotation))
 
-    def _read_reasoning(self, block: dict[str, Any]) -> None:
+    def _read_reasoning(self, block: JsonObject) -> None:
         """Add reasoning, in any of the forms that providers and LangChain use."""
         # Some blocks have their fields in an object of this name.
         inner = block.get("reasoning_content")
@@ -146,7 +147,7 @@ class LangChainBlocks:
         if encrypted:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))
 
-    def _read_non_standard(self, block: dict[str, Any]) -> None:
+    def _read_non_standard(self, block: JsonObject) -> None:
         """Read the provider's own block, which LangChain has wrapped."""
         value = dict_of(block, "value")
         if value.get("type") == block["type"]:
@@ -155,7 +156,7 @@ class LangChainBlocks:
         else:
             self._read_block(value)
 
-    def _read_server_call(self, block: dict[str, Any]) -> None:
+    def _read_server_call(self, block: JsonObject) -> None:
         """Read a whole call of a tool that the provider runs, or a piece of one."""
         index = block.get("index") if isinstance(block.get("index"), int | str) else None
         call = self._server_calls.get(index)
@@ -174,7 +175,7 @@ class LangChainBlocks:
         if block["type"] == "server_tool_call":
             self._parts.close(call)
 
-    def _read_server_result(self, block: dict[str, Any]) -> None:
+    def _read_server_result(self, block: JsonObject) -> None:
         """Add the result of a tool that the provider ran, and close the open calls of such tools."""
         # Calls that arrive in pieces have no mark of their end; a result shows that they have ended.
         for call in self._server_calls.values():
@@ -189,7 +190,7 @@ class LangChainBlocks:
             ),
         )
 
-    def _read_media(self, block: dict[str, Any]) -> None:
+    def _read_media(self, block: JsonObject) -> None:
         """Add media that are base64 or a URL; media in any other form become an opaque part."""
         encoded = block.get("base64")
         data = b"" if encoded is None else base64_bytes(encoded)
@@ -203,7 +204,7 @@ class LangChainBlocks:
         self._parts.add_media(part, data)
         self._parts.close(part)
 
-    _READERS: ClassVar[dict[str, Callable[[LangChainBlocks, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[LangChainBlocks, JsonObject], None]]] = {
         "text": _read_text,
         "reasoning": _read_reasoning,
         # Native names of providers, which LangChain has not translated.
@@ -238,7 +239,7 @@ def _texts_in(content: object) -> list[str]:
     return texts
 
 
-def citation_of(annotation: dict[str, Any]) -> Citation:
+def citation_of(annotation: JsonObject) -> Citation:
     """Convert an annotation to a citation."""
     return Citation(
         url=text_of(annotation, "url"),
@@ -250,7 +251,7 @@ def citation_of(annotation: dict[str, Any]) -> Citation:
     )
 
 
-def reason_in(metadata: dict[str, Any], note: Callable[[str], None], *reasons: str | None) -> str | None:
+def reason_in(metadata: JsonObject, note: Callable[[str], None], *reasons: str | None) -> str | None:
     """Return the provider's word for the finish reason, the worst of several; None if the answer goes on.
 
     Further words may be those of the event that has the metadata.
@@ -260,7 +261,7 @@ def reason_in(metadata: dict[str, Any], note: Callable[[str], None], *reasons: s
 
 
 def finish_in(
-    finish: dict[str, Any], metadata: dict[str, Any], note: Callable[[str], None]
+    finish: JsonObject, metadata: JsonObject, note: Callable[[str], None]
 ) -> tuple[FinishReason, str] | None:
     """Return the finish reason of a `message-finish` event and the word for it; None if it names none.
 
@@ -287,7 +288,7 @@ def finish_in(
     return reason, word
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
+def usage_of(report: JsonObject) -> Usage:
     """Return the token counts in a report."""
     inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
     return Usage(
@@ -303,7 +304,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
     )
 
 
-def report_metadata(parts: Parts, metadata: dict[str, Any]) -> None:
+def report_metadata(parts: Parts, metadata: JsonObject) -> None:
     """Report the unknown fields of an answer's metadata, and log probabilities."""
     known = (*_FINISH_REASON_FIELDS, *_STATUS_FIELDS, *_NORMALIZED_FIELDS, *_STATE_FIELDS, *MODEL_FIELDS)
     for name, value in metadata.items():

@@ -31,6 +31,7 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -102,14 +103,14 @@ class LangChainProtocol(HostedSession):
 
     @classmethod
     @override
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         if is_graph_event(payload):
             return True
         kind = text_of(payload, "event")
         return kind in _MESSAGE_EVENTS and (kind in (START, FINISH) or "index" in payload)
 
     @override
-    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         inner, metadata = _message_event_in(payload)
         kind = text_of(inner, "event")
         self._placed = None
@@ -133,7 +134,7 @@ class LangChainProtocol(HostedSession):
         return {id: mixed_error() for id in placed.take_ids()}
 
     @override
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         return is_graph_event(payload) or text_of(payload, "event") in _MESSAGE_EVENTS or _is_refusal(payload)
 
     @property
@@ -160,7 +161,7 @@ class LangChainProtocol(HostedSession):
         return super().end(now=now)
 
     @override
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         if _is_refusal(payload):
             self._read_refusal(payload)
             return
@@ -192,7 +193,7 @@ class LangChainProtocol(HostedSession):
 
     # -- the run of a graph --------------------------------------------------
 
-    def _read_of_run(self, method: str, data: dict[str, Any]) -> bool:
+    def _read_of_run(self, method: str, data: JsonObject) -> bool:
         """Read an event about the run, or about a tool that it runs; return False for any other."""
         kind = text_of(data, "event") or ""
         if method == "lifecycle" and kind in ("running", "started") and not data.get("namespace"):
@@ -204,7 +205,7 @@ class LangChainProtocol(HostedSession):
         self.parts.result_of_call(id, *result_of_tool(data))
         return True
 
-    def _end_run(self, data: dict[str, Any]) -> None:
+    def _end_run(self, data: JsonObject) -> None:
         """End the run of the graph, with its error if it has failed."""
         self._run_is_open = False
         self._messages.clear()
@@ -219,7 +220,7 @@ class LangChainProtocol(HostedSession):
         if failure is None:
             self.conclude()
 
-    def _read_refusal(self, payload: dict[str, Any]) -> None:
+    def _read_refusal(self, payload: JsonObject) -> None:
         """Read the server's answer to a subscription that it does not serve."""
         code, message = text_of(payload, "error"), text_of(payload, "message") or ""
         if code == "resume_gap":
@@ -230,7 +231,7 @@ class LangChainProtocol(HostedSession):
 
     # -- messages ------------------------------------------------------------
 
-    def _read_message(self, event: dict[str, Any], source: str | None = None) -> None:
+    def _read_message(self, event: JsonObject, source: str | None = None) -> None:
         """Read an event of a model's message."""
         kind = text_of(event, "event") or ""
         reader, message = self._READERS.get(kind), self._messages.place(event, source)
@@ -259,9 +260,7 @@ class LangChainProtocol(HostedSession):
             self.note("answers_interleaved")
             self._failure = mixed_error()
 
-    def _begin(
-        self, event: dict[str, Any], kind: str, message: OpenMessage | None, source: str | None
-    ) -> bool:
+    def _begin(self, event: JsonObject, kind: str, message: OpenMessage | None, source: str | None) -> bool:
         """Begin an answer, unless one is open; return False for an event of another message.
 
         An id that LangChain made up is reported as a field, and not as the id of the answer.
@@ -288,23 +287,23 @@ class LangChainProtocol(HostedSession):
             self.parts.field("run_id", id)
         return True
 
-    def _read_start(self, event: dict[str, Any]) -> None:
+    def _read_start(self, event: JsonObject) -> None:
         """Read what the start of an answer says beyond its id and its model."""
         self._note_provider(dict_of(event, "metadata"))
         self._read_usage(event)
 
-    def _read_block_start(self, event: dict[str, Any]) -> None:
+    def _read_block_start(self, event: JsonObject) -> None:
         self._blocks.begin(event)
 
-    def _read_delta(self, event: dict[str, Any]) -> None:
+    def _read_delta(self, event: JsonObject) -> None:
         if not self._blocks.add(event):
             self.parts.unknown(text_of(dict_of(event, "delta"), "type") or "delta", event)
 
-    def _read_usage(self, event: dict[str, Any]) -> None:
+    def _read_usage(self, event: JsonObject) -> None:
         """Report the token counts in an event; each report is the sum so far."""
         self.parts.usage_in(event, usage_of)
 
-    def _read_finish(self, event: dict[str, Any]) -> None:
+    def _read_finish(self, event: JsonObject) -> None:
         """End the answer; without a finish reason of a provider that sends them, it was cut off.
 
         LangChain ends an answer in this way in any case, also if the stream of the provider was cut off.
@@ -335,7 +334,7 @@ class LangChainProtocol(HostedSession):
             self.answer_is_open = False
             self.conclude()
 
-    def _read_error(self, event: dict[str, Any]) -> None:
+    def _read_error(self, event: JsonObject) -> None:
         """End the answer with the error that the model has sent; in a graph, another answer may follow."""
         message, code = text_of(event, "message") or "", text_of(event, "code")
         failure = provider_error({"error": {"message": message, "code": code}})
@@ -344,7 +343,7 @@ class LangChainProtocol(HostedSession):
         else:
             self.error = failure
 
-    def _note_provider(self, metadata: dict[str, Any]) -> None:
+    def _note_provider(self, metadata: JsonObject) -> None:
         """Note if the metadata name the provider."""
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
 
@@ -359,7 +358,7 @@ class LangChainProtocol(HostedSession):
     }
 
 
-def is_graph_event(payload: dict[str, Any]) -> bool:
+def is_graph_event(payload: JsonObject) -> bool:
     """Return True for an event of a graph's run."""
     params = payload.get("params")
     return (
@@ -370,23 +369,23 @@ def is_graph_event(payload: dict[str, Any]) -> bool:
     )
 
 
-def result_of_tool(data: dict[str, Any]) -> tuple[Any, str | None]:
+def result_of_tool(data: JsonObject) -> tuple[Any, str | None]:
     """Return the output of a tool and its error, of which one is None, from an event that ends the tool."""
     if text_of(data, "event") in _FAILED:
         return None, text_of(data, "message") or "the tool failed"
     output = data.get("output")
-    fields: dict[str, Any] = output if is_dict(output) else getattr(output, "__dict__", {})
+    fields: JsonObject = output if is_dict(output) else getattr(output, "__dict__", {})
     if "content" not in fields:
         return output, None
     return fields["content"], failure_text(fields["content"]) if fields.get("status") == "error" else None
 
 
-def _is_refusal(payload: dict[str, Any]) -> bool:
+def _is_refusal(payload: JsonObject) -> bool:
     """Return True for the server's error about a command or a subscription."""
     return payload.get("type") == "error" and "id" in payload and isinstance(payload.get("error"), str)
 
 
-def _ending_of_run(payload: dict[str, Any]) -> str | None:
+def _ending_of_run(payload: JsonObject) -> str | None:
     """Return the state in which the run of the whole graph has ended; None if it goes on."""
     params = dict_of(payload, "params")
     data = dict_of(params, "data")
@@ -396,7 +395,7 @@ def _ending_of_run(payload: dict[str, Any]) -> str | None:
     return state if is_of_run and not data.get("namespace") and state in RUN_ENDS else None
 
 
-def message_event_in(payload: dict[str, Any]) -> tuple[object, dict[str, Any]]:
+def message_event_in(payload: JsonObject) -> tuple[object, JsonObject]:
     """Return the event of a model in an event of a graph, and LangGraph's metadata, {} if there are none.
 
     In Python, the data are a pair of both; the first may also be a whole message, of a model that was not
@@ -410,7 +409,7 @@ def message_event_in(payload: dict[str, Any]) -> tuple[object, dict[str, Any]]:
     return pair[0], metadata if is_dict(metadata) else {}
 
 
-def source_of(payload: dict[str, Any], metadata: dict[str, Any]) -> str | None:
+def source_of(payload: JsonObject, metadata: JsonObject) -> str | None:
     """Return what tells the events of a message from those of others that are open in the same namespace.
 
     It is the model's run, or the node; None if neither is known.
@@ -431,7 +430,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
     return isinstance(value, tuple)
 
 
-def _message_event_in(payload: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _message_event_in(payload: JsonObject) -> tuple[JsonObject, JsonObject]:
     """Return the event of a model's message in a payload, {} if there is none, and LangGraph's metadata."""
     if not is_graph_event(payload):
         return payload, {}

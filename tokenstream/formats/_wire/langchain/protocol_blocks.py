@@ -6,7 +6,7 @@ Blocks have events for their start, their pieces and their end.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
@@ -18,6 +18,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerTool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
 
@@ -91,7 +92,7 @@ class OpenMessages:
         self._open: dict[str | None, OpenMessage] = {}
         """The messages by their sources; mixed ones are a single object."""
 
-    def place(self, event: dict[str, Any], source: str | None) -> OpenMessage | None:
+    def place(self, event: JsonObject, source: str | None) -> OpenMessage | None:
         """Return the message of an event, which may begin or end it; None if its start has not come."""
         kind, message = text_of(event, "event"), self._find(source)
         if kind == START:
@@ -178,7 +179,7 @@ class ProtocolBlocks:
         self._ended_calls.clear()
         self._last_call = None
 
-    def begin(self, event: dict[str, Any]) -> None:
+    def begin(self, event: JsonObject) -> None:
         """Begin a block; a text, reasoning or a call with a name becomes a part, with what the start has."""
         self._close_ended_calls()
         self._close_last_call()
@@ -204,7 +205,7 @@ class ProtocolBlocks:
             self._add_arguments(block, content)
         # The start of a whole block only says what comes at its end.
 
-    def add(self, event: dict[str, Any]) -> bool:
+    def add(self, event: JsonObject) -> bool:
         """Add a piece to a block; return False for a piece of an unknown kind."""
         self._close_ended_calls()
         index, delta = int_of(event, "index") or 0, _delta_of(event)
@@ -219,7 +220,7 @@ class ProtocolBlocks:
             return self._add_late(index, block, delta)
         return reader(self, block, delta)
 
-    def _add_late(self, index: int, block: _ContentBlock, delta: dict[str, Any]) -> bool:
+    def _add_late(self, index: int, block: _ContentBlock, delta: JsonObject) -> bool:
         """Add text in a new part after a block's end, unless the end has it; return False for all else."""
         kind = (text_of(delta, "type") or "").removesuffix("-delta")
         text = text_of(delta, kind)
@@ -231,7 +232,7 @@ class ProtocolBlocks:
             self._DELTAS[f"{kind}-delta"](self, self._make_block(index, block.kind), {kind: text})
         return True
 
-    def end(self, event: dict[str, Any]) -> None:
+    def end(self, event: JsonObject) -> None:
         """End a block: add what its pieces lack, or all of it if it had none."""
         index, content = int_of(event, "index") or 0, _content_of(event)
         kind = text_of(content, "type") or ""
@@ -275,19 +276,19 @@ class ProtocolBlocks:
         if last is not None and last.has_arguments and not last.closed and last.is_whole:
             self._parts.close_call(last)
 
-    def _add_text(self, block: _ContentBlock, delta: dict[str, Any], *, kind: str) -> bool:
+    def _add_text(self, block: _ContentBlock, delta: JsonObject, *, kind: str) -> bool:
         """Add text or reasoning to a block; return False if the block is of another kind."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
         self._parts.add(block.part, text_of(delta, kind) or "")
         return block.part.kind == kind
 
-    def _add_arguments(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
+    def _add_arguments(self, block: _ContentBlock, delta: JsonObject) -> bool:
         """Add a piece of arguments to a call; return False if the call has not begun."""
         # Without a name so far, the end of the block has the whole call.
         return self._parts.add_fragment(block.part, text_of(delta, "args") or "")
 
-    def _add_data(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
+    def _add_data(self, block: _ContentBlock, delta: JsonObject) -> bool:
         """Add a piece of media to a block; return False if the piece is not base64."""
         data = base64_bytes(text_of(delta, "data") or "")
         if data is None or block.kind not in _MEDIA:
@@ -297,7 +298,7 @@ class ProtocolBlocks:
         self._parts.add_media(block.part, data)
         return True
 
-    def _add_fields(self, block: _ContentBlock, delta: dict[str, Any]) -> bool:
+    def _add_fields(self, block: _ContentBlock, delta: JsonObject) -> bool:
         """Read the fields of a block that have changed; return False if they say nothing that is known."""
         fields = dict_of(delta, "fields")
         arguments = fields.get("args")
@@ -314,7 +315,7 @@ class ProtocolBlocks:
             return True
         return False
 
-    def _end_text(self, block: _ContentBlock, content: dict[str, Any], kind: str) -> None:
+    def _end_text(self, block: _ContentBlock, content: JsonObject, kind: str) -> None:
         """Compare a text with its pieces, add what they lack, and close its part; reasoning may be signed."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
@@ -328,7 +329,7 @@ class ProtocolBlocks:
         for annotation in dicts_of(content.get("annotations")):
             self._parts.cite(0, citation_of(annotation))
 
-    def _end_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
+    def _end_call(self, block: _ContentBlock, content: JsonObject) -> None:
         """End the block of a call, whose arguments LangChain has parsed from the pieces."""
         if block.part is NO_PART:
             self._open_call(block, content)
@@ -341,7 +342,7 @@ class ProtocolBlocks:
             self._parts.complete_arguments(call, arguments)
         self._ended_calls.append(call)
 
-    def _open_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
+    def _open_call(self, block: _ContentBlock, content: JsonObject) -> None:
         """Open the part of a call, if its name is known."""
         name = text_of(content, "name")
         if name:
@@ -349,13 +350,13 @@ class ProtocolBlocks:
             call = self._parts.open_call(0, text_of(content, "id"), name, provider_data=data)
             block.part = self._last_call = call
 
-    def _open_server_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:
+    def _open_server_call(self, block: _ContentBlock, content: JsonObject) -> None:
         """Open the part for a call of a tool that the provider runs, which arrives in pieces."""
         id, name = text_of(content, "id") or "", text_of(content, "name") or ""
         data = fields_except(content, *_CALL_FIELDS)
         block.part = self._parts.open(0, ServerToolCall(id=id, name=name, provider_data=data))
 
-    _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _ContentBlock, dict[str, Any]], bool]]] = {
+    _DELTAS: ClassVar[dict[str, Callable[[ProtocolBlocks, _ContentBlock, JsonObject], bool]]] = {
         "text-delta": partial(_add_text, kind="text"),
         "reasoning-delta": partial(_add_text, kind="reasoning"),
         "tool-call-delta": _add_arguments,
@@ -369,12 +370,12 @@ def _is_ended(block: _ContentBlock) -> bool:
     return block.part.closed and block.part is not NO_PART
 
 
-def _content_of(event: dict[str, Any]) -> dict[str, Any]:
+def _content_of(event: JsonObject) -> JsonObject:
     """Return the block in an event; before version 1.4, LangChain called it `content_block`."""
     return dict_of(event, "content") or dict_of(event, "content_block")
 
 
-def _delta_of(event: dict[str, Any]) -> dict[str, Any]:
+def _delta_of(event: JsonObject) -> JsonObject:
     """Return the piece in an event; an older server sends a block, whose text is the piece."""
     delta = event.get("delta")
     if is_dict(delta):
@@ -387,6 +388,6 @@ def _delta_of(event: dict[str, Any]) -> dict[str, Any]:
     return {**block, "type": f"{kind}-delta"}
 
 
-def _signature_of(content: dict[str, Any]) -> str | None:
+def _signature_of(content: JsonObject) -> str | None:
     """Return the signature of a block of reasoning; None if it has none."""
     return text_of(content, "signature") or text_of(dict_of(content, "extras"), "signature")

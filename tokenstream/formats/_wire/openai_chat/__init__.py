@@ -45,7 +45,7 @@ from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, P
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -231,7 +231,7 @@ class OpenAIChat(Format):
         return _ChatParts(self.limits, self.note)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is of a chat completion; None if a later one must decide."""
         kind = payload.get("object")
         if isinstance(kind, str) and kind.startswith(_OBJECT_PREFIXES):
@@ -254,7 +254,7 @@ class OpenAIChat(Format):
         # A choice without content so far may also be of a legacy completion.
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the answer that a chunk with content belongs to; None if it has no id."""
         return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
 
@@ -309,13 +309,13 @@ class OpenAIChat(Format):
 
     # -- the answer --------------------------------------------------------
 
-    def _read_object(self, payload: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: JsonObject, event: str) -> None:
         """Read a payload that is an object, also one with an error."""
         # `read` checks for errors, by the payload's layout.
         self.parts.raw = payload
         self.read(payload, event)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         plan = _ANSWER_PLANS[tuple(payload)]
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
@@ -342,13 +342,13 @@ class OpenAIChat(Format):
         else:
             self._read_other(payload, event)
 
-    def _read_other(self, data: dict[str, Any], event: str) -> None:
+    def _read_other(self, data: JsonObject, event: str) -> None:
         """Report a payload that is not a chunk as unknown, unless it is a heartbeat."""
         name = text_of(data, "type", "object") or event
         if name != "ping":
             self.parts.unknown(name, data)
 
-    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+    def _read_answer(self, payload: JsonObject, plan: _AnswerPlan) -> None:
         """Read a chunk: its head, its choices, and then its other fields if their values are new."""
         # The fields that were reported, with their values; most chunks repeat them.
         last_values = self.parts.fields
@@ -366,7 +366,7 @@ class OpenAIChat(Format):
             if value is not None and value != last_values.get(key):
                 reader(self, key, value)
 
-    def _report_head(self, payload: dict[str, Any]) -> None:
+    def _report_head(self, payload: JsonObject) -> None:
         """Report the answer's id and model, and the role in its first choice that names one."""
         role = next(filter(None, map(_find_role, dicts_of(payload.get("choices")))), None)
         id, model = text_of(payload, "id"), text_of(payload, "model")
@@ -386,7 +386,7 @@ class OpenAIChat(Format):
         if isinstance(value, str):
             self.parts.head(model=value)
 
-    def _read_created(self, payload: dict[str, Any]) -> None:
+    def _read_created(self, payload: JsonObject) -> None:
         """Report the time of the answer if the payload has it; called until a time was reported."""
         # Some servers send the time of each chunk, and Azure begins with 0: the first other time is reported.
         created = payload.get("created")
@@ -459,7 +459,7 @@ class OpenAIChat(Format):
             elif choice is not None:
                 raise ProtocolError("every choice must be a JSON object")
 
-    def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+    def _get_or_create_reader(self, index: object, position: int, choice: JsonObject) -> ChoiceReader:
         """Return the reader of a choice with a new index; without a number, its position is the index."""
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
@@ -484,7 +484,7 @@ class OpenAIChat(Format):
     }
 
 
-def _find_role(choice: dict[str, Any]) -> str | None:
+def _find_role(choice: JsonObject) -> str | None:
     """Return the role in a choice; None if it is missing, and "" if no object is there that might have it."""
     role: str | None = ""
     delta: Any = choice.get("delta")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, has_text, index_of, is_dict
 from tokenstream.formats._kit.repeated import Wholeness
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall
 
 _ITEM_FIELDS = ("id", "index", "type")
@@ -28,7 +29,7 @@ class Fragment:
 
     __slots__ = ("arguments", "extras", "id", "index", "is_unread", "name", "position", "type")
 
-    def __init__(self, item: dict[str, Any], position: int | None) -> None:
+    def __init__(self, item: JsonObject, position: int | None) -> None:
         # The body, mostly the object in the field `function`, has the name and the arguments.
         body_key, body = _body_of(item)
         self.id = _id_of(item.get("id"))
@@ -73,7 +74,7 @@ class Fragment:
         return looks_whole(arguments) if isinstance(arguments, str) else isinstance(arguments, dict | list)
 
 
-def is_single_fragment(chunk: dict[str, Any]) -> bool:
+def is_single_fragment(chunk: JsonObject) -> bool:
     """Return whether a chunk contains one fragment of one call, without provider-specific fields."""
     items = [
         item
@@ -104,7 +105,7 @@ def _id_of(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() and value != "null" else None
 
 
-def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+def _body_of(item: JsonObject) -> tuple[str | None, JsonObject]:
     """Return the key of the object with a call's name and arguments (None: the item), and the object."""
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
@@ -158,7 +159,7 @@ class ChatCall:
         """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []
         """Arguments held back until the name arrives."""
-        self.fields: dict[str, Any] = {}
+        self.fields: JsonObject = {}
         """Fields that only this provider has."""
         # The argument text.
         self.wholeness = Wholeness()
@@ -202,7 +203,7 @@ class ChatCall:
             return fragment.id == self.id
         return fragment.index is not None and fragment.index == self.index
 
-    def give_up(self) -> dict[str, Any]:
+    def give_up(self) -> JsonObject:
         """Return the data of a call without a name, which is reported with them and then forgotten."""
         self.is_reported = True
         if all(isinstance(piece, str) for piece in self.pending):

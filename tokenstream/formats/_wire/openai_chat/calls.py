@@ -7,7 +7,7 @@ A call ends when another call begins, or with the choice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream._basics.chat_words import LEGACY
 from tokenstream._basics.same_call import says_no_arguments
@@ -17,6 +17,7 @@ from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragmen
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
 
@@ -61,7 +62,7 @@ class ChatCalls:
         for position, item in enumerate(listed):
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
 
-    def read_whole(self, items: list[dict[str, Any]]) -> None:
+    def read_whole(self, items: list[JsonObject]) -> None:
         """Read the calls of a whole message, which repeats those of the deltas: add what these lack.
 
         A call that has no id, or another one, is the call at its position.
@@ -78,7 +79,7 @@ class ChatCalls:
             elif call.part is not None and call.name == fragment.name and fragment.arguments is not ABSENT:
                 self._parts.complete_arguments(call.part, fragment.arguments)
 
-    def read_legacy(self, body: dict[str, Any]) -> None:
+    def read_legacy(self, body: JsonObject) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
         # It counts as a list with one fragment.
         self._list_count += 1

@@ -19,6 +19,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._kit.parts import Parts
 
@@ -126,7 +127,7 @@ class ChoiceReader:
         self._has_choice_text = False
         """True once a `text` of the choice was read as content, and not taken for a repetition."""
 
-    def read(self, choice: dict[str, Any]) -> None:
+    def read(self, choice: JsonObject) -> None:
         """Read the choice of a chunk: its delta, its other fields, and then its finish reason."""
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
@@ -239,7 +240,7 @@ class ChoiceReader:
 
     # -- the delta ---------------------------------------------------------
 
-    def _read_delta(self, delta: dict[str, Any]) -> None:
+    def _read_delta(self, delta: JsonObject) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
         reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS[tuple(delta)]
         # The channel of a delta names the phase of the text in it, and so the part that the text begins.

@@ -16,6 +16,7 @@ from tokenstream.formats._wire.openai_chat.call import Fragment, is_repetition
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._wire.openai_chat.call import ChatCall
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
@@ -68,7 +69,7 @@ class MessageReader:
     )
 
     def __init__(
-        self, content: ChatContent, read_delta: Callable[[dict[str, Any]], None], *, grows: bool | None = None
+        self, content: ChatContent, read_delta: Callable[[JsonObject], None], *, grows: bool | None = None
     ) -> None:
         # The readers of new content.
         self._content = content
@@ -84,10 +85,10 @@ class MessageReader:
         """The calls, in order."""
         self._call_key_count = 0
         """Number of keys that were given to calls' arguments in `_texts`."""
-        self._whole_calls: list[dict[str, Any]] = []
+        self._whole_calls: list[JsonObject] = []
         """The calls of the last message that repeats those of the deltas, which are compared at the end."""
 
-    def read(self, message: dict[str, Any]) -> None:
+    def read(self, message: JsonObject) -> None:
         """Read a message: only what neither the deltas nor earlier messages have sent."""
         fields = self._new_fields(message)
         if self._texts.grows is False:
@@ -109,7 +110,7 @@ class MessageReader:
         calls, self._whole_calls = self._whole_calls, []
         self._content.calls.read_whole(calls)
 
-    def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _new_fields(self, message: JsonObject) -> JsonObject:
         """Return a message's fields without repeated ones; texts and calls may still repeat in part."""
         fields = {name: value for name, value in message.items() if name not in _REPEATED_FIELDS}
         kinds_so_far, grows = self._content.kinds, self._texts.grows
@@ -139,10 +140,7 @@ class MessageReader:
     # -- texts -------------------------------------------------------------
 
     def _texts_in(
-        self,
-        message: dict[str, Any],
-        fields: dict[str, Any],
-        calls: list[tuple[_MessageCall | None, Fragment]],
+        self, message: JsonObject, fields: JsonObject, calls: list[tuple[_MessageCall | None, Fragment]]
     ) -> dict[str, str]:
         """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
@@ -158,7 +156,7 @@ class MessageReader:
                 texts[call.key] = fragment.arguments
         return texts
 
-    def _read_compared(self, fields: dict[str, Any], texts: dict[str, str]) -> None:
+    def _read_compared(self, fields: JsonObject, texts: dict[str, str]) -> None:
         """Read the fields of a message, except its calls, as a delta with only what is new in them."""
         delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
         for name in _TEXT_KINDS:
@@ -186,9 +184,9 @@ class MessageReader:
         new = "".join(added for key, added in new_texts if key == own_key)
         return [{**item, "text": new} if is_dict(item) else new]
 
-    def _join(self, new_texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    def _join(self, new_texts: Iterable[tuple[str, str]]) -> JsonObject:
         """Return new texts as a delta; texts of the items of a list are joined in the field `content`."""
-        delta: dict[str, Any] = {}
+        delta: JsonObject = {}
         for key, text in new_texts:
             name = "content" if key.startswith(_ITEM) else key
             delta[name] = delta.get(name, "") + text
@@ -212,7 +210,7 @@ class MessageReader:
 
     # -- calls -------------------------------------------------------------
 
-    def _match_calls(self, fields: dict[str, Any]) -> list[tuple[_MessageCall | None, Fragment]]:
+    def _match_calls(self, fields: JsonObject) -> list[tuple[_MessageCall | None, Fragment]]:
         """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
         items = _items_of(fields)
         matched: list[tuple[_MessageCall | None, Fragment]] = []
@@ -256,9 +254,7 @@ class MessageReader:
             return None
         return True if fragment.opens_value or self._texts.continues(known.key, arguments) else None
 
-    def _read_calls(
-        self, fields: dict[str, Any], matched: list[tuple[_MessageCall | None, Fragment]]
-    ) -> None:
+    def _read_calls(self, fields: JsonObject, matched: list[tuple[_MessageCall | None, Fragment]]) -> None:
         """Read the calls of a message: begin the new ones, and add to the known ones what is new."""
         if self._texts.grows is False or not matched:
             # The message has proved to be a piece, or has no calls, but perhaps other values in their place.
@@ -293,7 +289,7 @@ _CALL = "tool_calls["
 _CALL_FIELDS = ("tool_calls", "function_call")
 
 
-def _items_of(fields: dict[str, Any]) -> list[dict[str, Any]]:
+def _items_of(fields: JsonObject) -> list[JsonObject]:
     """Return the calls in the fields of a message, with a `function_call` in the form of an item."""
     items = dicts_of(fields.get("tool_calls"))
     legacy = fields.get("function_call")

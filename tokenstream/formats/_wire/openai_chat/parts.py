@@ -31,6 +31,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts, TextKind
     from tokenstream.message import Part
@@ -146,7 +147,7 @@ class ChatContent:
                 reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
                 (reader or ChatContent.read_opaque)(self, item)
 
-    def _read_text(self, item: dict[str, Any]) -> None:
+    def _read_text(self, item: JsonObject) -> None:
         """Add the text of a part, and the citations in its annotations; a signature is an opaque part."""
         self.write("text", text_within(item.get("text")))
         signatures = {name: item[name] for name in SIGNATURES if text_of(item, name)}
@@ -154,11 +155,11 @@ class ChatContent:
             self.read_opaque({"type": "text", **signatures})
         self.read_annotations(item.get("annotations"))
 
-    def _read_refusal(self, item: dict[str, Any]) -> None:
+    def _read_refusal(self, item: JsonObject) -> None:
         """Add the text of a refusal: the field `refusal` of an item, or else its `text`."""
         self.write("refusal", text_within(item.get("refusal", item.get("text"))))
 
-    def _read_thinking(self, item: dict[str, Any]) -> None:
+    def _read_thinking(self, item: JsonObject) -> None:
         """Read a part with reasoning, the references in it, and its signature."""
         inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
         pieces = dicts_of(inner)
@@ -176,7 +177,7 @@ class ChatContent:
         if item.get("closed") is True and current is not None and current.kind == "reasoning":
             self.end_current_part()
 
-    def _write_reasoning(self, text: str, signature: str | None, item: dict[str, Any]) -> None:
+    def _write_reasoning(self, text: str, signature: str | None, item: JsonObject) -> None:
         """Add a text of an item with reasoning, and its signature."""
         if text or signature:
             self.record_kind("reasoning")
@@ -186,11 +187,11 @@ class ChatContent:
             # The type tells where the next request must have the reasoning.
             self.parts.report_start_again(current, ReasoningPart(provider_data={"type": SUMMARY_ITEM}))
 
-    def _read_reference(self, item: dict[str, Any]) -> None:
+    def _read_reference(self, item: JsonObject) -> None:
         """Cite the document that a reference names; the citation also keeps the whole reference."""
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
 
-    def _read_image(self, item: dict[str, Any]) -> None:
+    def _read_image(self, item: JsonObject) -> None:
         """Add an image from a URL or data URL; any other form becomes an opaque part."""
         image = item.get("image_url", item.get("url", item.get("image")))
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
@@ -201,14 +202,14 @@ class ChatContent:
         else:
             self.parts.whole(self.choice, media)
 
-    def read_opaque(self, item: dict[str, Any]) -> None:
+    def read_opaque(self, item: JsonObject) -> None:
         """Add a part of an unknown kind, with its data as they are."""
         kind = item.get("type")
         self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
 
     # -- reasoning ---------------------------------------------------------
 
-    def read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
+    def read_encrypted(self, item: JsonObject, encrypted: str) -> None:
         """Add encrypted reasoning as a part, unless it was added before."""
         if self._note((scalar_or_none(item.get("id")), scalar_or_none(item.get("index")), encrypted)):
             self.record_kind("reasoning")
@@ -331,7 +332,7 @@ class ChatContent:
     }
 
 
-def _media_of(url: str, item: dict[str, Any]) -> MediaPart | None:
+def _media_of(url: str, item: JsonObject) -> MediaPart | None:
     """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

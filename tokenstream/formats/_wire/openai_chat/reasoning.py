@@ -17,6 +17,7 @@ from tokenstream.message import ReasoningPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
@@ -48,7 +49,7 @@ class ChatReasoning:
         """The part of the block that has details; None before the first of them."""
         self._key: tuple[object, object] = (None, None)
         """Type and index of the block's details."""
-        self._fields: dict[str, Any] = {}
+        self._fields: JsonObject = {}
         """Fields of the block's details, which the next request must have, too."""
         self._text: TextLog | None = None
         """The text of a block that has details; None before the first of them."""
@@ -61,7 +62,7 @@ class ChatReasoning:
         self._signed: set[tuple[str, str]] = set()
         """The signatures of earlier blocks, each with the text of its block, and with an empty one."""
 
-    def read(self, delta: dict[str, Any]) -> None:
+    def read(self, delta: JsonObject) -> None:
         """Read the reasoning in a delta, which may be in several fields.
 
         A list of details must be sent back in the next request. If there is also a text, the text
@@ -94,7 +95,7 @@ class ChatReasoning:
 
     # -- plain text --------------------------------------------------------
 
-    def _find_plain_text(self, delta: dict[str, Any]) -> str:
+    def _find_plain_text(self, delta: JsonObject) -> str:
         """Return the reasoning in the fields of plain text, of which one may repeat another."""
         text = ""
         for name in REASONING_FIELDS:
@@ -146,7 +147,7 @@ class ChatReasoning:
 
     # -- details -----------------------------------------------------------
 
-    def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
+    def _read_details(self, details: list[JsonObject], text: str) -> None:
         """Read a list of reasoning details; if plain text beside them differs, it is used instead.
 
         Where a block begins, a signature is about the text of its detail: the plain text is then carried.
@@ -180,7 +181,7 @@ class ChatReasoning:
             # All details are encrypted, so none of them got the text.
             self._add_plain(unread_text)
 
-    def _read_detail(self, item: dict[str, Any], text: str, signature: str) -> None:
+    def _read_detail(self, item: JsonObject, text: str, signature: str) -> None:
         """Add a readable item of `reasoning_details` or `thinking_blocks` to its block, or begin one."""
         self._content.record_kind("reasoning")
         if (signature, text) in self._signed:
@@ -220,7 +221,7 @@ class ChatReasoning:
             self._is_mixed = self._is_mixed or _text_in(item) not in ("", text)
         self._sign(part, item, signature)
 
-    def _sign(self, part: OpenPart, item: dict[str, Any], signature: str) -> None:
+    def _sign(self, part: OpenPart, item: JsonObject, signature: str) -> None:
         """Add a signature to a block, unless it is that of another text."""
         if not self._is_mixed or self._is_whole(_text_in(item)):
             self._parts.add_signature(part, signature)
@@ -229,7 +230,7 @@ class ChatReasoning:
             self._parts.note("delta_misfits")
             self._part = part if item.get("index") is not None else None
 
-    def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
+    def _begin(self, item: JsonObject, fields: JsonObject) -> OpenPart:
         """Begin a block with an item, whose fields the next request must have, too."""
         if self._part is not None and self._part.signature and self._text is not None:
             self._signed |= {(self._part.signature, text) for text in ("", self._text.join())}
@@ -240,7 +241,7 @@ class ChatReasoning:
         self._fields, self._text = fields, TextLog()
         return part
 
-    def _add_fields(self, part: OpenPart, fields: dict[str, Any]) -> None:
+    def _add_fields(self, part: OpenPart, fields: JsonObject) -> None:
         """Report the fields of an item that the block does not have yet, such as its format."""
         fields = {**self._fields, **fields}
         if fields != self._fields:
@@ -268,7 +269,7 @@ class ChatReasoning:
 
     # -- other forms -------------------------------------------------------
 
-    def _read_step(self, step: dict[str, Any]) -> None:
+    def _read_step(self, step: JsonObject) -> None:
         """Add a step of reasoning, with the actions in the step, as a part."""
         self._content.end_current_part()
         self._content.record_kind("reasoning")
@@ -292,28 +293,28 @@ class ChatReasoning:
             self._parts.field("extra_content", unread, self._content.choice)
 
 
-def _key_of(item: dict[str, Any]) -> tuple[object, object]:
+def _key_of(item: JsonObject) -> tuple[object, object]:
     """Return the type and the index of a detail, by which those of one block are known."""
     return item.get("type"), scalar_or_none(item.get("index"))
 
 
-def _text_in(item: dict[str, Any]) -> str:
+def _text_in(item: JsonObject) -> str:
     """Return the text of a detail; "" if it has none."""
     return text_of(item, *_DETAIL_TEXT_FIELDS) or ""
 
 
-def _signature_in(item: dict[str, Any]) -> str:
+def _signature_in(item: JsonObject) -> str:
     """Return the signature of a detail; "" if it has none."""
     return text_of(item, "signature") or ""
 
 
-def _text_field_of(item: dict[str, Any]) -> str:
+def _text_field_of(item: JsonObject) -> str:
     """Return the name of the field in which a detail of this kind has its text."""
     by_type = {"thinking": "thinking", "reasoning.summary": "summary"}.get(str(item.get("type")), "text")
     return next((name for name in _DETAIL_TEXT_FIELDS if name in item), by_type)
 
 
-def _fields_of(item: dict[str, Any]) -> dict[str, Any]:
+def _fields_of(item: JsonObject) -> JsonObject:
     """Return the fields of a detail that are not its text or its signature."""
     return fields_except(item, *_DETAIL_TEXT_FIELDS, "signature") or {}
 

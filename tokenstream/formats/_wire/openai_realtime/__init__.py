@@ -21,6 +21,7 @@ from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
@@ -73,11 +74,11 @@ class OpenAIRealtime(SessionEvents):
         *,
         limits: Limits | None = None,
         answer: str | None = None,
-        session: dict[str, Any] | None = None,
+        session: JsonObject | None = None,
         heard: RecentIds | None = None,
     ) -> None:
         super().__init__(limits=limits)
-        self._session: dict[str, Any] = session or {}
+        self._session: JsonObject = session or {}
         """The session's settings, as the server has reported them."""
         self._outputs.read_audio_format(self._session)
         self._answer = answer
@@ -98,11 +99,11 @@ class OpenAIRealtime(SessionEvents):
         return type(self)(limits=limits, answer=self._answer, session=self._session, heard=self._heard)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
+    def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a stream's first payload is an event of this API; see `is_event`."""
         return is_event(payload)
 
-    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         """Return the id of the response that a payload is about, and whether the payload ends that response.
 
         The id is None for a payload about the session itself.
@@ -141,7 +142,7 @@ class OpenAIRealtime(SessionEvents):
             return always_decode
         return self._last.follow("fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text")
 
-    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+    def belongs(self, kind: str, payload: JsonObject) -> bool:
         """Return False for an event about a response that has ended: another answer may have begun."""
         if text_of(payload, "response_id") not in self._ended_responses:
             return True
@@ -150,10 +151,10 @@ class OpenAIRealtime(SessionEvents):
 
     # -- the session ---------------------------------------------------------
 
-    def _read_ping(self, payload: dict[str, Any]) -> None:
+    def _read_ping(self, payload: JsonObject) -> None:
         """Read nothing: a heartbeat only shows that the server is alive."""
 
-    def _read_session(self, payload: dict[str, Any]) -> None:
+    def _read_session(self, payload: JsonObject) -> None:
         """Record the session's model and audio format, and report the event as unknown.
 
         A session that only transcribes or translates has no responses, so nothing of it would be read.
@@ -167,14 +168,14 @@ class OpenAIRealtime(SessionEvents):
         self._outputs.read_audio_format(session)
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
-    def _read_rate_limits(self, payload: dict[str, Any]) -> None:
+    def _read_rate_limits(self, payload: JsonObject) -> None:
         limits = payload.get("rate_limits")
         if limits:
             self.parts.field("rate_limits", limits)
 
     # -- what the user says ----------------------------------------------------
 
-    def _read_heard(self, payload: dict[str, Any]) -> None:
+    def _read_heard(self, payload: JsonObject) -> None:
         """Report a piece of what the user has said; a payload without text is reported as unknown."""
         text, id = text_of(payload, "delta"), text_of(payload, "item_id")
         if not text:
@@ -183,14 +184,14 @@ class OpenAIRealtime(SessionEvents):
         self._heard.add(id or "")
         self.parts.input_transcript(text, id)
 
-    def _read_heard_whole(self, payload: dict[str, Any]) -> None:
+    def _read_heard_whole(self, payload: JsonObject) -> None:
         """Report the end of what the user has said, with its text unless pieces of it were reported."""
         whole, id = text_of(payload, "transcript"), text_of(payload, "item_id")
         # Without an id, nothing tells which pieces it repeats.
         is_new = not id or self._heard.add(id)
         self.parts.input_transcript((is_new and whole) or "", id, done=True, transcript=whole)
 
-    def _read_unheard(self, payload: dict[str, Any]) -> None:
+    def _read_unheard(self, payload: JsonObject) -> None:
         """Report that the user's speech could not be transcribed; the answer itself has not failed."""
         error = dict_of(payload, "error")
         word = text_of(error, "code") or text_of(error, "type") or ""
@@ -200,7 +201,7 @@ class OpenAIRealtime(SessionEvents):
 
     # -- responses -----------------------------------------------------------
 
-    def _read_created(self, payload: dict[str, Any]) -> None:
+    def _read_created(self, payload: JsonObject) -> None:
         """Begin a response; if no other response is open, begin an answer, too."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
@@ -220,7 +221,7 @@ class OpenAIRealtime(SessionEvents):
         self._ended_responses.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
-    def _read_done(self, payload: dict[str, Any]) -> None:
+    def _read_done(self, payload: JsonObject) -> None:
         """End a response; if no other response is open, report the finish reason of the answer."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
@@ -249,7 +250,7 @@ class OpenAIRealtime(SessionEvents):
             self._failure = self._failure or cut
             self._finish(response, reason, status)
 
-    def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
+    def _add_missing_items(self, response: JsonObject, id: str) -> None:
         """Add the items of a finished response that no event has brought; compare the calls in the others."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             payload = {"response_id": id, "output_index": index}
@@ -257,7 +258,7 @@ class OpenAIRealtime(SessionEvents):
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
 
-    def _finish(self, response: dict[str, Any], reason: FinishReason, status: str | None) -> None:
+    def _finish(self, response: JsonObject, reason: FinishReason, status: str | None) -> None:
         """Report the finish reason, and store the error of a failed response."""
         self.parts.finish(0, reason, status)
         if reason == "error":
@@ -271,17 +272,17 @@ class OpenAIRealtime(SessionEvents):
 
     # -- items and content -----------------------------------------------------
 
-    def _read_item(self, payload: dict[str, Any], *, read: _ItemReader) -> None:
+    def _read_item(self, payload: JsonObject, *, read: _ItemReader) -> None:
         """Read the start of an output item, or its end, which repeats the whole item."""
         read(self._outputs, payload, dict_of(payload, "item"))
 
-    def _read_content(self, payload: dict[str, Any], *, read: _ContentReader) -> None:
+    def _read_content(self, payload: JsonObject, *, read: _ContentReader) -> None:
         """Read the start of a content part, or its end, which closes its part of the message."""
         read(self._outputs, payload)
 
     def _read_delta(
         self,
-        payload: dict[str, Any],
+        payload: JsonObject,
         *,
         type: str,  # noqa: A002 - the field's name
         write: Callable[[RealtimeOutputs, RealtimeContent, str], None],
@@ -301,14 +302,14 @@ class OpenAIRealtime(SessionEvents):
     )
     _read_audio = partial(_read_delta, type="audio", write=RealtimeOutputs.write_audio)
 
-    def _read_whole_content(self, payload: dict[str, Any]) -> None:
+    def _read_whole_content(self, payload: JsonObject) -> None:
         """Read the end of a text, transcript or audio; the payload repeats all of this content."""
         item = self._outputs.find_item(payload)
         index = index_of(payload.get("content_index"))
         if item is not None and isinstance(index, int) and index in item.contents:
             self._outputs.add_missing_content(item, index, payload)
 
-    def _read_arguments(self, payload: dict[str, Any]) -> None:
+    def _read_arguments(self, payload: JsonObject) -> None:
         """Add a piece of a call's arguments; if it is neither text nor an object, report the payload."""
         delta = fragment_text(payload.get("delta"), self.note)
         if delta is not None:
@@ -319,7 +320,7 @@ class OpenAIRealtime(SessionEvents):
             self._outputs.note_unread(call, payload, "event_id", "response_id", "item_id", "call_id")
             self.report_misfit(payload)
 
-    def _read_arguments_done(self, payload: dict[str, Any]) -> None:
+    def _read_arguments_done(self, payload: JsonObject) -> None:
         """Read the end of a call's arguments; the payload repeats all arguments."""
         is_server_call = "mcp_call" in (text_of(payload, "type") or "")
         self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
 from tokenstream.formats._kit.open import OpenCall
@@ -14,6 +14,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -38,10 +39,10 @@ class RealtimeOutputs(SessionParts):
         """The items of the open responses, by id."""
         self._by_index: dict[tuple[str, int], RealtimeItem] = {}
         """The items of the open responses, by the id of the response and the index in its output."""
-        self.audio_format: dict[str, Any] = {}
+        self.audio_format: JsonObject = {}
         """The format of output audio, as the session or the response states it."""
 
-    def read_audio_format(self, holder: dict[str, Any]) -> None:
+    def read_audio_format(self, holder: JsonObject) -> None:
         """Note the format of output audio, if a session or a response states it."""
         self.audio_format = output_format(holder) or self.audio_format
 
@@ -78,7 +79,7 @@ class RealtimeOutputs(SessionParts):
 
     # -- items -------------------------------------------------------------
 
-    def find_item(self, payload: dict[str, Any], item: dict[str, Any] | None = None) -> RealtimeItem | None:
+    def find_item(self, payload: JsonObject, item: JsonObject | None = None) -> RealtimeItem | None:
         """Return the item that a payload, or the item in it, names by its id, its call's id or its index."""
         ids = [text_of(payload, "item_id"), text_of(payload, "call_id")]
         if item is not None:
@@ -86,7 +87,7 @@ class RealtimeOutputs(SessionParts):
         found = next((self._by_id[id] for id in ids if id in self._by_id), None)
         return found or self._by_index.get(self._index_key(payload))
 
-    def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
+    def start_item(self, payload: JsonObject, item: JsonObject) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged."""
         id, key = text_of(item, "id") or "", self._index_key(payload)
         if id in self._by_id:
@@ -107,7 +108,7 @@ class RealtimeOutputs(SessionParts):
         self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
         return started
 
-    def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+    def end_item(self, payload: JsonObject, item: JsonObject) -> None:
         """End an output item, and add its content, except the content that earlier events have reported."""
         ended = self.find_item(payload, item)
         if ended is None:
@@ -125,21 +126,21 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(ended, item)
         self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
-    def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> bool:
+    def repeat_item(self, payload: JsonObject, item: JsonObject) -> bool:
         """Compare the arguments of a call with those that arrived; return False if no event had the item."""
         reported = self.find_item(payload, item)
         if reported is not None:
             self.add_missing_arguments(reported, item)
         return reported is not None
 
-    def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
+    def _index_key(self, payload: JsonObject) -> tuple[str, int]:
         """Return the id of a payload's response, and the index of its item in the response's output."""
         index = index_of(payload.get("output_index"))
         return text_of(payload, "response_id") or "", index if isinstance(index, int) else 0
 
     # -- content -----------------------------------------------------------
 
-    def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
+    def get_or_open_content(self, payload: JsonObject, type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a delta adds to, open by now; None if the item is not a message."""
         item = self.find_item(payload)
         if item is None:
@@ -154,7 +155,7 @@ class RealtimeOutputs(SessionParts):
         self.note("part_unannounced" if content is None else "part_after_close")
         return self._open_content(item, index, type)
 
-    def start_content(self, payload: dict[str, Any]) -> None:
+    def start_content(self, payload: JsonObject) -> None:
         """Start a content part; one of no known message, or a second start, only counts as a departure."""
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
@@ -168,7 +169,7 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_content(item, index, part, is_end=False)
 
     def add_missing_content(
-        self, item: RealtimeItem, index: int, whole: dict[str, Any], *, is_end: bool = True
+        self, item: RealtimeItem, index: int, whole: JsonObject, *, is_end: bool = True
     ) -> None:
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
 
@@ -192,7 +193,7 @@ class RealtimeOutputs(SessionParts):
         if audio and "audio" not in content.reported:
             self.write_audio(content, audio)
 
-    def end_content(self, payload: dict[str, Any]) -> None:
+    def end_content(self, payload: JsonObject) -> None:
         """End a content part; the payload repeats all content of the part."""
         item = self.find_item(payload)
         content = None if item is None else item.contents.get(self._content_index(payload))
@@ -231,7 +232,7 @@ class RealtimeOutputs(SessionParts):
         content.reported.add(field)
         return True
 
-    def _content_index(self, payload: dict[str, Any]) -> int:
+    def _content_index(self, payload: JsonObject) -> int:
         """Return the index of a payload's content part; 0, and a departure, if it has none."""
         index = index_of(payload.get("content_index"))
         if isinstance(index, int):
@@ -257,7 +258,7 @@ class RealtimeOutputs(SessionParts):
 
     # -- calls -------------------------------------------------------------
 
-    def write_arguments(self, payload: dict[str, Any], fragment: str) -> None:
+    def write_arguments(self, payload: JsonObject, fragment: str) -> None:
         """Add a fragment to an open call's arguments; drop others, because the end event repeats all."""
         item = self.find_item(payload)
         if item is None or item.call is None:
@@ -270,7 +271,7 @@ class RealtimeOutputs(SessionParts):
         self.add_fragment(item.call, fragment)
         item.arguments_reported = True
 
-    def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
+    def end_arguments(self, payload: JsonObject, type: str) -> None:  # noqa: A002 - the field's name
         """Add a call's arguments, unless there were deltas; the end of the item will close the call."""
         item = self.find_item(payload)
         if item is None:
@@ -281,7 +282,7 @@ class RealtimeOutputs(SessionParts):
             self._OPENERS[type](self, item, payload)
         self.add_missing_arguments(item, payload)
 
-    def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
+    def add_missing_arguments(self, item: RealtimeItem, holder: JsonObject) -> None:
         """Add to a call what its deltas lack of its whole arguments."""
         call, text = item.call, text_of(holder, "arguments")
         if call is None or text is None:
@@ -297,10 +298,10 @@ class RealtimeOutputs(SessionParts):
 
     # -- opening and closing -------------------------------------------------
 
-    def _open_message(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+    def _open_message(self, item: RealtimeItem, start: JsonObject) -> None:
         """Do nothing for a message item: its content parts, which have start events, become the parts."""
 
-    def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+    def _open_call(self, item: RealtimeItem, start: JsonObject) -> None:
         """Open a call of an application's tool, unless its name comes in a later event."""
         name = text_of(start, "name")
         if not name:
@@ -311,7 +312,7 @@ class RealtimeOutputs(SessionParts):
             data["id"] = item.id
         item.call = self.open_call(0, text_of(start, "call_id"), name, provider_data=data or None)
 
-    def _open_server_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+    def _open_server_call(self, item: RealtimeItem, start: JsonObject) -> None:
         """Open a call of a tool that the server runs."""
         call = ServerToolCall(
             id=item.id,
@@ -320,11 +321,11 @@ class RealtimeOutputs(SessionParts):
         )
         item.call = self.open(0, call)
 
-    def _open_other(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+    def _open_other(self, item: RealtimeItem, start: JsonObject) -> None:
         """Open an opaque part for an item of an unknown type."""
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
-    def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
+    def _close_item(self, item: RealtimeItem, *, whole: bool, content: JsonObject | None = None) -> None:
         """Close all parts of an item; hand out a call of the application's tools if the item is whole."""
         item.done = True
         if isinstance(item.call, OpenCall):
@@ -345,7 +346,7 @@ class RealtimeOutputs(SessionParts):
             for message_content in item.contents.values():
                 self.close(message_content.part)
 
-    def _add_server_result(self, item: RealtimeItem, content: dict[str, Any]) -> None:
+    def _add_server_result(self, item: RealtimeItem, content: JsonObject) -> None:
         """Add the result of a tool that the server ran, or the tool's error, if the item has either."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
@@ -358,7 +359,7 @@ class RealtimeOutputs(SessionParts):
         if item.call is not None or item.other is not None or has_open_content:
             self.note("part_unclosed")
 
-    _OPENERS: ClassVar[dict[str, Callable[[RealtimeOutputs, RealtimeItem, dict[str, Any]], None]]] = {
+    _OPENERS: ClassVar[dict[str, Callable[[RealtimeOutputs, RealtimeItem, JsonObject], None]]] = {
         "message": _open_message,
         "function_call": _open_call,
         "mcp_call": _open_server_call,

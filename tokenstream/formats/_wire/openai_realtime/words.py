@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._kit.openai import RESPONSE_REASONS
@@ -10,6 +10,7 @@ from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._kit.values import marks_in
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.values import Mark
 
@@ -21,7 +22,7 @@ _BETA_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "au
 """Maps the names of audio formats in the beta version of the API to MIME types."""
 
 
-def is_event(payload: dict[str, Any]) -> bool:
+def is_event(payload: JsonObject) -> bool:
     """Return whether a payload is an event of the Realtime API and not of the Responses API.
 
     Example:
@@ -47,7 +48,7 @@ def is_event(payload: dict[str, Any]) -> bool:
     return has_id and kind.startswith(_SESSION_EVENTS)
 
 
-def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
+def response_of(payload: JsonObject) -> tuple[str | None, bool]:
     """Return the id of the event's response, and whether the event ends that response.
 
     The id is None for an event about the session itself. It is also None for an event about a response that
@@ -61,7 +62,7 @@ def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
     return id or ("" if kind == "response.created" else None), kind == "response.done"
 
 
-def marks_of(response: dict[str, Any]) -> list[Mark]:
+def marks_of(response: JsonObject) -> list[Mark]:
     """Return the marks of a response's end: its status, and the details of the status."""
     details = dict_of(response, "status_details")
     status, kind, reason = text_of(response, "status"), text_of(details, "type"), text_of(details, "reason")
@@ -74,7 +75,7 @@ def marks_of(response: dict[str, Any]) -> list[Mark]:
     return marks if marks or is_silent else [("unknown", status)]
 
 
-def output_format(holder: dict[str, Any]) -> dict[str, Any]:
+def output_format(holder: JsonObject) -> JsonObject:
     """Return the format of the output audio that a session or response states; {} if it states none."""
     audio_format = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
     if text_of(audio_format, "type"):

@@ -34,7 +34,7 @@ from tokenstream.formats._wire.openai_responses.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
@@ -151,7 +151,7 @@ class OpenAIResponses(Format):
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
         # The events so far.
-        self._last_event: dict[str, Any] | None = None
+        self._last_event: JsonObject | None = None
         """The last numbered event that was decoded; None before the first on this connection."""
         self._numbers_are_shared = False
         """True once two events in a row have had the same number, so that numbers identify no event."""
@@ -171,7 +171,7 @@ class OpenAIResponses(Format):
         return self._items
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:
         """Return whether a stream's first payload is of this format; None for a ping or an unknown event.
 
         A stream that is resumed may begin with any event, also with one that is newer than this library.
@@ -195,7 +195,7 @@ class OpenAIResponses(Format):
             return False
         return True if _is_known(kind) and ("response" in payload or kind not in _RESPONSE_EVENTS) else None
 
-    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         """Return the id of an event's response, and whether the event ends that response.
 
         The id is None for an event about the connection, and "" for a response whose id is not
@@ -239,11 +239,11 @@ class OpenAIResponses(Format):
         """The `sequence_number` of the last event; a client sends it as `starting_after` to resume."""
         return self._items.sequence_number
 
-    def position_of(self, payload: dict[str, Any]) -> int | None:
+    def position_of(self, payload: JsonObject) -> int | None:
         """Return the sequence number of an event; None if the event has none."""
         return sequence_number_of(payload)
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the response that an event begins; None if the event begins no response.
 
         The result is "" if the response has no id.
@@ -252,7 +252,7 @@ class OpenAIResponses(Format):
             return None
         return text_of(dict_of(payload, "response"), "id") or ""
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> JsonObject | None:
         """Return the state that another process needs to read on, as JSON; None if it cannot be saved."""
         # The last number may be in a delta that was read without decoding.
         self._items.read_latest_number()
@@ -307,7 +307,7 @@ class OpenAIResponses(Format):
 
         return record_delta
 
-    def _is_repeated(self, number: int, data: dict[str, Any]) -> bool:
+    def _is_repeated(self, number: int, data: JsonObject) -> bool:
         """Return True if an event is the one before it again, judging by its number and its content."""
         items = self._items
         if number != items.sequence_number:
@@ -317,12 +317,12 @@ class OpenAIResponses(Format):
             self._numbers_are_shared = True
         return last == data and not self._numbers_are_shared
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for a known event or a response, even if it has a field that looks like an error."""
         kind = text_of(payload, "type") or event
         return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
 
-    def _read_object(self, payload: dict[str, Any], event: str) -> None:
+    def _read_object(self, payload: JsonObject, event: str) -> None:
         """Read a payload and its sequence number; store an error of the connection instead of reading it."""
         self.parts.raw = payload
         number = sequence_number_of(payload)
@@ -340,7 +340,7 @@ class OpenAIResponses(Format):
                 return
         self.read(payload, event)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
@@ -364,7 +364,7 @@ class OpenAIResponses(Format):
         elif kind not in PING_NAMES:
             self.parts.unknown(kind or "event", payload)
 
-    def _read_event(self, payload: dict[str, Any], kind: str) -> None:
+    def _read_event(self, payload: JsonObject, kind: str) -> None:
         """Read an event about an item or the response; if the event does not fit, report it as unknown."""
         reader = READERS.get(kind)
         if not self._has_events:
@@ -380,7 +380,7 @@ class OpenAIResponses(Format):
 
     # -- the response ------------------------------------------------------
 
-    def _read_response_event(self, payload: dict[str, Any], kind: str) -> None:
+    def _read_response_event(self, payload: JsonObject, kind: str) -> None:
         """Read an event about the response as a whole."""
         response, word = dict_of(payload, "response"), kind.removeprefix("response.")
         if word == "done" and response.get("object") == "realtime.response":
@@ -400,7 +400,7 @@ class OpenAIResponses(Format):
         self._read_head(response)
         report_usage(self.parts, {}, response)
 
-    def _read_whole_response(self, response: dict[str, Any]) -> None:
+    def _read_whole_response(self, response: JsonObject) -> None:
         """Read a response that was not streamed; if it runs in the background, it may not have ended."""
         status = text_of(response, "status") or "completed"
         if status in FINAL_STATUSES:
@@ -409,14 +409,14 @@ class OpenAIResponses(Format):
             self.unfinished = True
             self._read_head(response)
 
-    def _read_head(self, response: dict[str, Any]) -> None:
+    def _read_head(self, response: JsonObject) -> None:
         """Report the answer's id and model, and the unknown fields of the response."""
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         if tools := dicts_of(response.get("tools")):
             self._items.note_tools(tools)
 
-    def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
+    def _read_end(self, response: JsonObject, word: str, payload: JsonObject) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""
         marks, output = marks_of(response, word), response.get("output")
         self._read_head(response)

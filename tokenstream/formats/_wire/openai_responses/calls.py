@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -15,6 +15,7 @@ from tokenstream.formats._wire.openai_responses.words import arguments_of, argum
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
 
@@ -30,7 +31,7 @@ _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
 _CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 
 
-def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
+def is_for_application(item_type: str, item: JsonObject) -> bool:
     """Return whether an item asks the application, not the provider, to run a tool or approve a call."""
     if item_type == "tool_search_call":
         return item.get("execution") == "client"
@@ -53,14 +54,14 @@ class CallItem(ResponseItem):
         """The call with free text that was closed, if this is one: its last pieces may come late."""
         self._sent_id = ""
         """The id that the server sent with the call; "" until the call is open."""
-        self._item: dict[str, Any] = {}
+        self._item: JsonObject = {}
         """The latest data of the call, until it has a name."""
         self._unnamed = TextLog()
         """Arguments that arrived before the name of the call."""
         self._has_all_arguments = False
         """True once the server has sent the whole arguments in one piece."""
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Open the call once it has a name; close it if the item is complete."""
         if self.ended and self._call is None:
             if complete and self.type in _CALL_TYPES:
@@ -92,7 +93,7 @@ class CallItem(ResponseItem):
             self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
 
     @override
-    def likeness(self, whole: dict[str, Any]) -> int:
+    def likeness(self, whole: JsonObject) -> int:
         call_id, name = text_of(whole, "call_id"), text_of(whole, "name")
         text = arguments_text(arguments_of(whole, self.type))
         if self.call_id is not None and call_id is not None:
@@ -110,7 +111,7 @@ class CallItem(ResponseItem):
         """The open call; None before its name is known, and once it is closed."""
         return self._call
 
-    def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
+    def _open_call(self, item: JsonObject, name: str, data: JsonObject | None) -> None:
         """Open the call, and add the arguments that were held back."""
         call_id = text_of(item, "call_id")
         # The application answers a request for approval by the item's id.
@@ -127,7 +128,7 @@ class CallItem(ResponseItem):
         held_back, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
         self.parts.add_arguments(self._call, held_back)
 
-    def _report_nameless(self, item: dict[str, Any]) -> None:
+    def _report_nameless(self, item: JsonObject) -> None:
         """Report a call without a name as an opaque part: nobody can run it, but its data are not lost."""
         self.ended = True
         self.parts.note("call_nameless")

@@ -24,6 +24,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._wire.openai_responses.item import ResponseItem
     from tokenstream.formats._wire.openai_responses.texts import TextKey
 
@@ -81,7 +82,7 @@ _PROGRESS_EVENTS = {
 """Maps names of events about progress to the type of the item and the word in the name."""
 
 
-def _read_item(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _read_item(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Start or end the item in an event, or count a departure without one; the event counts as read."""
     item = items.mend_surrogates_in(dict_of(payload, "item"))
     if not item:
@@ -93,20 +94,20 @@ def _read_item(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     return True
 
 
-def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _report_progress(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Report the provider's progress with an item; return True, because such an event fits any item."""
     item_type, status = _PROGRESS_EVENTS[kind]
     items.find_or_start_item(payload, item_type).set_status(status)
     return True
 
 
-def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _preview_image(items: ResponseItems, payload: JsonObject, _kind: str) -> bool:
     """Report the preview of an image; return False if the event has no preview, or fits no image item."""
     item = items.find_or_start_item(payload, "image_generation_call")
     return isinstance(item, ImageItem) and item.read_preview(items.mend_surrogates_in(payload))
 
 
-def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Add a delta to a call's arguments; return False if the delta fits no call."""
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = fragment_text(payload.get("delta"), items.note)
@@ -118,7 +119,7 @@ def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     return items.find_or_start_item(payload, item_type).add_input(field, text)
 
 
-def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _end_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read a call's whole arguments; return False if they fit no call."""
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
@@ -128,7 +129,7 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     return item.set_input(field, text, text_of(payload, "name"))
 
 
-def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _write_command(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read the start, a piece or the end of a shell command; return False if it fits no shell call.
 
     No call is started here: only the start of its item says whether the application is to run it.
@@ -140,7 +141,7 @@ def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> 
     return item.write_command(number_of(payload, "command_index"), text, whole=kind.endswith(".done"))
 
 
-def _read_shell_output(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _read_shell_output(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read a piece or the end of a shell command's output; return False if it fits no such output."""
     item = items.find_or_start_item(payload, "shell_call_output")
     if not isinstance(item, ShellOutputItem):
@@ -152,7 +153,7 @@ def _read_shell_output(items: ResponseItems, payload: dict[str, Any], kind: str)
     return True
 
 
-def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Add a delta to the text that the event is about; return False if the delta fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
@@ -170,10 +171,10 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     return section is not None
 
 
-def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _end_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read the end of a text: the event repeats the whole text. Return False if the event fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".done")]
-    content: dict[str, Any] = {"type": target.content_type}
+    content: JsonObject = {"type": target.content_type}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
     item = items.find_or_start_item(payload, target.item_type, {"content": [content]})
     if not isinstance(item, TextItem):
@@ -181,7 +182,7 @@ def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     return item.read_whole_text(_key_of(items, payload, target.index_field, item, content), content)
 
 
-def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _begin_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Open the text that an event describes; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not content or not isinstance(item, TextItem):
@@ -190,7 +191,7 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
     return True
 
 
-def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _end_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read the whole text in an event; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
@@ -199,8 +200,8 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _find_content(
-    items: ResponseItems, payload: dict[str, Any], kind: str
-) -> tuple[str, dict[str, Any], ResponseItem]:
+    items: ResponseItems, payload: JsonObject, kind: str
+) -> tuple[str, JsonObject, ResponseItem]:
     """Return the field with the index of a content part, the part as the event describes it, and its item.
 
     An item is a message or a reasoning; each of its content parts is a text, or some other content.
@@ -215,7 +216,7 @@ def _find_content(
     return "content_index", content, item
 
 
-def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _add_annotation(items: ResponseItems, payload: JsonObject, _kind: str) -> bool:
     """Add an annotation to the text that it is about; return False if the event has none, or fits no text."""
     annotation = dict_of(payload, "annotation")
     item = items.find_or_start_item(payload, "message")
@@ -230,10 +231,10 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
 
 def _key_of(
     items: ResponseItems,
-    payload: dict[str, Any],
+    payload: JsonObject,
     index_field: str,
     item: TextItem,
-    whole: dict[str, Any] | None = None,
+    whole: JsonObject | None = None,
 ) -> TextKey:
     """Return the key of an event's text; without an index, that of the text which is most like the whole one.
 
@@ -247,7 +248,7 @@ def _key_of(
     return index_field, index
 
 
-def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_audio(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Add a delta to the spoken answer's audio or transcript; return True: the event counts as read."""
     delta = text_of(payload, "delta") or ""
     if "transcript" in kind:
@@ -257,7 +258,7 @@ def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     return True
 
 
-def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
+def _ignore_repetition(_items: ResponseItems, _payload: JsonObject, _kind: str) -> bool:
     """Ignore an event that only repeats earlier deltas; return True: the event counts as read."""
     return True
 
@@ -266,7 +267,7 @@ TEXT_DELTAS = frozenset(f"{name}.delta" for name in _TEXT_TARGETS)
 """Names of the events with a piece of a text."""
 
 
-def _read_research(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _read_research(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read an event about research; return True, because such an event needs no item."""
     items.research.read_event(items, items.mend_surrogates_in(payload), kind)
     return True
@@ -329,7 +330,7 @@ class Endpoint:
         self._image: ImageItem | None = None
         """The image; None before its first preview."""
 
-    def read_event(self, items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    def read_event(self, items: ResponseItems, payload: JsonObject, kind: str) -> bool:
         """Read an event about speech, a transcript or an image; return True if it ends the answer."""
         payload = items.mend_surrogates_in(payload)
         items.head(model=text_of(payload, "model"))
@@ -350,7 +351,7 @@ class Endpoint:
         self._end(items, payload)
         return True
 
-    def _read_text(self, items: ResponseItems, payload: dict[str, Any], *, whole: bool) -> None:
+    def _read_text(self, items: ResponseItems, payload: JsonObject, *, whole: bool) -> None:
         """Add a piece of a transcript; or, from the whole transcript, the text that no piece has sent."""
         section = self._transcript
         if section is None:
@@ -373,7 +374,7 @@ class Endpoint:
             section.has_logprobs = True
             items.items("logprobs", logprobs)
 
-    def _read_image(self, items: ResponseItems, payload: dict[str, Any], *, whole: bool) -> None:
+    def _read_image(self, items: ResponseItems, payload: JsonObject, *, whole: bool) -> None:
         """Report a preview of an image, which replaces the one before it, or the final image."""
         image, encoded = self._image, text_of(payload, "b64_json") or ""
         fields = fields_except(payload, *_IMAGE_FIELDS) or {}
@@ -385,7 +386,7 @@ class Endpoint:
         else:
             image.read_preview({**payload, "partial_image_b64": encoded})
 
-    def _end(self, items: ResponseItems, payload: dict[str, Any]) -> None:
+    def _end(self, items: ResponseItems, payload: JsonObject) -> None:
         """Report the token counts, and the end of the answer."""
         report = dict_of(payload, "usage")
         if report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 from tokenstream.formats._kit.open import NO_PART
@@ -18,6 +18,7 @@ from tokenstream.formats._wire.openai_responses.words import (
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._wire.openai_responses.shell import ShellCommands
@@ -53,14 +54,14 @@ class ResponseItem(ABC):
         """Writes the commands of a shell call as JSON text; None before the first event about one."""
 
     @abstractmethod
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Read the item as the server describes it in a start or end event, or in the whole response."""
 
     @abstractmethod
     def close(self, *, complete: bool) -> None:
         """Close the item's parts, because no end event of the item has arrived."""
 
-    def likeness(self, whole: dict[str, Any]) -> int:
+    def likeness(self, whole: JsonObject) -> int:
         """Return how like a whole item the content so far is: see `likeness_of`; -1 for another identity."""
         return int(not self.ended)
 
@@ -89,14 +90,14 @@ class SinglePartItem(ResponseItem):
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._part = NO_PART
-        self._data: dict[str, Any] = {}
+        self._data: JsonObject = {}
         """The item's latest data; cleared once the item has ended."""
 
     @abstractmethod
-    def make_part(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: JsonObject) -> Part:
         """Return the part that an item becomes, without the content that deltas have added to the part."""
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Open the part, or report its new data; close it if the item is complete."""
         if self.ended:
             return
@@ -109,7 +110,7 @@ class SinglePartItem(ResponseItem):
             self.add_missing_content(self._part, item)
             self.close(complete=True)
 
-    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+    def add_missing_content(self, part: OpenPart, item: JsonObject) -> None:
         """Add the content of a complete item that no delta has sent; by default, there is none."""
 
     def set_status(self, status: str) -> None:
@@ -129,7 +130,7 @@ class OpaqueItem(SinglePartItem):
 
     __slots__ = ()
 
-    def make_part(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: JsonObject) -> Part:
         """Return an opaque part with the item."""
         return OpaquePart(type=self.type, data=item)
 
@@ -143,7 +144,7 @@ class ResultItem(SinglePartItem):
 
     __slots__ = ()
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Report the result of the application's tool once it is whole; read any other result as a part."""
         if self.type not in _CALL_OUTPUTS:
             super().read_item(item, complete=complete)
@@ -161,7 +162,7 @@ class ResultItem(SinglePartItem):
         if self.type not in _CALL_OUTPUTS:
             super().close(complete=complete)
 
-    def make_part(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: JsonObject) -> Part:
         """Return the part with the tool's result, and with the whole item as provider data."""
         names = [name for name in ("output", "tools", "result") if name in item]
         return ServerToolResult(
@@ -183,7 +184,7 @@ class HostedItem(SinglePartItem):
         self._has_input = False
         """True once a piece of the input, or the whole input, has arrived."""
 
-    def make_part(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: JsonObject) -> Part:
         """Return the call, with the whole item as provider data."""
         return ServerToolCall(
             id=text_of(item, "call_id", "id") or "",
@@ -191,7 +192,7 @@ class HostedItem(SinglePartItem):
             provider_data=item,
         )
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Read the item; one that has ended may have done so before its last fragments."""
         arguments = arguments_of(item, self.type)
         if self.ended and complete and isinstance(arguments, str):
@@ -229,7 +230,7 @@ class HostedItem(SinglePartItem):
         elif text:
             self.parts.tell(self._part, text, len(text))
 
-    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+    def add_missing_content(self, part: OpenPart, item: JsonObject) -> None:
         """Add what the fragments lack of the call's input, and then the result, if any, as a part."""
         arguments = arguments_of(item, self.type)
         # Only text can be compared with fragments: the spelling of values is not known.
@@ -250,7 +251,7 @@ class ImageItem(SinglePartItem):
 
     __slots__ = ()
 
-    def make_part(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: JsonObject) -> Part:
         """Return the image without its data; some servers send a URL in place of base64."""
         image_format = text_of(item, "output_format")
         result = text_of(item, "result") or ""
@@ -261,7 +262,7 @@ class ImageItem(SinglePartItem):
             provider_data=fields_except(item, "result"),
         )
 
-    def read_preview(self, payload: dict[str, Any]) -> bool:
+    def read_preview(self, payload: JsonObject) -> bool:
         """Report a preview of the image, which replaces the one before; return False if none can be read."""
         encoded = text_of(payload, "partial_image_b64")
         if self.ended or encoded is None:
@@ -277,7 +278,7 @@ class ImageItem(SinglePartItem):
         self.parts.report_start_again(self._part, preview)
         return True
 
-    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+    def add_missing_content(self, part: OpenPart, item: JsonObject) -> None:
         """Add the final image, if the item has it as base64."""
         result = text_of(item, "result") or ""
         if not result or _is_url(result):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -40,6 +40,7 @@ from tokenstream.message import MediaPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
@@ -141,11 +142,11 @@ class ResponseItems(SessionParts):
         self._forget_items()
         self._audio, self.research = None, Research()
 
-    def mend_surrogates_in(self, data: dict[str, Any]) -> dict[str, Any]:
+    def mend_surrogates_in(self, data: JsonObject) -> JsonObject:
         """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
-    def note_tools(self, tools: list[dict[str, Any]]) -> None:
+    def note_tools(self, tools: list[JsonObject]) -> None:
         """Note the tools of the request, which a response repeats."""
         self._custom_tools = custom_tools_in(tools)
 
@@ -169,7 +170,7 @@ class ResponseItems(SessionParts):
 
     # -- finding items -----------------------------------------------------
 
-    def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+    def start_item(self, payload: JsonObject, item: JsonObject) -> None:
         """Start an item; if its start is repeated, ignore it."""
         index, item_type = number_of(payload, "output_index"), text_of(item, "type") or ""
         if index is None:
@@ -192,7 +193,7 @@ class ResponseItems(SessionParts):
             return
         self._create_item(index, item).read_item(item, complete=False)
 
-    def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+    def end_item(self, payload: JsonObject, item: JsonObject) -> None:
         """End an item, and report its content, except the content that earlier events have sent."""
         item_type = text_of(item, "type")
         state = self.find_item(payload, item_type, item)
@@ -203,7 +204,7 @@ class ResponseItems(SessionParts):
         self._update_id(state, item)
         self._read_finished(state, item)
 
-    def _read_finished(self, state: ResponseItem, item: dict[str, Any]) -> None:
+    def _read_finished(self, state: ResponseItem, item: JsonObject) -> None:
         """Read a complete item, and report its sources."""
         self.place = state.place
         state.read_item(item, complete=True)
@@ -211,7 +212,7 @@ class ResponseItems(SessionParts):
             self.research.cite_sources(self, item)
 
     def find_item(
-        self, payload: dict[str, Any], item_type: str | None, whole: dict[str, Any] | None = None
+        self, payload: JsonObject, item_type: str | None, whole: JsonObject | None = None
     ) -> ResponseItem | None:
         """Return the item that an event is about; None if no item fits it.
 
@@ -245,7 +246,7 @@ class ResponseItems(SessionParts):
             self.place = item.place
         return item
 
-    def _find_by_id(self, item_type: str | None, *named: dict[str, Any]) -> ResponseItem | None:
+    def _find_by_id(self, item_type: str | None, *named: JsonObject) -> ResponseItem | None:
         """Return the only item with an id, or of those of the type the only one with the id of its call."""
         is_about_texts = item_type is None or item_type in _TEXT_TYPES
         for names in named:
@@ -256,7 +257,7 @@ class ResponseItems(SessionParts):
                     return item
         return None
 
-    def _find_by_order(self, item_type: str, whole: dict[str, Any] | None) -> ResponseItem | None:
+    def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
         """Return the open last item of a type, or the one that is most like what the event repeats."""
         self.note("part_index_missing")
         recent = [item for item in self._all_items[-_MOST_COMPARED:] if _fits(item, item_type)]
@@ -275,14 +276,14 @@ class ResponseItems(SessionParts):
         )
 
     def find_or_start_item(
-        self, payload: dict[str, Any], item_type: str, whole: dict[str, Any] | None = None
+        self, payload: JsonObject, item_type: str, whole: JsonObject | None = None
     ) -> ResponseItem:
         """Return the item that an event is about; start an item if there is none that fits the event."""
         item = self.find_item(payload, item_type, whole)
         if item is not None:
             return item
         payload = self.mend_surrogates_in(payload)
-        data: dict[str, Any] = {"type": item_type}
+        data: JsonObject = {"type": item_type}
         if (item_id := text_of(payload, "item_id")) is not None:
             data["id"] = item_id
         if agent := dict_of(payload, "agent"):
@@ -291,13 +292,13 @@ class ResponseItems(SessionParts):
         started.read_item(data, complete=False)
         return started
 
-    def _create_for(self, payload: dict[str, Any], item: dict[str, Any]) -> ResponseItem:
+    def _create_for(self, payload: JsonObject, item: JsonObject) -> ResponseItem:
         """Create the state of an item whose start has not come, for an event about it."""
         index = number_of(payload, "output_index")
         self.note("part_index_reused" if index in self._items else "part_unannounced")
         return self._create_item(self._free_index() if index is None else index, item)
 
-    def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:
+    def _create_item(self, index: int, item: JsonObject) -> ResponseItem:
         """Create the state of an item, which later events with the item's index or id belong to."""
         self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
@@ -309,7 +310,7 @@ class ResponseItems(SessionParts):
         self._update_id(state, item)
         return state
 
-    def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
+    def _update_id(self, state: ResponseItem, item: JsonObject) -> None:
         """Record the ids of an item and its call: they may change, and one that items share names none."""
         item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         if item_id is not None and item_id != state.id:
@@ -363,7 +364,7 @@ class ResponseItems(SessionParts):
         numbers = [-1, *(item.place[0] for item in begun)]
         self.put_in_order([each for number in numbers for each in (number, *late.get(number, ()))])
 
-    def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
+    def _match_reported(self, items: list[JsonObject]) -> list[ResponseItem | None]:
         """Return a list with the state of each item of the whole output, None for an item without events.
 
         Items are matched by type and id. If the ids differ from those in events, the remaining
@@ -416,12 +417,12 @@ class ResponseItems(SessionParts):
         self.add_media(self._audio, audio, transcript)
 
 
-def number_of(payload: dict[str, Any], name: str) -> int | None:
+def number_of(payload: JsonObject, name: str) -> int | None:
     """Return a field that is a whole number, or text that is one; None for any other value."""
     return whole_number(index_of(payload.get(name)))
 
 
-def sequence_number_of(payload: dict[str, Any]) -> int | None:
+def sequence_number_of(payload: JsonObject) -> int | None:
     """Return the number of an event in its response; None if it has none, or an impossible one."""
     number = payload.get("sequence_number")
     in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MAX_SEQUENCE_NUMBER
@@ -441,15 +442,13 @@ def _fits(item: ResponseItem, item_type: str | None) -> bool:
     return True
 
 
-def _is_other(item: ResponseItem, whole: dict[str, Any]) -> bool:
+def _is_other(item: ResponseItem, whole: JsonObject) -> bool:
     """Return whether a whole item, found by its index, is another than one that has ended."""
     item_id = text_of(whole, "id")
     return item.ended and None not in {item_id, item.id} and item_id != item.id and item.likeness(whole) < 1
 
 
-def _item_class(
-    item_type: str, item: dict[str, Any], custom_tools: Container[str] | None
-) -> type[ResponseItem]:
+def _item_class(item_type: str, item: JsonObject, custom_tools: Container[str] | None) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
     name = text_of(item, "name") or ""
     if item_type == "custom_tool_call" and custom_tools is not None and name not in custom_tools:

@@ -6,12 +6,13 @@ https://docs.perplexity.ai/docs/cookbook/articles/streaming-citations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dicts_of, is_list, text_of
 from tokenstream.message import Citation, ReasoningPart
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import Parts
 
 RESEARCH_EVENTS = tuple(
@@ -44,7 +45,7 @@ class Research:
         self._cited: dict[str, None] = {}
         """The number and address of each source, which an event and an item may both have."""
 
-    def read_event(self, parts: Parts, payload: dict[str, Any], kind: str) -> None:
+    def read_event(self, parts: Parts, payload: JsonObject, kind: str) -> None:
         """Report an event: its thought as reasoning, its sources as citations, and its queries unchanged."""
         thought = text_of(payload, "thought") or ""
         if thought and thought != self._thought:
@@ -56,7 +57,7 @@ class Research:
         if kind.endswith("queries"):
             parts.unknown(kind, payload)
 
-    def cite_sources(self, parts: Parts, holder: dict[str, Any]) -> None:
+    def cite_sources(self, parts: Parts, holder: JsonObject) -> None:
         """Report the sources in an event or an item as citations, except those reported before."""
         for name in _SOURCE_FIELDS:
             for source in dicts_of(holder.get(name)):
@@ -67,7 +68,7 @@ class Research:
                         parts.cite(0, citation)
 
 
-def _citations_of(source: dict[str, Any]) -> list[Citation]:
+def _citations_of(source: JsonObject) -> list[Citation]:
     """Return the citations for a source: one, or several if the source only lists addresses."""
     if (url := text_of(source, "url")) is not None:
         title, snippet = text_of(source, "title"), text_of(source, "snippet")

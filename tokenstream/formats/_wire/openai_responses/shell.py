@@ -7,7 +7,7 @@ https://github.com/openai/openai-python/tree/main/src/openai/types/responses.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -19,6 +19,7 @@ from tokenstream.formats._wire.openai_responses.calls import CallItem
 from tokenstream.formats._wire.openai_responses.item import HostedItem, ResultItem
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.limits import Limits
@@ -195,7 +196,7 @@ class HostedShellItem(HostedItem):
         return True
 
     @override
-    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+    def add_missing_content(self, part: OpenPart, item: JsonObject) -> None:
         if self.commands is not None:
             # The JSON text of the whole action, and what events about commands have added of it.
             text, written = self.commands.complete(item.get("action")), self.commands.written
@@ -222,10 +223,10 @@ class ShellOutputItem(ResultItem):
         super().__init__(parts, item_type, index)
         self._lengths: dict[tuple[int, str], int] = {}
         """Number of characters added, by the command's index and the name of the stream."""
-        self._outputs: dict[int, list[dict[str, Any]]] = {}
+        self._outputs: dict[int, list[JsonObject]] = {}
         """The whole output of each command that has ended, by the command's index."""
 
-    def add_output(self, number: int, streams: dict[str, Any]) -> bool:
+    def add_output(self, number: int, streams: JsonObject) -> bool:
         """Add pieces of output by the names of their streams, "stdout" or "stderr"; return False for none."""
         if self.ended:
             return True
@@ -235,7 +236,7 @@ class ShellOutputItem(ResultItem):
             self.parts.add(self._part, text)
         return bool(pieces)
 
-    def end_output(self, number: int, output: list[dict[str, Any]]) -> None:
+    def end_output(self, number: int, output: list[JsonObject]) -> None:
         """Add the rest of a command's output; keep all of it, with its exit code, for the item's end."""
         if self.ended:
             return
@@ -245,7 +246,7 @@ class ShellOutputItem(ResultItem):
                 self.add_output(number, {name: missing})
         self._outputs[number] = output
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Report the output in the item or, if a finished one has none, that of its commands' events."""
         if complete and self._outputs:
             outputs, self._outputs = self._outputs, {}

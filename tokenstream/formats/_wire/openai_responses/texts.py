@@ -8,7 +8,7 @@ https://developers.openai.com/api/docs/guides/responses-multi-agent.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from typing_extensions import override
 
@@ -19,6 +19,7 @@ from tokenstream.formats._wire.openai_responses.words import citation_of, data_o
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
 
@@ -50,13 +51,13 @@ class Section:
 
     __slots__ = ("cited", "fields", "has_logprobs", "length", "part")
 
-    def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
+    def __init__(self, part: OpenPart, fields: JsonObject) -> None:
         self.part = part
         self.fields = fields
         """The text's own fields in the part's provider data, beside those of the item."""
         self.length = 0
         """Number of characters reported so far."""
-        self.cited: dict[int, dict[str, Any]] = {}
+        self.cited: dict[int, JsonObject] = {}
         """The annotations reported so far, by their indexes among those of the text."""
         self.has_logprobs = False
         """True once log probabilities of the text have been reported."""
@@ -74,7 +75,7 @@ class TextItem(ResponseItem):
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
-        self.fields: dict[str, Any] = {}
+        self.fields: JsonObject = {}
         """The data of the item, which each of its parts contains."""
         self.sections: dict[TextKey, Section] = {}
         """The texts so far, by key: the event field with the text's index, and the index."""
@@ -82,15 +83,15 @@ class TextItem(ResponseItem):
         """Maps each event field with the index of a text to the highest index so far."""
 
     @abstractmethod
-    def kind_of(self, content: dict[str, Any]) -> str:
+    def kind_of(self, content: JsonObject) -> str:
         """Return the kind of part that a text of the item becomes."""
 
     @abstractmethod
-    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+    def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
         """Open the part of a text; return the state of the text."""
 
     @override
-    def likeness(self, whole: dict[str, Any]) -> int:
+    def likeness(self, whole: JsonObject) -> int:
         contents = [*dicts_of(whole.get("summary")), *dicts_of(whole.get("content"))]
         texts = [text_of(content, "text", "refusal") or "" for content in contents[:1]]
         written = [section for section in self.sections.values() if section.length][:_MOST_COMPARED]
@@ -104,7 +105,7 @@ class TextItem(ResponseItem):
             return 0
         return likeness_of(self.parts.arrived_of(section.part).strip(), whole.strip())
 
-    def guess_index(self, field: str, whole: dict[str, Any] | None) -> int:
+    def guess_index(self, field: str, whole: JsonObject | None) -> int:
         """Return the index of the text that an event without one is about; see `key_of`."""
         last = self.highest_index.get(field, 0)
         section = self.sections.get((field, last))
@@ -123,7 +124,7 @@ class TextItem(ResponseItem):
         }
         return max(likeness, key=lambda index: likeness[index])
 
-    def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
+    def start_text(self, key: TextKey, content: JsonObject, *, expected: bool = True) -> Section:
         """Return the open text with a key; opening it here is a departure unless `expected`."""
         section = self.sections.get(key)
         if section is not None:
@@ -141,7 +142,7 @@ class TextItem(ResponseItem):
         self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
 
-    def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
+    def add_text(self, key: TextKey, content: JsonObject, text: str) -> Section | None:
         """Add a delta to the text with a key, and return the text; None if the part is of another kind."""
         # Another event should have opened the text before; if it is not open, that is a departure.
         section = self.start_text(key, content, expected=False)
@@ -151,7 +152,7 @@ class TextItem(ResponseItem):
         self.parts.add(section.part, text)
         return section
 
-    def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
+    def read_whole_text(self, key: TextKey, content: JsonObject) -> bool:
         """Report what no event has sent of a whole text; return False if the part is of another kind."""
         if not content:
             return True
@@ -183,7 +184,7 @@ class TextItem(ResponseItem):
             else:
                 self.start_text(key, content)
 
-    def _was_reported(self, contents: list[dict[str, Any]]) -> bool:
+    def _was_reported(self, contents: list[JsonObject]) -> bool:
         """Return whether deltas have reported the texts in `contents` before, judging by their total length.
 
         Some servers stream reasoning as a summary, and repeat it as content, or the other way round.
@@ -191,7 +192,7 @@ class TextItem(ResponseItem):
         reported = sum(section.length for section in self.sections.values())
         return reported > 0 and reported == sum(len(text_of(content, "text") or "") for content in contents)
 
-    def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
+    def _report_missing(self, section: Section, content: JsonObject) -> None:
         """Report what a whole text contains beyond earlier events: text, annotations, log probabilities."""
         text = text_of(content, "text", "refusal") or ""
         is_open = not section.part.closed
@@ -216,7 +217,7 @@ class TextItem(ResponseItem):
         self.parts.tell(section.part, text, section.length)
         section.length = max(section.length, len(text))
 
-    def cite(self, section: Section, annotation: dict[str, Any], index: int | None) -> None:
+    def cite(self, section: Section, annotation: JsonObject, index: int | None) -> None:
         """Report an annotation of a text as a citation, unless it was reported before."""
         if index is not None and section.cited.get(index) == annotation:
             self.parts.note("content_twice")
@@ -241,7 +242,7 @@ class TextItem(ResponseItem):
         for section in self.sections.values():
             self.parts.close(section.part)
 
-    def set_fields(self, fields: dict[str, Any]) -> None:
+    def set_fields(self, fields: JsonObject) -> None:
         """Set the data of the item; if they have changed, report the start of every open part again."""
         if fields == self.fields:
             return
@@ -265,11 +266,11 @@ class MessageItem(TextItem):
 
     __slots__ = ()
 
-    def kind_of(self, content: dict[str, Any]) -> str:
+    def kind_of(self, content: JsonObject) -> str:
         """Return the kind of part for a text; "opaque" for content of an unknown type."""
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
-    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+    def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
         """Open a text, a refusal or an opaque part."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque_part(content)), {})
@@ -280,7 +281,7 @@ class MessageItem(TextItem):
             fields[index_field] = index
         return Section(self.parts.open(0, _empty_part(kind, {**self.fields, **fields})), fields)
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Read the data and the content of the message."""
         # The data are all fields but these two.
         self.set_fields(data_of(item, "content", "role") or {})
@@ -304,16 +305,16 @@ class ReasoningItem(TextItem):
         self._first_text: Section | None = None
         """The text of the first part; None before any text has arrived."""
 
-    def kind_of(self, content: dict[str, Any]) -> str:
+    def kind_of(self, content: JsonObject) -> str:
         """Return "reasoning" for content with text; "opaque" for any other, whose part has only its data."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
-    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+    def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
         """Open a text; the first text uses the part that was opened with the item."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque_part(content)), {})
         index_field, index = key
-        fields: dict[str, Any] = {index_field: index, **(fields_except(content, *_READ_FIELDS) or {})}
+        fields: JsonObject = {index_field: index, **(fields_except(content, *_READ_FIELDS) or {})}
         start = ReasoningPart(provider_data={**self.fields, **fields})
         if self._first_text is not None:
             return Section(self.parts.open(0, start), fields)
@@ -325,7 +326,7 @@ class ReasoningItem(TextItem):
         self._first_text = Section(self._first_part, fields)
         return self._first_text
 
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         """Read the data and the texts of the reasoning."""
         fields = data_of(item, "summary", "content", "encrypted_content") or {}
         has_changed = fields != self.fields
@@ -359,14 +360,14 @@ class ReasoningItem(TextItem):
         super().close(complete=complete)
 
 
-def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
+def _empty_part(kind: str, fields: JsonObject) -> TextPart | RefusalPart | ReasoningPart:
     """Return a part of a kind, with an empty text."""
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _PART_TYPES[kind](provider_data=fields or None)
 
 
-def _opaque_part(content: dict[str, Any]) -> OpaquePart:
+def _opaque_part(content: JsonObject) -> OpaquePart:
     """Return the part for content of an unknown type."""
     return OpaquePart(type=text_of(content, "type") or "", data=content)
 
@@ -374,12 +375,12 @@ def _opaque_part(content: dict[str, Any]) -> OpaquePart:
 _RESULT = "server_tool_result"
 
 
-def is_from_worker(item: dict[str, Any]) -> bool:
+def is_from_worker(item: JsonObject) -> bool:
     """Return whether an item is from an agent that works for another agent."""
     return "/" in (_agent_of(item) or "").strip("/")
 
 
-def _agent_of(item: dict[str, Any]) -> str | None:
+def _agent_of(item: JsonObject) -> str | None:
     """Return the name of the agent that produced an item; None if the item names none."""
     return text_of(dict_of(item, "agent"), "agent_name")
 
@@ -393,15 +394,15 @@ class WorkerItem(MessageItem):
         super().__init__(parts, item_type, index)
         self._part = NO_PART
         """The part that the message becomes, a result; NO_PART before the first text."""
-        self._item: dict[str, Any] = {}
+        self._item: JsonObject = {}
         """The item's latest data, without its content unless the item is complete."""
 
     @override
-    def kind_of(self, content: dict[str, Any]) -> str:
+    def kind_of(self, content: JsonObject) -> str:
         return "opaque" if super().kind_of(content) == "opaque" else _RESULT
 
     @override
-    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+    def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
         if kind == "opaque":
             return super().open_section(key, kind, content)
         if self._part.closed:
@@ -416,13 +417,13 @@ class WorkerItem(MessageItem):
             section.length = len(text)
 
     @override
-    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+    def read_item(self, item: JsonObject, *, complete: bool) -> None:
         # The next request repeats a complete item; before that, its content may be incomplete.
         self._item = item if complete else fields_except(item, "content") or {}
         super().read_item(item, complete=complete)
 
     @override
-    def set_fields(self, fields: dict[str, Any]) -> None:
+    def set_fields(self, fields: JsonObject) -> None:
         self.fields = fields
         if not self._part.closed:
             self.parts.report_start_again(self._part, self._make_result())

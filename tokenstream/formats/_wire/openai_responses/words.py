@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import (
     dict_of,
@@ -24,6 +24,7 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream._values.parts import Phase
     from tokenstream.errors import ProviderError
     from tokenstream.formats._kit.values import Mark
@@ -85,7 +86,7 @@ _RESULT_FIELDS: dict[str, tuple[str, ...]] = {
 """Maps types of items to the possible fields with the tool's result, if the call's item contains it."""
 
 
-def marks_of(response: dict[str, Any], word: str) -> list[Mark]:
+def marks_of(response: JsonObject, word: str) -> list[Mark]:
     """Return the marks of a response's end: status, kind of the last event, details, error."""
     words = [each for each in (text_of(response, "status"), word) if each in FINAL_STATUSES]
     details = text_of(dict_of(response, "incomplete_details"), "reason")
@@ -110,7 +111,7 @@ def is_about_input(kind: str) -> bool:
     return kind.startswith(_INPUT_EVENTS)
 
 
-def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
+def error_of(payload: JsonObject, event: str) -> ProviderError | None:
     """Return the error in a payload; None if there is none.
 
     The error may be nested, in the field `error`, or flat, as the fields of the payload itself.
@@ -122,7 +123,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     return provider_error({**payload, "error": details} if details else payload, event)
 
 
-def custom_tools_in(tools: list[dict[str, Any]]) -> dict[str, None] | None:
+def custom_tools_in(tools: list[JsonObject]) -> dict[str, None] | None:
     """Return the names of the tools that take free text; None if some may be left out of the list."""
     listed = [*tools, *(each for tool in tools for each in dicts_of(tool.get("tools")))]
     # A search finds further tools.
@@ -131,7 +132,7 @@ def custom_tools_in(tools: list[dict[str, Any]]) -> dict[str, None] | None:
     return {text_of(tool, "name") or "": None for tool in listed if tool.get("type") == "custom"}
 
 
-def citation_of(data: dict[str, Any], cites: int) -> Citation:
+def citation_of(data: JsonObject, cites: int) -> Citation:
     """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(data, "url"),
@@ -143,7 +144,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
     )
 
 
-def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
+def data_of(item: JsonObject, *without: str) -> JsonObject | None:
     """Return the fields of an item for `provider_data`, but not its type or "in_progress"; or None."""
     fields = fields_except(item, "type", *without)
     if fields and fields.get("status") == "in_progress":
@@ -151,12 +152,12 @@ def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
     return fields
 
 
-def phase_of(fields: dict[str, Any]) -> Phase | None:
+def phase_of(fields: JsonObject) -> Phase | None:
     """Return the phase that all texts of a message item are in; None if the item names no known phase."""
     return PHASES.get(text_of(fields, "phase") or "")
 
 
-def arguments_of(item: dict[str, Any], item_type: str) -> object:
+def arguments_of(item: JsonObject, item_type: str) -> object:
     """Return the arguments in the item of a call, usually text or an object; None if there are none.
 
     Arguments that are a list become an object with the name of the list's field.
@@ -165,12 +166,12 @@ def arguments_of(item: dict[str, Any], item_type: str) -> object:
     return {name: value} if is_list(value) else value
 
 
-def result_of(item: dict[str, Any], item_type: str) -> object:
+def result_of(item: JsonObject, item_type: str) -> object:
     """Return the result in the item of a call, if a call of this type contains its result; else None."""
     return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ()))[1]
 
 
-def failure_in(item: dict[str, Any]) -> str | None:
+def failure_in(item: JsonObject) -> str | None:
     """Return the description of a tool's failure in the item with its result; None if it has succeeded."""
     error, status = item.get("error"), text_of(item, "status")
     if not says_nothing(error):
@@ -178,7 +179,7 @@ def failure_in(item: dict[str, Any]) -> str | None:
     return status if status in ("failed", "incomplete") else None
 
 
-def _first_nonempty(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
+def _first_nonempty(item: JsonObject, names: tuple[str, ...]) -> tuple[str, object]:
     """Return the name and value of the first field in `names` that is not empty; ("", None) without one."""
     for name in names:
         value = item.get(name)

@@ -32,7 +32,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
@@ -151,7 +151,7 @@ class TokenStream(Format):
         return False
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
         """Return whether a first payload is of this format."""
         kind = text_of(payload, "type")
         # A relay gives its SSE events no names.
@@ -195,7 +195,7 @@ class TokenStream(Format):
         """Return False, although there are positions: not every relay stores its answers."""
         return False
 
-    def position_of(self, payload: dict[str, Any]) -> int | None:
+    def position_of(self, payload: JsonObject) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
         if payload.get("type") == "live":
             # In this record, `at` is the end of the replay, and not a position of the record.
@@ -208,7 +208,7 @@ class TokenStream(Format):
         is_number = isinstance(position, int) and position > 0 and position is not True
         return position if is_number else None
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload with an error is an event of this format, which reads the error itself."""
         kind = text_of(payload, "type")
         return kind in EVENTS or kind in CONTROL
@@ -250,7 +250,7 @@ class TokenStream(Format):
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Report the event in `payload`, or record the end of the answer."""
         if self.parts.may_hold_surrogates:
             payload = mend_surrogates(payload)
@@ -278,7 +278,7 @@ class TokenStream(Format):
 
     # -- internals ---------------------------------------------------------------
 
-    def _check_answer(self, payload: dict[str, Any]) -> None:
+    def _check_answer(self, payload: JsonObject) -> None:
         """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
         # A ping, or an event that a proxy has added, says nothing of the answer.
         if "answer" not in payload and not self.recognises(payload, ""):
@@ -290,7 +290,7 @@ class TokenStream(Format):
         elif answer_id != self._answer_id:
             raise PositionLost("the relay sent another answer than the one it was asked to go on with")
 
-    def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
         if self._unchecked:
             self._check_answer(payload)
@@ -302,7 +302,7 @@ class TokenStream(Format):
             self.dropped += 1
         return repeated
 
-    def _note_position(self, payload: dict[str, Any]) -> None:
+    def _note_position(self, payload: JsonObject) -> None:
         """Record the position of an event, if it has one."""
         position = self.position_of(payload)
         if position is not None:
@@ -312,7 +312,7 @@ class TokenStream(Format):
         """Record the position of a delta that was read without decoding: the id of the current SSE event."""
         self._note_position({})
 
-    def _report_event(self, event: Event, payload: dict[str, Any]) -> None:
+    def _report_event(self, event: Event, payload: JsonObject) -> None:
         """Report an event, after checks against the limits and the kind of its part."""
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
@@ -393,7 +393,7 @@ class TokenStream(Format):
                 self._fast_path.forget(*key)
         return False
 
-    def _read_end(self, payload: dict[str, Any]) -> None:
+    def _read_end(self, payload: JsonObject) -> None:
         """End the answer as the last record states."""
         end = end_of(payload)
         self._verdict = end.ending

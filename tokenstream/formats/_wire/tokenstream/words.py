@@ -35,7 +35,7 @@ from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import Event
     from tokenstream.message import Ending
 
@@ -98,7 +98,7 @@ class End:
     """The error that ended the answer, or None."""
 
 
-def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
+def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
     """Return an error as a JSON object of the protocol.
 
     By default, the provider's message, which may be private, is replaced by one of this library's.
@@ -110,12 +110,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
     message = str(error.message) if raw else _describe(name, error.kind)
-    record: dict[str, Any] = {
-        "error": name,
-        "kind": error.kind,
-        "message": message,
-        "retryable": error.retryable,
-    }
+    record: JsonObject = {"error": name, "kind": error.kind, "message": message, "retryable": error.retryable}
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
     details = {key: getattr(error, attribute, None) for key, attribute in _DETAIL_KEYS.items()}
@@ -137,7 +132,7 @@ def _is_public(value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and _WORD.fullmatch(value) is not None)
 
 
-def error_of(payload: dict[str, Any]) -> StreamError:
+def error_of(payload: JsonObject) -> StreamError:
     """Return the error that a payload describes, of the class that the payload names.
 
     If this version has no such class, the error is a `StreamError`. Invalid fields are ignored.
@@ -161,7 +156,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     return error
 
 
-def _create_error(cls: type[StreamError], message: str, payload: dict[str, Any]) -> StreamError:
+def _create_error(cls: type[StreamError], message: str, payload: JsonObject) -> StreamError:
     """Create an error of a class, with the attributes that this class requires."""
     code, error_type = _short_text(payload, "code"), _short_text(payload, "error_type")
     # A derived class is looked for before its base class.
@@ -184,7 +179,7 @@ def _create_error(cls: type[StreamError], message: str, payload: dict[str, Any])
     return cls(message)
 
 
-def end_of(payload: dict[str, Any]) -> End:
+def end_of(payload: JsonObject) -> End:
     """Return the end of the answer that a payload of the type "end" or "error" states."""
     if payload.get("type") == "error":
         error = error_of(payload)
@@ -199,7 +194,7 @@ def end_of(payload: dict[str, Any]) -> End:
     return End(ending)
 
 
-def _short_text(payload: dict[str, Any], name: str) -> str | None:
+def _short_text(payload: JsonObject, name: str) -> str | None:
     """Return a field that is text, cut to the length limit of a word; None for any other value."""
     word = text_of(payload, name)
     return None if word is None else mend_surrogates(word[:_MAX_WORD])
@@ -219,7 +214,7 @@ class _EventType(NamedTuple):
     optional: dict[str, _ValueReader]
 
 
-def event_of(payload: dict[str, Any]) -> Event | None:
+def event_of(payload: JsonObject) -> Event | None:
     """Return the event in a payload, None for an unknown type; an invalid field is a `ProtocolError`.
 
     Example:
@@ -365,7 +360,7 @@ def _read_message(value: Json) -> Message | None:
         return None
     if not is_dict(value):
         raise TypeError
-    data: dict[str, Any] = {**value}
+    data: JsonObject = {**value}
     if "parts" in data:
         if not is_list(data["parts"]):
             raise TypeError

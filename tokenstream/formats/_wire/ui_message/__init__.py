@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.formats._base import Format
@@ -15,6 +15,7 @@ from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_met
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -95,7 +96,7 @@ class UIMessage(Format):
         return self._parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too."""
         kind = text_of(payload, "type") or ""
         # Any vocabulary may have these words. After an empty start, an end may be the only other chunk.
@@ -109,7 +110,7 @@ class UIMessage(Format):
         # Other formats have the types in `_SHARED_TYPES`, too, but without these fields.
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the message that a chunk begins; None if the chunk begins none."""
         return text_of(payload, "messageId") or "" if (text_of(payload, "type") or event) == "start" else None
 
@@ -146,12 +147,12 @@ class UIMessage(Format):
         else:
             super().read_sentinel()
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload is a regular chunk, whose data or result may look like an error."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type") or event
         reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
@@ -168,13 +169,13 @@ class UIMessage(Format):
 
     # -- the message as a whole --------------------------------------------
 
-    def _start(self, payload: dict[str, Any]) -> None:
+    def _start(self, payload: JsonObject) -> None:
         """Read the chunk `start`, with the message's id and metadata."""
         self.parts.head(id=text_of(payload, "messageId"))
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
 
-    def _read_metadata(self, payload: dict[str, Any]) -> None:
+    def _read_metadata(self, payload: JsonObject) -> None:
         """Merge a payload's metadata into the message's, and report them, with their counts and model."""
         metadata = payload.get(_METADATA)
         if metadata is None:
@@ -188,12 +189,12 @@ class UIMessage(Format):
         if model is not None:
             self.parts.head(model=model)
 
-    def _read_message_metadata(self, payload: dict[str, Any]) -> None:
+    def _read_message_metadata(self, payload: JsonObject) -> None:
         """Read the chunk `message-metadata`, whose data may include token counts and the model's name."""
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA))
 
-    def _finish(self, payload: dict[str, Any]) -> None:
+    def _finish(self, payload: JsonObject) -> None:
         """Read the chunk `finish`, with metadata and, if it has one, the finish reason."""
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA, "finishReason"))
@@ -204,34 +205,34 @@ class UIMessage(Format):
             self.note("finish_repeated")
         self._has_finish = True
 
-    def _read_abort(self, payload: dict[str, Any]) -> None:
+    def _read_abort(self, payload: JsonObject) -> None:
         """Record the finish reason "cancelled" for an answer that was aborted."""
         self.parts.report_unknown_fields(payload, ("type",))
         self.parts.finish(0, "cancelled", "abort")
 
-    def _read_error(self, payload: dict[str, Any]) -> None:
+    def _read_error(self, payload: JsonObject) -> None:
         """Store the first error until the answer ends, since other chunks may follow it."""
         self._withheld = more_telling(self._withheld, provider_error(payload, "error"))
         self.parts.unknown("error", payload)
 
     # -- steps -------------------------------------------------------------
 
-    def _start_step(self, payload: dict[str, Any]) -> None:
+    def _start_step(self, payload: JsonObject) -> None:
         """Begin a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
         self._parts.begin_step()
         self.parts.unknown("start-step", payload)
 
-    def _finish_step(self, payload: dict[str, Any]) -> None:
+    def _finish_step(self, payload: JsonObject) -> None:
         """End a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
         self._parts.end_step()
         self.parts.unknown("finish-step", payload)
 
-    def _reset_step(self, payload: dict[str, Any]) -> None:
+    def _reset_step(self, payload: JsonObject) -> None:
         """Withdraw the parts of the current step, which begins again; report the chunk as unknown."""
         self._parts.reset_step()
         self.parts.unknown("reset-step", payload)
 
-    _READERS: ClassVar[dict[str, Callable[[UIMessage, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[UIMessage, JsonObject], None]]] = {
         "start": _start,
         "message-metadata": _read_message_metadata,
         "finish": _finish,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
@@ -16,6 +16,7 @@ from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, Serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
@@ -48,7 +49,7 @@ class UIParts(NamedParts):
 
     # -- text and reasoning ------------------------------------------------
 
-    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+    def make_empty_part(self, kind: NamedKind, data: JsonObject | None) -> Part:
         """Return a part without its text; a reasoning part has the signature that is in `data`."""
         if data is None or kind == "text":
             return super().make_empty_part(kind, data)
@@ -68,11 +69,11 @@ class UIParts(NamedParts):
         self._step_parts[self.choice(choice).next_part] = (citation.kind, "")
         super().cite(choice, citation)
 
-    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_start(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Open a part with text or reasoning."""
         self.start(kind, self.id_in(payload, kind, new=True), fields_except(payload, *_TEXT_FIELDS))
 
-    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_end(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Close a part with text or reasoning."""
         key = kind, self.id_in(payload, kind)
         part = self._open.get(key)
@@ -85,14 +86,14 @@ class UIParts(NamedParts):
 
     # -- tools -------------------------------------------------------------
 
-    def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+    def read_call_start(self, payload: JsonObject) -> OpenPart | None:
         """Open a call; its result will not replace the result of an earlier call with the same id."""
         part = self._start_call(payload)
         if part is not None:
             self._replaceable.pop((_RESULT, call_id_of(payload)), None)
         return part
 
-    def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
+    def _start_call(self, payload: JsonObject) -> OpenPart | None:
         """Open a call of the client's or the provider's tool; None if it is not new, or lacks a name."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = fields_except(payload, *_CALL_FIELDS)
@@ -105,7 +106,7 @@ class UIParts(NamedParts):
             self._server_calls[part.index] = content
         return part
 
-    def read_call(self, payload: dict[str, Any], *, rejected: bool = False) -> None:
+    def read_call(self, payload: JsonObject, *, rejected: bool = False) -> None:
         """Read a call's final arguments, and close the call; a call of the client's tools is handed out.
 
         A call is not handed out if the server has rejected its arguments.
@@ -130,7 +131,7 @@ class UIParts(NamedParts):
             # The error in the payload is the result of the call.
             self.read_result(payload)
 
-    def read_result(self, payload: dict[str, Any]) -> None:
+    def read_result(self, payload: JsonObject) -> None:
         """Read a tool's result: of a call of the client's, or as a part if the server has run the tool.
 
         A preliminary result is replaced by the next one; that of a client's call is the tool's progress.
@@ -158,20 +159,20 @@ class UIParts(NamedParts):
         )
         self._replace((_RESULT, id_), result, growing=is_preliminary)
 
-    def _remove_call(self, payload: dict[str, Any]) -> OpenPart | None:
+    def _remove_call(self, payload: JsonObject) -> OpenPart | None:
         """Remove and return the call that a payload closes, opened first if need be; None if it cannot."""
         id_ = call_id_of(payload)
         if (CALL, id_) not in self._open:
             self.read_call_start(payload)
         return self.remove_call(id_)
 
-    def _merge_call_data(self, call: OpenCall, payload: dict[str, Any]) -> None:
+    def _merge_call_data(self, call: OpenCall, payload: JsonObject) -> None:
         """Add the further fields of a payload to the `provider_data` of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
             call.provider_data = {**(call.provider_data or {}), **data}
 
-    def _set_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
+    def _set_arguments(self, call: OpenCall, payload: JsonObject) -> None:
         """Set a call's final arguments, which replace the fragments if the two differ."""
         if payload.get("input") is None:
             if "input" in payload and not call.has_arguments:
@@ -186,7 +187,7 @@ class UIParts(NamedParts):
             # No event can take the fragments back, but the call is handed out with the final arguments.
             call.replace_arguments(mend_surrogates(text))
 
-    def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
+    def _close_server_call(self, part: OpenPart, payload: JsonObject) -> None:
         """Close a call of a tool that the provider runs, with the final arguments if the payload has them."""
         value, started = payload.get("input"), self._server_calls.pop(part.index)
         if value is None:
@@ -196,7 +197,7 @@ class UIParts(NamedParts):
         changes = {"arguments_text": _arguments_text(value, as_text=False), "provider_data": data or None}
         self.close(part, started.model_copy(update=changes))
 
-    def _turn_into_server_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
+    def _turn_into_server_call(self, call: OpenCall, payload: JsonObject) -> None:
         """Close a call without handing it out, and report it as a call of a tool that the provider runs."""
         self.drop_call(call)
         # The client need not answer this call.
@@ -222,7 +223,7 @@ class UIParts(NamedParts):
 
     # -- data, files, sources ----------------------------------------------
 
-    def read_data(self, payload: dict[str, Any]) -> None:
+    def read_data(self, payload: JsonObject) -> None:
         """Add a data part of the application, or replace the data part with the same type and id."""
         type_, id_ = text_of(payload, "type") or "", payload.get("id")
         if payload.get("transient") is True:
@@ -238,17 +239,17 @@ class UIParts(NamedParts):
         else:
             self.whole(0, part)
 
-    def read_other(self, payload: dict[str, Any]) -> None:
+    def read_other(self, payload: JsonObject) -> None:
         """Add a part of unknown type, such as an approval or a custom part, as an opaque part."""
         self.whole(
             0, OpaquePart(type=text_of(payload, "type") or "", data=fields_except(payload, "type") or {})
         )
 
-    def read_file(self, payload: dict[str, Any]) -> None:
+    def read_file(self, payload: JsonObject) -> None:
         """Add a file, or a file of the model's reasoning."""
         self.whole(0, media_of(payload))
 
-    def read_source(self, payload: dict[str, Any]) -> None:
+    def read_source(self, payload: JsonObject) -> None:
         """Add a source of the answer, as a citation."""
         self.cite(0, citation_of(payload, cites=None))
 
@@ -357,7 +358,7 @@ def _arguments_text(value: object, *, as_text: bool) -> str:
     return json_text(value)
 
 
-PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
+PART_READERS: dict[str, Callable[[UIParts, JsonObject], object]] = {
     "text-start": partial(UIParts.read_start, kind="text"),
     "text-delta": partial(UIParts.read_delta, kind="text"),
     "text-end": partial(UIParts.read_end, kind="text"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from tokenstream._basics.untrusted import count_of, dict_of, fields_except, first_count, is_dict, text_of
@@ -10,6 +10,7 @@ from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -56,7 +57,7 @@ def usage_of(metadata: object) -> Usage | None:
     return None
 
 
-def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage:
+def _read_report(report: JsonObject, provider_data: JsonObject) -> Usage:
     """Return the AI SDK's report of token counts as `Usage`, with this `provider_data`."""
     input_details = dict_of(report, "inputTokenDetails")
     output_details = dict_of(report, "outputTokenDetails")
@@ -76,7 +77,7 @@ def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage
     )
 
 
-def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
+def signature_of(data: JsonObject) -> tuple[str | None, str | None]:
     """Return the signature and the encrypted form of reasoning, each None if it is missing."""
     signature = redacted = None
     for metadata in dict_of(data, "providerMetadata").values():
@@ -86,7 +87,7 @@ def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
     return signature, redacted
 
 
-def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
+def citation_of(data: JsonObject, cites: int | None) -> Citation:
     """Convert a source to a citation."""
     return Citation(
         url=text_of(data, "url"),
@@ -97,7 +98,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
     )
 
 
-def media_of(data: dict[str, Any]) -> MediaPart:
+def media_of(data: JsonObject) -> MediaPart:
     r"""Return a file as a media part; a data URL is decoded."""
     url = text_of(data, "url") or ""
     content = _decode_data_url(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.error_kinds import word_for
@@ -21,7 +21,7 @@ from tokenstream.relay._encoders.whole_parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -86,7 +86,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_head(self) -> Payloads:
         """Return a `message_start` with the request's token counts; `encode_ending` sends all counts."""
-        message: dict[str, Any] = {
+        message: JsonObject = {
             "id": self.answer_id,
             "type": "message",
             "role": "assistant",
@@ -140,7 +140,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool_use` block, followed by an empty `input_json_delta`, as from Anthropic."""
-        start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+        start: JsonObject = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         # If Anthropic has sent the call, it may have fields that no other API has: send them, too.
         start |= {
             name: value for name, value in (event.provider_data or {}).items() if name in _PRIVATE_CALL_FIELDS
@@ -226,7 +226,7 @@ class AnthropicEncoder(BlockEncoder):
             **({"stop_details": details} if has_refused and word == self.words["refusal"] else {}),
             **{name: value for name, value in (event.provider_data or {}).items() if name in _ENDING_FIELDS},
         }
-        usage: dict[str, Any] = {
+        usage: JsonObject = {
             **self.name_counts(_REQUEST_COUNTS),
             "output_tokens": self.usage.output_tokens or 0,
         }
@@ -235,7 +235,7 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
     @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
         error = {"type": word_for(kind, _ERRORS, "api_error"), "message": message}
         return {"type": "error", "error": error}
 
@@ -274,7 +274,7 @@ def _delta(index: int, kind: str, **fields: Json) -> Payload:
     return _event("content_block_delta", index=index, delta={"type": kind, **fields})
 
 
-def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
+def _server_call_block(call: ServerToolCall) -> JsonObject:
     """Return the block of a tool call that the provider runs; Anthropic's own fields are kept."""
     fields = call.provider_data or {}
     if not str(fields.get("type")).endswith("_tool_use"):
@@ -283,7 +283,7 @@ def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
     return {**fields, "id": call.id, "name": call.name, "input": {}}
 
 
-def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
+def _server_result_block(result: ServerToolResult) -> JsonObject:
     """Return the block of a server tool's result; the block's type is the result's name.
 
     The reader of Anthropic's format stores the type, such as `web_search_tool_result`, as the name. The
@@ -301,7 +301,7 @@ def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     return {**block, "type": _MCP_RESULT, "is_error": error is not None, "content": pieces}
 
 
-def _to_citation(citation: Citation) -> dict[str, Any]:
+def _to_citation(citation: Citation) -> JsonObject:
     """Return a citation of another provider in Anthropic's form."""
     text = citation.text or ""
     # `document_index` and `encrypted_index` are required, but only Anthropic could know them.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tokenstream._basics.json import to_json_bytes
@@ -25,7 +25,7 @@ from tokenstream.relay._encoders.whole_parts import ServerParts, complete_input,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -334,7 +334,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return {**required, "totalTokens": sum(required.values()), **counts}
 
 
-def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
+def _to_result_content(result: ServerToolResult) -> list[JsonObject]:
     """Return a result's content, and a tool's error, as text and JSON; unchanged if Bedrock has sent it."""
     content = result.content
     if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
@@ -348,9 +348,9 @@ def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
     return pieces if is_told else [{"text": result.error}, *pieces]
 
 
-def _to_citation(citation: Citation) -> dict[str, Any]:
+def _to_citation(citation: Citation) -> JsonObject:
     """Return a citation of another provider in Bedrock's form."""
-    cited: dict[str, Any] = {}
+    cited: JsonObject = {}
     if citation.title is not None:
         cited["title"] = citation.title
     if citation.text is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
@@ -14,7 +14,7 @@ from tokenstream.relay._encoders.whole_parts import drop_none
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation, FinishReason
@@ -60,7 +60,7 @@ class CohereEncoder(BlockEncoder):
 
     def encode_head(self) -> Payloads:
         """Return an empty `message-start`."""
-        empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+        empty: JsonObject = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         message = {"role": "assistant", **empty}
         start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
         return [("message-start", start)]
@@ -140,16 +140,16 @@ class CohereEncoder(BlockEncoder):
     def _message_end(self, **delta: str) -> Payload:
         return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._usage_report()}}
 
-    def _usage_report(self) -> dict[str, Any]:
+    def _usage_report(self) -> JsonObject:
         """Return token counts under Cohere's names, with 0 for unknown counts that typed clients require."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
         # Other providers do not tell billed tokens from others, so both reports have the same counts.
-        report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
+        report: JsonObject = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
             report["cached_tokens"] = self.usage.cached_tokens
         return report
 
-    def _to_citation(self, citation: Citation, document_id: str) -> dict[str, Any]:
+    def _to_citation(self, citation: Citation, document_id: str) -> JsonObject:
         """Return a citation in Cohere's form, with a document's id; unchanged if Cohere has sent it."""
         fields = citation.provider_data or {}
         if "sources" in fields:
@@ -185,6 +185,6 @@ class CohereEncoder(BlockEncoder):
         return start, end
 
 
-def _event(kind: str, index: int, message: dict[str, Any] | None = None) -> Payload:
+def _event(kind: str, index: int, message: JsonObject | None = None) -> Payload:
     delta = {} if message is None else {"delta": {"message": message}}
     return kind, {"type": kind, "index": index, **delta}

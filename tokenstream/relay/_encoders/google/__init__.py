@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart
@@ -14,6 +14,7 @@ from tokenstream.relay._encoders.whole_parts import Media, drop_none
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
@@ -41,10 +42,10 @@ def require_name(encoder: Encoder, citation: Citation) -> bool:
     return True
 
 
-def make_grounding(citations: Iterable[Citation]) -> dict[str, Any]:
+def make_grounding(citations: Iterable[Citation]) -> JsonObject:
     """Return citations as Gemini's grounding metadata, with the passages that they support, if known."""
-    chunks: list[dict[str, Any]] = []
-    supports: list[dict[str, Any]] = []
+    chunks: list[JsonObject] = []
+    supports: list[JsonObject] = []
     for index, citation in enumerate(citations):
         source = drop_none(uri=citation.url, title=citation.title, text=citation.text)
         # A "web" chunk has no field for the cited text.
@@ -77,10 +78,10 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: JsonObject) -> Payloads:
         """Return the payloads for a part, or for a piece in the form of a part."""
 
-    def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
+    def encode_whole_call(self, choice: int, call: JsonObject) -> Payloads:
         """Return the payloads for a complete tool call."""
         return self.encode_part(choice, {"functionCall": call})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
@@ -31,7 +31,7 @@ from tokenstream.relay._encoders.whole_parts import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import MediaDelta, PartDone, PartStart
     from tokenstream.message import FinishReason
@@ -84,7 +84,7 @@ class GeminiEncoder(PartEncoder):
         self._results = ServerParts(ServerToolResult)
         """The results of such calls that are not complete yet."""
 
-    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: JsonObject) -> Payloads:
         """Return a chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
 
@@ -108,7 +108,7 @@ class GeminiEncoder(PartEncoder):
         return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
     @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
         number, status = word_for(kind, ERRORS, OTHER_ERROR)
         return {"error": {"code": number, "message": message, "status": status}}
 
@@ -128,7 +128,7 @@ class GeminiEncoder(PartEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _call_part(self, call: ServerToolCall) -> dict[str, Any]:
+    def _call_part(self, call: ServerToolCall) -> JsonObject:
         """Return the part for a call of a tool that the provider runs: code, or a call with arguments."""
         arguments, id = _input_of(call), {"id": call.id} if call.id else {}
         if call.name == _CODE or call.name.startswith(CODE_TOOL):
@@ -136,7 +136,7 @@ class GeminiEncoder(PartEncoder):
             return {_CODE: {"language": "PYTHON", **arguments, **id}}
         return {"toolCall": {"toolType": call.name, "args": arguments, **id}}
 
-    def _result_part(self, result: ServerToolResult) -> dict[str, Any]:
+    def _result_part(self, result: ServerToolResult) -> JsonObject:
         """Return the part for the result of a tool that the provider ran; that of code has an outcome."""
         content, error, id = result.content, result.error, {"id": result.id} if result.id else {}
         if result.name == _CODE_RESULT and is_dict(content) and failure_of_code(content) == error:
@@ -147,7 +147,7 @@ class GeminiEncoder(PartEncoder):
             return {_CODE_RESULT: {"outcome": outcome, "output": "\n".join(texts), **id}}
         return {"toolResponse": {"toolType": result.name, "response": _response_of(content, error), **id}}
 
-    def _last_candidate(self, choice: int) -> dict[str, Any]:
+    def _last_candidate(self, choice: int) -> JsonObject:
         """Return the last candidate of a choice, with the finish reason and the citations."""
         last = {
             **_candidate(choice, {"text": ""}),
@@ -156,7 +156,7 @@ class GeminiEncoder(PartEncoder):
         sources = self.citations.get(choice)
         return {**last, "groundingMetadata": make_grounding(sources)} if sources else last
 
-    def _chunk(self, *candidates: dict[str, Any]) -> Payload:
+    def _chunk(self, *candidates: JsonObject) -> Payload:
         """Return a chunk with the token counts known so far; its event has no name."""
         usage = USAGE.write(self.usage)
         return "", {
@@ -167,13 +167,13 @@ class GeminiEncoder(PartEncoder):
         }
 
 
-def _input_of(call: ServerToolCall) -> dict[str, Any]:
+def _input_of(call: ServerToolCall) -> JsonObject:
     """Return the input of a call as an object; text that is no JSON object is its field `input`."""
     given = parse_object(complete_input(call))
     return {"input": call.arguments_text} if given is None else given
 
 
-def _response_of(content: Json, error: str | None) -> dict[str, Any]:
+def _response_of(content: Json, error: str | None) -> JsonObject:
     """Return a result's content, and a failed tool's error, as an object with Google's documented fields."""
     if is_dict(content) and failure_of_code({"response": content}) == error:
         return content
@@ -191,7 +191,7 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def _candidate(choice: int, part: dict[str, Any]) -> dict[str, Any]:
+def _candidate(choice: int, part: JsonObject) -> JsonObject:
     return {"content": {"parts": [part], "role": "model"}, "index": choice}
 
 
@@ -220,11 +220,11 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         """Return a `setupComplete`."""
         return [("", {"setupComplete": {}})]
 
-    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: JsonObject) -> Payloads:
         """Return a `modelTurn` with one part."""
         return self._server_content(modelTurn={"parts": [part]})
 
-    def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
+    def encode_whole_call(self, choice: int, call: JsonObject) -> Payloads:
         """Return a `toolCall`."""
         return [*self.unsent_head(), ("", {"toolCall": {"functionCalls": [call]}})]
 
@@ -253,7 +253,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         payloads = self.unsent_head()
         if self.citations:
             payloads += self._server_content(groundingMetadata=make_grounding(self.citations[0]))
-        turn_end: dict[str, Any] = {"turnComplete": True}
+        turn_end: JsonObject = {"turnComplete": True}
         # Some words are sent in a message of their own, others in the one that ends the turn.
         if word in _SENT_SEPARATELY:
             payloads += self._server_content(**{word: True})

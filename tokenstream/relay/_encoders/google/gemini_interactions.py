@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
@@ -14,7 +14,7 @@ from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -118,7 +118,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `function_call` step, with an empty object in place of the arguments."""
-        call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
+        call: JsonObject = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
         return self.open_block(event.part, {**call, "arguments": {}})
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
@@ -171,11 +171,11 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _interaction(self, status: str) -> dict[str, Any]:
+    def _interaction(self, status: str) -> JsonObject:
         """Return the fields that describe the interaction in the first event and in the last."""
         return {"id": self.answer_id, "status": status, "object": "interaction", "model": self.answer_model}
 
-    def _step_delta(self, part: int, start: dict[str, Any], **delta: Json) -> list[Payload]:
+    def _step_delta(self, part: int, start: JsonObject, **delta: Json) -> list[Payload]:
         """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 
@@ -196,7 +196,7 @@ def _event(kind: str, **fields: Json) -> Payload:
     return kind, {**fields, "event_type": kind}
 
 
-def _to_annotation(citation: Citation) -> dict[str, Any]:
+def _to_annotation(citation: Citation) -> JsonObject:
     """Return a citation as an annotation: of a file if the cited text is known, else of a URL."""
     if citation.text is None:
         source = {"type": "url_citation", "url": citation.url, "title": citation.title}

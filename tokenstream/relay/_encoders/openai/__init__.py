@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.openai import CHAT_COUNTS
@@ -13,6 +13,7 @@ from tokenstream.relay._encoders.losses import PHRASES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.message import Citation, FinishReason
@@ -36,13 +37,13 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 """Maps kinds of errors to OpenAI's types and codes; any other kind is a server error."""
 
 
-def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
+def make_error(kind: ErrorKind, message: str, code: str | None) -> JsonObject:
     """Return an error object of OpenAI's APIs, by default with the code that OpenAI uses for `kind`."""
     error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 
 
-def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
+def convert_citation(encoder: Encoder, citation: Citation) -> JsonObject | None:
     """Return a citation as a URL citation; None if the citation is left out."""
     if citation.url is not None:
         # Typed clients reject null, so unknown values are an empty title or an empty span.
@@ -74,11 +75,11 @@ class ChunkEncoder(Encoder, ABC):
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
-        self._envelope: dict[str, Any] = {}
+        self._envelope: JsonObject = {}
         """The fields that all chunks have; empty before the first chunk."""
 
     @property
-    def envelope(self) -> dict[str, Any]:
+    def envelope(self) -> JsonObject:
         """The fields that are equal in all chunks; they are set when the first chunk is made."""
         if not self._envelope:
             self._envelope = {
@@ -89,7 +90,7 @@ class ChunkEncoder(Encoder, ABC):
             }
         return self._envelope
 
-    def make_chunk(self, choice: dict[str, Any]) -> Payload:
+    def make_chunk(self, choice: JsonObject) -> Payload:
         """Return the payload of a chunk, whose event has no name."""
         return "", {**self.envelope, "choices": [choice], "usage": None}
 
@@ -107,7 +108,7 @@ class ChunkEncoder(Encoder, ABC):
         yield "", "[DONE]"
 
     @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
         return {"error": make_error(kind, message, None)}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:

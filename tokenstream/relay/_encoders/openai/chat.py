@@ -7,7 +7,7 @@ token counts of their own.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
@@ -17,7 +17,7 @@ from tokenstream.relay._encoders.whole_parts import Media, omit_medium
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -53,7 +53,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     name = "openai-chat"
     object = "chat.completion.chunk"
     default_id = "chatcmpl-1"
-    first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
+    first_delta: ClassVar[JsonObject] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
     expresses = frozenset(
         {*BASICS, *CALLS, *CITATIONS, "citation_text", "refusal", "media", "media_url", "transcript"}
@@ -196,13 +196,13 @@ class OpenAIChatEncoder(ChunkEncoder):
         """Return the chunk of a delta, after that with the choice's role if that was not sent yet."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
-    def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:
+    def _make_item_delta(self, choice: int, name: str, item: JsonObject) -> Payloads:
         """Return the chunk of a delta with one more item of a list, and the index that it needs."""
         index = self._list_lengths.get((choice, name), 0)
         self._list_lengths[choice, name] = index + 1
         return self.make_delta(choice, **{name: [{"index": index, **item}]})
 
-    def make_choice_chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
+    def make_choice_chunk(self, index: int, delta: JsonObject, finish: str | None = None) -> Payload:
         """Return the payload of a chunk with one choice, whose finish word is None before the end."""
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
@@ -230,7 +230,7 @@ class OpenAICompletionsEncoder(ChunkEncoder):
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
         """Return a chunk with a piece of a choice's text, or with OpenAI's word for the finish reason."""
-        choice: dict[str, Any] = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
+        choice: JsonObject = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
         return self.make_chunk(choice)
 
 
@@ -239,7 +239,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
 
     name = "mistral"
     default_id = "cmpl-1"
-    first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
+    first_delta: ClassVar[JsonObject] = {"role": "assistant", "content": ""}
     expresses = BASICS
     stand_in = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -248,7 +248,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         "tool_calls": "tool_calls",
     }
 
-    def make_chunk(self, choice: dict[str, Any]) -> Payload:
+    def make_chunk(self, choice: JsonObject) -> Payload:
         """Return the payload of a chunk, without token counts, which only the last chunk has."""
         return "", {**self.envelope, "choices": [choice]}
 

@@ -16,7 +16,7 @@ from tokenstream.relay._encoders.pieces import add_number, add_recording
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import (
         Event,
         PartDone,
@@ -39,18 +39,18 @@ class OutputItem:
     kind: str
     part: int
     index: int
-    fields: dict[str, Any]
+    fields: JsonObject
     id: str = ""
     text: TextLog = field(default_factory=TextLog)
     """The item's text so far; for a call, the arguments."""
-    annotations: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    annotations: list[JsonObject] = field(default_factory=list[dict[str, Any]])
     media: list[bytes] = field(default_factory=list[bytes])
     """The pieces of a medium."""
     is_complete: bool = False
     """True for a complete call."""
     end_sent: bool = False
     """True once the end of the item was sent."""
-    final_json: dict[str, Any] = field(default_factory=dict[str, Any])
+    final_json: JsonObject = field(default_factory=dict[str, Any])
     """The item's JSON as it was sent at the item's end."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
@@ -17,7 +17,7 @@ from tokenstream.relay._encoders.whole_parts import omit_medium
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Finish, MediaDelta
     from tokenstream.message import FinishReason
@@ -28,7 +28,7 @@ _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", *_PREDICTED)
 _AUDIO = "audio/pcm"
 """The default type of audio in a session."""
-_FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
+_FORMAT: JsonObject = {"type": _AUDIO, "rate": 24000}
 _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
     "stop": ("completed", None),
     "tool_calls": ("completed", None),
@@ -74,7 +74,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
 
     def encode_heard(self, event: InputTranscript) -> Payloads:
         """Return what the user has said, piece by piece, or its end."""
-        fields: dict[str, Json] = {"delta": event.text}
+        fields: JsonObject = {"delta": event.text}
         kind = "delta"
         if event.error is not None:
             kind, fields = "failed", {"error": {"type": "transcription_error", "code": event.error}}
@@ -115,12 +115,12 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         details = None if reason is None else {"type": status, "reason": reason}
         yield self._response_done(status, details)
 
-    def _response_done(self, status: str, details: dict[str, Any] | None) -> Payload:
+    def _response_done(self, status: str, details: JsonObject | None) -> Payload:
         """Return the `response.done` that ends the answer."""
         more = {"output": [item.final_json for item in self.items], "usage": _USAGE.write(self.usage) or None}
         return self._event("response.done", response=self._response_json(status, details) | more)
 
-    def _response_json(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+    def _response_json(self, status: str, details: JsonObject | None) -> JsonObject:
         """Return the response, without items and token counts."""
         return {
             "object": "realtime.response",
@@ -184,7 +184,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
             item, "response.content_part.done", content_index=0, part=_content_json(item, text)
         )
 
-    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
         """Return an item's JSON, without a text until the item is complete."""
         type_ = "function_call" if item.kind in CALLS else "message"
         common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
@@ -209,7 +209,7 @@ def _previous_item_id(item: OutputItem) -> str | None:
     return f"item_{item.index}" if item.index else None
 
 
-def _content_json(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
+def _content_json(item: OutputItem, text: str, prefix: str = "") -> JsonObject:
     """Return a message's content, a text or a transcript; in a response's items, its type has a prefix."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._values.event_base import is_told
 from tokenstream.events import ToolResult
@@ -36,7 +36,7 @@ from tokenstream.relay._encoders.whole_parts import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -227,7 +227,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [self.frame(*self._event("keepalive"))]
 
     @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> dict[str, Any]:
+    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
         return {"error": make_error(kind, message, None)}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
@@ -259,12 +259,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         }
         yield self._event(f"response.{status}", response=response)
 
-    def _response_json(self, status: str) -> dict[str, Any]:
+    def _response_json(self, status: str) -> JsonObject:
         """Return the response object of the answer, without output."""
         head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
         return {**head, "model": self.answer_model, **RESPONSE_FIELDS}
 
-    def _usage_report(self) -> dict[str, Any] | None:
+    def _usage_report(self) -> JsonObject | None:
         """Return the token counts with all required details; None if there are no counts."""
         report = _USAGE.write(self.usage) or None
         if report is not None:
@@ -324,10 +324,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item.final_json = self._item_json(item, status, text)
         yield self._event("response.output_item.done", output_index=item.index, item=item.final_json)
 
-    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
         """Return an item's JSON, without a text until the item is complete."""
         type_ = _type_of(item)
-        fields: dict[str, Any] = {"id": item.id, "type": type_}
+        fields: JsonObject = {"id": item.id, "type": type_}
         if item.kind == _RESULT:
             return {**fields, "status": status, **item.fields}
         if item.kind == SERVER_CALL:
@@ -355,7 +355,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             fields |= {"output_format": item.fields["format"], "result": image}
         return fields
 
-    def _part_event(self, item: OutputItem, names: TextNames, step: str, content: dict[str, Any]) -> Payload:
+    def _part_event(self, item: OutputItem, names: TextNames, step: str, content: JsonObject) -> Payload:
         """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
@@ -372,7 +372,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         fields = citation.provider_data or {}
         return fields.get("type") in _FILE_ANNOTATIONS and "file_id" in fields
 
-    def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
+    def _to_annotation(self, citation: Citation) -> JsonObject | None:
         """Return a citation as an annotation; None if the citation is left out."""
         if self.is_own_citation(citation):
             return citation.provider_data
@@ -393,14 +393,14 @@ def _type_of(item: OutputItem) -> str:
     return "reasoning" if item.kind == "encrypted_reasoning" else _IMAGE
 
 
-def _content_json(item: OutputItem, names: TextNames, text: str) -> dict[str, Any]:
+def _content_json(item: OutputItem, names: TextNames, text: str) -> JsonObject:
     """Return the content of an item as JSON."""
-    content: dict[str, Any] = {"type": names.content_type}
+    content: JsonObject = {"type": names.content_type}
     if item.kind == "text":
         content |= {"annotations": [*item.annotations], "logprobs": []}
     return {**content, names.text_field: text}
 
 
-def _logprobs(item: OutputItem) -> dict[str, Any]:
+def _logprobs(item: OutputItem) -> JsonObject:
     """Return the field `logprobs`, empty, for events about a text; {} for events about any other item."""
     return {"logprobs": []} if item.kind == "text" else {}

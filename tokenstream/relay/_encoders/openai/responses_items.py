@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._wire.openai_responses.words import failure_in
@@ -10,6 +10,7 @@ from tokenstream.relay._encoders.values import parse_object
 from tokenstream.relay._encoders.whole_parts import complete_input, says_more, text_of_result
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import ServerToolCall, ServerToolResult
 
 SERVER_CALL = "server_tool_call"
@@ -38,7 +39,7 @@ def server_item_type(call: ServerToolCall) -> str:
     return next(own, _OTHER_TYPE)
 
 
-def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, Any]:
+def server_item_fields(fields: JsonObject, *, is_whole: bool) -> JsonObject:
     """Return an item's fields besides id, type and status; only a whole item has the input and the result."""
     call: ServerToolCall = fields["call"]
     result: ServerToolResult | None = fields.get("result")
@@ -60,7 +61,7 @@ def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, A
     }
 
 
-def find_lost(fields: dict[str, Any]) -> list[str]:
+def find_lost(fields: JsonObject) -> list[str]:
     """Return what the item of a call has no field for: the output of a tool of OpenAI's own, or its error."""
     call: ServerToolCall = fields["call"]
     result: ServerToolResult = fields["result"]
@@ -84,7 +85,7 @@ def find_lost(fields: dict[str, Any]) -> list[str]:
 
 def _write_own(
     call: ServerToolCall, type_: str, result: ServerToolResult | None, *, is_whole: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the fields of the item of one of OpenAI's own tools."""
     content = None if result is None else result.content
     sent = {name: value for name, value in (call.provider_data or {}).items() if name not in _COMMON}
@@ -101,7 +102,7 @@ def _write_own(
     return {"action": arguments}
 
 
-def _outputs_of(result: ServerToolResult) -> list[dict[str, Any]]:
+def _outputs_of(result: ServerToolResult) -> list[JsonObject]:
     """Return what a program has written, and then its error, as the outputs of OpenAI's code interpreter."""
     content, error = result.content, result.error
     if is_list(content) and all(is_dict(output) and "type" in output for output in content):
@@ -179,7 +180,7 @@ PREFIXES = {
     "custom_tool_call_output": "ctco",
 }
 """Maps types of items to the prefixes of their ids."""
-RESPONSE_FIELDS: dict[str, Any] = {
+RESPONSE_FIELDS: JsonObject = {
     "background": False,
     "completed_at": None,
     "error": None,

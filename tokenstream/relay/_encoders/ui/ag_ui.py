@@ -23,6 +23,7 @@ from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         Event,
@@ -67,7 +68,7 @@ class _OpenRequest:
 
     step: str | None
     """The id of the step."""
-    interrupt: dict[str, Any]
+    interrupt: JsonObject
     """The interrupt of a run that ends before the answer."""
 
 
@@ -243,7 +244,7 @@ class AGUIEncoder(NamedEncoder):
         word = self.word_for(self.finishes[0].reason)
         steps = [_step_payload("FINISHED", step.name) for step in self._steps.values()]
         before = [*self.unsent_head(), *self.close_all(), *steps]
-        end: dict[str, Any] = {"type": "RUN_FINISHED", **self._run_ids, "outcome": self._outcome(word)}
+        end: JsonObject = {"type": "RUN_FINISHED", **self._run_ids, "outcome": self._outcome(word)}
         end |= self._usage_fields({} if word in OUTCOMES else {"finishReason": word})
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.
@@ -267,7 +268,7 @@ class AGUIEncoder(NamedEncoder):
 
     # -- within ----------------------------------------------------------------
 
-    def _activity(self, kind: str, id: str, step: str | None, content: dict[str, Any]) -> Payloads:
+    def _activity(self, kind: str, id: str, step: str | None, content: JsonObject) -> Payloads:
         """Return an `ACTIVITY_SNAPSHOT`, of which the client keeps the last one of each id of the run."""
         payload = {
             "type": "ACTIVITY_SNAPSHOT",
@@ -278,19 +279,19 @@ class AGUIEncoder(NamedEncoder):
         }
         return [*self.unsent_head(), ("", payload)]
 
-    def _origin(self, step: str | None) -> dict[str, Any]:
+    def _origin(self, step: str | None) -> JsonObject:
         """Return the name of an open step, and the id of the call that has started it, as far as known."""
         known = self._steps.get(step or "")
         return {} if known is None else drop_none(stepName=known.name, toolCallId=known.call_id)
 
-    def _interrupt(self, event: StepWaiting) -> dict[str, Any]:
+    def _interrupt(self, event: StepWaiting) -> JsonObject:
         """Return the interrupt of a run that ends before a request is answered."""
         step = self._steps.get(event.step or "")
         if step is None or step.call_id is None or not is_approval(event):
             return {"id": event.id, "reason": "input_required"}
         return {"id": event.id, "reason": "tool_call", "toolCallId": step.call_id}
 
-    def _outcome(self, word: str) -> dict[str, Any]:
+    def _outcome(self, word: str) -> JsonObject:
         """Return the outcome of the run; one that has ended with open requests is interrupted by these."""
         if word not in OUTCOMES:
             # An outcome that clients do not know is an error to them; the reason is in the metadata.
@@ -300,7 +301,7 @@ class AGUIEncoder(NamedEncoder):
             return {"type": "interrupt", "interrupts": interrupts}
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
-    def _usage_fields(self, extra: dict[str, Any]) -> dict[str, Any]:
+    def _usage_fields(self, extra: JsonObject) -> JsonObject:
         """Return the last event's fields for token counts and model; other facts go into the metadata."""
         counts = self.name_counts(_COUNTS)
         others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})

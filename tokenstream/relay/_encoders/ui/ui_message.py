@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
@@ -18,7 +18,7 @@ from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_n
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -79,7 +79,7 @@ class UIMessageEncoder(NamedEncoder):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self._files = Media()
-        self._steps: dict[str, dict[str, Any]] = {}
+        self._steps: dict[str, JsonObject] = {}
         """The data that were sent for the open steps, by the step's id."""
         self._causes: dict[str, ToolCall] = {}
         """Calls that have started a step, and were not sent themselves, by their ids."""
@@ -90,7 +90,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""
-        start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
+        start: JsonObject = {"type": "start", "messageId": self.answer_id}
         if self.model is not None:
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
@@ -105,7 +105,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_end(self, part: OpenText) -> list[Payload]:
         """Return a `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
-        end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
+        end: JsonObject = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
         known_proofs = {name: proof for name, proof in proofs.items() if proof}
         if known_proofs:
@@ -171,7 +171,7 @@ class UIMessageEncoder(NamedEncoder):
         calls = self._send_cause(id)
         if calls is None:
             return self.omit("the result of a call that was not sent", kind)
-        output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": id}
+        output: JsonObject = {"type": "tool-output-available", "toolCallId": id}
         if result.error is None:
             output["output"] = result.output
         else:
@@ -295,7 +295,7 @@ class UIMessageEncoder(NamedEncoder):
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
-    def _usage_report(self) -> dict[str, Any]:
+    def _usage_report(self) -> JsonObject:
         """Return token counts under the AI SDK's names; {} if there are none."""
         written = self.name_counts({"cache_write_tokens": "cacheWriteTokens"})
         return {**self.name_counts(COUNTS), **({"inputTokenDetails": written} if written else {})}
@@ -315,7 +315,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
 
 
-def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> dict[str, Any]:
+def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> JsonObject:
     """Return a `tool-input-available` for a call with these arguments."""
     return {"type": "tool-input-available", "toolCallId": call.id, "toolName": call.name, "input": arguments}
 
@@ -335,7 +335,7 @@ def _data_payload(kind: str, id: str, data: Json) -> Payload:
     return "", {"type": kind, "id": id, "data": data}
 
 
-def _file_payload(medium: Medium) -> dict[str, Any]:
+def _file_payload(medium: Medium) -> JsonObject:
     """Return the payload for a complete file, with its content or its URL."""
     mime_type = medium.mime_type or "application/octet-stream"
     # A file without data or URL is empty.
