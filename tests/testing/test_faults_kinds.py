@@ -263,9 +263,11 @@ def test_a_refusal_says_when_to_come_again() -> None:
 
     with pytest.raises(StatusError, match="Slow down") as caught:
         stream.final()
-    assert (429, "rate_limited", 2.0, True) == (
-        caught.value.status, caught.value.kind, caught.value.retry_after, caught.value.retryable,
-    )  # fmt: skip
+    error = caught.value
+    assert (429, "rate_limited", 2.0, True) == (error.status, error.kind, error.retry_after, error.retryable)
+    # Without words of its own, it names no other trouble than its status.
+    with pytest.raises(StatusError, match=r"status 401; .*: Refused; check the API key"):
+        CHAT.stream(fault=faults.status(401)).final()
 
 
 @pytest.mark.parametrize(("status", "title"), [(200, "Sign in"), (502, "502 Bad Gateway"), (418, "418")])

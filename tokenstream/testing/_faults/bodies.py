@@ -152,7 +152,7 @@ def html_instead(recording: Recording, status: int = 502) -> Recording:
 
 @fault
 def status(
-    recording: Recording, code: int = 529, *, message: str = "Overloaded", retry_after: float | None = None
+    recording: Recording, code: int = 529, *, message: str = "Refused", retry_after: float | None = None
 ) -> Recording:
     """Replace the answer with a refusal: a status and the JSON body of an error.
 
