@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tests.formats.ag_ui import support as ag_ui
 from tests.formats.anthropic import payloads as anthropic
@@ -14,6 +14,12 @@ from tests.formats.gemini_interactions import support as steps
 from tests.formats.openai_chat import payloads as chat
 from tests.formats.openai_realtime import payloads as realtime
 from tests.formats.openai_responses import payloads as responses
+from tokenstream import Stream
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ToolCallDone
+
+if TYPE_CHECKING:
+    from tokenstream.formats import FormatName
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -153,3 +159,16 @@ def payloads_in(chunks: Iterable[bytes]) -> list[Payload]:
     lines = b"".join(chunks).splitlines()
     data = [line.removeprefix(b"data:").strip() for line in lines if line.lstrip()[:1] in (b"d", b"{")]
     return [json.loads(each) for each in data if each.startswith(b"{")]
+
+
+def read(format: FormatName, payloads: list[Payload]) -> tuple[Stream, list[str], ProtocolError | None]:
+    """Read an answer to its end, and return the stream, the arguments that were handed out, and the error."""
+    handed_out: list[str] = []
+    with Stream(payloads, format=format) as stream:
+        try:
+            for event in stream:
+                if isinstance(event, ToolCallDone):
+                    handed_out.append(event.call.arguments_text)
+        except ProtocolError as error:
+            return stream, handed_out, error
+    return stream, handed_out, None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.formats import test_langchain_protocol as protocol
 from tests.formats.anthropic import payloads as anthropic
 from tests.formats.bedrock import payloads as bedrock
 from tests.formats.cohere import payloads as cohere
@@ -39,6 +40,7 @@ BEHIND_THE_END: dict[str, set[str]] = {
 }
 """What a sentinel there breaks: it is no news where servers or proxies send it."""
 SAID = responses.message(responses.output_text("Low tide"), status="completed")
+SPOKEN = protocol.add(0, "text", text="Low tide")
 PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
     "anthropic": (
         [anthropic.start(), anthropic.block(0, "text", text=""), anthropic.text(0, "Low tide")],
@@ -76,12 +78,8 @@ PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
         [DONE, steps.completed("in_progress")],
     ),
     "langchain-protocol": (
-        [
-            {"event": "message-start", "id": "l"},
-            {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}},
-            {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": "Low tide"}},
-        ],
-        [{"event": "content-block-finish", "index": 0, "content": {"type": "text", "text": "Low tide"}}],
+        [{"event": "message-start", "id": "l"}, protocol.begin(0, type="text", text=""), SPOKEN],
+        [protocol.end(0, type="text", text="Low tide")],
         [{"event": "message-finish"}],
     ),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
-from tests.formats.calls import IDS, NAMES, WIRES, Payload, Wire
+from tests.formats.calls import IDS, NAMES, WIRES, Payload, Wire, read
 from tests.formats.openai_chat import payloads as chunks
 from tests.support.wire import sses
 from tokenstream import Retry, Stream, resilient
@@ -82,19 +82,6 @@ each_wire = pytest.mark.parametrize(
 
 def pieces(text: str) -> list[str]:
     return [text[at : at + 7] for at in range(0, len(text), 7)]
-
-
-def read(format: FormatName, payloads: list[Payload]) -> tuple[Stream, list[str], Exception | None]:
-    """Read an answer to its end, and return the stream, the arguments that were handed out, and the error."""
-    handed_out: list[str] = []
-    with Stream(payloads, format=format) as stream:
-        error: Exception | None = None
-        try:
-            handed_out += [event.call.arguments_text for event in stream if isinstance(event, ToolCallDone)]
-        except ProtocolError as caught:
-            error = caught
-            handed_out += [call.arguments_text for call in stream.message.tool_calls if call.complete]
-    return stream, handed_out, error
 
 
 @each_wire

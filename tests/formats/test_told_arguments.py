@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from tests.formats import calls
+from tests.formats import test_langchain_protocol as protocol
 from tests.formats.gemini_interactions import support as steps
 from tests.formats.openai_realtime import payloads as realtime_api
 from tests.formats.openai_responses import payloads as openai
@@ -15,7 +17,7 @@ from tests.formats.openai_responses.payloads import Payload
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ToolCallDelta, ToolCallDone
+from tokenstream.events import ToolCallDelta
 
 if TYPE_CHECKING:
     from tokenstream.formats import FormatName
@@ -60,19 +62,13 @@ def live(pieces: list[str], *ends: str) -> list[Payload]:
 
 
 def langchain(pieces: list[str], *ends: str) -> list[Payload]:
-    def block(kind: str, **content: Any) -> Payload:
-        return {"event": f"content-block-{kind}", "index": 0, "content": content}
-
     call = {"id": "c", "name": "go"}
     return [
-        {"event": "message-start", "id": "m", "role": "ai", "metadata": {"provider": "openai", "model": "m"}},
-        block("start", type="tool_call_chunk", **call, args=""),
-        *[
-            {"event": "content-block-delta", "index": 0, "delta": {"type": "tool-call-delta", "args": piece}}
-            for piece in pieces
-        ],
-        block("finish", type="tool_call", **call, args=json.loads(ends[-1])),
-        {"event": "message-finish", "metadata": {"finish_reason": "tool_calls"}},
+        protocol.start(),
+        protocol.begin(0, type="tool_call_chunk", **call, args=""),
+        *[protocol.add(0, "tool-call", args=piece) for piece in pieces],
+        protocol.end(0, type="tool_call", **call, args=json.loads(ends[-1])),
+        protocol.finish("tool_calls"),
     ]
 
 
@@ -101,15 +97,7 @@ IN_TEXT = WIRES[:3]
 
 def read(format: FormatName, payloads: list[Payload]) -> tuple[list[str], set[str], Exception | None]:
     """Return the arguments of the calls that are handed out, the departures, and the error."""
-    handed_out: list[str] = []
-    error: Exception | None = None
-    with Stream(payloads, format=format) as stream:
-        try:
-            for event in stream:
-                if isinstance(event, ToolCallDone):
-                    handed_out.append(event.call.arguments_text)
-        except ProtocolError as caught:
-            error = caught
+    stream, handed_out, error = calls.read(format, payloads)
     return handed_out, {*stream.departures.details}, error
 
 
