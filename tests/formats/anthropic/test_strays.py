@@ -27,119 +27,81 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
 
+STRAYS: dict[str, tuple[list[Payload], str, dict[str, int]]] = {
+    "no start": ([*HELLO, finish(), STOP], "Hello", {"start_missing": 1}),
+    "no block start": (
+        [start(), text(0, "Hello"), finish(), STOP],
+        "Hello",
+        {"part_unopened": 1, "part_unclosed": 1},
+    ),
+    "no block stop": ([start(), OPEN, text(0, "Hello"), finish(), STOP], "Hello", {"part_unclosed": 1}),
+    "block stop twice": ([start(), *HELLO, stop(0), finish(), STOP], "Hello", {"part_end_unmatched": 1}),
+    "text after its block's stop": (
+        [start(), *HELLO, text(0, "!"), finish(), STOP],
+        "Hello!",
+        {"part_after_close": 1, "part_unclosed": 1},
+    ),
+    "index reused": ([start(), *HELLO, *HELLO, finish(), STOP], "HelloHello", {"part_index_reused": 1}),
+    "start twice": ([start(), start(), *HELLO, finish(), STOP], "Hello", {"start_twice": 1}),
+    "no message_stop": ([start(), *HELLO, finish()], "Hello", {"done_missing": 1}),
+    "finish twice": ([start(), *HELLO, finish(), finish(), STOP], "Hello", {"finish_repeated": 1}),
+    "two message deltas": ([start(), *HELLO, finish(None), finish(), STOP], "Hello", {}),
+    "no finish": ([start(), *HELLO, STOP], "Hello", {"finish_missing": 1}),
+    "data after the end": (
+        [start(), *HELLO, finish(), STOP, *HELLO, PING],
+        "Hello",
+        {"end_repeated": 3, "data_after_end": 2},
+    ),
+    "text after the finish": ([start(), finish(), *HELLO, STOP], "Hello", {"content_after_finish": 1}),
+    "a whole answer in the start, then the same again": (
+        [start(content=[{"type": "text", "text": "Hello"}], stop_reason="end_turn"), *HELLO, finish(), STOP],
+        "Hello",
+        {"start_with_content": 1, "content_twice": 4, "finish_repeated": 1},
+    ),
+    "the whole message after its pieces": (
+        [start(), *HELLO, start(content="Hello")["message"], finish(), STOP],
+        "Hello",
+        {"content_twice": 1},
+    ),
+    "what the SDK's stream helper adds": (
+        [start(), *HELLO, {"type": "text", "text": "lo", "snapshot": "Hello"}, finish(), STOP],
+        "Hello",
+        {},
+    ),
+    "no index": (
+        [
+            start(),
+            OPEN,
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+            {"type": "content_block_stop", "index": None},
+            finish(),
+            STOP,
+        ],
+        "Hi",
+        {"part_index_missing": 2},
+    ),
+    "indexes as text or with a fraction": (
+        [
+            start(),
+            *[{**block(0, "text", text=""), "index": index} for index in ("0", 1.0)],
+            *[{**text(0, piece), "index": at} for piece, at in (("He", "0"), ("l", 0.0), ("lo", 1))],
+            *[{**stop(0), "index": index} for index in (0, "1")],
+            finish(),
+            STOP,
+        ],
+        "Hello",
+        {"parts_interleaved": 1},
+    ),
+    "usage in the last event": (
+        [start(), *HELLO, {**finish(), "usage": None}, {**STOP, "usage": {"output_tokens": 9}}],
+        "Hello",
+        {"usage_misplaced": 1},
+    ),
+}
+"""Answers that stray, with their text and what was counted."""
 
-@in_one_test(
-    "payloads, expected, departures",
-    [
-        pytest.param([*HELLO, finish(), STOP], "Hello", {"start_missing": 1}, id="no start"),
-        pytest.param(
-            [start(), text(0, "Hello"), finish(), STOP],
-            "Hello",
-            {"part_unopened": 1, "part_unclosed": 1},
-            id="no block start",
-        ),
-        pytest.param(
-            [start(), OPEN, text(0, "Hello"), finish(), STOP],
-            "Hello",
-            {"part_unclosed": 1},
-            id="no block stop",
-        ),
-        pytest.param(
-            [start(), *HELLO, stop(0), finish(), STOP],
-            "Hello",
-            {"part_end_unmatched": 1},
-            id="block stop twice",
-        ),
-        pytest.param(
-            [start(), *HELLO, text(0, "!"), finish(), STOP],
-            "Hello!",
-            {"part_after_close": 1, "part_unclosed": 1},
-            id="text after its block's stop",
-        ),
-        pytest.param(
-            [start(), *HELLO, *HELLO, finish(), STOP],
-            "HelloHello",
-            {"part_index_reused": 1},
-            id="index reused",
-        ),
-        pytest.param(
-            [start(), start(), *HELLO, finish(), STOP], "Hello", {"start_twice": 1}, id="start twice"
-        ),
-        pytest.param([start(), *HELLO, finish()], "Hello", {"done_missing": 1}, id="no message_stop"),
-        pytest.param(
-            [start(), *HELLO, finish(), finish(), STOP], "Hello", {"finish_repeated": 1}, id="finish twice"
-        ),
-        pytest.param([start(), *HELLO, finish(None), finish(), STOP], "Hello", {}, id="two message deltas"),
-        pytest.param([start(), *HELLO, STOP], "Hello", {"finish_missing": 1}, id="no finish"),
-        pytest.param(
-            [start(), *HELLO, finish(), STOP, *HELLO, PING],
-            "Hello",
-            {"end_repeated": 3, "data_after_end": 2},
-            id="data after the end",
-        ),
-        pytest.param(
-            [start(), finish(), *HELLO, STOP],
-            "Hello",
-            {"content_after_finish": 1},
-            id="text after the finish",
-        ),
-        pytest.param(
-            [
-                start(content=[{"type": "text", "text": "Hello"}], stop_reason="end_turn"),
-                *HELLO,
-                finish(),
-                STOP,
-            ],
-            "Hello",
-            {"start_with_content": 1, "content_twice": 4, "finish_repeated": 1},
-            id="a whole answer in the start, then the same again",
-        ),
-        pytest.param(
-            [start(), *HELLO, start(content="Hello")["message"], finish(), STOP],
-            "Hello",
-            {"content_twice": 1},
-            id="the whole message after its pieces",
-        ),
-        pytest.param(
-            [start(), *HELLO, {"type": "text", "text": "lo", "snapshot": "Hello"}, finish(), STOP],
-            "Hello",
-            {},
-            id="what the SDK's stream helper adds",
-        ),
-        pytest.param(
-            [
-                start(),
-                OPEN,
-                {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
-                {"type": "content_block_stop", "index": None},
-                finish(),
-                STOP,
-            ],
-            "Hi",
-            {"part_index_missing": 2},
-            id="no index",
-        ),
-        pytest.param(
-            [
-                start(),
-                *[{**block(0, "text", text=""), "index": index} for index in ("0", 1.0)],
-                *[{**text(0, piece), "index": at} for piece, at in (("He", "0"), ("l", 0.0), ("lo", 1))],
-                *[{**stop(0), "index": index} for index in (0, "1")],
-                finish(),
-                STOP,
-            ],
-            "Hello",
-            {"parts_interleaved": 1},
-            id="indexes as text or with a fraction",
-        ),
-        pytest.param(
-            [start(), *HELLO, {**finish(), "usage": None}, {**STOP, "usage": {"output_tokens": 9}}],
-            "Hello",
-            {"usage_misplaced": 1},
-            id="usage in the last event",
-        ),
-    ],
-)
+
+@in_one_test("payloads, expected, departures", STRAYS.values(), ids=STRAYS)
 def test_an_answer_that_strays_is_read_and_what_was_done_is_counted(
     payloads: list[Payload], expected: str, departures: dict[str, int]
 ) -> None:

@@ -13,171 +13,132 @@ from tests.support.tables import in_one_test
 _BOTH = [("f", FIRST), ("g", SECOND)]
 
 
-@in_one_test(
-    "payloads, expected",
-    [
-        pytest.param(
-            [
-                call("", index=0, id="c1", name="f"),
-                call("", index=1, id="c2", name="g"),
-                call('{"a"', index=0),
-                call('{"b":[', index=1),
-                call(":1}", index=0),
-                call("2]}", index=1),
-            ],
-            _BOTH,
-            id="fragments of both in turns",
-        ),
-        pytest.param(
-            [
-                call("", index=-3, id="c1", name="f"),
-                call(FIRST, index=-3),
-                call("", index=10**18, id="c2", name="g"),
-                call(SECOND, index=10**18),
-            ],
-            _BOTH,
-            id="indexes below 0 and huge",
-        ),
-        pytest.param(
-            [
-                call("", id="c1", name="f"),
-                call('{"a"'),
-                call(":1}"),
-                call("", id="c2", name="g"),
-                call(SECOND),
-            ],
-            _BOTH,
-            id="no index, fragments without anything",
-        ),
-        pytest.param(
-            [call(FIRST, name="f"), call(SECOND, name="g")], _BOTH, id="neither id nor index, whole"
-        ),
-        pytest.param(
-            [call('{"a"', name="f"), call(":1}", name="f"), call(SECOND, name="g")],
-            _BOTH,
-            id="neither id nor index, the name in every fragment",
-        ),
-        pytest.param(
-            [
-                chunk({"tool_calls": [item_of("", name="f"), item_of("", name="g")]}),
-                chunk({"tool_calls": [item_of('{"a"'), item_of('{"b":')]}),
-                chunk({"tool_calls": [item_of(":1}"), item_of("[2]}")]}),
-            ],
-            _BOTH,
-            id="neither id nor index, known by their place",
-        ),
-        pytest.param(
-            [
-                call("", index=0, id="c1", name="f"),
-                call(FIRST, index=0),
-                call("", index=0, id="c2", name="g"),
-                call(SECOND, index=0),
-            ],
-            _BOTH,
-            id="two ids on one index",
-        ),
-        pytest.param(
-            [call(FIRST, index=0, name="f"), call("", index=0, name="g"), call(SECOND, index=0)],
-            _BOTH,
-            id="another name after whole arguments",
-        ),
-        pytest.param(
-            [call(FIRST, index=0, id="null", name="f"), call(SECOND, index=0, id="null", name="g")],
-            _BOTH,
-            id="ids that are the text null",
-        ),
-        pytest.param(
-            [call('{"a"', index=0, name="f"), call(":", index=0, name="f"), call("1}", index=0, name="f")],
-            [("f", FIRST)],
-            id="the name in every fragment",
-        ),
-        pytest.param(
-            [
-                call('{"a":', index=0, name="f"),
-                call('{"b":2}', index=0, name="f"),
-                call("}", index=0, name="f"),
-            ],
-            [("f", '{"a":{"b":2}}')],
-            id="the name again before a nested object",
-        ),
-        pytest.param(
-            [call(FIRST, index=0, name="f"), call(FIRST, index=0, name="f")],
-            [("f", FIRST), ("f", FIRST)],
-            id="two equal calls on one index",
-        ),
-        pytest.param(
-            [call(FIRST, index=0, id="c1", name="f"), call(SECOND, index=0, id="c1", name="f")],
-            [("f", FIRST), ("f", SECOND)],
-            id="two calls with one id and one index",
-        ),
-        pytest.param(
-            [call('{"a"', index=0, name="f"), call(":1}", index=0, id="late")],
-            [("f", FIRST)],
-            id="an id that comes late",
-        ),
-        pytest.param(
-            [call(FIRST, index=0), call("", index=0, id="c1", name="f")],
-            [("f", FIRST)],
-            id="arguments before the name",
-        ),
-        pytest.param(
-            [call('{"a"', index=0, name=" "), call(":1}", index=0, name="f")],
-            [("f", FIRST)],
-            id="a blank name opens nothing",
-        ),
-        pytest.param([call(FIRST + SECOND, index=0, id="c1", name="f")], [], id="two documents in one call"),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f"), call('{"a"', index=0), call(":1}", index=0)],
-            [("f", FIRST)],
-            id="an empty object as text before the arguments",
-        ),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f", body="custom"), call(FIRST, index=0, body="custom")],
-            [("f", "{}" + FIRST)],
-            id="an empty object at the beginning of free text",
-        ),
-        pytest.param(
-            [call("{}" + FIRST, index=0, id="c1", name="f")],
-            [],
-            id="an empty object and another one in one fragment",
-        ),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f"), call(FIRST, index=1, id="c2", name="f")],
-            [("f", FIRST), ("f", "{}")],
-            id="an empty object that is all there is",
-        ),
-        pytest.param(
-            [call("{}", index=0, name="f"), call(FIRST, index=0, name="f")],
-            [("f", FIRST), ("f", "{}")],
-            id="an empty object, and another call on the same index",
-        ),
-        pytest.param(
-            [call({"a": 1}, index=0, id="c1", name="f"), call(SECOND, index=1, id="c2", name="g")],
-            [("f", '{"a": 1}'), ("g", SECOND)],
-            id="an object as arguments",
-        ),
-        pytest.param(
-            [chunk({"tool_calls": [item_of("", index=0, name="now"), item_of("", index=0, name="now")]})],
-            [("now", ""), ("now", "")],
-            id="two equal calls without arguments in one list",
-        ),
-        pytest.param(
-            [chunk({"tool_calls": item_of(FIRST, index=0, id="c1", name="f")})],
-            [("f", FIRST)],
-            id="an object in place of the list",
-        ),
-        pytest.param(
-            [chunk({"tool_calls": [None, "x", {"id": "c1", "name": "f", "arguments": FIRST}]})],
-            [("f", FIRST)],
-            id="name and arguments in the item itself",
-        ),
-        pytest.param(
-            [call("", index=0, id="c1", name="f"), text("so"), call(FIRST, index=0), text(" be it")],
-            [("f", FIRST)],
-            id="text between the fragments",
-        ),
-    ],
-)
+_ANSWERS: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
+    "fragments of both in turns": (
+        [
+            call("", index=0, id="c1", name="f"),
+            call("", index=1, id="c2", name="g"),
+            call('{"a"', index=0),
+            call('{"b":[', index=1),
+            call(":1}", index=0),
+            call("2]}", index=1),
+        ],
+        _BOTH,
+    ),
+    "indexes below 0 and huge": (
+        [
+            call("", index=-3, id="c1", name="f"),
+            call(FIRST, index=-3),
+            call("", index=10**18, id="c2", name="g"),
+            call(SECOND, index=10**18),
+        ],
+        _BOTH,
+    ),
+    "no index, fragments without anything": (
+        [call("", id="c1", name="f"), call('{"a"'), call(":1}"), call("", id="c2", name="g"), call(SECOND)],
+        _BOTH,
+    ),
+    "neither id nor index, whole": ([call(FIRST, name="f"), call(SECOND, name="g")], _BOTH),
+    "neither id nor index, the name in every fragment": (
+        [call('{"a"', name="f"), call(":1}", name="f"), call(SECOND, name="g")],
+        _BOTH,
+    ),
+    "neither id nor index, known by their place": (
+        [
+            chunk({"tool_calls": [item_of("", name="f"), item_of("", name="g")]}),
+            chunk({"tool_calls": [item_of('{"a"'), item_of('{"b":')]}),
+            chunk({"tool_calls": [item_of(":1}"), item_of("[2]}")]}),
+        ],
+        _BOTH,
+    ),
+    "two ids on one index": (
+        [
+            call("", index=0, id="c1", name="f"),
+            call(FIRST, index=0),
+            call("", index=0, id="c2", name="g"),
+            call(SECOND, index=0),
+        ],
+        _BOTH,
+    ),
+    "another name after whole arguments": (
+        [call(FIRST, index=0, name="f"), call("", index=0, name="g"), call(SECOND, index=0)],
+        _BOTH,
+    ),
+    "ids that are the text null": (
+        [call(FIRST, index=0, id="null", name="f"), call(SECOND, index=0, id="null", name="g")],
+        _BOTH,
+    ),
+    "the name in every fragment": (
+        [call('{"a"', index=0, name="f"), call(":", index=0, name="f"), call("1}", index=0, name="f")],
+        [("f", FIRST)],
+    ),
+    "the name again before a nested object": (
+        [call('{"a":', index=0, name="f"), call('{"b":2}', index=0, name="f"), call("}", index=0, name="f")],
+        [("f", '{"a":{"b":2}}')],
+    ),
+    "two equal calls on one index": (
+        [call(FIRST, index=0, name="f"), call(FIRST, index=0, name="f")],
+        [("f", FIRST), ("f", FIRST)],
+    ),
+    "two calls with one id and one index": (
+        [call(FIRST, index=0, id="c1", name="f"), call(SECOND, index=0, id="c1", name="f")],
+        [("f", FIRST), ("f", SECOND)],
+    ),
+    "an id that comes late": (
+        [call('{"a"', index=0, name="f"), call(":1}", index=0, id="late")],
+        [("f", FIRST)],
+    ),
+    "arguments before the name": (
+        [call(FIRST, index=0), call("", index=0, id="c1", name="f")],
+        [("f", FIRST)],
+    ),
+    "a blank name opens nothing": (
+        [call('{"a"', index=0, name=" "), call(":1}", index=0, name="f")],
+        [("f", FIRST)],
+    ),
+    "two documents in one call": ([call(FIRST + SECOND, index=0, id="c1", name="f")], []),
+    "an empty object as text before the arguments": (
+        [call("{}", index=0, id="c1", name="f"), call('{"a"', index=0), call(":1}", index=0)],
+        [("f", FIRST)],
+    ),
+    "an empty object at the beginning of free text": (
+        [call("{}", index=0, id="c1", name="f", body="custom"), call(FIRST, index=0, body="custom")],
+        [("f", "{}" + FIRST)],
+    ),
+    "an empty object and another one in one fragment": ([call("{}" + FIRST, index=0, id="c1", name="f")], []),
+    "an empty object that is all there is": (
+        [call("{}", index=0, id="c1", name="f"), call(FIRST, index=1, id="c2", name="f")],
+        [("f", FIRST), ("f", "{}")],
+    ),
+    "an empty object, and another call on the same index": (
+        [call("{}", index=0, name="f"), call(FIRST, index=0, name="f")],
+        [("f", FIRST), ("f", "{}")],
+    ),
+    "an object as arguments": (
+        [call({"a": 1}, index=0, id="c1", name="f"), call(SECOND, index=1, id="c2", name="g")],
+        [("f", '{"a": 1}'), ("g", SECOND)],
+    ),
+    "two equal calls without arguments in one list": (
+        [chunk({"tool_calls": [item_of("", index=0, name="now"), item_of("", index=0, name="now")]})],
+        [("now", ""), ("now", "")],
+    ),
+    "an object in place of the list": (
+        [chunk({"tool_calls": item_of(FIRST, index=0, id="c1", name="f")})],
+        [("f", FIRST)],
+    ),
+    "name and arguments in the item itself": (
+        [chunk({"tool_calls": [None, "x", {"id": "c1", "name": "f", "arguments": FIRST}]})],
+        [("f", FIRST)],
+    ),
+    "text between the fragments": (
+        [call("", index=0, id="c1", name="f"), text("so"), call(FIRST, index=0), text(" be it")],
+        [("f", FIRST)],
+    ),
+}
+"""Answers, with the calls that are handed out."""
+
+
+@in_one_test("payloads, expected", _ANSWERS.values(), ids=_ANSWERS)
 def test_fragments_find_their_call(payloads: list[Any], expected: list[tuple[str, str]]) -> None:
     """By id, index, place or as the last one; two calls are never merged, one never split."""
     assert expected == handed_out(*payloads)

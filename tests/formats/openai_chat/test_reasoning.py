@@ -25,58 +25,46 @@ def _reasoning(got: Any) -> list[ReasoningPart]:
     return [part for part in got.message.parts if isinstance(part, ReasoningPart)]
 
 
-@in_one_test(
-    "first, second",
-    [
-        pytest.param({"reasoning_content": "Let "}, {"reasoning_content": "me"}, id="DeepSeek"),
-        pytest.param({"reasoning": "Let "}, {"reasoning": "me"}, id="vLLM, Groq"),
-        pytest.param(
-            {"reasoning_content": "Let ", "content": None},
-            {"reasoning_content": "me", "content": ""},
-            id="with null",
-        ),
-        pytest.param(
-            {"reasoning_content": "Let ", "reasoning": "Let "},
-            {"reasoning_content": "me", "reasoning": "me"},
-            id="both",
-        ),
-        pytest.param(
-            {"reasoning_details": [_thought("Let ")]}, {"reasoning_details": [_thought("me")]}, id="details"
-        ),
-        pytest.param(
-            {"reasoning": "Let ", "reasoning_details": [_thought("Let ")]},
-            {"reasoning": "me", "reasoning_details": [_thought("me")]},
-            id="OpenRouter: text and details",
-        ),
-        pytest.param(
-            {"reasoning_details": [{"type": "reasoning.summary", "summary": "Let "}]},
-            {"reasoning_details": [{"type": "reasoning.summary", "summary": "me"}]},
-            id="summary",
-        ),
-        pytest.param(
-            {"reasoning_content": "Let ", "thinking_blocks": [{"type": "thinking", "thinking": "Let "}]},
-            {"reasoning_content": "me", "thinking_blocks": [{"type": "thinking", "thinking": "me"}]},
-            id="proxies: text and blocks",
-        ),
-        pytest.param(
-            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let "}]}]},
-            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "me"}]}]},
-            id="Mistral",
-        ),
-        pytest.param(
-            {"content": [{"type": "thinking", "thinking": "Let "}]},
-            {"content": {"type": "thinking", "thinking": "me"}},
-            id="Mistral, as text",
-        ),
-        pytest.param(
-            {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Let "}]}]},
-            {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "me"}]}]},
-            id="Databricks",
-        ),
-        pytest.param({"reasoning": {"text": "Let "}}, {"reasoning": {"text": "me"}}, id="an object"),
-        pytest.param({"reasoning": [{"text": "Let "}]}, {"reasoning": ["me", 7]}, id="a list"),
-    ],
-)
+_SPELLINGS: dict[str, tuple[Any, Any]] = {
+    "DeepSeek": ({"reasoning_content": "Let "}, {"reasoning_content": "me"}),
+    "vLLM, Groq": ({"reasoning": "Let "}, {"reasoning": "me"}),
+    "with null": ({"reasoning_content": "Let ", "content": None}, {"reasoning_content": "me", "content": ""}),
+    "both": (
+        {"reasoning_content": "Let ", "reasoning": "Let "},
+        {"reasoning_content": "me", "reasoning": "me"},
+    ),
+    "details": ({"reasoning_details": [_thought("Let ")]}, {"reasoning_details": [_thought("me")]}),
+    "OpenRouter: text and details": (
+        {"reasoning": "Let ", "reasoning_details": [_thought("Let ")]},
+        {"reasoning": "me", "reasoning_details": [_thought("me")]},
+    ),
+    "summary": (
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "Let "}]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "me"}]},
+    ),
+    "proxies: text and blocks": (
+        {"reasoning_content": "Let ", "thinking_blocks": [{"type": "thinking", "thinking": "Let "}]},
+        {"reasoning_content": "me", "thinking_blocks": [{"type": "thinking", "thinking": "me"}]},
+    ),
+    "Mistral": (
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let "}]}]},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "me"}]}]},
+    ),
+    "Mistral, as text": (
+        {"content": [{"type": "thinking", "thinking": "Let "}]},
+        {"content": {"type": "thinking", "thinking": "me"}},
+    ),
+    "Databricks": (
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Let "}]}]},
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "me"}]}]},
+    ),
+    "an object": ({"reasoning": {"text": "Let "}}, {"reasoning": {"text": "me"}}),
+    "a list": ({"reasoning": [{"text": "Let "}]}, {"reasoning": ["me", 7]}),
+}
+"""The first piece of a reasoning and the next."""
+
+
+@in_one_test("first, second", _SPELLINGS.values(), ids=_SPELLINGS)
 def test_reasoning_is_read_in_every_spelling_and_never_twice(first: Any, second: Any) -> None:
     """Where two fields say the same, it is shown once; text that follows is another part."""
     got = answer(chunk(first), chunk(second), text("Hi"))
