@@ -16,7 +16,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.project import PACKAGE, PYPROJECT, ROOT, parsed, parsed_with
+from tests.project import PACKAGE, PYPROJECT, ROOT, parsed, parsed_with, source_of
 from tests.support import registry
 from tests.support.tables import in_one_test
 from tokenstream.message import _TURNS, Message
@@ -314,11 +314,13 @@ def test_importing_builds_no_model() -> None:
 
 
 def _defined(module: ast.Module) -> Iterator[ast.stmt]:
-    """Give what a module defines, and what its classes do."""
     for node in module.body:
         yield from node.body if isinstance(node, ast.ClassDef) else (node,)
 
 
+_LEADS_BACK = re.compile(
+    r'def test_[^"\n]*:\n\s+r?"""(?:Also|And|But|Its?|Nor|Or|So|Their|Then|They|As (?:above|after|before))\b'
+)
 _FEW_WORDS = rf'def test_[^"]*?:\n\s+r?"""\s*\S+(?:\s+\S+){{0,{_FEWEST_WORDS - 1}}}\s*"""'
 
 
@@ -332,8 +334,11 @@ def test_a_docstring_of_a_test_can_be_read_alone() -> None:
         and node.name.startswith("test_")
         and 0 < len((ast.get_docstring(node) or "").split()) <= _FEWEST_WORDS
     ]
+    # With a name, such a word would lead back to it.
+    leading = [path for path in (ROOT / "tests").rglob("*.py") if _LEADS_BACK.search(source_of(path))]
 
     assert [] == short
+    assert [] == leading
 
 
 _BY_HAND = re.compile(r"(?:(?:event:[^\n]*\n)?data:[^\n]*\n\n)+")
@@ -343,8 +348,8 @@ _ABOUT_BYTES = (
     "_connection/",
     "_pipeline/test_decoder.py",
     "compare/benchmarks/imports.py",
-    "compare/conformance/",
     "compare/conformance/test_conformance.py",
+    "compare/sdks/",
     "cli/test_serve.py",
     "formats/",
     "framing/",

@@ -18,7 +18,7 @@ from tokenstream.message import ToolCall
 
 
 def test_the_union_holds_every_event() -> None:
-    """So that `assert_never` is complete."""
+    """A match over all events ends with `assert_never`."""
     assert {kind.__name__ for kind in typing.get_args(Event)} == set(events.__all__) - {"Event"}
 
 
@@ -46,7 +46,6 @@ def test_matching_by_position_takes_the_events_own_fields() -> None:
 
 
 def test_raw_is_decoded_when_it_is_asked_for() -> None:
-    """Once; the event keeps the value."""
     event = TextDelta("Hel", raw=b'{"a": 1}')
 
     assert event.raw == {"a": 1}
@@ -76,7 +75,6 @@ def test_events_compare_by_what_they_say_and_not_by_their_payload() -> None:
     ],
 )
 def test_an_event_of_a_run_knows_its_step(event: Event) -> None:
-    """Through copies too; outside of a run there is none, and events that say the same are equal."""
     before = event.step
     copied = copy.copy(event)
     copied.step = "1.2"
@@ -91,7 +89,6 @@ def test_an_event_of_a_run_knows_its_step(event: Event) -> None:
     "event", [TextDelta("a", raw=b"{}"), ToolCallDelta("c", "{", part=2), Finish("stop")]
 )
 def test_events_pickle(event: Event) -> None:
-    """With what is asked for later."""
     copied = pickle.loads(pickle.dumps(event))
 
     assert copied == event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -88,6 +89,28 @@ def test_a_finished_part_is_shared_by_later_messages() -> None:
     assert accumulator.message.text == "abc"
 
 
+def _calls_of_messages(pieces: int) -> int:
+    """Return how many functions run while a message is taken after each of so many pieces of text."""
+    accumulator, made = Accumulator(), 0
+
+    def count(_frame: object, kind: str, _about: object) -> None:
+        nonlocal made
+        made += kind.endswith("call")
+
+    sys.setprofile(count)
+    try:
+        for _ in range(pieces):
+            accumulator.feed(TextDelta("word "))
+            assert accumulator.message.text
+    finally:
+        sys.setprofile(None)
+    return made
+
+
+def test_messages_of_a_long_text_cost_no_more_each() -> None:
+    assert _calls_of_messages(800) < 5 * _calls_of_messages(200)
+
+
 def test_a_message_is_the_same_object_until_something_happens() -> None:
     """Built when asked, kept until the next event."""
     accumulator = accumulate(TextDelta("a"))
@@ -139,7 +162,6 @@ def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
 
 
 def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
-    """It has ended where its `PartDone` is taken, and not before: its format may be ahead of that."""
     parts = OpenAIChat().parts
     for name in "ab":
         call = parts.open_call(0, name, "f")
@@ -197,7 +219,6 @@ def test_signatures_and_server_tools_and_media() -> None:
 
 
 def test_counts_that_no_event_has_reported_are_in_the_message() -> None:
-    """They are merged as those of an event are, and nothing is kept of them."""
     late: list[Usage | None] = [Usage(output_tokens=9, provider_data={"o": 9})]
     accumulator = Accumulator(late_usage=lambda: late[0])
     accumulator.take(UsageUpdate(Usage(input_tokens=7, output_tokens=3, provider_data={"i": 7, "o": 3})))
@@ -229,7 +250,6 @@ def test_usage_is_merged_and_never_nulled() -> None:
 
 
 def test_fields_without_a_word_are_kept_beside_the_message() -> None:
-    """The last value of a field; items add up; events are events only."""
     accumulator = accumulate(
         MessageStart(provider_data={"tier": "a", "seed": 7}),
         ProviderData({"tier": "b"}, {"logprobs": [1]}),
@@ -248,7 +268,6 @@ def test_fields_without_a_word_are_kept_beside_the_message() -> None:
 
 
 def test_items_join_a_field_of_their_name() -> None:
-    """The same name may stand in a choice and in its delta; what was sent is not written into."""
     sent = ["b"]
     accumulator = Accumulator()
     for event in (
@@ -306,7 +325,6 @@ def test_the_message_is_the_first_choice_that_there_is() -> None:
 
 
 def test_the_answer_that_was_given_up_comes_back_into_the_message() -> None:
-    """Also where the message of the new answer had been looked at."""
     accumulator = accumulate(TextDelta("first"), Restarted(Message()), TextDelta("other"))
     assert accumulator.message.text == "other"
     accumulator.take_back()
@@ -327,7 +345,6 @@ def test_the_answer_that_was_given_up_comes_back_into_the_message() -> None:
     ],
 )
 def test_content_is_bounded(events: list[Event]) -> None:
-    """At the bound it is taken; one more ends it, and what was there stays."""
     assert accumulate(*events, limits=Limits(text=4)).error is None
     accumulator = accumulate(*events, limits=Limits(text=3))
 

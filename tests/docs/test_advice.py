@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import inspect
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import tokenstream
+from tests.docs.mistakes import MISTAKES, REASONS, Program
 from tests.docs.test_errors_index import messages
-from tests.support.followed_advice import FOLLOWED, REASONS, Program
-from tests.support.followed_advice_answers import FOLLOWED_ANSWERS
-from tests.support.followed_advice_loops import LOOPS
-from tests.support.followed_advice_testing import TESTING
-from tests.support.followed_advice_values import VALUES
+from tests.project import PACKAGE, parsed, source_of
 from tests.support.tables import in_one_test
 from tokenstream import (
     Deadlines,
@@ -45,15 +41,7 @@ ADVICE = re.compile(
     r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
 )
 """What tells a reader of a message to do something."""
-_GROUPS: dict[str, dict[str, tuple[Program, Program]]] = {
-    "requests": FOLLOWED,
-    "answers": FOLLOWED_ANSWERS,
-    "loops": LOOPS,
-    "testing": TESTING,
-    "values": VALUES,
-}
-PROGRAMS = {words: programs for group in _GROUPS.values() for words, programs in group.items()}
-"""A program for each message that one can follow."""
+PROGRAMS = {words: program for group in MISTAKES.values() for words, program in group.items()}
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
 CALLED = testing.script().tool_call("find", {"n": 1}, id="call_1").finish("tool_calls")
@@ -78,7 +66,6 @@ async def find_later(n: int) -> int:
     ids=lambda value: type(value).__name__,
 )
 def test_an_object_in_the_payload_is_told_how_it_is_written(value: Any, advice: str) -> None:
-    """Not `model_dump`, whose JSON no API takes."""
     with pytest.raises(MisuseError) as caught, connect(URL, json={"messages": [value]}) as stream:
         stream.final()
 
@@ -95,7 +82,6 @@ def test_an_object_in_the_payload_is_told_how_it_is_written(value: Any, advice: 
     ],
 )
 def test_arguments_of_sdks_are_reported_where_they_belong(options: dict[str, Any], advice: str) -> None:
-    """Without their values, which may be keys."""
     with pytest.raises(MisuseError) as caught:
         connect(URL, **options)
 
@@ -115,7 +101,6 @@ def test_arguments_of_sdks_are_reported_where_they_belong(options: dict[str, Any
 def test_an_unknown_option_is_answered_with_those_that_there_are(
     kind: Any, arguments: tuple[Any, ...], some: str
 ) -> None:
-    """As a `TypeError` too, which is what Python raises."""
     with pytest.raises(TypeError) as caught:
         kind(*arguments, nonsense=1)
 
@@ -136,7 +121,7 @@ def test_a_misspelt_option_is_answered_with_the_right_one(kind: Any, wrong: str,
 @pytest.mark.parametrize("kind", [Retry, Route, Seam, Tags, Timing])
 def test_advice_in_messages_and_docstrings_names_options_that_there_are(kind: Any) -> None:
     """Whoever follows it must not get the next error."""
-    sources = [path.read_text("utf-8") for path in Path(tokenstream.__file__).parent.rglob("*.py")]
+    sources = map(source_of, PACKAGE.rglob("*.py"))
     named = set(re.findall(rf"\b{kind.__name__}\((\w+)=", "\n".join(sources)))
 
     assert named
@@ -144,7 +129,6 @@ def test_advice_in_messages_and_docstrings_names_options_that_there_are(kind: An
 
 
 def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """And not a second time when it is thrown away."""
     with pytest.raises(TypeError, match="nonsense"):
         Steps("a run", nonsense=1)  # type: ignore[call-arg]
     gc.collect()
@@ -153,7 +137,6 @@ def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[s
 
 
 def test_the_error_of_a_typed_result_tells_why_the_stream_broke_off() -> None:
-    """Not only that there is another error behind it."""
     chunks = testing.script().text("Once upon a time").finish("stop").chunks("openai-chat")
     with pytest.raises(OutputIncomplete, match="before the end of the answer; what had arrived") as caught:
         Stream(chunks[:2]).result(dict)
@@ -162,7 +145,6 @@ def test_the_error_of_a_typed_result_tells_why_the_stream_broke_off() -> None:
 
 
 def test_a_message_prints_what_it_has() -> None:
-    """Half of its fields are None in most answers."""
     printed = repr(testing.script().text("Hello").finish("stop").stream("anthropic").final())
 
     assert "None" not in printed
@@ -171,7 +153,6 @@ def test_a_message_prints_what_it_has() -> None:
 
 
 def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
-    """It could not be awaited there; an AsyncStream takes it."""
     with CALLED.stream("anthropic") as stream:
         stream.final()
         with pytest.raises(MisuseError, match="'find_later' is asynchronous, and a Stream cannot await it"):
@@ -181,7 +162,7 @@ def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
 
 
 def _group_of(words: str) -> str:
-    return next(name for name, group in _GROUPS.items() if words in group)
+    return next(name for name, group in MISTAKES.items() if words in group)
 
 
 @pytest.fixture
@@ -195,15 +176,24 @@ def collected() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
 @pytest.mark.usefixtures("collected")
 @pytest.mark.quick
-@in_one_test(("words", "programs"), PROGRAMS.items(), ids=str, by=lambda words, _: _group_of(words))
-def test_advice_is_tested_by_following_it(words: str, programs: tuple[Program, Program]) -> None:
-    """A mistake is told by its message, and whoever does as that says gets no error."""
-    mistaken, follows = programs
+@in_one_test(("words", "mistaken"), PROGRAMS.items(), ids=str, by=lambda words, _: _group_of(words))
+def test_a_mistake_is_told_with_the_way_out(words: str, mistaken: Program) -> None:
     pattern = ".*".join(map(re.escape, words.split("…")))
     with pytest.raises(TokenStreamError, match=pattern):
         mistaken()
 
-    follows()
+
+@pytest.mark.slow
+def test_an_option_that_a_message_names_is_an_argument_or_a_field() -> None:
+    """Four are of websockets, LangChain and LangGraph, and of the caller."""
+    nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(parsed(path))]
+    fields = [node.target for node in nodes if isinstance(node, ast.AnnAssign)]
+    there = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    there |= {target.id for target in fields if isinstance(target, ast.Name)}
+
+    named = {name for message in messages() for name in re.findall(r"(?<![\w?&])([a-z]\w+)=", message)}
+
+    assert named - there == {"additional_headers", "chunk_position", "other_name", "stream_mode"}
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def client_of_the_loop() -> Any:
 
 
 def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
-    """They would break the connection, and with it the answers of other lanes."""
+    """Such items would break the connection, and with it the answers of other lanes."""
     server = ResponsesServer()
     with serving(server) as url, Session(lambda: websockets.sync.client.connect(url)) as session:
         with pytest.raises(MisuseError, match="JSON"):
@@ -84,6 +84,7 @@ def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
     ("options", "words"),
     [
         ({"format": "anthropic"}, "a session speaks gemini-live, openai-realtime, .*, and not"),
+        ({"format": "gemini-interactions"}, "a session speaks gemini-live, openai-realtime, .*, and not"),
         ({"settings": ["instructions"]}, "settings= is a dict"),
         ({"tools": "look_up"}, "tools= is Tools"),
         ({"fallback": "https://api.openai.com/v1/responses"}, "fallback= is a function"),
@@ -94,14 +95,12 @@ def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
 )
 @pytest.mark.parametrize("kind", [Session, AsyncSession])
 def test_options_that_cannot_work_are_refused(kind: Any, options: dict[str, Any], words: str) -> None:
-    """At once, with what to write instead."""
     with pytest.raises(MisuseError, match=words):
         kind(never, **options)
 
 
 @pytest.mark.parametrize("kind", [Session, AsyncSession])
 def test_a_session_needs_a_function_that_opens_connections(kind: Any) -> None:
-    """Because it may need another one."""
     with pytest.raises(MisuseError, match="write lambda: connect"):
         kind(object())
 
@@ -114,7 +113,6 @@ def test_a_question_before_the_block_is_refused(kind: Any) -> None:
 
 
 def test_a_closed_session_asks_nothing() -> None:
-    """And closing twice does no harm."""
     with serving(ResponsesServer()) as url:
         with Session(lambda: websockets.sync.client.connect(url)) as session:
             session.close()
@@ -146,7 +144,6 @@ def test_arguments_of_ask_are_checked() -> None:
 
 
 def test_a_url_that_does_not_tell_the_api_needs_its_name() -> None:
-    """Such as that of a gateway."""
     server = ResponsesServer()
     server.path = "/socket"
     with serving(server) as url:
@@ -208,7 +205,6 @@ async def test_what_is_no_connection_is_left_before_another_is_opened() -> None:
 
 @in_every_colour
 def test_a_connection_that_cannot_be_opened_fails_in_the_block(colour: str) -> None:
-    """As the library's own error."""
     with pytest.raises(ConnectError), talking(colour, URL):
         pytest.fail("it is not open")
 
@@ -236,7 +232,6 @@ def test_one_question_at_a_time() -> None:
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colour: str, kind: Any) -> None:
-    """Also before its first event, although the connection is one on which the user may be silent."""
     server = kind()
     silent = threading.Event()
     server.pause = lambda _line, number: number == 1 and silent.wait(PATIENCE)
@@ -257,8 +252,6 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
-    """By the deadline for the first event."""
-
     class Silent(kind):  # type: ignore[misc]
         def answer(self, *_arguments: Any, **_options: Any) -> None:
             pass
@@ -275,7 +268,6 @@ def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any)
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 @tried_again
 def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
-    """Even if the server is silent in the middle of an answer, and keeps the connection open."""
     server = kind()
     left = threading.Event()
     server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
@@ -322,7 +314,6 @@ def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -
 @in_every_colour
 @tried_again
 def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> None:
-    """Which does not answer the closing frame."""
     with deaf() as url:
         with talking(colour, url):
             began = time.monotonic()
@@ -372,7 +363,6 @@ def test_another_thread_interrupts() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """And it doubles nothing: the cancelled read leaves the next message in the connection."""
     server = ResponsesServer(pieces=3)
     slow = threading.Event()
     server.pause = lambda _line, number: number % 2 and slow.wait(0.03)
@@ -392,8 +382,6 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_timeout_while_another_connection_is_opened_loses_nothing() -> None:
-    """The next read opens it."""
-
     class Closing(ResponsesServer):
         def take(self, line: Line, payload: Payload) -> None:
             if line.number == 0:
@@ -443,7 +431,6 @@ async def test_a_cancelled_program_leaves_no_connection_open() -> None:
 
 
 def test_a_tool_that_raises_ends_the_answer_with_its_exception() -> None:
-    """As in `stream.run`; the session goes on."""
     router = Router()
 
     @router.tool
@@ -542,7 +529,6 @@ def test_tools_are_declared_in_the_form_of_the_api(kind: Any) -> None:
 
 
 def test_both_colours_have_the_same_interface() -> None:
-    """Except for what they wait for."""
     for sync, other in ((Session, AsyncSession), (Answer, AsyncAnswer)):
         named = {name: each for name, each in vars(sync).items() if not name.startswith("_")}
         for name, function in named.items():
@@ -564,7 +550,6 @@ def test_sessions_are_loaded_when_they_are_used() -> None:
 
 
 def test_a_session_shows_its_state() -> None:
-    """It shows the API and nothing private, such as the address."""
     with serving(ResponsesServer()) as url:
         session = Session(lambda: websockets.sync.client.connect(url))
         assert repr(session) == "<Session of an unknown API, not open>"

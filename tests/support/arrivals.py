@@ -23,7 +23,6 @@ _ONE_READ = 60_000
 
 
 def content_type_of(body: bytes) -> str:
-    """Return the content type with which a server sends a body."""
     return _TYPES.get(str(sniff(body, None, over=True)), "application/stream+json")
 
 

@@ -199,7 +199,6 @@ _VALUES: tuple[Any, ...] = (
 
 
 def with_wrong_bytes(chunks: list[bytes], source: random.Random) -> list[bytes]:
-    """Return the chunks of a stream, a few of which have other bytes."""
     made = chunks.copy()
     for _ in range(source.choice((1, 1, 3))):
         place = source.randrange(len(made))

@@ -193,7 +193,6 @@ class Connection:
         return received
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
         if self._tls is None:
             self._socket.sendall(data)
             return
@@ -224,7 +223,6 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
 
     def play(self, script: Script) -> None:
-        """Read a request, then play a script."""
         self.request()
         for step in script:
             if isinstance(step, bytes):
@@ -356,7 +354,6 @@ class Loopback:
         return [request for connection in self.connections for request in connection.requests]
 
     def connection(self, number: int = 0) -> Connection:
-        """Wait for a connection, and return it."""
         with self._came:
             assert self._came.wait_for(lambda: len(self.connections) > number, PATIENCE)
         return self.connections[number]

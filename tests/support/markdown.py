@@ -45,7 +45,6 @@ def lines_of(text: str) -> list[str]:
 
 
 def run(pieces: Iterable[str], stage: MarkdownBlocks | None = None) -> list[MarkdownBlock]:
-    """Return everything that a stage gives for the pieces of a text."""
     stage = stage or MarkdownBlocks()
     given = []
     for piece in pieces:
@@ -59,7 +58,6 @@ def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
 
 
 def with_definitions(block: MarkdownBlock) -> str:
-    """Return the text to render for a block, with its definitions."""
     return f"{block.definitions}\n\n{block.text}" if block.definitions else block.text
 
 

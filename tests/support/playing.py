@@ -52,7 +52,6 @@ class Playback:
         return self._reader is not None and self._reader.closed
 
     def stream(self, **options: Any) -> Stream:
-        """Return a `Stream` of the replay."""
         stream = self._recording.stream(clock=self.clock, **self._options, **options)
         self._reader = stream
         return stream
@@ -109,8 +108,6 @@ class Outcome:
 
 
 def read(world: str, playback: Playback, each: Callable[[Event], object] = repr, **options: Any) -> Outcome:
-    """Read a playback to its end, or to its error."""
-
     async def main() -> Outcome:
         stream: Any = (playback.stream if world == "sync" else playback.astream)(**options)
         with _outcome(stream) as outcome:

@@ -86,7 +86,6 @@ class Prefix:
         )
 
     def said(self, choice: int = 0) -> Said:
-        """Return the content of one choice."""
         return self.choices.setdefault(choice, Said())
 
     def _read(self, payload: bytes, *, whole: bool) -> None:

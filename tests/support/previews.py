@@ -107,7 +107,6 @@ def _parsed(text: str, *, inline: bool, definitions: str) -> list[Token]:
 
 
 def recorded_answers() -> list[str]:
-    """Return the different texts of the recorded answers."""
     texts = {choice.get("text") or "" for recorded in shared() for choice in recorded.expected["choices"]}
     return sorted(texts - {""})
 

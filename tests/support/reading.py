@@ -84,13 +84,11 @@ class Reading:
     closed: bool = False
 
     def text(self, choice: int = 0) -> str:
-        """Return the text that was handed out."""
         return "".join(
             [event.text for event in self.events if isinstance(event, TextDelta) and event.choice == choice]
         )
 
     def reasoning(self, choice: int = 0) -> str:
-        """Return the reasoning that was handed out."""
         return "".join(
             [
                 event.text

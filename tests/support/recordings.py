@@ -68,7 +68,6 @@ def _recorded_in(paths: Iterable[Path]) -> list[Recorded]:
 
 
 def folder_of(recorded: Recorded) -> str:
-    """Return the folder of a recording: its format, for most."""
     return recorded.name.partition("/")[0]
 
 
@@ -78,7 +77,6 @@ def series_of(recorded: Recorded) -> str:
 
 
 def frames_of(body: bytes) -> list[Frame]:
-    """Cut a body into its frames."""
     found = sniff(body, None, over=True)
     if found == "sse":
         return list(SSEParser().frames(body))
@@ -96,7 +94,6 @@ def events_of(name: str) -> list[dict[str, Any]]:
 
 
 def of_the_demo() -> list[Path]:
-    """Return the bodies that the demo replays."""
     return sorted(DEMO.rglob("*.sse"))
 
 

@@ -44,7 +44,6 @@ def error_of(
 
 
 def status_error_of(status: int, headers: Mapping[str, str], payload: Any = None) -> StatusError:
-    """Return the error of a response with an error status and, if there is a payload, a body of JSON."""
     error = error_of(status, headers, b"" if payload is None else json.dumps(payload).encode())
     assert isinstance(error, StatusError)
     return error

@@ -42,7 +42,6 @@ class Came(NamedTuple):
 
 
 def read(stream: Stream) -> Came:
-    """Read a stream to its end."""
     events: list[Event] = []
     error = None
     try:

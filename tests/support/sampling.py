@@ -36,7 +36,6 @@ def sampled(
 
 
 def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T, ...] | ParameterSet]:
-    """Return rows of several parameters, as `sampled` returns single ones."""
     kept = few_of(len(rows), one_in)
     return [
         row if number in kept else pytest.param(*row, marks=pytest.mark.slow)

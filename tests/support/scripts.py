@@ -31,7 +31,6 @@ _counts = st.integers(1, 100_000)
 
 @st.composite
 def scripts(draw: st.DrawFn, format: str) -> Script:
-    """Draw a finished script that a format can express."""
     encoder = load(format)
     script = testing.script()
     if "reasoning" in encoder.expresses and draw(st.booleans()):
@@ -75,7 +74,6 @@ def told(message: Message, format: str) -> dict[str, Any]:
 
 
 def counted(usage: Usage) -> dict[str, int]:
-    """Return the token counts that are known."""
     return usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
 
 

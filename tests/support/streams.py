@@ -80,7 +80,6 @@ def _draw_calls(draw: st.DrawFn) -> list[Call]:
 
 @st.composite
 def chat_answers(draw: st.DrawFn) -> Answer:
-    """Draw an answer in openai-chat."""
     reasoning, text, calls = "".join(draw(_texts)), "".join(draw(_texts)), _draw_calls(draw)
     payloads: list[Any] = [wire.chat_payload({"role": "assistant", "content": ""})]
     payloads += [wire.chat_payload({"reasoning_content": piece}) for piece in _cut(draw, reasoning)]
@@ -94,7 +93,6 @@ def chat_answers(draw: st.DrawFn) -> Answer:
 
 @st.composite
 def claude_answers(draw: st.DrawFn) -> Answer:
-    """Draw an answer in anthropic."""
     reasoning, text, calls = "".join(draw(_texts)), "".join(draw(_texts)), _draw_calls(draw)
     blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
         (

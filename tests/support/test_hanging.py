@@ -32,8 +32,6 @@ async def _wait_for(event: anyio.Event) -> None:
 
 @pytest.mark.anyio
 async def test_each_task_is_reported_with_the_line_at_which_it_waits(anyio_backend: str) -> None:
-    """Also a function that another one awaits, on asyncio and on trio."""
-
     async def outer(event: anyio.Event) -> None:
         await _wait_for(event)
 
@@ -51,7 +49,6 @@ async def test_each_task_is_reported_with_the_line_at_which_it_waits(anyio_backe
 
 @pytest.mark.slow
 def test_the_report_of_a_test_that_hangs_names_it_and_what_waits(tmp_path: Path) -> None:
-    """Its time is up after a second here."""
     hanging = tmp_path / "test_it.py"
     hanging.write_text(_HANGS)
     options: list[Any] = [

@@ -72,7 +72,6 @@ def test_a_socket_is_reported_until_it_is_closed() -> None:
 
 
 def test_a_thread_is_reported_until_it_has_ended() -> None:
-    """The place is where it waits."""
     go_on = threading.Event()
     thread = threading.Thread(target=lambda: go_on.wait(30), name="lasting")
     thread.start()
@@ -84,7 +83,6 @@ def test_a_thread_is_reported_until_it_has_ended() -> None:
 
 
 def test_a_child_is_reported_until_it_has_ended() -> None:
-    """A child that ends meanwhile is waited for."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         [told] = left_behind(0)
 

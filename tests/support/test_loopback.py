@@ -33,7 +33,6 @@ def dialled(server: Loopback) -> Generator[socket.socket]:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_reset_reaches_the_client(tls: bool) -> None:
-    """After the gate, so that what was sent before it has been read."""
     gate = threading.Event()
     with Loopback([b"x", gate, RST], tls=tls) as server, dialled(server) as sock:
         assert sock.recv(1) == b"x"
@@ -45,7 +44,6 @@ def test_a_reset_reaches_the_client(tls: bool) -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_the_moment_at_which_the_client_closes_is_seen(tls: bool) -> None:
-    """Whatever the script waits for."""
     with Loopback([b"x", OPEN], tls=tls) as server:
         with dialled(server) as sock:
             assert sock.recv(1) == b"x"

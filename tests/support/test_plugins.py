@@ -26,7 +26,6 @@ _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cann
 def _run(
     folder: Path, plugin: str, tests: str, *options: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run tests in a folder with one of the plugins."""
     (folder / "test_it.py").write_text(tests, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-ra", "-p", f"tests.support.{plugin}", *options],
@@ -93,7 +92,6 @@ def test_it(number):
 @_needs_fork
 @pytest.mark.slow
 def test_each_test_is_run_once_and_reported(tmp_path: Path) -> None:
-    """Failures have their output, and each process ends the fixtures that it began."""
     done = _run(tmp_path, "forked", _HUNDRED, "--processes", "3")
 
     assert done.returncode == 1
@@ -110,7 +108,6 @@ def test_each_test_is_run_once_and_reported(tmp_path: Path) -> None:
 @_needs_fork
 @pytest.mark.slow
 def test_the_first_failure_ends_all_processes_if_that_is_asked_for(tmp_path: Path) -> None:
-    """As `-x` does in one process."""
     done = _run(tmp_path, "forked", _HUNDRED, "--processes", "3", "-x")
 
     assert done.returncode == 1
@@ -208,7 +205,6 @@ def test_a_table(digit, letter):
 def test_nothing_is_seen_less_often_than_it_should_be(
     sizes: list[int], size: int, data: st.DataObject
 ) -> None:
-    """Whatever is left of the product by what other markers leave out."""
     full = list(product(*(range(each) for each in sizes)))
     items = data.draw(st.lists(st.sampled_from(full), min_size=1, unique=True))
     kept = covering(items, size)
@@ -221,8 +217,6 @@ def test_nothing_is_seen_less_often_than_it_should_be(
 
 @pytest.mark.slow
 def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
-    """And the rest of a product is what runs as slow."""
-
     def chosen(expression: str, name: str = "test_it.py", profile: str = "full") -> set[str]:
         options = ("--co", "-m", expression, name)
         said = _run(tmp_path, "products", _TABLES, *options, HYPOTHESIS_PROFILE=profile).stdout

@@ -41,7 +41,6 @@ def begins(word: str) -> None:
 
 
 def test_each_combination_of_rows_is_tried() -> None:
-    """As with `parametrize`, tables that are stacked multiply."""
     every_combination()
 
     assert {(number, word) for number in range(4) for word in ("one", "three")} == set(SEEN)
@@ -49,7 +48,6 @@ def test_each_combination_of_rows_is_tried() -> None:
 
 
 def test_each_row_that_fails_is_named_with_its_error_and_its_place() -> None:
-    """Those behind it are tried all the same, whatever it raises."""
     with pytest.raises(AssertionError) as caught:
         inverse_is_positive()
     told = str(caught.value)
@@ -64,8 +62,6 @@ def test_each_row_that_fails_is_named_with_its_error_and_its_place() -> None:
 
 
 def test_a_row_that_leaves_its_test_is_a_fault() -> None:
-    """Those behind it are tried all the same."""
-
     @in_one_test("row", [1, 2])
     def left(row: int) -> None:
         pytest.fail(f"not today, {row}")
@@ -155,7 +151,6 @@ def test_a_test_that_takes_too_long_ends_at_the_row_that_it_was_at() -> None:
 
 
 def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
-    """A group has its own rows, and together they have all."""
     ((name, groups),) = [mark.args for mark in vars(begins)["pytestmark"]]
     run: Any = begins
     run(rows_of="a")
@@ -168,8 +163,6 @@ def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:
 
 
 def test_a_table_without_rows_is_reported() -> None:
-    """As `parametrize` does: data beside the checkout may be missing."""
-
     @in_one_test("row", [])
     def nothing(row: int) -> None:
         SEEN.append(row)

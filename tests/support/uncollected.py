@@ -58,7 +58,6 @@ def left_beside(run: Callable[[], object]) -> dict[str, int]:
 
 
 async def left_by_async(run: Callable[[], Awaitable[object]]) -> dict[str, int]:
-    """Return the same of an asynchronous run."""
     for _ in range(_WARM_UP):
         await run()
     counts: list[dict[str, int]] = []

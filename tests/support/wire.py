@@ -39,7 +39,6 @@ DONE = sse("[DONE]")
 def chat_payload(
     delta: dict[str, Any], finish: str | None = None, *, index: int = 0, **extra: Any
 ) -> dict[str, Any]:
-    """Return a payload of openai-chat with one choice."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",

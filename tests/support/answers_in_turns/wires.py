@@ -29,7 +29,6 @@ def json_line(payload: Payload) -> bytes:
 
 
 def aws_event(name: str, payload: Payload) -> bytes:
-    """Return an event of AWS's binary streams."""
     return message({":event-type": name, ":message-type": "event"}, bytes_of(payload))
 
 
