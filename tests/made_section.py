@@ -48,7 +48,6 @@ class Section:
         return "\n\n".join([self.begin, *self.make(), END])
 
     def on_the_page(self) -> str:
-        """Return it as it stands on the page."""
         text = self.page.read_text("utf-8")
         begin = text.index(self.begin)
         return text[begin : text.index(END, begin) + len(END)]

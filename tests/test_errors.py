@@ -112,7 +112,6 @@ def test_what_is_worth_a_retry() -> None:
 
 
 def test_the_tree_in_the_docstring_names_every_error() -> None:
-    """The docstring is the map."""
     assert errors.__doc__ is not None
     for name in errors.__all__:
         if name not in ("ErrorKind", "Outcome"):
@@ -137,7 +136,6 @@ def test_an_error_always_has_a_partial() -> None:
 
 
 def test_an_error_says_how_far_the_answer_was() -> None:
-    """Its checkpoint holds the partial answer, the format and the last id, and outlives the process."""
     body = [b"id: 7\ndata: Hel\n\n", b"id: 8\ndata: lo\n\n"]
     with pytest.raises(errors.StreamTruncated) as caught:
         Stream(body, format="text").final()
@@ -160,7 +158,6 @@ def test_a_stream_says_how_far_it_is() -> None:
 
 
 def test_each_kind_has_a_row() -> None:
-    """And no row stands for a kind that type checkers do not know."""
     assert set(get_args(ErrorKind)) == set(ERROR_KINDS)
 
 
@@ -184,7 +181,6 @@ def test_what_stands_in_for_a_kind_is_worth_a_retry_if_the_kind_is(kind: str) ->
 
 
 def test_the_status_of_a_refused_request_says_what_to_do() -> None:
-    """In the words of the kind's row."""
     assert "check the API key" in str(status_error_of(401, {}))
     assert str(status_error_of(402, {})).endswith(ERROR_KINDS["quota"].advice or "")
     assert str(status_error_of(422, {})).endswith(ERROR_KINDS["invalid_request"].advice or "")
@@ -230,7 +226,6 @@ def test_a_new_row_is_all_that_a_new_kind_needs(new_kind: Any, protocol: Any) ->
 
 @pytest.mark.anyio
 async def test_a_new_row_tells_the_clients_of_a_relay(new_kind: Any) -> None:
-    """In the response in place of an answer, and in our own protocol."""
     error = ProviderError("no credit left", kind=new_kind)
 
     async def failing() -> AsyncIterator[Event]:

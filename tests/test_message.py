@@ -63,7 +63,6 @@ def test_everything_round_trips_through_json() -> None:
 
 
 def test_texts_are_the_parts_joined() -> None:
-    """Each of its kind, in order."""
     assert FULL.text == "Hello"
     assert FULL.reasoning == "hm"
     assert FULL.refusal == "no"
@@ -106,7 +105,6 @@ def test_arguments_are_parsed_or_say_why_not() -> None:
 )
 @in_one_test("complete", [True, False])
 def test_arguments_that_are_no_json_say_where(text: str, offset: int, complete: bool) -> None:
-    """At the first character that no JSON goes on with, in characters; a call that was cut says so."""
     call = ToolCall(id="c", arguments_text=text, complete=complete)
     with pytest.raises(InvalidJSON) as caught:
         _ = call.arguments
@@ -117,7 +115,6 @@ def test_arguments_that_are_no_json_say_where(text: str, offset: int, complete: 
 
 @pytest.mark.parametrize("text", ["[" * 300 + "]" * 300, "[" + "1" * 4_301 + "]"])
 def test_arguments_beyond_the_bounds_are_no_fault_of_the_json(text: str) -> None:
-    """They are refused, but no character of theirs is wrong."""
     with pytest.raises(OutputInvalid, match="too deeply, or contain too long a number") as caught:
         _ = ToolCall(id="c", arguments_text=text, complete=True).arguments
 
@@ -159,7 +156,6 @@ def test_each_count_of_usage_is_added() -> None:
 
 
 def test_nothing_but_usage_is_added_to_usage() -> None:
-    """As with numbers, anything else is a TypeError."""
     with pytest.raises(TypeError):
         _ = Usage() + 1  # type: ignore[operator] # the mistake that is tested
 

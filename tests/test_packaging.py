@@ -45,7 +45,6 @@ def test_installing_brings_four_packages_and_no_sdk() -> None:
 
 
 def test_the_package_for_javascript_is_private_and_needs_nothing() -> None:
-    """It has the version of the distribution, no dependencies, and no step that builds it."""
     package = json.loads((PACKAGE / "relay" / "browser" / "package.json").read_text("utf-8"))
     modules = {target.removeprefix("./") for target in package["exports"].values()}
 
@@ -88,7 +87,6 @@ def test_every_address_of_the_project_lies_in_one_repository() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel of this checkout."""
     if not (ROOT / "tokenstream").is_dir():
         pytest.skip("needs the package's sources, which are out of the way while a wheel is tested")
     folder = tmp_path_factory.mktemp("wheel")
@@ -120,7 +118,6 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
 
 @pytest.mark.slow
 def test_the_wheel_and_the_package_for_javascript_hold_the_same_reader(wheel: Path, tmp_path: Path) -> None:
-    """Its modules and declarations and its `package.json`, and nothing that npm installs."""
     with zipfile.ZipFile(wheel) as archive:
         inside = [name for name in archive.namelist() if name.startswith("tokenstream/relay/browser/")]
     _, node = node_with()

@@ -126,7 +126,6 @@ def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
 @needs_recordings
 @pytest.mark.parametrize("recorded", sampled(_SHARED, one_in=16, slow_one_in=3), ids=_ids)
 def test_a_real_stream_in_small_chunks_gives_what_was_recorded(recorded: Recorded) -> None:
-    """The same of a few bytes at a time, or of single ones."""
     for name, chunks in chunkings.several(recorded.body, recorded.name).items():
         if name in _SMALL:
             _compare(recorded, read(chunks))

@@ -49,7 +49,7 @@ def test_an_answer_that_broke_off_has_its_tokens_estimated(fault: Any, ending: E
 
 @pytest.mark.parametrize("how", ["stop", "close", "guard"])
 def test_an_answer_that_was_stopped_has_its_tokens_estimated(how: str) -> None:
-    """They are paid for, and no provider tells how many they were."""
+    """An answer that was stopped is paid for, and no provider tells how many tokens it had."""
     stream = TALE.stream("openai-chat")
     if how == "guard":
         stream.guard(re.compile("time"))
@@ -85,7 +85,6 @@ def test_a_count_that_goes_along_is_believed(counted: int, expected: tuple[Any, 
 
 
 def test_reasoning_and_arguments_are_tokens_too() -> None:
-    """Whatever the model wrote, in bytes of UTF-8."""
     script = testing.script().reasoning("Grüße").tool_call("look", {"where": "here"}).text("x")
     message = read(script.stream("openai-chat", fault=faults.cut(at=1.0)))
     arguments = message.tool_calls[0].arguments_text

@@ -51,7 +51,6 @@ def _deltas(fragments: list[str], accumulator: Accumulator, part: int = 0) -> li
 
 
 def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
-    """Strings as they grow, numbers and literals once their end is seen."""
     seen = [
         copy.deepcopy(event.partial_arguments) for event in Stream(_BODY) if isinstance(event, ToolCallDelta)
     ]
@@ -60,7 +59,6 @@ def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
 
 
 def test_a_decoder_shows_them_too() -> None:
-    """Without a loop of ours: what has come when the events are returned."""
     decoder = Decoder("openai-chat")
     seen: list[Any] = []
     for piece in _BODY:
@@ -82,7 +80,6 @@ def test_an_event_that_is_kept_shows_what_has_come_since() -> None:
 
 
 def test_nothing_to_show_yet_is_none() -> None:
-    """As with `PartialJSONParser.value`: no tool's arguments are null."""
     accumulator = Accumulator()
 
     assert [None, None, {}] == [
@@ -99,7 +96,6 @@ def test_broken_arguments_stay_as_they_were_before_the_fault() -> None:
 
 
 def test_a_custom_tools_input_shows_as_text() -> None:
-    """It is no JSON, even where it looks like some."""
     accumulator = Accumulator()
     accumulator.take(ToolCallStart("c", "run_python", type="custom"))
     first, second = ToolCallDelta("c", '{"a"'), ToolCallDelta("c", ": 1")
@@ -141,7 +137,6 @@ def test_arguments_show_wherever_an_event_says_that_they_belong() -> None:
 
 
 def test_an_event_that_is_kept_keeps_its_call_and_nothing_else() -> None:
-    """What it is linked to is the call's text, and not what the stream, its format or its message hold."""
     body = [chunk({"content": "Let me look."}), *_BODY]
     kept = [event for event in Stream(body) if isinstance(event, ToolCallStart | ToolCallDelta)]
     assert isinstance(kept[-1], ToolCallDelta)
@@ -160,7 +155,6 @@ def test_an_event_that_is_kept_keeps_its_call_and_nothing_else() -> None:
 
 
 def test_a_delta_of_a_call_is_copied_and_pickled_without_its_link() -> None:
-    """It compares and prints as one made by hand does."""
     [delta, *_] = [event for event in Stream(_BODY) if isinstance(event, ToolCallDelta)]
     alike = ToolCallDelta("call_a", delta.fragment)
 
@@ -170,7 +164,6 @@ def test_a_delta_of_a_call_is_copied_and_pickled_without_its_link() -> None:
 
 
 def test_looking_changes_nothing_about_the_event() -> None:
-    """It compares, prints and pickles as before."""
     event, same = ToolCallDelta("c", '{"a"', raw=b"{}"), ToolCallDelta("c", '{"a"')
     before = repr(event), pickle.dumps(event)
     _ = event.partial_arguments

@@ -48,7 +48,6 @@ def test_an_answer_that_never_began_has_a_usage() -> None:
 
 
 def test_a_usage_with_a_report_is_true() -> None:
-    """Also one whose counts are all 0 or unknown: the server has said something."""
     assert [True, True, False] == [
         bool(Usage(input_tokens=0)),
         bool(Usage(provider_data={"x": 1})),
@@ -59,13 +58,11 @@ def test_a_usage_with_a_report_is_true() -> None:
 
 @given(st.lists(_USAGES))
 def test_a_usage_without_counts_adds_nothing(usages: list[Usage]) -> None:
-    """A sum is the same with and without those of servers that counted nothing."""
     assert sum(usages, start=Usage()) == sum([each for each in usages if each], start=Usage())
     assert bool(sum(usages, start=Usage())) == any(usages)
 
 
 def test_attempts_without_counts_have_a_usage() -> None:
-    """Also the one that broke off, whose tokens are estimated; the sum of the counts is a lower bound."""
     bodies = iter(
         [UNCOUNTED.chunks("openai-chat")[:2], UNCOUNTED.usage(output_tokens=5).chunks("openai-chat")]
     )
@@ -79,7 +76,6 @@ def test_attempts_without_counts_have_a_usage() -> None:
 
 @in_one_test("protocol", [name for name in READ_BACK if name != "text"])
 def test_a_relay_sends_no_counts_where_none_came(protocol: Any) -> None:
-    """A reader of its bytes hears of no tokens; zero stands where the protocol knows nothing else."""
     stream = Stream(UNCOUNTED.chunks("openai-chat"), format="openai-chat")
     heard = Stream(relay.encode(stream, protocol), format=read_as(protocol))
     heard.final()

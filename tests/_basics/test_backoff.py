@@ -32,7 +32,6 @@ def busy(retry_after: float | None) -> StatusError:
     ],
 )
 def test_the_back_off_doubles_and_half_of_it_is_random(number: int, random: float, seconds: float) -> None:
-    """From half a second to three here; the first attempt waits for nothing."""
     wait = wait_before(number, error=None, initial=0.5, maximum=3.0, random=random)
 
     assert seconds == wait
@@ -71,7 +70,6 @@ _RANDOM = st.floats(0, 1)
 def test_a_back_off_is_never_below_half_and_never_above_its_bound(
     number: int, initial: float, maximum: float, random: float
 ) -> None:
-    """Whatever the number of the attempt."""
     assume(initial <= maximum)
     wait = wait_before(number, error=None, initial=initial, maximum=maximum, random=random)
 
@@ -92,7 +90,6 @@ def test_a_back_off_never_shrinks(number: int, initial: float, maximum: float, r
 
 @given(st.integers(2), st.floats(), _SECONDS, _RANDOM)
 def test_no_wait_is_shorter_than_asked_for(number: int, asked: float, most: float, random: float) -> None:
-    """It is at most a tenth longer than that, or it is the back-off; or there is none."""
     wait = wait_before(number, error=busy(asked), initial=0.1, maximum=5.0, random=random, maximum_asked=most)
 
     assert (wait is None) == (asked > 0 and asked > most)
@@ -140,7 +137,7 @@ def test_a_last_event_id_is_sent_in_utf_8(value: str, header: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["a\rb", "a\n", "\0", "x\r\nAuthorization: y", "\ud83d"])
 def test_a_last_event_id_that_is_no_header_is_refused(value: str) -> None:
-    """It would be two headers, or none; the words do not repeat it."""
+    """An id with a line break would make two headers; the words of the error do not repeat it."""
     with pytest.raises(MisuseError, match="a last event id cannot hold") as caught:
         last_event_id_header(value)
 

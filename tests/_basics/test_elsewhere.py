@@ -48,7 +48,6 @@ def _no_attribute(of: Any, name: str) -> str:
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 def test_a_stream_says_where_the_names_are_that_it_has_not(kind: Any) -> None:
-    """`hasattr` says no, of the class as of the stream."""
     stream = _closed(kind)
     for name in ("usage", "content", "choices", "text_stream", "finish_reason", "get_final_message"):
         told = _no_attribute(stream, name)
@@ -199,7 +198,6 @@ def test_text_that_is_no_wire_names_the_format_of_pieces(source: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_block_that_reads_nothing_raises_that_the_request_failed(kind: str) -> None:
-    """At its end, unless the body raised, stopped it, or met the error itself."""
     url = refusing_url()
     stream: Any = None
 

@@ -60,7 +60,6 @@ def test_lone_surrogates_and_invalid_utf8_are_read_as_json_loads_reads_them() ->
 
 
 def test_depth_is_bounded_and_never_a_recursion_error() -> None:
-    """At the bound it is read, one deeper it is refused, however deep it goes."""
     assert decode(b"[" * 5 + b"]" * 5, Limits(depth=5)) == [[[[[]]]]]
     for depth in (6, 100_000):
         with pytest.raises(LimitExceeded) as caught:
@@ -141,7 +140,6 @@ def test_brackets_after_the_first_fault_are_no_json(text: str) -> None:
 
 
 def test_arguments_are_one_whole_value() -> None:
-    """Neither a part of one, nor several."""
     assert is_one_value('{"a": 1}')
     assert not is_one_value('{"a": 1')
     assert not is_one_value('{}{"a": 1}')
@@ -195,7 +193,6 @@ def test_what_is_no_json_takes_little_memory(payload: bytes) -> None:
 
 
 def test_a_place_in_a_long_text_is_reported_in_bytes() -> None:
-    """However many characters of more than one byte stand before it."""
     start = '{"a":"' + "ä🙂" * 100_000 + '"'
 
     with pytest.raises(ProtocolError) as caught:

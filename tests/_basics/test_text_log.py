@@ -31,7 +31,6 @@ from tokenstream.stream._views.log_cursor import LogDeltaCursor, LogTextCursor
 def test_any_part_of_the_text_is_as_if_it_had_been_joined_at_once(
     pieces: list[str], data: st.DataObject
 ) -> None:
-    """Whatever was asked for before."""
     log, whole = TextLog(), "".join(pieces)
     for number, piece in enumerate(pieces):
         log.append(piece)
@@ -61,7 +60,6 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
 
 @pytest.mark.parametrize("start", [-1, 0, 1, 2_047, 2_048, 2_049, 4_095, 4_096, 5_998, 5_999, 6_000, 6_001])
 def test_text_and_bytes_are_read_from_any_position(start: int) -> None:
-    """It does not matter which of the pieces have been joined."""
     text, data = TextLog(), ByteLog()
     for number in range(3_000):
         text.append(f"{number % 10}b")
@@ -101,7 +99,6 @@ _IN_TURNS = [
 
 @given(st.sets(st.integers(0, len(_IN_TURNS))))
 def test_a_reader_that_looks_now_and_then_has_all_after_the_last_delta(looks: set[int]) -> None:
-    """It is told of one delta only, and may lack others, of the same part and of parts in turns with it."""
     accumulator = Accumulator()
     text, deltas = LogTextCursor(accumulator, 0, TextDelta), LogDeltaCursor(accumulator, 0)
     texts, told = "", ""
@@ -161,12 +158,10 @@ def _told(events: list[Event], *, late: bool) -> list[Any]:
     ],
 )
 def test_a_reader_is_told_where_items_end(events: list[Event], expected: str, late: bool) -> None:
-    """At the end of a text, and where another part begins; whenever the reader looks."""
     assert "".join(_told(events, late=late)).replace("||", "|") == expected
 
 
 def test_a_reader_that_is_not_told_of_ends_gets_text_alone() -> None:
-    """In one piece, if it begins late."""
     accumulator = Accumulator()
     for event in (TextDelta("a"), PartDone(), TextDelta("b", part=1), Finish("stop")):
         accumulator.take(event)

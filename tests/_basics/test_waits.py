@@ -115,7 +115,6 @@ def anthropic(*limits: tuple[str, str, str]) -> dict[str, str]:
     ],
 )
 def test_a_limit_says_when_it_is_gone(headers: dict[str, str], seconds: float | None) -> None:
-    """The one of which nothing remains; otherwise the longest wait; from nothing to a day."""
     wait = status_error_of(429, headers).retry_after
 
     assert wait == (None if seconds is None else pytest.approx(seconds))
@@ -124,7 +123,6 @@ def test_a_limit_says_when_it_is_gone(headers: dict[str, str], seconds: float | 
 def test_a_point_in_time_is_held_against_our_clock_where_the_server_tells_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its own `date` counts more."""
     monkeypatch.setattr("time.time", lambda: _EIGHT)
     told = {"x-ratelimit-reset": "1795161642"}
     later = {**told, "date": "Fri, 20 Nov 2026 08:00:40 GMT"}
@@ -134,7 +132,6 @@ def test_a_point_in_time_is_held_against_our_clock_where_the_server_tells_none(
 
 @pytest.mark.parametrize("name", ["retry-after-ms", "x-ms-retry-after-ms"])
 def test_azure_asks_in_milliseconds(name: str) -> None:
-    """That counts more than whole seconds."""
     assert status_error_of(429, {name: "1500", "retry-after": "2"}).retry_after == 1.5
 
 

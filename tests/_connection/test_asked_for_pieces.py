@@ -45,7 +45,6 @@ def _request(incremental: object) -> dict[str, Any]:
     [(True, ["1", "10", "100"]), (False, ["1", "0", "0"]), (None, ["1", "00"]), ("yes", ["1", "00"])],
 )
 def test_the_request_decides_and_nothing_is_held(format: Any, incremental: object, deltas: list[str]) -> None:
-    """Without the parameter the texts themselves must show it."""
     with (
         httpx.Client(transport=_transport(_body(*AMBIGUOUS))) as client,
         connect(URL, client=client, json=_request(incremental), format=format) as stream,

@@ -40,7 +40,6 @@ def _transport(second: str) -> httpx.MockTransport:
     [(TOOLS, "_up", ["look_up"]), (TOOLS, "see", ["look", "see"]), (None, "see", ["looksee"])],
 )
 def test_the_requests_tools_count(tools: Any, second: str, names: list[str], retry: Retry | None) -> None:
-    """At the first attempt, and with `Retry`."""
     request = {"model": "m"} if tools is None else {"model": "m", "tools": tools}
     with (
         httpx.Client(transport=_transport(second)) as client,

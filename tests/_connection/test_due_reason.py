@@ -73,7 +73,6 @@ class Answers(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 @in_one_test("url, body", DUE.values(), ids=DUE)
 def test_a_mark_without_a_due_reason_is_a_cut(url: str, body: bytes) -> None:
-    """By a request of ours, and by a response; what had arrived is kept."""
     client = httpx.Client(transport=Answers(body, body))
     for stream in (connect(url, json={}, client=client), Stream(client.get(url))):
         with pytest.raises(StreamTruncated) as caught:
@@ -84,7 +83,6 @@ def test_a_mark_without_a_due_reason_is_a_cut(url: str, body: bytes) -> None:
 
 @in_one_test("url, body", OTHERS.values(), ids=OTHERS)
 def test_every_other_host_may_leave_it_out(url: str, body: bytes) -> None:
-    """Its answer is complete, and the departure counts that none came."""
     stream = connect(url, json={}, client=httpx.Client(transport=Answers(body)))
 
     assert (stream.final().text, stream.message.ending) == ("Hello", "complete")
@@ -93,7 +91,6 @@ def test_every_other_host_may_leave_it_out(url: str, body: bytes) -> None:
 
 @pytest.mark.anyio
 async def test_it_is_asked_again() -> None:
-    """By a retry, as any cut."""
     url, whole = DUE["OpenAI"][0], _chat("Hello", "", reasons=(None, "stop"))
     client = httpx.AsyncClient(transport=Answers(CHAT, whole))
     async with aconnect(url, json={}, client=client, retry=Retry(mode="restart", wait=0)) as stream:
@@ -111,7 +108,6 @@ REASONS = {
 
 @in_one_test("body", REASONS.values(), ids=REASONS)
 def test_a_reason_that_the_mark_confirms_is_one(body: bytes) -> None:
-    """Also if content has followed it."""
     stream = connect(DUE["OpenAI"][0], json={}, client=httpx.Client(transport=Answers(body)))
 
     assert (stream.final().text, stream.message.ending) == ("Hello", "complete")
@@ -119,7 +115,6 @@ def test_a_reason_that_the_mark_confirms_is_one(body: bytes) -> None:
 
 
 def test_the_reason_of_a_message_is_one() -> None:
-    """Of Anthropic's API, which sends it apart from the mark."""
     body = _sse(*BLOCK, REASON, STOP)
     stream = connect(DUE["Anthropic"][0], json={}, client=httpx.Client(transport=Answers(body)))
 

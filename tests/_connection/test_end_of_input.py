@@ -45,8 +45,6 @@ STRIKE: dict[str, Any] = {"strike": True}
 def test_decoding_that_is_broken_off_after_the_finish_leaves_the_answer_complete(
     body: list[bytes], ending: str
 ) -> None:
-    """As a transport that breaks then does: with a departure, and no error."""
-
     async def read_on(stream: AsyncStream) -> None:
         with pytest.raises(KeyboardInterrupt):
             await stream.final()
@@ -102,7 +100,6 @@ def test_a_last_event_without_its_blank_line_is_taken_when_it_is_whole() -> None
 
 
 def test_malformed_utf8_is_counted_and_read_on() -> None:
-    """It becomes U+FFFD, never an exception."""
     body = b"".join(ANSWER).replace(b"Let ", b"L\xfft ")
     decoder = read(body, 5)
 
@@ -138,7 +135,6 @@ def test_an_error_that_is_in_no_field_is_the_providers_error(size: int, end: byt
 @in_one_test("size", [1, 7, 100_000])
 @in_one_test("end", [b"", b"\r\n\r\n"])
 def test_an_error_that_is_in_no_field_after_the_finish_reason_is_counted(size: int, end: bytes) -> None:
-    """As one in an event is: the answer is whole."""
     decoder = read(chunk({"content": "Let me"}, "stop") + _BUSY + end, size)
 
     assert (None, "complete", "Let me") == (decoder.error, decoder.message.ending, decoder.message.text)

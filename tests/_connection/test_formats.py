@@ -39,7 +39,6 @@ def test_a_web_page_is_named_by_its_title_wherever_chunks_end(size: int) -> None
 
 @pytest.mark.parametrize("size", [1, 100])
 def test_a_page_without_a_title_and_a_body_of_no_kind(size: int) -> None:
-    """What it looks like is said, and the formats are named."""
     assert "is a web page, not a stream" in str(read(b"<html></html>", size).error)
     decoder = read(b"\x00\x01\x02binary", size)
 
@@ -149,7 +148,6 @@ def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:
 
 
 def test_the_message_says_which_format_it_came_in() -> None:
-    """From the first event on, also where the format was named."""
     stream = Stream(ANSWER)
     before = stream.message
     next(iter(stream))
@@ -244,7 +242,6 @@ def test_bytes_before_the_first_payload_are_not_lost() -> None:
 
 @pytest.mark.parametrize("format", [None, "openai-responses"])
 def test_messages_of_a_websocket_need_no_line_ends_between_them(format: Any) -> None:
-    """The first may say nothing, or be of a format that is mostly read from events; the next one tells."""
     chunks = testing.script().text("Hello ").text("there").finish("stop").chunks("openai-responses")
     messages = [chunk.partition(b"data: ")[2].strip() for chunk in chunks if b"[DONE]" not in chunk]
     first = [] if format else [b'{"status": "queued"}']
@@ -255,7 +252,6 @@ def test_messages_of_a_websocket_need_no_line_ends_between_them(format: Any) -> 
 
 
 def test_a_first_line_that_comes_without_its_line_end_is_a_line() -> None:
-    """And so is an object that is the whole body."""
     lines = testing.script().text("Hello").finish("stop").chunks("ollama")
     apart = [part for line in lines for part in (line[:-1], line[-1:])]
 

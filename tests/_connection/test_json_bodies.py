@@ -84,7 +84,6 @@ def array_with(end: str, start: str = "") -> bytes:
 
 
 def whole_with(end: str, start: str = "", indent: int | None = 2) -> bytes:
-    """Return one document, with these ends where it is indented, and behind it."""
     return (start + json.dumps(WHOLE, indent=indent) + "\n").replace("\n", end).encode()
 
 
@@ -113,7 +112,6 @@ def _shape_of(body: bytes, _: list[str]) -> str:
 @pytest.mark.slow
 @in_one_test("body, pieces", BODIES.values(), ids=BODIES, by=_shape_of)
 def test_a_json_body_reads_the_same_in_chunks_of_any_size(body: bytes, pieces: list[str]) -> None:
-    """Whatever ends its lines, and wherever the chunks are cut: also between CR and LF."""
     expected = read([body])
 
     assert (pieces, "complete") == (expected[1], expected[0].ending)
@@ -124,7 +122,6 @@ def test_a_json_body_reads_the_same_in_chunks_of_any_size(body: bytes, pieces: l
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("body", sampled(_BODIES, one_in=18, slow_one_in=4))
 def test_a_json_body_reads_the_same_wherever_it_is_cut(body: bytes) -> None:
-    """In two at every place, at random places, and with empty chunks between the others."""
     expected = read([body])
     for chunks in chunkings(body):
         assert expected == read(chunks), chunks
@@ -169,7 +166,6 @@ def test_an_element_is_read_as_soon_as_it_has_its_end(end: str) -> None:
     ],
 )
 def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: Any, format: Any) -> None:
-    """As in an event of an event stream: asking again won't help, and the place is told."""
     decoder = Decoder(format and right)
     for chunk in (body[:5], body[5:]):
         decoder.feed(chunk)
@@ -192,7 +188,6 @@ def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: Any, format: A
     ],
 )
 def test_a_body_that_was_cut_is_truncated(body: bytes) -> None:
-    """At each place: between brackets, in a character, an escape, a number or a word."""
     for place in range(1, len(body.rstrip()) - 1):
         decoder = Decoder()
         decoder.feed(body[:place])
@@ -204,7 +199,6 @@ def test_a_body_that_was_cut_is_truncated(body: bytes) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("element", [b"1,", b"[],", b'{"a":1},'])
 def test_a_huge_body_that_was_cut_costs_little(element: bytes) -> None:
-    """Where it was cut is found as it is decoded: forty bytes of memory for each of its own would be many."""
     body = b'{"choices":[' + element * (150_000 // len(element))
     decoder = Decoder()
     tracemalloc.start()

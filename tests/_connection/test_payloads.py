@@ -14,7 +14,6 @@ from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 
 
 def test_a_payload_whose_keys_are_no_text_is_misuse() -> None:
-    """It never was JSON, and what came before it is kept."""
     good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     odd: Any = {1: 2}
     stream = Stream(iter([good, odd]))

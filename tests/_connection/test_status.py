@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    """In milliseconds or seconds, a day at most; what is neither says nothing."""
     assert status_error_of(429, headers).retry_after == seconds
 
 
@@ -68,7 +67,6 @@ def test_a_request_id_goes_by_many_names(name: str) -> None:
 def test_a_date_to_wait_for_is_held_against_our_clock_where_the_server_tells_no_time(
     monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: float | None
 ) -> None:
-    """Its own time counts more, because our clock may be wrong; a date must name its zone."""
     eight = 1_795_161_600.0
     monkeypatch.setattr("time.time", lambda: eight)
 
@@ -92,7 +90,6 @@ def test_a_date_to_wait_for_is_held_against_our_clock_where_the_server_tells_no_
     ],
 )
 def test_what_a_json_body_says(payload: Any, words: str, code: str | None, error_type: str | None) -> None:
-    """In every shape that servers use; what is no error's words stays out of the message."""
     error = status_error_of(500, {}, payload)
 
     assert words in str(error)
@@ -134,12 +131,10 @@ def test_what_any_other_body_says(body: bytes, words: str) -> None:
 def test_each_status_says_what_to_do(
     status: int, payload: dict[str, Any], headers: dict[str, str], advice: str
 ) -> None:
-    """At the end of the message."""
     assert advice in str(status_error_of(status, headers, payload))
 
 
 def test_a_server_may_say_whether_to_ask_again() -> None:
-    """Its word counts more than the status."""
     assert status_error_of(400, {"x-should-retry": "true"}, {}).retryable
     assert not status_error_of(500, {"x-should-retry": "false"}, {}).retryable
     assert status_error_of(500, {"x-should-retry": "perhaps"}, {}).retryable
@@ -229,7 +224,6 @@ def test_a_redirect_says_why_it_was_not_followed_and_what_to_do(
     ],
 )
 def test_an_error_body_is_over_with_its_json_document(body: bytes, waits: bool, size: int) -> None:
-    """Its last bracket tells, wherever chunks end; nothing before it does, and text may always go on."""
     asked = list[int]()
 
     def chunks() -> Iterator[bytes]:

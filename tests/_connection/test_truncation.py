@@ -227,7 +227,6 @@ def test_a_stream_that_is_cut_is_truncated_and_keeps_what_had_come(name: str, na
 @pytest.mark.parametrize("named", [True, False], ids=["named", "detected"])
 @pytest.mark.parametrize("name", _STREAMS)
 def test_any_stream_cut_at_any_byte_is_truncated_and_keeps_what_had_come(name: str, named: bool) -> None:
-    """The same at every byte: at the even ones if the format is named, at the odd ones if it is detected."""
     length = len(_STREAMS[name][1])
     for cut in range(not named, length + 1, 2 * in_steps(11, length // 2)):
         _check_cut(name, cut, named=named)
@@ -280,7 +279,6 @@ def test_a_transport_that_breaks_keeps_what_a_cut_keeps(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _STREAMS)
 def test_a_transport_that_breaks_at_any_byte_keeps_what_a_cut_keeps(name: str) -> None:
-    """The same at every third byte: what a clean cut keeps is looked at after each."""
     length = len(_STREAMS[name][1])
     for cut in range(zlib.crc32(name.encode()) % 3, length + 1, 3 * in_steps(11, length // 3)):
         _check_break(name, cut)

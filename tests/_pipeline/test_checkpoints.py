@@ -52,7 +52,6 @@ def _rest(
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", _ANSWERS, ids=_id)
 def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
-    """After each event: the events after it, and the message, calls and text of the uncut stream."""
     whole = read(Stream(answer.chunks, format=answer.format))
     numbered = is_numbered(answer)
     for count, checkpoint in islice(standing(answer), 0, None, in_steps(47)):
@@ -84,7 +83,6 @@ def test_the_checkpoint_of_an_error_is_before_what_the_error_closed(answer: Answ
 
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_a_frame_that_is_whole_but_for_its_end_counts(answer: Answer) -> None:
-    """Its events came before the cut, and so does its position."""
     place = len(answer.chunks) // 2
     stream = Stream([*answer.chunks[: place - 1], answer.chunks[place - 1].rstrip()], format=answer.format)
     came = read(stream)
@@ -112,8 +110,6 @@ def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
 
 @pytest.mark.slow
 def test_an_asynchronous_stream_goes_on_just_so() -> None:
-    """It gives what a stream gives."""
-
     async def body() -> AsyncIterator[bytes]:
         for chunk in INTERACTION.chunks:
             yield chunk
@@ -245,7 +241,6 @@ def test_an_answer_that_never_comes_to_the_position_is_another_one() -> None:
 @pytest.mark.parametrize("begins", ["at the start", "a few before", "at the last", "after it"])
 @pytest.mark.parametrize("then", ["once", "twice"])
 def test_a_replay_is_recognized_wherever_it_begins(recording: Answer, begins: str, then: str) -> None:
-    """By the numbers or ids of the last events; what a server sends twice later is dropped, too."""
     expected = Stream(recording.chunks)
     expected.final()
     chunks = recording.chunks
@@ -262,7 +257,6 @@ def test_a_replay_is_recognized_wherever_it_begins(recording: Answer, begins: st
 
 
 def test_an_error_of_the_server_is_raised() -> None:
-    """It may come before anything else, without a number."""
     chunks = testing.script().error("The position is gone.").chunks("openai-responses")[-1:]
     with pytest.raises(errors.ProviderError, match="The position is gone"):
         Stream.from_checkpoint(_cut(RESPONSE, 9), chunks).final()
@@ -272,7 +266,6 @@ def test_an_error_of_the_server_is_raised() -> None:
 
 
 def test_a_format_without_a_resume_says_what_to_do_instead() -> None:
-    """No server of its kind replays an answer."""
     with Stream(testing.script().text("Hel", "lo").finish().chunks("openai-chat")[:2]) as stream:
         next(iter(stream))
     with pytest.raises(errors.MisuseError, match=r"openai-chat cannot be resumed: .*; ask .* anew"):
@@ -296,7 +289,6 @@ _EDITED = {"format": {**(_GOOD.state or {})["format"], "fields": []}}
     ],
 )
 def test_a_checkpoint_that_cannot_be_read_says_why(told: dict[str, Any], why: str) -> None:
-    """Another version, another format, nothing at all, or something that was changed on the way."""
     with pytest.raises(errors.MisuseError, match=why):
         Stream.from_checkpoint(_GOOD.model_copy(update=told), [])
 
@@ -342,7 +334,6 @@ def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
-    """The same object, with what it has learnt of payloads: what comes again is dropped."""
     frames = SSEParser().frames(b"".join(answer.chunks))
     for place in range(1, len(frames)):
         known, other = (registry.create(answer.format, limits=Limits()) for _ in range(2))
@@ -363,7 +354,6 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 @pytest.mark.parametrize("end", [b"", b"\n\n"])
 def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) -> None:
-    """Its error has one, which holds events that nobody was given yet."""
     whole = read(Stream(answer.chunks, format=answer.format))
     kept: list[Checkpoint] = []
 

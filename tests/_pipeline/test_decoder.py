@@ -78,7 +78,6 @@ def test_the_end_is_a_verdict() -> None:
 
 
 def test_a_format_object_may_be_given() -> None:
-    """It says how to read; each connection gets its own."""
     joined = text(joiner=" ")
     for _ in range(2):
         assert read([sse("The"), sse("cat"), DONE], format=joined)[1].message.text == "The cat"
@@ -121,7 +120,6 @@ ODD = st.sampled_from(
 
 @given(items=st.lists(st.one_of(PIECES, PIECES, ODD), min_size=3, max_size=30), data=st.data())
 def test_a_glance_never_differs_from_reading(items: list[str | bytes], data: st.DataObject) -> None:
-    """Whatever stands between plain deltas, and wherever a chunk ends."""
     written = [item if isinstance(item, bytes) else chunk({"content": item}) for item in items]
     body = chunk({"content": "start"}) + b"".join(written)
     bounds = sorted({data.draw(st.integers(0, len(body))) for _ in range(2)})
@@ -139,7 +137,6 @@ def test_a_glance_never_differs_from_reading(items: list[str | bytes], data: st.
 
 
 def test_bounds_are_met_at_a_glance_too() -> None:
-    """At the bound it is taken, beyond it is refused; the event that passed it was given."""
     chunks = [chunk({"content": "abc"}) for _ in range(9)]
     for limits, name, given_out in (
         (Limits(text=20), "text", 7),
@@ -274,7 +271,6 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
 @in_one_test("name", ["keepalive", "status", "end", "ping"])
 @in_one_test("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
 def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> None:
-    """It is a heartbeat or carried as unknown, also where it comes first."""
     odd = sse(data.decode(), event=name)
     for chunks in ([odd, *ANSWER], [*ANSWER[:4], odd, *ANSWER[4:]]):
         events, decoder = read(chunks)

@@ -120,7 +120,6 @@ def test_a_chunk_in_any_form_is_the_same_answer(form: Callable[[dict[str, Any]],
 
 
 def test_objects_of_several_kinds_may_be_within_each_other() -> None:
-    """Such as dataclasses in a namespace; what is private does not count."""
     decoder = Decoder("openai-chat")
     decoder.feed(SimpleNamespace(choices=[Choice(Delta("Hi"))], usage=None))
     decoder.feed(Attributes(choices=[Choice(SimpleNamespace(content="!"), Reason.STOP)]))
@@ -134,7 +133,6 @@ def test_objects_of_several_kinds_may_be_within_each_other() -> None:
 
 
 def test_a_dict_is_the_events_own_payload() -> None:
-    """So that a host finds in it what the events leave out."""
     assert [True] * 3 == [event.raw is HI for event in Decoder("openai-chat").feed(HI)]
 
 
@@ -159,7 +157,6 @@ def test_the_error_of_a_mock_says_what_a_test_writes_instead(mock: Any) -> None:
 
 @in_one_test("form", [str, bytes, json.loads])
 def test_messages_of_a_websocket_are_fed_one_by_one(form: Callable[..., Any]) -> None:
-    """As text, as bytes, or decoded."""
     recording = testing.script().text("Hi").finish().chunks("openai-realtime")
     decoder = Decoder("openai-realtime")
     for message in recording:
@@ -223,7 +220,6 @@ ENDS: dict[str, tuple[str, list[Any], str, str, int]] = {
 
 @in_one_test("name", ENDS)
 def test_an_end_that_the_caller_knows_stands_for_the_mark_of_the_server(name: str) -> None:
-    """It never outvotes evidence of a cut; a call is handed out only if the answer is complete."""
     format, chunks, usual, told, calls = ENDS[name]
 
     for is_told, ending in ((False, usual), (True, told)):

@@ -82,7 +82,6 @@ def test_the_head_stays_the_first_ones_and_tokens_add_up() -> None:
 
 
 def test_the_text_before_the_seam_is_part_of_the_part_that_ends() -> None:
-    """Both in the event and in the message."""
     message, events = joined(text("Hel", done=False), [*text("lo"), Finish("stop")])
 
     (done,) = [event for event in events if isinstance(event, PartDone)]
@@ -99,7 +98,6 @@ def test_a_text_that_was_over_is_followed_by_one_of_its_own() -> None:
 
 @pytest.mark.parametrize("first", [0, 4])
 def test_parts_of_the_continuation_are_after_those_that_are_there(first: int) -> None:
-    """In the order in which they come, whatever their own numbers; thoughts that led to a call among them."""
     thinking: list[Event] = [
         PartStart(ReasoningPart(), part=first + 1),
         ReasoningDelta("Hm.", part=first + 1),
@@ -141,8 +139,6 @@ def test_an_open_text_ends_where_the_model_goes_on_with_something_else() -> None
 
 
 def test_an_id_that_was_used_is_another_one() -> None:
-    """The same one for a call and its result, and for each of its events."""
-
     def run(query: str, part: int) -> list[Event]:
         call = ServerToolCall(id="srv_1", name="search", arguments_text=query, complete=True)
         result = ServerToolResult(id="srv_1", name="search", content=query, complete=True)
@@ -188,7 +184,6 @@ def test_a_new_id_is_not_that_of_another_call() -> None:
 
 
 def test_a_source_is_named_for_its_place_in_the_whole_text() -> None:
-    """Behind what was there, and without what was dropped."""
     source = Citation(url="https://example.org", start=20, end=22, cites=0)
     after: list[Event] = [
         *text("the old river flows on.", done=False),
@@ -204,7 +199,6 @@ def test_a_source_is_named_for_its_place_in_the_whole_text() -> None:
 
 
 def test_an_event_of_the_format_is_not_changed() -> None:
-    """It may look at it again for the next one like it."""
     own = TextDelta("lo", part=3)
     joined(text("Hel", done=False), [*text(" wor", 3, done=False), own])
 

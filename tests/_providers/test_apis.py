@@ -28,7 +28,6 @@ def test_the_names_are_those_that_type_checkers_know() -> None:
 
 @in_one_test("api", all_apis(), ids=lambda api: api.name)
 def test_what_a_record_names_exists(api: object) -> None:
-    """Its reader, its writer and its method; each of them has the name of the record."""
     record = api_named(getattr(api, "name", ""))
     assert record is api
     assert record is not None
@@ -44,7 +43,7 @@ def test_what_a_record_names_exists(api: object) -> None:
 
 @pytest.mark.slow
 def test_the_records_load_no_reader_and_no_writer() -> None:
-    """They are read at every import of the package, and an API only once it is used."""
+    """The records are read at every import of the package, the modules of an API once it is used."""
     program = (
         "import sys, tokenstream._providers.apis; "
         "print(*[m for m in sys.modules if m.startswith('tokenstream')])"

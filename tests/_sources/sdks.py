@@ -43,8 +43,6 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 def opening(client: Callable[[str], Any], ask: Callable[[Any], Any], *, is_entered: bool = False) -> Opener:
-    """Return what opens a client, and gives what it is asked for, entered or not."""
-
     @contextmanager
     def opened(url: str) -> Generator[Any]:
         with client(url) as own, ask(own) if is_entered else nullcontext(ask(own)) as source:
@@ -176,7 +174,6 @@ class Closing(_Opened):
     def test_the_server_sees_the_connection_closed(
         self, colour: str, opener: AnyOpener, body: Body, way: str
     ) -> None:
-        """By `close` or `aclose`, at the end of its block, and by `stop`."""
         run_in(colour, scenarios.closes, opener, body, way)
 
 

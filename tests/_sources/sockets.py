@@ -63,7 +63,6 @@ def open_socket(script: Script, *, tls: bool = False) -> Generator[str]:
 
 
 def event(kind: str, **fields: Any) -> str:
-    """Return an event of OpenAI Realtime."""
     return json.dumps({"type": kind, "event_id": "event_1", **fields})
 
 

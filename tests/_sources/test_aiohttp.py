@@ -116,7 +116,6 @@ async def test_a_body_shorter_than_its_length_is_no_end() -> None:
 
 @each_opener
 async def test_a_status_of_400_or_more_is_an_error(opener: AsyncOpener) -> None:
-    """It carries what the provider says, and its name for the request."""
     await scenarios.raises_what_a_status_means(opener)
 
 
@@ -127,7 +126,7 @@ async def test_a_compressed_body_is_read_and_its_cut_noticed(opener: AsyncOpener
 
 
 async def test_the_coding_is_taken_off_once() -> None:
-    """That is done by aiohttp by default, and not where the session or the request says so."""
+    """By default, aiohttp takes the coding off; the session or the request may say otherwise."""
     packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
     with Loopback(packed) as server:
         async with aiohttp.ClientSession() as session:
@@ -175,13 +174,11 @@ async def test_a_broken_compression_is_a_protocol_error(opener: AsyncOpener) -> 
 
 
 async def test_a_response_that_was_read_is_a_finished_body() -> None:
-    """Its body is at hand, and its status counts all the same."""
     await scenarios.gives_what_plain_bytes_give(_read, CHAT)
     await scenarios.raises_what_a_status_means(_read)
 
 
 async def test_a_response_that_was_closed_is_refused() -> None:
-    """It is the calling code that closed it."""
     with Loopback(chunked(CHAT.frames)) as server:
         async with _response(server.url) as source:
             source.close()
@@ -199,7 +196,6 @@ async def test_a_response_that_was_begun_is_refused() -> None:
 
 
 async def test_a_response_is_none_for_a_sync_loop() -> None:
-    """It lives in an event loop; the error names the right class."""
     with Loopback(chunked(CHAT.frames)) as server:
         async with _response(server.url) as source:
             with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
@@ -213,7 +209,7 @@ async def test_a_response_is_none_for_a_sync_loop() -> None:
 
 
 async def test_the_socket_is_found_while_it_carries_the_body() -> None:
-    """Once the connection is back in its pool another answer may be on it: it is never shut down then."""
+    """A connection that is back in its pool may carry another answer, and is never shut down then."""
     gate = threading.Event()
     with Loopback([*chunked(CHAT.frames)[:-1], gate, LAST_CHUNK, OPEN]) as server:
         async with _response(server.url) as response:
@@ -226,7 +222,7 @@ async def test_the_socket_is_found_while_it_carries_the_body() -> None:
 
 
 async def test_a_session_is_no_source() -> None:
-    """Entering it would not send a request, and leaving it would close it."""
+    """Entering a session would not send a request, and leaving it would close it."""
     async with aiohttp.ClientSession() as session:
         source: Any = session
         with pytest.raises(MisuseError, match="ClientSession cannot be read"):
@@ -268,7 +264,7 @@ async def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
 
 
 async def test_an_answer_that_is_no_http_is_a_connect_error() -> None:
-    """By aiohttp it is called a 400, which no server has said."""
+    """The package aiohttp calls such an answer a 400, which no server has said."""
     with Loopback([b"SSH-2.0-OpenSSH_9.6\r\n"]) as server:
         async with _unawaited(server.url) as source:
             with pytest.raises(ConnectError) as caught:
@@ -278,7 +274,6 @@ async def test_an_answer_that_is_no_http_is_a_connect_error() -> None:
 
 
 async def test_a_connection_over_tls_is_closed_at_once_too() -> None:
-    """The other side's farewell is not waited for."""
     script: list[Any] = [*chunked(CHAT.frames)[:2], 4.0]
     with Loopback(script, tls=True) as server:
         async with _over_tls(server.url) as source:

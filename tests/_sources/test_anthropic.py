@@ -102,7 +102,6 @@ def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
 
 
 def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
-    """Its type and message are the provider's."""
     error = sse({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}, event="error")
     with (
         Loopback(chunked([CLAUDE.frames[0], error])) as server,

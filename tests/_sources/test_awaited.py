@@ -72,7 +72,6 @@ async def test_a_manager_is_entered_by_with_and_left_by_it() -> None:
 
 
 async def test_an_awaitable_is_awaited_by_the_first_read() -> None:
-    """Whatever it gives is a source again, so a coroutine may give a manager."""
     log = Log()
     stream = AsyncStream(log.coroutine(log.async_manager(log.coroutine(AsyncSource(ANSWER)))))
 
@@ -82,7 +81,6 @@ async def test_an_awaitable_is_awaited_by_the_first_read() -> None:
 
 
 def test_a_manager_may_give_a_manager() -> None:
-    """Both are left, the inner one first."""
     outer, inner = Log(), Log()
 
     assert "Let me see." == Stream(outer.manager(inner.manager(ANSWER))).final().text
@@ -91,7 +89,6 @@ def test_a_manager_may_give_a_manager() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_task_and_a_future_are_awaitables_too() -> None:
-    """A request may be on its way already."""
     task = asyncio.create_task(Log().coroutine(b"".join(ANSWER)))
 
     assert "Let me see." == (await AsyncStream(task).final()).text
@@ -103,7 +100,6 @@ async def test_a_task_and_a_future_are_awaitables_too() -> None:
 
 
 async def test_a_coroutine_that_is_never_awaited_is_dropped_without_a_warning() -> None:
-    """By closing the stream unread, and by letting go of it; warnings are errors here."""
     log = Log()
     await AsyncStream(log.coroutine(b"")).aclose()
     AsyncStream(log.coroutine(b"")).stop()
@@ -199,7 +195,6 @@ def test_what_lives_longer_than_an_answer_is_not_entered(made: Callable[[], Any]
 
 
 async def test_a_read_that_waits_for_the_opening_is_one_read() -> None:
-    """What an awaitable does while it is awaited happens once."""
     log = Log()
     asked: Awaitable[Any] = log.coroutine(AsyncSource(ANSWER))
     async with AsyncStream(asked) as stream:
@@ -232,7 +227,6 @@ class Swallowing:
 
 
 async def test_a_manager_that_swallows_exceptions_does_not_hide_that_it_gave_no_source() -> None:
-    """It is left, and the error stands."""
     manager = Swallowing(7)
     with pytest.raises(MisuseError, match="int cannot be read"):
         Stream(manager).final()
@@ -295,7 +289,6 @@ async def test_what_a_task_holds_that_is_not_open_is_dropped() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_finished_task_that_failed_is_an_error_in_the_loop() -> None:
-    """As if it had been awaited a little later."""
     cause = ConnectionResetError("reset")
     task = asyncio.create_task(_failing(cause))
     await asyncio.wait([task])

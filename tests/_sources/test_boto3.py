@@ -125,7 +125,6 @@ def test_a_cut_connection_is_no_end(end: Any) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_server_sees_the_connection_closed(way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`: an answer that goes on costs nothing any more."""
     at_once(scenarios.closes(converse_stream, CONVERSE, way))
 
 
@@ -159,7 +158,6 @@ def test_a_body_that_ends_inside_a_message_is_truncated() -> None:
 
 
 def test_an_exception_within_the_stream_is_the_providers_error() -> None:
-    """Its code is the exception's type; the same holds for the objects that botocore's loop gives."""
     body = CONVERSE.frames[0] + exception("throttlingException", {"message": "slow down"})
     with Loopback(sized(body)) as server:
         for as_objects in (False, True):
@@ -173,7 +171,6 @@ def test_an_exception_within_the_stream_is_the_providers_error() -> None:
 
 
 def test_a_wrong_checksum_is_an_error_of_the_protocol() -> None:
-    """Whether we see it or botocore does."""
     body = bytearray(b"".join(CONVERSE.frames))
     body[len(CONVERSE.frames[0]) + 120] ^= 1
     with Loopback(sized(bytes(body))) as server:
@@ -214,7 +211,6 @@ def test_an_event_stream_is_for_a_for_loop() -> None:
 
 @pytest.mark.parametrize("name", ["stream", "body"])
 def test_a_response_that_is_tapped_whole_is_refused(name: str) -> None:
-    """Its stream has to be taken out, since the loop over it is the caller's; the error says where it is."""
     with pytest.raises(MisuseError, match=rf'tap its stream, response\["{name}"\]'):
         tap({"ResponseMetadata": {}, name: []})
     with pytest.raises(MisuseError, match="cannot be tapped"):
@@ -228,7 +224,6 @@ CLAUDE = (OURS / "bedrock-invoke/claude.eventstream").read_bytes()
 
 @pytest.mark.slow
 def test_anthropics_client_for_bedrock_is_read_from_its_binary_body() -> None:
-    """Its stream objects have the response beneath them; tapped ones see the same."""
     anthropic = needed("anthropic")
     expected = Stream(CLAUDE).final()
     with (
@@ -259,8 +254,6 @@ async def test_anthropics_asynchronous_client_for_bedrock_is_read_so_too() -> No
 
 @pytest.mark.anyio
 async def test_the_asynchronous_streams_of_aiobotocore_are_taken() -> None:
-    """They have no urllib3 beneath, so their objects are read, out of the response or alone."""
-
     class AioEventStream:
         async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
             for name, payload in [

@@ -178,7 +178,6 @@ def test_it_ends_as_its_answer_does(way: Way, program: Any, serve: Any) -> None:
 @every_async_way
 @tried_again
 def test_it_ends_as_its_answer_does_async(way: AsyncWay, backend: str, program: Any, serve: Any) -> None:
-    """The same programs end so in each kind of event loop."""
     _import(way)
     with serve(way) as server:
         run_in(backend, program, way, server)
@@ -241,7 +240,6 @@ def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
 @pytest.mark.parametrize("where", ["task", "thread"])
 @tried_again
 def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backend: str, where: str) -> None:
-    """From another task or another thread: the loop ends as at the end of the answer."""
     _import(way)
 
     async def main(server: Loopback) -> None:

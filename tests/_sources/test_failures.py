@@ -37,7 +37,6 @@ anthropic, openai = needed("anthropic"), needed("openai")
 
 
 def _raised(error: Exception, cause: Exception | None = None) -> Exception:
-    """Return an error as it is caught, with what it was raised from."""
     try:
         raise error from cause
     except type(error) as caught:
@@ -138,7 +137,6 @@ def _stalled(stream: Stream) -> str:
 
 @pytest.mark.parametrize("error", [StreamInterrupted("x"), MisuseError("x")], ids=["world", "misuse"])
 def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> None:
-    """It is not wrapped in another one."""
     assert error is error_of_opening(error)
     assert error is error_of_reading(error, begun=False)
 
@@ -381,7 +379,6 @@ def test_what_broke_beneath_a_wrappers_error_counts() -> None:
 
 
 def test_an_error_line_that_was_made_an_exception_is_the_providers() -> None:
-    """Its class says of which type it was; the root of them says nothing."""
     named = error_of_reading(OverloadedError("too much"))
     other = error_of_reading(TextGenerationError(""))
 
@@ -395,7 +392,6 @@ PRIVATE = "what nobody else may read"
 
 
 def _named(name: str, *bases: type[Exception], **fields: Any) -> Any:
-    """Return an exception as an SDK names it."""
     return type(name, bases or (Exception,), fields)(PRIVATE)
 
 

@@ -68,14 +68,12 @@ async def test_what_cannot_be_read_is_answered_with_what_can(thing: Any, kind: A
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 async def test_a_dict_is_one_payload_and_no_iterable_of_payloads(kind: Any) -> None:
-    """Its keys are none either."""
     with pytest.raises(MisuseError, match="dict is one payload, or a whole answer: put it into a list"):
         kind({"choices": []})
 
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 async def test_a_whole_answer_is_asked_whether_stream_was_forgotten(kind: Any) -> None:
-    """Any object that holds an answer, ours too."""
     with pytest.raises(MisuseError, match="Message is a whole answer, not a stream: pass stream=True"):
         kind(Message())
 
@@ -98,21 +96,18 @@ async def _async_chunks() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("source", [_chunks(), Source([]), {b""}], ids=lambda it: type(it).__name__)
 async def test_a_sync_iterable_names_stream_to_an_async_loop(source: Any) -> None:
-    """Its reads would block the event loop."""
+    """Reads of a sync iterable would block the event loop."""
     with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
         AsyncStream(source)
 
 
 @pytest.mark.parametrize("source", [_async_chunks(), AsyncSource([])], ids=lambda it: type(it).__name__)
 async def test_an_async_iterable_names_async_stream_in_an_event_loop(source: Any) -> None:
-    """A `for` loop would block the event loop."""
     with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
         Stream(source)
 
 
 async def test_a_coroutine_names_async_stream_to_a_sync_loop() -> None:
-    """So does the stream of an async SDK's client that nobody awaited."""
-
     async def created() -> bytes:
         return b""
 
@@ -140,13 +135,12 @@ async def test_an_iterable_of_both_colours_serves_both() -> None:
 
 
 async def test_a_stream_is_no_source_of_another_one() -> None:
-    """Its events are no payloads of anybody's wire."""
     with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="Stream is already a stream: read it"):
         Stream(stream)
 
 
 async def test_the_socket_of_http2_is_never_found() -> None:
-    """It carries other answers too, and must not be shut down for one of them."""
+    """A connection of HTTP/2 carries other answers, too."""
     for version, found in ((b"HTTP/2", None), (b"HTTP/1.1", "the socket")):
         network = SimpleNamespace(get_extra_info=lambda _: "the socket")
         extensions: dict[str, Any] = {"http_version": version, "network_stream": network}
@@ -168,7 +162,7 @@ async def test_a_response_of_http2_by_urllib3_is_a_finished_body() -> None:
 
 
 async def test_a_mock_gives_what_it_was_told_to_give() -> None:
-    """It has every attribute, is a path, a file and a number, too; a unit test means its iterator."""
+    """A mock has every attribute, and is a path, a file and a number, too; a unit test means its iterator."""
     mock = MagicMock()
     mock.__iter__.return_value = iter(ANSWER)
     mock.__aiter__.return_value = ANSWER
@@ -188,7 +182,6 @@ async def _settled(function: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 async def test_a_mock_that_was_told_nothing_ends_at_once(kind: Any) -> None:
-    """And one that cannot be looped over cannot be read."""
     with pytest.raises(StreamTruncated):
         await _settled(kind(MagicMock()).final)
     with pytest.raises(MisuseError, match="Mock is a mock"):
@@ -238,7 +231,6 @@ class Made:
 
 
 async def test_an_empty_response_beneath_a_loop_is_not_what_is_read() -> None:
-    """The loop gives what the response does not hold."""
     expected = Stream(list(ANSWER)).final()
 
     assert expected == Stream(Made()).final()

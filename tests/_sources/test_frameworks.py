@@ -110,7 +110,6 @@ def test_what_langchain_adds_is_json() -> None:
 
 
 def test_blocks_are_in_langchains_own_words() -> None:
-    """It knows those of all providers."""
     (made,) = payloads_of(Chunk(content=[{"type": "thinking", "thinking": "Hm"}]))
 
     assert [{"type": "reasoning", "reasoning": "Hm"}] == made["content"]
@@ -146,7 +145,6 @@ def test_a_response_of_llamaindex_has_the_providers_chunk_as_json() -> None:
     ],
 )
 async def test_what_llamaindex_repeats_is_given_once(responses: list[Any]) -> None:
-    """With its deltas, and without them."""
     assert "Hello" == Stream(iter(responses)).final().text
     assert "Hello" == (await AsyncStream(AsyncSource(responses)).final()).text
 

@@ -251,7 +251,6 @@ async def test_a_refused_interaction_says_why() -> None:
 
 
 def test_a_whole_answer_is_no_stream() -> None:
-    """It is one object, and says what was forgotten."""
     answer = genai.types.GenerateContentResponse.model_validate(chunk(text("a"), finish="STOP"))
     with pytest.raises(MisuseError, match="a whole answer"):
         Stream(answer)
@@ -318,7 +317,7 @@ def _chunks() -> list[Any]:
     "made_of", [list, lambda chunks: [RESPONSE.pb(chunk) for chunk in chunks]], ids=["proto-plus", "protobuf"]
 )
 def test_messages_of_grpc_clients_are_payloads(made_of: Any) -> None:
-    """They become the JSON that the same API sends over HTTP."""
+    """Messages of gRPC become the JSON that the API sends over HTTP."""
     message = Stream(iter(made_of(_chunks()))).final()
 
     assert message.parts == (
@@ -331,7 +330,6 @@ def test_messages_of_grpc_clients_are_payloads(made_of: Any) -> None:
 
 
 def test_dicts_that_were_made_of_messages_are_payloads_too() -> None:
-    """With names in snake_case, enums as numbers, and all that was not sent filled in."""
     for options in ({}, {"use_integers_for_enums": False}):
         stream = Stream([RESPONSE.to_dict(each, **options) for each in _chunks()])
 
@@ -352,7 +350,6 @@ class Response:
 
 
 def test_objects_around_messages_are_payloads() -> None:
-    """They become the dict that they can make."""
     message = Stream(iter([Response(each) for each in _chunks()])).final()
 
     assert (message.text, message.finish_reason, message.id) == ("Hello", "stop", "r1")
@@ -360,7 +357,6 @@ def test_objects_around_messages_are_payloads() -> None:
 
 
 def test_dumps_of_the_sdks_objects_are_payloads() -> None:
-    """Whichever of pydantic's ways made them; in Python's own types, too."""
     signed = {"text": "a", "thoughtSignature": "-_8="}
     sent = [chunk(signed), chunk({"inlineData": {"data": "-_8=", "mimeType": "image/png"}}, finish="STOP")]
     answers = [genai.types.GenerateContentResponse.model_validate(each) for each in sent]

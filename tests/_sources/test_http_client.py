@@ -66,18 +66,15 @@ def test_a_body_that_is_shorter_than_announced_is_interrupted() -> None:
 
 
 def test_a_status_of_400_or_more_is_an_error() -> None:
-    """It carries what the provider says, and its name for the request."""
     at_once(scenarios.raises_what_a_status_means(_http_client))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_server_sees_the_connection_closed(way: str) -> None:
-    """However the stream ends early; what is left of the answer must not meet the next request."""
     at_once(scenarios.closes(_http_client, CHAT, way))
 
 
 def test_stop_wakes_a_read_without_a_timeout() -> None:
-    """From another thread, at once."""
     scenarios.is_woken_by_stop(_http_client, CHAT)
 
 
@@ -114,7 +111,6 @@ def _two(url: str) -> Generator[Any]:
 
 
 def test_after_the_end_the_connection_serves_the_next_request() -> None:
-    """A connection is its user's, and is left as it was found."""
     scenarios.leaves_the_connection_to_the_next_request(_two, CHAT)
 
 
@@ -130,7 +126,6 @@ def test_a_response_that_was_begun_is_refused(script: Any, size: int | None) -> 
 
 @pytest.mark.anyio
 async def test_a_response_is_none_for_async_loops() -> None:
-    """Reading would block the event loop; the error names the right class."""
     with Loopback(chunked(CHAT.frames)) as server, _http_client(server.url) as source:
         with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
             AsyncStream(source)

@@ -97,7 +97,6 @@ def test_a_cut_connection_is_no_end(colour: str, opener: AnyOpener, end: Any) ->
 
 @each_opener
 def test_a_status_of_400_or_more_is_an_error(colour: str, opener: AnyOpener) -> None:
-    """It carries what the provider says, and its name for the request."""
     run_in(colour, scenarios.raises_what_a_status_means, opener)
 
 
@@ -113,7 +112,6 @@ def _read(url: str) -> Generator[Any]:
 
 
 def test_a_response_that_was_read_is_a_finished_body() -> None:
-    """Its body is at hand, its compression undone; its status counts all the same."""
     at_once(scenarios.gives_what_plain_bytes_give(_read, CHAT))
     at_once(scenarios.raises_what_a_status_means(_read))
     packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
@@ -148,7 +146,6 @@ async def test_a_response_of_the_wrong_colour_names_the_right_class() -> None:
 
 
 async def test_a_manager_of_the_wrong_colour_names_the_right_class() -> None:
-    """It is not entered: no request goes out."""
     with (
         _manager("http://nowhere.test") as source,
         pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
@@ -246,7 +243,6 @@ async def test_what_hangs_on_the_closing_of_an_object_happens() -> None:
 
 
 def test_an_object_that_fails_to_close_leaves_no_connection_open() -> None:
-    """Its error is raised, after the response was closed."""
     with Loopback([*chunked(CHAT.frames)[:2], 4.0]) as server, _response(server.url) as response:
         stream = Stream(Holder(response, KeyError("hook")))
         next(iter(stream.text))
@@ -257,7 +253,6 @@ def test_an_object_that_fails_to_close_leaves_no_connection_open() -> None:
 
 
 async def test_the_object_of_a_response_that_was_read_is_read() -> None:
-    """Its body is at hand, and nothing is to be closed."""
     with Loopback(chunked(CHAT.frames)) as server, _read(server.url) as response:
         holder = Holder(response)
 

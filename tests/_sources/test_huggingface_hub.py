@@ -160,7 +160,6 @@ def test_plain_text_is_taken_as_pieces() -> None:
 def test_an_error_line_that_the_sdk_raises_is_the_provider_speaking(
     opener: Opener, kind: str, expected: str
 ) -> None:
-    """Its exception is the cause, and the partial is kept."""
     body = TOKENS if opener is _generate else CHAT
     error = sse({"error": "it broke", "error_type": kind})
     with (

@@ -140,7 +140,7 @@ def _says_the_same(got: Any, body: Body) -> None:
 
 @each_opener
 def test_a_stream_of_litellm_says_what_its_bytes_say(opener: Opener, body: Body) -> None:
-    """Its objects have the shape of openai-chat, whoever answers."""
+    """Objects of litellm have the shape of openai-chat, whoever answers."""
     with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
         stream = Stream(source)
         pieces = list(stream.text)
@@ -189,7 +189,6 @@ ERRORS = {
 
 @pytest.mark.parametrize(("opener", "body", "error", "kind"), ERRORS.values(), ids=ERRORS)
 def test_an_error_event_is_the_provider_speaking(opener: Opener, body: Body, error: bytes, kind: str) -> None:
-    """As far as litellm passes on what was said."""
     with Loopback(chunked([body.frames[0], error])) as server, opener(server.url) as source:
         with pytest.raises(ProviderError, match="busy") as caught:
             Stream(source).final()

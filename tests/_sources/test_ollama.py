@@ -114,7 +114,6 @@ REFUSAL = b'{"error":"model \'m\' not found"}'
 
 @on_asyncio
 async def test_a_refused_request_is_a_status_error() -> None:
-    """Of the SDK's exception the status and the server's words are left."""
     with Loopback(sized(REFUSAL, status=404, content_type="application/json")) as server:
         with _chat(server.url) as source, pytest.raises(StatusError, match="'m' not found") as caught:
             Stream(source).final()

@@ -158,7 +158,6 @@ def test_a_cut_is_recognised_in_the_objects_too(opener: Opener) -> None:
 
 
 def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
-    """Its code, type and message are the provider's."""
     error = sse('{"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}')
     with (
         Loopback(chunked([CHAT.frames[0], error])) as server,
@@ -185,7 +184,6 @@ def test_a_stream_that_was_begun_is_refused() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_an_async_stream_that_was_begun_is_refused() -> None:
-    """It stays open, and a loop of its own reads what is still to come; on trio the SDK's warns."""
     with Loopback(chunked(CHAT.frames)) as server:
         async with _async_created(server.url) as source:
             await anext(source)
@@ -242,7 +240,6 @@ async def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
 
 
 def test_the_raw_response_of_a_whole_answer_is_read() -> None:
-    """A body that was read is at hand: it is read as a whole message."""
     with Loopback(sized(WHOLE, content_type="application/json")) as server, _client(server.url) as client:
         message = Stream(client.chat.completions.with_raw_response.create(**ASKED)).final()
 

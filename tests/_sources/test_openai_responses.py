@@ -67,7 +67,6 @@ OPENERS = {
 @each_body
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
-    """Also where only the SDK's objects are there to read, with what its helper adds."""
     at_once(scenarios.gives_what_plain_bytes_give(opener, body))
 
 

@@ -184,7 +184,6 @@ class Both(dict[str, Any]):
 
 
 def test_what_an_object_has_no_field_for_is_in_its_payload() -> None:
-    """Within another one, too; what was not sent is left out."""
     inner = Both("b", 7)
     inner.__dict__["more"] = [Both("c"), 1]
 
@@ -221,7 +220,6 @@ def test_a_finish_reason_that_was_not_received_is_left_out() -> None:
 
 @pytest.mark.parametrize("known", [{"received": "stop"}, {"other": "stop"}])
 def test_a_finish_reason_that_was_received_counts(known: Any) -> None:
-    """Also one that came with a piece of text."""
     assert "stop" == Stream(Wrapper(Chunk.model_validate(STOP), **known)).final().finish_reason
 
 
@@ -243,7 +241,6 @@ class Routed(Wrapper):
 
 
 def test_a_router_passes_on_what_its_stream_has_received() -> None:
-    """Its own attributes say nothing, whether the answer is whole or not."""
     whole, cut = (Wrapper(Chunk.model_validate(STOP), received=reason) for reason in ("stop", None))
 
     assert "stop" == Stream(Routed(whole)).final().finish_reason
@@ -252,7 +249,6 @@ def test_a_router_passes_on_what_its_stream_has_received() -> None:
 
 
 def test_a_router_passes_on_what_its_fallback_has_received() -> None:
-    """Which may be the stream of a router, too."""
     whole = Wrapper(Chunk.model_validate(STOP), received="stop")
 
     assert "stop" == Stream(Routed(Wrapper(), Routed(whole))).final().finish_reason

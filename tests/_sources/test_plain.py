@@ -31,7 +31,6 @@ BODIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_a_finished_body_is_a_source_of_both_colours(body: Any) -> None:
-    """It is at hand, so nothing waits."""
     assert EXPECTED == Stream(body).final()
     assert EXPECTED == await AsyncStream(body).final()
 
@@ -53,7 +52,6 @@ def test_a_body_that_is_changed_later_is_read_as_it_was() -> None:
 
 
 def test_text_is_pieces_where_the_format_says_so() -> None:
-    """Elsewhere it is the text of the wire."""
     assert "data: a" == Stream("data: a", format="pieces").final().text
 
 
@@ -87,7 +85,6 @@ async def test_a_path_is_asked_once_where_it_leads(tmp_path: Path) -> None:
 
 
 async def test_a_path_that_leads_nowhere_is_reported_at_once(tmp_path: Path) -> None:
-    """It is the exception that `open` raises, where the mistake is."""
     with pytest.raises(FileNotFoundError):
         Stream(tmp_path / "none.sse")
     with pytest.raises(FileNotFoundError):
@@ -104,7 +101,6 @@ async def test_a_path_that_cannot_be_opened_is_misuse(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_opened_by_its_path_is_closed(tmp_path: Path) -> None:
-    """At the end, and earlier by `close`; an unclosed file would be a warning, which is an error here."""
     path = tmp_path / "answer.sse"
     path.write_bytes(BODY + b": more\n" * 20_000)
     with Stream(path) as stream:
@@ -163,13 +159,11 @@ def test_a_text_file_in_a_loop_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_in_memory_are_read() -> None:
-    """Of bytes and of text."""
     assert EXPECTED == Stream(io.BytesIO(BODY)).final()
     assert EXPECTED == Stream(io.StringIO(BODY.decode())).final()
 
 
 def test_a_file_that_cannot_be_read_is_misuse(tmp_path: Path) -> None:
-    """It is closed, or open for writing."""
     file = (tmp_path / "answer.sse").open("wb")
     with pytest.raises(MisuseError, match="not open for reading"):
         Stream(file)
@@ -198,7 +192,7 @@ def test_a_pipe_is_read_as_it_comes(how: str) -> None:
 
 
 async def test_a_pipe_is_none_for_an_async_loop() -> None:
-    """Reading it would block the event loop."""
+    """Reading a pipe would block the event loop."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as file, pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
         AsyncStream(file)
@@ -207,7 +201,7 @@ async def test_a_pipe_is_none_for_an_async_loop() -> None:
 
 @pytest.mark.parametrize("how", ["binary", "unbuffered", "text"])
 def test_a_pipe_that_does_not_block_is_misuse(how: str) -> None:
-    """Its "nothing yet" would look like its end, so nothing is read and nothing lost."""
+    """The "nothing yet" of such a pipe would look like its end."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.write(writing, TOKENS[0])
@@ -220,7 +214,7 @@ def test_a_pipe_that_does_not_block_is_misuse(how: str) -> None:
 
 
 def test_the_file_of_a_socket_with_a_timeout_is_read() -> None:
-    """Such a socket does not block beneath, but its file waits all the same."""
+    """The socket does not block beneath, but its file waits all the same."""
     ours, theirs = socket.socketpair()
     ours.settimeout(3)
     with ours, theirs:
@@ -253,7 +247,6 @@ def test_a_file_in_memory_of_any_kind_is_read() -> None:
 
 
 def test_an_empty_file_is_a_truncated_answer() -> None:
-    """And one that holds something else is no stream."""
     with pytest.raises(StreamTruncated):
         Stream(b"").final()
     with pytest.raises(NotAStream):
@@ -322,7 +315,6 @@ async def test_an_iterable_is_closed_with_the_iterator_that_it_made() -> None:
 
 
 def test_a_list_stays_as_it_is() -> None:
-    """It can be read again by another stream."""
     body = list(ANSWER)
 
     assert Stream(body).final() == Stream(body).final()

@@ -125,7 +125,6 @@ def responding(connection: ServerConnection) -> None:
 
 
 def test_a_connection_of_openais_responses_gives_one_answer_after_the_other() -> None:
-    """It stands on the same as one of Realtime."""
     with open_socket(responding) as url, client(url).responses.connect() as connection:
         connection.send(ASK)
         connection.send(ASK)
@@ -137,7 +136,6 @@ def test_a_connection_of_openais_responses_gives_one_answer_after_the_other() ->
 
 @pytest.mark.slow
 def test_what_openais_connect_returns_is_entered() -> None:
-    """With what was queued for sending."""
     with open_socket(realtime) as url:
         manager = client(url).realtime.connect(model="m")
         manager.send(ASK)
@@ -147,7 +145,6 @@ def test_what_openais_connect_returns_is_entered() -> None:
 
 
 def test_stop_ends_a_read_of_openais_connection() -> None:
-    """Its socket can be reached."""
     with open_socket(silent) as url, client(url).realtime.connect(model="m") as connection:
         connection.send(ASK)
         stream = Stream(connection)
@@ -157,7 +154,6 @@ def test_stop_ends_a_read_of_openais_connection() -> None:
 
 
 def test_a_deadline_ends_a_read_of_openais_connection() -> None:
-    """Although the SDK's own read would wait for ever."""
     with open_socket(silent) as url, client(url).realtime.connect(model="m") as connection:
         connection.send(ASK)
         with pytest.raises(StreamStalled) as caught:
@@ -198,7 +194,6 @@ async def test_an_asynchronous_connection_of_openai_is_read_likewise() -> None:
 
 @on_asyncio
 async def test_what_openais_asynchronous_connect_returns_is_entered() -> None:
-    """And left at the end."""
     with open_socket(realtime) as url:
         manager = aclient(url).realtime.connect(model="m")
         manager.send(ASK)
@@ -214,7 +209,6 @@ def anew(told: object) -> None:
 @pytest.mark.slow
 @on_asyncio
 async def test_a_connection_that_is_to_connect_anew_is_read_by_its_own_loop() -> None:
-    """Only that does it; its objects are payloads."""
     with open_socket(realtime) as url:
         async with aclient(url).realtime.connect(
             model="m", on_reconnecting=anew, max_retries=0

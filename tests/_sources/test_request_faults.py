@@ -67,7 +67,6 @@ def test_a_proxy_that_takes_no_connection_is_named(
 
 
 def test_a_header_that_is_given_as_a_text_is_refused_at_once() -> None:
-    """It says how headers are given, and quotes no key."""
     with pytest.raises(MisuseError, match="headers= takes a dict") as caught:
         connect("https://api.example/v1/chat/completions", headers="Bearer sk-secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
@@ -120,7 +119,7 @@ MISTAKES: dict[str, tuple[Exception, str]] = {
 
 @pytest.mark.parametrize("error, fault", MISTAKES.values(), ids=MISTAKES)
 def test_what_requests_and_urllib3_refuse_is_a_mistake_and_not_retried(error: Exception, fault: str) -> None:
-    """Their exceptions are also errors of the transport by their bases, which does not count."""
+    """By their bases, these exceptions are also errors of the transport, which does not count."""
     found = error_of_opening(error)
 
     assert isinstance(found, MisuseError)

@@ -52,7 +52,6 @@ def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
 
 @pytest.mark.parametrize("opener", OPENERS)
 def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
-    """It carries what the provider says, and its name for the request."""
     at_once(scenarios.raises_what_a_status_means(opener))
 
 
@@ -67,7 +66,7 @@ def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) -> None:
-    """There the connection has given its socket away, and only the response can shut it down."""
+    """A connection that ends with its body has given its socket away; only the response can shut it down."""
     body: list[Any] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + CHAT.frames[0], 4.0]
     with (
         Loopback(body, tls=tls) as server,
@@ -101,7 +100,6 @@ def _read_by_urllib3(url: str) -> Generator[Any]:
 
 @pytest.mark.parametrize("opener", [_read_by_requests, _read_by_urllib3], ids=["requests", "urllib3"])
 def test_a_response_that_was_read_is_a_finished_body(opener: Opener) -> None:
-    """Without `stream=True` the body is at hand, its compression undone; its status counts all the same."""
     at_once(scenarios.gives_what_plain_bytes_give(opener, CHAT))
     at_once(scenarios.raises_what_a_status_means(opener))
     packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
@@ -141,7 +139,6 @@ def test_a_response_that_was_begun_is_refused(opener: Opener, framing: str) -> N
 
 @pytest.mark.parametrize("opener", OPENERS)
 def test_a_response_that_was_closed_is_refused(opener: Opener) -> None:
-    """It is the calling code that closed it, and no server that sent nothing."""
     with Loopback(chunked(CHAT.frames)) as server, opener(server.url) as source:
         source.close()
         with pytest.raises(MisuseError, match="already read or closed"):
@@ -189,7 +186,7 @@ def test_a_response_that_was_made_by_hand_is_read() -> None:
 
 
 def test_the_socket_of_a_response_is_found_while_it_carries_it() -> None:
-    """Once the connection is back in its pool another answer may be on it: it is never shut down then."""
+    """A connection that is back in its pool may carry another answer, and is never shut down then."""
     for framing in FRAMINGS:
         script = scenarios.all_at_once(CHAT, framing)
         with Loopback(script) as server, _urllib3(server.url) as response:

@@ -54,7 +54,6 @@ def packed(*pieces: bytes) -> bytes:
 
 @in_one_test("format, body", BODIES)
 def test_a_body_is_read_wherever_it_was_cut_into_parts(format: str, body: bytes) -> None:
-    """In the format that it has."""
     for cut in range(1, len(body), 41):
         stream = Stream(events(body[:cut], body[cut:]))
 
@@ -81,7 +80,6 @@ def is_cut(source: Any) -> bool:
 
 @in_one_test("format", [None, "openai-chat", "text", "bedrock-converse"])
 def test_the_bytes_of_the_messages_are_an_error_that_says_what_to_pass(format: Any) -> None:
-    """However they were cut, and whether the format was named or not."""
     for body in (packed(CHAT[:40], CHAT[40:]), packed(WHOLE), packed(b"Hel", b"lo")):
         for chunks in ([body], [body[:9], body[9:60], body[60:]], [bytes([each]) for each in body]):
             with pytest.raises(

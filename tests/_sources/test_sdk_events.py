@@ -53,7 +53,6 @@ def _answer_of_aws(**_: Any) -> Any:
 
 @cache
 def _client_of(sdk: str) -> Any:
-    """Return a client of an SDK."""
     http, http2 = httpx.Client(**_http(httpx)), httpx2.Client(**_http(httpx2))
     key = {"api_key": "k", "base_url": _URL}
     if sdk == "bedrock":
@@ -198,7 +197,6 @@ _FEW = {"openai-chat/tool_call", "anthropic/web_search"}
 
 @in_one_test("recorded", [recorded for recorded in _with_sdk(ours()) if recorded.name in _FEW], ids=_name)
 def test_an_answer_is_the_same_by_the_events_of_an_sdk(recorded: Recorded) -> None:
-    """All of it that the SDK gives on, with the format named or not."""
     _obeys_by_sdk(recorded, drawn(_arrivals_by_sdk(recorded), recorded), [None, recorded.format])
 
 
@@ -216,6 +214,5 @@ def test_every_answer_is_the_same_by_the_events_of_an_sdk(recorded: Recorded) ->
 @pytest.mark.filterwarnings("ignore:.* is not a valid:UserWarning")
 @in_one_test("recorded", _with_sdk(shared()), ids=_name, by=series_of)
 def test_an_answer_of_a_real_server_is_the_same_by_the_events_of_an_sdk(recorded: Recorded) -> None:
-    """In one form of each, since an SDK takes long."""
     names = [random.Random(recorded.name).choice([None, recorded.format])]
     _obeys_by_sdk(recorded, drawn(_arrivals_by_sdk(recorded), recorded), names)

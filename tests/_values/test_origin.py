@@ -51,7 +51,6 @@ def answered(request: httpx.Request) -> httpx.Response:
 
 
 def origin_of(error: Any) -> Origin:
-    """Return the origin of an error, which has one."""
     origin: Origin = error.origin
     assert isinstance(origin, Origin)
     return origin
@@ -100,7 +99,6 @@ def test_an_error_tells_who_was_asked_and_how_far_the_answer_got(world: str) -> 
 
 @in_each_world
 def test_the_last_line_of_an_error_is_its_origin(world: str) -> None:
-    """The rest is the message, which says nothing of the server."""
     _, error = failed(world, URL, answered)
     first, line = str(error).split("\n")
 
@@ -132,8 +130,6 @@ def test_an_answer_that_never_began_has_an_origin_too(
 
 @in_each_world
 def test_each_attempt_has_an_origin_of_its_own(world: str) -> None:
-    """The last error tells of the last attempt, the reports of those before."""
-
     def make_retry(client: Any) -> Retry:
         second = Route(
             "https://api2.example/v1/messages", json=ASKED, name="second", attempts=1, client=client
@@ -241,7 +237,6 @@ def test_the_origin_names_the_proxy_of_the_environment(
 
 @in_one_test("length", [1, 20, 60, 200, 5000])
 def test_the_line_has_at_most_160_characters(length: int) -> None:
-    """Also if a server sends ids of any length; the numbers are still there."""
     origin = Origin(
         host="h" * length,
         path="/p" * length,

@@ -95,7 +95,6 @@ def origin() -> Iterator[str]:
 def test_a_page_of_another_origin_continues_an_answer(
     page: Page, origin: str, exposed: str, told: list[str]
 ) -> None:
-    """If it may read the answer's id, which `ui-message` has nowhere else."""
     page.goto(origin)
     with by_uvicorn(_backend(origin, exposed), lifespan="on") as url:
         assert told == page.evaluate(_ASK, url)

@@ -53,7 +53,6 @@ def objects(body: str) -> list[dict[str, Any]]:
 
 
 async def test_an_answer_is_sent_from_where_the_page_was(client: httpx.AsyncClient) -> None:
-    """From its start, from a position, and not at all where everything has come."""
     _, answer = await asked(client, "How?")
     whole = await client.get(answer)
     last = max(int(line[4:]) for line in whole.text.splitlines() if line.startswith("id: "))
@@ -67,7 +66,6 @@ async def test_an_answer_is_sent_from_where_the_page_was(client: httpx.AsyncClie
 
 
 async def test_a_form_has_the_same_patches_each_time(client: httpx.AsyncClient) -> None:
-    """So that those behind a position go on where a page was."""
     _, answer = await asked(client, "A recipe", form=True)
     whole = await client.get(f"{answer}/form")
     rest = await client.get(f"{answer}/form", headers={"Last-Event-ID": "7"})
@@ -135,7 +133,6 @@ async def test_strangers_and_wrong_words_are_refused(client: httpx.AsyncClient) 
 
 
 async def test_a_real_model_is_asked_where_its_address_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its name and the key, and for a form with the schema."""
     with testing.serve(testing.script().text("From ", "afar.").finish()) as model:
         for name, value in {"URL": f"{model.url}/v1/chat/completions", "MODEL": "m", "KEY": "k"}.items():
             monkeypatch.setenv(f"CHAT_{name}", value)

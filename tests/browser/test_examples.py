@@ -220,7 +220,6 @@ def test_axe_finds_nothing(
 def test_a_screen_reader_hears_that_an_answer_is_written_and_then_that_it_is_there(
     page: Page, urls: dict[str, str], model: Model, said: list[str], example: str
 ) -> None:
-    """It does not hear each piece of the answer, which is marked as busy until the end."""
     _visit(page, urls[example], resumes=example == "use_chat")
     _ask(page, "Go slowly")
     busy = page.locator("article[aria-busy=true]")
@@ -238,7 +237,6 @@ def test_a_screen_reader_hears_that_an_answer_is_written_and_then_that_it_is_the
 def test_the_keyboard_is_enough(
     page: Page, urls: dict[str, str], model: Model, said: list[str], example: str
 ) -> None:
-    """To ask with Enter and by the button, to stop, and to approve."""
     _visit(page, urls[example], resumes=example == "use_chat")
     _press(page, "G", _input(page))
     page.keyboard.type("o slowly")
@@ -277,7 +275,6 @@ def test_the_keyboard_stays_in_the_conversation_with_an_agent(
 
 @pytest.mark.parametrize("example", _EXAMPLES)
 def test_the_keyboard_stays_in_a_chat(page: Page, urls: dict[str, str], model: Model, example: str) -> None:
-    """Also where an answer is asked for again, and stopped."""
     _visit(page, urls[example], resumes=example == "use_chat")
     _ask(page, "Does it break?")
     _press(page, "Enter", _button(page, "Try again"))
@@ -310,7 +307,6 @@ def test_a_chat_follows_its_text_until_its_reader_scrolls(
 
 
 def test_a_question_that_is_refused_says_why(page: Page, urls: dict[str, str]) -> None:
-    """In the words of the response, and not by its number."""
     _visit(page, urls["chat"], resumes=False)
     page.route(
         "**/turns", lambda route: route.fulfill(status=429, json={"error": {"message": "8 are running"}})
@@ -320,7 +316,6 @@ def test_a_question_that_is_refused_says_why(page: Page, urls: dict[str, str]) -
 
 
 def test_the_three_pages_look_alike(page: Page, urls: dict[str, str]) -> None:
-    """In the font, the size and the ground of their text."""
     looks = list[object]()
     for example in _EXAMPLES:
         page.goto(urls[example])

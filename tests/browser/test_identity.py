@@ -120,7 +120,6 @@ def has_ended(page: Page, ending: str) -> bool:
 def test_two_tabs_that_are_reloaded_at_every_event_show_one_answer(
     page: Page, context: BrowserContext
 ) -> None:
-    """Both show each word once, whichever of them was reloaded, and the model is asked once."""
     other = context.new_page()
     with served() as (gate, url):
         id = httpx.post(f"{url}/answers").json()

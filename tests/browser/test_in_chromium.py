@@ -142,7 +142,6 @@ def url(script: bytes) -> Iterator[str]:
 
 @pytest.mark.skipif(not _CASES.exists(), reason="the cases are not there")
 def test_every_case_of_server_sent_events_is_read_as_the_standard_says(page: Page, url: str) -> None:
-    """At every chunking, by the browser's own decoder."""
     cases = json.loads(_CASES.read_text("utf-8"))["cases"]
     page.goto(f"{url}/sse_cases.mjs")
     wrong = page.evaluate(
@@ -232,7 +231,6 @@ def test_the_page_of_the_guide_goes_on_after_a_reload_and_stops(page: Page, url:
 
 
 def test_a_component_of_react_shows_an_answer_in_a_store(page: Page, url: str) -> None:
-    """It grows, and is whole at the end, in the strict mode that mounts each component twice."""
     id = httpx.post(f"{url}/answers").json()
     requests = list[str]()
     page.on("request", lambda request: requests.append(request.url))
@@ -304,7 +302,6 @@ def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, u
 
 
 def test_a_page_of_another_origin_continues_an_answer_and_stops_it(page: Page, url: str) -> None:
-    """With the headers that docs/guides/browser.md names for CORS, over a connection that is cut twice."""
     start = """async url => {
       const { follow } = await import("/tokenstream/tokenstream.js");
       const headers = { Accept: "text/event-stream", "Content-Type": "application/json" };

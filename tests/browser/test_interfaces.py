@@ -57,7 +57,6 @@ def _said(told: dict[str, Any], role: str) -> list[str]:
 
 @pytest.mark.slow
 def test_copilotkit_shows_an_answer_as_it_grows(copilotkit: dict[str, Any]) -> None:
-    """Its text piece by piece, and what the model reasoned before it."""
     told = copilotkit["Answer"]
 
     assert len(told["shown"]) > 1
@@ -94,7 +93,6 @@ def test_copilotkit_shows_the_tools_that_the_server_has_run(copilotkit: dict[str
 
 @pytest.mark.slow
 def test_copilotkit_tells_of_an_error(copilotkit: dict[str, Any]) -> None:
-    """In the middle of an answer, whose text stays, and before it; in words of the relay."""
     broken, refused = copilotkit["Break"], copilotkit["Fail"]
     [error] = broken["errors"]
 
@@ -168,7 +166,6 @@ def _texts(page: Page, selector: str = ".text") -> list[str]:
 
 @pytest.mark.browser
 def test_assistant_ui_shows_an_answer_as_it_grows(page: Page, ask: Callable[..., None]) -> None:
-    """Its text and what the model reasoned before it; a tag in the text stays text."""
     page.add_init_script(
         """window.seen = [];
         new MutationObserver(() => {
@@ -219,7 +216,6 @@ def test_assistant_ui_shows_the_tools_that_the_server_has_run(
 def test_assistant_ui_tells_of_an_error(
     page: Page, ask: Callable[..., None], question: str, texts: list[str], error: str
 ) -> None:
-    """In the middle of an answer, whose text stays, and before it; in words of the relay."""
     ask(question)
     alert = page.get_by_role("alert")
     alert.wait_for()

@@ -68,7 +68,7 @@ def test_its_types_hold(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_npm_installs_the_folder(tmp_path: Path) -> None:
-    """As docs/guides/browser.md says, and without a network: the package needs nothing else."""
+    """The command is that of docs/guides/browser.md; the package needs no other, and no network."""
     _, node = node_with()
     environment = {**os.environ, "npm_config_cache": str(tmp_path / "cache"), "npm_config_offline": "true"}
     command = [*npm_with(node), "install", "--no-audit", "--no-fund", str(_FILES)]

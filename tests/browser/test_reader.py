@@ -51,7 +51,7 @@ def _passes(node: str, tests: list[Path], **environment: str) -> None:
 
 @pytest.mark.slow
 def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
-    """Its own tests in the files beside this one; connections are cut at every 29th byte."""
+    """The cases are in the files beside this one; connections are cut at every 29th byte."""
     folder = Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve()
     node = node_in(folder)
     if node is None:
@@ -64,7 +64,6 @@ def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
 
 @pytest.mark.slow
 def test_it_reads_what_is_cut_anywhere() -> None:
-    """The same, with a cut at every byte."""
     _, node = node_with()
     _passes(node, [_FOLDER / "follow.test.mjs"], TOKENSTREAM_EVERY_CUT="1")
 
@@ -87,7 +86,6 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
 
 @pytest.mark.slow
 def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
-    """A permission, its answer and the tool's result, at the call: on our page, in `useChat` and AG-UI."""
     folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
     with by_uvicorn(Agents().app, lifespan="on") as url:
         environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
@@ -96,7 +94,6 @@ def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
 
 @pytest.mark.slow
 def test_an_agent_that_asks_is_shown_by_the_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its call, that it waits for approval, its result or denial, and the answer after it."""
     folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
     with testing.serve(example_agent.play_model) as model:
         monkeypatch.setattr(agent, "BASE", f"{model.url}/v1")
@@ -136,7 +133,6 @@ console.log(JSON.stringify(told));
 
 @pytest.mark.slow
 def test_the_lines_for_svelte_and_vue_show_an_answer(tmp_path: Path) -> None:
-    """Those of docs/guides/browser.md, with the stores of both frameworks."""
     folder, node = node_with("svelte", "vue")
     (tmp_path / "node_modules").symlink_to(folder / "node_modules")
     program = tmp_path / "program.mjs"

@@ -205,7 +205,6 @@ def test_a_result_that_was_stored_outlives_the_loss_of_the_reply(
 
 @pytest.mark.anyio
 async def test_an_asynchronous_store_keeps_what_has_ended() -> None:
-    """With the default of the method, too."""
     calls = MemoryCallStore()
 
     class Four(AsyncCallStore):
@@ -255,7 +254,6 @@ def test_a_store_that_is_gone_as_well_keeps_no_interruption_back(error: type[Bas
 def test_a_reader_that_is_interrupted_while_it_waits_for_another_one_leaves_its_call_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other reader runs the call to its end."""
     store = MemoryCallStore()
     store.begin(key_of_call(), 600, token="of another process")
 
@@ -292,7 +290,6 @@ def test_an_application_that_is_interrupted_says_so_with_fail(error: type[BaseEx
 def test_an_application_that_is_interrupted_with_a_call_in_hand_leaves_it_unknown(
     kind: str, server: RedisServer, tmp_path: Path, error: type[BaseException]
 ) -> None:
-    """It has no time to say so; the end of `with` does. A call that it has ended is done, and stays so."""
     with opened(kind, server, tmp_path) as store:
         store.forget(key_of_call())
         with pytest.raises(error), Stream(BODY, answer_id="job 1") as stream:
@@ -310,7 +307,6 @@ def test_an_application_that_is_interrupted_with_a_call_in_hand_leaves_it_unknow
 
 @pytest.mark.parametrize("error", [StreamError("broken"), ValueError()])
 def test_a_call_in_hand_stays_with_an_application_that_goes_on(error: Exception) -> None:
-    """It may collect the calls of an answer that breaks off, and run them then."""
     store, calls = MemoryCallStore(), list[Any]()
     with suppress(StreamError, ValueError), Stream(BODY, answer_id="job 1") as stream:
         calls += [*stream.validated_calls(pay=Payment, once=store)]

@@ -116,7 +116,6 @@ def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> No
 
 
 def test_a_restarted_answer_has_the_keys_of_the_first_attempt() -> None:
-    """Its own id is another one, and its calls are equal: they are the same calls."""
     first = chat(("go", "{}"), ("go", "{}"))
     again = chat(("go", "{}"), ("go", "{}"), ("end", "{}"), id="chatcmpl-anew")
     bodies = [first[:2], again]
@@ -130,7 +129,6 @@ def test_a_restarted_answer_has_the_keys_of_the_first_attempt() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_checkpoint_at_any_place_keeps_the_keys(named: bool) -> None:
-    """Another process that goes on from it, through JSON, has the keys of one that reads to the end."""
     payloads = responses.answer(*responses.remove(0), *responses.remove(1, id="fc_2", call_id="call_2"))
     events = [sse(each, event=each["type"]) for each in payloads]
     options: dict[str, Any] = {"answer_id": "turn 7"} if named else {}
@@ -173,7 +171,6 @@ def test_a_checkpoint_of_an_answer_without_an_id_keeps_its_chance() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("protocol", ["tokenstream", "ui-message", "openai-chat", "anthropic"])
 async def test_followers_of_a_journal_have_the_keys_of_its_producer(protocol: Any) -> None:
-    """Whatever protocol they read, and from whatever position: the journal's id is the identity."""
     body = (
         script()
         .text("Let me")

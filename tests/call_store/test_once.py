@@ -120,7 +120,6 @@ def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> No
 
 
 def test_another_reader_waits_for_a_call_that_runs() -> None:
-    """It gets the result, and the tool runs once."""
     store, begun, go_on = MemoryCallStore(), threading.Event(), threading.Event()
     runs: list[int] = []
 
@@ -149,7 +148,6 @@ def test_another_reader_waits_for_a_call_that_runs() -> None:
 
 
 def test_one_call_that_two_threads_run_at_once_runs_once() -> None:
-    """The same object, too: the second thread waits for the result of the first."""
     store, begun, go_on = MemoryCallStore(), threading.Event(), threading.Event()
     runs: list[int] = []
 
@@ -182,7 +180,6 @@ def test_the_call_of_a_type_cannot_be_run_and_so_does_not_fail() -> None:
 
 
 def test_a_call_that_began_and_never_ended_is_uncertain_until_it_is_forgotten() -> None:
-    """It is handed out with an error, for the program and for the model, and never run; it can be read."""
     clock = [0.0]
     store, rooms = MemoryCallStore(lease=60, clock=lambda: clock[0]), Rooms()
 
@@ -233,7 +230,6 @@ def test_a_router_tells_the_model_of_an_uncertain_call(reader: Callable[..., Any
 
 @pytest.mark.parametrize("error", [ValueError("full"), ToolFailed("full")])
 def test_a_failed_call_is_not_run_again_unless_the_store_says_so(error: Exception) -> None:
-    """The first reader gets the error itself, all others its words."""
     store = MemoryCallStore()
     runs: list[int] = []
     body = script().tool_call("book", {"room": 1}).finish("tool_calls").chunks("openai-chat")
@@ -394,8 +390,6 @@ def test_a_store_that_cannot_begin_loses_no_call() -> None:
 
 
 def test_a_store_that_cannot_take_the_end_loses_no_result(caplog: pytest.LogCaptureFixture) -> None:
-    """The reader has it; for others the call is unknown once the lease is over, and never runs again."""
-
     class Full(MemoryCallStore):
         def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
             raise CallStoreUnavailable("it is full")
@@ -457,7 +451,6 @@ def test_calls_of_a_complete_answer_are_begun_only_then() -> None:
 
 
 def test_calls_with_errors_are_not_begun() -> None:
-    """They are told to the model, and nothing has to be remembered."""
     store = MemoryCallStore()
     body = script().tool_call("book", {"room": "?"}).finish("tool_calls").chunks("openai-chat")
 

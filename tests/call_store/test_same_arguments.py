@@ -130,7 +130,6 @@ OTHER: list[tuple[Any, list[Any]]] = [
 
 @in_one_test(("tool", "arguments"), SAME)
 def test_arguments_that_are_equal_once_validated_are_one_call(tool: Any, arguments: list[Any]) -> None:
-    """In whatever answer with the same id; in one answer, they are told apart by their number."""
     assert 1 == len({key for each in arguments for key in keys_in_store(tool, each)})
     assert len(arguments) == len(set(keys_in_store(tool, *arguments)))
     assert keys_in_store(tool, *arguments) == keys_in_store(tool, *reversed(arguments))
@@ -144,7 +143,6 @@ def test_arguments_that_differ_are_different_calls(tool: Any, arguments: list[An
 
 @in_one_test(("tool", "arguments"), [*SAME, *OTHER])
 def test_the_same_arguments_have_the_same_key_at_any_time(tool: Any, arguments: list[Any]) -> None:
-    """Also with a default that is another one each time."""
     for each in arguments:
         assert keys_in_store(tool, each) == keys_in_store(tool, each)
 
@@ -160,7 +158,7 @@ def test_the_same_arguments_have_the_same_key_at_any_time(tool: Any, arguments: 
 def test_the_key_is_that_of_the_json_unless_a_default_is_written(
     tool: Any, arguments: dict[str, Any]
 ) -> None:
-    """So that a program that does not know the tools finds a call in the store, too."""
+    """A program that does not know the tools finds a call in the store, too."""
     [call] = Stream(body(tool.__name__, arguments), answer_id="job 7").tool_calls
 
     assert [call.key] == keys_in_store(tool, arguments)

@@ -152,7 +152,6 @@ def spelled(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
 def test_calls_are_the_same_everywhere_or_nowhere(
     one: tuple[dict[str, Any], str], other: tuple[dict[str, Any], str]
 ) -> None:
-    """Where the tool is known, by the validated arguments, and where it is not, by the JSON."""
     (first, text), (second, again) = one, other
     are_same = first == second
 
@@ -192,7 +191,6 @@ def test_a_default_that_tells_calls_apart_counts(tool: Callable[..., Any], one: 
     ],
 )
 def test_a_default_in_a_union_may_be_left_out(tool: Callable[..., Any], one: str, other: str) -> None:
-    """It is the same object with it and without it."""
     name = tool.__name__
     for are_one in (are_one_after_a_restart, are_one_in_a_store, are_one_in_a_list):
         assert are_one(name, one, other, tool)
@@ -204,7 +202,6 @@ def test_a_default_in_a_union_may_be_left_out(tool: Callable[..., Any], one: str
     ['{"value":1e400}', '{"value":-1e400}', "[1]", "{", '{"value":"9"}', '{"value":1E999999999}', "null"],
 )
 def test_any_arguments_have_a_key(text: str) -> None:
-    """Also those that are no JSON, that the tool refuses, or that no number can hold."""
     for tools in ((), (mark,)):
         assert keys("mark", text, *tools) == keys("mark", text, *tools)
 

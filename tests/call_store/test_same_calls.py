@@ -163,7 +163,6 @@ def test_an_answer_with_other_calls_is_refused_with_both_lists(
 def test_the_same_calls_run_once_whoever_reads_them(
     reader: Callable[..., list[Any]], again: Callable[..., list[Any]], calls: list[Any]
 ) -> None:
-    """The second answer has the results of the first one."""
     store, bank = MemoryCallStore(same_calls=True), Bank()
     chunks = body(*calls, finish="tool_calls" if calls else "stop")
     first = reader(store, bank, chunks)
@@ -201,7 +200,6 @@ def test_an_answer_that_was_cut_off_says_nothing_of_later_calls(reader: Callable
 
 @in_one_test("reader", [read, route, read_async, route_async])
 def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
-    """So many calls take no more time each than few: each is validated a few times, for its run and key."""
     store, bank = MemoryCallStore(same_calls=True), WatchedBank()
     VALIDATED.clear()
     reader(store, bank, body(*({"to": f"customer {number}", "usd": 1} for number in range(40))))
@@ -268,7 +266,6 @@ def test_two_processes_with_one_redis_compare_their_answers(server: RedisServer)
 
 
 def test_a_store_with_only_the_methods_that_are_required_compares_answers(tmp_path: Path) -> None:
-    """It need not keep the end of a call that has not begun."""
     store, bank = SQLiteCallStore(tmp_path / "calls"), Bank()
     store.same_calls = True
     with closing(store.database):

@@ -34,7 +34,6 @@ class Process:
         return f"{count} ordered"
 
     async def run(self, stream: Any, view: str) -> None:
-        """Run the calls of a stream."""
         if view == "router":
             await got(stream.run(Router(Tools(self.order), once=self.store)))
             return
@@ -101,7 +100,6 @@ def test_without_a_store_a_call_that_was_handed_out_is_not_run_again(view: str) 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_drafts_of_calls_leave_out_those_of_the_checkpoint(number: int) -> None:
-    """They were whole, and so are no cut calls; the others have their drafts."""
     point, _ = stop_at(number, runs=True, store=MemoryCallStore())
     with go_on(point, "sync") as stream:
         drafts = [draft.call for draft in stream.tool_partials(Tools(Process(None).order)) if draft.call]
@@ -124,8 +122,6 @@ def test_a_store_lets_drafts_begin_with_the_calls_of_the_checkpoint() -> None:
 
 
 def test_a_store_that_is_away_loses_no_last_draft() -> None:
-    """The next read asks it again, and no draft before it comes twice."""
-
     class Away(MemoryCallStore):
         is_away = True
 

@@ -48,7 +48,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 @asynccontextmanager
 async def opened(kind: str, server: RedisServer, **options: Any) -> AsyncGenerator[Any]:
-    """Give an empty store of a kind."""
     with Redis(unix_socket_path=server.path) as client:
         client.flushall()
         async with AsyncRedis(unix_socket_path=server.path) as async_client:
@@ -76,7 +75,6 @@ async def got(reply: Any) -> Any:
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", KINDS)
 async def test_only_the_first_reader_gets_a_call_as_new(kind: str, server: RedisServer) -> None:
-    """The next ones see it run, and then its result; a repeated request of the first gets the same."""
     async with opened(kind, server) as store:
         assert CallState("new") == await got(store.begin("key", 60, token="a"))
         assert CallState("new") == await got(store.begin("key", 60, token="a"))
@@ -114,7 +112,6 @@ async def test_a_call_whose_lease_is_over_is_unknown_until_it_is_forgotten(
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_failed_call_is_begun_again_only_on_request(kind: str, server: RedisServer) -> None:
-    """Its words are kept for the model."""
     async with opened(kind, server) as store:
         await got(store.begin("key", 60, token="a"))
         await got(store.finish("key", "no room é", token="a", failed=True))
@@ -128,7 +125,6 @@ async def test_a_failed_call_is_begun_again_only_on_request(kind: str, server: R
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_end_of_a_forgotten_call_is_kept(kind: str, server: RedisServer) -> None:
-    """It has run, so nobody has to run it again."""
     async with opened(kind, server) as store:
         await got(store.begin("key", 60, token="a"))
         await got(store.forget("key"))
@@ -215,8 +211,6 @@ async def test_an_uncertain_call_tells_a_person_what_it_asks_for(kind: str, serv
 
 
 def test_a_store_that_takes_no_text_about_its_calls_lists_their_keys() -> None:
-    """As one that was written before there was such a text."""
-
     class Older(MemoryCallStore):
         def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:  # type: ignore[override]
             return super().begin(key, lease, token=token, again=again)
@@ -231,7 +225,6 @@ def test_a_store_that_takes_no_text_about_its_calls_lists_their_keys() -> None:
 
 
 def test_the_calls_of_another_prefix_are_not_listed(server: RedisServer) -> None:
-    """Nor those of a prefix that looks like a pattern for it."""
     with Redis(unix_socket_path=server.path, decode_responses=True) as client:
         client.flushall()
         stores = [RedisCallStore(client, prefix=prefix) for prefix in ("a*:", "ab:", "[a]:")]
@@ -244,7 +237,6 @@ def test_the_calls_of_another_prefix_are_not_listed(server: RedisServer) -> None
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 def test_of_many_threads_one_begins_a_call(kind: str, server: RedisServer) -> None:
-    """However close together they ask."""
     with Redis(unix_socket_path=server.path) as client, ThreadPoolExecutor(8) as threads:
         client.flushall()
         store: Any = MemoryCallStore() if kind == "memory" else RedisCallStore(client)
@@ -286,7 +278,6 @@ def test_redis_forgets_a_call_after_a_time(server: RedisServer) -> None:
 
 @pytest.mark.parametrize("cls", [RedisCallStore, AsyncRedisCallStore])
 def test_a_store_in_redis_refuses_what_cannot_work(cls: Any) -> None:
-    """The other kind of client, a prefix with a brace, and no time."""
     clients: list[Any] = [Redis(), AsyncRedis()]
     client, other = clients if cls is RedisCallStore else reversed(clients)
     with pytest.raises(MisuseError, match="this store takes a redis"):

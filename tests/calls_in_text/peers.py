@@ -104,7 +104,6 @@ class _Function(float):
 
 @cache
 def _stand_in(name: str) -> Any:
-    """Return what stands for a name of a package that is not there."""
     if name.startswith("__"):
         raise AttributeError(name)
     if name[:1].isupper() and not name.isupper():

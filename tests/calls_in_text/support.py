@@ -288,7 +288,6 @@ def text_of(events: Iterable[Event]) -> str:
 
 
 def calls_of(events: Iterable[Event]) -> list[Call]:
-    """Return the calls that were handed out."""
     return [
         Call(event.call.name, event.call.arguments) for event in events if isinstance(event, ToolCallDone)
     ]

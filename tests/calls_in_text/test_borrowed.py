@@ -70,7 +70,6 @@ def test_a_parameter_whose_head_has_no_end_ends_with_its_call(parameter: str, ou
 
 
 def test_a_router_runs_the_call_that_is_whole_alone() -> None:
-    """The other one is an error that the model is told."""
     ran: list[tuple[str, str]] = []
 
     def delete(path: str, keep: bool = False) -> None:
@@ -108,7 +107,6 @@ _PARAMETERS = {
 
 @pytest.mark.parametrize("written", _TWICE)
 def test_a_parameter_with_two_values_is_of_two_calls(written: str) -> None:
-    """The same value twice is one."""
     one, other = (_PARAMETERS[written].format(value) for value in ("/a", "/b"))
     twice, two = _TWICE[written].format(one, one), _TWICE[written].format(one, other)
 
@@ -128,7 +126,6 @@ _LINES = [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}]
 
 @in_one_test(("written", "by"), [(each, by) for each in _LINES for by in _LINES])
 def test_a_file_that_quotes_calls_is_whole_or_not_written(written: str, by: str) -> None:
-    """In its own dialect and in every other one; no quoted call is handed out."""
     for count in (1, 2):
         dialect, text, meant = _quoted(written, by, count)
         events = read([text], dialect, tools=TOOLS)

@@ -65,7 +65,6 @@ def test_every_opening_is_left_out_or_reported(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_cut_gives_the_same(format: Any) -> None:
-    """Of the chunks, with the call's own events behind the opening."""
     sent = b"".join(body(BEFORE, "<tool_", "call>", format=format))
     for chunks in several(sent, format).values():
         assert [("text", BEFORE), ("tool_call", CALL)] == read(chunks, **READING)[0]
@@ -73,7 +72,6 @@ def test_every_cut_gives_the_same(format: Any) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_opening_without_a_call_of_the_api_stays(format: Any) -> None:
-    """So does one that text follows, and one in code."""
     for text, calls in (
         (BEFORE + "<tool_call>", False),
         ("It begins with <tool_call> and goes on.", True),
@@ -95,7 +93,6 @@ def test_an_answer_that_is_cut_keeps_the_opening(format: Any) -> None:
 
 
 def test_a_stream_that_is_stopped_keeps_the_opening() -> None:
-    """Also behind the end of its part, where a call may follow."""
     sent = body(BEFORE + "<tool_call>", format="anthropic")
     for count in range(1, 9):
         with Stream(iter(sent), **READING) as stream:

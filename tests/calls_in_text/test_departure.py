@@ -33,7 +33,6 @@ def _body(text: str) -> bytes:
 @pytest.mark.parametrize("written", LEAKS)
 @pytest.mark.parametrize("around", ["{}", "Let me look.\n{}", "```py\n1\n```\n{} So."])
 def test_the_departure_names_the_dialect(written: str, around: str) -> None:
-    """However the bytes arrive; the text itself stays as it came, and no call is made of it."""
     dialect, markup = LEAKS[written]
     text = around.replace("{}", markup)
     body = _body(text)
@@ -76,7 +75,6 @@ def test_a_whole_text_is_a_call_of_an_offered_tool_alone(dialect: str) -> None:
     ],
 )
 def test_a_form_that_is_not_read_is_reported(text: str, dialect: str) -> None:
-    """As is all between an opening and its end; a text that goes on behind the form has it, too."""
     stream = Stream([_body(text)], tools=["look"])
     stream.final()
 
@@ -84,7 +82,6 @@ def test_a_form_that_is_not_read_is_reported(text: str, dialect: str) -> None:
 
 
 def test_a_call_of_a_tool_that_was_not_offered_is_reported() -> None:
-    """It stays text with the option, too, but the server has not read it."""
     stream = Stream([_body(LEAKS["hermes"][1])], tools=["see"])
     stream.final()
 

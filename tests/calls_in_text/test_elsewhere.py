@@ -30,7 +30,6 @@ TEXT = f"Let me look. {HERMES}"
 
 
 def test_a_router_runs_the_calls_of_a_text() -> None:
-    """And its results go back to the model in the turns of the API."""
     with Stream(body(TEXT), tags=Tags(calls=True)) as stream:
         results = stream.run(Router(Tools(look)))
     turns = [stream.message.to_openai_chat(), *results.to_openai_chat()]
@@ -42,7 +41,6 @@ def test_a_router_runs_the_calls_of_a_text() -> None:
 
 @pytest.mark.parametrize("protocol", ["openai-chat", "anthropic", "ui-message", "ag-ui", "tokenstream"])
 def test_a_page_sees_a_call_and_no_markup(protocol: Any) -> None:
-    """In every protocol that has calls; another reader makes the same message of it."""
     with Stream(body(TEXT), tags=Tags(calls=True)) as stream:
         sent = b"".join(encode(stream, protocol))
     read = Stream([sent], format=protocol).final()
@@ -65,7 +63,6 @@ def test_another_attempt_begins_the_call_anew(size: int) -> None:
 
 @pytest.mark.parametrize("written", [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}])
 def test_a_call_in_the_text_is_not_continued_as_text(written: str) -> None:
-    """Also if it is not read, from its first characters on: a model would go on within the markup."""
     _, write = WRITERS[written]
     markup = write([make_call(random.Random(written))])
     for size in range(2, len(markup), 1 + len(markup) // 40):
@@ -78,7 +75,6 @@ def test_a_call_in_the_text_is_not_continued_as_text(written: str) -> None:
     ["Hm, so", "a < b", "See [", "See [1]", "`<tool_call>` is how", "```xml\n<tool_c", "<b>No", "a <table"],
 )
 def test_other_text_is_continued(text: str) -> None:
-    """As is a text about the markup."""
     assert reason_for(text) is None
 
 
@@ -87,12 +83,10 @@ def reason_for(text: str) -> str | None:
 
 
 def other() -> str:
-    """Return nothing."""
     return ""
 
 
 def asked(route: Route, *, is_async: bool, **options: Any) -> Message:
-    """Return the whole answer of a route."""
     colour = "async" if is_async else "sync"
     message: Message = read_whole(colour, lambda: connect_in(colour)(route, **options)).message
     return message
@@ -120,7 +114,6 @@ def test_a_route_has_dialects_of_its_own(*, is_async: bool) -> None:
 
 @pytest.mark.parametrize(("is_async", "hedge_after"), [(False, None), (True, None), (True, 0.01)])
 def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after: float | None) -> None:
-    """Also if it wins a race; its tags take the place of all those of the stream."""
     first, second = Provider("openai-chat", Behaviour("status")), Provider("anthropic")
     first.delay = 0.0 if hedge_after is None else 60.0
     second.add(Behaviour(script=testing.script().text("<think>Hm</think>", HERMES).finish("stop")))
@@ -175,7 +168,6 @@ def test_a_session_sends_results_of_calls_in_the_text_as_text(
 def test_a_session_tells_a_new_connection_what_was_called_in_the_text(
     server: Callable[[], Server], markup: str
 ) -> None:
-    """In the words of the model, if they can be written; the results say the rest."""
     served = server()
     with serving(served) as url, talking("sync", url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         called = talk.ask(markup).message
@@ -191,7 +183,6 @@ def test_a_session_tells_a_new_connection_what_was_called_in_the_text(
 
 @pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
 def test_a_call_in_the_text_may_stay_without_a_result(server: Callable[[], Server]) -> None:
-    """To the server it was text, and the conversation goes on from it."""
     served = server()
     with serving(served) as url, talking("sync", url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         talk.ask(HERMES)
@@ -209,7 +200,6 @@ def test_a_call_in_the_text_may_stay_without_a_result(server: Callable[[], Serve
 def test_a_session_runs_the_tools_that_are_called_in_the_text(
     colour: str, server: Callable[[], Server], retry: Retry | None, words: str
 ) -> None:
-    """Once each, though the server thinks that the answer is over; it goes on with their results."""
     run: list[str] = []
 
     def look_up(word: str) -> str:
@@ -251,7 +241,6 @@ CALL = {"name": "look", "arguments": '{"at": "x"}'}
 def test_each_round_of_a_session_has_calls_of_its_own(
     server: Callable[[], Server], answers: list[Any], runs: int, calls: Any, monkeypatch: Any
 ) -> None:
-    """Of the API or in the text; each tool that is run is a call of the answer, and of one round."""
     replies = iter(answers)
     monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
     with serving(server()) as url, talking("sync", url, tags=Tags(calls=calls), tools=Tools(look)) as talk:
@@ -336,7 +325,7 @@ def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, mode: A
 
 
 def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monkeypatch: Any) -> None:
-    """In the middle of its turn it waits for the others, and a text would interrupt it."""
+    """Gemini Live waits for the others in the middle of its turn, and a text would interrupt it."""
 
     class Both(LiveServer):
         def answer(self, line: Line) -> None:
@@ -364,7 +353,6 @@ def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monke
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_results_of_both_kinds_of_calls_go_their_own_way(*, copied: bool) -> None:
-    """Those of the API as its own; also if the message was copied."""
     with Stream(body(HERMES), tags=Tags(calls=True)) as stream:
         [in_text] = stream.final().tool_calls
     own = ToolCall(id="own", name="look", arguments_text="{}", complete=True)

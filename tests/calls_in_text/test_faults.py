@@ -27,7 +27,6 @@ TOOL = {"name": "look", "parameters": SCHEMA}
 
 
 def at_every_cut(text: str, dialect: str, **options: Any) -> Any:
-    """Return the events of a text, which are the same however it is cut."""
     events = read([text], dialect, **options)
     for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text), 5)]):
         assert joined(events) == joined(read(pieces, dialect, **options))
@@ -71,7 +70,6 @@ def test_arguments_that_end_too_early_are_reported(arguments: str, read_calls: i
 @pytest.mark.parametrize("bad", ["x=b'z'", "x=1e999", "x=name", "x=-1e999, y=1"])
 @pytest.mark.parametrize("dialect", ["pythonic", "lfm2", "llama4"])
 def test_a_python_call_that_is_no_literal_takes_no_other_call_with_it(dialect: str, bad: str) -> None:
-    """Its parentheses tell where it ends; infinity is no JSON."""
     opening, end = {"lfm2": ("<|tool_call_start|>", "<|tool_call_end|>"), "pythonic": ("", "")}.get(
         dialect, ("<|python_start|>", "<|python_end|>")
     )
@@ -99,7 +97,6 @@ def test_a_bare_value_of_a_notation_is_a_literal(value: str, meant: object) -> N
     [("n", "42", 42), ("n", "many", "many"), ("box", '{"a": 1}', {"a": 1}), ("other", "42", "42")],
 )
 def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told: str, meant: object) -> None:
-    """Where it allows no string; DeepSeek's attribute decides otherwise."""
     parameter = f'<{DSML}parameter name="{value}" string="true">{told}</{DSML}parameter>'
     events = at_every_cut(f'<{DSML}invoke name="look">{parameter}</{DSML}invoke>', "dsml", tools=[TOOL])
 
@@ -107,7 +104,6 @@ def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told
 
 
 def test_a_missing_comma_in_a_notation_is_added() -> None:
-    """Behind a string, whose quote tells where it ends."""
     text = '<|tool_call>call:look{a:<|"|>x<|"|>b:<|"|>y<|"|>n:1}<tool_call|>'
     events = at_every_cut(text, "gemma4")
 
@@ -129,7 +125,6 @@ def test_python_without_a_form_in_json_is_read(arguments: str, meant: object) ->
 @pytest.mark.parametrize("written", ["seed", "glm", "dsml", "kimi_k3", "minimax", "minimax_m3", "anthropic"])
 @pytest.mark.parametrize("value", ["x\n", "\n", "\n\nx  \n\n", "a\r\nb\r\n"])
 def test_a_value_keeps_its_line_endings(written: str, value: str) -> None:
-    """Where the model's template puts none of its own around it; a file mostly ends with one."""
     dialect, write = WRITERS[written]
     call = Call("look", {"text": value})
 
@@ -189,7 +184,6 @@ def test_text_after_whole_arguments_is_text_again(dialect: str, markup: str, aft
     ids=lambda each: str(each)[:40],
 )
 def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> None:
-    """Their types are those of the schema; with text between them, the call is incomplete."""
     box = box.replace("{0}", M3)
     inner = {"anyOf": [{"type": "object", "properties": {"n": {"type": "integer"}}}]}
     schema: dict[str, Any] = {"properties": {"box": {"$ref": "#/$defs/box"}}, "$defs": {"box": inner}}

@@ -51,7 +51,6 @@ def _answer(written: str, seed: int) -> tuple[str, str, list[object], str]:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_calls_are_read_as_they_were_meant(written: str) -> None:
-    """From one to four calls with text around them, nested JSON, and code that talks about the markup."""
     for seed in range(12):
         dialect, text, calls, around = _answer(written, seed)
         events = read([text], dialect)
@@ -63,7 +62,6 @@ def test_calls_are_read_as_they_were_meant(written: str) -> None:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_every_cut_gives_the_same_calls(written: str) -> None:
-    """At each place of short answers, character by character, and at random places of long ones."""
     for seed in range(5):
         dialect, text, _, _ = _answer(written, seed)
         expected = joined(read([text], dialect))
@@ -128,7 +126,6 @@ def test_a_fence_with_a_call_may_follow_other_code() -> None:
 
 @pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}\n```", "```tool_call\n{}\n```\n", "[{}]"])
 def test_a_fence_of_json_is_a_call_only_if_it_is_the_whole_text(fence: str) -> None:
-    """It is read by name; behind a sentence, and in a page about calls, it is code."""
     call = '{"name": "look", "arguments": {"text": "x"}}'
     text = fence.replace("{}", call)
     offered = offered_in({"tools": TOOLS[:1]})
@@ -235,7 +232,6 @@ def test_a_call_of_an_unknown_tool_is_text(written: str) -> None:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_a_damaged_answer_gives_the_same_at_every_cut(written: str) -> None:
-    """Some of it is missing or replaced: no call is both handed out and broken, or text as well."""
     for seed in range(12):
         dialect, text, _, _ = _answer(written, seed)
         dice = random.Random(f"damage {written}{seed}")
@@ -285,7 +281,6 @@ def test_a_text_of_openings_is_read_once(unit: str, size: int) -> None:
 
 
 def test_the_page_has_each_dialect_of_the_table() -> None:
-    """With an opening of it, and the parser that the doctor names."""
     page = (ROOT / "docs" / "guides" / "tool-calls" / "in-text.md").read_text("utf-8")
     rows = [re.split(r"\s*\|\s*", row) for row in page.replace("\\|", "\0").splitlines() if row[:3] == "| `"]
     told = {name: row for row in rows for name in re.findall(r"`(\w+)`", row[1])}

@@ -65,7 +65,6 @@ def test_each_of_three_members_may_hold_the_arguments(around: str, holder: str) 
 
 @pytest.mark.parametrize("around", AROUND)
 def test_a_name_alone_is_a_call_without_arguments(around: str) -> None:
-    """So is one with nothing else but what belongs to a call."""
     for others in ({}, *OF_THE_CALL):
         for each in objects_of(others):
             assert [Call("look", {})] == calls_of(events_of(around, each))
@@ -74,7 +73,6 @@ def test_a_name_alone_is_a_call_without_arguments(around: str) -> None:
 @pytest.mark.parametrize("strange", STRANGE, ids=str)
 @pytest.mark.parametrize("around", AROUND)
 def test_other_members_are_never_a_call_without_arguments(around: str, strange: dict[str, Any]) -> None:
-    """They may be its arguments: the call is incomplete, and the next one is read."""
     following = {"name": "look", "arguments": ARGUMENTS}
     for each in objects_of(strange):
         alone = events_of(around, each)
@@ -86,7 +84,6 @@ def test_other_members_are_never_a_call_without_arguments(around: str, strange: 
 
 
 def test_the_bare_object_stays_text_with_strange_members() -> None:
-    """It may be structured output."""
     for strange in STRANGE:
         text = json.dumps({"name": "look"} | strange)
         events = at_every_cut(text, "llama_json")
@@ -98,8 +95,6 @@ def test_the_bare_object_stays_text_with_strange_members() -> None:
 
 
 def test_the_model_hears_of_a_call_with_strange_members() -> None:
-    """And the tool does not run."""
-
     def look(text: str = "") -> str:
         raise AssertionError(text)
 

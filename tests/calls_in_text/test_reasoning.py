@@ -60,7 +60,6 @@ def test_every_format_hands_it_out_at_the_finish_reason(format: Any, signature: 
 
 @pytest.mark.parametrize("written", [name for name, (dialect, _) in WRITERS.items() if dialect not in BARE])
 def test_every_dialect_is_read(written: str) -> None:
-    """Also several calls, and calls between tags of reasoning that have no end."""
     dialect, write = WRITERS[written]
     call = Call("look", {"text": random.Random(written).choice(CODE)})
     text = "Let me look.\n" + write([call, call])
@@ -106,7 +105,6 @@ STAY: dict[str, tuple[list[bytes], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("why", STAY)
 def test_a_call_that_was_only_considered_stays_reasoning(why: str) -> None:
-    """In its place and order, as without the option, and nothing runs."""
     sent, options = STAY[why]
     message = Stream(sent, **options).final()
     plain = Stream(sent, **options | {"tags": replace(options.get("tags", Tags()), calls=False)}).final()
@@ -122,7 +120,6 @@ def test_a_call_that_was_only_considered_stays_reasoning(why: str) -> None:
 def test_the_departure_tells_a_call_that_nothing_follows(
     then: tuple[dict[str, Any], ...], told: bool
 ) -> None:
-    """Whether it could be read or not: the agent has stopped for no other reason."""
     stream = Stream(thought("I look. ", FUNCTION, then=then))
     stream.final()
 
@@ -130,7 +127,6 @@ def test_the_departure_tells_a_call_that_nothing_follows(
 
 
 def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
-    """As it is for a call in the text."""
     [call] = Stream(thought(OPEN), **READS).final().tool_calls
 
     assert ["missing_end"] == [repair.name for repair in call.repairs]
@@ -177,7 +173,6 @@ def test_a_call_that_grows_long_is_a_thought_again(end: str) -> None:
 
 
 def test_calls_at_the_end_of_reasoning_are_bounded() -> None:
-    """By the same limits as other calls."""
     for limits in (Limits(tool_calls=3), Limits(parts=4)):
         with pytest.raises(LimitExceeded):
             Stream(thought(HERMES * 5), limits=limits, **READS).final()
@@ -224,7 +219,6 @@ def test_a_part_whose_end_has_all_of_its_text_ends_before_the_call() -> None:
 
 
 def test_every_chunking_gives_the_same() -> None:
-    """However the reasoning is cut, with what follows it in parts of its own, and between tags."""
     pieces = ["Hm. ", HERMES, "\n\n", FUNCTION, " but no: `<tool_call>` ", "<tool_call", ">{ ", "[TOOL_CALL"]
     for seed in range(40):
         chance = random.Random(seed)

@@ -57,7 +57,6 @@ def body(text: str, finish: str | None = "stop", size: int = 7) -> list[bytes]:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
-    """With its own part behind the text, ids as for servers without ids, and the reason "tool_calls"."""
     dialect, write = WRITERS[written]
     call = make_call(random.Random(f"{written}2"))
     before = "" if dialect in BARE else "Let me look.\n"
@@ -132,7 +131,6 @@ _FORMS = ["look", "functions.look", "default_api.look", "look<|channel|>commenta
 @pytest.mark.parametrize("name", _FORMS)
 @pytest.mark.parametrize("is_in_text", [True, False])
 def test_a_name_with_a_namespace_or_a_channel_is_the_known_tool(name: str, is_in_text: bool) -> None:
-    """With a repair, in the text and from the API; one that is known itself, or where none is, stays."""
     call = chat_call(0, '{"at": "x"}', id="c", name=name)
     sent = body(HERMES.replace("look", name)) if is_in_text else [chat(call), chat({}, "tool_calls"), DONE]
     for tools, found in [(["look"], "look"), (["look", name], name), (["now"], name), (None, name)]:
@@ -173,7 +171,6 @@ def test_a_view_that_is_given_a_tool_knows_it_by_such_a_name(name: str, is_in_te
     ],
 )
 def test_what_begins_no_opening_costs_little(unit: str, most: float, option: str) -> None:
-    """In calls of functions, beside a stream without the option: nearly no payload has to be decoded."""
     sent = body(unit * 100, size=4)
     costs: list[int] = []
     tags: dict[str, Any] = {option: True}
@@ -219,7 +216,6 @@ def test_an_answer_that_is_cut_off_hands_out_no_call_without_its_end(finish: str
 
 
 def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
-    """As models write it that stop at the token of the end; the repair is told on the call."""
     stream = Stream(body(HERMES.removesuffix("\n</tool_call>")), tags=Tags(calls=True))
     with stream:
         events = list(stream)
@@ -244,7 +240,6 @@ def test_a_repaired_call_is_equal_to_itself_from_its_json() -> None:
 
 
 def test_markup_that_fails_is_an_incomplete_call() -> None:
-    """It is never handed out, and never text again."""
     text = '<tool_call>{"name": "look", "arguments": {"at": "x"} oops}</tool_call> Hm.'
     stream = Stream(body(text), tags=Tags(calls=True))
     events = list(stream)
@@ -258,7 +253,6 @@ def test_markup_that_fails_is_an_incomplete_call() -> None:
 
 
 def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
-    """And none once the API itself has sent a call."""
     own = [chat(chat_call(0, id="a", name="look", arguments='{"at": "y"}'))]
     given = Stream(body(HERMES), tags=Tags(calls="auto"), tools=["look"]).final()
     none = Stream(body(HERMES), tags=Tags(calls="auto")).final()
@@ -290,7 +284,6 @@ def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
     ],
 )
 def test_a_value_that_is_held_back_whole_is_bounded(head: str) -> None:
-    """By the same limit as text; the call stays incomplete."""
     sent = body(head + "a" * 2_000, size=100)
     stream = Stream(sent, tags=Tags(calls=True), tools=[look], limits=Limits(text=1_000))
     with pytest.raises(LimitExceeded, match=r"Limits\.text"):
@@ -301,7 +294,6 @@ def test_a_value_that_is_held_back_whole_is_bounded(head: str) -> None:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_every_format_reads_calls_in_its_text(format: Any) -> None:
-    """Whatever the events with which it begins and ends a text."""
     script = testing.script().text("So: ", HERMES[:20], HERMES[20:], " Yes.").finish("stop")
     plain = Stream(script.chunks(format), format=format).final()
     message = Stream(script.chunks(format), format=format, tags=Tags(calls=True)).final()
@@ -314,7 +306,6 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
-    """In every format, also where the end of each piece waits for the next one."""
     script = testing.script().text(*(["a ", "word ", "if a <", " b[", "i] ", "<", "/i> "] * 9)).finish("stop")
     every: list[dict[str, Any]] = [{"tags": Tags(calls=True)}, {"tags": Tags(calls=True, reasoning=True)}]
     for options in every:
@@ -326,7 +317,6 @@ def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
 
 
 def test_a_tap_and_the_async_stream_take_the_option() -> None:
-    """With the tools of the caller."""
     tapped = tap(body(HERMES), tags=Tags(calls=True), tools=[look])
     for _ in tapped:
         pass

@@ -41,7 +41,6 @@ def repairs_of(events: list[Event]) -> list[str]:
 def test_a_string_with_raw_characters_is_what_the_model_meant(
     written: str, raw: str, meant: str, repairs: list[str]
 ) -> None:
-    """In a value, a key and a list; and what streams is JSON already."""
     dialect, write = WRITERS[written]
     for arguments in ({"text": "~"}, {"items": ["~", {"~": 1}]}):
         markup = write([Call("look", arguments)]).replace("~", raw)
@@ -81,7 +80,6 @@ def test_lists_in_parameters_are_mended_too(raw: str, meant: str, repairs: list[
 
 @pytest.mark.parametrize("written", PYTHON_DIALECTS)
 def test_a_python_string_may_have_line_endings(written: str) -> None:
-    """In quotes that Python would close at the line's end, or in three of them."""
     dialect, write = WRITERS[written]
     for quote, repairs in (("'", ["raw_control"]), ('"', ["raw_control"]), ('"""', []), ("'''", [])):
         markup = write([Call("look", {"text": "~"})]).replace("'~'", f"{quote}a\n\tb\n{quote}")
@@ -92,7 +90,6 @@ def test_a_python_string_may_have_line_endings(written: str) -> None:
 
 
 def test_a_repair_is_reported_once() -> None:
-    """However many line endings there are."""
     text = "\n" * 5_000
     events = read([f'<tool_call>{{"name": "look", "arguments": {{"text": "{text}"}}}}</tool_call>'], "hermes")
 
@@ -105,7 +102,6 @@ def _read_one(arguments: str) -> list[Event]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_mended_is_json(seed: int) -> None:
-    """And JSON is never changed."""
     dice = random.Random(seed)
     string = "".join(dice.choices(["\\", "\n", "'", "u", "1234", "d", "é", "\t", "\\\\", '\\"'], k=12))
     events, whole = _read_one(f'{{"a": "{string}b"}}'), _read_one(json.dumps({"a": string}))
@@ -122,5 +118,4 @@ def test_text_that_is_no_json_stays_as_it_is() -> None:
 
 
 def test_the_dialects_with_json_are_many() -> None:
-    """So that the tests above mean something."""
     assert {"hermes", "mistral v11", "kimi", "harmony", "deepseek v3"} <= {*JSON_DIALECTS}

@@ -44,7 +44,6 @@ def message_of(*parts: Any) -> Message:
 
 
 def called(calls: list[Call]) -> list[ToolCall]:
-    """Return calls as an answer has them."""
     return [
         ToolCall(id=f"call_{number}", name=name, arguments_text=json.dumps(arguments), complete=True)
         for number, (name, arguments) in enumerate(calls)
@@ -53,7 +52,6 @@ def called(calls: list[Call]) -> list[ToolCall]:
 
 @pytest.mark.parametrize("dialect", WRITTEN)
 def test_calls_that_are_written_are_read_as_the_same(dialect: str) -> None:
-    """With text around them, one call or several, and in one piece or in many."""
     for seed in range(40):
         dice = random.Random(f"{dialect}{seed}")
         calls = [make_call(dice) for _ in range(dice.randint(1, 4))]
@@ -105,7 +103,6 @@ def test_a_value_that_would_end_its_parameter_is_refused(dialect: str, value: st
 )
 @pytest.mark.parametrize("dialect", WRITTEN)
 def test_a_call_that_no_text_can_have_is_reported(dialect: str, call: ToolCall, kind: Any) -> None:
-    """As other parts that an API has no place for."""
     message = message_of(TextPart(text="Hm.", complete=True), call)
     with pytest.raises(NotExpressible) as caught:
         message.to_openai_chat(dialect=dialect)
@@ -133,7 +130,6 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
 @pytest.mark.parametrize("dialect", WRITTEN)
 @pytest.mark.parametrize("format", ["openai-chat", "ollama", "anthropic", "gemini", "mistral"])
 def test_results_are_text_between_tags(dialect: str, format: str) -> None:
-    """In a request to any API."""
     told = "<tool_response>\nnoon\n</tool_response>"
     turns = ToolResults(message_of(CALL), {"call_0": "noon"}).turns(format, dialect=dialect)
 
@@ -145,7 +141,6 @@ def test_results_are_text_between_tags(dialect: str, format: str) -> None:
 
 
 def test_text_that_is_left_out_takes_no_call_with_it() -> None:
-    """And no result stands without its call."""
     message = message_of(TextPart(text="Hm.", complete=True), CALL, TextPart(text="So.", complete=True))
 
     assert HERMES == message.to_openai_chat(dialect="hermes", drop="text")["content"].strip()

@@ -122,7 +122,6 @@ BODIES: dict[str, Callable[..., list[bytes]]] = {"openai-chat": body_of_chat, "a
 def test_of_equal_calls_on_both_sides_the_larger_number_runs(
     format: Any, sent: list[Sent], size: int
 ) -> None:
-    """In any order; each call of the API is in the message under its own id, which has a result."""
     bank = Bank()
     with Stream(
         BODIES[format](sent, size=size), format=format, tags=Tags(calls=True), tools=bank.tools
@@ -161,7 +160,6 @@ def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_loop_over_events_sees_the_call_once(order: str) -> None:
-    """Another start tells the API's id to a loop that has the call already; results go by either id."""
     stream = Stream(body_of_chat(ORDERS[order]), tags=Tags(calls=True))
     events = list(stream)
     (done,) = [event for event in events if isinstance(event, ToolCallDone)]
@@ -182,7 +180,6 @@ def test_a_loop_over_events_sees_the_call_once(order: str) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_store_and_later_views_have_the_call_once(order: str, is_async: bool) -> None:
-    """With `once=`, and in a loop that begins when the answer is over."""
     bank, body = Bank(), body_of_chat(ORDERS[order])
     store = MemoryCallStore()
 
@@ -204,7 +201,6 @@ def test_a_store_and_later_views_have_the_call_once(order: str, is_async: bool) 
 
 @pytest.mark.parametrize("is_own_first", [False, True])
 def test_a_call_of_another_name_is_not_held_back(is_own_first: bool) -> None:
-    """Its arguments arrive as they are written."""
     look = Sent(not is_own_first, "look", 5)
     decoder = Decoder(tags=Tags(calls=True))
     counts = [
@@ -219,7 +215,6 @@ def test_a_call_of_another_name_is_not_held_back(is_own_first: bool) -> None:
 @pytest.mark.parametrize("amount", [5, 6])
 @pytest.mark.parametrize("finish", ["length", None])
 def test_nothing_is_lost_of_an_answer_that_is_cut_off(order: str, amount: int, finish: str | None) -> None:
-    """The last call of the API may lack its end, and the one in the text stays as it was written."""
     sent = [Sent(call.is_text, "pay", 5 if call.is_text else amount) for call in ORDERS[order]]
     stream = Stream(body_of_chat(sent, finish), tags=Tags(calls=True))
     handed_out: list[int] = []
@@ -235,7 +230,6 @@ def test_nothing_is_lost_of_an_answer_that_is_cut_off(order: str, amount: int, f
 @pytest.mark.parametrize("finish", ["tool_calls", "length"])
 @pytest.mark.parametrize("amount", [5, 6])
 def test_the_call_of_the_api_shows_that_one_without_its_end_is_whole(amount: int, finish: str) -> None:
-    """Another call of the API does not."""
     text = markup("pay", 5, end="")
     body = [
         claude_start(),
@@ -273,7 +267,6 @@ def test_arguments_are_compared_as_json() -> None:
 
 
 def test_what_is_held_back_is_bounded() -> None:
-    """By the limit for text."""
     body = [chat({"content": markup("pay", 5)}), chat(chat_call(0, '{"amount": ', id="a", name="pay"))]
     body += [chat(chat_call(0, "1" * 100))] * 20
     stream = Stream(body, tags=Tags(calls=True), limits=Limits(text=1_000))
@@ -311,7 +304,6 @@ def test_a_client_of_a_relay_gets_the_call_once(protocol: Any, order: str) -> No
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("format", testing.script().text("a").tool_call("pay", {"amount": 5}).formats)
 def test_the_call_is_one_in_every_format(format: Any, order: str) -> None:
-    """That has calls and text; another amount is another call."""
     for amount in (5, 6):
         script = testing.script()
         for call in ORDERS[order]:

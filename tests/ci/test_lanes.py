@@ -56,7 +56,6 @@ def test_a_lane_begins_after_those_that_it_waits_for_also_if_they_fail(tmp_path:
 
 
 def test_a_lane_of_two_processes_is_not_overtaken(tmp_path: Path) -> None:
-    """It begins when both are free, before the lanes below it, of which one would fit."""
     began = list[str]()
     lanes = [
         Lane("first", lambda _: began.append("first")),
@@ -234,7 +233,6 @@ _ELSEWHERE["agents"] = "tests/compare/agents"
 
 
 def test_what_the_slow_tests_leave_out_has_a_lane() -> None:
-    """So does each mark that `pytest` leaves out by default."""
     options = PYPROJECT["tool"]["pytest"]["ini_options"]["addopts"]
     lines = (ROOT / "tests" / "ci" / "checks.py").read_text(encoding="utf-8").splitlines()
     run = {

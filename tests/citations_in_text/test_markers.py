@@ -108,7 +108,6 @@ def test_every_cut_gives_the_same_citations(text: str) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_text_gives_the_same_at_every_cut(seed: int) -> None:
-    """Of pieces of markers, code and words in any order."""
     dice = random.Random(seed)
     parts = [
         "【",
@@ -174,7 +173,6 @@ def test_a_stream_has_the_citations_of_its_text() -> None:
 
 
 def test_every_chunking_of_a_stream_gives_the_same_in_both_colours() -> None:
-    """With reasoning and calls in the same text, each of which begins another part."""
     call = '<tool_call>{"name": "look", "arguments": {"at": "[^9]"}}</tool_call>'
     sent = b"".join(body(f"<think>a[^1]</think>{CITED}\n{call}\nSo[^4]: " + "word " * 50 + "[^5]!"))
     options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True, citations=True)}
@@ -194,7 +192,7 @@ def test_every_chunking_of_a_stream_gives_the_same_in_both_colours() -> None:
 
 
 def test_numbers_count_the_sources_that_the_api_has_sent() -> None:
-    """As Perplexity sends them; `[n]` is text where it has sent no list."""
+    """Perplexity sends such a list; `[n]` is text where the API has sent none."""
     listed = chat({"role": "assistant"}, citations=["https://one.test", "https://two.test"])
     sent = [listed, chat({"content": "Blue[2], a[3]"}), chat({}, "stop"), DONE]
     message = Stream(sent, tags=Tags(citations=True)).final()
@@ -209,7 +207,6 @@ def test_numbers_count_the_sources_that_the_api_has_sent() -> None:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_every_format_reads_the_markers_of_its_text(format: Any) -> None:
-    """Whatever the events with which it begins and ends a text."""
     script = testing.script().text("So【1", "2†source】", " yes.").finish("stop")
     message = Stream(script.chunks(format), format=format, tags=Tags(citations=True)).final()
 
@@ -219,7 +216,6 @@ def test_every_format_reads_the_markers_of_its_text(format: Any) -> None:
 
 @pytest.mark.parametrize("protocol", ["openai-chat", "openai-responses", "ui-message", "tokenstream"])
 def test_a_page_sees_citations_where_the_protocol_has_them(protocol: Any) -> None:
-    """In place of the marker; another reader finds the address."""
     listed = chat({"role": "assistant"}, citations=["https://one.test"])
     sent = [listed, chat({"content": "Blue[1]!"}), chat({}, "stop"), DONE]
     with Stream(sent, tags=Tags(citations=True)) as stream:
@@ -241,7 +237,6 @@ def test_citations_are_bounded_as_other_parts_are() -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_session_takes_the_option(colour: str) -> None:
-    """For each of its answers."""
     with serving(ResponsesServer()) as url, talking(colour, url, tags=Tags(citations="footnote")) as talk:
         message = talk.ask("so[^1]").message
 

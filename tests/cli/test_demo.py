@@ -105,7 +105,6 @@ def _joined(text: str) -> str:
 @pytest.mark.slow
 @pytest.mark.slow
 def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
-    """The first line under a heading is code: what is printed is what is executed."""
     firsts = re.findall(r"^-- \d/\d .*\n\n>>> (.*)$", shown, re.MULTILINE)
     expected = [part.code[0] if part.opening == demo.OPENING else part.opening for part in demo.PARTS]
 
@@ -121,7 +120,6 @@ def test_a_line_of_code_fits_the_screen(code: str) -> None:
 def test_the_code_that_is_shown_is_what_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another text shows and does something else."""
     part = replace(demo.PARTS[0], code=("sum(len(text) for text in stream.text)",))
     monkeypatch.setattr(demo, "PARTS", (part,))
 
@@ -272,7 +270,6 @@ def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
 @pytest.mark.slow
 @posix
 def test_a_pipe_that_closes_early_ends_the_demo_quietly() -> None:
-    """As in `… demo | head -1`."""
     with subprocess.Popen(
         [*_COMMAND, "--fast"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
     ) as process:
@@ -331,7 +328,6 @@ def test_after_a_broken_pipe_nothing_is_written_to_it(
 
 @pytest.mark.slow
 def test_any_text_stream_may_stand_in_for_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as one in memory, which has no encoding to soften."""
     monkeypatch.setattr(sys, "stdout", output := StringIO())
 
     assert 0 == main(["demo", "--fast"])
@@ -398,7 +394,6 @@ def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_terminal_is_given_to_rich_if_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the plain screen stands in, and says once what is missing; so it does without styles."""
     needed("rich")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -126,7 +126,6 @@ def test_one_request_is_enough_where_that_is_asked_for(
 def test_an_answer_that_comes_at_once_is_asked_for_twice(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is the same request again; what a browser gets would say nothing more."""
     before = len(server.exchanges)
     status, told = _doctor(capsys, f"{server.url}/at-once")
     asked = [exchange.request.headers["Accept-Encoding"] for exchange in server.exchanges[before:]]
@@ -141,7 +140,6 @@ def test_an_answer_that_comes_at_once_is_asked_for_twice(
 def test_plain_text_that_comes_piece_by_piece_streams(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It has no events to count; who is asked for it may not know that it takes --format text."""
     status, told = _doctor(capsys, "--once", f"{server.url}/plain")
 
     assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
@@ -200,7 +198,6 @@ def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
 
 
 def test_no_server_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> None:
-    """There is no answer to show."""
     status, told = _doctor(capsys, refusing_url())
 
     assert (1, "no_answer", None) == (status, _first(told)[0], told["answers"][0]["status"])
@@ -209,7 +206,6 @@ def test_no_server_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_server_that_speaks_no_tls_is_reported_as_such(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the library's own words."""
     status, told = _doctor(capsys, server.url.replace("http", "https") + "/text")
 
     assert (1, "no_answer") == (status, _first(told)[0])
@@ -227,7 +223,6 @@ def test_a_certificate_that_nobody_trusts_is_reported_as_such(capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
-    """It streams, and a cut of it would look like an end."""
     start = head(headers=[("Connection", "close")]).replace(b"HTTP/1.1", b"HTTP/1.0")
     script = [start, *(step for pause, data in _PACED for step in (data, pause)), _LAST]
     with Loopback(script) as server:
@@ -239,7 +234,6 @@ def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_proxy_that_the_environment_names_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It answers whatever is asked for; NO_PROXY goes past it."""
     with Loopback(until_close(b"".join(data for _, data in _PACED))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         _, told = _doctor(capsys, "--once", "http://example.test/text")
@@ -260,7 +254,6 @@ def test_a_response_that_never_comes_names_whose_patience_may_have_ended(
 
 
 def test_a_length_that_is_known_before_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
-    """And what came at once that fast is no proof of anything."""
     with Loopback(sized(b"".join(data for _, data in _PACED) + _LAST)) as server:
         status, told = _doctor(capsys, "--once", server.url)
 
@@ -283,7 +276,6 @@ def test_a_key_is_sent_and_never_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Also where the provider's error quotes it, or the address has it."""
     monkeypatch.setenv("SOME_KEY", _KEY)
     status = main(["doctor", f"{server.url}/key?key=unshown", *form, *arguments])
     shown = capsys.readouterr()
@@ -321,7 +313,6 @@ def test_the_beginning_of_a_key_is_not_shown_either(
 def test_what_a_terminal_would_obey_is_shown_as_an_escape(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the verdict as well as in the findings."""
     main(["doctor", f"{server.url}/escapes"])
 
     assert "\x1b" not in capsys.readouterr().out
@@ -351,7 +342,7 @@ def test_a_header_of_the_environment_goes_out_as_it_is(
 def test_a_key_in_place_of_its_variable_is_misuse_that_does_not_show_it(
     given: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is easily mixed up, and a terminal is logged."""
+    """A key is easily mixed up with its variable, and a terminal is logged."""
     before = len(server.exchanges)
     try:
         status = main(["doctor", f"{server.url}/text", "--header-env", given])
@@ -365,7 +356,6 @@ def test_a_key_in_place_of_its_variable_is_misuse_that_does_not_show_it(
 
 @pytest.mark.parametrize("url", ["", "file.sse", f"ftp://{_KEY}", "https://"])
 def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """And is not shown, because a key may stand in it."""
     assert 2 == main(["doctor", url])
     assert _KEY not in capsys.readouterr().err
 
@@ -374,7 +364,6 @@ def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[st
 def test_an_address_is_shown_without_what_may_be_secret(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither its query nor a password."""
     place = server.url.replace("//", "//me:password@")
     _, told = _doctor(capsys, "--once", f"{place}/text?key={_KEY}")
 
@@ -395,7 +384,6 @@ def test_a_format_that_is_none_is_misuse_before_anything_is_sent(
 def test_certificates_that_cannot_be_read_are_reported(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And not blamed on the server, or on the output."""
     file = tmp_path / "none.pem"
     file.write_text("no certificate", encoding="utf-8")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -412,7 +400,6 @@ def test_certificates_that_cannot_be_read_are_reported(
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="uses signals, which Windows has not")
 def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
-    """As of a feed that never ends."""
     enough = reply([*_PACED, *_PACED], cut="stall")
     with (
         serve_in_time(enough) as server,

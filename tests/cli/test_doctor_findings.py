@@ -66,7 +66,6 @@ def _cut(seconds: float, headers: dict[str, str] | None = None, *, last: float =
 
 
 def test_events_one_after_the_other_stream() -> None:
-    """With nothing to remark, where the head is as it should be."""
     diagnosis = judge([_probe(_STEADY)])
 
     assert ("streams", (), ()) == (diagnosis.verdict, diagnosis.findings, diagnosis.hops)
@@ -91,12 +90,10 @@ def test_all_at_the_end_is_held_back() -> None:
 
 
 def test_bursts_name_the_size_of_the_buffer() -> None:
-    """By which its owner may know it."""
     assert "in bursts of about 4 KiB, the size of a buffer" in judge([_probe(_BURSTS)]).reason
 
 
 def test_what_to_change_is_that_of_the_hop_that_the_response_names() -> None:
-    """Then what the server itself can do."""
     diagnosis = judge([_probe(_BURSTS, {"server": "nginx/1.25.3"})])
     do = _finding(diagnosis, "held_back").do
 
@@ -126,7 +123,6 @@ def test_an_answer_that_is_held_back_only_when_compressed_does_not_stream() -> N
 
 
 def test_compression_that_is_flushed_is_only_noted() -> None:
-    """It streams; the next proxy may do worse."""
     diagnosis = judge([_probe(_STEADY), _probe(_STEADY, {"content-encoding": "br"}, coding="gzip, br")])
 
     assert ("streams", ["compressed"]) == (diagnosis.verdict, _names(diagnosis))
@@ -142,7 +138,6 @@ def test_an_answer_that_fails_only_when_compressed_is_a_fault() -> None:
 
 
 def test_a_second_request_that_is_refused_tells_nothing_of_the_path() -> None:
-    """The first one was enough for a verdict."""
     error = StatusError("the server answered with status 429", status=429)
     diagnosis = judge([_probe(_STEADY), _probe([], head=ResponseHead(status=429), error=error)])
 
@@ -161,7 +156,6 @@ def test_a_second_request_that_is_refused_tells_nothing_of_the_path() -> None:
     ],
 )
 def test_a_cut_after_a_round_time_names_who_has_that_limit(seconds: float, named: str) -> None:
-    """As a guess, where the response names no hop that has it."""
     assert any(f"perhaps {named}" in do for do in _cut(seconds).do)
 
 
@@ -174,7 +168,7 @@ def test_a_cut_after_a_round_time_names_who_has_that_limit(seconds: float, named
     ],
 )
 def test_a_cut_in_the_middle_of_events_is_a_limit_on_the_whole(seconds: float, named: str) -> None:
-    """There was no silence that anybody could have lost patience in."""
+    """No silence came before the cut that anybody could have lost patience in."""
     arrivals = [TimedChunk(number * 0.2, 200, 1) for number in range(1, int(seconds * 5))]
     changes: dict[str, Any] = {
         "ended": "broken",
@@ -193,7 +187,6 @@ def test_a_cut_is_that_of_the_hop_that_the_response_names() -> None:
 
 
 def test_a_cut_at_another_round_time_may_be_the_named_hops_own_setting() -> None:
-    """Its default is longer, and who runs it may have changed that."""
     found = _cut(33.5, {"server": "nginx"})
 
     assert found.do[0] == (
@@ -236,7 +229,6 @@ def test_an_answer_that_ends_cleanly_before_its_end_was_cut_too() -> None:
 def test_a_gateway_that_lost_its_patience_is_named(
     status: int, seconds: float, headers: dict[str, str], named: str
 ) -> None:
-    """Its error comes after a round time, and not at once."""
     head = ResponseHead(status=status, headers=headers)
     error = StatusError(f"the server answered with status {status}", status=status)
     answer = _probe([], head=head, head_at=seconds, ended_at=seconds, error=error)
@@ -260,7 +252,6 @@ def test_a_gateway_that_lost_its_patience_is_named(
 def test_what_is_odd_in_the_head_is_noted(
     headers: dict[str, str], changes: dict[str, Any], name: str
 ) -> None:
-    """It harms nobody on this path, and may on the next."""
     diagnosis = judge([_probe(_STEADY, headers, **changes)])
 
     assert ("streams", [name]) == (diagnosis.verdict, _names(diagnosis))
@@ -305,7 +296,6 @@ def test_a_hop_is_known_by_its_headers(headers: dict[str, str], name: str) -> No
 
 
 def test_a_proxy_that_the_environment_names_is_a_hop() -> None:
-    """It adds no header, and is the first that one can go past."""
     diagnosis = judge([_probe(_BURSTS, proxied=True)])
 
     assert ["your own proxy"] == [name for name, _ in diagnosis.hops]
@@ -347,7 +337,6 @@ def test_the_page_has_the_table_of_hops_as_the_command_knows_them() -> None:
 
 
 def test_the_page_explains_every_finding() -> None:
-    """By the name that the command gives it."""
     page = doctor_page.PAGE.read_text("utf-8")
     source = Path(_findings.__file__).read_text("utf-8")
 

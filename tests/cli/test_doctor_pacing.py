@@ -48,7 +48,6 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
 
 @pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])
 def test_a_model_that_writes_evenly_streams_however_fast(gap: float) -> None:
-    """From 2,000 events a second, which share moments, to one in five seconds."""
     assert _pace(*_steady(400, gap)).verdict == "streams"
 
 
@@ -58,7 +57,6 @@ def test_a_long_silence_before_the_first_event_is_thought_and_no_buffer() -> Non
 
 
 def test_all_at_the_end_is_whole() -> None:
-    """Also where a large body takes its time over the wire."""
     assert _pace((3.0, 5_000, 50)).verdict == "whole"
     assert _pace(*[(8.0 + number * 0.004, 1_400, 14) for number in range(60)]).verdict == "whole"
 
@@ -70,7 +68,6 @@ def test_what_is_short_or_came_at_once_tells_nothing(arrivals: list[tuple[float,
 
 
 def test_a_buffer_that_fills_up_gives_bursts_of_its_size() -> None:
-    """The last one is what was left in it."""
     pace = _pace((1.0, 4_096, 40), (2.0, 4_090, 41), (3.0, 4_096, 40), (3.2, 900, 9))
 
     assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
@@ -139,13 +136,11 @@ def test_bytes_without_an_event_are_no_moment() -> None:
 
 @in_one_test("pace", HONEST)
 def test_a_path_that_passes_on_what_it_gets_is_not_blamed(pace: str) -> None:
-    """Nor is a provider that sends several events at a time."""
     assert _pace_of(HONEST[pace](BODY)).verdict in {"streams", "unclear"}
 
 
 @pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=20, slow_one_in=4), ids=lambda each: each.name)
 def test_no_recording_is_taken_for_one_that_was_held_back(recorded: Recorded) -> None:
-    """At an honest pace, unless the server sends all of it as one chunk; at all paces in a thorough run."""
     events = events_of(recorded.body)
     paces = in_turn(HONEST.items(), recorded.name, one_in=4)
     ways = {name: list(pace(events)) for name, pace in paces}

@@ -95,7 +95,6 @@ def test_nginx_as_it_is_installed_holds_an_answer_back(
 def test_nginx_that_does_not_buffer_streams(
     path: str, proxy: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By its own setting or by the server's header; to the server it speaks HTTP/1.0 or 1.1."""
     status, told = _doctor(capsys, "--once", f"{proxy}/{path}")
     upstream = server.exchanges[-1].request
 
@@ -108,7 +107,6 @@ def test_nginx_that_does_not_buffer_streams(
 
 
 def test_nginx_that_compresses_and_flushes_is_noted(proxy: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The second request accepts what the first does not, and only that one is compressed."""
     status, told = _doctor(capsys, f"{proxy}/compressed/text")
     codings = [answer["headers"].get("content-encoding") for answer in told["answers"]]
 

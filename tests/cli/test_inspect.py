@@ -60,7 +60,6 @@ def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:
 def test_what_departs_from_the_documents_is_listed(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With its first frame, its rule, and how often the server has done what."""
     path = body(chat({"content": "Hi"}) + chat(finish_reason="stop"))
 
     assert 0 == main(["inspect", str(path)])
@@ -71,7 +70,6 @@ def test_what_departs_from_the_documents_is_listed(
 def test_the_fields_of_a_choice_are_shown_with_its_number(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By their names, as those of the answer are."""
     choice = {"index": 1, "delta": {"content": "b"}, "content_filter_results": {"hate": 1}}
     path = body(chat({"content": "a"}) + sse({"choices": [choice], "provider": "P"}) + DONE)
 
@@ -85,7 +83,6 @@ def test_the_fields_of_a_choice_are_shown_with_its_number(
 def test_an_error_comes_in_its_place_and_says_what_to_do(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After the events before it; the summary has its kind, whether to ask again, and its tail."""
     assert 3 == main(["inspect", str(body(CUT + b"data: {"))])
     shown = capsys.readouterr().out
     events = shown.partition("\n\nmessage\n")[0].splitlines()
@@ -101,7 +98,6 @@ def test_an_error_comes_in_its_place_and_says_what_to_do(
 def test_no_control_character_of_the_server_reaches_the_terminal(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither in an event's line nor in the message, the payload, an unknown field or an error."""
     nasty = "a\x1b]0;title\x07b\x9b31mc\r\u202ed\u2028e\ud800"
     fields = {"delta": {"content": nasty, "odd": nasty}}
     payload = json.dumps({"choices": [fields], nasty: 1, "model": nasty}).encode()
@@ -156,7 +152,6 @@ def test_events_of_answers_that_go_on_have_their_lines(
 def test_the_result_of_a_tool_has_its_line(
     protocol: Any, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the call that it answers, and what the tool has returned."""
     call = ToolCall(id="c", name="now", complete=True)
     events: list[Event] = [ToolCallStart("c", "now"), ToolCallDone(call), ToolResult("c", {"hour": 12})]
     events.append(Finish("stop"))
@@ -182,7 +177,6 @@ def test_what_has_no_name_is_never_cut(
 def test_a_recording_has_the_times_of_its_chunks(
     tmp_path: Path, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """It is played without waiting, in lines and for programs; a damaged one is one line."""
     path = tmp_path / "answer.rec"
     arrivals = (Arrival(0.5, chat({"content": "Half"})), Arrival(40.25, chat({"content": " an"})))
     Recording(arrivals, breaks="reset").save(path)
@@ -244,7 +238,6 @@ def test_each_choice_has_its_message(
 def test_payloads_are_shown_when_asked_for(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As JSON, on the line below the event."""
     path = body(SHORT)
     main(["inspect", "--raw", str(path)])
 
@@ -312,7 +305,6 @@ def test_the_exit_status_tells_the_ending(
 def test_what_cannot_be_done_is_one_line(
     arguments: list[str], status: int, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On standard error, with no traceback, and with a status of its own."""
     found = main(["inspect", *arguments])
     shown = capsys.readouterr()
 
@@ -322,7 +314,6 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_a_header_without_a_colon_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    """As every wrong option, by argparse."""
     with pytest.raises(SystemExit) as caught:
         main(["inspect", "http://127.0.0.1:9/", "-H", "nonsense"])
 
@@ -334,7 +325,6 @@ def test_a_header_without_a_colon_is_explained(capsys: pytest.CaptureFixture[str
 def test_a_header_whose_name_no_request_can_have_is_explained(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named, with what a name may be made of."""
     with pytest.raises(SystemExit) as caught:
         main(["inspect", "http://127.0.0.1:9/", "-H", f"{name}: x"])
 

@@ -49,7 +49,6 @@ _NAME_IT = (
 
 
 def _redirected() -> StreamError:
-    """Return the error for a redirect that was not followed."""
     follower = ErrorBody(ResponseHead(status=307, headers={"location": "/there"}, url="http://example.com/"))
     follower.end()
     assert follower.error is not None
@@ -84,7 +83,6 @@ def _rows(shown: str) -> tuple[str, str]:
 def test_a_file_is_never_to_be_asked_again(
     content: bytes, what_to_do: str, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And nothing that is said of it speaks of attributes and arguments."""
     main(["inspect", str(body(content))])
     said, done = _rows(capsys.readouterr().out)
 
@@ -116,7 +114,6 @@ def test_what_came_through_a_pipe_may_be_asked_again() -> None:
 def test_a_server_is_asked_otherwise(
     answer: Recording, what_to_do: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At another address, with another key, with another request, or later."""
     with serve_in_time(answer) as server:
         main(["inspect", f"{server.url}/x"])
     said, done = _rows(capsys.readouterr().out)
@@ -126,7 +123,6 @@ def test_a_server_is_asked_otherwise(
 
 
 def test_calls_that_were_handed_out_are_named() -> None:
-    """They may have been run."""
     error = StreamTruncated("it was cut")
     error.tool_calls_delivered = ("call_1", "call_2")
 
@@ -154,7 +150,6 @@ def test_calls_that_were_handed_out_are_named() -> None:
     ],
 )
 def test_each_kind_of_error_has_its_advice(error: StreamError, what_to_do: str) -> None:
-    """By whose problem it is, and by whether asking again may help."""
     assert what_to_do == advise_on_error(error, "request")
 
 
@@ -181,7 +176,6 @@ def test_rewording_a_message_does_not_change_the_advice(error: StreamError, what
 
 
 def test_the_name_of_a_deadline_is_left_out() -> None:
-    """It belongs to code; the seconds stay."""
     error = StreamStalled(
         "no byte came within 120 s (Deadlines.idle_bytes); what had arrived is in .partial",
         limit="idle_bytes",
@@ -200,7 +194,6 @@ def test_the_words_of_a_server_are_left_as_they_are() -> None:
 def test_a_format_that_takes_no_bytes_is_explained(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the option's name, and not the argument's."""
     assert 2 == main(["inspect", "--format", "pieces", str(body(CUT))])
     assert "leave --format out to have it detected\n" in capsys.readouterr().err
 
@@ -217,7 +210,6 @@ def test_an_answer_in_which_nothing_came_says_so(
 
 @pytest.mark.slow
 def test_an_answer_that_came_whole_is_advised_to_be_streamed() -> None:
-    """It is no error, and the status says that all is well."""
     whole = b'{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi"}}]}'
     done = run("inspect", "-", given=whole)
     [advised] = re.findall(r"^what to do +(.*)$", done.stdout.decode(), re.MULTILINE)

@@ -23,7 +23,6 @@ PARTIAL = FOLDER / "claude-code-own-two-tools-partial.jsonl"
 
 
 def agent_of(name: str) -> str:
-    """Return the name of the agent that has printed a recording."""
     return name.partition("-own")[0]
 
 
@@ -46,7 +45,6 @@ def test_the_lines_of_an_agent_are_shown_as_its_run(name: str, capsys: pytest.Ca
 
 
 def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFixture[str]) -> None:
-    """As Claude Code counts them; a tool that failed says why in the tree."""
     assert 0 == main(["inspect", str(PARTIAL)])
     shown = capsys.readouterr().out
 
@@ -78,7 +76,6 @@ def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_recorded_process_has_its_times_and_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They are those of the recording, which is played without waiting."""
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
     arrivals = tuple(Arrival(10.0 * number, line) for number, line in enumerate(lines))
     Recording(arrivals, exit_code=2).save(tmp_path / "fix.rec")

@@ -51,7 +51,7 @@ def test_json_holds_the_librarys_own_message(
 
 @pytest.mark.slow
 def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[bytes], Path]) -> None:
-    """So that any program reads it, whatever the locale: also half a surrogate pair, and bytes."""
+    """Any program can read the output, whatever the locale, also half a surrogate pair, and bytes."""
     payload = sse('{"choices":[{"delta":{"content":"é","odd":"\\ud800"}}],"model":"m"}')
     done = run("inspect", "--json", "--raw", str(body(payload + SHORT)))
     lines = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
@@ -65,7 +65,6 @@ def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[byte
 def test_bytes_are_base64_as_in_the_messages_own_json(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """In the events, and in the message, which Python reads back."""
     audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
     path = body(chat(audio) + SHORT)
     _, lines = inspected(path)
@@ -82,7 +81,6 @@ def test_bytes_are_base64_as_in_the_messages_own_json(
 def test_bytes_are_counted_where_people_read(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what the audio says is shown in words."""
     audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
     main(["inspect", str(body(chat(audio) + SHORT))])
     shown = capsys.readouterr().out
@@ -95,7 +93,6 @@ def test_bytes_are_counted_where_people_read(
 def test_json_tells_the_error_with_all_that_it_carries(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """By the names that it has in Python."""
     failure = sse('{"error":{"message":"overloaded","type":"overloaded_error"}}')
     status, lines = inspected(body(CUT + failure))
     error = lines[-1]["error"]

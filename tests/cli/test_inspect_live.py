@@ -93,7 +93,6 @@ def test_ctrl_c_shows_what_had_come() -> None:
 @pytest.mark.slow
 @posix
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
-    """As in `… inspect answer.sse | head -1`."""
     with subprocess.Popen(
         [*COMMAND, "inspect", str(RECORDINGS / "openai-chat.sse")],
         stdout=subprocess.PIPE,
@@ -113,7 +112,6 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
 @pytest.mark.slow
 @posix
 def test_without_standard_input_there_is_one_line() -> None:
-    """As a daemon may find itself."""
     done = run("inspect", "-", preexec_fn=lambda: os.close(0))
 
     assert (1, b"python -m tokenstream: error: there is no standard input\n") == (
@@ -177,7 +175,6 @@ def test_the_id_of_a_request_is_shown_where_there_is_one(
 def test_data_makes_it_a_post_of_json(
     server: Server, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """With the headers that were given, each of them, byte for byte."""
     status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:bé")
     request = server.exchanges[0].request
 
@@ -207,7 +204,6 @@ def test_data_may_be_a_file_and_of_another_kind(
 
 @pytest.mark.slow
 def test_data_may_come_from_standard_input(server: Server) -> None:
-    """As in `jq … | python -m tokenstream inspect URL -d @-`."""
     done = run("inspect", server.url, "-d", "@-", given=b'{"b": 2}')
 
     assert (0, b"") == (done.returncode, done.stderr)
@@ -215,7 +211,6 @@ def test_data_may_come_from_standard_input(server: Server) -> None:
 
 
 def test_a_refusal_is_shown_with_its_status(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """And with the seconds that the server asks to wait."""
     assert 5 == main(["inspect", f"{server.url}/refuse"])
     shown = capsys.readouterr().out
 

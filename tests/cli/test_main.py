@@ -24,7 +24,6 @@ from tokenstream.cli import main
 
 
 def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its help names the commands."""
     monkeypatch.setattr(sys, "argv", ["tokenstream", "--help"])
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
@@ -62,7 +61,6 @@ def test_help_and_errors_name_the_program_as_it_was_called(
 
 
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error, since nothing was done."""
     assert 2 == main([])
     shown = capsys.readouterr()
     assert "" == shown.out
@@ -73,7 +71,6 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
 def test_an_unknown_command_is_refused_with_those_that_there_are(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As argparse does it, with status 2 and before any request."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     said = capsys.readouterr().err
@@ -86,7 +83,6 @@ def test_an_unknown_command_is_refused_with_those_that_there_are(
 def test_a_program_that_calls_main_does_not_lend_it_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name is no command of ours."""
     monkeypatch.setattr(sys, "argv", ["/usr/bin/gunicorn"])
 
     assert 1 == main(["inspect", "nothere.sse"])
@@ -95,7 +91,6 @@ def test_a_program_that_calls_main_does_not_lend_it_its_name(
 
 @pytest.mark.slow
 def test_the_console_script_runs_the_same_program() -> None:
-    """It is installed beside Python."""
     script = shutil.which("tokenstream", path=sysconfig.get_path("scripts"))
     assert script is not None
     done = subprocess.run([script, "--version"], capture_output=True, check=False, env=environment())
@@ -190,7 +185,6 @@ def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="closes file descriptors, which Windows has not")
 def test_without_an_output_the_status_tells_all_the_same() -> None:
-    """As in `… inspect answer.sse >&-`."""
     path = str(RECORDINGS / "text.sse")
 
     done = run("inspect", path, preexec_fn=lambda: os.close(1))

@@ -123,7 +123,6 @@ def client() -> Iterator[httpx.Client]:
 def test_the_first_part_of_a_path_that_names_a_recording_counts(
     method: str, path: str, name: str, content_type: str, url: str, client: httpx.Client
 ) -> None:
-    """Its bytes come unchanged, whatever the client's library adds to the path."""
     response = client.request(method, url + path)
 
     assert (200, _FILES[name], content_type) == (
@@ -160,7 +159,6 @@ def test_the_first_part_of_a_path_that_names_a_recording_counts(
     ],
 )
 def test_nothing_else_is_reached(path: str, url: str, folder: Path) -> None:
-    """Neither hidden nor other files, nor what lies outside, however the path is written."""
     host, port = url.removeprefix("http://").split(":")
     target = path.format(outside=f"{folder.name}-outside", root=quote(str(folder)))
     with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
@@ -196,7 +194,6 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_index_lists_what_there_is(url: str, client: httpx.Client) -> None:
-    """As JSON; each path leads to its file, and each is as short as it can be."""
     response = client.get(url)
     listed = {entry["file"]: entry for entry in response.json()["recordings"]}
     left_out = (".md", ".expected.json")
@@ -228,7 +225,6 @@ def test_a_browser_may_read_it(url: str, client: httpx.Client) -> None:
 
 
 def test_a_head_has_no_body(url: str, client: httpx.Client) -> None:
-    """And the connection goes on."""
     head = client.head(f"{url}/chat")
 
     assert (200, b"", _SSE) == (head.status_code, head.content, head.headers["content-type"])
@@ -243,7 +239,6 @@ def test_other_methods_are_refused(url: str, client: httpx.Client) -> None:
 
 
 def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
-    """Its base URL is the recording's path with what the provider's has, `/v1`."""
     openai = needed("openai")
     with (
         openai.OpenAI(api_key="made-up", base_url=f"{url}/chat/v1", max_retries=0) as sdk,
@@ -255,7 +250,6 @@ def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
 
 
 def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
-    """Its base URL is the recording's path."""
     anthropic = needed("anthropic")
     with (
         anthropic.Anthropic(api_key="made-up", base_url=f"{url}/claude/answer", max_retries=0) as sdk,
@@ -290,7 +284,6 @@ def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
     ],
 )
 def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp_path: Path) -> None:
-    """In every framing; no byte is changed, and JSON that is no array is one piece."""
     (tmp_path / name).write_bytes(body)
     answers = serve.FolderAnswers(tmp_path, rate=10.0, first=0.05)
     with ReplayServer(answers) as server, httpx.stream("GET", f"{server.url}/a", trust_env=False) as response:
@@ -307,7 +300,6 @@ def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
-    """Also in the middle of an answer: status 0, no traceback, and nothing listens any more."""
     with serving(str(folder), "--first", "30") as (process, address, lines):
         assert process.stdout is not None
         assert process.stderr is not None
@@ -337,7 +329,6 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
 
 
 def test_a_name_is_no_way_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a file's nor a request's."""
     if sys.platform == "win32":
         pytest.skip("Windows allows no such file name")
     (tmp_path / "a\x1b[31m.sse").write_bytes(b"data: x\n\n")
@@ -365,7 +356,6 @@ def test_a_name_is_no_way_to_the_terminal(tmp_path: Path, capsys: pytest.Capture
 def test_what_cannot_be_served_is_one_line(
     arguments: list[str], complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With status 1, and nothing left running."""
     with testing.serve({}) as other:
         taken = other.url.rpartition(":")[2]
         status = main(["serve", *(given.format(folder=folder, taken=taken) for given in arguments)])

@@ -70,7 +70,6 @@ def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
 
 
 def _ended(page: Page, ending: str) -> Locator:
-    """Return the answer in a page once it has ended."""
     answer = page.locator(f"p[data-ending={ending}]")
     answer.wait_for()
     return answer
@@ -108,7 +107,6 @@ class ChatLaws:
     def test_an_answer_does_not_exist_for_another_user(
         self, page: Page, chromium: Browser, chat: Chat
     ) -> None:
-        """Neither to read nor to stop; and without a session, nothing is allowed."""
         id = chat.ask(page)
         with chromium.new_context() as other:
             stranger = other.new_page()
@@ -124,7 +122,6 @@ class ChatLaws:
         assert _WHOLE == _ended(page, "complete").inner_text()
 
     def test_a_stop_reaches_the_provider(self, page: Page, chat: Chat) -> None:
-        """And the page is told."""
         id = chat.ask(page, "Go on")
         stopped = page.request.post(f"{chat.url}/answers/{id}/stop")
         exchange = chat.provider.exchanges[-1]

@@ -56,7 +56,6 @@ PLACES = {
 
 
 def section_of(recipe: str) -> str:
-    """Return the text of a recipe: a section of a page of the cookbook."""
     page, _, _ = PLACES[recipe].partition("#")
     [text] = [part.text for part in parts_of(FOLDER / page) if part.name.endswith(f"/{PLACES[recipe]}")]
     return text
@@ -116,7 +115,6 @@ def environment(**variables: str) -> dict[str, str]:
 def run_program(
     recipe: str, folder: Path, *arguments: str, stdin: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a recipe's program as a script, and return what it printed."""
     return subprocess.run(
         [sys.executable, str(write_program(recipe, folder)), *arguments],
         cwd=folder,

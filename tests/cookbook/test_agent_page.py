@@ -65,7 +65,6 @@ def _shown(page: Page) -> tuple[str, str]:
 
 
 def test_a_call_runs_after_it_was_approved(page: Page, url: str, model: testing.Server) -> None:
-    """Its arguments are seen while they are written; after a reload, and in a second tab, it is the same."""
     page.add_init_script(_KEEP_ARGUMENTS)
     _ask(page, url, "Delete")
     page.get_by_text("Approve").wait_for()

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 def test_the_second_answer_counts(tmp_path: Path) -> None:
-    """The second request has the model's first answer, and the words about it."""
     answers = ['{"name": "Tea", "minutes": "a few"}', '{"name": "Tea", "minutes": 5}']
     scripts = [testing.script().text(answer).finish("stop") for answer in answers]
     with testing.serve(scripts) as provider:
@@ -28,7 +27,6 @@ def test_the_second_answer_counts(tmp_path: Path) -> None:
 
 
 def test_a_second_wrong_answer_is_an_error(tmp_path: Path) -> None:
-    """It does not ask for ever."""
     script = testing.script().text('{"name": "Tea"}').finish("stop")
     with testing.serve([script, script]) as provider:
         done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def test_the_second_question_reads_the_text_from_the_cache(tmp_path: Path) -> None:
-    """Both send the same text with the same mark, and only what comes after it differs."""
     text = tmp_path / "contract.txt"
     text.write_text("A long text. " * 1_000)
     scripts = [

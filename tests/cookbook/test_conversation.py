@@ -77,7 +77,6 @@ def test_a_page_asks_and_interrupts(page: Page, url: str, provider: testing.Serv
 
 @pytest.mark.slow
 def test_a_page_of_another_site_opens_nothing(url: str, provider: testing.Server) -> None:
-    """Neither its connection nor one to the provider."""
     client = needed("websockets.sync.client")
     refused = needed("websockets.exceptions").InvalidStatus
     address = f"{url.rstrip('/')}/chat".replace("http", "ws", 1)

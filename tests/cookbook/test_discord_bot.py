@@ -136,6 +136,5 @@ def test_an_answer_that_is_not_whole_says_so(
 
 
 def test_nobody_else_is_answered(say: Callable[..., list[list[str]]]) -> None:
-    """Not a message that mentions nobody, and no other bot."""
     assert [] == say("Why?", mentions=())
     assert [] == say("<@1> Why?", author={**_BOT, "id": "4"})

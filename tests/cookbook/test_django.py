@@ -54,7 +54,7 @@ def test_the_middleware_of_a_new_project_wants_its_token(tmp_path: Path) -> None
 
 
 def test_an_exempt_view_refuses_the_form_of_another_site(tmp_path: Path) -> None:
-    """It needs no token, since JSON in a form's text/plain is not read."""
+    """A form of type text/plain is not read as JSON, so that no token is needed."""
     needed("django")
     form = json.dumps({**asked("Answer"), "a form adds": "="}).encode()
     with relaying("django", tmp_path, *_COMMAND, edit=_exempt) as relay:

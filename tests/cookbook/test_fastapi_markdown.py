@@ -58,13 +58,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
 
 
 def _ask(served: _Served, question: str) -> httpx.Response:
-    """Return the response of the program to a question."""
     address = f"{served.url}/answer"
     return httpx.get(address, params={"question": question}, timeout=20, trust_env=False)
 
 
 def _events(response: httpx.Response) -> list[tuple[str, str]]:
-    """Return the name and the data of each event of a response."""
     parts = [part.rpartition("data: ") for part in response.text.split("\n\n") if part]
     return [(head.removeprefix("event: ").strip(), data) for head, _, data in parts]
 
@@ -104,7 +102,6 @@ def test_a_broken_answer_keeps_its_text_and_says_its_error(served: _Served) -> N
 
 @pytest.mark.slow
 def test_the_page_replaces_blocks_and_asks_once(page: Page, served: _Served) -> None:
-    """After its end, the answer isn't asked for again; an unreadable one says so."""
     asked = len(served.provider.requests)
     page.goto(served.url)
     page.locator("input").fill("Answer")

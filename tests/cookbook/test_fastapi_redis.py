@@ -77,7 +77,6 @@ def test_an_answer_goes_on_over_a_reload_and_at_another_worker(
 def test_an_answer_does_not_exist_for_another_user(
     page: Page, chromium: Browser, workers: list[str], provider: HeldServer
 ) -> None:
-    """At neither worker, neither to read nor to stop; and without a session, nothing is allowed."""
     id = _ask(page, workers[0])
     with chromium.new_context() as other:
         for url in workers:

@@ -167,7 +167,6 @@ def test_a_process_that_dies_between_the_last_draft_and_the_order_loses_no_order
 
 
 def test_an_order_that_died_within_is_not_placed_again(tmp_path: Path) -> None:
-    """It is uncertain, and listed."""
     provider = Provider(*[_LAST + 1] * 2)
     with working(tmp_path, provider) as job:
         job.edit(
@@ -184,7 +183,6 @@ def test_an_order_that_died_within_is_not_placed_again(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_before_the_first_draft_asks_anew(tmp_path: Path) -> None:
-    """There is no position yet from which to go on."""
     provider = Provider(0, _LAST + 1)
     with working(tmp_path, provider) as job:
         with job.started():

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 def _notebook(
     cells: list[str], provider: testing.Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[Any]:
-    """Return nbclient's client of a notebook with these cells."""
     needed("ipykernel")
     nbclient, nbformat = needed("nbclient"), needed("nbformat")
     for name, value in environment(OPENAI_BASE_URL=f"{provider.url}/v1").items():
@@ -36,7 +35,6 @@ def _notebook(
 
 
 def _shown(cell: Any) -> list[str]:
-    """Return the Markdown below a cell."""
     return [output["data"]["text/markdown"].strip() for output in cell["outputs"]]
 
 

@@ -20,7 +20,6 @@ _LANGUAGES = {".py": "python", ".js": "js", ".tsx": "tsx", ".html": "html"}
 
 @in_one_test("recipe", [recipe for recipe in RECIPES if example_of(recipe) is not None])
 def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -> None:
-    """A part that the page shows is in the example as it stands, and fits a screen."""
     page = section_of(recipe)
     example = example_of(recipe)
     assert example is not None
@@ -38,7 +37,6 @@ def test_the_page_of_an_example_links_to_it_and_shows_parts_of_it(recipe: str) -
 
 @in_one_test("recipe", [recipe for recipe in RECIPES if example_of(recipe) is None])
 def test_a_recipe_is_one_program_that_fits_a_screen(recipe: str) -> None:
-    """It can be copied whole, and read without scrolling far."""
     program = program_of(recipe)
 
     compile(program, recipe, "exec", dont_inherit=True)

@@ -30,7 +30,6 @@ def _sent(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name, kind", [("cat.png", "image/png"), ("cat.jpg", "image/jpeg")])
 def test_a_picture_goes_as_an_image(name: str, kind: str, tmp_path: Path) -> None:
-    """Its bytes are in the address, with their type."""
     printed, part = _sent(tmp_path, name)
     head, _, data = part["image_url"]["url"].partition(",")
 

@@ -14,7 +14,6 @@ _LAST = "Crêpes with lemon: 52 minutes, for 4"
 
 
 def test_without_rich_each_line_is_printed_once_when_it_is_finished(tmp_path: Path) -> None:
-    """In the order of the recording: a name, ingredients, steps, a tip, and the result."""
     done = run_program("recipe-form", tmp_path, "--fast", "--plain")
     printed = done.stdout.splitlines()
     labels = [line[:13].strip() for line in printed[:-2]]

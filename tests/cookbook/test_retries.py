@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def test_each_answer_is_printed_once(tmp_path: Path) -> None:
-    """The first request is refused, the second is answered; so are the third and the fourth."""
     needed("stamina")
     answer = testing.script().text("The sky ", "is blue.").finish("stop")
     refused = answer.recording("openai-chat").with_fault(testing.faults.status(503))

@@ -105,7 +105,6 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 
 def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> None:
-    """In the thread; the bot waits as long as Slack asks, and answers nothing but mentions by people."""
     asked = {"text": "<@B1> Why?"}
     slack = talk("end.", {"type": "reaction_added"}, asked | {"bot_id": "B2"}, asked)
     [texts] = slack.messages
@@ -117,7 +116,6 @@ def test_the_message_is_edited_once_a_second(talk: Callable[..., _Slack]) -> Non
 
 
 def test_a_long_answer_goes_on_in_another_message(talk: Callable[..., _Slack]) -> None:
-    """It is split between words, at the length that Slack takes."""
     slack = talk(WORDS[-1].strip(), {"text": "<@B1> Write a lot!", "thread_ts": "6.0"})
 
     assert WORDS == [f"{word} " for text in slack.texts for word in text.split()]
@@ -140,7 +138,6 @@ def test_code_grows_in_slacks_own_way(talk: Callable[..., _Slack]) -> None:
 
 @pytest.mark.parametrize("asked", [{}, _ASKED])
 def test_an_answer_that_is_cut_off_says_so(talk: Callable[..., _Slack], asked: dict[str, Any]) -> None:
-    """In a further message, however the first one has grown."""
     slack = talk("too long.", {**asked, "text": "<@B1> Go on!"})
 
     assert ["It goes on", "The answer was cut off: it is too long."] == slack.texts

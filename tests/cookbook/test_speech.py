@@ -67,7 +67,6 @@ def test_speech_begins_while_the_answer_arrives(tmp_path: Path) -> None:
 
 
 def test_speaking_does_not_hold_back_reading(tmp_path: Path) -> None:
-    """The last sentence has been read while the first of them are spoken."""
     numbers = [f"This is number {number}. " for number in range(9)]
     script = testing.script().text(*numbers).finish("stop")
     with testing.serve(script) as provider, _program(provider, tmp_path) as program:

@@ -75,7 +75,6 @@ def test_a_broken_answer_stays_until_it_is_tried_again(
 
 
 def test_an_answer_that_never_began_is_not_sent_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next question is sent without the empty answer before it."""
     script = testing.script().text("Hello.").finish("stop").recording("openai-chat")
     refused = script.with_fault(testing.faults.status(500))
     with testing.serve([refused, script]) as provider, _chat(provider, tmp_path, monkeypatch) as chat:

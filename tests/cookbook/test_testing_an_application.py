@@ -38,7 +38,6 @@ def _pytest(program: Path, *arguments: str, **variables: str) -> str:
 
 
 def test_the_real_answer_is_asked_for_once(tmp_path: Path) -> None:
-    """The second run plays the recording, and asks nobody."""
     program = write_program("testing-an-application", tmp_path)
     hours = testing.script().text("From nine ", "to five.").finish("stop")
     with testing.serve(hours) as provider:

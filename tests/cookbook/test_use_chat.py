@@ -101,7 +101,6 @@ def _run(folder: Path, *command: str) -> str:
 
 
 def test_an_answer_becomes_a_message(backend: Relay) -> None:
-    """The next question is sent with the messages before it, in the provider's form."""
     told, _ = _chat(backend, {"text": "Answer"}, {"text": "Answer"})
 
     assert ("ready", None) == (told["status"], told["error"])
@@ -136,7 +135,6 @@ def test_an_answer_grows_until_the_user_stops_it(backend: Relay) -> None:
 
 
 def test_the_page_may_read_the_answers(backend: Relay, page: Page, port: int) -> None:
-    """Its origin is another one than the backend's; it also sees the answer's id, and a refusal's status."""
     page.goto(f"http://localhost:{port}/")
     url = str(backend.browser.base_url.join("/api/chat"))
     status, body, id, location = page.evaluate(_ASK, [url, "Answer"])
@@ -178,7 +176,6 @@ def _send(page: Page, text: str) -> None:
 
 
 def test_an_answer_goes_on_over_a_reload_of_the_page(backend: Relay, page: Page, chat_page: str) -> None:
-    """It is whole, each text is there once, and the model was asked once; then there is nothing to resume."""
     asked = len(backend.provider.requests)
     resumed = list[int]()
 
@@ -210,7 +207,6 @@ def test_an_answer_goes_on_over_a_reload_of_the_page(backend: Relay, page: Page,
 
 
 def test_a_reload_keeps_an_answer_that_was_stopped(backend: Relay, page: Page, chat_page: str) -> None:
-    """As far as it had come; the provider is left."""
     page.goto(chat_page)
     _send(page, "Go on")
     page.locator(".assistant", has_text=re.compile("(word ){5}")).wait_for()

@@ -102,7 +102,6 @@ def test_a_frame_that_says_nothing_changes_nothing(recorded: Recorded) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_no_frame_that_says_nothing_changes_a_real_stream() -> None:
-    """As above, with each frame and a third of the recordings; with each pair in a thorough run."""
     chance = random.Random(1)
     for recorded in [*_streams(ours()), *part_of(_streams(shared()), one_in=3)]:
         _check_law(recorded, in_turn(NOTHING, recorded.name, one_in=len(NOTHING)), chance)
@@ -112,7 +111,6 @@ def test_no_frame_that_says_nothing_changes_a_real_stream() -> None:
     "recorded", [each for each in ours() if _begins_with(b"{[", each)], ids=lambda recorded: recorded.name
 )
 def test_lines_that_say_nothing_change_nothing(recorded: Recorded) -> None:
-    """The same holds for JSON lines."""
     frames: list[Any] = frames_of(recorded.body)
     lines = b"".join(frame.replace(b"\n", b" ") + b"\n" for frame in frames)
 
@@ -121,7 +119,6 @@ def test_lines_that_say_nothing_change_nothing(recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("first", BARE)
 def test_bare_data_before_a_stream_are_skipped_and_counted(first: str) -> None:
-    """None of it is handed out as the answer's text."""
     reading = read([sse(first) * 2 + CHAT])
 
     assert greets(reading, "openai-chat")
@@ -166,7 +163,6 @@ def test_bare_data_alone_are_the_text(data: str) -> None:
 
 
 def test_objects_before_a_text_are_no_piece_of_it() -> None:
-    """They are carried as unknown."""
     reading = read([sse('{"state": "loading"}') + sse("Hel") + sse('{"a": 1}') + DONE])
 
     assert ("text", 'Hel{"a": 1}') == (reading.format, reading.text())
@@ -228,10 +224,6 @@ def _claims(recordings: list[Recorded]) -> set[tuple[str, str, tuple[str, ...]]]
 
 
 def test_no_frame_is_claimed_by_another_format() -> None:
-    """So a stream may be joined at any frame, and any frame may come first.
-
-    Two kinds of OpenAI's sessions have events in common, and only the first event tells them apart.
-    """
     assert {(_LIKE_REALTIME, "transcription", ("openai-realtime",))} == _claims(ours())
 
 
@@ -242,7 +234,6 @@ def test_no_frame_is_claimed_by_another_format() -> None:
     ids=lambda recorded: recorded.name,
 )
 def test_frames_in_any_order_are_of_their_own_format_or_of_none(recorded: Recorded) -> None:
-    """The order of frames proves nothing."""
     events, chance = chunkings.per_event(recorded.body), random.Random(recorded.name)
     for _ in range(3):
         chance.shuffle(events)
@@ -267,7 +258,6 @@ _FIELDS: list[dict[str, Any]] = [
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("word", _WORDS)
 def test_an_invented_vocabulary_is_never_complete(word: str) -> None:
-    """Nothing in it is known, so no format may take it for an empty answer."""
     for fields in _FIELDS:
         for named, typed, count in ((1, 0, 1), (0, 1, 3), (1, 1, 2)):
             payload = {**fields, **({"type": word} if typed else {})}
@@ -329,7 +319,6 @@ def test_a_borrowed_word_makes_no_answer_in_a_named_format() -> None:
 
 
 def test_the_error_of_an_event_before_any_answer_counts_if_none_comes() -> None:
-    """It may be about something else: an answer of a known format may follow."""
     event = sse('{"type": "worker.failed", "error": {"message": "no worker", "type": "rate_limit_error"}}')
     for end in (b"", DONE):
         error = read([event + end]).error
@@ -361,7 +350,6 @@ def test_another_vocabulary_of_responses_is_refused(format: Any, end: bytes) -> 
     ],
 )
 def test_an_answer_of_unknown_payloads_is_never_complete(format: Any, payload: dict[str, Any]) -> None:
-    """Not if the format is named, either; and to ask again would bring the same."""
     error = read([sse(json.dumps(payload)) * 2 + DONE], format=format).error
 
     assert type(error) is ProtocolError
@@ -403,7 +391,6 @@ _OTHERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("kind", _OTHERS)
 def test_a_stream_that_is_known_but_not_read_is_named(kind: str) -> None:
-    """Nothing of it is complete, and the error says what it is."""
     name, payloads = _OTHERS[kind]
     stream = Stream(payloads)
     with pytest.raises(NotAStream, match=name) as caught:
@@ -414,7 +401,6 @@ def test_a_stream_that_is_known_but_not_read_is_named(kind: str) -> None:
 
 
 def test_responses_with_the_other_apis_object_are_recognised_by_their_numbers() -> None:
-    """Only events of the Responses API are numbered."""
     response = {"id": "r", "object": "realtime.response", "status": "completed", "output": []}
     text = {"item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hi"}
     body = sse(json.dumps({"type": "response.created", "sequence_number": 1, "response": response}))

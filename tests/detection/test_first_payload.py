@@ -161,7 +161,6 @@ def test_a_sentinel_alone_is_no_answer() -> None:
 @pytest.mark.parametrize("kind", ["response.keep_alive", "response.shell_call_command.added"])
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_a_resumed_response_may_begin_with_an_event_of_a_newer_kind(kind: str, size: int) -> None:
-    """The next event that is known tells the format, and the first one is passed on as unknown."""
     newer = [{"type": kind, "sequence_number": number, "output_index": 0} for number in (7, 8)]
     delta = {
         "type": "response.output_text.delta",
@@ -185,6 +184,6 @@ def test_a_resumed_response_may_begin_with_an_event_of_a_newer_kind(kind: str, s
 
 
 def test_an_event_of_the_realtime_api_is_not_taken_for_one_of_a_response() -> None:
-    """Its events have the same names, and ids of their own."""
+    """Events of Realtime have the names of a response's events, and ids of their own."""
     with pytest.raises(NotAStream):
         Stream([sse('{"type": "response.made", "event_id": "event_1"}')]).final()

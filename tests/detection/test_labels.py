@@ -76,7 +76,7 @@ def _first_objects(body: bytes, most: int) -> list[tuple[dict[str, Any], str]]:
 
 
 def test_no_payload_is_claimed_by_two_formats() -> None:
-    """So it does not matter which format is asked first, and the commonest may be."""
+    """The order in which formats are asked does not matter, and the commonest may be asked first."""
     claimed = {
         (recorded.name, names)
         for recorded in [*ours(), *shared()]

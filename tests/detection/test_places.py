@@ -40,5 +40,4 @@ def test_no_path_of_an_api_is_that_of_another(api: APIRecord, data: st.DataObjec
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/chat", "/v1/models", "/completionsx"])
 def test_other_paths_have_none(path: str) -> None:
-    """The first payload then tells the format."""
     assert registry.format_of_path(path) is None

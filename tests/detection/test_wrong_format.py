@@ -28,7 +28,6 @@ PING = wire.sse({"type": "ping"}, event="ping")
 
 
 def end_of(chunks: list[bytes], format: Any) -> Decoder:
-    """Return a decoder that has read some chunks as a format, to their end."""
     decoder = Decoder(format)
     for chunk in chunks:
         decoder.feed(chunk)
@@ -82,7 +81,6 @@ def test_a_custom_format_knows_a_payload_by_any_of_its_paths() -> None:
 
 
 def test_content_that_was_read_keeps_its_truncation() -> None:
-    """The first frame is of the format, so the cut explains the missing end."""
     assert isinstance(end_of(SCRIPT.chunks("anthropic")[:-2], "anthropic").error, StreamTruncated)
 
 
@@ -108,7 +106,6 @@ async def _read_asynchronously(chunks: list[bytes]) -> None:
 
 
 async def iter_asynchronously(chunks: list[bytes]) -> Any:
-    """Yield some chunks."""
     for chunk in chunks:
         yield chunk
 
@@ -143,7 +140,6 @@ def test_a_chunk_in_an_event_that_is_named_like_a_ping_is_read(name: str) -> Non
 
 
 def test_events_of_a_kind_that_the_named_format_does_not_know_are_reported() -> None:
-    """They begin like its own, so naming it again would be no advice."""
     error = end_of([wire.sse({"type": "response.later"})] * 2, "openai-responses").error
 
     assert "openai-responses knows none of the events (2), although their types begin like its own" in str(

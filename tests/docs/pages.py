@@ -120,7 +120,6 @@ def name_of(path: Path) -> str:
 
 
 def blocks(page: str, *languages: str) -> Iterator[Block]:
-    """Give the fenced blocks of `page` that are in one of `languages`."""
     for match in _FENCE.finditer(page):
         language = match["info"].strip().split(" ", maxsplit=1)[0]
         if language in languages:
@@ -134,7 +133,6 @@ def fenced(page: str) -> Iterator[str]:
 
 
 def links(page: str) -> list[str]:
-    """Return the targets of all links of `page`."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", page))
     return [inline or reference for inline, reference in _LINK.findall(prose)]
 
@@ -173,7 +171,6 @@ def imports(page: str) -> set[str]:
 
 
 def imported_modules(code: str) -> set[str]:
-    """Return the modules that a program imports."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):

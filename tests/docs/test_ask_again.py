@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def test_the_model_is_told_what_was_wrong_and_writes_it_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """The words that it hears, and what came of them."""
     runpy.run_path(str(ROOT / "examples" / "ask_again.py"), run_name="__main__")
     printed = capsys.readouterr().out.splitlines()
 

@@ -88,7 +88,6 @@ def test_the_example_prints_the_steps_and_the_tree(
 
 
 def test_an_agent_that_dies_is_reported(tmp_path: Path) -> None:
-    """The tree has what it did, and the exit status is not 0."""
     done, _ = run_example(
         tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", size=9_000, exit_code=3
     )
@@ -101,7 +100,6 @@ def test_an_agent_that_dies_is_reported(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_is_not_installed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of with a traceback, the example ends with what is missing."""
     monkeypatch.setenv("PATH", "")
     done, _ = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", "codex")
 
@@ -113,7 +111,6 @@ def test_an_agent_that_is_not_installed_is_reported(tmp_path: Path, monkeypatch:
 
 
 def test_without_a_task_the_example_says_how_it_is_called(tmp_path: Path) -> None:
-    """So it does with the name of an agent that it does not know."""
     for arguments in ([], ["mend the tests", "nobody"]):
         done, given = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", *arguments)
 

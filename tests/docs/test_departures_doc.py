@@ -60,7 +60,6 @@ def test_the_page_gives_each_of_the_names_in_the_words_of_the_code() -> None:
 
 
 def test_each_detail_is_counted_under_the_name_that_the_page_gives() -> None:
-    """It belongs to one name only, which tells what it affects, and has a row of its own."""
     told = {detail: row for row in _NAMES for detail in re.findall(r"`(\w+)`", row[3])}
     for detail, (affects, name, rule, _) in told.items():
         departures = Departures()
@@ -107,7 +106,6 @@ def test_no_detail_is_noted_that_has_no_name() -> None:
 
 
 def test_the_check_of_the_details_sees_the_code() -> None:
-    """They are found where they are noted: as a literal, and in a choice between two."""
     code = ast.parse('parts.note("a" if word == "x" else "b")\nself.note("c", event=1)\nother("d")')
 
     assert {"a", "b", "c"} == _noted(code)

@@ -220,7 +220,7 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 
 @in_one_test("page", [page for page in PAGES if page not in BESIDE], ids=name_of)
 def test_each_line_of_code_fits_a_window(page: Path) -> None:
-    """It has at most 88 characters: the site, and a forge, hide what is longer until somebody scrolls."""
+    """The site, and a forge, hide what is longer than 88 characters until somebody scrolls."""
     lines = [line for code in fenced(page.read_text(encoding="utf-8")) for line in code.splitlines()]
 
     assert [] == [line for line in lines if len(line) > 88]

@@ -26,13 +26,11 @@ def _words(page: Path) -> int:
 
 
 def test_the_path_has_ten_pages() -> None:
-    """They are listed on the first page."""
     assert len(set(_PATH)) == len(_PATH) == 10
 
 
 @in_one_test("page", _PATH, ids=name_of)
 def test_a_page_of_the_path_begins_with_a_program_and_leads_on(page: Path) -> None:
-    """Its first section has the program, which comes before a second one; a picture; and links at the end."""
     text = page.read_text(encoding="utf-8")
     first = next(blocks(text, "python"))
     headings = list(_SECTION.finditer(without_code(text)))

@@ -142,7 +142,6 @@ def test_the_quoted_messages_are_those_of_the_package() -> None:
 
 
 def test_a_quote_has_words_to_search_for() -> None:
-    """Two of them at least, or it would be found in any message."""
     assert [] == [quote for quote in QUOTES if len(re.findall(r"\w+", quote)) < 2]
 
 
@@ -153,7 +152,6 @@ def test_each_message_of_misuse_leads_to_a_page() -> None:
 
 @_reads_the_package
 def test_each_message_is_found() -> None:
-    """Its first words are on the page or among those of misuse, so that a search for them finds it."""
     known = (*QUOTES, *NOT_ON_THE_PAGE)
 
     assert [] == [message for message in messages() if not message.startswith(known)]

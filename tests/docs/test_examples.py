@@ -108,7 +108,6 @@ class TestSentry:
     def test_an_error_has_the_origin_of_the_answer(
         self, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """And no answer, no key, and none of the variables that have the question."""
         monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
         with testing.serve([_BROKEN]) as provider, pytest.raises(SystemExit):
             monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
@@ -142,7 +141,6 @@ class TestSentry:
 
 
 def test_both_lists_of_programs_have_every_example_at_the_same_task() -> None:
-    """A program that no list has is found by nobody."""
     there = {path.name for path in EXAMPLES.iterdir() if path.suffix != ".md" and path.name[0] not in "_."}
     ours = _programs_of(EXAMPLES / "README.md")
     theirs = _programs_of(ROOT / "docs" / "cookbook.md")

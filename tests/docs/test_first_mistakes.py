@@ -214,8 +214,6 @@ def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
 
 
 def test_an_async_def_is_for_aresilient() -> None:
-    """It is refused when the stream is made, also as a route."""
-
     async def ask() -> Any:
         return ANSWER
 
@@ -240,7 +238,6 @@ def test_a_draft_says_how_it_is_written() -> None:
 
 
 def test_a_misspelt_field_of_a_draft_lists_the_fields() -> None:
-    """With the one that was meant."""
     with pytest.raises(
         AttributeError, match=r"no field 'dihs': did you mean 'dish'\? its fields are dish, items\."
     ):
@@ -248,7 +245,6 @@ def test_a_misspelt_field_of_a_draft_lists_the_fields() -> None:
 
 
 def test_a_draft_with_many_fields_lists_a_dozen() -> None:
-    """And says how many more there are."""
     names: dict[str, Any] = {f"f{number}": (int, 0) for number in range(20)}
     from pydantic import create_model
 
@@ -310,7 +306,6 @@ _CIRCLE["again"] = [_CIRCLE]
     ],
 )
 def test_what_cannot_be_sent_is_named_by_its_place(options: Any, words: str) -> None:
-    """And never by its value, which may be a key."""
     with pytest.raises(MisuseError, match=rf"^the request cannot be made: {words}") as caught:
         _send(**options)
 
@@ -378,7 +373,6 @@ def _any(value: object) -> Any:
     ],
 )
 def test_a_word_of_another_library_is_reported_with_ours(wrong: Any, words: str) -> None:
-    """In an error of the kind that Python raises for it, so that `hasattr` stays False."""
     with pytest.raises((AttributeError, ImportError, KeyError, TypeError, MisuseError), match=words):
         wrong()
 
@@ -395,7 +389,6 @@ def test_a_word_of_another_library_is_no_second_name() -> None:
 
 
 def test_media_print_as_their_type_and_size() -> None:
-    """In events, parts, messages, and encoded within JSON."""
     image = testing.script().media(b"\x89PNG" * 325_000, mime_type="image/png").finish().stream("gemini")
     printed = [repr(event) for event in image]
     png = "iVBORw0KGgo" + "A" * 1000
@@ -427,7 +420,6 @@ def test_what_goes_into_a_payload_is_reported_with_its_place(place: Any, words: 
 
 
 def test_an_old_package_is_reported_with_the_version_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be importable, and lack what is called."""
     find_requirement.cache_clear()
     monkeypatch.setattr("importlib.metadata.version", lambda _: "3.5.3")
     with (
@@ -458,7 +450,6 @@ def test_a_list_of_tools_is_unpacked(several: Any) -> None:
 
 @pytest.mark.parametrize("make", [lambda: connect(_URL), lambda: aconnect(_URL)])
 def test_a_stream_needs_no_tap(make: Any) -> None:
-    """It has its message itself."""
     with pytest.raises(
         MisuseError, match=r"is already a stream: read it, without a tap, .* its message is \.message"
     ):
@@ -467,7 +458,7 @@ def test_a_stream_needs_no_tap(make: Any) -> None:
 
 @pytest.mark.parametrize("body", [b"data: x", bytearray(b"x"), "data: x"])
 def test_a_body_is_put_into_a_list_for_a_recording(body: Any) -> None:
-    """Its elements would be numbers."""
+    """Elements of bytes would be numbers."""
     with pytest.raises(MisuseError, match=r"of a single (bytes|bytearray|str): Recording\.of\(\[body\]\)"):
         Recording.of(body)
 

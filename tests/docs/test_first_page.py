@@ -25,7 +25,6 @@ _FOR_CONTRIBUTORS = re.compile(r"test|docs|bench|lint")
 
 
 def test_the_first_page_is_read_in_three_minutes() -> None:
-    """It has 700 words at most, and 60 at most before the first program, which is ten lines of code."""
     prose = re.findall(r"\S*\w\S*", without_code(PAGE))
     before = re.findall(r"\S*\w\S*", PAGE.partition("```python")[0])
     program = next(blocks(PAGE, "python")).code
@@ -37,13 +36,11 @@ def test_the_first_page_is_read_in_three_minutes() -> None:
 
 
 def test_the_everyday_tasks_are_twelve() -> None:
-    """They are numbered in order, and each has a link to its page."""
     assert [str(number) for number in range(1, 13)] == list(_TASKS)
     assert all(links(body) for body in _TASKS.values())
 
 
 def test_each_everyday_task_is_there_for_a_loop_and_for_an_event_loop() -> None:
-    """The first block of each has no `async`, and the second has; the site makes two tabs of them."""
     assert {number: [False, True] for number in _TASKS} == {
         number: [re.search(r"\b(async|await)\b", block) is not None for block in code]
         for number, code in _CODE.items()
@@ -52,13 +49,11 @@ def test_each_everyday_task_is_there_for_a_loop_and_for_an_event_loop() -> None:
 
 @in_one_test("number", _CODE)
 def test_an_everyday_task_takes_three_lines_at_most(number: str) -> None:
-    """It needs no class of the user's own, no callback and no configuration."""
     assert all(code.count("\n") <= 3 for code in _CODE[number])
 
 
 @pytest.mark.anyio
 async def test_an_answer_is_forwarded_to_a_browser() -> None:
-    """The other tasks do their work when the page runs; this one waits for a request."""
     setup = next(block.code for block in blocks(TASKS, "python") if "class Order" in block.code)
     sync: dict[str, Any] = {}
     later: dict[str, Any] = {}
@@ -74,14 +69,12 @@ async def test_an_answer_is_forwarded_to_a_browser() -> None:
 
 
 def test_the_first_program_is_that_of_the_readme() -> None:
-    """It reads from a real provider, and nobody has to copy it: `examples/ask.py` is the same."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert next(blocks(readme, "python")).code == next(blocks(PAGE, "python")).code
 
 
 def test_the_library_is_installed_in_one_way() -> None:
-    """These pages have the command of the README, and the page Start leads to it."""
     pages = [ROOT / "README.md", _DOCS / "index.md", _DOCS / "guides" / "install.md"]
     first = {next(blocks(page.read_text(encoding="utf-8"), "sh")).code for page in pages}
 

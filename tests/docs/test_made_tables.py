@@ -32,7 +32,7 @@ _TABLES: list[tuple[Section, Collection[str]]] = [
 @pytest.mark.slow
 @pytest.mark.parametrize("section, names", _TABLES, ids=[section.module for section, _ in _TABLES])
 def test_a_table_of_the_reports_names_each_format(section: Section, names: Collection[str]) -> None:
-    """Its page is written at a release, and not with each change."""
+    """The pages are written at a release, and not with each change."""
     made = section.render()
 
     assert [] == [name for name in names if f"`{name}`" not in made]

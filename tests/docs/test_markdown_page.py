@@ -49,7 +49,6 @@ def _taken(changes: list[dict[str, Any]]) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
-    """Whatever has been replaced or added on the way."""
     changes = [json.loads(line) for line in _run().splitlines()]
 
     assert _EXAMPLE["renderer"]().render(_EXAMPLE["ANSWER"]) == "".join(_taken(changes).values())
@@ -57,7 +56,6 @@ def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
 
 @pytest.mark.slow
 def test_only_the_last_block_changes() -> None:
-    """But for links whose definitions stand at the end: their blocks are rendered once more."""
     changes = [json.loads(line) for line in _run().splitlines()]
     numbers = [int(change["id"].removeprefix("block-")) for change in changes]
 
@@ -77,7 +75,6 @@ def test_a_line_of_code_is_sent_once_and_once_more_at_the_end() -> None:
 
 
 def test_html_is_shown_as_text() -> None:
-    """Neither a tag of the answer nor a link that would run a script gets into the page."""
     changes = _changes("a <b onclick='x()'>b</b>\n\n<script>x()</script>\n\n[y](javascript:z)\n")
     page = "".join(_taken(changes).values())
 

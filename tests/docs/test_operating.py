@@ -93,14 +93,12 @@ async def ask_all(providers: Providers) -> list[StreamError]:
 
 
 def found(text: str, lines: list[str]) -> list[str]:
-    """Return the lines with a text, as `grep` does."""
     return [line for line in lines if text in line]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_grep_finds_the_failing_provider_and_the_failing_answer(loop: str) -> None:
-    """By its host and by the id of its request, in the log as text, of streams that run at the same time."""
     providers = Providers()
     with logged(logging.Formatter("%(levelname)s %(name)s %(message)s"), logging.DEBUG) as out:
         failed = anyio.run(ask_all, providers, backend=loop)
@@ -125,7 +123,6 @@ def test_a_grep_finds_the_failing_provider_and_the_failing_answer(loop: str) -> 
 
 @pytest.mark.slow
 def test_the_same_is_found_in_a_log_of_json_lines() -> None:
-    """By fields, without any pattern."""
     providers = Providers()
     with logged(JSONLines(), logging.DEBUG) as out:
         failed = anyio.run(ask_all, providers)

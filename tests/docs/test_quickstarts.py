@@ -75,14 +75,12 @@ every_quickstart = pytest.mark.parametrize("quickstart", QUICKSTARTS, ids=lambda
 
 
 def section_of(heading: str) -> str:
-    """Return the section of the page under `heading`."""
     sections = PAGE.split(f"\n## {heading}\n")
     assert len(sections) == 2, f"docs/guides/quickstarts.md has no section {heading}"
     return sections[1].split("\n## ")[0]
 
 
 def program_of(heading: str) -> str:
-    """Return the program in the section under `heading`."""
     (program,) = blocks(section_of(heading), "python")
     return program.code
 
@@ -112,7 +110,6 @@ def shown_by(recording: Path) -> str:
 
 
 def run(program: str) -> str:
-    """Run a program as a file of its own, and return what it prints."""
     with redirect_stdout(StringIO()) as output:
         exec(compile(program, "quickstart.py", "exec", dont_inherit=True), {"__name__": "__main__"})
     # What the program left open warns here, in its own test.
@@ -121,7 +118,6 @@ def run(program: str) -> str:
 
 
 def sent_headers(request: Request, names: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the headers `names` that the server received."""
     return {name: request.headers.get(name) for name in names}
 
 

@@ -21,7 +21,6 @@ _CALLS_WRONG = ("wrong call", "unreadable call")
 
 
 def _table(page: str, heading: str) -> list[dict[str, str]]:
-    """Return the rows of the table of `page` whose first column has this heading."""
     found = re.search(rf"^\| ?{re.escape(heading)} ?\|.*\n\|[-| ]+\n((?:\|.*\n)+)", page, re.MULTILINE)
     assert found is not None
     names, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[0].splitlines()]
@@ -29,7 +28,6 @@ def _table(page: str, heading: str) -> list[dict[str, str]]:
 
 
 def test_the_readme_can_be_read_at_one_sitting() -> None:
-    """It has 90 lines at most; everything else has a page of its own."""
     assert README.count("\n") <= 90
 
 
@@ -83,7 +81,7 @@ def _block(language: str, text: str) -> Block:
 
 
 def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
-    """They are the sums over the formats of docs/reports/conformance.md."""
+    """The numbers are the sums over the formats of docs/reports/conformance.md."""
     page = (ROOT / "docs" / "reports" / "conformance.md").read_text(encoding="utf-8")
     sums: dict[str, tuple[int, int, int]] = {}
     for row in _table(page[page.index("## Truncated answers") :], "format"):
@@ -99,13 +97,11 @@ def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
 
 
 def _name(reader: str) -> str:
-    """Return the name that a reader has in the comparison."""
     names = {"google-genai": "google-genai stream", "Vercel AI SDK (TypeScript)": "ai"}
     return names.get(reader, reader.replace("`", ""))
 
 
 def test_the_speed_is_the_measured_one() -> None:
-    """It stands in docs/reports/benchmarks.md, with the date that docs/about/measured.md gives."""
     page = (ROOT / "docs" / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     row = next(row for row in _table(page, "") if row[""] == "openai-chat")
     measured = (_DOCS / "about" / "measured.md").read_text(encoding="utf-8")

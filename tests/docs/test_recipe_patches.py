@@ -62,7 +62,6 @@ def test_a_patch_out_of_order_is_reported(order: list[int]) -> None:
 
 @pytest.mark.slow
 def test_the_page_makes_the_recipe(tmp_path: Path) -> None:
-    """Its script, with no page around it, in Node."""
     node = node_in(tmp_path)
     if node is None:
         pytest.skip("needs Node")

@@ -32,7 +32,6 @@ _PAIRS = {
 
 @pytest.mark.slow
 def test_the_tests_that_the_page_shows_pass() -> None:
-    """Who copies them has tests that run, and that warn of nothing."""
     needed("openai")
     # Loading what else is installed takes longer than the tests do, and none of them needs it.
     plain = ["-q", "-p", "no:cacheprovider", "-p", "tokenstream.testing._pytest.entry", "-c", os.devnull]
@@ -72,7 +71,6 @@ _PLAYS = {"astream", "chunks", "events", "formats", "message", "messages", "reco
 
 
 def test_the_page_lists_the_steps_of_a_script_and_the_faults() -> None:
-    """A name in its tables exists, and none is missing."""
     page = (ROOT / "docs" / "guides" / "testing" / "details.md").read_text(encoding="utf-8")
     steps = {name for name in dir(testing.script()) if not name.startswith("_")} - _PLAYS
 
@@ -81,7 +79,6 @@ def test_the_page_lists_the_steps_of_a_script_and_the_faults() -> None:
 
 
 def _first_cells(page: str, head: str) -> set[str]:
-    """Return the names in the first cells of all tables that have this head."""
     tables = [part.partition("\n\n")[0] for part in page.split(head)[1:]]
     cells = [row.split(" | ")[0] for table in tables for row in table.splitlines()[2:]]
     return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}

@@ -91,7 +91,6 @@ def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reach
 
 @pytest.mark.slow
 def test_the_table_has_rooms_and_their_sum(found: list[Reached]) -> None:
-    """In numbers, and in percent of the room."""
     assert [
         "room  statements    recordings      programs       neither",
         "room           6       4   67%       1   17%       1   17%",
@@ -102,7 +101,6 @@ def test_the_table_has_rooms_and_their_sum(found: list[Reached]) -> None:
 
 @pytest.mark.slow
 def test_a_room_is_listed_by_functions(found: list[Reached]) -> None:
-    """Those with the most statements that only these reach come first, with their lines."""
     assert [
         "   1 of    4  room/module.py:9 Answer.read: 12",
         "   1 of    1  room/module.py:25 left: 26",

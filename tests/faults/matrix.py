@@ -81,7 +81,6 @@ def failed(
     kept: str = TEXT,
     closed: bool | None = True,
 ) -> Result:
-    """Return what a fault comes to that is an error."""
     return Result(error.__name__, retryable, ending, kept, closed, told)
 
 
@@ -102,7 +101,6 @@ def saw(what: str, so: object) -> str:
 
 
 def kept_of(message: Message) -> str:
-    """Return the text and the calls of a message."""
     calls = [
         f"{call.name}({call.arguments_text}){'' if call.complete else ' incomplete'}"
         for call in message.tool_calls

@@ -42,7 +42,6 @@ Look = Callable[[list[Attempt], list[Request]], Iterable[str]]
 
 
 def numbered(event: bytes, number: str = "7") -> bytes:
-    """Return an event with an id."""
     return f"id: {number}\n".encode() + event
 
 

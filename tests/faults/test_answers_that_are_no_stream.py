@@ -43,7 +43,6 @@ def test_an_error_status_is_reported_whatever_the_form_of_its_body(
     "status, words", [(304, "If-None-Match"), (300, "does not say where"), (307, "does not say where")]
 )
 def test_a_status_that_leads_nowhere_says_so(colour: str, status: int, words: str) -> None:
-    """There is no target to name."""
     with Loopback([head(status, None, [("Content-Length", "0")])]) as server:
         error = failed(colour, server, NotAStream, follow_redirects=True)
 

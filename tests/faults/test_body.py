@@ -82,7 +82,6 @@ def test_f17_to_f24_what_had_come_of_an_event_is_on_the_error(
 
 @both_colours
 def test_f27_a_cut_compression_after_the_end_of_the_answer_does_no_harm(colour: str) -> None:
-    """The end was seen, so the answer is whole."""
     with Loopback(sized(cut_gzip(HELLO + END), headers=GZIP)) as server:
         outcome = read(colour, server)
 
@@ -117,7 +116,6 @@ def test_f31_a_deadline_ends_an_asynchronous_read_before_the_first_byte(limit: s
 @pytest.mark.slow
 @both_colours
 def test_f32_comments_do_not_hide_that_no_event_comes(colour: str) -> None:
-    """They are heartbeats, and no first event."""
     pings: list[bytes | float] = [http_chunk(b": ping\n\n"), 0.01]
     with Loopback([chunked_head(), *pings * 300]) as server:
         deadlines = Deadlines(first_event=0.15, idle_bytes=1)

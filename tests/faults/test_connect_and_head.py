@@ -27,7 +27,6 @@ LIMITED = {"message": "slow down", "type": "rate_limit_error", "code": "too_fast
 def test_f07_too_many_requests_tell_how_long_to_wait(
     colour: str, headers: list[tuple[str, str]], seconds: float | None
 ) -> None:
-    """In milliseconds, too; with the provider's code and its name for the request."""
     answer = sized(
         json.dumps({"error": LIMITED}).encode(),
         status=429,
@@ -59,7 +58,6 @@ def test_f07_a_date_to_wait_for_needs_no_clock_of_the_servers(
 @pytest.mark.slow
 @both_colours
 def test_f07_an_error_is_reported_although_its_connection_stays_open(colour: str) -> None:
-    """Its JSON document is whole; the rest of the body is waited for only shortly."""
     body = json.dumps({"error": LIMITED}).encode()
     with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:
         begun = time.monotonic()
@@ -137,7 +135,6 @@ def test_f14_what_was_taken_away_does_not_come_back(colour: str) -> None:
 
 @both_colours
 def test_f14_a_redirect_within_an_origin_keeps_them(colour: str) -> None:
-    """It is the same server."""
     with Loopback([*moved("/v2"), REQUEST, *sized(ANSWER)], sized(ANSWER)) as server:
         outcome = read(colour, server, headers=SECRETS, follow_redirects=True)
 

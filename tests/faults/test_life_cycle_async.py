@@ -27,7 +27,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_f77_stop_in_another_task_ends_a_read_without_a_block() -> None:
-    """It ends normally, and the connection is closed."""
     with open_after(HELLO) as server:
         stream = aconnect(server.url)
         texts: list[str] = []

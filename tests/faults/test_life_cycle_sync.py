@@ -83,7 +83,6 @@ def interrupted_at(stream: Stream, line: int) -> bool:
 
 @pytest.mark.slow
 def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_silence() -> None:
-    """Wherever it comes: reading on gives all that is left, or says that the stream was broken off."""
     # A stream of another test that is collected in the middle would be interrupted in this one's place.
     gc.collect()
     body = [ANSWER[2], ANSWER[3] + ANSWER[4], *ANSWER[8:]]
@@ -158,7 +157,6 @@ def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> N
 
 
 def test_f84_a_loop_that_begins_late_has_not_waited_for_the_first_event() -> None:
-    """However the first event is cut into chunks."""
     for cut in (0, 10):
         clock = Clock()
         pieces = [ANSWER[2][:cut], ANSWER[2][cut:], *ANSWER[3:]]

@@ -24,7 +24,6 @@ _NUMBERS = itertools.count(1)
 
 
 def event(kind: str, id: str | None = None, **fields: Any) -> dict[str, Any]:
-    """Return an event with an id of its own."""
     return {"id": id or f"e{next(_NUMBERS)}", "type": kind, "processed_at": "2026-11-20T10:00:00Z", **fields}
 
 
@@ -65,7 +64,6 @@ def read(*frames: Any, **options: Any) -> Told:
 
 
 def test_an_answer_lasts_until_the_session_is_idle() -> None:
-    """Its messages are its parts, and its tokens those of all requests to the model."""
     told = read(running(), message("Hel"), spent(2), message("lo", id="m2"), spent(3), idle())
 
     assert ["Hel", "lo"] == told.texts
@@ -120,7 +118,6 @@ def test_a_preview_after_its_message_is_dropped() -> None:
 
 
 def test_the_agents_own_tools_have_results() -> None:
-    """Those that failed say so."""
     told = read(*TOOLS)
     parts: list[Any] = [part for part in told.message.parts if part.kind.startswith("server")]
 
@@ -144,7 +141,6 @@ def test_a_tool_of_the_application_ends_the_answer() -> None:
 
 
 def test_other_agents_are_not_in_the_answer_but_their_calls_are() -> None:
-    """Their texts are no part of the main agent's; a call is for the application, whoever needs it."""
     told = read(*THREADS)
 
     assert "I will ask.The answer is 42." == told.message.text
@@ -257,7 +253,6 @@ def test_previews_in_any_order_add_up_to_their_message(seed: int) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_the_sdks_objects_are_read_like_their_bytes(name: str) -> None:
-    """They are those of a subscription to a session's events."""
     module: Any = needed("anthropic.types.beta.sessions.beta_managed_agents_stream_session_events")
     union, _ = get_args(module.BetaManagedAgentsStreamSessionEvents)
     models = {get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(union)}

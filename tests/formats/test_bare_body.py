@@ -50,13 +50,11 @@ def test_any_text_is_read_as_it_is_where_the_server_says_that_it_is_text(body: s
 
 
 def test_what_looks_like_json_is_text_where_the_server_says_so() -> None:
-    """Without that, braces are read as JSON."""
     assert '{"a": 1}' == Stream(response('{"a": 1}'), format="text").final().text
     assert "<p>" == Stream(response("<p>"), format="text").final().text
 
 
 def test_no_joiner_is_between_its_chunks() -> None:
-    """Where they are cut means nothing."""
     assert "Hello" == Stream([b"Hel", b"lo"], format=text(joiner=" ")).final().text
 
 
@@ -70,8 +68,6 @@ async def test_it_is_read_asynchronously_and_beside_another_loop() -> None:
 
 
 def test_a_connection_that_breaks_leaves_it_truncated() -> None:
-    """Its own end is the only one that it has."""
-
     def body() -> Iterator[bytes]:
         yield b"Hel"
         raise ConnectionResetError

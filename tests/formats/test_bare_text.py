@@ -78,7 +78,6 @@ def test_a_format_made_for_a_new_connection_keeps_its_joiner() -> None:
 
 
 def test_several_data_lines_of_one_event_keep_their_line_feed() -> None:
-    """This is how a piece with a line feed is sent."""
     frames = SSEParser().frames(b"data: one\ndata: two\n\ndata:\ndata:\n\ndata: three\n\ndata: [DONE]\n\n")
 
     assert read(Text(), *frames)[1] == "one\ntwo\nthree"
@@ -127,7 +126,6 @@ def test_without_done_the_answer_is_truncated(frames: list[bytes]) -> None:
 
 
 def test_empty_data_is_a_heartbeat() -> None:
-    """It is counted, and no text."""
     format = Text(joiner=" ")
     _, whole = read(format, b"The", b"", b"cat", DONE)
 
@@ -150,7 +148,6 @@ def test_malformed_utf8_becomes_the_replacement_character() -> None:
     ],
 )
 def test_an_event_named_error_is_an_error(frame: ServerSentEvent, message: str) -> None:
-    """Whatever it holds; what came before it stays."""
     format = Text()
     _, whole = read(format, b"Hello", frame, b"late")
 
@@ -173,7 +170,6 @@ def test_a_piece_that_is_an_error_object_is_an_error(payload: bytes) -> None:
 
 
 def test_events_of_other_names_are_carried() -> None:
-    """They are no text: what they mean is between the server and its client."""
     events, whole = read(Text(), b"Hello", ServerSentEvent(b'{"n": 1}', "usage"), DONE)
 
     assert [event for event in events if isinstance(event, Unknown)] == [Unknown("usage", '{"n": 1}')]
@@ -181,7 +177,7 @@ def test_events_of_other_names_are_carried() -> None:
 
 
 def test_an_event_with_an_id_is_text() -> None:
-    """Its name is "message", as in browsers."""
+    """Browsers call such an event "message"."""
     assert read(Text(), ServerSentEvent(b"Hello", "message", "7"), DONE)[1] == "Hello"
 
 
@@ -194,7 +190,6 @@ def test_decoded_payloads_are_refused() -> None:
 
 
 def test_text_is_never_found_in_a_json_object() -> None:
-    """Detection takes it for what is no JSON object."""
     assert Text.recognises({"text": "Hello"}, "") is False
 
 
@@ -211,7 +206,6 @@ def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -
 
 
 def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:
-    """Once the text has begun, and as long as it may be."""
     format = Text()
     assert format.shortcut("event", 100) is None
     format.feed(b"Hel")

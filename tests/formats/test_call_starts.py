@@ -127,7 +127,6 @@ def _read_moved(name: Any, later: int, *, size: int | None) -> tuple[list[Any], 
 @in_one_test("later", range(1, 5))
 @pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "openai-realtime", "ui-message"])
 def test_a_start_after_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
-    """Where the whole arguments come at the end of the call, or wait for its name."""
     told, stream = _read_moved(name, later, size=None)
 
     assert ([_ARGUMENTS], [True]) == (told, [call.complete for call in stream.message.tool_calls])
@@ -159,7 +158,6 @@ def test_pieces_of_a_call_that_never_began_are_not_those_of_the_next(name: str) 
 @in_one_test("later", [0, 1])
 @pytest.mark.parametrize("name", _ENDS)
 def test_a_start_that_comes_again_at_the_end_of_its_call_is_no_second_call(name: str, later: int) -> None:
-    """Behind the whole arguments, and behind the mark of the end, which may come again as well."""
     payloads = [
         {**payload, "event_id": ""} if "event_id" in payload else payload for payload in _payloads(name)
     ]

@@ -73,7 +73,6 @@ def test_pieces_that_name_no_call_come_in_the_order_of_the_calls(wire: str, size
     ],
 )
 def test_calls_that_cannot_be_told_apart_are_not_handed_out(wire: str, pieces: list[str]) -> None:
-    """Neither with another's arguments nor without any: the message keeps them, unfinished."""
     handed_out, _ = _read(wire, 2, pieces)
 
     assert [] == handed_out

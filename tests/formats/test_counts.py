@@ -139,7 +139,6 @@ def test_a_compaction_replaces_the_counts_of_the_start() -> None:
 def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
     last: Payload, expected: tuple[int, int, int]
 ) -> None:
-    """Its output is the sum of two counts, each of which may fall to zero; one that is missing goes on."""
     first = {"promptTokenCount": 9, "candidatesTokenCount": 3, "thoughtsTokenCount": 4, "totalTokenCount": 16}
     pieces = [("Ja", first, {}), ("", last, {"finishReason": "STOP"})]
     body = [
@@ -187,7 +186,7 @@ _NUMBER = re.compile(rb'(okens?|[cC]ount)(":\s*)(\d+)')
 
 @in_one_test("format", _WRITTEN)
 def test_a_count_may_be_written_as_text(format: Any) -> None:
-    """As libraries write an integer of 64 bits."""
+    """Libraries write an integer of 64 bits as text."""
     answer = testing.script().text("Ja").usage(input_tokens=12, output_tokens=3).finish("stop")
     body = b"".join(answer.chunks(format))
     if format == "bedrock-converse":
@@ -204,7 +203,6 @@ def test_a_count_may_be_written_as_text(format: Any) -> None:
     "empty", [{}, {"input_tokens": None}, {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}]
 )
 def test_counts_beside_a_response_are_read_where_those_in_it_say_nothing(empty: Payload) -> None:
-    """In a response, and in one of a session."""
     for kind, end in (("response", "response.completed"), ("realtime.response", "response.done")):
         head = {"id": "r", "object": kind, "output": []}
         start = {"type": "response.created", "response": {**head, "status": "in_progress"}}
@@ -218,7 +216,6 @@ def test_counts_beside_a_response_are_read_where_those_in_it_say_nothing(empty: 
 
 
 def test_the_counts_of_a_response_may_come_before_its_end() -> None:
-    """In the response that an earlier event has; and a gateway may keep the names of another API."""
     response = {"id": "r", "object": "response", "output": []}
     usage = {"prompt_tokens": 12, "completion_tokens": 3}
     body = [
@@ -236,7 +233,6 @@ def test_the_counts_of_a_response_may_come_before_its_end() -> None:
 
 
 def test_counts_in_a_delta_are_those_of_the_answer() -> None:
-    """They are read wherever a server puts them."""
     body = [chat({"content": "Ja"}), chat({"usage": _openai(12, 3)}, "stop"), DONE]
 
     assert (12, 3, 15) == _usage(body)

@@ -35,7 +35,6 @@ def _learnt(payload: Any = None, **options: Any) -> DecodedShape | None:
 
 @pytest.mark.parametrize("text", ["lo", " wörld", "\U0001f600", "a\nb", "a\u2028b", "\x00", "x" * 9_000])
 def test_a_shape_reads_the_text_of_the_next_payload(text: str) -> None:
-    """Any text, and other padding and numbers."""
     shape = _learnt()
 
     assert shape is not None
@@ -74,7 +73,6 @@ def test_anything_else_has_no_match(payload: Any) -> None:
 
 @pytest.mark.parametrize("other", [2, 10**15 - 1])
 def test_where_whole_numbers_change_others_have_no_match(other: int) -> None:
-    """They are from 1 on and have fifteen digits at most, as those that are compared as bytes."""
     shape = _learnt(counts=[("made",)])
 
     assert shape is not None
@@ -83,7 +81,6 @@ def test_where_whole_numbers_change_others_have_no_match(other: int) -> None:
 
 
 def test_fields_that_say_nothing_may_hold_anything_of_their_type() -> None:
-    """But they are not nested more deeply than a payload may be."""
     shape = _learnt(_payload(made={"text": "Hel"}), changing=(), asides={"made"}, depth=20)
     deep: Any = {}
     for _ in range(20):
@@ -103,7 +100,6 @@ _SELF["a"] = _SELF
     "odd", [(1,), {1: 2}, _Word.STOP, b"x", [*range(300)], _SELF, {_Word.STOP: 1}, float("nan")]
 )
 def test_what_is_no_json_is_not_learnt(odd: Any) -> None:
-    """Nor what is large, or holds itself; what equals nothing matches nothing but itself."""
     shape = _learnt(_payload(odd=odd))
 
     assert shape is None or shape.match(_payload("a", odd=float("nan"))) is None

@@ -168,7 +168,6 @@ def test_pieces_that_are_in_a_payload_twice_give_what_reading_gives(
     ids=repr,
 )
 def test_a_payload_whose_text_cannot_be_told_apart_is_decoded(payload: bytes) -> None:
-    """Where another text in both places would change more than the text."""
     frames = [RUN[0], RUN[5], *[payload] * 6, payload.replace(b'"x"', b'"y"'), *[payload] * 6, RUN[18]]
 
     assert tell(PlainRun(), *frames).outcome == tell(AGUI(), *frames).outcome
@@ -183,7 +182,6 @@ def test_a_piece_that_is_the_name_of_its_type_changes_no_type() -> None:
 
 
 def test_bounds_hold_on_the_short_way_too() -> None:
-    """With limits of one's own every payload is measured."""
     deep = {**RUN[6], "rawEvent": [[[[1]]]]}
     format = AGUI(limits=Limits(depth=3))
     told = tell(format, RUN[0], RUN[5], RUN[6], deep)
@@ -201,7 +199,6 @@ def check(told: Told) -> None:
 
 @given(payloads=changed(UI))
 def test_whatever_a_server_of_ui_messages_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
-    """And the short way is the long way for all of it."""
     told = tell(UIMessage(), *payloads)
 
     check(told)
@@ -212,7 +209,6 @@ def test_whatever_a_server_of_ui_messages_sends_only_our_errors_come_out(payload
 
 @given(payloads=changed(RUN))
 def test_whatever_an_agent_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
-    """And the short way is the long way for all of it."""
     told = tell(AGUI(), *payloads)
 
     check(told)

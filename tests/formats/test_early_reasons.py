@@ -133,7 +133,6 @@ def test_another_reason_suffices_where_no_mark_is_needed(name: str) -> None:
 
 @each_wire
 def test_a_reset_after_an_early_reason_is_no_end(wire: Wire) -> None:
-    """Neither before the first content nor behind it."""
     bodies = [wire.early, wire.early + wire.text("Hel")]
     # An event of its own, in a format that marks the ends of parts, is no field of an early chunk.
     for body in bodies[wire is WIRES["anthropic"] :]:
@@ -167,7 +166,6 @@ def test_a_call_that_begins_after_a_reason_is_not_handed_out_at_a_cut(early: byt
 
 
 def test_a_call_whose_late_arguments_break_off_is_cut_off() -> None:
-    """It began before the reason, and its arguments came behind it."""
     begun = chat(chat_call(0, "", id="a", name="f"), "tool_calls") + chat(chat_call(0, '{"a":'))
     got = read([begun])
 
@@ -185,7 +183,6 @@ def test_a_text_that_goes_on_after_a_second_reason_is_open_again() -> None:
 
 
 def test_sources_after_a_reason_leave_it() -> None:
-    """They are no content that the model goes on with."""
     cited = {"index": 0, "groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://a.example"}}]}}
     got = read([_gemini("Hello", "STOP") + sse({"candidates": [cited]})])
 

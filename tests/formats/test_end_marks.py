@@ -123,7 +123,6 @@ ENDED = {recorded.format: frames_of(recorded.body) for recorded in ours()}
 
 @in_one_test("name", BEHIND_THE_END)
 def test_what_comes_after_the_end_is_counted_and_not_read(name: str) -> None:
-    """The answer is what it was."""
     frames = ENDED[name]
     whole, done, more = (read(name, *frames, *rest) for rest in ([], [DONE], [DONE, *frames[:-1]]))
 

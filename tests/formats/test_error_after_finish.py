@@ -62,8 +62,6 @@ class APIError(Exception):
 def test_what_an_sdk_raises_after_the_finish_reason_is_an_error_of_the_provider(
     format: Any, ending: str
 ) -> None:
-    """It takes nothing from a whole answer, and is raised where text may follow a finish reason."""
-
     def events() -> Iterator[bytes]:
         yield from [each for each in SCRIPT.chunks(format) if b"[DONE]" not in each]
         raise APIError
@@ -109,7 +107,6 @@ WAITING: dict[str, Callable[[], list[bytes]]] = {
 
 @pytest.mark.parametrize("case", WAITING)
 def test_an_error_is_raised_while_anything_may_be_missing(case: str) -> None:
-    """So no call runs without the arguments that it waits for."""
     stream = Stream([*WAITING[case](), ERRORS["openai-chat"][0]])
     failure = _read(stream)
 
@@ -119,7 +116,6 @@ def test_an_error_is_raised_while_anything_may_be_missing(case: str) -> None:
 
 
 def test_an_error_in_the_payload_of_the_finish_reason_is_raised() -> None:
-    """It is not behind the reason, so the reason may be that of the error."""
     stream = Stream([chat({"content": "Se"}), chat({}, "stop", error={"message": "no capacity"})])
 
     assert _read(stream) is not None

@@ -38,7 +38,6 @@ def _with_status(body: Body, **headers: str) -> StatusError:
 
 
 def _kind_of(words: str) -> str:
-    """Return the kind of an error that has these words, and no code."""
     return status_error_of(400, {}, {"error": {"message": words}}).kind
 
 
@@ -58,7 +57,6 @@ _ALL = {**_SPECIFIC, **OTHERS}
 
 @in_one_test("body", _ALL.values(), ids=_ALL)
 def test_a_body_tells_what_its_status_does_not(body: Body) -> None:
-    """Of the code, the type and the text, whichever names it counts; never a text that only quotes it."""
     error = _with_status(body)
 
     assert (body.kind, body.kind == "rate_limited") == (error.kind, error.retryable)
@@ -66,7 +64,6 @@ def test_a_body_tells_what_its_status_does_not(body: Body) -> None:
 
 @in_one_test("name", [name for name, body in _ALL.items() if body.format])
 def test_the_same_is_reported_in_the_middle_of_an_answer(name: str) -> None:
-    """Where there is no status at all."""
     body = _ALL[name]
     error = _in_the_middle(body)
 
@@ -81,7 +78,7 @@ def test_no_header_makes_it_worth_a_retry(body: Body) -> None:
 
 @in_one_test("name", [name for name, body in _SPECIFIC.items() if body.status != 402])
 def test_a_wait_is_not_advised(name: str) -> None:
-    """Even if a server asks for one: it does so for any error of this status."""
+    """Servers ask for a wait after any error of this status."""
     body = _SPECIFIC[name]
     message = str(_with_status(body, retry_after="2"))
 
@@ -152,7 +149,6 @@ def test_the_page_says_by_which_words_they_are_recognised(kind: str, words: str)
 
 @in_one_test("pattern", _PATTERNS)
 def test_each_known_text_is_on_the_page(pattern: str) -> None:
-    """But for those of our own relay."""
     told = [re.match(pattern, words, re.IGNORECASE | re.DOTALL) for _, words in _TOLD]
 
     assert any(told) or _is_ours(pattern)

@@ -142,14 +142,12 @@ def test_a_long_message_is_cut_where_it_is_shown() -> None:
 
 @pytest.mark.parametrize("odd", [{"secret": "s"}, ["secret"], True, 1.5, None, ""])
 def test_only_text_and_numbers_are_shown_as_code_and_type(odd: object) -> None:
-    """An object in their place may hold what the user wrote."""
     error = _error_of({"error": {"message": odd, "code": odd, "type": odd}})
 
     assert (_SAID + "it does not say which", None, None) == (str(error), error.code, error.type)
 
 
 def test_a_code_of_the_wrong_type_does_not_hide_another_one() -> None:
-    """The first that is text or a number counts."""
     error = _error_of({"error": {"code": {}, "error_code": "", "status_code": 429}})
 
     assert ("429", "rate_limited") == (error.code, error.kind)
@@ -193,7 +191,6 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
 def test_the_most_telling_word_decides_whose_problem_an_error_is(
     words: tuple[object, ...], kind: str
 ) -> None:
-    """The first word that says something counts; a number does where it is an HTTP status."""
     assert kind == _error_of({"error": dict(zip(("type", "code", "status"), words, strict=False))}).kind
 
 
@@ -224,7 +221,6 @@ def test_what_is_beside_an_error_in_words_belongs_to_it() -> None:
     "delay, seconds", [("17s", 17.0), ("0.25s", 0.25), ("17", None), (17, None), ("-1s", None)]
 )
 def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | None) -> None:
-    """In seconds, as protobuf writes a duration; anything else says nothing."""
     details = [{"@type": "type.googleapis.com/google.rpc.Help"}, {"retryDelay": delay}]
     error = _error_of({"error": {"code": 429, "message": "m", "details": details}})
 
@@ -263,7 +259,6 @@ def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, kind: str, ret
 def test_an_exception_of_a_binary_stream_says_what_it_can(
     payload: bytes, headers: dict[str, Any], words: str
 ) -> None:
-    """Its words are in its payload or in a header; without any, its type is what there is to say."""
     named = {":message-type": "exception", ":exception-type": "throttlingException", **headers}
     decoder = Decoder("bedrock-converse")
     decoder.feed(message(named, payload))

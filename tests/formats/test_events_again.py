@@ -41,7 +41,6 @@ def _decoded(payloads: list[dict[str, Any]]) -> list[Any]:
 
 
 def test_there_are_answers_of_each_format() -> None:
-    """So that the other tests try something."""
     assert set(_IDS) == {format for format, _ in _ANSWERS}
 
 
@@ -50,7 +49,6 @@ def test_there_are_answers_of_each_format() -> None:
 def test_an_event_with_the_id_and_content_of_the_one_before_it_is_dropped(
     format: Any, payloads: list[dict[str, Any]], source: Any
 ) -> None:
-    """Its id or number tells it from an equal piece that is meant, once one has been seen to change."""
     once = Stream(source(payloads), format=format).final()
     for place in range(1, len(payloads) - 1):
         stream = Stream(source(payloads[: place + 1] + payloads[place:]), format=format)

@@ -17,7 +17,6 @@ _CALLS = [name for name in ANSWERS if name.endswith(", calls")]
 def test_a_format_is_asked_for_a_shortcut_when_its_state_changes(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not after each fragment, in vain: one is found by the second, or the third, and serves on."""
     asked: list[Connection] = []
     ask = Connection.shortcut
 

@@ -50,7 +50,6 @@ def decoded(*frames: Any) -> int:
 
 
 def test_deltas_alike_are_decoded_twice_at_most() -> None:
-    """The first opens the part, the second teaches what they look like."""
     format = Little()
     got = tell(format, *deltas(50), {"finish": 1})
 
@@ -60,7 +59,6 @@ def test_deltas_alike_are_decoded_twice_at_most() -> None:
 
 
 def test_after_anything_else_the_next_delta_is_decoded() -> None:
-    """It may belong to another part; then they are read at a glance again."""
     other = {"n": 1, "text": "x", "choice": 1}
     format = Little()
     got = tell(format, *deltas(10), other, *deltas(10))
@@ -101,7 +99,6 @@ def test_half_a_character_is_not_overtaken() -> None:
 
 
 def test_objects_that_are_already_decoded_are_compared_value_by_value() -> None:
-    """There are no bytes to compare; the event has the object itself."""
     format = Little()
     sent = deltas(10)
     got = tell(format, *sent, plain=True)
@@ -179,7 +176,6 @@ class Counted(Little):
 
 @pytest.mark.parametrize("odd", [0, -7, 1.5, 10**15, "7", "x", None])
 def test_where_only_whole_numbers_change_any_other_value_is_decoded(odd: Any) -> None:
-    """What is kept of a delta that was not decoded is a whole number, then."""
     format = Counted()
     alike = deltas(9)[1:]
     got = tell(format, *alike, {**alike[0], "n": odd})

@@ -53,7 +53,6 @@ def _without_kind(event: str, payload: dict[str, Any]) -> Any:
 def test_a_run_of_assistants_is_an_error_that_names_the_service(
     event: str, payload: dict[str, Any], write: Any
 ) -> None:
-    """Whichever of its events comes first, with its name, its kind, or both."""
     with pytest.raises(NotAStream) as caught:
         Stream([write(event, payload)]).final()
 

@@ -59,7 +59,6 @@ def said(events: list[Any]) -> list[InputTranscript]:
 
 @in_one_test("name", FORMATS)
 def test_what_the_user_said_is_beside_the_answer(name: Any) -> None:
-    """Its pieces add up to it, and the message is the same as without them."""
     events, stream = read(FORMATS[name])
     without = [each for each in FORMATS[name] if "nput" not in json.dumps(each)]
 
@@ -96,7 +95,6 @@ def test_a_cut_answer_is_not_complete_whatever_the_user_said(name: Any) -> None:
 
 @in_one_test("name", FORMATS)
 def test_our_own_protocol_carries_what_the_user_said(name: Any) -> None:
-    """It makes the round trip at any chunking; the protocols of others leave it out, without a loss."""
     events, _ = read(FORMATS[name])
     body = b"".join(relay.encode(Stream([json.dumps(each) for each in FORMATS[name]]), "tokenstream"))
     for size in (1, 7, len(body)):

@@ -50,7 +50,6 @@ def parts(*blocks: Any) -> Any:
 
 
 def test_text_under_another_index_is_another_part() -> None:
-    """A block is a part."""
     blocks = [
         {"type": "text", "text": text, "index": index} for text, index in (("a", 0), ("b", 1), ("c", 1))
     ]
@@ -59,7 +58,6 @@ def test_text_under_another_index_is_another_part() -> None:
 
 
 def test_calls_are_put_together_by_their_index() -> None:
-    """Also where they are written in turns."""
     got = read(
         calling(0, "", "tide", "a"),
         calling(1, "", "tide", "b"),
@@ -90,7 +88,6 @@ def test_a_call_without_a_name_is_carried() -> None:
 
 
 def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
-    """They are carried until then, and the tool is called with all of them."""
     pieces = [calling(0, '{"port":', None, "a"), calling(0, ' "Brest"'), calling(0, "}", "tide")]
 
     assert [{"port": "Brest"}] == [call.arguments for call in read(*pieces, STOP).calls]
@@ -141,12 +138,11 @@ def test_reasoning_is_known_in_the_words_of_all_providers(
     ],
 )
 def test_reasoning_that_is_encrypted_is_kept(block: Any) -> None:
-    """The next request carries it."""
     assert ["x"] == [part.redacted for part in parts(block)]
 
 
 def test_reasoning_and_a_refusal_may_be_among_additional_fields() -> None:
-    """So integrations of chat completions put them."""
+    """Integrations of chat completions put them among additional fields."""
     got = read(
         chunk(additional_kwargs={"reasoning_content": "Hm"}),
         chunk(additional_kwargs={"refusal": "No", "tool_calls": [{"index": 0}], "audio": {"id": "a"}}),
@@ -158,7 +154,6 @@ def test_reasoning_and_a_refusal_may_be_among_additional_fields() -> None:
 
 
 def test_what_the_provider_runs_is_no_call_of_the_application() -> None:
-    """Its arguments come in pieces, or as values, and its result follows."""
     call, result, other = parts(
         {"type": "server_tool_call_chunk", "id": "s", "name": "search", "args": '{"q":', "index": 1},
         {"type": "server_tool_call_chunk", "args": " 1}", "index": 1},
@@ -174,7 +169,6 @@ def test_what_the_provider_runs_is_no_call_of_the_application() -> None:
 
 
 def test_citations_are_beside_their_text() -> None:
-    """With the place in it, where that is told."""
     note = {"type": "citation", "url": "u", "title": "t", "cited_text": "c", "start_index": 0, "end_index": 1}
     text, citation = parts({"type": "text", "text": "a", "annotations": [note]})
 
@@ -183,7 +177,6 @@ def test_citations_are_beside_their_text() -> None:
 
 
 def test_media_are_read_and_what_is_none_is_kept() -> None:
-    """As bytes, or as an address."""
     image, file, broken, odd = parts(
         {"type": "image", "base64": "aGk=", "mime_type": "image/png", "id": "i"},
         {"type": "file", "url": "u"},
@@ -239,14 +232,13 @@ def test_an_id_of_a_run_is_no_id_of_the_answer() -> None:
     ],
 )
 def test_the_finish_reason_is_where_the_integration_puts_it(said: dict[str, Any], reason: str) -> None:
-    """In the provider's own word, which is kept."""
     got = read(chunk("a"), chunk(said=said), LAST)
 
     assert (reason, "complete", None) == (got.message.finish_reason, got.message.ending, got.error)
 
 
 def test_the_empty_last_chunk_that_langchain_adds_is_not_believed() -> None:
-    """It comes where the model's stream ended without a word, as after a cut: no call is handed out."""
+    """LangChain adds the chunk also after a cut: no call is handed out."""
     got = read(chunk("a"), calling(0, '{"path": "/tmp"}', "rm", "c"), LAST)
 
     assert isinstance(got.error, StreamTruncated)
@@ -304,7 +296,6 @@ def whole(content: Any, **fields: Any) -> dict[str, Any]:
 def test_a_whole_message_after_its_chunks_adds_what_is_missing(
     chunks: list[Any], content: Any, text: str
 ) -> None:
-    """Its text is compared with that of the chunks, and given once."""
     message = Stream([*chunks, whole(content)]).final()
 
     assert (text, "complete") == (message.text, message.ending)
@@ -338,7 +329,6 @@ def test_calls_and_usage_of_a_whole_message_after_its_chunks_count_once() -> Non
 
 
 def test_a_whole_message_of_another_id_is_another_message() -> None:
-    """It is not compared with the chunks."""
     message = Stream([chunk("Hel"), {**whole("Hello"), "id": "lc_run--8"}]).final()
 
     assert "HelHello" == message.text

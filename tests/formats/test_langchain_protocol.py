@@ -131,7 +131,7 @@ def test_a_model_that_names_no_provider_does_not_end_inside_a_call() -> None:
 
 
 def test_a_call_is_handed_out_when_another_block_begins() -> None:
-    """Its own end proves nothing, since LangChain ends all blocks at the end."""
+    """LangChain ends all blocks at the end, so that an end proves nothing."""
     another = begin(2, type="tool_call_chunk", id="call_2", name="get_time", args="")
 
     assert [] == complete_calls(read(start(), *CALL))
@@ -163,7 +163,6 @@ def test_snapshots_of_arguments_are_read_as_pieces() -> None:
 
 
 def test_content_of_every_kind_has_a_place() -> None:
-    """Reasoning with its signature, a citation, media in pieces, a server's tool, and blocks of providers."""
     note = {"type": "citation", "url": "https://x.example", "title": "T", "cited_text": "Hello"}
     told = read(
         start(),
@@ -240,7 +239,6 @@ def test_an_error_in_the_middle_ends_the_answer() -> None:
 
 @in_one_test("name", ["reasoning_and_calls", "anthropic_length"])
 def test_an_answer_that_is_cut_anywhere_is_truncated(name: str) -> None:
-    """The last call that has begun is never handed out."""
     events = lines_of(name)
 
     for place in range(len(events)):
@@ -298,7 +296,7 @@ def test_a_run_whose_last_answer_failed_has_failed() -> None:
 
 
 def test_events_that_a_server_sends_again_are_dropped() -> None:
-    """Their ids are the same on every connection."""
+    """Ids of events are the same on every connection."""
     stream = Stream([*AGENT[:12], *AGENT])
 
     assert "I ask the helper.It is sunny in Oslo." == stream.final().text
@@ -419,7 +417,6 @@ def said_by_each(events: list[dict[str, Any]]) -> list[tuple[str | None, str, st
 
 
 def test_pieces_without_a_node_are_in_none_of_the_responses() -> None:
-    """Both answers end there, with what is certainly theirs."""
     events = at_once(a="one", b="two")[1:]
     del events[3]["params"]["node"]
 
@@ -433,7 +430,6 @@ def test_pieces_without_a_node_are_in_none_of_the_responses() -> None:
 
 @pytest.mark.anyio
 async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
-    """As the message of the run does: with or without ids, and also in an asynchronous stream."""
     events = at_once(a="one", b="two")
     del events[4]["params"]["node"]
     for run, responses, first in (
@@ -510,7 +506,6 @@ def test_the_answer_after_those_that_were_mixed_is_read() -> None:
 
 
 def test_a_start_that_is_sent_again_is_no_other_answer() -> None:
-    """It has the id of the answer that is open."""
     told = read(start(), *HELLO[:2], start(), HELLO[2], finish())
     graph = Stream([wrapped(event) for event in (start(), *HELLO[:2], start(), HELLO[2], finish())])
 
@@ -560,7 +555,6 @@ def test_the_end_of_a_call_adds_what_its_pieces_lack(
 
 
 def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
-    """It might be run with arguments that were not meant."""
     begun = begin(0, type="tool_call_chunk", id="c", name="f", args="")
     called = end(0, type="tool_call", id="c", name="f", args={"a": 2})
     told = read(start(), begun, add(0, "tool-call", args='{"a":1}'), called, finish())
@@ -586,7 +580,6 @@ def test_pieces_after_the_end_of_their_block_are_added_once(kind: str, at: int, 
 
 
 def test_a_block_with_the_index_of_one_that_has_ended_is_another_block() -> None:
-    """Nothing of it is lost."""
     blocks = [
         event
         for text in ("One. ", "Two.")

@@ -103,7 +103,6 @@ def test_arguments_after_a_mark_belong_to_their_call(
 def test_two_calls_never_get_arguments_that_are_not_theirs(
     format: FormatName, wire: Writer, cuts: tuple[int, int]
 ) -> None:
-    """Whatever had arrived of each of them at the mark."""
     calls = [Call(pieces(WHOLE[:cut]), pieces(WHOLE[cut:])) for cut in cuts]
     stream, handed_out, error = read(format, wire(calls))
 
@@ -145,8 +144,6 @@ def test_an_empty_object_at_a_finish_reason_is_no_arguments_yet(before: list[str
 
 @pytest.mark.parametrize("sent", [([], []), (["{}"], []), ([], pieces(WHOLE[:20])), ([], [WHOLE])])
 def test_a_break_before_the_end_leaves_a_waiting_call_open(sent: tuple[list[str], list[str]]) -> None:
-    """It is not handed out, and the answer is not complete: nothing has said that no arguments follow."""
-
     def broken() -> Any:
         yield from chat([Call(*sent)])
         raise ConnectionResetError("reset")
@@ -223,7 +220,6 @@ def test_an_end_inside_a_frame_leaves_a_waiting_call_open(left: int) -> None:
 
 
 def test_an_answer_cut_before_the_arguments_of_its_call_is_asked_for_again() -> None:
-    """The second answer has the call; of the first one, nothing was delivered."""
     *frames, last = sses(*chat([Call([], [WHOLE])]))
     bodies = [[*frames, last[:30]], [*frames, last]]
     stream = resilient(lambda: bodies.pop(0), retry=Retry(attempts=2, wait=0))

@@ -33,7 +33,6 @@ def told(chunks: list[bytes], format: FormatName) -> tuple[bool, Departures]:
 
 @pytest.mark.parametrize("format", ["openai-responses", "openai-realtime"])
 def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: FormatName) -> None:
-    """With its text, and with its call, which is handed out once; the missing start is counted."""
     chunks = script(format)
     for place in range(1, len(chunks) - 1):
         stream = Stream(chunks[place:], format=format)
@@ -55,7 +54,6 @@ def test_the_pieces_are_those_that_came() -> None:
 
 
 def test_a_text_that_does_not_end_with_what_came_is_an_error() -> None:
-    """It is another text, wherever the answer was joined."""
     chunks = script("openai-responses")
     place = next(index for index, chunk in enumerate(chunks) if b"delta" in chunk and b"there" in chunk)
     del chunks[place + 1]

@@ -44,7 +44,6 @@ def read(*frames: Any, **options: Any) -> Told:
 
 
 def test_the_deltas_are_the_text() -> None:
-    """Of a chat model, which repeats the text so far, and of one that completes."""
     for got in (
         read(response("Hel", text("Hel")), response("lo", text("Hello"))),
         read(completion("Hel", text="Hel"), completion("lo", text="Hello")),
@@ -63,7 +62,6 @@ def test_without_deltas_the_text_is_what_is_longer_than_before() -> None:
 
 
 def test_reasoning_that_is_repeated_is_given_once() -> None:
-    """All of it so far, or each block alone and then all blocks."""
     growing = read(
         response("", thinking("Hm")), response("", thinking("Hmm.")), response("a", thinking("Hmm."))
     )
@@ -115,7 +113,6 @@ def test_arguments_that_grow_as_text_are_given_as_they_come() -> None:
 
 
 def test_arguments_that_are_values_are_taken_when_the_answer_is_over() -> None:
-    """They may be of a document that is still being written."""
     got = read(response("", call({"port": "B"})), response("", call({"port": "Brest"})))
 
     assert [{"port": "Brest"}] == [call.arguments for call in got.calls]
@@ -223,7 +220,6 @@ def test_token_counts_are_found_wherever_integrations_put_them(told: Any) -> Non
 
 
 def test_the_id_and_the_model_are_the_providers() -> None:
-    """And fields without a word of ours are carried."""
     message = read(response("a", raw=chat("stop"), said={"annotations": [1]}, depth=2)).message
 
     assert ("x", "m", {"annotations": [1], "depth": 2}) == (message.id, message.model, message.provider_data)
@@ -236,7 +232,6 @@ def test_log_probabilities_add_up() -> None:
 
 
 def test_a_payload_that_is_no_response_is_an_unknown_event() -> None:
-    """And the answer goes on."""
     got = read(response("a"), {"type": "status"}, response("b"))
 
     assert (["status"], "ab") == (got.unknown, got.text)

@@ -36,12 +36,10 @@ def read(*frames: Any) -> Told:
 
 
 def parts_of(told: Told) -> list[Any]:
-    """Return the parts of the message."""
     return [*told.message.parts]
 
 
 def test_pieces_add_up_to_the_text_of_a_message() -> None:
-    """Its id is that of the conversation, with which the next request goes on."""
     told = read(STARTED, said("Hel"), said("lo"), DONE)
 
     assert ("Hello", "stop", None) == (
@@ -84,7 +82,6 @@ def test_content_of_every_kind_has_a_place() -> None:
 
 
 def test_calls_are_handed_out_at_the_end_of_the_answer() -> None:
-    """Their pieces may alternate, and nothing else says that they are whole."""
     told = read(STARTED, call("1", '{"a": '), call("2", ""), call("1", "1}"), DONE)
 
     assert [("1", {"a": 1}), ("2", {})] == [(each.id, each.arguments) for each in told.calls]
@@ -105,7 +102,6 @@ def test_a_call_without_a_name_is_only_carried() -> None:
 
 
 def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
-    """They are carried until then, and the tool is called with all of them."""
     pieces = ['{"a": ', "[1, ", "2]}"]
     frames = [call("c1", piece, name="f" if piece is pieces[-1] else None) for piece in pieces]
 
@@ -115,7 +111,6 @@ def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
 
 
 def test_a_tool_of_mistral_has_arguments_and_a_result() -> None:
-    """The result is what the end of the tool tells of it."""
     tool = {"id": "t", "name": "web_search"}
     told = read(
         STARTED,

@@ -90,7 +90,6 @@ def test_unread_words_beside_a_text_change_nothing() -> None:
     ],
 )
 def test_an_empty_answer_is_reported(format: FormatName) -> None:
-    """It ended by itself, and whoever waits for words should know that none came."""
     empty = Stream(testing.script().finish("stop").chunks(format), format=format)
     empty.final()
     whole = Stream(testing.script().text("Ebb").finish("stop").chunks(format), format=format)
@@ -110,7 +109,6 @@ def step(*deltas: dict[str, Any]) -> list[bytes]:
 
 
 def handed_out(chunks: list[bytes], format: FormatName | None = None) -> list[object]:
-    """Return the arguments of the calls that were handed out."""
     return [call.arguments for call in Stream(chunks, format=format).tool_calls]
 
 
@@ -133,7 +131,6 @@ TERN = '{"bird": "tern"}'
 def test_a_call_with_words_that_are_not_read_is_not_handed_out(
     deltas: list[dict[str, Any]], arguments: list[object]
 ) -> None:
-    """They may be its arguments: an empty object would be others. The call beside it has none."""
     stream = Stream(step(*deltas))
     calls = [call.arguments for call in stream.tool_calls]
 

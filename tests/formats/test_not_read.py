@@ -63,7 +63,7 @@ def test_progress_of_a_tool_server_is_no_answer() -> None:
 
 @pytest.mark.parametrize("start", [0, 1])
 def test_the_older_stream_of_the_ai_sdk_is_not_read(start: int) -> None:
-    """Its lines begin with a code and a colon; version 5 has another stream."""
+    """Lines of the older stream begin with a code and a colon; version 5 has another stream."""
     body = "".join(_OLD_SDK.splitlines(keepends=True)[start:]).encode()
     error = _refused(body)
 
@@ -73,7 +73,6 @@ def test_the_older_stream_of_the_ai_sdk_is_not_read(start: int) -> None:
 
 
 def test_an_error_of_json_rpc_is_an_error_all_the_same() -> None:
-    """Whose error it is can be told without knowing the format."""
     body = wire.sse({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "Internal error"}})
     error = _refused(body)
 
@@ -100,7 +99,6 @@ def test_what_was_seen_is_shown_by_names_alone() -> None:
     ids=["LangChain", "LlamaIndex"],
 )
 def test_a_run_of_a_framework_is_no_answer(payload: Any) -> None:
-    """It may hold several: the error says how it is followed."""
     error = _refused(json.dumps(payload).encode() + b"\n")
 
     assert isinstance(error, NotAStream)

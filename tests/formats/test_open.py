@@ -54,7 +54,6 @@ def test_halves_of_a_character_are_joined(
 @given(_PIECES)
 @example([_HIGH, "aé"])
 def test_joining_pieces_gives_what_the_whole_gives(pieces: list[str]) -> None:
-    """However a text is cut, also inside a character; each piece that is given has whole characters only."""
     given, text, _ = _read(pieces)
     whole = "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -114,7 +114,6 @@ def test_arguments_that_are_no_json_prove_nothing(arguments: str) -> None:
 
 
 def test_free_text_of_a_custom_tool_proves_nothing() -> None:
-    """It may well begin like JSON."""
     got = read(begun('{"path": "/srv', body="custom", type="custom"), DONE)
 
     assert ("complete", [("list", '{"path": "/srv')]) == (got.message.ending, got.called)
@@ -144,7 +143,6 @@ def test_an_anthropic_answer_without_a_stop_reason_is_cut_there_as_well(end: Any
 
 @given(json_values, st.data())
 def test_each_proper_beginning_of_an_object_is_cut(value: Any, data: st.DataObject) -> None:
-    """The whole of it is not."""
     whole = json.dumps({"value": value})
     length = data.draw(st.integers(1, len(whole) - 1))
 

@@ -43,7 +43,6 @@ def test_the_usage_is_that_of_the_last_payload() -> None:
 
 
 def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
-    """By their index; each has its own finish reason."""
     got = read(
         piece("a", index=1),
         piece("b"),
@@ -122,7 +121,6 @@ def test_reasoning_beside_the_text_is_reasoning(name: str) -> None:
 
 
 def test_fields_without_a_word_of_ours_are_carried() -> None:
-    """Of the answer and of a choice, once."""
     fields = {"stop_reason": 128_009, "prompt_logprobs": None, "matched": "", "reasoning": [8]}
     got = read({**piece([7], 9, **fields), "system_fingerprint": "fp", "usage": "many"}, DONE)
 
@@ -138,14 +136,12 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
 
 
 def test_the_end_is_known_by_its_finish_reason_too() -> None:
-    """And one without it is counted."""
     assert {"done_missing"} == read(piece("a", "stop")).rules
     assert {"finish_missing"} == read(piece("a"), DONE).rules
     assert isinstance(read(piece("a")).error, StreamTruncated)
 
 
 def test_an_error_ends_the_stream() -> None:
-    """In the shapes that OpenAI and vLLM have."""
     for error in (
         {"error": {"message": "busy", "type": "overloaded_error"}},
         {"object": "error", "message": "busy"},
@@ -158,7 +154,6 @@ def test_an_error_ends_the_stream() -> None:
 
 
 def test_a_payload_that_is_no_completion_is_an_unknown_event() -> None:
-    """And the answer goes on."""
     got = read(piece("a"), ("news", {"x": 1}), {"object": "status"}, {"y": 1}, piece("b", "stop"), DONE)
 
     assert ["news", "status", "event"] == got.unknown
@@ -166,7 +161,6 @@ def test_a_payload_that_is_no_completion_is_an_unknown_event() -> None:
 
 
 def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
-    """It has the same shape."""
     stream = Stream(
         [b'{"object":"text_completion","choices":[{"text":"Hi","index":0,"finish_reason":"stop"}]}']
     )
@@ -195,7 +189,7 @@ OVER = native(
 
 
 def test_the_own_route_of_llama_cpp_is_read() -> None:
-    """Its last payload ends the answer, without `[DONE]`."""
+    """The last payload of llama.cpp's route ends the answer, without `[DONE]`."""
     got = read(native("Hel", tokens_predicted=1), native("lo", tokens_predicted=2), OVER)
 
     assert ["Hel", "lo"] == got.texts
@@ -224,7 +218,6 @@ def test_the_own_route_of_llama_cpp_is_read() -> None:
     ],
 )
 def test_llama_cpp_says_why_it_stopped(fields: Any, expected: Any) -> None:
-    """In one word, or by marks, as older servers do."""
     message = read(native("a"), native("", True, **fields)).message
 
     assert expected == (message.finish_reason, message.raw_finish_reason)
@@ -262,7 +255,7 @@ def test_llama_cpp_may_continue_one_prompt_after_another() -> None:
 
 
 def test_a_frame_of_llama_cpp_that_is_cut_after_the_first_answer_is_an_error() -> None:
-    """It may have begun the next answer."""
+    """A cut frame of llama.cpp may have begun the next answer."""
     stream = Stream([*sses(native("Hello"), OVER), b'data: {"content": "Bo'])
 
     with pytest.raises(StreamTruncated):

@@ -28,7 +28,6 @@ def said(text: str) -> dict[str, Any]:
 
 
 def nested(kind: str, delegation: str = "d", **fields: Any) -> dict[str, Any]:
-    """Return an event of a delegated response."""
     return event("response.event", delegation_id=delegation, event={"type": kind, **fields})
 
 
@@ -62,7 +61,6 @@ _FEW = 20
     slow={"many"},
 )
 def test_what_is_unknown_changes_nothing(name: str, seed: int) -> None:
-    """Before, between and behind the frames, and as a field in any of them, but for what is carried."""
     frames = [frame + b"\n\n" for frame in RECORDED[name].split(b"\n\n") if frame]
     odd = with_odd_frames(frames, "openai-live", random.Random(seed))
     told = []
@@ -88,7 +86,6 @@ def test_the_audio_is_a_part_beside_the_text() -> None:
 
 
 def test_delegated_work_is_a_result_and_not_in_the_text() -> None:
-    """Its id is that of the delegation; two responses of it are two results."""
     ended = nested("response.completed", response={"status": "completed"})
     work = [worked("12"), worked(":00"), ended, worked("Bye"), ended]
     told = read(STARTED, said("Hm. "), *work, said("Noon."), closed())
@@ -119,7 +116,6 @@ def test_delegated_work_that_was_not_completed_has_an_error(end: dict[str, Any],
 
 
 def test_other_events_of_delegated_work_are_carried() -> None:
-    """Such as the start of a response, or a call of a tool that the server runs."""
     search = nested("response.output_item.done", item={"type": "web_search_call", "id": "ws_1"})
     told = read(STARTED, nested("response.created", response={"id": "r"}), search, closed())
 
@@ -151,7 +147,6 @@ DONE = item("done", arguments='{"city": "Oslo"}', status="completed")
     ],
 )
 def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]) -> None:
-    """With the end of their items, which has what pieces lack; no session waits for results at its end."""
     told = read(STARTED, said("Hm. "), *frames, ENDED, said("Noon."), closed())
 
     [call] = told.message.tool_calls
@@ -233,7 +228,6 @@ def test_a_call_that_was_cut_is_never_handed_out(frames: list[dict[str, Any]]) -
 
 
 def test_calls_of_several_delegations_are_kept_apart() -> None:
-    """Their items may come in turn."""
     both = [item("added", id, id, arguments="") for id in "ab"]
     pieces = [argued(piece, id, id) for piece in ('{"n"', ": 1}") for id in "ab"]
     ends = [item("done", id, id, arguments='{"n": 1}', status="completed") for id in "ab"]
@@ -275,7 +269,7 @@ def test_a_lost_connection_is_an_error() -> None:
 
 
 def test_the_usage_is_in_seconds() -> None:
-    """The last report counts, since each one is of the whole session."""
+    """Each report is of the whole session, so the last one counts."""
     message = Stream([RECORDED["openai-live/delegation"]]).final()
 
     assert {"seconds": 2} == message.usage.provider_data

@@ -41,7 +41,6 @@ def seen(told: Message) -> list[Any]:
 @pytest.mark.parametrize("tags", [False, True])
 @pytest.mark.parametrize("way", ["stream", "shared", "relay"])
 def test_a_text_that_only_the_end_has_is_in_its_place(way: str, *, tags: bool) -> None:
-    """Also where tags have split a text, a citation names one, or a relay passes all on."""
     expected = Stream(WHOLE, tags=Tags(reasoning=tags)).final()
     stream: Any = Stream(LATE, tags=Tags(reasoning=tags))
     if way == "shared":
@@ -57,7 +56,6 @@ def test_a_text_that_only_the_end_has_is_in_its_place(way: str, *, tags: bool) -
 
 
 def test_a_reader_that_comes_late_gets_the_order() -> None:
-    """It is told with the finish reason, as the events give the parts as they came."""
     hub = Stream(LATE).broadcast()
     first = hub.reader().final()
     late = hub.reader()
@@ -90,7 +88,6 @@ def test_items_that_begin_in_another_order_are_in_that_of_their_indexes() -> Non
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_steps_of_an_interaction_are_in_the_order_of_their_indexes(*, whole: bool) -> None:
-    """Also those that only the whole interaction has, at the end."""
     first = {"type": "thought", "summary": [{"type": "text", "text": "Hm."}]}
     second = {"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}
     late = [] if whole else [steps.start(0, "thought", summary=first["summary"]), steps.stop(0)]

@@ -29,7 +29,6 @@ def test_what_comes_out_is_what_went_in(pieces: list[str]) -> None:
 
 
 def test_one_part_holds_all_pieces() -> None:
-    """It begins with the first piece and is done at the end."""
     format = Pieces()
 
     assert format.feed("Hel") == [MessageStart(), PartStart(TextPart()), TextDelta("Hel")]

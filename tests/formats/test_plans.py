@@ -38,7 +38,6 @@ def test_a_server_that_makes_up_names_fills_no_memory() -> None:
 
 
 def test_names_of_any_length_are_planned_and_long_ones_forgotten() -> None:
-    """Their text would be kept as well."""
     plans, made = _counted()
     long = ("a" * 5_000,)
 

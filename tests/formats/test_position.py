@@ -40,7 +40,6 @@ def _plainly(answer: Answer) -> list[tuple[type[Event], int | str | None]]:
 @pytest.mark.slow_rows("everything")
 @pytest.mark.parametrize("answer", _ANSWERS, ids=lambda answer: answer.name)
 def test_the_position_moves_with_each_event(answer: Answer) -> None:
-    """It is that of the frame which the last event came in, in chunks of any size."""
     body = b"".join(answer.chunks)
     expected = _plainly(answer)
     for chunks in (answer.chunks, *chunkings.several(body, answer.name).values()):
@@ -54,7 +53,6 @@ def test_the_position_moves_with_each_event(answer: Answer) -> None:
 
 
 def test_a_payload_that_is_read_at_a_glance_moves_the_position() -> None:
-    """Its number is read when somebody asks."""
     known = OpenAIResponses()
     begun = hello(0)[:3]
     payloads = numbered(*begun, *[{**begun[2], "delta": "more"} for _ in range(9)])
@@ -68,7 +66,7 @@ def test_a_payload_that_is_read_at_a_glance_moves_the_position() -> None:
 
 @in_one_test("name", [name for name in registry.names() if not registry.load(name).resumes])
 def test_other_formats_have_no_position(name: str) -> None:
-    """Their servers cannot replay an answer, so nothing is kept for it."""
+    """Servers of other formats cannot replay an answer, so nothing is kept for them."""
     known = registry.create(name, limits=DEFAULT_LIMITS)
 
     assert (None, None) == (known.position, known.state())

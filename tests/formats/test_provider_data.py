@@ -51,7 +51,6 @@ def test_real_servers_send_little_that_is_unknown() -> None:
 
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name)
 def test_a_payload_has_one_event_for_its_fields(recorded: Recorded) -> None:
-    """Those of the payload of a start or a finish are told there; all are in the message."""
     events, stream = _read(recorded)
     told = [
         (id(event.raw), event.shared, event.choice) for event in events if isinstance(event, ProviderData)
@@ -77,7 +76,6 @@ _WITH_DOCUMENTS = [name for name in registry.names() if registry.load(name).docu
 
 @pytest.mark.parametrize("name", [name for name in _WITH_DOCUMENTS if name not in _NOT_BESIDE])
 def test_a_field_that_no_document_names_is_unknown_and_kept(name: str) -> None:
-    """It is told once for the answer, or once for each of its choices."""
     recorded = next(each for each in ours() if each.format == name)
     told: Told = Told(registry.load(name)())
     frame: Any

@@ -48,7 +48,6 @@ def test_it_is_the_sentence_of_an_error_within_the_answer(format: str) -> None:
     b'event: error\ndata: {"message": "bad key"}\n\n',
 ])  # fmt: skip
 def test_it_is_the_sentence_of_a_refusal(body: object) -> None:
-    """In whatever shape the server or a gateway sends it."""
     error = _refused(body)
 
     assert isinstance(error, StatusError)
@@ -85,7 +84,7 @@ def test_a_key_in_it_is_masked() -> None:
 
 
 def test_a_closed_websocket_has_the_servers_reason() -> None:
-    """It stands in the closing frame."""
+    """The reason stands in the closing frame."""
     from tokenstream._sources.websocket import socket_closed_error
 
     closed: Any = Exception()
@@ -95,7 +94,7 @@ def test_a_closed_websocket_has_the_servers_reason() -> None:
 
 
 def test_copies_keep_it() -> None:
-    """As tasks queues and workers send errors on."""
+    """Queues of tasks and workers send errors on as copies."""
     error = _refused({"error": {"message": "bad key"}})
 
     assert ["bad key"] * 2 == [

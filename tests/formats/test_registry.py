@@ -91,7 +91,6 @@ def test_a_format_is_given_as_a_name_a_class_or_an_object() -> None:
 
 
 def test_an_installed_format_is_found_by_its_name(install: Callable[..., None]) -> None:
-    """Its distribution is on the path: nothing is registered in the program."""
     install(ACME, "acme_one:Acme")
 
     with Stream([ANSWER], format=cast("Any", "acme")) as stream:
@@ -109,7 +108,6 @@ def test_an_installed_format_is_detected(install: Callable[..., None]) -> None:
 
 
 def test_an_object_of_a_format_that_is_not_installed_reads_whole_documents() -> None:
-    """Its name need not be known to anybody, also where a first chunk is a whole JSON object."""
     scope: dict[str, Any] = {}
     exec(ACME, scope)
     reading = read([b'{"acme": "Hi", "over": true}'], format=scope["Acme"]())
@@ -145,7 +143,6 @@ def test_the_built_in_formats_come_first(install: Callable[..., None]) -> None:
 def test_a_broken_format_is_named_with_its_distribution(
     install: Callable[..., None], code: str, says: str
 ) -> None:
-    """Who asks for it reads whose fault it is; streams of other formats do not suffer."""
     install(code, "acme_four:Acme")
 
     with pytest.raises(MisuseError, match=f"the format 'acme' of the distribution 'acme-stream'.*{says}"):
@@ -155,7 +152,6 @@ def test_a_broken_format_is_named_with_its_distribution(
 
 
 def test_a_format_that_fails_to_recognise_recognises_nothing(install: Callable[..., None]) -> None:
-    """The next one is asked."""
     install(ACME.replace('payload.get("acme") ==', "payload.acme =="), "acme_five:Acme")
     install(ACME.replace('"acme"', '"bcme"'), "acme_six:Acme", name="bcme", distribution="bcme-stream")
     reading = read([wire.sse({"bcme": "Hi", "over": True})])
@@ -172,7 +168,6 @@ def test_an_unknown_name_lists_installed_formats_too(install: Callable[..., None
 
 
 def test_the_first_of_two_installed_formats_of_one_name_counts(install: Callable[..., None]) -> None:
-    """As the first module on the path does."""
     install(ACME, "acme_eight:Acme")
     install(ACME, "acme_nine:Acme", distribution="bcme-stream")
 

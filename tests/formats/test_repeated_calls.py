@@ -131,7 +131,6 @@ def test_a_call_that_is_repeated_word_for_word_is_one_call(write: Any, size: int
 @_wires
 @_sizes
 def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: int) -> None:
-    """So each has its result; its deltas bear its own id, and none of them is lost."""
     got = read(write([_FIRST, (1, "c1", {"n": 2}), (2, "c3", {})], size))
     first, second, third = got.calls()
 
@@ -152,7 +151,6 @@ def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: in
 def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(
     write: Any, stride: int
 ) -> None:
-    """It may have become another one."""
     *chunks, _ = write([_FIRST, _FIRST], 4)
     body = b"".join(chunks)
     for cut in range(0, len(body), stride):
@@ -185,7 +183,6 @@ def test_one_id_on_two_indexes_is_two_calls_whatever_they_say() -> None:
 
 
 def test_an_id_that_is_made_up_is_never_one_that_was_sent() -> None:
-    """The second call here has none, and the first has what would be made up for it."""
     calls = [wire.chat_call(0, "{}", id="call_1", name="f"), wire.chat_call(1, "{}", id="", name="f")]
     got = read([*map(wire.chat, calls), wire.chat({}, "tool_calls"), wire.DONE])
 

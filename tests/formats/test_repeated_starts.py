@@ -74,7 +74,6 @@ TEXT = {"type": "text", "text": "Hi"}
     ],
 )
 def test_a_start_that_comes_again_begins_another_part(payloads: list[Payload]) -> None:
-    """The first one stays empty, and the departure says that it never ended."""
     once = _read(payloads)
     start = payloads[1]
     twice = _read([payloads[0], start, *payloads[1:]])

@@ -43,7 +43,6 @@ def error_of(format: Format, frame: Any) -> StreamError:
 
 
 def _frame(name: str, word: str) -> Any:
-    """Return an error of a format with a word."""
     with_word = ERRORS[name].with_word
     assert with_word is not None
     return with_word(word)
@@ -63,7 +62,6 @@ def test_a_word_of_a_provider_tells_whether_a_retry_may_help(name: str, word: st
 
 @in_one_test("name", registry.names())
 def test_a_format_whose_errors_have_words_has_some_in_the_table(name: str) -> None:
-    """And no other format declares what words mean."""
     errors = ERRORS.get(name)
 
     assert bool(words_of(name)) == (errors is not None and errors.with_word is not None)
@@ -85,7 +83,6 @@ def _refused(status: int) -> StatusError:
 
 @in_one_test("status, retryable", _statuses())
 def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, retryable: bool) -> None:
-    """Without a word from the body."""
     assert retryable == _refused(status).retryable
 
 
@@ -108,7 +105,6 @@ def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, 
     ],
 )
 def test_an_error_frame_tells_whose_problem_it_is(name: str, frame: Any, kind: str, retryable: bool) -> None:
-    """As the providers send it, in all their shapes."""
     error = error_of(registry.load(name)(), frame)
 
     assert (kind, retryable) == (error.kind, error.retryable)
@@ -145,7 +141,6 @@ class Parrot(Format):
 def test_a_format_of_ones_own_says_which_words_are_worth_asking_again_after(
     payload: dict[str, Any], kind: str, retryable: bool
 ) -> None:
-    """Its code first, then its type; all other words mean what they mean elsewhere."""
     error = error_of(Parrot(), payload)
 
     assert (kind, retryable) == (error.kind, error.retryable)
@@ -164,7 +159,6 @@ def test_a_format_of_ones_own_says_which_words_are_worth_asking_again_after(
 def test_a_format_that_is_named_is_asked_about_refusals_too(
     status: int, code: str, headers: dict[str, str], kind: str, retryable: bool
 ) -> None:
-    """Its word counts more than the status, and less than what the server says of asking again."""
     response = httpx.Response(status, headers=headers, json={"error": {"code": code, "message": "m"}})
     with pytest.raises(StatusError) as caught:
         Stream(response, format=Parrot()).final()
@@ -173,7 +167,6 @@ def test_a_format_that_is_named_is_asked_about_refusals_too(
 
 
 def test_a_mapping_says_which_words_are_worth_asking_again_after() -> None:
-    """Through a stream, where the error is in a place of the server's own, and between the events."""
     mapped = custom(text="t", error="oops", retryable={"moulting": True})
     bodies = [
         b'data: {"oops": {"code": "moulting"}}\n\n',

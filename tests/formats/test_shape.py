@@ -87,7 +87,6 @@ def test_a_match_is_always_what_decoding_finds(
     ascii: bool,  # noqa: A002 - json's word
     data: st.DataObject | None,
 ) -> None:
-    """Whatever else the payload holds, and however another one differs from it."""
     payload = {**before, "choices": [{"delta": {"content": text}}], **after}
     sent = _bytes(payload, ascii=ascii)
     template = PayloadShape.learn(sent, payload, _PATH)

@@ -39,7 +39,6 @@ def plain(text: str, n: Any = 1, id: Any = 5, last: Any = 9) -> bytes:
 
 @given(st.text(min_size=1), st.integers(-(10**17), 10**17), st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_any_numbers_are_recognised(text: str, n: int, id: float) -> None:
-    """As long as nothing else differs; the text is the one that decoding finds."""
     template = learn(PLAIN)
 
     assert template is not None
@@ -65,12 +64,10 @@ def test_whatever_else_differs_is_left_to_the_decoder(payload: bytes) -> None:
 
 
 def test_a_number_of_the_same_name_elsewhere_is_no_hole() -> None:
-    """There it may say something."""
     assert learn({"n": 1, "text": "a", "more": {"n": 1}}, path=("text",)) is None
 
 
 def test_padding_elsewhere_is_no_hole() -> None:
-    """There it is a field like any other."""
     assert learn(VALUE) is None
 
 
@@ -132,7 +129,7 @@ def test_a_code_may_be_another_one() -> None:
 
 @pytest.mark.parametrize("name", ["n", "number", "numbers"])
 def test_what_payloads_begin_with_is_a_whole_number_of_three_bytes(name: str) -> None:
-    """That is where base64 has its borders."""
+    """Base64 has its borders at multiples of three bytes."""
     value = {name: "x", "text": "Hel", "id": 1}
     template = learn(value, path=("text",), numbers=[("id",)])
     assert template is not None

@@ -37,7 +37,6 @@ def _learn(payload: bytes, changing: tuple[KeyPath, ...] = ()) -> PayloadShape:
     ids=repr,
 )
 def test_an_answer_with_other_values_has_a_shape_of_its_own(fields: dict[str, Any]) -> None:
-    """Its later payloads must have its own id and time, and the shape is the one that would be proved."""
     payload = _bytes(**fields)
     found = PayloadTemplate(_learn(_bytes())).fit(payload, {"text": "Hel", **fields}["text"])
 
@@ -67,7 +66,6 @@ def test_a_payload_that_nearly_fits_is_proved_anew(payload: bytes) -> None:
 
 @pytest.mark.parametrize("at", [7, 2.5, 10**14])
 def test_a_value_that_changes_within_an_answer_is_not_compared(at: float) -> None:
-    """As in the answer that proved it."""
     found = PayloadTemplate(_learn(_bytes(), (_TIME,))).fit(_bytes(id="b2"), "Hel")
 
     assert found is not None
@@ -75,7 +73,6 @@ def test_a_value_that_changes_within_an_answer_is_not_compared(at: float) -> Non
 
 
 def test_a_template_has_no_text_id_or_time_of_an_answer() -> None:
-    """It is kept as long as the process runs."""
     template = PayloadTemplate(_learn(_bytes(id="secret-id", at=1_700_000_001, text="secret text")))
     kept = repr([getattr(template, name) for name in template.__slots__]) + str(template.pattern.pattern)
 
@@ -83,7 +80,6 @@ def test_a_template_has_no_text_id_or_time_of_an_answer() -> None:
 
 
 def test_a_number_of_any_length_is_one_value() -> None:
-    """Its digits are not those of the number that was proved."""
     payload = _bytes(at=10**30, zero=1.5)
 
     assert PayloadTemplate(_learn(payload)).fit(_bytes(at=7, zero=10**40), "Hel") is not None

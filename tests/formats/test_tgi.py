@@ -53,7 +53,6 @@ def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, exp
 
 
 def test_special_tokens_are_no_text_and_are_not_lost() -> None:
-    """They are list items in the message's data."""
     got = read(special("<s>"), token("Hi"), END)
 
     assert "Hi" == got.message.text
@@ -61,7 +60,7 @@ def test_special_tokens_are_no_text_and_are_not_lost() -> None:
 
 
 def test_the_whole_text_at_the_end_is_not_shown_again() -> None:
-    """It may lack stop sequences and spaces, so it is carried beside the text."""
+    """TGI's whole text may lack stop sequences and spaces, so it is carried beside the text."""
     got = read(token("Hello"), token(" \n"), END)
 
     assert "Hello \n" == got.message.text
@@ -69,7 +68,6 @@ def test_the_whole_text_at_the_end_is_not_shown_again() -> None:
 
 
 def test_an_answer_without_details_ends_with_its_whole_text() -> None:
-    """Then no finish reason is sent, and none is made up."""
     got = read(token("Hi"), token("!", generated_text="Hi!"))
 
     assert ("Hi!", None, "complete") == (got.message.text, got.message.finish_reason, got.message.ending)
@@ -104,7 +102,6 @@ def test_a_whole_generation_is_read() -> None:
 
 
 def test_the_best_of_several_is_the_first_choice_and_the_others_follow() -> None:
-    """Each with its own finish reason."""
     other = {"generated_text": "Hallo", "finish_reason": "length", "generated_tokens": 2}
     got = read({"generated_text": "Hello", "details": {**DETAILS, "best_of_sequences": [other]}})
 
@@ -115,7 +112,7 @@ def test_the_best_of_several_is_the_first_choice_and_the_others_follow() -> None
 
 
 def test_a_list_of_one_generation_is_a_whole_answer() -> None:
-    """As the inference API sends it."""
+    """The inference API sends such lists."""
     stream = Stream([b'{"generated_text":"Hello"}'])
 
     assert "Hello" == stream.final().text
@@ -123,7 +120,6 @@ def test_a_list_of_one_generation_is_a_whole_answer() -> None:
 
 
 def test_likely_tokens_are_list_items() -> None:
-    """With the token that was taken."""
     others = [{"id": 1, "text": "Ho", "logprob": -1.0, "special": False}]
     got = read(token("Hi", top_tokens=others), token("!", 2), END)
 
@@ -143,7 +139,7 @@ def test_likely_tokens_are_list_items() -> None:
 )
 @in_one_test("name", ["", "error"])
 def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool, name: str) -> None:
-    """Its type tells whose fault it is; older servers give the event a name."""
+    """An error's type tells whose fault it is; older servers give the event a name."""
     error = {"error": "it broke", "error_type": kind}
     got = read(token("Hi"), (name or "message", error))
 
@@ -155,7 +151,6 @@ def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool
 
 
 def test_a_payload_that_is_no_token_is_an_unknown_event() -> None:
-    """And the answer goes on."""
     got = read(token("a"), ("news", {"x": 1}), {"type": "status"}, {"y": 2}, token("b", 2), END)
 
     assert ["news", "status", "event"] == got.unknown
@@ -163,7 +158,6 @@ def test_a_payload_that_is_no_token_is_an_unknown_event() -> None:
 
 
 def test_text_of_another_type_is_no_text() -> None:
-    """It is kept with the tokens that are none."""
     got = read(token(None), token(7), token("a"), END)
 
     assert "a" == got.message.text
@@ -171,7 +165,6 @@ def test_text_of_another_type_is_no_text() -> None:
 
 
 def test_a_payload_that_is_no_json_object_is_an_error() -> None:
-    """Also in a run of tokens."""
     assert isinstance(read(token("a"), token("b"), b"[{}]").error, ProtocolError)
 
 
@@ -191,7 +184,6 @@ def test_a_payload_that_is_no_json_object_is_an_error() -> None:
     ],
 )
 def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
-    """A token with its text, or a whole text and nothing strange beside it."""
     assert expected == TGI.recognises(payload, "")
 
 

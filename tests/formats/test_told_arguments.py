@@ -110,7 +110,6 @@ def read(format: FormatName, payloads: list[Payload]) -> tuple[list[str], set[st
 def test_an_end_adds_what_the_pieces_lack(
     format: FormatName, wire: Wire, pieces: list[str], end: str
 ) -> None:
-    """It is told once, and departs from nothing."""
     handed_out, departures, error = read(format, wire(pieces, end))
 
     assert [{"city": "Oslo"}] == [json.loads(text) for text in handed_out]

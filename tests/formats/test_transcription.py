@@ -48,7 +48,6 @@ def done(text: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_segments_speakers_and_languages_are_kept_beside_the_text() -> None:
-    """They are fields, since the text of the message has the words already."""
     told = Stream([RECORDED["transcription/mistral_file"]]).final()
     of_session = read(
         SESSION, said("Hi"), event(OF_ITEM + "segment", item_id="a", id="s", speaker="A"), over("Hi")
@@ -90,7 +89,6 @@ def test_an_end_without_a_text_contradicts_nothing() -> None:
 
 
 def test_log_probabilities_are_kept() -> None:
-    """Those of all pieces make one list."""
     pieces = [{**said(piece), "logprobs": [{"token": piece}]} for piece in ("Hel", "lo")]
     told = read(SESSION, *pieces, over("Hello"))
 
@@ -108,7 +106,6 @@ def test_a_transcript_of_a_file_is_truncated_wherever_it_breaks_off(name: str) -
 
 
 def test_a_session_is_truncated_wherever_an_utterance_breaks_off() -> None:
-    """It is complete between the utterances, and only there."""
     frames = events_of("transcription/openai_session")
     ends = [at for at, each in enumerate(frames, 1) if each["type"].endswith("completed")]
     for length in range(1, len(frames) + 1):
@@ -148,7 +145,6 @@ FAILED = event(OF_ITEM + "failed", item_id="a", error={"code": "audio_unintellig
     ],
 )
 def test_what_is_late_or_repeated_opens_no_transcript_again(late: dict[str, Any], rule: str) -> None:
-    """It is counted, and changes neither the text nor the end, also behind the next utterance."""
     for others in ([], [said("Two", "b"), over("Two", "b")], [said("Two", "b")]):
         before = read(SESSION, said("One"), over("One"), *others)
         told = read(SESSION, said("One"), over("One"), *others, late)
@@ -179,7 +175,6 @@ def test_an_item_that_is_deleted_is_no_open_utterance() -> None:
 
 
 def test_audio_that_was_cleared_is_no_open_utterance() -> None:
-    """Its speech began, and the client dropped it."""
     began, cleared = (
         event("input_audio_buffer.speech_started", item_id="b"),
         event("input_audio_buffer.cleared"),
@@ -200,7 +195,6 @@ def test_an_utterance_that_cannot_be_transcribed_is_an_error_at_the_end() -> Non
 
 
 def test_an_answer_of_several_utterances_has_failed_if_one_of_them_has() -> None:
-    """It makes no difference which of those that are transcribed at the same time ends first."""
     both = [SESSION, said("One"), said("Tw", "b")]
 
     for ends in ([FAILED, over("Two", "b")], [over("Two", "b"), FAILED]):

@@ -93,7 +93,6 @@ ITEM = {"type": "mcp_call", "id": "i", "name": "f", "status": "failed", "message
     ],
 )
 def test_a_status_in_what_the_format_can_say_is_no_error(format: Any, payload: dict[str, Any]) -> None:
-    """It is that of a tool or of an item, or a text that the model writes."""
     decoder = Decoder(format)
     decoder.feed(frame("", payload))
 
@@ -105,7 +104,6 @@ def test_a_status_in_what_the_format_can_say_is_no_error(format: Any, payload: d
     ("event", "payload"), INVENTED, ids=["kind", "name", "no error", "event", "code", "detail", "status"]
 )
 def test_an_invented_event_anywhere_changes_nothing(format: str, event: str, payload: dict[str, Any]) -> None:
-    """It is `Unknown`; the answer goes on, and is the same."""
     chunks = script(format)
     expected = read(format, chunks)
     for place in range(1, len(chunks) + 1):
@@ -114,8 +112,6 @@ def test_an_invented_event_anywhere_changes_nothing(format: str, event: str, pay
 
 @each_format
 def test_its_error_is_raised_where_the_answer_gets_no_further(format: Any) -> None:
-    """At a clean end and at a break: with its own kind, and so with what a retry may do."""
-
     def broken() -> Any:
         yield from started
         raise ConnectionResetError("reset")
@@ -194,7 +190,6 @@ def test_what_arrived_after_an_error_tells_the_tokens_of_the_answer() -> None:
 
 
 def test_no_departure_after_an_error_says_that_the_answer_is_complete() -> None:
-    """Here the end mark comes without a finish reason, and a text is left open."""
     chunks = script("anthropic")
     stream = Stream([*chunks[:3], frame("error", {"type": "error", "error": REFUSED}), chunks[-1]])
     with pytest.raises(ProviderError):
@@ -205,7 +200,6 @@ def test_no_departure_after_an_error_says_that_the_answer_is_complete() -> None:
 
 @each_format
 def test_a_decoder_reads_nothing_after_an_error(format: Any) -> None:
-    """Not in the same chunk either: what comes of an answer does not depend on its chunks."""
     chunks = script(format)
     error = {"type": "error", "error": REFUSED}
     body = [*chunks[:4], frame("error", error), *chunks[4:]]
@@ -217,7 +211,6 @@ def test_a_decoder_reads_nothing_after_an_error(format: Any) -> None:
 
 @pytest.mark.anyio
 async def test_an_async_stream_reads_on_after_an_error_too() -> None:
-    """The same rule in both drivers."""
     usage = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 3}}
     stream = AsyncStream([*script("openai-chat")[:3], frame("", {"error": REFUSED}), frame("", usage)])
     with pytest.raises(ProviderError):
@@ -227,7 +220,6 @@ async def test_an_async_stream_reads_on_after_an_error_too() -> None:
 
 
 def test_a_decoder_knows_the_rule_too() -> None:
-    """It has no loop, and no deadlines."""
     decoder = Decoder("anthropic")
     for chunk in [*script("anthropic")[:4], frame(*INVENTED[0])]:
         decoder.feed(chunk)

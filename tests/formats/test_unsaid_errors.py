@@ -39,7 +39,6 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_the_error_that_says_most_is_the_error_of_its_body(body: bytes) -> None:
-    """At every chunking, also where the end mark follows."""
     for end in (b"", DONE):
         for chunks in several(body + end, "unsaid").values():
             error = read(chunks).error
@@ -99,7 +98,6 @@ def test_an_error_within_the_wait_is_the_error_of_its_body(world: str) -> None:
 
 
 def test_a_decoder_holds_an_error_that_says_nothing_until_its_end() -> None:
-    """It has no clock: whoever feeds it knows when no more follows."""
     for chunks in several(BEGUN + FAILED + LIMITED, "unsaid").values():
         decoder = Decoder()
         for chunk in chunks:

@@ -42,7 +42,6 @@ def _called(arguments: Any) -> str:
 
 
 def test_values_are_written_as_json() -> None:
-    """With the characters that they have."""
     assert '{"a": ["é", null]}' == _called({"a": ["é", None]})
 
 

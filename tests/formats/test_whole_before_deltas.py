@@ -133,7 +133,6 @@ def test_a_delta_after_the_whole_text_that_repeats_nothing_is_an_error(kind: str
 @in_one_test("again", [range(4), range(3, 4), range(2, 4)])
 @pytest.mark.parametrize("kind", _KINDS)
 def test_deltas_that_come_again_after_the_whole_text_are_counted(kind: str, again: range) -> None:
-    """All of them, or the last ones: the text is in the message once."""
     name, answer = _KINDS[kind]
     payloads: list[Payload] = answer(kind, len(_PIECES), ("text",), told=True)
     ended = next(place for place, payload in enumerate(payloads) if _WHOLE in json.dumps(payload))
@@ -176,7 +175,6 @@ def _tool(kind: str, at: int, early: tuple[str, ...], lost: int) -> list[Payload
 def test_the_input_of_a_tool_is_added_once_and_whole(
     kind: str, at: int, ends: tuple[str, ...], lost: int
 ) -> None:
-    """Whether its last fragments come after the events that tell it whole, or never."""
     stream = Stream(_tool(kind, at, ends, lost), format="openai-responses")
     fragments = "".join(getattr(event, "fragment", "") for event in stream)
     [part] = stream.message.parts

@@ -78,7 +78,6 @@ def test_a_last_delta_that_was_lost_is_given(format: Any) -> None:
 
 
 def test_the_end_of_coheres_first_version_repeats_the_text() -> None:
-    """Its last event has the whole answer."""
     pieces = [
         {"is_finished": False, "event_type": "text-generation", "text": text} for text in ("Hello", " there")
     ]
@@ -121,7 +120,6 @@ def test_any_deltas_lost_at_the_end_come_with_the_whole_text(
 def test_another_text_than_the_deltas_is_an_error(
     deltas: list[str], whole: str, arrived: int, position: int, field: Any
 ) -> None:
-    """It says how long both are and where they differ, and nothing of what they say."""
     texts: dict[str, Any] = {field: whole}
     for chunks in (response(deltas, **texts), [b"".join(response(deltas, **texts))]):
         decoder, events = read(chunks)
@@ -212,7 +210,6 @@ def test_a_text_with_tags_is_compared_with_its_tags() -> None:
 
 
 def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None:
-    """Its parts have ended, so a missing end cannot be split and added."""
     whole = "<think>a</think>Hel"
     end = sse(done(message(output_text(whole), status="completed")))
     for other in (whole + "lo", "<think>a</think>HALLO"):
@@ -257,7 +254,6 @@ def test_tgi_may_cut_the_text_that_it_repeats_but_not_add_to_it(
 
 
 def test_an_end_that_was_lost_is_given_in_a_resumed_answer() -> None:
-    """The rest of the answer arrives on another connection."""
     chunks = response(["Hello", " there"], done="Hello there you", completed="Hello there you")
     positions: list[Any] = []
 

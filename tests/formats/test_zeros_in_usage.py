@@ -95,7 +95,6 @@ def test_a_zero_in_the_details_gives_way_to_a_count_beside_them(name: str) -> No
 
 
 def test_a_zero_in_a_later_report_replaces_no_count() -> None:
-    """Neither under its own name nor under another; what is new within its fields is added."""
     first = {
         "prompt_tokens": 9,
         "completion_tokens": 1,

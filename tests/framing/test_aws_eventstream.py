@@ -113,7 +113,6 @@ def test_every_type_of_header_is_read() -> None:
     ],
 )
 def test_the_kind_of_a_message_is_in_its_headers(headers: dict[str, object], kind: str, name: str) -> None:
-    """Its name is the event's type, the exception's type, or the error's code; "" where that is missing."""
     (found,), _, _ = read([message(headers)])
 
     assert (kind, name) == (found.kind, found.event)
@@ -215,7 +214,6 @@ def test_headers_that_cannot_be_read_are_an_error(headers: bytes, what: str) -> 
     [(Limits(event=20), "event"), (Limits(line=len(SECOND) - 1), "line"), (Limits(line=10), "line")],
 )
 def test_a_message_beyond_a_bound_is_refused_by_its_lengths(limits: Limits, limit: str) -> None:
-    """Nothing of it is held; the tail is the same at every chunking."""
     whole = read([FIRST + SECOND], limits)
 
     for chunks in chunkings(FIRST + SECOND):
@@ -236,7 +234,6 @@ def test_a_message_of_exactly_the_bound_is_read() -> None:
 
 
 def test_the_start_of_a_message_that_the_input_ends_in_is_the_tail() -> None:
-    """It is no message: its checksum has not come. `Limits.tail` bounds what is shown of it."""
     parser = AWSEventStreamParser(limits=Limits(tail=20))
     found = parser.feed(FIRST + SECOND[:-1])
 
@@ -284,7 +281,6 @@ def test_other_kinds_of_bytes_are_taken(kind: type) -> None:
 
 
 def test_text_and_what_comes_after_the_end_are_refused() -> None:
-    """They are mistakes of the calling code, and told as such."""
     parser = AWSEventStreamParser()
     text: Any = "text"
 
@@ -384,7 +380,6 @@ def test_a_chunk_that_is_one_event_is_proved_at_a_glance_too() -> None:
 
 
 def test_lengths_that_cannot_be_are_none_at_a_glance() -> None:
-    """They are right by their checksum, and wrong all the same."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
     look = parser.shortcut("contentBlockDelta", b"", bytes)

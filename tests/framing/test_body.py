@@ -34,7 +34,6 @@ CUTS = st.lists(st.integers(0, 400), max_size=8)
 def test_a_single_document_is_offered_whole_at_the_end(
     cuts: list[int], indent: int | None, mark: bool, newline: bool
 ) -> None:
-    """On one line or indented over many, with or without a byte order mark or a last newline."""
     text = json.dumps(DOCUMENT, indent=indent).encode() + b"\n" * newline
     documents, unfinished, error = read(b"\xef\xbb\xbf" * mark + text, cuts)
     found = [*documents, *([unfinished] if unfinished else [])]
@@ -70,7 +69,6 @@ def test_lines_of_documents_are_given_one_by_one(cuts: list[int]) -> None:
 
 
 def test_a_document_is_bounded() -> None:
-    """At every chunking, with a bounded rest kept for the error."""
     for size in (1, 7, 1000):
         parser = JSONBody(limits=Limits(event=100, line=100, tail=10))
         body = b"{\n" + b'"a": 1,\n' * 40
@@ -111,7 +109,6 @@ def test_an_array_that_was_cut_offers_what_it_had() -> None:
 
 
 def test_what_is_no_array_after_its_bracket_is_an_error() -> None:
-    """With what came before it handed out."""
     parser = JSONBody()
 
     assert parser.feed(b"[1}") == [b"1"]

@@ -91,7 +91,6 @@ EXACT: dict[str, tuple[type[Parser], Limits, bytes, bytes, str]] = {
 
 @in_one_test("bound", EXACT)
 def test_bounds_are_met_to_the_byte_at_every_chunking(bound: str) -> None:
-    """At the bound passes, one more fails."""
     framing, limits, within, beyond, limit = EXACT[bound]
     for chunks in chunkings(within):
         parser = framing(limits=limits)
@@ -117,7 +116,6 @@ def test_bounds_are_met_to_the_byte_at_every_chunking(bound: str) -> None:
 def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
     framing: type[Parser], bodies: st.SearchStrategy[bytes], data: st.DataObject, limits: Limits
 ) -> None:
-    """The same frames, the same bound and the same tail."""
     body, chunks = data.draw(chunked(bodies))
     outcomes: list[object] = []
     for way in ([body], chunks, [body[at : at + 1] for at in range(len(body))]):
@@ -166,7 +164,6 @@ def test_reset_ends_an_error() -> None:
 
 
 def test_an_error_carries_the_start_of_what_was_too_long() -> None:
-    """At most `Limits.tail` bytes of the unfinished event, and never what lies beyond the bound."""
     parser = SSEParser(limits=Limits(line=20, tail=19))
     parser.feed(b"event: n\ndata: " + b"1" * 30)
 
@@ -192,7 +189,6 @@ def chunks_of(body: bytes, size: int) -> Iterable[bytes]:
 
 
 def feed_all(parser: Parser, chunks: Iterable[bytes]) -> list[Any]:
-    """Feed chunks one by one."""
     return [frame for chunk in chunks for frame in parser.feed(chunk)]
 
 
@@ -263,7 +259,6 @@ def peak_of(parser: Parser, chunks: Iterable[bytes]) -> tuple[int, list[Any]]:
 def test_a_long_payload_takes_three_times_its_size_at_most(
     framing: type[Parser], before: bytes, payload: bytes, after: bytes, size: int
 ) -> None:
-    """However small its pieces are."""
     peak, frames = peak_of(framing(), chunks_of(before + payload + after, size))
 
     assert [payload] == [payload_of(frame) for frame in frames]
@@ -272,7 +267,6 @@ def test_a_long_payload_takes_three_times_its_size_at_most(
 
 @pytest.mark.slow
 def test_many_short_data_lines_take_three_times_their_size_at_most() -> None:
-    """They are held as one payload, not as a list."""
     peak, events = peak_of(SSEParser(), chunks_of(b"data: ab\n" * 60_000 + b"\n", 512))
 
     assert [179_999] == [len(event.payload) for event in events]
@@ -284,7 +278,6 @@ def test_many_short_data_lines_take_three_times_their_size_at_most() -> None:
     "line", sampled([b": ping\n", b"\n", b"\r", b"x: y\n", b"id: 1\n", b"event: ping\n\n"], one_in=3)
 )
 def test_what_makes_no_event_takes_constant_memory(line: bytes) -> None:
-    """A little of it at a time, or all of it decompressed into one chunk."""
     for chunks in ([line * (200_000 // len(line))], [line * 100] * 50):
         peak, events = peak_of(SSEParser(), chunks)
 
@@ -302,7 +295,6 @@ def test_comments_for_ever_take_constant_memory() -> None:
 
 
 def test_what_was_too_long_is_let_go() -> None:
-    """After an error nothing of it is held but the tail."""
     parser = SSEParser(limits=Limits(line=MIB, tail=100))
     feed_all(parser, [b"x" * 4_096] * 300)
 

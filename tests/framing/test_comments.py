@@ -17,7 +17,6 @@ _BODY = (
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9, 1000])
 def test_comments_change_no_event_wherever_chunks_end(size: int) -> None:
-    """Between events, within one, and behind the last."""
     decoder = Decoder("text")
     events = [event for chunk in sized(_BODY, size) for event in decoder.feed(chunk)]
 

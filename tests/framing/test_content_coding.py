@@ -172,7 +172,7 @@ def _begins_no_member(rest: bytes) -> bool:
 @pytest.mark.parametrize("name", ["gzip", "deflate", "bare deflate"])
 @given(cuts=places, rest=st.binary(min_size=1).filter(_begins_no_member))
 def test_bytes_after_the_end_of_gzip_and_deflate_are_ignored(name: str, cuts: list[int], rest: bytes) -> None:
-    """As other clients do: padding is usual, and the text before it is whole."""
+    """Other clients ignore them, too: padding is usual, and the text before it is whole."""
     body = compressed(name) + rest
 
     assert (TEXT, None, True) == decoded(CODINGS[name][0], _chunks(body, cuts))
@@ -180,7 +180,7 @@ def test_bytes_after_the_end_of_gzip_and_deflate_are_ignored(name: str, cuts: li
 
 @pytest.mark.parametrize("name", ["br", "zstd"])
 def test_bytes_after_the_end_of_br_and_zstd_are_an_error(name: str) -> None:
-    """As other clients do: nobody pads them."""
+    """Other clients refuse them, too: nobody pads these codings."""
     text, error, _ = decoded(CODINGS[name][0], [compressed(name), b"no frame"])
 
     assert text == TEXT
@@ -192,7 +192,6 @@ def test_bytes_after_the_end_of_br_and_zstd_are_an_error(name: str) -> None:
 
 @every_coding
 def test_a_cut_anywhere_is_reported_and_what_came_before_it_is_kept(name: str) -> None:
-    """Without its end marker a compressed body is not whole."""
     coding, body = CODINGS[name][0], compressed(name)
     for size in range(1, len(body)):
         text, error, ended = decoded(coding, [body[:size]])
@@ -268,7 +267,6 @@ def test_broken_bytes_never_raise(name: str, wrong: list[tuple[int, int]]) -> No
 def test_what_is_before_a_fault_is_given_at_every_chunking(
     name: str, place: int, flip: int, cuts: list[int]
 ) -> None:
-    """A fault does not swallow what came before it in its chunk."""
     body = bytearray(b"".join(CODINGS[name][1](EVENTS)))
     body[place % len(body)] ^= flip
     coding = CODINGS[name][0]
@@ -343,7 +341,6 @@ def test_a_window_larger_than_the_standard_allows_is_refused() -> None:
 
 
 def test_an_unknown_coding_is_an_error_once_a_byte_comes() -> None:
-    """What to do about it is said."""
     for coding in ("compress", "gzip, aws-chunked", ", ".join(["gzip"] * 6)):
         error = decoded(coding, [b"x"])[1]
 
@@ -382,7 +379,6 @@ def test_a_brotli_without_bounds_is_as_good_as_none(monkeypatch: pytest.MonkeyPa
 
 
 def test_python_s_own_zstd_is_taken_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It and the package give the same."""
     package: Any = import_module("zstandard")
     seen: list[dict[object, int]] = []
 

@@ -86,7 +86,6 @@ def _is_whole(text: bytes) -> bool:
 
 
 def test_an_object_is_out_at_once_and_a_number_with_what_follows() -> None:
-    """A number may always go on; an object may not."""
     parser = JSONArrayParser()
 
     assert [[], [b"{}"], [], [], [b"12"], [b'"a"']] == [
@@ -238,7 +237,6 @@ def test_only_a_chunk_with_one_element_tells_what_the_next_one_looks_like() -> N
 
 
 def test_reset_begins_a_new_connection() -> None:
-    """With nothing of the old one."""
     parser = JSONArrayParser()
     parser.feed(b'\xef\xbb\xbf[1, {"a": "\\')
     parser.end()

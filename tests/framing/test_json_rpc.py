@@ -49,7 +49,6 @@ def read(chunks: list[bytes], limits: Limits | None = None) -> list[dict[str, An
 @pytest.mark.slow
 @pytest.mark.parametrize("frame", _FRAMINGS)
 def test_each_framing_is_recognised_at_every_chunking(frame: Callable[[list[Any]], bytes]) -> None:
-    """With a byte order mark, a banner or white space before it, and with batches."""
     batches: list[Any] = [*_MESSAGES, _MESSAGES[:2], []]
     for before in (b"", b"\xef\xbb\xbf", b" \r\n\n", b"agent 1.0\n\n", b"content\ndat\n", b"ERROR: x\n"):
         body = before + frame(batches)
@@ -59,7 +58,6 @@ def test_each_framing_is_recognised_at_every_chunking(frame: Callable[[list[Any]
 
 @pytest.mark.parametrize("frame", _FRAMINGS)
 def test_a_last_message_needs_no_line_end(frame: Callable[[list[Any]], bytes]) -> None:
-    """But a message that is cut gives nothing."""
     body = frame(_MESSAGES)
 
     assert read([body.rstrip(b"\r\n")]) == _MESSAGES
@@ -134,7 +132,6 @@ def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
 
 @given(st.lists(st.sampled_from([b"{", b"}", b"[", b"data: ", b"\n", b"{}", b" "])))
 def test_any_bytes_are_read_without_an_exception(pieces: list[bytes]) -> None:
-    """And the same at any chunking."""
     whole, parts = JSONRPCParser(), JSONRPCParser()
     found = [message.raw for message in whole.feed(b"".join(pieces))]
 

@@ -37,7 +37,6 @@ def test_events_without_their_blank_lines_are_reported(format: Any, end: bytes) 
 
 
 def test_an_event_of_several_lines_that_was_cut_is_truncated() -> None:
-    """Its first line is no payload by itself."""
     decoder = Decoder()
     decoder.feed(b'data: {"choices":\ndata: [{"index":0}]\n')
     decoder.end()

@@ -110,7 +110,6 @@ def test_payloads_before_the_fault_are_handed_out_and_nothing_after() -> None:
 def test_what_was_not_finished_can_be_read_at_every_chunking(
     body: bytes, unfinished: bytes | None, tail: bytes
 ) -> None:
-    """The last line often has no line end: it is offered, not returned."""
     for chunks in chunkings(body):
         parser = NDJSONParser()
         for chunk in chunks:
@@ -121,7 +120,6 @@ def test_what_was_not_finished_can_be_read_at_every_chunking(
 
 
 def test_reset_begins_a_new_connection() -> None:
-    """With a byte order mark of its own, and nothing of the old one."""
     parser = NDJSONParser()
     parser.feed(b"\xef\xbb\xbf1\n2")
     parser.end()

@@ -73,7 +73,6 @@ def test_a_body_that_begins_with_an_error_field_is_a_stream(start: bytes, kind: 
 
 
 def test_a_pages_title_is_found() -> None:
-    """On one line, or nothing."""
     assert title_of("<HTML><TITLE a='b'>\n Log\n in </TITLE>") == "Log in"
     assert title_of("<html><body>") == ""
     assert title_of("<title" * 3 + ">Bad Gateway</title>") == "Bad Gateway"
@@ -81,5 +80,4 @@ def test_a_pages_title_is_found() -> None:
 
 
 def test_a_page_of_titles_that_never_close_costs_no_more_than_its_length() -> None:
-    """Each of them is looked through up to the next, and not to the end of the page."""
     assert title_of("<title" * 200_000) == ""

@@ -72,7 +72,6 @@ def test_only_the_field_with_a_value_counts(field: bytes) -> None:
 
 
 def test_the_parser_alone_follows_the_standard() -> None:
-    """It ignores a field that the standard does not know, unless it is asked for it."""
     body = b"data: 1\nerror: no\n\n"
 
     assert [ServerSentEvent(b"1")] == SSEParser().feed(body)

@@ -77,7 +77,6 @@ SHAPES = [
 )
 @in_one_test("shape", SHAPES)
 def test_each_shape_of_chunk_gives_what_the_plain_way_gives(before: bytes, shape: bytes) -> None:
-    """Each of them after nothing, an id, a name, half a line end, half a line and half a block."""
     for chunks in (
         [shape],
         [shape * 2],

@@ -41,7 +41,6 @@ class Module:
 
 
 def modules(package: Path) -> list[Module]:
-    """Return the modules of a package."""
     found = []
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
@@ -56,7 +55,6 @@ def nodes(of: Iterable[Module]) -> int:
 
 
 def lines_of_tests(root: Path) -> int:
-    """Return the number of lines of the tests and the examples of a checkout."""
     paths = (path for folder in ("tests", "examples") for path in (root / folder).rglob("*.py"))
     return sum(path.read_bytes().count(b"\n") for path in paths if "node_modules" not in path.parts)
 
@@ -101,7 +99,6 @@ def class_names(of: list[Module]) -> dict[str, list[str]]:
 
 
 def shared_names(of: list[Module]) -> dict[str, list[str]]:
-    """Return the names of classes that mean several things."""
     return {name: where for name, where in class_names(of).items() if len(where) > 1}
 
 

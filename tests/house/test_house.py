@@ -118,7 +118,6 @@ def test_a_class_is_named_by_a_noun(package: list[Module]) -> None:
 
 
 def test_the_package_stays_within_its_budget(package: list[Module]) -> None:
-    """There is room for a change from outside; whoever needs more removes as much."""
     now = sizes(package)
     beyond = [said for name in bounds() if (said := excess(now, settled(), name))]
 
@@ -138,7 +137,6 @@ def test_the_tests_stay_within_their_budget() -> None:
 
 
 def test_a_package_beyond_its_budget_names_the_rooms_that_grew() -> None:
-    """With the numbers of lines, and with how many to take away."""
     most = budget.ceiling(budget.LINES)
     before = {"framing": Counter(lines=budget.LINES - 500), "relay": Counter(lines=500)}
     now = {

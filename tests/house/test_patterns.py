@@ -28,13 +28,12 @@ from tests.project import ROOT
     ],
 )
 def test_a_group_that_loses_its_place_is_found(pattern: str, lost: int) -> None:
-    """So each case was read by CPython 3.11.2."""
+    """CPython 3.11.2 read each of these cases wrongly."""
     assert lost_places(pattern) == lost
 
 
 @pytest.mark.slow
 def test_no_pattern_of_the_package_loses_its_place() -> None:
-    """As far as patterns are compiled when their modules are imported."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.house.patterns"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -28,7 +28,6 @@ JOBS = 6
 def test_a_program_ends_with_what_it_was_asked_for_or_with_the_error_of_the_provider(
     server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, mode: str, bank: str
 ) -> None:
-    """After each error it is started again, and each transfer is made once."""
     monkeypatch.chdir(tmp_path)
     for name in ("REDIS_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "")

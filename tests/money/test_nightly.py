@@ -33,7 +33,6 @@ INPUT_PRICE, OUTPUT_PRICE = 0.25e-6, 2e-6
 
 
 def write(question: str) -> list[str]:
-    """Return the words of the answer to a question."""
     return [f"{question}.{number} " for number in range(WORDS)]
 
 
@@ -61,7 +60,6 @@ class Provider:
         self._server.stop()
 
     def answer(self, request: Request) -> Recording:
-        """Return an answer or a part of one."""
         self.asked.set()
         asked: Any = request.json
         words = write(asked["messages"][0]["content"])

@@ -59,7 +59,6 @@ class TestAPurse:
 
     @in_each_world
     def test_has_spent_what_the_answers_have_cost(self, world: str, make: Callable[..., Purse]) -> None:
-        """The next request is refused once what it may cost is no longer there, and is not sent."""
         purse, provider = make(most=TAKEN + 2 * COST, tokens=10_000), Provider("openai-chat")
 
         for number in range(3):
@@ -119,7 +118,7 @@ class TestAPurse:
         assert 0 < purse.spent < TAKEN
 
     def test_stops_an_answer_that_has_cost_what_was_taken_for_it(self) -> None:
-        """Such as one of a server that does not keep to the output limit."""
+        """Some servers do not keep to the output limit."""
         provider = Provider("openai-chat", Behaviour(script=testing.script().text(*["word "] * 400).finish()))
         purse = Purse(most=TAKEN)
 
@@ -130,7 +129,6 @@ class TestAPurse:
         assert purse.spent == pytest.approx(TAKEN, abs=5)
 
     def test_takes_for_a_hedge_beside_the_first_request(self) -> None:
-        """Both may be paid for; without room for the second one, the first goes on alone."""
         for most, asked in ((3 * TAKEN, 1), (TAKEN + 1, 0)):
             slow, other = Provider("openai-chat"), Provider("anthropic")
             if asked:
@@ -196,7 +194,6 @@ class TestAPurse:
                 resilient(lambda: [b""], Retry(most=most))
 
     def test_refuses_a_file_of_something_else(self, tmp_path: Path) -> None:
-        """It would be written over."""
         (tmp_path / "notes").write_text("Buy milk")
 
         with pytest.raises(MisuseError, match="not the file of a Purse"):
@@ -250,7 +247,7 @@ class TestAPurse:
                 assert (purse.spent, purse.tokens_spent) == (0, 0)
 
     def test_in_redis_is_changed_once_if_a_reply_is_lost(self, server: RedisServer) -> None:
-        """Then redis-py sends the same once more: what is put back twice would be spent twice."""
+        """A client of Redis sends a command again if its reply is lost."""
 
         class LosesReplies(Redis):
             def eval(self, *arguments: Any) -> Any:
@@ -305,7 +302,6 @@ class TestTheLaws:
     def test_a_change_is_made_if_and_only_if_there_is_room(
         self, tmp_path_factory: pytest.TempPathFactory, changes: Any, most: int | None, tokens: int
     ) -> None:
-        """In memory and in a file alike; one that is not bounded is always made."""
         bounds: dict[str, Any] = {"most": None if most is None else most / 1e9, "tokens": tokens}
         path = tmp_path_factory.mktemp("purse") / "file"
         purses, sums = (Purse(**bounds), Purse(file=path, **bounds)), Amount()
@@ -317,7 +313,6 @@ class TestTheLaws:
 
     @given(cost=st.floats(0, 1e6))
     def test_a_cost_is_never_rounded_down(self, cost: float) -> None:
-        """By more than a billionth of a billionth, which floats do not tell apart."""
         assert cost * (1 - 1e-15) - 1e-12 <= Amount.of(cost, 0).cost <= cost + 2e-9 + cost * 1e-15
 
     def test_threads_that_take_at_once_never_pass_the_bound(self, make: Callable[..., Purse]) -> None:
@@ -397,7 +392,6 @@ def test_a_request_of_a_killed_process_stays_taken(tmp_path: Path) -> None:
 
 
 def test_a_broken_answer_is_booked_when_its_error_is_raised() -> None:
-    """As for all answers, what was taken and has not been spent is there for the next one."""
     purse, provider = Purse(most=1_000), Provider("openai-chat", Behaviour("early_end", 9))
 
     with pytest.raises(StreamTruncated):

@@ -51,8 +51,6 @@ def price(usage: Usage) -> float:
 
 
 def answering(world: str, body: Any, asked: list[Any] | None = None) -> Any:
-    """Return a client that plays a body, and notes what it was asked."""
-
     def answer(request: httpx.Request) -> httpx.Response:
         (asked if asked is not None else []).append(json.loads(request.content))
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
@@ -78,7 +76,6 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
 
     @in_each_world
     def test_ends_if_the_purse_has_room(self, world: str, make: Callable[..., Purse]) -> None:
-        """The rest is taken while it arrives; afterwards, purse and reports say the same."""
         purse, body = make(most=1_000), Words(input_tokens=3, output_tokens=260)
 
         stream, text, error = run_in(world, read_text, world, purse, body)
@@ -103,7 +100,6 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
 
     @in_each_world
     def test_is_not_stopped_after_its_finish_reason(self, world: str, make: Callable[..., Purse]) -> None:
-        """Its last report counts what nobody could see: it is whole, and it is booked."""
         purse, body = make(most=300), Words(input_tokens=3, output_tokens=900)
 
         stream, _, error = run_in(world, read_text, world, purse, body)
@@ -111,7 +107,6 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
         assert (error, stream.message.ending, purse.spent) == (None, "complete", 900)
 
     def test_counts_the_tokens_of_a_purse_without_money(self, make: Callable[..., Purse]) -> None:
-        """Those of the request as well; no price is asked for."""
         purse = make(tokens=400)
         for ending in ("complete", "stopped"):
             body = Words()
@@ -220,7 +215,6 @@ class TestWhatIsTakenForARequest:
         ids=str,
     )
     def test_is_within_a_factor_of_ten_for_a_medium(self, part: dict[str, Any], true: int) -> None:
-        """Of what a usual one costs: nobody knows more without looking into it."""
         assert true / 10 < self.taken_for([part]) - self.taken_for([]) < true * 10
 
     @in_one_test(
@@ -240,13 +234,11 @@ class TestWhatIsTakenForARequest:
         ids=str,
     )
     def test_is_a_token_for_two_bytes_of_a_text(self, part: dict[str, Any]) -> None:
-        """Also of one without spaces, and of the text of a document."""
         assert self.taken_for([part]) - self.taken_for([]) == pytest.approx(
             len(json.dumps(part)) / 2, rel=0.01
         )
 
     def test_has_the_output_limit_for_each_choice(self) -> None:
-        """Each of them may be as long."""
         assert self.taken_for([], n=3) - self.taken_for([]) == pytest.approx(100, abs=4)
 
     @staticmethod
@@ -272,7 +264,6 @@ class TestThePrice:
     """`Purse(price=…)` is for requests without a `Route`, such as of a deployment of one's own."""
 
     def test_is_that_of_requests_without_one_of_their_own(self) -> None:
-        """In the reports as well."""
         purse = Purse(most=1_000, price=price)
         client = answering("sync", Words(input_tokens=3, output_tokens=250))
         with connect(URL, json=ASKED, client=client, retry=Retry(most=purse)) as stream:
@@ -282,7 +273,6 @@ class TestThePrice:
         assert purse.spent == 250
 
     def test_comes_after_that_of_a_route(self) -> None:
-        """A route may be cheaper."""
         purse = Purse(most=1_000, price=lambda _: 999.0)
         run_in("sync", read_text, "sync", purse, Words(input_tokens=3, output_tokens=7))
 

@@ -74,7 +74,6 @@ _CACHE = type(lru_cache(len))
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield a code, and the codes of all that is defined in it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

@@ -70,7 +70,6 @@ def test_every_change_can_be_read_by_python() -> None:
 
 
 def test_a_change_is_found_again_where_its_line_has_moved() -> None:
-    """In its function; one that is not there is not found."""
     change, *_ = drawn(["framing/_ndjson.py"], 1, 0)
 
     assert change == found_again(replace(change, line=change.line + 9, start=change.start + 9, lines=(0, 0)))

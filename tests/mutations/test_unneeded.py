@@ -34,7 +34,6 @@ def _noticing() -> list[set[str]]:
 
 
 def test_a_test_is_unneeded_if_others_notice_all_that_it_does() -> None:
-    """They are named; of two alike, the first is needed, and what notices nothing is replaced by nothing."""
     expected = {"short": ["exact"], "long, again": ["long"], "anything": []}
 
     assert expected == unneeded([*_TESTS], _noticing(), ())

@@ -18,6 +18,6 @@ def test_each_package_has_one_version() -> None:
 
 
 def test_a_test_may_ask_only_for_what_is_listed() -> None:
-    """It would be skipped for ever, since nothing installs another package."""
+    """A test that asks for another package would be skipped for ever, since nothing installs it."""
     with pytest.raises(AssertionError, match="left-pad"):
         node_with("ai", "left-pad")

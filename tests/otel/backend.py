@@ -57,7 +57,6 @@ class Backend:
         return [metric for scope in self._scope_metrics() for metric in scope.metrics]
 
     def scopes(self) -> list[Any]:
-        """Return the instrumentation scopes of the metrics."""
         return [scope.scope for scope in self._scope_metrics()]
 
     def _scope_metrics(self) -> list[Any]:

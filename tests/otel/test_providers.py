@@ -46,7 +46,6 @@ def test_the_host_tells_more_than_the_format(host: str, format: str | None, prov
 
 @pytest.mark.parametrize(("format", "provider"), [("anthropic", "anthropic"), ("ui-message", "_OTHER")])
 def test_without_a_host_the_format_tells_it(format: str, provider: str) -> None:
-    """As of an answer that was recorded."""
     assert provider == told_without_address(format)["gen_ai.provider.name"]
 
 

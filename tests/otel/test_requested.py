@@ -65,7 +65,6 @@ def test_parameters_are_read_in_the_words_of_each_api(payload: Any, told: dict[s
     ],
 )
 def test_the_kind_of_output_is_the_one_that_is_asked_for(payload: Any, kind: str | None) -> None:
-    """It is not told where the request names none."""
     assert kind == told_of(_URL, payload).get("gen_ai.output.type")
 
 
@@ -79,7 +78,6 @@ def test_the_kind_of_output_is_the_one_that_is_asked_for(payload: Any, kind: str
     ],
 )
 def test_an_address_may_name_the_model(url: str, model: str | None) -> None:
-    """Where the payload does not."""
     assert model == told_of(url, {}).get("gen_ai.request.model")
     assert "m" == told_of(url, {"model": "m"})["gen_ai.request.model"]
 

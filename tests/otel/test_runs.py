@@ -49,7 +49,6 @@ def parents(backend: Backend) -> list[tuple[str, str | None]]:
 
 
 def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: Backend) -> None:
-    """With the attributes of the conventions: session, models, tokens and cost."""
     run = observed(backend, CLAUDE)
     turn, hello, failed = backend.spans
 
@@ -88,7 +87,6 @@ def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: B
 
 
 def test_nothing_that_was_said_is_reported(backend: Backend) -> None:
-    """Neither texts nor arguments, results or messages of errors."""
     observed(backend, CLAUDE)
     told = json.dumps([attributes_of(span) for span in backend.spans])
 
@@ -125,7 +123,6 @@ def test_the_durations_and_the_tokens_are_metrics(backend: Backend) -> None:
 
 
 def test_a_subagent_is_an_invocation_within_the_tool_that_called_it(backend: Backend) -> None:
-    """It has the name that the call gives it, and its own tools are below."""
     observed(backend, Recording.load(FOLDER / "opencode-server-own-subagent.jsonl"))
     lines = parents(backend)
 
@@ -137,7 +134,7 @@ def test_a_subagent_is_an_invocation_within_the_tool_that_called_it(backend: Bac
 
 
 def test_an_answer_below_a_call_makes_a_subagent(backend: Backend) -> None:
-    """As of Claude Code, whose subagents have their name in the arguments of the call."""
+    """Claude Code's subagents have their name in the arguments of the call."""
     main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
     call = {"type": "tool_use", "id": "t1", "name": "Task", "input": {"subagent_type": "Explore"}}
 

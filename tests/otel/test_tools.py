@@ -35,7 +35,6 @@ def _current() -> Any:
 
 
 def test_a_tool_has_a_span_which_is_current_while_it_runs(backend: Backend) -> None:
-    """Its attributes are those of the conventions, without the arguments; what it asks for is part of it."""
     router, seen = Router(), list[Any]()
 
     @router.tool
@@ -94,7 +93,6 @@ async def test_a_plain_tool_has_its_span_in_its_thread(backend: Backend) -> None
 
 
 def test_a_tool_that_fails_is_reported_by_its_error(backend: Backend) -> None:
-    """By its class, whether the model hears of it or the run ends."""
     router = Router()
 
     @router.tool
@@ -128,7 +126,6 @@ def test_a_router_that_is_run_late_has_its_spans(backend: Backend) -> None:
 
 @pytest.mark.parametrize("first", ["observed", "followed"])
 def test_steps_that_follow_an_observed_stream_have_their_tools(backend: Backend, first: str) -> None:
-    """Neither takes the tools from the other, whichever came first."""
     router = Router()
     router.tool("get_weather")(lambda city: city)
     with Steps("trip") as run, run.step("ask") as step:
@@ -163,7 +160,6 @@ def test_what_fails_in_opentelemetry_never_reaches_the_tool(caplog: pytest.LogCa
 
 
 def test_a_block_of_somebody_else_is_within_the_span(backend: Backend) -> None:
-    """What it gives is handed on."""
     seen = list[Any]()
 
     @contextmanager

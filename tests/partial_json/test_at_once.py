@@ -82,7 +82,6 @@ def _hold(type_: Any, text: str, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_document_shows_whole_what_it_shows_by_characters(seed: int) -> None:
-    """Its fields, errors, paths, data, patches and pickles, for types of every kind."""
     random = Random(seed)
     for type_, texts in CASES[seed::4]:
         for text in texts:
@@ -148,7 +147,6 @@ _RUN: list[str] = []
 
 
 def test_a_whole_document_is_validated_once() -> None:
-    """Also when its attributes, its data and its end are asked for."""
     _RUN.clear()
     draft = _read(Counted, [f'{{"steps":[{STEP}],"title":"x"}}']).partial()
     told = draft.title, draft.get("steps", 0, "minutes"), draft.is_complete("steps"), draft.errors
@@ -176,7 +174,6 @@ def test_what_a_whole_document_has_is_what_its_end_has() -> None:
 
 
 def test_nothing_of_a_whole_document_waits_for_the_garbage_collector() -> None:
-    """Its draft is gone as soon as nobody has it, also once its fields were gone through."""
     stage = Partials(Step)
     (draft,) = stage.feed(STEP)
     kept = weakref.ref(draft.final())

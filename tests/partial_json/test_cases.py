@@ -64,7 +64,6 @@ def test_a_prefix_shows_its_numbers_where_they_are_allowed(size: int) -> None:
 
 @pytest.mark.parametrize("allow, mode", [(None, "expect"), (_KEEP, "expect_keep")])
 def test_a_prefix_shows_the_same_wherever_it_is_cut_in_two(allow: int | None, mode: str) -> None:
-    """At each of its characters, in both modes of numbers, looked at where it is cut or not."""
     wrong = []
     for case in _PARTIAL["cases"]:
         prefix = case["prefix"]
@@ -166,7 +165,6 @@ def test_a_deep_document_is_read_where_that_is_asked_for(name: str, size: int) -
     ],
 )
 def test_a_long_string_is_read(name: str, size: int) -> None:
-    """Neither its length nor a run of backslashes matters."""
     case = _GENERATED[name]
     parser = read(eval(case["prefix_expr"]), size)
 

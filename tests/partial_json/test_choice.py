@@ -72,7 +72,6 @@ _REFUSED = [
 
 @pytest.mark.parametrize("choice, rows", [("first", _FIRST), ("last", _LAST)])
 def test_the_document_that_was_asked_for_is_read(choice: str, rows: list[tuple[str, Any, str]]) -> None:
-    """In any pieces; the others are told where they were read."""
     for text, value, repairs in rows:
         for size in SIZES:
             parser = ended(text, size, document=choice)
@@ -83,7 +82,6 @@ def test_the_document_that_was_asked_for_is_read(choice: str, rows: list[tuple[s
 
 @pytest.mark.parametrize("choice, text, offset", _REFUSED)
 def test_a_text_that_cannot_be_read_to_its_end_is_refused(choice: str, text: str, offset: int) -> None:
-    """The last document is known only where all of them can be read."""
     for size in SIZES:
         error = ended(text, size, document=choice).error
 
@@ -94,7 +92,6 @@ def test_a_text_that_cannot_be_read_to_its_end_is_refused(choice: str, text: str
 @pytest.mark.slow
 @given(st.lists(documents(numbers=False, lone=False), min_size=1, max_size=4), st.sampled_from([0, 1, 7]))
 def test_of_objects_one_after_the_other_each_choice_is_the_one_it_says(texts: list[str], size: int) -> None:
-    """With the events, and the value, of the document alone; the last shows at the end only."""
     wrapped = [f'{{"a": {text}}}' for text in texts]
     text = "\n".join(wrapped)
     first, last = ended(text, size, document="first"), ended(text, size, document="last")
@@ -110,7 +107,6 @@ def test_of_objects_one_after_the_other_each_choice_is_the_one_it_says(texts: li
 
 @pytest.mark.slow
 def test_what_is_held_of_a_text_is_the_document_that_is_read() -> None:
-    """Neither prose nor the documents before it."""
     parser = PartialJSONParser(lenient=True, document="last")
     parser.feed("words ")
     text = "so many words " * 10_000 + ('{"a": "' + "x" * 2_000 + '"} or ') * 100
@@ -230,8 +226,6 @@ def test_two_documents_that_fit_are_refused_unless_they_are_equal() -> None:
 
 
 def test_what_a_validator_raises_while_documents_are_compared_is_raised() -> None:
-    """As it is, where the text is read."""
-
     class Checked(BaseModel):
         a: int
 
@@ -246,7 +240,6 @@ def test_what_a_validator_raises_while_documents_are_compared_is_raised() -> Non
 
 
 def test_elements_and_strings_are_those_of_the_document() -> None:
-    """Of the first as they come, of the last at the end."""
     text = 'x {"l": [1, 2], "s": "ab"} y {"l": [3], "s": "cd"}'
     items, last = (
         Items(int, "l", lenient=True, document="first"),
@@ -280,7 +273,6 @@ def test_a_choice_that_cannot_be_made_is_misuse(make: Any, says: str) -> None:
 
 
 def test_a_last_document_that_was_cut_is_refused_where_that_is_asked_for() -> None:
-    """By `lenient="closed"`: the output is incomplete, and so it is said."""
     text = 'x {"title": "A"} y {"title": "B'
     stage = Partials(_Note, lenient="closed", document="last")
     field = Field("title", lenient="closed", document="last")
@@ -293,7 +285,6 @@ def test_a_last_document_that_was_cut_is_refused_where_that_is_asked_for() -> No
 
 
 def test_a_draft_tells_what_was_repaired_around_the_document_too() -> None:
-    """Of all of the text; the objects inside it of theirs."""
     drafts, _ = _read('x {"title": "A"} y {"title": "B", }', 4, document="last")
 
     assert ["leading_text", "other_document", "trailing_text", "trailing_comma"] == [

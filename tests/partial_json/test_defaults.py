@@ -92,7 +92,6 @@ def test_a_whole_draft_has_every_field_as_its_object_has_it() -> None:
 
 
 def test_a_whole_draft_that_is_invalid_has_what_came() -> None:
-    """There is no outcome to ask."""
     draft = _draft(Recipe, '{"serves": 5}', defaults=False)
 
     assert (MISSING, ["serves"]) == (draft.first, list(draft))
@@ -100,7 +99,6 @@ def test_a_whole_draft_that_is_invalid_has_what_came() -> None:
 
 @pytest.mark.parametrize("type_", [Step, DataStep])
 def test_defaults_show_from_the_start(type_: Any) -> None:
-    """Before anything has come, and until a value has: in models and dataclasses."""
     empty, begun = _draft(type_, ""), _draft(type_, '{"minutes": 1')
     grown = _draft(type_, '{"tags": ["a", "b')
 
@@ -139,7 +137,6 @@ def test_what_is_read_whole_has_defaults_too() -> None:
 
 
 def test_a_member_of_a_union_has_its_defaults_once_it_is_known() -> None:
-    """Before its discriminator none shows: which would it be?"""
     before, after = _draft(Kennel, '{"pet": {'), _draft(Kennel, '{"pet": {"kind": "cat", ')
 
     assert (MISSING, MISSING) == (before.pet.lives, before.pet.tricks)
@@ -186,8 +183,6 @@ def test_defaults_that_need_more_than_they_have_do_not_show() -> None:
 
 
 def test_what_a_factory_raises_comes_out_in_its_place() -> None:
-    """As what a validator raises: the stage ends with it, and its feed does not."""
-
     def broken() -> int:
         raise LookupError("no number")
 
@@ -206,7 +201,6 @@ def test_what_a_factory_raises_comes_out_in_its_place() -> None:
 @examples(30)
 @given(size=st.integers(1, 12), defaults=st.booleans())
 def test_every_chunking_ends_with_the_same_draft(size: int, defaults: bool) -> None:
-    """Also nothing that came is hidden by a default, and no field is taken back."""
     text = '{"name": "x", "first": {"title": "abc"}, "steps": [{"title": "b", "tags": ["q"]}], "serves": 2}'
     drafts = list(Stream(list(pieces_of(text, size)), format="pieces").partials(Recipe, defaults=defaults))
 

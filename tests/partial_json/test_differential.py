@@ -45,7 +45,6 @@ def _ours(text: str) -> tuple[bool, Any]:
 
 @given(st.lists(st.sampled_from(_TOKENS), max_size=8).map("".join))
 def test_json_loads_takes_the_same_texts(text: str) -> None:
-    """Any text at all, and with the same value."""
     assert same([*_verdict(json.loads, text)], [*_ours(text)])
 
 
@@ -59,7 +58,7 @@ def test_json_loads_takes_words_that_are_no_json(text: str) -> None:
 
 @given(documents(repeat=True, lone=False))
 def test_orjson_gives_the_same_value(text: str) -> None:
-    """But for numbers beyond 64 bits, which it makes floats or refuses."""
+    """The package orjson makes floats of numbers beyond 64 bits, or refuses them."""
     taken, value = _verdict(needed("orjson").loads, text)
 
     assert same(value, _ours(text)[1]) or re.search(r"\d{19}|e[+]?\d{3}", text) is not None
@@ -108,7 +107,6 @@ def test_jiter_shows_the_same_of_a_cut_document(
 @pytest.mark.parametrize("theirs", [_jiter, _pydantic_core], ids=["jiter", "pydantic_core"])
 @pytest.mark.parametrize("text", [r'["\ud83d", 1', '["a" 1', '["a"}'])
 def test_jiter_and_this_parser_disagree(theirs: Callable[[str], Any], text: str) -> None:
-    """Disagreements: it refuses half a surrogate pair, and takes a fault behind an element for a cut."""
     is_json = text.startswith(r'["\u')
 
     assert is_json is not _verdict(theirs, text)[0]
@@ -117,7 +115,6 @@ def test_jiter_and_this_parser_disagree(theirs: Callable[[str], Any], text: str)
 
 @given(documents(repeat=True, lone=False, numbers=False), st.data())
 def test_partial_json_parser_shows_the_same_of_a_cut_document(text: str, data: st.DataObject) -> None:
-    """With the same flags, where the cut is not in a number or an escape, nor beside white space."""
     text = text.strip(" \t\r\n")
     text = text[: data.draw(st.integers(1, len(text)))]
     if text == text.strip() and not _CUT_ESCAPE.search(text) and not _CUT_NUMBER.search(text):
@@ -130,7 +127,7 @@ def test_partial_json_parser_shows_the_same_of_a_cut_document(text: str, data: s
     "text, ours, theirs", [("12", None, 12), (r'"\ud83d', "", "\ud83d"), ('"a\xa0', "a\xa0", "a")]
 )
 def test_partial_json_parser_and_this_parser_disagree(text: str, ours: Any, theirs: Any) -> None:
-    """It shows a document's own number and half a surrogate pair, and strips more than white space."""
+    """The other parser shows a number that is the whole document, and half a surrogate pair."""
     shown = _PARTIAL_JSON_PARSER.loads(text, Allow.STR | Allow.ARR | Allow.OBJ)
 
     assert (ours, theirs) == (read(text).value, shown)

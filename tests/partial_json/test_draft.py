@@ -101,7 +101,6 @@ def test_an_invalid_value_shows_as_it_came() -> None:
 
 
 def test_a_key_that_comes_again_has_its_last_value() -> None:
-    """The last value of a repeated key counts, while it grows and at the end, and so do its errors."""
     text = '{"title": 1, "title": "y'
     first, second, third = _drafts(Step, ['{"title": 1', ', "title": "y', '"}'])
 
@@ -170,7 +169,6 @@ def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
 
 
 def test_a_field_that_looks_at_an_invalid_one_waits_for_the_end() -> None:
-    """What is before it is invalid, so that its own value cannot be told."""
     draft = partial_of(Late, '{"most": "x", "steps": [{"title": "a"}], "count": 1, ')
 
     assert [("most",), ("steps",)] == [error["loc"] for error in draft.errors]
@@ -222,7 +220,6 @@ def test_a_document_that_is_too_deep_is_refused() -> None:
 
 
 def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
-    """Nothing of it recurses: neither reading nor taking snapshots."""
     text = '{"v":1,"kids":[' * 99 + '{"v":2}' + "]}" * 99
     draft = drafted(Node, text, list(range(0, len(text), 7)))
 
@@ -250,7 +247,6 @@ def test_an_exception_of_a_validators_own_is_the_callers() -> None:
 
 
 def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
-    """There is nothing around it that could leave it out; pydantic says so, and a draft passes it on."""
     left_out: TypeAdapter[int] = TypeAdapter(LeftOut)
 
     stage = Partials(left_out)
@@ -294,7 +290,6 @@ def test_a_value_that_is_read_whole_is_read_from_its_own_text(
 
 
 def test_a_value_that_is_read_whole_and_is_no_json_is_written_anew() -> None:
-    """It is validated as the JSON that it stands for."""
     draft: Partials[list[Before]] = Partials(list[Before], lenient=True)
     for piece in pieces_of("[{'a': 1, 'c': NaN,}, {a: 2}]", 3):
         draft.feed(piece)

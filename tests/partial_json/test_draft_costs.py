@@ -194,7 +194,6 @@ def _many(key: str, value: str, count: int) -> list[tuple[str, str]]:
     ],
 )
 def test_twice_the_document_costs_twice(type_: Any, text: Any) -> None:
-    """Also where keys repeat, nothing is valid or no key is known: no value looks at all before it."""
     _calls(Partials(type_), [text(4)])
     once, twice = (_calls(Partials(type_), [text(count)]) for count in (150, 300))
 
@@ -217,7 +216,6 @@ def test_what_is_wrong_deep_inside_is_not_reported_again_by_all_around_it() -> N
 
 
 def test_objects_that_repeat_keys_inside_each_other_are_read_a_few_times() -> None:
-    """Each has to be read whole; what is deep inside is not read once more for each object around it."""
     text = _deep(90, before='"v": 1, "v": 2', leaf='{"v": 3}')
     _RUN.clear()
     drafted(Tree, text, []).partial().final()

@@ -46,13 +46,11 @@ def _hold_the_law(seed: int) -> None:
 @given(seed=st.integers(0, 10**9))
 @examples(400)
 def test_the_end_of_a_damaged_document_is_what_pydantic_makes_of_the_whole(seed: int) -> None:
-    """The same value, or the same errors in the same order, wherever the document is damaged and cut."""
     _hold_the_law(seed)
 
 
 @pytest.mark.slow
 def test_the_ends_of_many_damaged_documents_are_what_pydantic_makes_of_the_whole() -> None:
-    """The same over a hundred thousand documents, in a thorough run."""
     for seed in range(trials(100_000, one_in=40)):
         _hold_the_law(seed)
 

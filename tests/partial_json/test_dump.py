@@ -264,7 +264,6 @@ def test_a_pickled_draft_is_written_the_same() -> None:
 
 
 def test_threads_write_one_draft_at_once() -> None:
-    """Whoever writes first, all get the same."""
     text = json.dumps([{"title": f"{n}", "onDay": "2020-01-02"} for n in range(30)])
     drafts = list(_drafts(list[Step], text, 5))
     wanted = [draft.to_json() for draft in _drafts(list[Step], text, 5)]
@@ -281,7 +280,6 @@ def test_threads_write_one_draft_at_once() -> None:
 
 
 def test_depth_is_no_matter() -> None:
-    """As deep as a document may be, valid or not."""
     for text in ("[" * 200, "[" * 199 + "{}" + "]" * 199):
         assert json.loads(partial_of(list[Any], text).to_json()) == partial_of(list[Any], text).to_python()
     deep = partial_of(dict[str, int], '{"a":' * 199 + "{")

@@ -69,7 +69,6 @@ def _one_by_one() -> Generator[None, None, None]:
 def test_a_piece_tells_what_it_tells_character_by_character(
     string: str, around: tuple[str, str], lenient: bool, data: st.DataObject
 ) -> None:
-    """Wherever it is cut: the same events, the same value, the same fault at the same place."""
     text = string.join(around)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)) | {0, len(text)})
     pieces = [text[start:end] for start, end in pairwise(cuts)]

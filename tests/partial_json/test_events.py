@@ -46,7 +46,6 @@ def test_the_events_of_a_document_say_where_and_what() -> None:
 
 @pytest.mark.parametrize("event", _EVENTS, ids=repr)
 def test_an_event_equals_its_like_alone(event: JSONEvent) -> None:
-    """By its class and its fields."""
     twin = copy.copy(event)
 
     assert event == twin
@@ -62,7 +61,6 @@ def test_an_event_can_be_kept_and_sent(event: JSONEvent) -> None:
 
 
 def test_an_event_of_the_parser_is_sent_without_the_document() -> None:
-    """Its path goes along, not the objects around it."""
     start, title, _ = PartialJSONParser().feed('{"title": "Pancakes"')[:3]
 
     assert b"Pancakes" not in pickle.dumps(title)
@@ -84,14 +82,12 @@ def _told(event: JSONEvent) -> tuple[Any, ...]:
 
 
 def test_an_event_is_matched_by_its_fields() -> None:
-    """In the order of its constructor."""
     assert [(("steps", 0), "object", 3), (("title",), "Pan"), ((), {"a": [1, None]}, 12)] == [
         _told(event) for event in _EVENTS
     ]
 
 
 def test_the_last_key_is_known_without_the_path() -> None:
-    """It is None for the document's own value, made up or read."""
     read_ones = PartialJSONParser().feed('{"a": [1')
 
     assert [0, "title", None] == [event.key for event in _EVENTS]
@@ -101,7 +97,6 @@ def test_the_last_key_is_known_without_the_path() -> None:
 
 
 def test_a_path_is_the_same_whenever_somebody_asks() -> None:
-    """Also when the document has gone on or is gone."""
     parser = PartialJSONParser()
     begun = parser.feed('{"a": [{"b": "x')
     later = parser.feed('y"}, 5], "c": 1}')
@@ -114,7 +109,6 @@ def test_a_path_is_the_same_whenever_somebody_asks() -> None:
 
 
 def test_an_event_from_far_below_costs_no_recursion() -> None:
-    """Neither to ask for its path nor to free what it holds."""
     parser = PartialJSONParser(max_depth=20_000)
     last = parser.feed("[" * 20_000)[-1]
     del parser
@@ -124,7 +118,6 @@ def test_an_event_from_far_below_costs_no_recursion() -> None:
 
 
 def test_an_error_can_be_sent() -> None:
-    """With its offset, or its bound."""
     invalid, deep = read("[1,]").error, read("[[", max_depth=1).error
 
     assert isinstance(invalid, TokenStreamError)

@@ -101,7 +101,6 @@ def _says(type_: Any, document: Any) -> str:
     ],
 )
 def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> None:
-    """By the type's own names; what may have been made of the output is left to `errors`."""
     said = _says(Form, document)
 
     assert said.startswith("the output is not a valid Form: ")
@@ -110,7 +109,6 @@ def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> Non
 
 
 def test_what_is_said_has_a_bounded_length() -> None:
-    """However deep the fault is, and whatever the type lists."""
     deep: Any = list[int]
     document: Any = [SECRET]
     for place in reversed(range(20)):
@@ -125,7 +123,6 @@ def test_what_is_said_has_a_bounded_length() -> None:
 
 
 def test_a_default_that_holds_itself_hides_no_words() -> None:
-    """It is a part of the schema in which the words of the type are found."""
     default: list[Any] = []
     default.append(default)
 

@@ -46,7 +46,6 @@ _RESTS = (*_STRINGS, "0", '"":0', ":0", *("rue", "ue", "e", "alse", "lse", "se",
 
 
 def _open_brackets(text: str) -> str:
-    """Return what closes the brackets that are open in a text that was JSON so far."""
     closers: list[str] = []
     inside, escaped = False, False
     for character in text:
@@ -111,7 +110,6 @@ def test_invariant_3_the_pieces_do_not_matter(text: str, data: st.DataObject) ->
 
 @given(_ANY)
 def test_invariant_4_each_prefix_of_a_document_is_accepted(text: str) -> None:
-    """As long as it stays within the bounds."""
     parser = PartialJSONParser()
     for character in text:
         parser.feed(character)
@@ -144,7 +142,6 @@ def test_invariant_5_what_no_document_begins_with_is_refused_at_its_first_fault(
 
 @given(st.lists(st.sampled_from(["a", r"\n", r"\u0041", r"\ud83d\ude00", r"\uD83D\uDE00"])).map("".join))
 def test_invariant_6_nothing_shows_by_halves(characters: str) -> None:
-    """Neither an escape nor a surrogate pair."""
     text = f'"{characters}"'
     whole = json.loads(text)
     for shown in _shown_after_each_character(text):
@@ -155,7 +152,6 @@ def test_invariant_6_nothing_shows_by_halves(characters: str) -> None:
 
 @given(_ANY)
 def test_invariant_7_a_finished_value_is_never_touched_again(text: str) -> None:
-    """It is what `value` and every later snapshot hold."""
     parser = PartialJSONParser()
     done: list[tuple[Any, str]] = []
     for character in text:
@@ -170,7 +166,6 @@ def test_invariant_7_a_finished_value_is_never_touched_again(text: str) -> None:
 
 @given(documents(), _ALLOWED)
 def test_invariant_8_a_snapshot_never_changes(text: str, allow: int) -> None:
-    """Whatever is read afterwards; finished objects and arrays are shared, not copied."""
     parser = PartialJSONParser(allow=allow)
     taken: list[tuple[Any, Any]] = []
     for character in text:
@@ -269,7 +264,6 @@ def _hold_on_faults(text: str, position: int, character: str) -> None:
 
 @pytest.mark.slow
 def test_the_invariants_hold_over_a_million_prefixes() -> None:
-    """Of any document, in a thorough run; an assertion that fails names the invariants that are broken."""
     seen: list[int] = []
 
     @given(documents(), documents(lone=False), documents(), st.integers(0, 999), st.sampled_from(_LETTERS))

@@ -87,7 +87,6 @@ def test_damage_without_an_intended_value_is_an_error(size: int) -> None:
 
 @needs_cases
 def test_what_is_valid_among_the_damage_needs_no_repair() -> None:
-    """And what is not needs one."""
     for case in _DAMAGE:
         parser = ended(case["input"])
         if parser.error is None:
@@ -113,7 +112,6 @@ def test_the_pieces_do_not_matter(text: str, size: int, allow: int | None, docum
 
 @given(_ANY, st.integers(0, 99))
 def test_a_prefix_shows_the_same_in_any_pieces(text: str, length: int) -> None:
-    """Also where what follows decides what the text means."""
     prefix = text[:length]
 
     assert _outcome(read(prefix, 0, lenient=True)) == _outcome(read(prefix, 1, lenient=True))
@@ -145,7 +143,6 @@ def _repeats_a_key(text: str) -> bool:
 
 @given(documents(repeat=True), st.sampled_from([0, 1, 3]), st.booleans())
 def test_json_is_read_as_the_strict_reading_reads_it(text: str, size: int, decimals: bool) -> None:
-    """The same value, the same events, and nothing to repair."""
     parser = ended(text, size, decimals=decimals)
 
     assert (None, True, ()) == (parser.error, parser.complete, parser.repairs)
@@ -231,7 +228,6 @@ def test_a_cut_is_closed_at_the_end(text: str) -> None:
 @example('{"a": [1, 2]}\n{"a": [1, 2', 0, 1)
 @example('"a": 1', 0, 0)
 def test_closed_reads_what_is_whole_and_nothing_that_was_cut(text: str, cut: int, size: int) -> None:
-    """It differs from the lenient reading where that supplies an end, and there it is `InvalidJSON`."""
     text = text[: len(text) - cut]
     lenient, closed = ended(text, size), ended(text, size, lenient="closed")
     if {"missing_end", "unfinished_value"}.isdisjoint(repair.name for repair in lenient.repairs):
@@ -256,7 +252,6 @@ def test_what_lenient_may_be_is_checked(lenient: Any) -> None:
 
 
 def test_the_lenient_reading_is_a_parser_like_the_strict_one() -> None:
-    """Same class to callers, same faults for misuse; strict reading has no repairs."""
     parser: Any = PartialJSONParser(lenient=True)
     piece: Any = b"{}"
 
@@ -283,7 +278,6 @@ def test_nothing_is_read_after_the_end() -> None:
 
 
 def test_numbers_show_as_they_grow_where_that_is_allowed() -> None:
-    """With `Allow.NUM`, as in the strict reading; an end in the middle keeps what shows."""
     allow = Allow.NUM | Allow.ARR
     parser = PartialJSONParser(lenient=True, allow=allow)
     shown = []

@@ -112,7 +112,6 @@ def test_nesting_is_bounded_as_in_the_strict_reading() -> None:
 
 
 def test_a_document_as_deep_as_one_likes_is_read_and_compared_without_recursion() -> None:
-    """Also when it comes twice."""
     text = "[" * 10_000 + "]" * 10_000
     parser = ended(text + text, max_depth=100_000)
 
@@ -124,7 +123,6 @@ def test_a_document_as_deep_as_one_likes_is_read_and_compared_without_recursion(
     "text", ["[" + "1" * 4_301, "1" * 4_301, "[0x" + "1" * 4_400, '{"a": -' + "1" * 5_000]
 )
 def test_digits_are_bounded_as_in_the_strict_reading(text: str) -> None:
-    """Neither `int` nor anybody else reads longer numbers."""
     for size in (0, 7):
         error = ended(text, size).error
 

@@ -29,7 +29,6 @@ def test_the_page_lists_every_repair() -> None:
 
 @in_one_test("name, example, value", _ROWS)
 def test_an_example_takes_its_repair(name: str, example: str, value: str) -> None:
-    """And comes to the value that the page shows."""
     if name == "json_in_string":
         # Only the schema of a tool tells such a string from a text.
         call = ToolCall(id="c", name="mix", arguments_text=example, complete=True)
@@ -52,7 +51,6 @@ def test_an_example_takes_its_repair(name: str, example: str, value: str) -> Non
 
 
 def test_a_repair_is_a_pair_of_name_and_offset() -> None:
-    """It can be compared and taken apart."""
     (repair,) = ended('{"a": 1,}').repairs
     name, offset = repair
 

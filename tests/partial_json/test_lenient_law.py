@@ -112,14 +112,12 @@ _LACKING = (_WORDS, st.sampled_from([None, 2]), st.integers(0, 99))
 @given(*_READ)
 @examples(30)
 def test_a_document_of_another_language_is_read_as_it_is_meant(value: Any, style: str, around: str) -> None:
-    """Whatever its strings hold, and whatever stands around it."""
     _is_read(value, style, around)
 
 
 @given(*_CUT)
 @examples(30)
 def test_a_cut_comes_to_the_start_of_what_is_meant(value: Any, style: str, length: int) -> None:
-    """Or is refused: where a quote may be what is missing."""
     _is_cut(value, style, length)
 
 

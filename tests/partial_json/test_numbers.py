@@ -86,7 +86,6 @@ def test_a_number_of_more_than_4300_digits_is_refused(number: str, size: int) ->
 
 @pytest.mark.parametrize("number", ["-" + "1" * 4300, "-1." + "1" * 4296 + "e-123"])
 def test_a_number_of_4300_digits_is_read(number: str) -> None:
-    """Its sign, point and exponent do not count."""
     for size in (0, 1000):
         assert same(json.loads(f"[{number}]"), read(f"[{number}]", size).value)
 
@@ -124,7 +123,6 @@ def test_decimals_are_the_very_numbers_of_the_text(number: str, size: int) -> No
 
 @pytest.mark.parametrize("number", [f"1e{_HUGE}", f"-1.5E+{_HUGE}", f"1e-{_HUGE}", f"0e{_HUGE}"])
 def test_an_exponent_that_no_decimal_holds_is_an_error_that_names_it(number: str) -> None:
-    """Not what `decimal` raises; as a float it is infinite or zero, as in `json.loads`."""
     for size in (0, 1, 5):
         parser = read(f"[7, {number}, 1]", size, decimals=True, allow=_KEEP)
         error = parser.error

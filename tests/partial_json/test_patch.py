@@ -97,7 +97,6 @@ def _spoil(value: Any) -> None:
 @given(seed=st.integers(0, 10**9))
 @examples(300)
 def test_patches_lead_to_each_draft(seed: int) -> None:
-    """For any type, right or a little wrong, any pieces, and any drafts that are skipped."""
     _hold_the_law(seed)
 
 
@@ -217,7 +216,6 @@ def test_another_draft_replaces_the_root() -> None:
 
 
 def test_keys_are_escaped() -> None:
-    """As RFC 6901 says: of slashes and tildes there are some that are no pointer's own."""
     draft, stage = Partials(dict[str, list[str]]), Patches()
     pieces = ["{", '"": [], ', '"a/b": [], ', '"~1": [], ', '"n": ["a", "b"']
     patches = [patch for piece in pieces for drafted in draft.feed(piece) for patch in stage.feed(drafted)]
@@ -230,7 +228,6 @@ def test_keys_are_escaped() -> None:
 
 @pytest.mark.slow
 def test_a_patch_costs_what_has_changed() -> None:
-    """Behind a thousand times as many finished values a patch looks at no more of them."""
     looked: list[int] = []
     # The first time, modules load.
     for count in (4, 4, 4_000):

@@ -99,7 +99,7 @@ def test_a_path_leads_to_what_it_says(at: At, found: list[Any]) -> None:
 
 @in_one_test("at", ["a..b", ".a", "$", "a[0]", "a[*].b", 7, None, ["a"], (True,), (-1,), (1.5,), (None,)])
 def test_what_is_no_path_is_refused_at_once(at: Any) -> None:
-    """It would lead nowhere, and nobody would be told."""
+    """Such a path would lead nowhere, and nobody would be told."""
     with pytest.raises(MisuseError, match=r"is not a path into a document|is not a step of a path"):
         Pattern(at)
 

@@ -134,7 +134,6 @@ LEAVES: list[tuple[Callable[[Any], Any], tuple[str | int, ...], type | tuple[typ
 
 @in_one_test(("path", "keys", "value"), [(path, keys, value) for path, keys, _, value in LEAVES])
 def test_a_function_of_the_type_is_a_path(path: Any, keys: Any, value: Any) -> None:
-    """It leads where the names lead, in pickled drafts too; without a value it is None, or the default."""
     whole, empty = partial_of(Menu, MENU), partial_of(Menu, "{")
 
     assert value == whole.get(path) == whole.get(*keys) == pickle.loads(pickle.dumps(whole)).get(path)
@@ -192,7 +191,6 @@ def test_a_text_is_given_as_far_as_it_has_grown_and_other_values_when_they_are_v
 
 
 def test_what_holds_others_is_given_as_it_grows() -> None:
-    """A draft of its type, a sequence, a mapping; the type's own once finished; the argument is the whole."""
     grows, whole = partial_of(Menu, '{"best": {"title": "b'), partial_of(Menu, MENU)
 
     assert ("b", "b") == (grows.get(lambda r: r.best).title, grows.best.get(lambda r: r.title))
@@ -217,7 +215,6 @@ def test_a_document_that_is_no_object_is_given_as_the_argument(type_: Any, text:
 
 
 def test_dataclasses_and_lists_have_paths() -> None:
-    """Whatever reads the type, its names are known."""
     bill = partial_of(Bill, '{"total": 1.5, "lines": ["a", "b"], "tags": {"x": 1}, "near": {"total": "wrong"')
     rooms = partial_of(list[Room], '[{"seats": 3, "rooms": [{"seats": 4, ')
 

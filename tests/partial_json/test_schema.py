@@ -86,7 +86,6 @@ def _said(reader: Any, text: str) -> str:
 
 
 def test_an_adapter_is_looked_through_once_and_let_go() -> None:
-    """Until it is rebuilt, or nobody else holds it."""
     adapter: TypeAdapter[list[Step]] = TypeAdapter(list[Step])
     schema = Schema.of(adapter)
 
@@ -155,7 +154,6 @@ class Old(v1.BaseModel):
 
 @pytest.mark.parametrize("asked", [Old, Old(title="private")])
 def test_a_model_of_pydantic_1_is_misuse(asked: Any) -> None:
-    """Before anything is read, with what to take in its place."""
     stream = Stream([])
     for read in (stream.result, stream.partials, stream.items):
         with pytest.raises(MisuseError, match=r"^Old is a model of pydantic 1 .*: derive it from") as caught:
@@ -167,7 +165,6 @@ def test_a_model_of_pydantic_1_is_misuse(asked: Any) -> None:
 
 
 def test_an_object_in_place_of_its_class_is_misuse() -> None:
-    """The class is what is meant."""
     with pytest.raises(MisuseError, match=r"^an object of \w+ is not a type: pass the class itself$"):
         Partials(Step(title="private", minutes=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -219,7 +216,6 @@ class Bill(msgspec.Struct):
 
 @pytest.mark.parametrize("asked", [Bill, list[Bill], Bill | None])
 def test_a_struct_of_msgspec_is_misuse_that_says_how_to_convert(asked: Any) -> None:
-    """As it grows, at the end, and as a tool; the answer is read as a dict, and msgspec makes the Struct."""
     advice = (
         r"^Bill is a msgspec Struct, which is not read: .* msgspec\.convert\(stream\.result\(dict\), Bill\)$"
     )

@@ -48,7 +48,6 @@ def test_arrays_are_read_element_by_element(type_: Any) -> None:
 
 
 def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
-    """So what it decides on is read whole."""
     slot = Schema.of(Called).slot.find_structure("object")
     assert slot is not None
     inner = slot.find_slot("x")
@@ -100,8 +99,6 @@ def test_a_validator_that_is_passed_over_is_noticed(type_: Any, monkeypatch: pyt
 
 
 def test_an_older_pydantic_has_no_option_to_pass_validators_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the option is not known it is not needed."""
-
     def older(schema: Any, config: Any = None) -> Any:
         return SchemaValidator(schema, config)
 

@@ -154,7 +154,6 @@ def _differ(before: Any, after: Any) -> bool:
 @pytest.mark.parametrize("type_", [Said, SaidData, SaidDict])
 @pytest.mark.parametrize("how", ["characters", "values"])
 def test_an_annotation_says_when_its_field_shows(type_: Any, how: Any) -> None:
-    """In every kind of type, of elements too, and before what the argument says."""
     shown = _shown(type_, list(TEXT), show=how)
 
     assert {"Crêpes with lemon"} == {each["title"] for each in shown if "title" in each}
@@ -249,7 +248,6 @@ class Odd(BaseModel):
     ],
 )
 def test_it_holds_wherever_a_field_is(text: str, path: Any, shown: Any) -> None:
-    """In what is read whole, in a union before and behind its discriminator, around validators, inside."""
     draft = _draft(Odd, text)
     found = draft.get(*path)
 
@@ -304,7 +302,6 @@ def test_a_whole_document_may_be_held() -> None:
 
 
 def test_a_type_with_annotations_is_what_it_was() -> None:
-    """Its schema for a request, its values and its errors do not know of it."""
     assert Plain.model_json_schema()["properties"]["title"] == Said.model_json_schema()["properties"]["title"]
     assert Said.model_validate_json(TEXT).title == Plain.model_validate_json(TEXT).title
     assert (Show("values"), "Show(how='words')") == (pickle.loads(pickle.dumps(Whole)), repr(Wordy))

@@ -87,7 +87,6 @@ def test_a_name_that_has_not_come_is_a_key_error() -> None:
 
 
 def test_text_is_joined_when_somebody_looks() -> None:
-    """A view of text is the text of its moment."""
     log = TextLog()
     log.append("Hel")
     text = GrowingText(log)

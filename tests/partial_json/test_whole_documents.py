@@ -15,7 +15,6 @@ _PIECE = 600
 
 
 def _long(document: str) -> str:
-    """Return a document that is a long piece."""
     return document + " " * _PIECE
 
 
@@ -58,7 +57,6 @@ def _deep(depth: int) -> str:
     ids=["deep", "deep and long", "very deep", "fraction", "integer", "exponent"],
 )
 def test_bounds_hold_in_a_whole_document(text: str, limit: str) -> None:
-    """They are those of short pieces."""
     parser = PartialJSONParser()
     parser.feed(text)
 
@@ -67,7 +65,6 @@ def test_bounds_hold_in_a_whole_document(text: str, limit: str) -> None:
 
 
 def test_what_is_just_within_the_bounds_is_read() -> None:
-    """As deep and as long as may be."""
     text = _long(f'["{"1" * 9_000}", {_deep(511)}, {"1" * 4_300}, {"[]," * 9_000} 1.5]')
     parser = PartialJSONParser()
     parser.feed(text)

@@ -77,7 +77,6 @@ def _decode(chunks: list[bytes]) -> None:
 @pytest.mark.parametrize("chunk", [16, 4_096, 1 << 30])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_time_and_memory_are_linear(shape: Callable[[int], bytes], chunk: int) -> None:
-    """Whatever the chunks; a measure that is too long is taken again, because machines are busy."""
     small, large = shape(100_000), shape(100_000 * _STEPS)
     first, second = _seconds(small, chunk), _seconds(large, chunk)
     for _ in range(3):

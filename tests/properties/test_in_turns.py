@@ -83,7 +83,6 @@ def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(list(ANSWERS), one_in=4))
 def test_decoded_deltas_that_turn_odd_say_at_a_glance_what_reading_finds(name: str) -> None:
-    """The same for payloads that somebody else decoded, each of them behind some that are not odd."""
     answer = as_payloads(ANSWERS[name])
     before = [answer.delta(0, f"a{number}") for number in range(3)]
     opened: list[Any] = [*answer.head, *before]
@@ -186,7 +185,6 @@ def _short(piece: str, index: int, padding: str) -> Payload:
 
 
 def test_two_choices_in_turns_keep_their_own_texts() -> None:
-    """Also where the choice's index stands behind its text, and padding behind both."""
     decoder = Decoder("openai-chat")
     for number, piece in enumerate("A1B2C3D4E5F6"):
         decoder.feed(sse(_short(piece, number % 2, "ab"[: number % 3])))

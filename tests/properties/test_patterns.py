@@ -39,7 +39,6 @@ _SPARE = 16_384
 
 
 def _tag_of(line: str) -> re.Pattern[str] | None:
-    """Return what finds the tag that a line opens."""
     tag = OpenTag()
     tag.begin(line)
     return tag._tag_pattern  # noqa: SLF001 - it holds what it has made
@@ -128,7 +127,6 @@ ALL = expressions()
 
 
 def applied(expression: Expression, way: str, text: str) -> Callable[[], object]:
-    """Return what reads a text as the package does."""
     pattern = expression.pattern
     given: Any = text
     if isinstance(pattern.pattern, bytes):

@@ -95,7 +95,6 @@ def _name(recorded: Recorded) -> str:
 
 @in_one_test("recorded", _FEW, ids=_name)
 def test_an_answer_is_the_same_by_every_way_in(recorded: Recorded) -> None:
-    """Its message, the order of its parts, usage, ending and departures, with its format named or not."""
     anyio.run(_obeys, recorded, drawn(arrivals_of(recorded), recorded))
 
 
@@ -110,7 +109,6 @@ def test_every_answer_is_the_same_by_every_way_in(recorded: Recorded) -> None:
 @pytest.mark.slow
 @in_one_test("recorded", _SHARED, ids=_name, by=series_of)
 def test_an_answer_of_a_real_server_is_the_same_by_every_way_in(recorded: Recorded) -> None:
-    """With all that servers do beside their documents."""
     arrivals = arrivals_of(recorded)
     is_small = len(arrivals["whole"]) <= _SMALL
     anyio.run(_obeys, recorded, arrivals if is_small else drawn(arrivals, recorded))

@@ -83,7 +83,6 @@ _WIRES = {
 
 
 def _without(value: Any, path: str) -> Any:
-    """Return a value without the field at a path."""
     name, _, rest = path.partition(".")
     if name == "*":
         return [_without(each, rest) for each in value] if isinstance(value, list) else value

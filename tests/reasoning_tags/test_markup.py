@@ -184,7 +184,6 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
 
 @pytest.mark.parametrize("what", TABLE)
 def test_reasoning_text_and_calls_go_where_they_belong(what: str) -> None:
-    """However the text arrives, and with the departures that tell of it."""
     text, options, expected, departures = TABLE[what]
     for size in (1, 4, 30, len(text)):
         stream = Stream(sized(b"".join(body(text, size=size)), 61), **options)
@@ -224,7 +223,6 @@ def test_a_text_waits_no_longer_than_the_bound(bound: int, departures: set[str])
 
 @pytest.mark.parametrize("text", ["Hm", "Hm.\n", "analysisHm.assist", "<|channel|>anal"])
 def test_a_text_that_is_cut_while_it_waits_is_text(text: str) -> None:
-    """Nothing of it is lost."""
     for options in (INSIDE, KNOWN):
         decoder, _ = decoded(body(text)[:-2], **options)
 
@@ -242,7 +240,6 @@ def test_a_text_that_is_cut_while_it_waits_is_text(text: str) -> None:
     ],
 )
 def test_a_stopped_answer_keeps_what_was_held_back(field: str, text: str, options: dict[str, Any]) -> None:
-    """Behind each piece, as an answer does that is cut off there, in both kinds of loop."""
     pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
     counts = {"prompt_tokens": 1, "total_tokens": 1}
     sent = [

@@ -27,7 +27,6 @@ from tokenstream.errors import MisuseError
 
 
 def test_any_other_tag_counts_by_its_name() -> None:
-    """And then those that are known do not, unless they are named."""
     body = [chat({"content": "<plan>a</PLAN>b <think>c"}), chat({}, "stop"), DONE]
     message = Stream(body, tags=Tags(reasoning=["Plan"])).final()
 
@@ -44,7 +43,6 @@ def test_without_the_option_tags_are_text() -> None:
 
 @pytest.mark.parametrize("tags", ["think", b"think", 3, None, ("<think>",), (3,), [""]])
 def test_what_is_no_tag_is_refused(tags: Any) -> None:
-    """When the tags are made; an option has a nearer name."""
     wrong: Any = Tags
     with pytest.raises(MisuseError, match="tag"):
         Tags(reasoning=tags)

@@ -95,7 +95,6 @@ def test_each_choice_starts_fresh() -> None:
 
 
 def test_calls_that_follow_a_thought_are_read_as_ever() -> None:
-    """Their parts have other indexes, and their arguments come in pieces all the same."""
     calls = [chat({"tool_calls": [chat_call(0, "", id="c1", name="f")["tool_calls"][0]]})]
     body = [
         chat({"content": "<think>a</think>b <think>c</think>"}),
@@ -112,7 +111,6 @@ def test_calls_that_follow_a_thought_are_read_as_ever() -> None:
 
 
 def test_what_a_provider_tells_as_reasoning_stays_beside_it() -> None:
-    """Both are reasoning, each in its part."""
     body = [chat({"reasoning_content": "a"}), chat({"content": "<think>b</think>c"}), chat({}, "stop"), DONE]
     message = Stream(body, tags=Tags(reasoning=True)).final()
 
@@ -129,7 +127,6 @@ def test_parts_are_no_more_than_their_bound() -> None:
 
 
 def test_citations_name_the_parts_of_the_message() -> None:
-    """Where in a text they stood nobody knows, once something was taken out of it."""
     source = {
         "type": "url_citation",
         "url_citation": {"url": "https://example.org", "start_index": 1, "end_index": 9},

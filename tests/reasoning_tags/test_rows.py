@@ -44,7 +44,6 @@ def test_each_row_has_a_case() -> None:
 
 @in_one_test("written", [*MARKUPS], by=str)
 def test_reasoning_is_read_by_every_name_and_reported_where_it_is_not(written: str) -> None:
-    """With its opening; the marks around the answer are left out."""
     opening, end, before, after = MARKUPS[written]
     text = opening + THOUGHT + end + before + ANSWER + after
     for names in (True, [name_of(written)]):
@@ -74,7 +73,6 @@ def test_an_end_whose_opening_was_in_the_prompt_is_enough(written: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("written", MARKUPS)
 def test_every_cut_gives_the_same(written: str) -> None:
-    """With the opening, with the end alone, and in the answer's own words about both."""
     opening, end, before, after = MARKUPS[written]
     answer = f"{before}It writes {opening} and {end.strip()} around it.{after}"
     for text in (opening + THOUGHT + end + answer, THOUGHT + end + answer):
@@ -86,7 +84,6 @@ def test_every_cut_gives_the_same(written: str) -> None:
 
 @in_one_test("written", [*MARKUPS])
 def test_a_call_follows_the_reasoning(written: str) -> None:
-    """Without an answer between them, in every markup."""
     opening, end, _, _ = MARKUPS[written]
     options: dict[str, Any] = {"tags": Tags(reasoning=True, calls=True), "tools": ["look"]}
     parts, _ = read(list(opening + THOUGHT + end + HERMES), **options)
@@ -109,7 +106,6 @@ _ABOUT = (
     by=lambda row, _: str(row.name),
 )
 def test_a_page_about_the_markup_stays_text(row: Dialect, words: str) -> None:
-    """It is not told either; tags are the exception, of which one behind white space counts."""
     is_tag = row.ends[0] == f"</{row.openings[0][1:]}"
     if is_tag and words in {_ABOUT[0], _ABOUT[4]}:
         return
@@ -132,7 +128,6 @@ def test_a_tag_around_the_answer_is_left_out_after_reasoning_alone() -> None:
 
 
 def test_a_bracket_in_a_sentence_of_the_answer_is_no_mark() -> None:
-    """Also of a model that has thought within brackets."""
     text = "[THINK]Hm.[/THINK]Magistral writes [THINK] first, and then [/THINK] last."
 
     assert [("reasoning", "Hm."), ("text", text.partition("[/THINK]")[2])] == at_every_cut(

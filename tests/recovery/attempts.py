@@ -57,8 +57,6 @@ class PlayedBody:
 
 
 class AsyncBody:
-    """The same for `async for`."""
-
     def __init__(self, body: PlayedBody) -> None:
         self._body = body
 

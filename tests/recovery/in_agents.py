@@ -25,7 +25,6 @@ def in_agents(choose: random.Random) -> Iterator[tuple[Any, Any]]:
 
 
 def _update(kind: str, **fields: Any) -> dict[str, Any]:
-    """Return an update of an ACP session."""
     return {
         "method": "session/update",
         "params": {"sessionId": "s", "update": {"sessionUpdate": kind, **fields}},
@@ -33,7 +32,6 @@ def _update(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def _piece(number: int, text: str, *, has_id: bool, kind: str = "agent_message_chunk") -> dict[str, Any]:
-    """Return a piece of the answer of a turn."""
     id = {"messageId": f"m{number}"} if has_id else {}
     return _update(kind, content={"type": "text", "text": text}, **id)
 

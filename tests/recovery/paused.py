@@ -70,7 +70,6 @@ def events_of(block: dict[str, Any], index: int) -> list[bytes]:
 
 
 def halves(text: str) -> list[str]:
-    """Return a text in two pieces."""
     middle = len(text) // 2
     return [text[:middle], text[middle:]]
 

@@ -43,7 +43,6 @@ def refusal(status: int, retry_after: float | None = None, *, retryable: bool | 
 
 @in_each_world
 def test_attempts_are_a_budget(world: str) -> None:
-    """The last error is raised; each attempt is reported."""
     played = play(world, [[], [], [], WHOLE], Retry(attempts=3, wait=0))
 
     assert isinstance(played.error, StreamTruncated)
@@ -99,7 +98,6 @@ def test_a_wait_that_a_server_asks_for_is_the_least_or_too_long(asked: float, wa
 
 
 def test_a_function_decides_on_the_wait() -> None:
-    """It is told of the attempt."""
     seen: list[tuple[int, float]] = []
     retry = Retry(
         wait=lambda attempt: attempt.number / 1000,
@@ -124,7 +122,6 @@ def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) -> None:
-    """And a stall is one more reason to ask again."""
     asked: list[int] = []
 
     class Silent:
@@ -149,7 +146,6 @@ def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) ->
 
 
 def test_a_model_whose_first_token_does_not_come_is_asked_again() -> None:
-    """Neither the head, nor an empty first event, nor pings are a token; nothing has been given by then."""
     asked: list[float] = []
 
     def silent() -> Iterator[bytes]:
@@ -231,7 +227,6 @@ def test_what_fails_again_at_one_provider_is_asked_of_another(world: str, kind: 
     ("outcome", "body"), [("empty", EMPTY), ("refusal", REFUSED), ("content_filter", FILTERED)]
 )
 def test_an_outcome_is_asked_for_again_before_it_shows(world: str, outcome: Any, body: list[bytes]) -> None:
-    """Its events are given to nobody; without `on` they are the answer."""
     played = play(world, [body, WHOLE], Retry(wait=0, on=[outcome]))
     rejected = played.reports[0].error
 
@@ -244,7 +239,6 @@ def test_an_outcome_is_asked_for_again_before_it_shows(world: str, outcome: Any,
 
 @in_each_world
 def test_a_call_whose_arguments_are_no_json_is_asked_for_again(world: str) -> None:
-    """Its fragments are held back until it is whole."""
     whole, broken = (
         [
             {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]},
@@ -262,7 +256,6 @@ def test_a_call_whose_arguments_are_no_json_is_asked_for_again(world: str) -> No
 
 @in_each_world
 def test_an_outcome_with_no_attempt_left_is_the_answer(world: str) -> None:
-    """It is given as it is, and raises nothing."""
     played = play(world, [REFUSED, REFUSED], Retry(attempts=2, wait=0, on=["refusal"]))
 
     assert played.error is None
@@ -284,7 +277,6 @@ def test_an_outcome_with_no_attempt_left_is_the_answer(world: str) -> None:
 def test_a_list_adds_errors_that_are_asked_for_again_and_a_function_decides(
     on: Any, overloaded: int, refused: int
 ) -> None:
-    """By class or by kind; what may pass is asked for again as well, unless a function decides."""
     bodies = OVERLOADED, refusal(501, retryable=False)
     played = [play("sync", [body, HELLO.chunks("anthropic")], Retry(wait=0, on=on)) for body in bodies]
 
@@ -301,7 +293,6 @@ def test_bounds_are_over_all_attempts() -> None:
 
 
 def test_the_log_says_what_was_done_and_nothing_of_the_answer(caplog: pytest.LogCaptureFixture) -> None:
-    """For whoever runs the program."""
     with caplog.at_level(logging.DEBUG, "tokenstream"):
         play("sync", [WHOLE[:4], WHOLE], Retry(mode="restart", wait=0))
 
@@ -311,7 +302,6 @@ def test_the_log_says_what_was_done_and_nothing_of_the_answer(caplog: pytest.Log
 
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_another_thread_ends_the_wait_at_once(how: str) -> None:
-    """And the loop ends as at the end of an answer."""
     stream = resilient(list, Retry(wait=60))
     end = stream.stop if how == "stop" else stream.close
     started = time.monotonic()
@@ -392,7 +382,7 @@ class TestOpen:
             anyio.run(main, backend=world)
 
     def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:
-        """It would be made again."""
+        """A mistake would be made again."""
         asked: list[int] = []
 
         def opened() -> Any:
@@ -406,7 +396,6 @@ class TestOpen:
         assert (len(asked), stream.closed) == (1, True)
 
     def test_a_source_of_an_sdk_that_refuses_is_asked_again(self) -> None:
-        """Its exceptions mean what they mean in a stream of one attempt."""
         played = play("sync", [ConnectionRefusedError("no"), WHOLE], Retry(wait=0))
 
         assert played.message.text == "Hello wonderful world"

@@ -103,7 +103,6 @@ def connect_whole() -> Message:
     ids=["gone", "another one", "not finished"],
 )
 def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | None, is_async: bool) -> None:
-    """It is fetched once; the text so far stays."""
     server = Server(FIRST + 1, stored)
     message, error = server.ask(Retry(mode="resume", wait=0, attempts=5), is_async=is_async)
 
@@ -117,7 +116,7 @@ def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | Non
 def test_a_response_that_is_given_up_is_cancelled_before_another_is_paid_for(
     cancel_status: int, is_async: bool
 ) -> None:
-    """It would be written to its end, and paid for; a refusal to cancel it changes nothing else."""
+    """A response that is given up would be written to its end, and paid for."""
     unfinished = {**FINISHED, "status": "in_progress", "output": []}
     server = Server(2, unfinished)
     server.cancel_status = cancel_status
@@ -128,7 +127,6 @@ def test_a_response_that_is_given_up_is_cancelled_before_another_is_paid_for(
 
 
 def test_a_response_that_is_gone_or_has_failed_is_not_cancelled() -> None:
-    """There is nothing to cancel."""
     server = Server(2, None)
     server.ask(Retry(mode="auto", wait=0, attempts=3))
 
@@ -151,7 +149,6 @@ class RightServer(Server):
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
 def test_a_response_is_asked_for_once_wherever_it_breaks(mode: Any, is_async: bool) -> None:
-    """Also before its first content: from its first event on, it runs, and is paid for."""
     expected = connect_whole()
     for cut in range(1, len(WHOLE) - 1):
         server = RightServer(cut, None)

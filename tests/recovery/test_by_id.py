@@ -79,7 +79,6 @@ WHOLE = ("".join(SAID), [("book", {"seat": "window"}), ("tell", {"who": "Ines"})
 
 
 def _as_reads(events: list[bytes], size: int) -> list[bytes]:
-    """Return events as so many per read."""
     return [b"".join(events[start : start + size]) for start in range(0, len(events), size)]
 
 
@@ -88,7 +87,6 @@ def _as_reads(events: list[bytes], size: int) -> list[bytes]:
 @pytest.mark.parametrize("per_read", [1, 99])
 @pytest.mark.parametrize("is_named", [True, False])
 def test_a_replay_is_checked_however_the_answer_was_read(stream: str, per_read: int, is_named: bool) -> None:
-    """Also if all of the first connection came in one read, and if nobody has named the format."""
     events = STREAMS[stream]
     format = "openai-chat" if stream.startswith("chat") else stream
     options = {"format": format} if is_named else {}
@@ -142,7 +140,6 @@ def test_events_that_reveal_no_format_are_resumed_too(world: str, ids: str, star
 
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_large_events_without_a_format_wait_for_it(start: int) -> None:
-    """Their positions are known once it is found, so they are described only then."""
     events = STREAMS["gemini-interactions"]
     unknown = [sse({"padding": "x" * 500_000})] * 3
 
@@ -238,7 +235,6 @@ class LateServer(Server):
 @pytest.mark.parametrize("api", [*APIS])
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))])
 def test_a_late_message_never_reaches_the_next_answer(colour: str, api: str, seed: int) -> None:
-    """Whichever it is, and wherever it comes: each answer is its own, also after one that was left."""
     server, choose = LateServer(api, seed), random.Random(seed)
     with serving(server) as url, talking(colour, url, model="m") as talk:
         for number in range(1, 15):
@@ -265,7 +261,6 @@ class SameIds(LateServer):
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("api", [*APIS])
 def test_a_server_that_gives_each_answer_the_same_ids_is_read(colour: str, api: str) -> None:
-    """In its pieces, as from any other."""
     with serving(SameIds(api, 1)) as url, talking(colour, url, model="m") as talk:
         for number in range(1, 5):
             answered = talk.ask(f"Question {number}")
@@ -376,7 +371,6 @@ def _ask_with_tool(talk: Talk, how: str) -> tuple[str, Message, list[str], Any]:
     [("sync", "final"), ("sync", "calls"), ("sync", "text"), ("asyncio", "text"), ("trio", "text")],
 )
 def test_a_restart_begins_at_the_round(api: str, colour: str, how: str) -> None:
-    """After each message of each round: the rounds before it stay, and no tool runs twice."""
     server = RoundsServer(api)
     with serving(server) as url, talking(colour, url, model="m", retry=RESTART) as talk:
         said, whole, runs, error = _ask_with_tool(talk, how)
@@ -491,7 +485,6 @@ def test_the_position_that_was_asked_for_is_trusted(cut: int, size: int | None, 
 
 @pytest.mark.parametrize("gap", range(1, LAST - 2))
 def test_what_the_last_event_repeats_is_compared(gap: int) -> None:
-    """Where it has the outputs, a missing end is put in, and what is missing before that is an error."""
     server = Interactions(2, gap)
     ended = payloads_of(server.EVENTS)[-1]
     whole = {**ended, "interaction": whole_of(server.EVENTS)}

@@ -109,7 +109,6 @@ def test_what_does_not_join_is_given_as_it_is_where_the_caller_says_so() -> None
 
 @pytest.mark.parametrize(("retry", "confidence"), [(WHATEVER, 0.5), (PREFIX, 0.9)])
 def test_a_continuation_that_is_empty_ends_the_answer(retry: Retry, confidence: float) -> None:
-    """There was nothing left to say; the open part is closed. After a user's turn, the caller allows it."""
     played = play("sync", [cut(behind=b"again"), says(lambda _: "")], retry, format="openai-chat")
 
     assert (True, True) == (played.message.complete, played.message.parts[0].complete)
@@ -152,8 +151,6 @@ def test_what_a_model_thinks_of_being_asked_to_go_on_is_no_part_of_its_answer() 
 
 @in_each_world
 def test_a_call_that_comes_after_the_seam_is_handed_out_once(world: str) -> None:
-    """Its part stands behind those that were there."""
-
     def calls(attempt: Attempt) -> list[bytes]:
         script = testing.script().text(*obeys(attempt.message.text).replace(" ", " \0").split("\0"))
         return script.tool_call("look", {"at": "stone"}, id="call_1").finish("tool_calls").chunks("anthropic")
@@ -189,7 +186,6 @@ def never() -> list[Any]:
 
 @pytest.mark.parametrize(("body", "why"), never())
 def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes], why: str) -> None:
-    """From zero, as with `mode="restart"`."""
     format = "anthropic" if b"event: " in body[0] else "openai-chat"
     whole = testing.script().text("Something whole.").finish("stop").chunks(format)
     played = play("sync", [body, whole], GO_ON, format=format)
@@ -200,7 +196,7 @@ def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes],
 
 
 def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:
-    """Its content filter, for one, would only be asked again."""
+    """A request that goes on would only meet the content filter again."""
     filtered = ProviderError("filtered", code="content_filter", retryable=True)
     bodies: list[Any] = [[*cut(), filtered], SCRIPT.chunks("openai-chat")]
     played = play("sync", bodies, Retry(mode="continue", wait=0, on=[ProviderError]), format="openai-chat")
@@ -226,7 +222,6 @@ def test_auto_does_not_go_on_where_the_caller_makes_the_request() -> None:
 
 @pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])
 def test_only_the_refusal_of_a_prefix_is_free(attempts: int, text: str | None) -> None:
-    """What asks in its place counts: if it breaks off, it has used up the attempt."""
     refused = StatusError("Requests ending with a model turn are not supported.", status=400)
     retry = Retry(mode="continue", wait=0, seam=Seam(prefill=True), attempts=attempts)
     played = play(
@@ -270,7 +265,6 @@ def test_another_model_goes_on_where_it_is_told_of_the_answer() -> None:
 
 
 def test_your_own_function_asks_what_is_left_of_its_output_limit() -> None:
-    """All of it unless the answer goes on; at least one token, which any server accepts."""
     played = play("sync", [cut(), says(obeys)], GO_ON, format="openai-chat")
 
     assert [100, 100 - -(-len(GIVEN) // 4)] == [attempt.tokens_left(100) for attempt in played.asked]
@@ -312,7 +306,7 @@ def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: st
 
 
 def test_an_open_that_is_not_told_of_the_answer_is_refused() -> None:
-    """It could only ask from zero."""
+    """An `open` without the answer could only ask from zero."""
     with pytest.raises(MisuseError, match="def open\\(attempt\\)"):
         resilient(lambda: SCRIPT.chunks("openai-chat"), GO_ON)
 

@@ -167,7 +167,6 @@ def texts_in(turn: Any) -> Iterator[str]:
 
 @cache
 def whole_text(body: bytes, format: str) -> str:
-    """Return the text of a whole answer."""
     text, _ = read_text(body, format)
     return text
 
@@ -178,7 +177,6 @@ def read_text(source: Any, format: Any) -> tuple[str, StreamError | None]:
 
 
 def given_by(stream: Stream, view: str) -> tuple[Any, StreamError | None]:
-    """Return what a view gives, and what it raises."""
     given: list[Any] = []
     error = None
     read: Any = {
@@ -415,7 +413,6 @@ def test_every_driver_raises_what_broke_off_the_answer_where_the_seam_is_doubtfu
 
 
 def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
-    """Though an unsigned thought before it does not go back."""
     place = {
         "type": "web_search_result_location",
         "cited_text": "It opened in 1932.",

@@ -31,7 +31,6 @@ from tokenstream.stream._options import Options
 
 
 def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources() -> None:
-    """Whether it comes in one chunk or many."""
     url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
     before = [wire.chat({"content": GIVEN}), wire.chat({"annotations": [url]})]
     behind = [
@@ -81,7 +80,6 @@ def test_a_part_after_a_source_that_comes_again_has_its_place() -> None:
 
 
 def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
-    """Those that the answer has are not given again."""
     url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
     new = {"type": "url_citation", "url_citation": {"url": "https://example.net", "title": "Stones"}}
     before = [wire.chat({"annotations": [url], "content": ""}), wire.chat({"content": GIVEN})]
@@ -136,8 +134,6 @@ def test_the_turn_of_a_continued_answer_is_one_that_the_api_takes(format: str) -
     "format", ["anthropic", "openai-chat", "gemini", "cohere", "openai-responses", "ollama"]
 )
 def test_a_model_that_thinks_each_time_goes_on_with_one_text(format: str) -> None:
-    """However often it breaks off."""
-
     def whole(attempt: Attempt) -> list[bytes]:
         script = testing.script().reasoning("Again? ").text(obeys(attempt.message.text))
         return script.finish("stop").chunks(format)
@@ -155,7 +151,7 @@ def test_a_model_that_thinks_each_time_goes_on_with_one_text(format: str) -> Non
 
 
 def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_position() -> None:
-    """That would be another place in the first response."""
+    """The position of the continuation is another place in the first response."""
     in_background = (b'"background":false', b'"background":true')
 
     def background(chunks: list[bytes]) -> list[bytes]:
@@ -188,7 +184,6 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
 
 @pytest.mark.parametrize("reasoned_before", [False, True])
 def test_payloads_that_somebody_else_has_decoded_are_taken_once(reasoned_before: bool) -> None:
-    """Those of an SDK, say, most of which are read at a glance."""
     thought = [wire.chat_payload({"reasoning_content": "Hm."})] if reasoned_before else []
     before = [*thought, *[wire.chat_payload({"content": word}) for word in GIVEN.split(" ")]]
     given = "".join(GIVEN.split(" "))

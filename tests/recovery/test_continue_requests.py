@@ -124,7 +124,6 @@ def test_a_model_is_asked_to_go_on_after_what_there_is(format: str) -> None:
 
 @pytest.mark.parametrize("format", sorted(PLACES))
 def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
-    """By the tokens that were told, or a quarter of the bytes."""
     told: list[Attempt] = []
     retry = Retry(mode="continue", wait=0, on_retry=told.append)
     # A prompt goes on by itself; all others are asked to begin with the last words.
@@ -141,7 +140,6 @@ def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
 
 
 def test_an_answer_that_has_used_up_its_limit_ends_there() -> None:
-    """As the provider would have ended it, where it has counted the tokens; nobody is asked again."""
     counted = wire.chat({"content": "A river "}, usage={"prompt_tokens": 3, "completion_tokens": 10})
     server = asked(testing.Recording.of([counted], format="openai-chat"))
 
@@ -202,7 +200,6 @@ PREFILLS: list[tuple[str, str, dict[str, Any], dict[str, Any], bool]] = [
 def test_a_model_that_takes_a_prefix_is_given_one(
     format: str, url: str, more: dict[str, Any], marks: dict[str, Any], echoes: bool
 ) -> None:
-    """With the provider's own mark, and no white space at its end; what it gives back is dropped."""
     text = TEXT if echoes else TEXT[len(given().rstrip()) :]
     server = asked(cut(format), rest(format, text))
 
@@ -217,7 +214,6 @@ def test_a_model_that_takes_a_prefix_is_given_one(
 
 
 def test_a_server_that_the_caller_knows_to_take_a_prefix_is_asked_as_vllm_is() -> None:
-    """With the parameters that have it go on with the last message."""
     server = asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
 
     with ask(server, "openai-chat", Retry(mode="continue", wait=0, seam=Seam(prefill=True))) as stream:
@@ -268,7 +264,6 @@ def test_a_prefix_that_is_refused_costs_no_attempt_and_is_remembered(words: str)
 
 
 def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_what_broke_off() -> None:
-    """With "auto"; with `mode="continue"` the first request is made again."""
     wrong = refusal("metadata: unknown field")
     server = asked(cut("anthropic"), wrong)
     with ask(server, "anthropic", Retry(wait=0)) as stream, pytest.raises(StatusError) as caught:
@@ -285,7 +280,7 @@ def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_wha
 
 
 def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
-    """There is no other way to ask for the rest of a text that was read, and no attempt is free."""
+    """No other way asks for the rest of a text that was read, and no attempt is free."""
     server = asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
     with (
         ask(server, "openai-completions", Retry(wait=0), model=_new_model()) as stream,
@@ -297,7 +292,7 @@ def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
 
 
 def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
-    """Its length is another one, and the key that makes it one request gets a number."""
+    """The second body has another length, and the key that makes it one request gets a number."""
     server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
     body = json.dumps(PAYLOADS["openai-chat"])
     headers = {"Authorization": "Bearer k", "Idempotency-Key": "1", "Content-Length": str(len(body))}
@@ -336,7 +331,6 @@ def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
 def test_a_request_that_is_never_gone_on_with_is_made_again(
     format: str, more: dict[str, Any], why: str
 ) -> None:
-    """From zero with `mode="continue"`, and not at all with "auto"; both say why."""
     told: list[Attempt] = []
     server = asked(cut(format), rest(format, TEXT))
     with ask(server, format, Retry(mode="continue", wait=0, on_retry=told.append), **more) as stream:
@@ -384,7 +378,7 @@ def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dic
 def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
     given: dict[str, Any], said: str
 ) -> None:
-    """Not in the middle of an answer."""
+    """The caller is told where the request is made, and not in the middle of an answer."""
     with pytest.raises(MisuseError, match=said):
         connect("http://localhost:9", retry=GO_ON, **given)
 
@@ -424,7 +418,6 @@ def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> No
 
 
 def test_the_callers_own_payload_is_left_as_it_is() -> None:
-    """It is asked with again, perhaps."""
     payload = {**PAYLOADS["openai-chat"], "messages": [USER]}
     before = json.dumps(payload)
     server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))

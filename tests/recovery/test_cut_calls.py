@@ -161,7 +161,6 @@ def calls_in(view: str, items: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_answer_goes_on_after_its_text_and_has_the_call_once(format: str, view: str, reply: str) -> None:
-    """Wherever in its call it breaks off: the text is whole, and the call is handed out once."""
     for cut in (places := cuts(format)):
         for world in ["sync", "asyncio", "trio"] if cut == places[1] else ["sync"]:
             seen = read(Caller(format, "", cut, reply=reply), AUTO, VIEWS[view], world)
@@ -186,7 +185,6 @@ def test_the_answer_goes_on_after_its_text_and_has_the_call_once(format: str, vi
 
 
 def message_of(events: list[Any]) -> Message:
-    """Return the message that another program makes of the events."""
     accumulator = Accumulator()
     for event in events:
         accumulator.feed(event)
@@ -215,7 +213,6 @@ def test_a_call_in_the_middle_of_a_text_that_is_open_is_not_believed() -> None:
 
 @pytest.mark.parametrize("view", ["text", "events"])
 def test_an_answer_with_a_whole_call_before_the_cut_one_is_not_continued(view: str) -> None:
-    """The whole one may have been run."""
     script = testing.script().text(TEXT).tool_call("find", {"boat": "this", "knots": 1}, id="c0")
     body = _call_of(script, "c1").chunks("anthropic")[:-2]
     seen = read(Teller(lambda *_: body, "anthropic", len(body)), AUTO, VIEWS[view])
@@ -227,7 +224,6 @@ def test_an_answer_with_a_whole_call_before_the_cut_one_is_not_continued(view: s
 @pytest.mark.parametrize("view", ["events", "tool_partials", "tool_calls"])
 @pytest.mark.parametrize("reply", REPLIES)
 def test_a_reader_behind_a_relay_has_the_same(view: str, reply: str) -> None:
-    """It is told what is left out, whether or not it has been given some of it."""
     caller = Caller("anthropic", "", cuts("anthropic")[3], reply=reply)
     with connect(caller.url, json=caller.payload, client=caller.client(is_async=False), retry=AUTO) as stream:
         body = list(relay.encode(stream))

@@ -116,7 +116,6 @@ def test_no_attempt_begins_later_than_a_bound_allows(is_other: bool) -> None:
 
 
 def test_a_function_for_the_wait_is_asked_before_the_bounds_are() -> None:
-    """Only with its result is it known when the attempt begins."""
     facts = broken(bounds=(TimeBound(1.0, "Retry.timeout", 0.0),), sets_wait=True)
 
     assert plan(facts, OpenerFacts()) == AttemptPlan("continue", 0, 2.0)

@@ -41,7 +41,6 @@ VIEWS = sorted(READERS.keys() - {"events"})
 
 
 def cut_before(words: bytes, kind: str, format: str = "openai-chat") -> int:
-    """Return the number of chunks before the one with these words."""
     return next(number for number, chunk in enumerate(chunks_of(kind, format)) if words in chunk)
 
 
@@ -62,7 +61,6 @@ def is_whole(seen: Seen, harbour: Harbour) -> bool:
 
 @in_each_world
 def test_a_loop_over_calls_has_nothing_before_the_first_call(world: str) -> None:
-    """The text before a call is not delivered by a loop over the calls."""
     seen = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, READERS["tool_calls"], world)
 
     assert seen.error is None
@@ -114,7 +112,6 @@ def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> No
 @pytest.mark.parametrize("reader", ["tool_calls", "when_complete"])
 @pytest.mark.parametrize("format", ["gemini", "ollama"])
 def test_a_call_of_a_refused_continuation_is_not_run(format: str, reader: str) -> None:
-    """The payload at which it is refused brings a whole call, of which a reader gets none of the events."""
     cut = cut_before(b"noon", "tc", format)
     seen = read(Harbour(format, "tc", cut, other=OTHER, obeys=False), AUTO, READERS[reader])
 

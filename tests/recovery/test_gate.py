@@ -139,7 +139,6 @@ def test_a_request_is_made_as_often_as_attempts_allow(
 @in_each_world
 @pytest.mark.parametrize("kind", ["poll", "document", "attempt", "leg"])
 def test_a_failure_that_passes_is_an_attempt(kind: str, world: str) -> None:
-    """Of which one is needed for each, whatever the kind of the request."""
     _, before, right = FAMILIES[kind]
     for attempts in (2, 3, 4, 5):
         failures = [make_failure("busy"), make_failure("silent")]
@@ -169,7 +168,6 @@ def test_nothing_is_asked_after_the_time_for_attempts(kind: str, world: str) -> 
 
 @in_each_world
 def test_polls_wait_longer_each_time(world: str) -> None:
-    """Also with `wait=0`, which would ask without a pause; what the server asks for comes first."""
     told = httpx.Response(200, headers={"retry-after-ms": "20"}, json=QUEUED)
     states = [httpx.Response(200, json={**QUEUED, "metadata": {"n": str(n)}}) for n in range(2)]
     server = Provider(told, *states, httpx.Response(200, json=DONE))
@@ -209,7 +207,6 @@ def test_no_poll_waits_longer_than_half_a_minute(caplog: pytest.LogCaptureFixtur
 def test_a_hedge_is_an_attempt_that_does_not_wait(
     loop: str, attempts: int, timeout: float | None, outcome: str
 ) -> None:
-    """It begins when its time has come, if an attempt is left for it and new ones may begin."""
     asked: list[int] = []
     is_hedged = attempts > 1 and timeout is None
 
@@ -241,7 +238,6 @@ def test_a_hedge_is_an_attempt_that_does_not_wait(
 
 
 def test_without_a_number_of_attempts_each_pause_adds_one() -> None:
-    """So `pauses=` alone says how many pauses are gone through; with a number, it counts all requests."""
     legs = [
         streamed(testing.script(id=f"msg_{number}").text(f"{number}. ").finish("pause").chunks("anthropic"))
         for number in range(9)

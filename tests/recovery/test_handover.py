@@ -39,7 +39,6 @@ def asking(server: Transport, world: str, url: str = URL, **options: Any) -> Any
 
 
 def asked(server: Transport) -> list[str]:
-    """Return the addresses that were asked."""
     return [f"https://{request.headers['host']}{request.path}" for request in server.requests]
 
 
@@ -55,7 +54,6 @@ def _resilient(world: str) -> Callable[..., Any]:
 
 @in_each_world
 def test_a_route_may_be_a_connect(world: str) -> None:
-    """It is sent when the first request has failed, read with its own options, and named by its host."""
     server = giving(BUSY, THOUGHT)
     other = asking(server, world, OTHER, format="text", tags=Tags(reasoning=True))
     retry = Retry(attempts=1, wait=0, routes=other)
@@ -107,7 +105,6 @@ def test_attempts_of_its_own_are_not_made(world: str) -> None:
 
 @pytest.mark.parametrize("world", ["asyncio", "trio"])
 def test_an_async_function_may_return_a_connect(world: str) -> None:
-    """After it has fetched a token, for example."""
     server = giving(SAID)
 
     async def ask(attempt: Attempt) -> Any:
@@ -121,7 +118,6 @@ def test_an_async_function_may_return_a_connect(world: str) -> None:
 
 @pytest.mark.parametrize("world", ["asyncio", "trio"])
 def test_a_connect_may_be_hedged(world: str) -> None:
-    """The first of two requests with content is read, with the options of its own request."""
     server = giving(THOUGHT)
     opens = partial(asking, server, world, format="text", tags=Tags(reasoning=["think"]))
     _, message = _read(world, lambda: aresilient(opens, Retry(routes=Routes(hedge_after=60))))
@@ -131,7 +127,6 @@ def test_a_connect_may_be_hedged(world: str) -> None:
 
 @in_each_world
 def test_a_stream_whose_request_was_taken_is_closed(world: str) -> None:
-    """Reading it does not send the request a second time, and dropping it warns of nothing."""
     server = giving(SAID)
     streams = [asking(server, world)]
     _read(world, lambda: _resilient(world)(lambda: streams[0]))
@@ -146,7 +141,6 @@ def test_a_stream_whose_request_was_taken_is_closed(world: str) -> None:
 @in_each_world
 @pytest.mark.parametrize("case", ["opened", "guarded", "other colour"])
 def test_what_is_no_request_any_more_is_refused(world: str, case: str) -> None:
-    """With a word on what to write."""
     server = giving(SAID, SAID)
     words = {
         "opened": "that was opened already: return the response itself, or a?connect",

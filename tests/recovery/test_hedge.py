@@ -55,7 +55,6 @@ class Provider:
 
 @on_each_loop
 def test_the_second_attempt_is_read_where_it_shows_content_first(loop: str) -> None:
-    """The first one is closed at once; nothing of it is given."""
     provider = Provider((WHOLE, LONG), (OTHER, 0.0))
 
     async def main() -> None:
@@ -91,7 +90,6 @@ def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> No
 @on_each_loop
 @pytest.mark.parametrize("second_wins", [True, False])
 def test_the_time_of_each_attempt_begins_with_its_own_request(loop: str, *, second_wins: bool) -> None:
-    """The second one is sent later than the first: its report says how much later."""
     waits = (LONG, 0.0) if second_wins else (NEXT, LONG)
     provider = Provider((WHOLE, waits[0]), (OTHER, waits[1]))
 
@@ -143,7 +141,6 @@ def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
 
 @on_each_loop
 def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
-    """As it would be the answer without the other attempt."""
     empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")
     provider = Provider((WHOLE[:1] * 2, NEXT), (empty, 0.0))
 
@@ -162,7 +159,6 @@ def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> Non
 
 @on_each_loop
 def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None:
-    """It ends the opening at once."""
     provider = Provider((WHOLE, LONG), (WHOLE, LONG))
 
     async def main() -> None:
@@ -182,6 +178,5 @@ def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None
 
 
 def test_a_stream_without_tasks_cannot_hedge() -> None:
-    """It says where that can be had."""
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
         resilient(list, Retry(routes=Routes(hedge_after=1)))

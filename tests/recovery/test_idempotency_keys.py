@@ -54,7 +54,7 @@ def rest_that_breaks(request: Request) -> Recording:
     "headers", [{"Idempotency-Key": "k"}, [(b"idempotency-key", b"k")]], ids=["dict", "list"]
 )
 def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: bool) -> None:
-    """Then, the server would only repeat the answer that broke off."""
+    """After content, the server would only repeat the answer that broke off."""
     answers = [BUSY, BROKEN, BUSY, BROKEN, WHOLE]
 
     keys = keys_of(answers, Retry(mode="restart", wait=0, attempts=5), headers, is_async=is_async)

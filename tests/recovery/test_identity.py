@@ -55,7 +55,6 @@ def test_another_answer_under_the_same_positions_is_not_joined(world: str, ids: 
 
 @in_each_world
 def test_the_rest_of_another_answer_is_not_joined(world: str) -> None:
-    """Its numbers go on, and its id is another one."""
     whole, other = chat(WORDS), chat(WORDS, name="c2")
     played = play(world, [whole[:4], other[4:]], RESUME, format="openai-chat")
 
@@ -76,7 +75,6 @@ def test_ids_that_change_with_every_chunk_are_no_identity(world: str) -> None:
 @pytest.mark.slow
 @in_each_world
 def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(world: str) -> None:
-    """The position is in its payload, so nothing can be missing from it."""
     whole = answer("openai-responses")
     plain = play(world, [whole], RESUME, format="openai-responses")
     for cut in range(3, len(whole) - 2, in_steps(5)):
@@ -245,7 +243,6 @@ def test_an_event_without_its_blank_line_is_given_after_the_last_attempt(world: 
 
 @in_each_world
 def test_an_answer_whose_last_event_lacks_its_blank_line_is_whole(world: str) -> None:
-    """Even if the server cannot go on behind it, as there is nothing more."""
     whole = chat(WORDS)[:-1]
     body = [b"".join(whole)[:-1]]
     played = play(

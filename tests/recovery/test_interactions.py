@@ -28,7 +28,6 @@ def numbered() -> list[bytes]:
 @pytest.mark.parametrize("rest", ["the stream", "JSON"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
 def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:
-    """Wherever it breaks, also before its first content and within an open text, a call or a thought."""
     stream = numbered()
     expected = read(stream)
 

@@ -49,7 +49,6 @@ Server = Callable[[str, int, random.Random], str]
 
 @cache
 def recorded_texts() -> list[str]:
-    """Return the texts of all recorded answers."""
     found: dict[str, None] = {}
     for recorded in ours():
         stream = Stream(recorded.body, format=recorded.format)
@@ -156,7 +155,6 @@ each_server = pytest.mark.parametrize("server", SERVERS)
 
 @each_server
 def test_a_sure_joint_is_right(server: Server) -> None:
-    """In recorded answers, at a thousand cuts."""
     check(recorded_texts(), 1_000 // len(SERVERS), server)
 
 
@@ -200,7 +198,6 @@ def test_an_overlap_after_a_prefix_is_found_anywhere() -> None:
 
 
 def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely() -> None:
-    """Where the last words stand in a text of some length once."""
     long = [text for text in recorded_texts() if len(text) > 1_000]
     told = check(long or [" ".join(map(str, range(1_000)))], 200, begins_with_the_anchor)
 
@@ -277,7 +274,6 @@ def test_a_long_answer_of_the_same_letters_is_compared_in_linear_time(answer: st
 
 @given(st.text("ab", min_size=16, max_size=60))
 def test_an_echo_is_sure_unless_the_answer_ends_as_it_begins(answer: str) -> None:
-    """Then perhaps only its end is repeated, and new words follow that equal the rest."""
     shortest = min(SHORTEST_OVERLAP, (len(answer) + 1) // 2)
     ends_as_it_begins = any(answer.endswith(answer[:length]) for length in range(shortest, len(answer)))
 

@@ -32,7 +32,6 @@ def said(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[st
 def test_each_retry_is_a_line_with_its_cause_and_its_wait(
     world: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At INFO, as the providers' SDKs do."""
     caplog.set_level(logging.INFO, "tokenstream")
     play(world, [BUSY, BUSY, CLAUDE], Retry(attempts=4, wait=lambda _: 0.04), format="anthropic")
 
@@ -103,7 +102,6 @@ async def asynchronously(chunks: Sequence[bytes], first: float = 0.0) -> AsyncIt
 
 @pytest.mark.anyio
 async def test_a_hedge_is_a_line_with_its_wait(caplog: pytest.LogCaptureFixture) -> None:
-    """The first attempt has failed at nothing: it is only late."""
     caplog.set_level(logging.INFO, "tokenstream")
     late = iter([30.0, 0.0])
 
@@ -118,7 +116,6 @@ async def test_a_hedge_is_a_line_with_its_wait(caplog: pytest.LogCaptureFixture)
 
 @in_each_world
 def test_no_two_lines_of_two_answers_look_the_same(world: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Also of answers without a server, and at DEBUG."""
     caplog.set_level(logging.DEBUG, "tokenstream")
     for _ in range(3):
         play(world, [WHOLE[:1], WHOLE], Retry(wait=0), format="openai-chat")
@@ -128,7 +125,6 @@ def test_no_two_lines_of_two_answers_look_the_same(world: str, caplog: pytest.Lo
 
 
 def test_handlers_that_write_json_get_the_fields(caplog: pytest.LogCaptureFixture) -> None:
-    """In one attribute of the record, so that no field of an application's own is overwritten."""
     caplog.set_level(logging.DEBUG, "tokenstream")
     play("sync", [BUSY, CLAUDE], Retry(wait=0), format="anthropic")
     written = [json.loads(json.dumps(record.origin)) for record in caplog.records]  # type: ignore[attr-defined]

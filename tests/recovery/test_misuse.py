@@ -48,7 +48,7 @@ def test_nonsense_is_refused_where_it_is_written(field: str, value: Any, expecte
 
 
 def test_what_decides_on_an_attempt_is_no_async_def() -> None:
-    """Its coroutine would be ignored, and with it the decision."""
+    """The coroutine would be ignored, and with it the decision."""
 
     async def decide(attempt: Attempt) -> object:
         return attempt.stop()

@@ -87,7 +87,6 @@ def test_over_a_real_connection() -> None:
 
 @in_each_world
 def test_without_pauses_a_pause_ends_the_answer(world: str) -> None:
-    """As it does without `Retry`: the caller sends the turn back."""
     for retry in (Retry(), Retry(attempts=5)):
         server = Server()
         played = server.ask(world, retry)
@@ -134,7 +133,6 @@ def read(retry: Retry, server: Server, **options: Any) -> Any:
 
 
 def test_the_legs_are_reported() -> None:
-    """With the id, the provider's word, the parts and the tokens of each."""
     stream = read(GO_ON, Server())
 
     assert [("msg_1", "pause_turn", 0, 3), ("msg_2", "pause_turn", 3, 3), ("msg_3", "end_turn", 6, 2)] == [
@@ -155,7 +153,7 @@ def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
 
 
 def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
-    """Or the stream would ask for ever."""
+    """A stream would ask for ever after pauses that bring nothing."""
     empty = leg(2, [], "pause_turn")
     server = Server([LEGS[0], empty])
     stream = read(GO_ON, server)
@@ -179,7 +177,6 @@ def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
 
 
 def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
-    """It belongs to the one answer, whose turn the next request sends with the results."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
     server = Server([LEGS[0], leg(2, [*BLOCKS[1][:1], call], "tool_use")])
     client = httpx.Client(transport=httpx.MockTransport(server))
@@ -212,14 +209,13 @@ def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
 
 
 def test_an_open_without_the_attempt_cannot_go_on() -> None:
-    """It could only ask the question again."""
+    """An `open` without the attempt could only ask the question again."""
     with resilient(lambda: LEGS[0], GO_ON) as stream:
         assert "pause" == stream.final().finish_reason
     assert "open takes no attempt, and so cannot make the request that goes on" == stream.pauses[-1].why
 
 
 def test_your_own_function_makes_the_request() -> None:
-    """Of the first request's arguments, as for an SDK."""
     asked: list[dict[str, Any]] = []
 
     def ask(attempt: Attempt) -> list[bytes]:
@@ -272,7 +268,6 @@ def httpx_of_sdk(anthropic: Any) -> Any:
 
 
 def test_bedrock_over_http_goes_on_alike() -> None:
-    """Also in the message of the one answer, whatever Bedrock adds to the payloads."""
     url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/anthropic.claude/invoke-with-response-stream"
     legs = [
         testing.script(id="msg_1").text("Half, ").usage(input_tokens=5, output_tokens=2).finish("pause"),

@@ -90,7 +90,6 @@ def check(server: Server, played: Played, message: Message) -> None:
 @examples(15)
 @given(written=legs)
 def test_any_number_of_pauses_is_one_answer(format: str, world: str, written: list[list[str]]) -> None:
-    """With one head and one end, and the tokens of all legs."""
     server = Server(format, written, {})
     played = play(world, [server] * len(written), Retry(attempts=9, pauses=8), format=format)
 
@@ -129,7 +128,6 @@ def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[st
 @examples(15)
 @given(written=legs)
 def test_every_view_reads_over_the_pauses(view: str, written: list[list[str]]) -> None:
-    """And so does one that begins once all has arrived."""
     server = Server("anthropic", written, {})
     retry = Retry(attempts=9, pauses=8)
 

@@ -74,7 +74,6 @@ def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
 
 @in_each_world
 def test_the_model_is_asked_to_go_on(world: str) -> None:
-    """What it repeats is dropped, and it has the whole limit once more."""
     server = Server()
     stream = server.read(world=world)
 
@@ -92,7 +91,6 @@ def test_the_model_is_asked_to_go_on(world: str) -> None:
 
 
 def test_the_tokens_of_both_requests_are_added() -> None:
-    """And each leg has its own."""
     stream = Server().read()
 
     usage = stream.message.usage
@@ -107,7 +105,6 @@ def test_the_tokens_of_both_requests_are_added() -> None:
 
 @pytest.mark.slow
 def test_the_sdk_accepts_the_request() -> None:
-    """Its items are those of OpenAI's API."""
     needed("openai")
     params = importlib.import_module("openai.types.responses.response_create_params")
     server = Server()
@@ -177,7 +174,7 @@ def test_a_full_context_window_is_no_pause() -> None:
 
 
 def test_a_call_that_was_cut_off_is_not_continued() -> None:
-    """As after a broken connection: the model would answer with prose."""
+    """A model would answer with prose after a call that was cut off."""
     cut = testing.script().tool_call("look", '{"at": "Os').finish("length").chunks("openai-responses")
     with resilient(lambda attempt: cut if attempt.number else [], GO_ON) as stream:
         assert "length" == stream.final().finish_reason
@@ -186,7 +183,6 @@ def test_a_call_that_was_cut_off_is_not_continued() -> None:
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "ollama", "cohere"])
 def test_your_own_function_gets_the_request(format: str) -> None:
-    """Of any API whose requests can carry the answer so far."""
     asked: list[Any] = []
     turns = "contents" if format == "gemini" else "messages"
 

@@ -41,7 +41,6 @@ def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
 
 @pytest.mark.parametrize("protocol", ["anthropic", "openai-chat", "ui-message", "ag-ui", "tokenstream"])
 def test_a_relay_sends_one_answer(protocol: Any) -> None:
-    """With one end, and the tokens of all legs."""
     with ask() as stream:
         chunks = [*relay.encode(stream, protocol=protocol)]
 
@@ -51,7 +50,6 @@ def test_a_relay_sends_one_answer(protocol: Any) -> None:
 
 
 def test_our_own_protocol_also_says_where_the_pauses_were() -> None:
-    """So a follower has the same message, but for the provider's ids."""
     with ask() as stream:
         chunks = [*relay.encode(stream, protocol="tokenstream")]
 
@@ -73,7 +71,6 @@ def test_a_budget_is_for_all_legs(tokens: int, asked: int) -> None:
 
 
 def test_a_guard_that_judges_the_whole_answer_is_asked_once() -> None:
-    """At its end, and not at a pause."""
     judged: list[str] = []
 
     def judge(message: Message) -> None:
@@ -102,7 +99,6 @@ def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
 
 @pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
 def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
-    """Not at a pause: only the last leg may have what it needs."""
     retry = Retry(attempts=9, pauses=8, wait=0, accept=lambda message: word in message.text)
     with ask(retry) as stream:
         try:
@@ -113,7 +109,6 @@ def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
 
 
 def test_tags_of_reasoning_are_found_in_each_leg() -> None:
-    """And the parts that they make are numbered behind those of the legs before."""
     blocks = [{"type": "text", "text": "<think>Look it up.</think>I look "}]
     last = [{"type": "text", "text": "<think>Found.</think>it up."}]
     bodies = [leg(1, blocks, "pause_turn"), leg(2, last, "end_turn")]
@@ -139,8 +134,6 @@ def test_a_stop_between_two_legs_asks_no_more() -> None:
 
 @pytest.mark.slow
 def test_the_money_for_all_attempts_is_for_all_legs() -> None:
-    """Once it is spent, the answer stays paused."""
-
     def price(usage: Any) -> float:
         return float(usage.output_tokens or 0)
 
@@ -187,8 +180,6 @@ def test_a_leg_that_breaks_in_its_text_is_continued_and_may_pause_again() -> Non
 
 
 def test_the_winner_of_a_hedge_goes_on() -> None:
-    """Its next request is its own."""
-
     async def ask_slowly(attempt: Attempt) -> AsyncIterator[bytes]:
         if attempt.number == 1:
             await anyio.sleep(60)
@@ -229,7 +220,6 @@ def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:
 
 
 def test_a_router_runs_a_tool_after_a_pause() -> None:
-    """The turns that it returns have the whole answer, with the server's tools, and the result."""
     ran: list[str] = []
 
     def look(at: str) -> str:

@@ -49,7 +49,6 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
 @needs_recordings
 @pytest.mark.parametrize("name", COMPACTIONS)
 def test_the_answer_after_a_compaction_is_the_recorded_one(name: str) -> None:
-    """With the compaction sent back unchanged, and its tokens counted."""
     body = body_of(name)
     legs, asked = split(body), list[Any]()
 
@@ -71,5 +70,4 @@ def test_the_answer_after_a_compaction_is_the_recorded_one(name: str) -> None:
 
 
 def _compaction(message: Message) -> Any:
-    """Return the block of the compaction, as it was received."""
     return message.to_anthropic()["content"][0]

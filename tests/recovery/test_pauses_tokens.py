@@ -119,7 +119,6 @@ def test_an_input_that_is_not_stored_is_sent_again() -> None:
 
 
 def test_each_interaction_is_paid_for() -> None:
-    """Also its input, which each of them reads again."""
     stream = Server().read(GO_ON)
 
     usage = stream.message.usage
@@ -142,7 +141,6 @@ class Order(BaseModel):
 
 
 def test_json_may_be_cut_anywhere_by_a_pause() -> None:
-    """The views of it read on in the next leg."""
     pieces = ['{"dish": "so', 'up", "tab', 'le": 3}']
     legs = [leg(number, piece, TOKENS[number % 3]) for number, piece in enumerate(pieces, 1)]
     client = httpx.Client(transport=httpx.MockTransport(Server(legs)))
@@ -189,7 +187,6 @@ def test_an_interaction_that_breaks_is_resumed_where_it_broke(number: int) -> No
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int) -> None:
-    """It has the answer so far, the id of the interaction that broke, and its position."""
     for cut in range(2, len(LEGS[number])):
         with pytest.raises(StreamError) as caught:
             Server(cut=(number, cut)).read(Retry(attempts=number + 1, pauses=8))
@@ -225,7 +222,6 @@ def test_an_agent_function_makes_the_request_of_an_sdk() -> None:
 
 
 def test_the_sdk_asks_for_the_same_interactions() -> None:
-    """The bodies are those that its own continuation makes."""
     needed("google.genai")
     module = importlib.import_module("google.genai._interactions_continuation")
     for store in ({}, {"store": False}):
@@ -242,8 +238,6 @@ GENERATE = (
 
 
 def test_generate_content_goes_on_from_its_token() -> None:
-    """The same request is sent again, with the token."""
-
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(json.loads(request.content))
         number = TOKENS.index(asked[-1].get("continuationToken"))

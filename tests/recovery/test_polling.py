@@ -90,7 +90,6 @@ def goes_no_further(stream: Any, stop: str | None) -> bool:
 @in_each_world
 @pytest.mark.parametrize("polls", [0, 1, 5])
 def test_a_response_is_polled_until_it_has_finished(polls: int, world: str) -> None:
-    """The polls are none of the attempts, and the tokens are those of the finished response."""
     busy = {**QUEUED, "status": "in_progress"}
     server = Server(QUEUED, *[{**busy, "metadata": {"poll": str(poll)}} for poll in range(polls)], DONE)
     stream = server.read(world, POLL)
@@ -108,7 +107,6 @@ def test_a_response_is_polled_until_it_has_finished(polls: int, world: str) -> N
 
 @in_each_world
 def test_an_interaction_is_polled_alike(world: str) -> None:
-    """What it has written so far is shown with the rest, and not twice."""
     server = Server(UNFINISHED, UNFINISHED, {**UNFINISHED, "updated": "later"}, {**INTERACTION, "id": "i1"})
     stream = server.read(world, POLL, INTERACTIONS)
 
@@ -129,7 +127,6 @@ def test_a_poll_that_fails_is_an_attempt() -> None:
 
 
 def test_a_stream_that_is_too_old_to_be_resumed_is_polled() -> None:
-    """The rest of the answer is taken from the finished response."""
     cut = next(place for place, chunk in enumerate(WHOLE) if b"upon" in chunk)
     unfinished = {**FINISHED, "status": "in_progress", "output": []}
     server = Server(WHOLE[:cut], httpx.Response(400, json=TOO_OLD), unfinished, unfinished, DONE)
@@ -143,7 +140,7 @@ def test_a_stream_that_is_too_old_to_be_resumed_is_polled() -> None:
 @in_each_world
 @pytest.mark.parametrize("how", ["stop", "guard"])
 def test_a_stop_cancels_the_response(how: str, world: str) -> None:
-    """Or it would be written to its end, and paid for."""
+    """A response that is not cancelled is written to its end, and paid for."""
     server = Server(WHOLE[:8])
     stream = server.read(world, POLL, stop=how, stream=True)
 
@@ -186,7 +183,6 @@ def test_a_cancellation_that_fails_is_only_logged(caplog: pytest.LogCaptureFixtu
 
 
 def test_the_checkpoint_finds_the_response_again() -> None:
-    """By its id, with which a GET asks for it in another process; that polls it as well."""
     server = Server(QUEUED, httpx.Response(500))
     with pytest.raises(StreamError) as caught:
         server.read("sync", Retry(wait=0, pauses=1, attempts=1))
@@ -209,7 +205,6 @@ def test_the_checkpoint_finds_the_response_again() -> None:
 def test_a_stop_between_two_polls_cancels_the_answer(
     world: str, url: str, unfinished: Any, cancelled: str
 ) -> None:
-    """Although no connection is open then."""
     server = Server(unfinished)
     streams: list[Any] = []
 

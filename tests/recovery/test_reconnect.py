@@ -71,7 +71,6 @@ def test_the_answer_goes_on_after_the_last_event(world: str, end: Any) -> None:
 
 @in_each_world
 def test_f60_an_event_that_was_cut_is_discarded_with_all_that_the_connection_knew(world: str) -> None:
-    """Neither half a line end nor half an event reaches the next one, which has a BOM of its own."""
     lost = numbered("2", "lost €")
     scripts = [
         cut(numbered("1", "Hel"), lost[: lost.index(b"\xe2") + 1] if b"\xe2" in lost else lost[:-9] + b"\r")
@@ -98,7 +97,7 @@ def test_f60_the_last_id_outlives_a_connection_without_events(world: str) -> Non
 
 @in_each_world
 def test_f59_an_id_beyond_ascii_is_sent_in_utf8(world: str) -> None:
-    """As Chromium sends it; a str would be refused by the client."""
+    """Chromium sends ids in UTF-8; the client would refuse a str."""
     scripts = [cut(numbered("é7", "Hel")), whole(numbered("8", "lo"), END)]
     with Loopback(*scripts) as server:
         events, _ = read(world, server, headers={"X-Own": "kept"})
@@ -112,7 +111,6 @@ def test_f59_an_id_beyond_ascii_is_sent_in_utf8(world: str) -> None:
 @in_each_world
 @pytest.mark.parametrize(("told", "expected"), [("0", 0.1), ("1" + "0" * 30, 300.0), ("1500", 1.5)])
 def test_f42_the_wait_that_a_server_tells_is_bounded(world: str, told: str, expected: float) -> None:
-    """Neither at once nor never."""
     waits: list[float] = []
 
     class Enough(Exception):
@@ -151,7 +149,7 @@ def test_without_ids_nothing_can_be_resumed(world: str) -> None:
 
 
 def test_a_post_is_not_asked_for_again_by_its_event_ids() -> None:
-    """It would begin another answer."""
+    """A POST would begin another answer."""
     with (
         Loopback(cut(numbered("1", "Hel"))) as server,
         connect(server.url, retry=AGAIN) as stream,

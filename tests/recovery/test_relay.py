@@ -132,7 +132,6 @@ def test_an_answer_goes_on_over_many_cuts(world: str) -> None:
 
 @in_each_world
 def test_an_error_that_the_relay_tells_is_the_end(world: str) -> None:
-    """Another connection would be told the same: no other one is made, and the error is the relay's."""
     for error in (StreamInterrupted("no"), ProviderError("no", kind="overloaded")):
         body = written([TextDelta("Hi")], error, ids=True)
         with Loopback(_part(b"".join(body), LAST_CHUNK), _part(b"", FIN)) as server:

@@ -22,7 +22,6 @@ CUT = 3
 
 @in_each_world
 def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
-    """Once text was delivered, a function that may only ask for the whole answer needs a mode."""
     played = play(world, [WHOLE[:CUT], WHOLE], Retry(wait=0), lambda stream: stream.text)
 
     assert isinstance(played.error, StreamTruncated)
@@ -97,7 +96,6 @@ def test_an_attempt_that_shows_nothing_leaves_no_trace(world: str, format: str) 
 @in_each_world
 @pytest.mark.parametrize("cut", [10, 14, 20, 24])
 def test_a_tool_call_is_handed_out_once(world: str, cut: int) -> None:
-    """The same call under another id is the same call."""
     bodies = []
     for id in ("call_a", "call_b"):
         script = testing.script().tool_call("now", {"zone": "UTC", "format": "iso"}, id=id)
@@ -147,7 +145,6 @@ def test_structured_output_that_comes_again_is_not_given_again(world: str, view:
 
 @in_each_world
 def test_another_item_in_the_place_of_one_that_was_given_raises(world: str) -> None:
-    """Items are equal by value and place."""
     first, other = ([f"[{items}]"] for items in ("1, 2, 3, 4", "1, 3, 3, 4"))
     whole = testing.script().text(first[0]).finish("stop").chunks("openai-chat")
     differs = testing.script().text(other[0]).finish("stop").chunks("openai-chat")
@@ -197,7 +194,6 @@ def test_tokens_add_up_over_attempts(world: str) -> None:
 
 @in_each_world
 def test_an_attempt_that_was_refused_costs_nothing(world: str) -> None:
-    """It had no answer, so the counts stay those of the one that there is."""
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "o"}}
     played = play(world, [[overloaded], ANSWER.chunks("anthropic")], Retry(wait=0), format="anthropic")
     usage = played.message.usage
@@ -251,7 +247,6 @@ def test_a_call_that_was_run_is_not_run_again_and_its_result_moves_to_the_new_id
 
 @in_each_world
 def test_once_a_view_has_met_another_answer_the_stream_is_what_was_given(world: str) -> None:
-    """Its message, its end and its other views, read at any time: nothing of the other answer is left."""
     told: list[Any] = []
 
     def view(stream: Any) -> Any:

@@ -54,7 +54,6 @@ def events_of(given: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("format", sampled(FORMATS, one_in=3))
 @pytest.mark.parametrize("replay", ["from the position", "from the start", "with an overlap"])
 def test_the_events_are_those_of_an_answer_that_never_broke(world: str, format: str, replay: str) -> None:
-    """At every cut; what comes again is dropped, and nothing begins or ends twice."""
     whole = answer(format)
     plain = play(world, [whole], RESUME, format=format)
     for cut in range(2, len(whole) - 1):
@@ -86,7 +85,6 @@ def test_open_is_told_the_position(world: str, format: str) -> None:
 
 @in_each_world
 def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> None:
-    """Its tokens are counted once, since it is one answer."""
     whole = answer("openai-responses")
     bodies = [whole[:5], whole[5:7], whole[7:7], whole[7:9], whole[9:]]
     played = play(world, bodies, Retry(mode="resume", wait=0, attempts=5), lambda stream: stream.text)
@@ -100,7 +98,6 @@ def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> No
 @in_each_world
 @pytest.mark.parametrize("format", FORMATS)
 def test_another_answer_is_refused(world: str, format: str) -> None:
-    """It begins under another id; what had arrived is kept."""
     whole = answer(format)
     other = [
         chunk.replace(b'"id":"resp', b'"id":"other').replace(b'"id": "int', b'"id": "other')
@@ -118,7 +115,6 @@ def test_another_answer_is_refused(world: str, format: str) -> None:
 
 @in_each_world
 def test_another_format_in_the_middle_of_an_answer_is_refused(world: str) -> None:
-    """Its events have no place in this answer."""
     whole, other = answer("openai-responses"), SCRIPT.chunks("anthropic")
     played = play(world, [whole[:8], other], RESUME, format="openai-responses")
 
@@ -155,7 +151,6 @@ def test_a_restart_that_breaks_off_before_its_content_is_resumed_as_a_restart(wo
 
 
 def test_an_open_without_an_argument_cannot_be_told_the_position() -> None:
-    """It is refused before anything is read."""
     with pytest.raises(MisuseError, match="takes the attempt"):
         resilient(list, RESUME)
 
@@ -176,7 +171,6 @@ REQUESTS = {
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_connect_asks_for_the_rest_itself(format: str, colour: str) -> None:
-    """With the same headers, and without the body that asked for the answer."""
     whole = answer(format, background=True)
     scripts: list[Script] = [
         [chunked_head(), *map(http_chunk, whole[:8]), FIN],
@@ -199,7 +193,7 @@ def test_connect_asks_for_the_rest_itself(format: str, colour: str) -> None:
 
 
 def test_a_position_that_is_too_old_is_an_error_of_its_own() -> None:
-    """As OpenAI answers five minutes after the response was created."""
+    """OpenAI answers so five minutes after the response was created."""
     whole = answer("openai-responses", background=True)
     words = b'{"error": {"message": "This response can no longer be streamed because it is too old"}}'
     scripts: list[Script] = [
@@ -256,7 +250,6 @@ def test_by_itself_only_an_answer_that_outlives_its_connection_is_resumed(
 def test_the_rest_is_asked_for_with_the_parameters_of_the_answer(
     url: str, params: Any, expected: str
 ) -> None:
-    """Whatever httpx takes for them; those in the address, too, as long as httpx would send them."""
     whole = answer("openai-responses", background=True)
     scripts: list[Script] = [
         [chunked_head(), *map(http_chunk, whole[:8]), FIN],

@@ -196,7 +196,6 @@ def options_of(format: str) -> dict[str, Any]:
 
 
 async def read_answer(world: str, url: str, format: FormatName, client: Any) -> Read:
-    """Read an answer with `connect` or `aconnect`."""
     read = Read()
     stream = connect_in(world)(url, client=client, retry=RETRY, format=format, **options_of(format))
     try:

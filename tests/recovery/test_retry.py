@@ -56,7 +56,6 @@ def _guarded(stream: Any, first_tokens: int) -> Any:
 @in_each_world
 @pytest.mark.parametrize("end", [[], [ConnectionResetError("reset")]], ids=["cut", "reset"])
 def test_nothing_of_an_answer_that_was_not_judged_is_given(world: str, end: list[Exception]) -> None:
-    """Wherever it breaks off: not even what the end of the input completes."""
     said = testing.script().text("Hm. ").tool_call("pay", {"usd": 1}).tool_call("mail", {"to": "ann"})
     for format in ("openai-chat", "openai-responses"):
         chunks = said.finish().chunks(format)
@@ -143,7 +142,6 @@ def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
 
 @in_each_world
 def test_on_retry_is_told_of_each_further_attempt(world: str) -> None:
-    """Before it is made: its number, its mode, what had arrived, and what ended the one before."""
     told: list[Attempt] = []
     retry = Retry(mode="restart", wait=0, on_retry=told.append)
     play(world, [WHOLE[:3], WHOLE], retry, text)
@@ -169,8 +167,6 @@ def test_the_opening_of_another_source_is_no_time_of_a_busy_loop() -> None:
 
 
 def test_an_exception_of_on_retry_is_raised_and_closes_the_stream() -> None:
-    """It is the caller's own."""
-
     def fails(_: Attempt) -> None:
         raise ZeroDivisionError
 

@@ -224,7 +224,6 @@ def _told(answer: str | None, *words: str, after: int = 0, border: Literal["sse"
 def test_another_answer_is_never_joined(
     method: str, first: tuple[dict[str, str], bytes], second: tuple[dict[str, str], bytes]
 ) -> None:
-    """By its header or its first event, it is another one: its positions mean nothing here."""
     server = _Scripted(first, (second[0], second[1] + frame(9, END)))
     with (
         server.client() as client,

@@ -121,7 +121,6 @@ each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_model_that_writes_the_last_words_is_joined_or_not_shown(
     text: str, model: Model, size: int
 ) -> None:
-    """After a user's turn, in pieces of any size: the answer, or the part of it that had arrived."""
     joined = 0
     for cut in cuts_of(text):
         played = asked(text, cut, model, ASKED, size=size)
@@ -168,7 +167,6 @@ def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str)
 
 @in_each_world
 def test_the_error_that_broke_off_the_answer_is_raised_once_no_attempt_is_left(world: str) -> None:
-    """With all that was shown, and with the reason."""
     text, cut = TEXTS["prose"], 50
     bodies = [answer(OTHERS[name](text[:cut], text[cut:]), 5) for name in ("refusal", "other words")]
     played = play(world, [broken(text, cut), *bodies], Retry(mode="continue", wait=0), format="openai-chat")
@@ -195,7 +193,6 @@ def test_a_call_in_place_of_the_rest_is_not_handed_out() -> None:
 @pytest.mark.slow_rows("long")
 @each_text
 def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:
-    """Before its seam was found, in it, and after it."""
     retry = Retry(mode="continue", wait=0, attempts=3)
     for cut in cuts_of(text):
         exact = JOINING["exact"]
@@ -289,7 +286,6 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
 
 @in_each_world
 def test_the_message_names_the_places_where_it_was_joined(world: str) -> None:
-    """In its JSON too, and for whoever folds the events."""
     text = TEXTS["prose"]
     retry = Retry(mode="continue", wait=0, attempts=4)
     half = answer(JOINING["exact"](text[:50], text[50:])[:60], 5)[:-2]
@@ -320,7 +316,6 @@ def test_the_message_names_the_places_where_it_was_joined(world: str) -> None:
 
 
 def test_a_checkpoint_keeps_the_joins() -> None:
-    """Of an answer that was continued, and broke off for good."""
     text = TEXTS["prose"]
     half = answer(JOINING["exact"](text[:50], text[50:])[:60], 5)[:-2]
     played = play("sync", [broken(text, 50), half], ASKED, format="openai-chat")
@@ -346,7 +341,6 @@ def test_an_answer_that_was_restarted_after_a_seam_has_no_joins() -> None:
 
 
 def test_a_doubtful_join_is_a_warning_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """With its confidence, and without a word of the answer."""
     text = TEXTS["prose"]
     with caplog.at_level("WARNING", "tokenstream"):
         asked(text, 50, JOINING["exact"], ASKED)
@@ -360,7 +354,6 @@ def test_a_doubtful_join_is_a_warning_in_the_log(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_relay_tells_where_an_answer_was_joined() -> None:
-    """Its readers have the same message."""
     text = TEXTS["prose"]
     played = play(
         "sync", [broken(text, 50), answer(JOINING["exact"](text[:50], text[50:]), 5)], ASKED,

@@ -91,7 +91,6 @@ async def one_async(chance: random.Random) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_streams_that_were_broken_off() -> None:
-    """In a loop of its own thread, whatever was done with each."""
     chance = random.Random(15)
     threads = threading.active_count()
     with warnings.catch_warnings():
@@ -112,7 +111,6 @@ def test_memory_does_not_grow_with_streams_that_were_broken_off() -> None:
 
 @pytest.mark.slow
 def test_memory_and_tasks_do_not_grow_on_an_event_loop() -> None:
-    """Whatever was cancelled, and whenever."""
     chance = random.Random(16)
 
     async def main() -> tuple[int, int]:
@@ -141,7 +139,6 @@ def sockets(server: Loopback) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells which files are open")
 def test_sockets_are_closed_after_each_attempt() -> None:
-    """Over HTTP: whether an answer is read to its end, dropped or given up."""
     chance = random.Random(17)
     scripts: list[Any] = []
     for _ in range(150):

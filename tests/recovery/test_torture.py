@@ -270,7 +270,6 @@ def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
 def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
     world: str, mode: str, answer: Answer
 ) -> None:
-    """The same after each byte in a thorough run; on an event loop, and where nothing restarts, at fewer."""
     every = (1 if mode == "restart" else 7) if world == "sync" else 23
     # An odd step, with which the ways and the views still take turns.
     run(world, torture, answer, mode, every=every * (in_steps(21, len(answer.body)) | 1))
@@ -287,15 +286,12 @@ def test_nothing_of_two_answers_is_joined(world: str, answer: Answer) -> None:
 @in_each_world
 @pytest.mark.parametrize("answer", answers()[: len(SCRIPTED)], ids=lambda answer: answer.name)
 def test_nothing_of_two_answers_is_joined_anywhere(world: str, answer: Answer) -> None:
-    """The same after every third byte in a thorough run; on an event loop at fewer."""
     run(world, torture_with_another, answer, every=in_steps(31) * (3 if world == "sync" else 23))
 
 
 @in_each_world
 @pytest.mark.parametrize("answer", sampled(answers(), one_in=4), ids=lambda answer: answer.name)
 def test_a_consumer_that_fails_at_any_event_leaves_nothing_open(world: str, answer: Answer) -> None:
-    """Its exception is what comes out of the block, before a restart and after it."""
-
     async def fail_everywhere(world: str) -> None:
         cut = broken(answer.body, len(answer.body) * 2 // 3, "reset")
         for place in range(10_000):

@@ -216,7 +216,6 @@ def plain(format: str, cell: str, place: float, world: str, view: str) -> Got:
 @pytest.mark.parametrize("format", FRAMES)
 @in_draws
 def test_what_is_unknown_changes_nothing_in_any_cell(format: str, seed: int) -> None:
-    """Whatever goes wrong, wherever, and however the answer is read."""
     chance = random.Random(seed)
     cell, place = chance.choice(CELLS), chance.choice((0.2, 0.5, 0.8))
     world, view = chance.choice(WORLDS), chance.choice([*VIEWS])
@@ -262,7 +261,6 @@ class _Silent(httpx.AsyncByteStream):
 @pytest.mark.parametrize("format", FRAMES)
 @in_draws
 def test_what_is_unknown_wins_no_race(format: str, seed: int) -> None:
-    """The second attempt wins, since only that has content."""
     url = str(httpx.URL(URLS[format]).copy_with(host="well.test"))
 
     def race(client: Any, payload: Any) -> Retry:

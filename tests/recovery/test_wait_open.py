@@ -57,7 +57,7 @@ def opened(world: str, url: str, first: Any = "head", **options: Any) -> Any:
 def test_what_is_no_answer_is_raised(
     world: str, first: str, script: Script, expected: type[Exception]
 ) -> None:
-    """So that a web handler can still answer with an error of its own."""
+    """A web handler can still answer with an error of its own."""
     with Loopback(script) as server:
         assert isinstance(opened(world, server.url, first), expected)
 
@@ -87,7 +87,6 @@ def test_what_was_read_is_given_again(world: str, first: str) -> None:
 def test_an_answer_that_fails_before_its_first_event_is_raised(
     world: str, body: bytes, expected: type[Exception]
 ) -> None:
-    """Where the first event is waited for."""
     with Loopback(sized(body)) as server:
         assert isinstance(opened(world, server.url, "event"), expected)
 
@@ -138,14 +137,11 @@ def test_a_stopped_stream_is_not_waited_for() -> None:
 
 
 def test_there_is_nothing_else_to_wait_for() -> None:
-    """The two words are named."""
     with Stream([HELLO]) as stream, pytest.raises(MisuseError, match='first="head" or first="event"'):
         stream.wait_open("body")  # type: ignore[arg-type]
 
 
 def test_a_web_handler_answers_502_where_the_provider_does_not_answer() -> None:
-    """And streams where it does."""
-
     async def handle(url: str) -> tuple[int, bytes]:
         stream = aconnect(url, json={})
         async with stream:

@@ -31,7 +31,6 @@ def named(kind: str, **fields: Any) -> tuple[str, Any]:
 
 
 def step(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the events of a step."""
     return [
         named("step.start", index=index, step=start),
         *(named("step.delta", index=index, delta=delta) for delta in deltas),

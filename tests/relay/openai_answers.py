@@ -16,7 +16,6 @@ FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-real
 
 
 def message_of(format: str, chunks: Iterable[bytes], *remarks: str) -> Message:
-    """Return the message that chunks are, which tell of no error."""
     message, error = read(chunks, format, *remarks)
     if error is not None:
         raise error
@@ -24,5 +23,4 @@ def message_of(format: str, chunks: Iterable[bytes], *remarks: str) -> Message:
 
 
 def media_of(message: Message) -> list[MediaPart]:
-    """Return the images and the audio of a message."""
     return [part for part in message.parts if isinstance(part, MediaPart)]

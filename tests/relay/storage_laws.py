@@ -130,7 +130,6 @@ class StorageLaws:
             assert [b"1"] == await _all(one)
 
     async def test_an_end_needs_no_records(self, opened: Opened) -> None:
-        """An answer can be ended without a record."""
         async with opened() as (one, other):
             await _create(one)
             await _append(one, 1, over=True)
@@ -286,7 +285,6 @@ class StorageLaws:
             assert await _create(one, "f", owner="ann")
 
     async def test_an_empty_text_is_an_owner_as_any_other(self, opened: Opened) -> None:
-        """It has bounds of its own, and gets no answer of another owner."""
         async with opened(per_owner=Bounds(running=1)) as (one, other):
             assert await _create(one, "a", owner="ann")
             assert not await other.create("a", owner="", token="2", lease=_LONG)
@@ -296,7 +294,6 @@ class StorageLaws:
                     await _create(one, "c", owner=owner)
 
     async def test_one_owner_keeps_so_many_answers(self, opened: Opened) -> None:
-        """Beyond that, its own that ended first are forgotten, and nobody else's."""
         async with opened(per_owner=Bounds(kept=3)) as (one, other):
             for owner, id in (("bob", "b"), (None, "n"), ("ann", "runs")):
                 await _create(one, id, owner=owner)
@@ -345,7 +342,6 @@ class StorageLaws:
             assert "8" == await one.claim_key("l", "8", owner="ann", instead_of="5")
 
     async def test_many_at_once_claim_a_key(self, opened: Opened) -> None:
-        """One of them has it, and all are told so."""
         held: set[str] = set()
 
         async def claim(storage: Storage, id: str) -> None:

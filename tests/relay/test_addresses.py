@@ -93,7 +93,6 @@ async def test_the_address_is_a_path_of_this_server(path: str, raw: bytes | None
 
 
 async def test_the_application_s_own_address_may_have_a_query() -> None:
-    """It is an address already, in which only the id is filled in."""
     async with memory_journal() as journal:
         client = Client()
         await client.call(

@@ -44,7 +44,6 @@ def named(*payloads: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the events of a block."""
     return named(
         {"type": "content_block_start", "index": index, "content_block": start},
         *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
@@ -163,7 +162,6 @@ def test_an_error_event_has_a_type_and_a_message() -> None:
 
 
 def test_a_ping_is_sent_where_it_happens() -> None:
-    """It may stand inside a block."""
     script = testing.script().text("Hel").ping().text("lo").finish()
     expected = [*block(0, TEXT, *said("Hel", "lo")), *end("end_turn", output_tokens=0)]
     expected.insert(2, ("ping", {"type": "ping"}))
@@ -243,7 +241,6 @@ def test_a_source_for_text_that_has_ended_is_in_a_block_of_its_own() -> None:
 
 
 def test_encrypted_reasoning_is_whole_in_its_start() -> None:
-    """It is a block of its own, behind what was shown; told again, it is not sent again."""
     events: list[Event] = [
         ReasoningDelta("Hm", part=0),
         PartStart(ReasoningPart(redacted="RW5j"), part=0),
@@ -301,7 +298,6 @@ def test_what_is_in_a_parts_start_is_sent_once() -> None:
 
 
 def test_tools_that_the_provider_runs_keep_their_types() -> None:
-    """A call and its result are sent as they came from Anthropic."""
     call = ServerToolCall(id="m1", name="ask", provider_data={"type": "mcp_tool_use", "server_name": "s"})
     result = ServerToolResult(id="m1", name="mcp_tool_result", content=[], provider_data={"is_error": False})
     events: list[Event] = [
@@ -319,7 +315,6 @@ def test_tools_that_the_provider_runs_keep_their_types() -> None:
 
 
 def test_who_may_call_a_tool_is_sent_on() -> None:
-    """It is a field of the call that only Anthropic has; those of others stay behind."""
     data = {"caller": {"type": "direct"}, "thought_signature": "c2ln"}
     _, (_, start), _ = payloads_of(relayed("anthropic", ToolCallStart("t1", "f", provider_data=data)))
     expected = {"type": "tool_use", "id": "t1", "name": "f", "input": {}, "caller": {"type": "direct"}}
@@ -339,7 +334,7 @@ def test_who_may_call_a_tool_is_sent_on() -> None:
 def test_the_result_of_another_providers_tool_is_sent_like_that_of_an_mcp_server(
     content: object, error: str | None, texts: list[str]
 ) -> None:
-    """Its type is none of Anthropic's; text can say all of it."""
+    """The type of another provider's tool is none of Anthropic's; text can say all of it."""
     result = ServerToolResult(id="i", name="code_execution", content=content, error=error)
     chunks = relayed("anthropic", PartStart(result, part=0), PartDone(part=0))
     expected = {

@@ -103,7 +103,7 @@ print(finders.find("tokenstream/tokenstream.js"))
 
 @pytest.mark.slow
 def test_django_finds_the_folder_among_its_static_files() -> None:
-    """In a process of its own, since Django has one configuration for each."""
+    """Django has one configuration for each process."""
     done = subprocess.run([sys.executable, "-c", _DJANGO], capture_output=True, encoding="utf-8", check=True)
 
     assert done.stdout.strip() == str(relay.assets.directory / MAIN)

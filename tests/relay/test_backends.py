@@ -119,7 +119,6 @@ def test_tokens_come_one_by_one(name: str) -> None:
 @pytest.mark.slow
 @each
 def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
-    """In the middle of the answer; a WSGI server learns it when it sends what comes next."""
     hand = Hand(further=200)
     with _upstream(hand) as upstream, _backend(name, upstream) as url:
         with httpx.stream("POST", url + BACKENDS[name], json={}) as response:
@@ -137,7 +136,6 @@ def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
 
 @pytest.mark.slow
 def test_payloads_are_events_of_sse_starlette() -> None:
-    """They are what `JSONServerSentEvent` takes."""
     sse = needed("sse_starlette")
     hand = Hand()
 

@@ -29,13 +29,11 @@ START = ("messageStart", {"role": "assistant"})
 
 
 def deltas(index: int, *each: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the deltas of a block, and its end."""
     said = [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in each]
     return [*said, ("contentBlockStop", {"contentBlockIndex": index})]
 
 
 def block(index: int, start: dict[str, Any], *each: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the events of a block with a start of its own."""
     return [("contentBlockStart", {"contentBlockIndex": index, "start": start}), *deltas(index, *each)]
 
 
@@ -101,7 +99,7 @@ def test_counts_that_bedrock_always_has_are_there() -> None:
 
 
 def test_payloads_are_padded_and_the_padding_never_changes() -> None:
-    """The same script gives the same bytes, though Bedrock hides how long they are."""
+    """Bedrock hides with padding how long payloads are; the same script gives the same bytes."""
     script = testing.script().text("Hi").finish()
     (start, *_) = AWSEventStreamParser().feed(script.recording("bedrock-converse").body)
 
@@ -148,13 +146,11 @@ def test_a_source_is_in_the_block_of_its_text(citation: Citation, written: dict[
 
 
 def test_a_source_without_text_is_in_a_block_of_its_own() -> None:
-    """It is named for text, which then is empty."""
     script = testing.script().citation(title="Tides").finish()
     assert deltas(0, {"citation": {"title": "Tides"}}) == sent(script, "bedrock-converse")[1:-1]
 
 
 def test_an_image_is_sent_in_base64() -> None:
-    """Its start has the format, its deltas the bytes."""
     script = testing.script().media(b"GIF89a", "image/gif").finish()
     image = {"image": {"source": {"bytes": "R0lGODlh"}}}
 
@@ -201,7 +197,6 @@ def test_text_as_it_is_is_not_padded() -> None:
 
 
 def test_chunks_hold_anthropics_payloads_and_the_last_one_bedrocks_counts() -> None:
-    """What is in the chunks is what Anthropic sends; Bedrock adds what it has counted itself."""
     script = (
         testing.script()
         .text("Hi")
@@ -274,7 +269,6 @@ def test_a_ping_is_not_sent(format: str) -> None:
 def test_an_error_is_an_exception_of_its_kind(
     format: str, kind: ErrorKind, name: str, read: ErrorKind
 ) -> None:
-    """Its name tells whose problem it is; what has no exception is the server's own."""
     chunks = testing.script().text("Hel").error("Try later", kind=kind).chunks(format)
     decoder = decoded(chunks, format)
     with pytest.raises(ProviderError, match="Try later") as caught:
@@ -315,7 +309,6 @@ def test_a_message_is_packed_as_aws_documents_it() -> None:
 @pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=300), max_size=3), st.binary())
 def test_botocore_reads_what_is_packed(headers: dict[str, str], payload: bytes) -> None:
-    """Both checksums are right, and the headers and the payload are what went in."""
     buffer = needed("botocore.eventstream").EventStreamBuffer()
     buffer.add_data(message(headers, payload))
     (read,) = buffer

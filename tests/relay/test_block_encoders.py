@@ -85,7 +85,6 @@ def test_a_call_that_was_cut_is_not_ended(format: str, reason: Any, complete: bo
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_call_that_is_done_is_whole_whatever_comes(format: str) -> None:
-    """Its end is sent with it."""
     again = decoded(relayed(format, *CALL, DONE, Finish("length")), format).message
     assert ([True], "length") == ([call.complete for call in again.tool_calls], again.finish_reason)
 
@@ -100,7 +99,7 @@ def test_what_is_known_of_the_request_first_is_in_the_start() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_source_may_be_before_its_text(format: str) -> None:
-    """So Anthropic sends it: the block is the text's all the same."""
+    """Anthropic sends a source before its text."""
     events: list[Event] = [
         PartStart(TextPart(), part=0),
         CitationAdded(Citation(title="Laws", cites=0), part=1),
@@ -117,7 +116,6 @@ def test_a_source_may_be_before_its_text(format: str) -> None:
 @in_one_test("format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"])
 @in_one_test("comes", ["in a start", "in a start and a delta", "with the end"])
 def test_a_signature_is_sent_once_wherever_it_comes(format: str, comes: str) -> None:
-    """Only its own provider can check it, and asks for it in the next request."""
     signed = ReasoningPart(text="Hm", signature="c2ln")
     delta = [ReasoningDelta("", "c2ln")] if "delta" in comes else []
     start = [PartStart(ReasoningPart(signature="c2ln"))] if "start" in comes else []

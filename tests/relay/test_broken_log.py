@@ -86,7 +86,6 @@ WAYS = [by_respond, by_journal, by_websocket, by_encode, by_payloads]
 async def test_each_answer_that_breaks_is_one_warning(
     way: Callable[[AsyncStream], Any], fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever has broken it, and whether it had begun."""
     broken, cause = FAULTS[fault]
     await way(ANSWER.recording("anthropic").astream(fault=broken))
     (record,) = warnings_in(caplog)
@@ -183,7 +182,6 @@ class _Foreign:
 
 
 async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    """Its id, which a client may have made, forges no second line, and its attributes are its own affair."""
     async with MemoryJournal(drain=0) as journal:
         id = await journal.start(_Foreign(), id="7\nCRITICAL forged", open_within=5)
         assert [entry async for entry in journal.follow(id)]

@@ -67,7 +67,6 @@ def post(way: str, protocol: str, most: Any) -> httpx.Response:
 def test_an_answer_for_which_there_is_no_room_is_a_402_with_json(
     way: str, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In each protocol; that somebody has spent all is no warning in the log."""
     with caplog.at_level(logging.INFO):
         response = post(way, protocol, Purse(most=10))
 
@@ -88,7 +87,7 @@ def test_an_answer_for_which_there_is_no_room_is_a_402_with_json(
     ],
 )
 def test_the_error_has_the_words_of_the_protocols_api(protocol: str, body: dict[str, Any]) -> None:
-    """So its SDK finds the type, the code and the message where it looks for them."""
+    """An SDK finds the type, the code and the message where it looks for them."""
     told = post("respond", protocol, Purse(most=10)).json()
 
     ours = {"kind": "quota", "retryable": False, "message": "The budget has no room for the answer."}
@@ -98,7 +97,7 @@ def test_the_error_has_the_words_of_the_protocols_api(protocol: str, body: dict[
 
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_an_sdk_reads_the_error_and_asks_once(protocol: str) -> None:
-    """With its own options: a status 429 or 500 would be asked for again."""
+    """With its own options, an SDK would ask again after a status 429 or 500."""
     sdk, asked = needed(protocol), list[str]()
 
     async def ask() -> Any:
@@ -169,7 +168,6 @@ def test_an_answer_that_is_stopped_ends_with_a_quota(way: str, most: Any) -> Non
     ],
 )
 def test_other_protocols_have_their_own_error(protocol: str, words: bytes) -> None:
-    """It stands at the end."""
     assert words in post("respond", protocol, Purse(most=100)).content[-250:]
 
 
@@ -185,7 +183,6 @@ def test_a_purse_that_is_gone_is_a_503(way: str, tmp_path: Path, caplog: pytest.
 
 
 def test_the_sdk_of_openai_asks_once() -> None:
-    """After every 429 it would ask again."""
     openai: Any = pytest.importorskip("openai")
     asked = list[str]()
 
@@ -207,5 +204,4 @@ def test_the_sdk_of_openai_asks_once() -> None:
 
 
 def test_an_error_of_the_purse_is_one_of_a_stream() -> None:
-    """So that whoever catches these gets it, with its kind."""
     assert issubclass(CostExceeded, StreamError)

@@ -44,7 +44,6 @@ class _Held(Place):
 async def test_each_reader_of_a_burst_gets_an_end(
     protocol: Any, timing: relay.Timing, *, fails: bool
 ) -> None:
-    """Those over the bound are refused before the model is asked; no 200 is without an end."""
     asked, storage, clients = list[int](), _Held(), [Client() for _ in range(BURST)]
 
     async def answer(number: int) -> AsyncGenerator[str]:

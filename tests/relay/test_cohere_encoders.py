@@ -25,7 +25,6 @@ def event(kind: str, index: int, **message: Any) -> tuple[str, Any]:
 
 
 def content(index: int, key: str, *texts: str) -> list[tuple[str, Any]]:
-    """Return the events of a content block."""
     return [
         event("content-start", index, content={"type": key, key: ""}),
         *(event("content-delta", index, content={key: text}) for text in texts),
@@ -34,7 +33,6 @@ def content(index: int, key: str, *texts: str) -> list[tuple[str, Any]]:
 
 
 def call(index: int, id: str, name: str, *fragments: str) -> list[tuple[str, Any]]:
-    """Return the events of a tool call."""
     start = {"id": id, "type": "function", "function": {"name": name, "arguments": ""}}
     return [
         event("tool-call-start", index, tool_calls=start),
@@ -91,7 +89,6 @@ def test_an_answer_is_sent_as_cohere_documents_it() -> None:
     ],
 )
 def test_an_error_is_an_end_that_says_so(kind: ErrorKind, words: str, read: ErrorKind) -> None:
-    """Only its words tell what it is about: the finish reason is the same for all."""
     script = testing.script().text("Hel").error(words, kind=kind)
     decoder = decoded(script.chunks("cohere"), "cohere")
     with pytest.raises(ProviderError, match=words) as caught:
@@ -156,7 +153,6 @@ def test_a_source_is_named_for_all_that_a_text_says() -> None:
 
 
 def test_a_source_quotes_the_words_that_it_is_named_for() -> None:
-    """Where another provider tells them; the text may have ended."""
     events: list[Event] = [
         TextDelta("The bridge", part=0),
         ReasoningDelta("Hm", part=1),
@@ -177,13 +173,11 @@ def test_a_source_quotes_the_words_that_it_is_named_for() -> None:
 
 
 def test_a_source_of_nothing_says_where_it_is_from() -> None:
-    """There are no words to quote."""
     script = testing.script().citation(title="B").finish()
     assert cited(0, {"sources": source(1, title="B"), "type": "TEXT_CONTENT"}) == body_of(script)[:-1]
 
 
 def test_coheres_own_citation_is_sent_as_it_came() -> None:
-    """It names more sources than one."""
     own = {"start": 0, "end": 2, "text": "Hi", "sources": [{"type": "tool", "id": "t1"}]}
     events: list[Event] = [
         TextDelta("Hi"),

@@ -69,7 +69,6 @@ def test_the_browser_s_own_headers_tell_whose_page_asks(headers: dict[str, str],
 
 @pytest.mark.parametrize("headers, _", _CASES)
 def test_an_origin_that_is_named_may_ask(headers: dict[str, str], _: bool) -> None:
-    """In any spelling, with or without the port that its scheme has anyway; its neighbours may not."""
     said = {**headers, "origin": PAGE}
     foreign = {**headers, "sec-fetch-site": "cross-site", "origin": "https://page.example.evil.example"}
 
@@ -122,7 +121,7 @@ class _OldConnection:
 
 @pytest.mark.parametrize("headers, refused", _CASES)
 def test_an_old_server_of_websockets_is_no_way_in(headers: dict[str, str], refused: bool) -> None:
-    """Its connections have their headers in another place, and are judged by the same rules."""
+    """Connections of that server have their headers in another place."""
     assert refused is relay.is_cross_site(_OldConnection(**{"host": HERE, **headers}))
 
 
@@ -288,7 +287,6 @@ def _first(url: str, **headers: str) -> Any:
 
 
 def test_a_websocket_of_another_site_is_refused(served: tuple[str, str]) -> None:
-    """Before it is open, if the server's framework allows that; nothing of the answer is read."""
     kind, url = served
     _read.clear()
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):

@@ -64,7 +64,6 @@ def _input_in(payloads: list[dict[str, Any]], id: str) -> str:
 def test_the_input_of_a_custom_tool_is_a_json_string(
     protocol: relay.ProtocolName, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However it arrives; nothing is lost, and the calls of functions beside it are as ever."""
     caplog.set_level(logging.WARNING)
     for size in range(1, len(text) + 2):
         payloads = _payloads(_events(text, size), protocol)
@@ -78,7 +77,7 @@ def test_the_input_of_a_custom_tool_is_a_json_string(
 
 
 def test_a_page_with_usechat_gets_the_text_as_the_input() -> None:
-    """As from the AI SDK's own providers: the input is the text, and not an object around it."""
+    """Providers of the AI SDK send the text as the input, and not an object around it."""
     payloads = _payloads(_events(_INPUT, 3), "ui-message")
     [start] = [each for each in payloads if each["type"] == "tool-input-start" and each["toolCallId"] == "c1"]
     [given] = [
@@ -101,7 +100,6 @@ def test_a_call_that_was_cut_off_cannot_be_run() -> None:
 
 @pytest.mark.parametrize("protocol", _PROTOCOLS)
 def test_the_result_of_a_custom_call_reaches_the_page(protocol: relay.ProtocolName) -> None:
-    """Also if only a step has named the call, whose input may look like JSON."""
     call = ToolCall(id="c1", name="shell", arguments_text='{"a": 1}', type="custom", complete=True)
     events: list[Event] = [
         MessageStart(model="m"),

@@ -130,8 +130,6 @@ async def test_the_last_event_of_each_protocol_is_an_error(protocol: Any) -> Non
 
 
 async def test_an_answer_of_the_applications_own_is_ended_too(caplog: pytest.LogCaptureFixture) -> None:
-    """Before its first event it is a 503, which the log counts as well."""
-
     async def silent() -> AsyncIterator[Event]:
         await anyio.sleep_forever()
         yield TextDelta("never")
@@ -147,7 +145,6 @@ async def test_an_answer_of_the_applications_own_is_ended_too(caplog: pytest.Log
 
 
 async def test_a_journals_producers_are_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
-    """They keep the journal's `drain`; whoever follows is sent away at once, and ends no answer."""
     sources, client = [Source(), Source()], Client()
     async with relay.Journal(in_memory(), drain=0.0) as journal:
         for number, source in enumerate(sources):
@@ -329,6 +326,5 @@ async def test_the_time_of_an_answer_begins_with_the_signal(
 
 
 async def test_a_drain_is_not_negative() -> None:
-    """As little as the other times of a relay."""
     with pytest.raises(MisuseError, match="drain= is None or a number of seconds from 0 on, not -1"):
         Timing(drain=-1)

@@ -101,7 +101,6 @@ def test_an_interaction_is_sent_step_by_step() -> None:
 
 
 def test_geminis_lines_end_with_crlf_and_its_brackets_are_escaped() -> None:
-    """As the API's own bytes are; a separator of lines could cut them for who reads line by line."""
     first, _ = testing.script().text("<é>\u2028\x85", "").finish().chunks("gemini")
     assert first.startswith(b'data: {"candidates":')
     assert first.endswith(b"}\r\n\r\n")
@@ -145,7 +144,6 @@ def test_candidates_have_their_index_and_end_in_one_chunk() -> None:
 
 
 def test_a_turn_that_says_nothing_is_set_up_and_ends() -> None:
-    """Also where the answer's head never came."""
     expected = [
         {"setupComplete": {}},
         {"serverContent": {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}},
@@ -154,7 +152,6 @@ def test_a_turn_that_says_nothing_is_set_up_and_ends() -> None:
 
 
 def test_gemini_tells_counts_as_soon_as_it_knows_them() -> None:
-    """The last report counts; reasoning that was counted apart leaves nothing below zero."""
     script = testing.script().usage(input_tokens=9).text("a").usage(output_tokens=2, reasoning_tokens=5)
     told = [payload["usageMetadata"] for payload in bare(script.finish().chunks("gemini"))]
     last = {"promptTokenCount": 9, "candidatesTokenCount": 0, "totalTokenCount": 11, "thoughtsTokenCount": 5}
@@ -190,13 +187,12 @@ def test_geminis_error_has_a_status_and_a_word(code: str | None, expected: dict[
 
 
 def test_an_interactions_error_has_a_code() -> None:
-    """It is an event of its own, also before anything else."""
     script = testing.script().error("Busy", code="out_of_tides")
     expected = [named("error", error={"code": "out_of_tides", "message": "Busy"})]
     assert expected == sent(script, "gemini-interactions")
 
 
 def test_gemini_live_has_no_message_for_an_error() -> None:
-    """Its server closes the connection."""
+    """A server of Gemini Live closes the connection at an error."""
     with pytest.raises(NotExpressible, match="an error in the middle"):
         testing.script().text("a").error().chunks("gemini-live")

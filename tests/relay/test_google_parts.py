@@ -50,7 +50,6 @@ def test_gemini_live_tells_all_sources_at_the_end_of_the_turn() -> None:
 
 
 def test_an_interaction_annotates_the_text_that_it_has_said() -> None:
-    """Its step is still open; a file is what has words of its own."""
     page = {"type": "url_citation", "url": "https://tides.example", "title": "Tides"}
     file = {"type": "file_citation", "file_name": "Almanac", "source": "high water 06:12"}
     expected = output(
@@ -74,7 +73,6 @@ PNG, PCM = "iVBORw==", "AAE="
 
 
 def test_gemini_and_live_send_media_inline() -> None:
-    """In base64, with their types."""
     expected = [
         {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}},
         {"inlineData": {"mimeType": "audio/pcm", "data": PCM}},
@@ -84,7 +82,6 @@ def test_gemini_and_live_send_media_inline() -> None:
 
 
 def test_an_interaction_shows_media_in_outputs() -> None:
-    """Their types are words of the API; what has none is a document."""
     script = testing.script().media(b"\x89PNG", "image/png").media(b"\x00\x01", "audio/pcm")
     expected = [
         *output(0, {"type": "image", "mime_type": "image/png", "data": "iVBORw=="}),
@@ -119,14 +116,12 @@ def test_half_an_image_is_never_sent(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["gemini-live", "gemini-interactions"])
 def test_audio_is_sent_piece_by_piece(format: str) -> None:
-    """It is read as one part."""
     chunks = relayed(format, *shown("audio/pcm", b"\x00\x01", b"", b"\x02"))
     assert 2 == len([data for data in chunks if b"audio/pcm" in data])
     assert [("audio/pcm", b"\x00\x01\x02", None, "")] == media_of(chunks, format)
 
 
 def test_gemini_live_tells_the_words_of_audio() -> None:
-    """They may come before anything is known of it."""
     events: list[Event] = [
         MediaDelta(transcript="Hel"),
         PartStart(MediaPart(mime_type="audio/pcm")),
@@ -138,7 +133,6 @@ def test_gemini_live_tells_the_words_of_audio() -> None:
 
 
 def test_gemini_live_names_the_address_of_audio() -> None:
-    """In a part of the turn."""
     chunks = relayed("gemini-live", *shown("audio/wav", url="https://a.example/1"))
     assert turn({"fileData": {"mimeType": "audio/wav", "fileUri": "https://a.example/1"}}) == bare(chunks)[1]
 

@@ -149,7 +149,6 @@ def _read(body: bytes, protocol: ProtocolName) -> Decoder:
 @pytest.mark.few_rows(4)
 @each_protocol
 def test_what_a_protocol_does_not_lose_is_read_from_its_bytes(protocol: ProtocolName) -> None:
-    """And what it loses is not: our reader of the protocol is the judge."""
     found: dict[str, bool] = {}
     for answer, is_kept in _KEPT.items():
         body = _sent(_ANSWERS[answer], protocol)
@@ -180,7 +179,6 @@ def test_a_finish_reason_that_is_not_lost_is_read(protocol: ProtocolName) -> Non
 
 @each_protocol
 def test_token_counts_that_are_not_lost_are_read(protocol: ProtocolName) -> None:
-    """Each with its own number."""
     (update,) = [event for event in _ANSWERS["usage"] if isinstance(event, UsageUpdate)]
     usage = _read(_sent(_ANSWERS["usage"], protocol), protocol).message.usage
     unread = {name for name in COUNTS if getattr(usage, name) != getattr(update.usage, name)}
@@ -198,7 +196,6 @@ def test_token_counts_of_zero_are_no_loss(protocol: ProtocolName) -> None:
 
 @each_protocol
 def test_a_second_choice_that_is_not_lost_is_read(protocol: ProtocolName) -> None:
-    """As a message of its own."""
     messages = _read(_sent(_ANSWERS["choice"], protocol), protocol).messages
 
     assert ("choice" in relay.losses(protocol)) == (len(messages) == 1)
@@ -304,7 +301,6 @@ def test_a_refusal_that_a_part_begins_with_is_sent_once() -> None:
 @pytest.mark.parametrize("protocol", ["anthropic", "bedrock-invoke"])
 @pytest.mark.parametrize("reason", ["stop", "refusal", "content_filter"])
 def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName, reason: FinishReason) -> None:
-    """By its own stop reason, which explains the refusal with its words."""
     events = [*_REFUSAL[:-1], Finish(reason)]
     message = _read(_sent(events, protocol), protocol).message
     *_, delta, _ = relay.payloads(events, "anthropic")
@@ -314,7 +310,6 @@ def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName, reason:
 
 
 def test_the_sdk_of_anthropic_has_the_details_of_a_refusal() -> None:
-    """Its types know each field; the text is a text."""
     stream: Any = needed("anthropic.lib.streaming._messages")
     types: Any = needed("anthropic.types")
     construct: Any = needed("anthropic._models").construct_type
@@ -366,7 +361,6 @@ def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_the_log_names_what_an_answer_has_lost(
     protocol: ProtocolName, lost: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once for each answer, and nothing that the answer does not have."""
     with caplog.at_level(logging.WARNING):
         _sent(_RICH, protocol)
         _sent([TextDelta("Hi"), Finish("stop")], protocol)
@@ -411,7 +405,6 @@ def test_a_healthy_answer_warns_of_nothing(protocol: ProtocolName, caplog: pytes
 
 
 def test_what_a_replaced_answer_has_lost_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing of it was sent."""
     restarted = Restarted(Message())
     with caplog.at_level(logging.WARNING):
         _sent([ReasoningDelta("Hm"), restarted, TextDelta("Hi"), Finish("stop")], "openai-completions")
@@ -420,8 +413,6 @@ def test_what_a_replaced_answer_has_lost_is_not_in_the_log(caplog: pytest.LogCap
 
 
 def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """They follow the same answer; of another answer there is another line."""
-
     async def main() -> None:
         async with MemoryJournal() as journal:
             for _ in range(2):
@@ -467,7 +458,6 @@ _OWN_CITATIONS: dict[ProtocolName, Citation] = {
 
 @pytest.mark.parametrize("protocol", _OWN_CITATIONS)
 def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: ProtocolName) -> None:
-    """It is sent as it came, so nothing of it needs another place."""
     cited = CitationAdded(_OWN_CITATIONS[protocol], part=1)
     chunks = relayed(protocol, PartStart(TextPart()), TextDelta("Oslo"), cited, Finish("stop"))
 
@@ -475,7 +465,6 @@ def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: P
 
 
 def test_every_name_is_explained() -> None:
-    """With the table, or on the page that it sends its readers to."""
     text = "".join(
         (ROOT / page).read_text("utf-8") for page in ("docs/guides/turns.md", "docs/reports/losses.md")
     )

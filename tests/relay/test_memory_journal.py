@@ -102,8 +102,6 @@ async def test_a_storage_that_hangs_holds_no_request() -> None:
 
 
 def test_an_answer_that_is_produced_here_is_read_from_a_storage_that_is_slow() -> None:
-    """Its process may be busy; who follows it from another one is told soon to ask again."""
-
     class Slow(Place):
         """Takes three seconds for each read."""
 
@@ -123,7 +121,6 @@ def test_an_answer_that_is_produced_here_is_read_from_a_storage_that_is_slow() -
 
 
 async def test_a_journal_is_used_in_its_block() -> None:
-    """Before it, twice, and with what it cannot take, it is misuse; behind it, the journal is gone."""
     for bounds in ({"lease": 0.0}, {"drain": -1.0}):
         with pytest.raises(MisuseError):
             Journal(in_memory(), **bounds)

@@ -79,7 +79,6 @@ async def _state(storage: Storage, id: str) -> str:
 
 
 async def test_all_answers_together_have_a_bound() -> None:
-    """Beyond it, those that ended first expire; if none has ended, only a short end has room."""
     now = [0.0]
     storage = in_memory(max_total_bytes=10_000, expire=10.0, clock=lambda: now[0])
 

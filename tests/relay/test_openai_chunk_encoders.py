@@ -101,7 +101,6 @@ def _call(index: int, id: str, name: str) -> dict[str, Any]:
 
 
 def test_chat_has_choices_each_with_its_role_and_its_finish() -> None:
-    """Also one that says nothing."""
     script = (
         testing.script().text("A").choice(1).text("B").finish("length").choice(0).finish().choice(2).finish()
     )
@@ -176,7 +175,6 @@ def test_chat_shows_no_file_as_an_image() -> None:
 
 
 def test_chat_has_custom_tools() -> None:
-    """Their input is free text."""
     call = ToolCall(id="c1", name="sql", arguments_text="SELECT 1", type="custom", complete=True)
     chunks = relayed(
         "openai-chat",
@@ -208,7 +206,7 @@ def test_a_later_head_changes_no_chunk() -> None:
 
 
 def test_mistral_sends_calls_whole_and_counts_with_the_last_chunk() -> None:
-    """As its API does: its SDK refuses a fragment without a name."""
+    """Mistral's SDK refuses a fragment without a name."""
     script = (
         testing.script()
         .reasoning("Hm")
@@ -231,7 +229,7 @@ def test_mistral_sends_calls_whole_and_counts_with_the_last_chunk() -> None:
 
 
 def test_an_error_of_mistral_is_a_chunk() -> None:
-    """Its SDK refuses what lacks the fields of one."""
+    """Mistral's SDK refuses a chunk that lacks fields."""
     script = testing.script(id="cmpl-9", model="m").text("Hi").error("busy")
     *_, last = bare(script.chunks("mistral"))
 
@@ -249,7 +247,6 @@ def test_mistral_tells_no_counts_where_there_are_none() -> None:
 
 
 def test_completions_are_pieces_of_text() -> None:
-    """The last piece is empty and has the finish reason."""
     script = testing.script().text("Hel", "lo").choice(1).text("Hi").finish("length").choice(0).finish("stop")
     *pieces, done = bare(script.chunks("openai-completions"))
 

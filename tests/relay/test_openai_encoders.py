@@ -24,7 +24,7 @@ def test_an_error_has_the_code_that_was_asked_for(format: str) -> None:
 
 
 def test_the_error_of_a_response_is_flat() -> None:
-    """As the documents have it: without a type of its own, and with a number."""
+    """OpenAI documents the error without a type of its own, and with a number."""
     script = testing.script().text("Hel").error("Slow down", kind="rate_limited")
     name, last = payloads_of(script.chunks("openai-responses"))[-1]
 

@@ -130,7 +130,6 @@ def test_a_response_that_was_cut_says_why() -> None:
 
 
 def test_a_call_that_was_cut_is_incomplete_in_a_response() -> None:
-    """Its arguments so far are kept, and nobody hands it out."""
     script = testing.script().tool_call("rm", '{"path": "/').finish("length")
     chunks = script.chunks("openai-responses")
 
@@ -140,7 +139,6 @@ def test_a_call_that_was_cut_is_incomplete_in_a_response() -> None:
 
 
 def test_a_source_in_a_response_is_an_annotation_of_its_text() -> None:
-    """It is told before the text ends, with its place, and again with the text."""
     script = testing.script().text("Hi").citation(url="http://a.b", title="A").text("Ho").finish()
     events = _events(script.chunks("openai-responses"))
     annotation = {"type": "url_citation", "url": "http://a.b", "title": "A", "start_index": 0, "end_index": 0}
@@ -161,7 +159,7 @@ def test_a_source_in_a_response_is_an_annotation_of_its_text() -> None:
 
 
 def test_an_annotation_of_a_file_is_written_as_it_came() -> None:
-    """It names no URL, but a file of OpenAI's own."""
+    """An annotation of a file names no URL, but a file of OpenAI's own."""
     own = {"type": "file_citation", "file_id": "file-1", "filename": "laws.pdf", "index": 2}
     cited = Citation(title="laws.pdf", start=2, provider_data=own)
     chunks = relayed("openai-responses", TextDelta("Hi"), CitationAdded(cited, part=1), Finish("stop"))
@@ -171,7 +169,6 @@ def test_an_annotation_of_a_file_is_written_as_it_came() -> None:
 
 
 def test_an_image_in_a_response_is_an_item() -> None:
-    """It is sent whole, as an image that was generated."""
     script = testing.script().media(b"\x00\x01", "image/webp").finish()
     events = _events(script.chunks("openai-responses"))
     item = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -190,7 +187,7 @@ def test_an_image_in_a_response_is_an_item() -> None:
 
 
 def test_audio_whose_words_come_before_its_type_is_no_image() -> None:
-    """As from Gemini Live, where the transcript may be first."""
+    """Gemini Live may send the transcript first."""
     events: list[Event] = [
         PartStart(MediaPart()),
         MediaDelta(b"", "High "),
@@ -206,7 +203,6 @@ def test_audio_whose_words_come_before_its_type_is_no_image() -> None:
 
 
 def test_a_heartbeat_in_a_response_is_a_keepalive() -> None:
-    """It has a number, as all events have; the other APIs have none."""
     silent = testing.script().text("Hi")
 
     assert {"type": "keepalive"} == _events(silent.ping().chunks("openai-responses"))[-1]
@@ -216,7 +212,6 @@ def test_a_heartbeat_in_a_response_is_a_keepalive() -> None:
 
 
 def test_a_message_of_a_response_says_its_phase() -> None:
-    """From its start on, so that commentary is not shown as the answer."""
     chunks = relayed(
         "openai-responses",
         PartStart(TextPart(phase="commentary")),

@@ -63,7 +63,6 @@ def test_a_session_is_messages_each_a_line() -> None:
 
 
 def test_a_call_in_a_session_is_an_item_after_the_one_before() -> None:
-    """Its events have the call's id; the last one its name too."""
     script = testing.script().text("Hi").tool_call("rm", "{}").finish("stop")
     messages = bare(script.chunks("openai-realtime"))
     call = [message for message in messages if message.get("item_id") == "item_2"]
@@ -122,7 +121,6 @@ def test_a_session_tells_how_many_tokens_were_audio() -> None:
     ],
 )
 def test_a_response_of_a_session_that_was_cut_says_why(reason: Any, details: dict[str, str]) -> None:
-    """Its details name the reason, and what was being said is incomplete."""
     script = testing.script().text("Hel").finish(reason)
     last = bare(script.chunks("openai-realtime"))[-1]
 

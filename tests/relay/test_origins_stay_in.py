@@ -40,7 +40,6 @@ async def aevents_then(error: StreamError, *events: Event) -> AsyncIterator[Even
 
 
 def test_the_errors_of_these_tests_tell_their_origins() -> None:
-    """Otherwise nothing could be seen of them anyway."""
     assert all("secret-host" in str(error) for error in MADE)
     assert not any("secret-host" in error.message for error in MADE)
 
@@ -48,7 +47,6 @@ def test_the_errors_of_these_tests_tell_their_origins() -> None:
 @in_one_test("raw", [False, True])
 @in_one_test("protocol", PROTOCOLS)
 def test_a_relay_sends_no_origin(protocol: ProtocolName, raw: bool) -> None:
-    """Neither in its own words nor, with raw=True, in the provider's."""
     for error in MADE:
         chunks = relay.encode(events_then(error), protocol, raw=raw)
         assert b"secret-" not in b"".join(chunks)

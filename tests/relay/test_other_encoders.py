@@ -26,7 +26,6 @@ ANSWER = (
 
 
 def test_ollama_sends_lines_and_calls_whole() -> None:
-    """As its documents show: thinking and content in the message, arguments a value, statistics last."""
     line = {"model": "tide-1", "created_at": "2026-01-01T00:00:00Z", "done": False}
     call = {"function": {"name": "tide", "arguments": {"port": "Brest"}}}
 
@@ -118,7 +117,6 @@ def test_the_same_text_is_the_same_token() -> None:
 
 @pytest.mark.parametrize("reason", ["length", "stop_sequence"])
 def test_a_generation_that_tgi_ends_has_no_token_for_the_end(reason: Any) -> None:
-    """The last token is a plain one; what was not counted is as many tokens as came."""
     last = bare(testing.script().text("Hel", "lo").finish(reason).chunks("tgi"))[-1]
 
     assert ("", False, "Hello") == (last["token"]["text"], last["token"]["special"], last["generated_text"])
@@ -170,7 +168,6 @@ ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
 def test_an_error_is_reported_as_the_format_tells_it(
     format: str, kind: ErrorKind, payload: Any, expected: ErrorKind
 ) -> None:
-    """Whose problem it is comes back wherever the format has a place for it."""
     script = testing.script().text("Hi").error("No", kind=kind)
     message, error = read(script.chunks(format), format)
 
@@ -206,7 +203,6 @@ def test_a_pause_is_between_two_chunks(format: str) -> None:
 
 
 def test_tool_calls_are_no_finish_reason_of_ollamas() -> None:
-    """It says what it always says, and readers see the calls."""
     called = testing.script().tool_call("rm", {"path": "/tmp"}).finish("tool_calls")
 
     assert "tool_calls" == read(called.chunks("ollama"), "ollama")[0].finish_reason

@@ -27,7 +27,6 @@ TESTS_ONLY = ("openai-realtime", "gemini-live", "gemini-interactions", "cohere",
 @in_one_test("sender", SENDERS)
 @in_one_test("option", _GONE)
 def test_an_option_that_is_written_otherwise_says_how(sender: str, option: str) -> None:
-    """In each of the functions that send."""
     send: Any = getattr(relay, sender)
 
     with pytest.raises(MisuseError, match=rf"{sender}\(\) has no option {option}=: .*{_GONE[option]}"):
@@ -36,7 +35,6 @@ def test_an_option_that_is_written_otherwise_says_how(sender: str, option: str) 
 
 @in_one_test("timing", [None, 30])
 def test_the_times_are_refused_where_they_are_passed(timing: Any) -> None:
-    """And not only when a reader comes."""
     journal = relay.MemoryJournal()
     for send in (
         lambda: cast("Any", relay.respond)(list, timing=timing),
@@ -49,7 +47,6 @@ def test_the_times_are_refused_where_they_are_passed(timing: Any) -> None:
 
 @in_one_test("name", ["encode", "payloads"])
 def test_a_body_may_lose_what_its_protocol_has_no_place_for(name: str) -> None:
-    """So there is no option for it; numbers and private fields stay options of a body."""
     encode: Any = getattr(relay, name)
 
     with pytest.raises(MisuseError, match="left out, and logged"):
@@ -59,7 +56,6 @@ def test_a_body_may_lose_what_its_protocol_has_no_place_for(name: str) -> None:
 
 @in_one_test("protocol", [*TESTS_ONLY, "pieces", "carrier pigeon"])
 def test_a_format_that_is_no_protocol_is_refused_with_the_protocols(protocol: str) -> None:
-    """All thirteen; a script is played in other formats as well."""
     listed = ", ".join(get_args(relay.ProtocolName))
     other: Any = protocol
 
@@ -73,7 +69,6 @@ def test_a_format_that_is_no_protocol_is_refused_with_the_protocols(protocol: st
 
 @in_one_test("kind", get_args(JournalErrorKind))
 def test_the_error_of_a_journal_goes_to_another_process(kind: JournalErrorKind) -> None:
-    """With the kind, the status and the time to wait."""
     error = relay.JournalError("no", kind=kind)
     other = pickle.loads(pickle.dumps(error))
 

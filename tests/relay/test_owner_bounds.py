@@ -66,10 +66,6 @@ def _tiny() -> AsyncStream:
 async def test_an_owner_with_many_running_answers_gets_429(
     kind: str, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next answer is refused before the model is asked; all others may ask, and later the owner.
-
-    Nobody is called for it: an owner could fill the log with warnings.
-    """
     caplog.set_level(logging.INFO, "tokenstream")
     async with _journal(kind, server, per_owner=relay.Bounds(running=3)) as journal:
         answers = [Answer("Hello") for _ in range(3)]
@@ -132,7 +128,6 @@ class _SlowRedis(Redis):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(server: RedisServer) -> None:
-    """Another process that looks at the owner's answers in this moment frees no place."""
     slow = _SlowRedis(unix_socket_path=server.path)
     slow.asked, slow.may_begin = anyio.Event(), anyio.Event()
     bounds = relay.Bounds(running=1)
@@ -151,7 +146,6 @@ async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(serv
 
 
 async def test_in_a_full_journal_the_owner_with_most_makes_room() -> None:
-    """Also where the journal's own bounds are smaller than an owner's."""
     async with relay.MemoryJournal(drain=0, max_answers=20, max_total_bytes=20_000) as journal:
         victims = [(await _post(journal, _tiny(), owner)).headers["x-answer-id"] for owner in ("bob", None)]
         for number in range(60):

@@ -37,7 +37,6 @@ def _shown(page: str, name: str, namespace: dict[str, Any], *, instead: str = _P
 
 
 def _read_answer(socket: Any) -> Any:
-    """Return the next answer, as a page reads it."""
     told = list[Any]()
     while not told or told[-1]["type"] not in {"end", "error"}:
         told.append(json.loads(socket.recv(timeout=PATIENCE)))

@@ -148,7 +148,6 @@ def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
 @example([("piece", 0, 0, "text"), ("piece", 0, 0, "text"), ("piece", 0, 0, "0"), ("piece", 0, 0, "0")])
 @examples(trials(300, one_in=25), suppress_health_check=[HealthCheck.too_slow])
 def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, int, int, str]]) -> None:
-    """Whatever they hold, and however parts, calls and choices take turns; 300 answers in a thorough run."""
     _alike(format, _events(drawn))
 
 
@@ -169,7 +168,6 @@ def test_recordings_are_sent_in_the_same_bytes_in_every_format(format: str) -> N
 def test_records_of_pieces_are_the_same_bytes(
     text: str, part: int, choice: int, step: str | None, id: str
 ) -> None:
-    """Those of our own events, too, in a run or outside of one."""
     signed = ReasoningDelta(text, "proof", part=part)
     for event in (_piece(id, part, choice, text), signed):
         if step is not None:
@@ -192,7 +190,6 @@ def _made(format: str, events: Sequence[Event]) -> int:
 
 @in_one_test("format", [format for format in FORMATS if load(format).steady])
 def test_only_the_first_pieces_cost_a_payload(format: str) -> None:
-    """Of text, of a call's arguments, and of choices that take turns where there are any."""
     texts: list[Event] = [TextDelta(f"piece {number}") for number in range(50)]
     call: list[Event] = [
         ToolCallStart("c", "f", part=1),

@@ -116,10 +116,6 @@ def assert_private(sent: bytes, what: object) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
 async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
-    """In some protocols, before the first event and in the middle, with a journal and without.
-
-    In a thorough run it is each protocol; that no encoder writes these words is said of all below.
-    """
     for protocol in in_turn(PROTOCOLS, type(error).__name__, one_in=3):
         for events in ((), begun(error)):
             app = relay.respond(failing(error, *events), protocol=protocol)
@@ -133,8 +129,6 @@ async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_no_encoded_answer_has_the_words_of_a_failure(error: StreamError) -> None:
-    """Neither the bytes nor the payloads nor the messages over a WebSocket have them."""
-
     def events() -> Any:
         yield from begun(error)
         raise error
@@ -156,8 +150,6 @@ async def test_no_encoded_answer_has_the_words_of_a_failure(error: StreamError) 
 
 
 def test_words_of_an_exception_in_a_step_stay_in() -> None:
-    """Its class is told, also if its message begins with the name of a module."""
-
     class APIError(Exception):
         pass
 
@@ -198,7 +190,6 @@ def errors_of_journals() -> list[JournalError]:
 @pytest.mark.slow
 @pytest.mark.parametrize("error", errors_of_journals(), ids=lambda error: error.kind)
 async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
-    """Whichever method raises it, at the start and in the middle: only the error's class has an effect."""
     place = _Refusing(in_memory(), error)
     async with Journal(place, lease=0.1, drain=0.0) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="old")
@@ -226,7 +217,6 @@ async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_what_redis_says_stays_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither its address nor a failed login is told to a reader; the log has the cause."""
     with RedisServer(tmp_path) as locked:
         async with Redis(unix_socket_path=locked.path) as before:
             await before.config_set("requirepass", "sk-0")

@@ -102,7 +102,6 @@ def known(result: ToolResult) -> tuple[Any, ...]:
 
 
 def has_place(result: ToolResult, message: Message, protocol: ProtocolName) -> bool:
-    """Return True if a protocol has a place for a result of an answer."""
     calls = {part.id for part in message.parts if isinstance(part, ServerToolCall | ToolCall)}
     if result.provider_executed:
         return protocol not in NEEDING_CALLS or result.id in calls
@@ -148,7 +147,6 @@ def _cases() -> list[Any]:
 @needs_recordings
 @pytest.mark.parametrize("recorded", _cases(), ids=lambda recorded: recorded.name)
 def test_the_results_of_a_real_answer_come_through_each_protocol_once(recorded: Recorded) -> None:
-    """They are those of the answer that was relayed; each in some protocols, and in all in a thorough run."""
     holds(recorded, in_turn(OF_PROVIDERS, recorded.name, one_in=3))
 
 
@@ -169,7 +167,7 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 @each_protocol
 def test_an_input_that_comes_only_with_the_end_of_its_call_is_sent(protocol: ProtocolName) -> None:
-    """As from Gemini Interactions, whose calls of searches have no pieces."""
+    """Searches of Gemini Interactions have no pieces."""
     start, _, *rest = ran(ServerToolResult(id=CALL.id, name="look_up_result", content={"n": [1]}))
     (call,) = [
         part
@@ -222,7 +220,6 @@ def _is_lost(said: list[Any], event: ToolResult) -> bool:
 def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(
     protocol: ProtocolName, output: Any, name: str, called: tuple[str, str]
 ) -> None:
-    """Its error beside its output: each is sent where there is a place, and is in the list of losses."""
     id, tool = called
     result = ServerToolResult(id=id, name=name, content=output, error="BAD")
     events = ran(result, CALL.model_copy(update={"id": id, "name": tool}))
@@ -238,7 +235,6 @@ def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(
 def test_what_a_failed_tool_of_the_application_says_is_read_or_named(
     protocol: ProtocolName, output: Any
 ) -> None:
-    """As for the tools of the provider."""
     call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
     called: list[Event] = [ToolCallStart("c", "f"), ToolCallDelta("c", "{}"), ToolCallDone(call)]
     events: list[Event] = [*called, ToolResult("c", output, "BAD"), Finish("tool_calls")]
@@ -318,7 +314,6 @@ def test_a_call_without_an_id_gets_one(protocol: ProtocolName) -> None:
 @pytest.mark.parametrize("protocol", ["ui-message", "ag-ui", "openai-responses"])
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3)], ids=["in a row", "by turns"])
 def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: tuple[int, ...]) -> None:
-    """The results come in the order of the calls."""
     numbered: list[list[Event]] = []
     for number in (1, 2):
         call = ServerToolCall(name="look_up", arguments_text=f'{{"n": {number}}}', complete=True)

@@ -81,7 +81,6 @@ async def _append(storage: Storage, id: str, first: int, record: bytes) -> None:
 
 
 async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> None:
-    """The others of the same message are written."""
     told: dict[str, str] = {}
 
     async def append(storage: Storage, id: str, token: str) -> None:
@@ -104,7 +103,6 @@ async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> 
 async def test_a_message_that_fails_is_reported_to_each_answer_in_it(
     server: RedisServer, fate: Callable[[], Awaitable[Any]]
 ) -> None:
-    """Within the shortest of their leases if Redis stands still; each has its own error, and goes on."""
     leases, errors = {"a": 3600.0, "b": 0.05, "c": 3600.0}, list[JournalError]()
 
     async def append(storage: Storage, id: str) -> None:
@@ -130,7 +128,6 @@ async def test_a_message_that_fails_is_reported_to_each_answer_in_it(
 async def test_a_task_that_is_cancelled_while_it_sends_for_others_leaves_none_waiting(
     server: RedisServer,
 ) -> None:
-    """They write again by themselves, which changes nothing if they had been written."""
     outcomes: list[str] = []
 
     async def append(storage: Storage, id: str) -> None:

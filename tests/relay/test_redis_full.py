@@ -173,7 +173,7 @@ async def test_a_redis_that_is_full_for_a_moment_costs_nothing(server: RedisServ
 
 @pytest.mark.slow
 async def test_a_silent_producer_lives_on_in_a_full_redis(server: RedisServer) -> None:
-    """Its heartbeats need no memory, so nobody takes it for dead; a stop needs none either."""
+    """Heartbeats and stops need no memory, so nobody takes the producer for dead."""
     async with two_journals(server, lease=LEASE) as (one, other, beside):
         answer, stopped = Answer("Hel"), Answer("Hello")
         id = await one.start(answer.stream)
@@ -195,7 +195,6 @@ async def test_a_silent_producer_lives_on_in_a_full_redis(server: RedisServer) -
 
 @pytest.mark.slow
 async def test_a_dead_producer_is_reported_in_a_full_redis(server: RedisServer) -> None:
-    """Its readers end the answer for it, at one position for all of them."""
     async with two_journals(server, lease=LEASE) as (_, other, beside), client_of(server) as client:
         # The producer's process is killed after its third record.
         storage = in_redis(client)

@@ -43,8 +43,6 @@ async def ask(app: Any, method: str = "POST") -> bytes:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
-    """Neither the answer, nor the tasks that listen to the reader and keep the response alive."""
-
     async def run() -> None:
         assert await ask(relay.respond(stream(answer), protocol=protocol))
         await settle()
@@ -56,7 +54,6 @@ async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_in_a_journal_leaves_nothing_but_its_records(answer: str, protocol: Any) -> None:
-    """Neither what produces it, nor what its readers share, once the last one has left."""
     now = [0.0]
     async with relay.Journal(in_memory(expire=1.0, clock=lambda: now[0]), drain=0) as journal:
 
@@ -116,7 +113,6 @@ class Connection:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_over_a_websocket_leaves_nothing(answer: str, protocol: Any) -> None:
-    """The same, where the connection stays open."""
     connection = Connection()
 
     async def run() -> None:

@@ -103,7 +103,6 @@ async def test_what_is_sent_in_any_protocol_reads_as_the_same_answer(protocol: A
 
 
 async def test_a_run_a_reader_of_a_shared_stream_and_any_events_are_sent_as_well() -> None:
-    """All that gives events can be sent."""
     shared = AsyncStream(Source(*CHUNKS, ends=True))
     reader = shared.broadcast().reader()
     with Steps() as run, run.step("plan") as step:
@@ -140,7 +139,6 @@ def remarked(*, breaks: bool = False) -> AsyncStream:
 
 
 async def test_the_answer_alone_is_sent_as_text() -> None:
-    """Of a stream or of a function that makes it; shaped, too. The stream is closed at the end."""
     streams = [remarked(), remarked(), remarked(), remarked()]
     whole, answer, words, made = streams
     sources: list[Any] = [whole, answer.answer, words.answer.words(), lambda: made.answer]
@@ -154,7 +152,6 @@ async def test_the_answer_alone_is_sent_as_text() -> None:
 
 
 async def test_a_page_that_gets_our_own_events_can_fold_the_remarks() -> None:
-    """They keep the phase of each text."""
     client = await sent(remarked())
     message = Stream(client.body).final()
 
@@ -240,8 +237,6 @@ async def test_what_does_not_fit_its_part_is_left_out(protocol: Any) -> None:
 async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
     status: int, headers: dict[str, str], told: int, kind: str
 ) -> None:
-    """Its words and its body stay in; how long to wait goes on. The status counts, whatever the body says."""
-
     def refuse(error: dict[str, Any], _: httpx.Request) -> httpx.Response:
         return httpx.Response(status, json=error, headers=headers)
 
@@ -323,7 +318,6 @@ async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:
 
 @pytest.mark.parametrize("spec", ["2.3", "2.4"])
 async def test_a_reader_that_goes_closes_the_upstream_though_it_is_silent(spec: str) -> None:
-    """It is noticed by `receive`, on every version of ASGI."""
     source = Source(*CHUNKS[:4])
     stream, client = AsyncStream(source), Client(spec=spec)
     async with anyio.create_task_group() as tasks:

@@ -248,7 +248,6 @@ async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refus
 async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
     spec: str, grace: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every version of ASGI; the answer is stopped when the time of grace is over."""
     # What does not end when it is stopped is cancelled after that time.
     monkeypatch.setattr("tokenstream.relay._asgi.delivery.STOP_SECONDS", 0.05)
     outlet, client = Scripted(silent), Client(spec=spec)

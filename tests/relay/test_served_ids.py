@@ -84,7 +84,6 @@ def told(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
 async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
     fault: str, source: str, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever stands between the provider's answer and the relay."""
     late, client, options = anyio.Event(), Client(), dict(_WAYS[way])
     is_late = fault == "refused late"
     async with MemoryJournal(drain=0) as journal, asked(fault, late if is_late else None) as ask:
@@ -140,7 +139,6 @@ async def test_the_line_names_the_id_of_the_source_if_that_is_another(
 
 
 async def test_several_readers_of_an_answer_share_its_id(caplog: pytest.LogCaptureFixture) -> None:
-    """Over two protocols, and by a function that is called only later."""
     clients = [Client(), Client(), Client()]
     async with asked("cut") as ask:
         first, second, third = ask().tee(3)
@@ -209,7 +207,6 @@ async def test_each_response_of_a_server_has_an_id(way: str) -> None:
 
 
 async def test_the_id_in_the_application_s_own_header_is_the_one() -> None:
-    """In the answer's first event, too."""
     client, stream = Client(), AsyncStream(["Hello"], format="pieces")
     await client.call(relay.respond(stream, protocol="ui-message", headers={"X-Answer-ID": "a%2Fb"}))
 
@@ -239,7 +236,6 @@ async def test_the_header_alone_does_not_make_calls_of_two_answers_differ() -> N
 
 
 async def test_a_refused_owner_gets_no_id_of_another_s(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor does the log name the other's answer as theirs; it says for which one was asked."""
     place = Place(in_memory())
     async with Journal(place, drain=0, lease=0.2) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
@@ -259,8 +255,6 @@ async def test_a_refused_owner_gets_no_id_of_another_s(caplog: pytest.LogCapture
 async def test_an_exception_of_the_application_is_a_line_too(
     keeps: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It has the place, and none of the words, which may be private. The id is the reader's."""
-
     async def broken(*texts: str) -> AsyncIterator[Event]:
         for text in texts:
             yield TextDelta(text)
@@ -337,8 +331,6 @@ def _load(kind: str) -> None:
 async def test_the_bug_of_an_application_has_a_line_of_the_application(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its own frames are in the record, and its words in no line."""
-
     async def answer() -> AsyncIterator[Event]:
         _load(kind)
         yield TextDelta("Hello")
@@ -375,7 +367,6 @@ class _JSONLines(logging.Formatter):
 async def test_no_formatter_writes_what_an_application_s_exception_says(
     keeps: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither its text, nor that of its cause or the document in it, as long as nobody asks for it."""
     sentry = needed("sentry_sdk")
     logs = importlib.import_module("sentry_sdk.integrations.logging")
     events = list[Any]()
@@ -501,7 +492,6 @@ async def test_a_storage_that_answers_others_is_not_reported_as_silent(
 
 
 async def test_a_failure_of_a_journal_after_the_head_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """Its reader has a status already."""
     held = anyio.Event()
 
     class Held(Place):

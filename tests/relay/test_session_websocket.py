@@ -109,7 +109,6 @@ def page_with(
 @pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_questions_follow_one_another(api: str) -> None:
-    """Over one connection to the provider, on which only what is new is sent."""
     with page_with(api, [said("Hello"), said("Bye")]) as (page, server):
         assert page.ask("Hi").text == "Hello"
         assert page.ask("And?").text == "Bye"
@@ -122,7 +121,6 @@ def test_questions_follow_one_another(api: str) -> None:
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("kind", ["stop", "ask"])
 def test_an_answer_is_stopped(api: str, kind: str) -> None:
-    """By a stop, or by the next question; nothing of the stopped answer reaches the next one."""
     late = SLOW.recording(api).with_fault(faults.late(1))
     with page_with(api, [late, said("Yes?")], pace="recorded") as (page, _):
         page.begin_answer()
@@ -135,7 +133,6 @@ def test_an_answer_is_stopped(api: str, kind: str) -> None:
 
 @pytest.mark.slow
 def test_an_answer_is_cut_to_what_was_heard() -> None:
-    """Also after its end, while it is still being played."""
     server = RealtimeServer(audio=True)
     server.pause = wait_after(2)
     with serving(server) as url, page_of(url) as page:
@@ -158,7 +155,6 @@ def test_an_answer_is_cut_to_what_was_heard() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["openai-chat", "ui-message"])
 def test_other_protocols_send_one_answer_after_the_other(protocol: Any) -> None:
-    """Each with its own end, also if it was stopped."""
     with page_with("openai-responses", [SLOW, said("Yes?")], pace="recorded", protocol=protocol) as (page, _):
 
         def until(words: str) -> str:
@@ -183,7 +179,6 @@ def test_half_a_surrogate_pair_is_no_question() -> None:
 
 @pytest.mark.slow
 def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
-    """With `grace`, so that its usage and the conversation are whole."""
     whole = testing.script().text("Well").silence(0.3).text(", that was it").finish()
     ended: list[bool] = []
     with page_with(
@@ -228,7 +223,6 @@ def test_a_failed_answer_is_followed_by_the_next_one() -> None:
 
 @pytest.mark.slow
 def test_a_stop_without_an_answer_does_nothing() -> None:
-    """It may come too late, or before the first question."""
     with page_with("openai-responses", [said("Hello"), said("Bye")]) as (page, _):
         page.send("stop")
         page.send("interrupt", played_ms=0)
@@ -291,7 +285,6 @@ def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("answering", [True, False])
 def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> None:
-    """With the code for a restart, and without waiting for the answer or for another question."""
     codes: list[int | None] = []
     with page_with("openai-responses", [SLOW], pace="recorded") as (page, _):
         if answering:
@@ -306,7 +299,7 @@ def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> N
 
 @pytest.mark.slow
 def test_heartbeats_come_between_answers_too() -> None:
-    """So that no proxy takes the connection for dead."""
+    """Heartbeats keep proxies from taking the connection for dead."""
     with page_with("openai-responses", [said("Hello")], timing=relay.Timing(keep_alive=0.05)) as (page, _):
         page.until("ping")
         assert page.ask("Hi").text == "Hello"
@@ -420,7 +413,6 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_stop_right_after_its_question(anyio_backend: str) -> None:
-    """It stops the answer, however little of it there is."""
     with Pipe() as pipe, testing.serve([SLOW] * 5, sessions=True, pace="recorded") as server:
         url = server.ws_url + APIS["openai-responses"]
         async with (
@@ -459,7 +451,6 @@ class SlowPipe(Pipe):
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("mistake", [True, False])
 async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str, *, mistake: bool) -> None:
-    """Then its next question is answered; or, if it has made a mistake meanwhile, it is told so."""
     answers = [SLOW, said("Yes?")]
     seconds = 0.3 if mistake else 1.3
     with SlowPipe(seconds) as pipe, testing.serve(answers, sessions=True, pace="recorded") as server:

@@ -112,7 +112,6 @@ def _ended_with_five(server: str, limit: int, path: str) -> tuple[list[bytes], s
 
 
 def _gunicorn_settings() -> dict[str, object]:
-    """Return gunicorn's settings by name."""
     settings: dict[str, object] = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
     return {setting.name: setting for setting in settings}  # type: ignore[attr-defined]
 
@@ -130,7 +129,6 @@ def test_running_answers_end_by_themselves_within_the_servers_limit(server: str)
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
 def test_answers_that_last_longer_are_ended_before_the_server_cancels_them(server: str) -> None:
-    """With a last event that says so, and one line of the log for all of them."""
     last, out = _ended_with_five(server, 3, "/lasting/10")
 
     assert all(b'"kind":"shutdown"' in rest and b"retry: 1000\n\n" in rest for rest in last), last

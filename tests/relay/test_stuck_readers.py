@@ -74,7 +74,6 @@ async def test_a_reader_that_does_not_take_its_refusal_is_let_go() -> None:
 
 @pytest.mark.anyio
 async def test_an_answer_in_a_journal_goes_on_without_the_reader_that_was_let_go() -> None:
-    """Only its response ends: that is a disconnect like any other, and no stop."""
     async with memory_journal() as journal:
         stuck, other = Client(slow=anyio.sleep_forever), Client(method="GET")
         pieces = ["a", "b", "c"]

@@ -122,7 +122,6 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
 @each_with_results
 @given(calls_in_turns())
 def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events: list[Event]) -> None:
-    """The second relay sends each result once, beside the part that the message has."""
     once = list(read_back([*events, Finish("tool_calls")], protocol, raw=True))
     again = list(read_back(once, protocol, raw=True))
 
@@ -145,7 +144,6 @@ def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: 
 @examples(trials(2_000, one_in=50))
 @given(calls_in_turns())
 def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> None:
-    """Wherever it is taken, the stream that goes on with it gets the results that were not read yet."""
     body = list(relay.encode([*events, Finish("tool_calls")], raw=True, ids=True))
     for taken in range(1, len(body)):
         with Stream(body) as stream:
@@ -157,7 +155,6 @@ def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> N
 
 @pytest.mark.parametrize("protocol", WITH_RESULTS)
 def test_a_recording_has_the_results(protocol: ProtocolName, tmp_path: Path) -> None:
-    """As the stream that was recorded had them."""
     events = [*call_of("c", 0), ToolResult("c", {"n": [1]}, provider_executed=True), Finish("stop")]
     body = b"".join(relay.encode(events, protocol))
     for _ in testing.record([body], tmp_path / "answer.rec"):
@@ -213,7 +210,6 @@ def _endless() -> list[Any]:
 def test_whatever_a_tool_returns_is_sent_as_json(
     protocol: ProtocolName, output: object, sent: object
 ) -> None:
-    """As pydantic writes it; what is no data is told by the name of its class alone."""
     event = ToolResult("c", output)
     (found,) = results_in(read_back([*call_of("c", 0), event, Finish("tool_calls")], protocol))
 
@@ -223,7 +219,6 @@ def test_whatever_a_tool_returns_is_sent_as_json(
 
 @each_with_results
 def test_the_words_of_an_exception_stay_in(protocol: ProtocolName) -> None:
-    """Its class is told, and so is what a tool says for others to read."""
     failures = [ToolResult("c", error="KeyError: 'Ann Smith'"), ToolResult("d", error="no such city")]
     events = [*call_of("c", 0), *call_of("d", 1), *failures, Finish("tool_calls")]
 
@@ -238,7 +233,6 @@ def _payloads(events: list[Event], protocol: ProtocolName, kind: str) -> list[di
 
 
 def test_a_ui_message_has_the_outputs_that_its_clients_expect() -> None:
-    """Of the tools of the provider it says so."""
     events: list[Event] = [*call_of("c", 0), *call_of("d", 1), ToolResult("c", [1], provider_executed=True)]
     events += [ToolResult("d", error="no such city")]
 
@@ -249,7 +243,6 @@ def test_a_ui_message_has_the_outputs_that_its_clients_expect() -> None:
 
 
 def test_a_ui_message_begins_a_step_after_results_of_the_application() -> None:
-    """Whatever the model does next; not after those of the provider, which are within one of its answers."""
     after: list[Event] = [TextDelta("a", part=2), ReasoningDelta("b", part=2), *call_of("e", 2)[:1]]
     results = [ToolResult("c", 1), ToolResult("d", error="no such city")]
     own = [ToolResult(each.id, each.output, each.error, provider_executed=True) for each in results]
@@ -354,7 +347,6 @@ class NewerDelta(PartDone):
 def test_an_event_of_an_unknown_class_is_left_out_and_reported(
     protocol: ProtocolName, newer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The rest of the answer is what it is without it."""
     before: list[Event] = [TextDelta("Hel"), TextDelta("lo"), TextDelta(" wor")]
     after: list[Event] = [TextDelta("ld"), Finish("stop")]
     name = type(newer).__name__
@@ -369,8 +361,6 @@ def test_an_event_of_an_unknown_class_is_left_out_and_reported(
 
 
 def test_a_journal_leaves_out_an_event_of_an_unknown_class(caplog: pytest.LogCaptureFixture) -> None:
-    """And says so; results of tools are recorded."""
-
     async def main() -> list[Event]:
         newer: Any = Newer()
 

@@ -73,7 +73,6 @@ def test_a_ui_message_has_a_start_and_an_end_for_every_part() -> None:
 
 
 def test_a_ui_message_carries_sources_files_and_signatures() -> None:
-    """A source has its own chunk, a file comes whole, and a signature is the provider's metadata."""
     script = (
         testing.script()
         .reasoning("Hm", signature="c2ln")
@@ -109,21 +108,18 @@ def test_a_ui_message_carries_sources_files_and_signatures() -> None:
     ],
 )
 def test_a_file_that_came_whole_is_a_chunk(media: MediaPart, url: str) -> None:
-    """Its address stays an address; what it holds is in a data URL."""
     chunks = relayed("ui-message", PartStart(media), PartDone(media))
 
     assert url == bare(chunks)[-1]["url"]
 
 
 def test_a_file_whose_start_was_not_reported_is_a_chunk() -> None:
-    """Its kind is not known then, and what came of it is sent."""
     chunks = relayed("ui-message", MediaDelta(b"\x00"), MediaDelta(b"\x01"), PartDone())
 
     assert "data:application/octet-stream;base64,AAE=" == bare(chunks)[-1]["url"]
 
 
 def test_a_file_of_which_more_is_learnt_keeps_what_came() -> None:
-    """Its type may be told in the middle."""
     chunks = relayed(
         "ui-message",
         PartStart(MediaPart()),
@@ -177,7 +173,6 @@ def test_a_ui_message_tells_all_counts_that_the_ai_sdk_has() -> None:
     ],
 )
 def test_a_cancelled_ui_message_is_aborted(counts: dict[str, int], metadata: list[Any]) -> None:
-    """A chunk of its own says so in all versions; counts come before it."""
     chunks = testing.script().text("Hi").usage(**counts).finish("cancelled").chunks("ui-message")
     message, _ = read(chunks, "ui-message")
 
@@ -246,7 +241,6 @@ def test_a_reason_without_an_outcome_is_in_the_metadata(reason: Any) -> None:
 
 
 def test_counts_that_ag_ui_has_no_field_for_are_in_the_metadata() -> None:
-    """The others are where its clients look for them."""
     usage = Usage(output_tokens=4, input_audio_tokens=3, cost=0.25)
     chunks = relayed("ag-ui", TextDelta("Hi"), UsageUpdate(usage), Finish("stop"))
     last, found = bare(chunks)[-1], read(chunks, "ag-ui")[0].usage
@@ -257,7 +251,6 @@ def test_counts_that_ag_ui_has_no_field_for_are_in_the_metadata() -> None:
 
 
 def test_a_run_that_fails_tells_its_token_counts() -> None:
-    """They are paid for all the same."""
     encoder = create("ag-ui")
     events = (MessageStart(model="m"), TextDelta("Hi"), UsageUpdate(Usage(output_tokens=4, cost=0.25)))
     chunks = [chunk for event in events for chunk in encoder.feed(event)]

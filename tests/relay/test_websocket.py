@@ -258,7 +258,6 @@ class Eager:
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("name", ["whole", "cut"])
 async def test_the_next_question_may_come_while_the_end_is_sent(name: str) -> None:
-    """It is no word on the answer that has ended, and the application receives it."""
     ws = Eager()
     with ws.asks, ws.asked:
         assert await relay.websocket(ws, AsyncStream(body(name)))
@@ -324,7 +323,6 @@ class Leaving:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_client_that_goes_before_the_answer_closes_the_stream() -> None:
-    """It is told as any other client that has gone; a cancellation closes the stream as well."""
     gone, cancelled = (AsyncStream(["x"], format="pieces") for _ in range(2))
     assert not await relay.websocket(Leaving(WebSocketDisconnect(1006)), gone)
     with anyio.move_on_after(0.01) as scope:

@@ -42,8 +42,6 @@ async def _start(journal: Journal, *ids: str) -> list[Answer]:
 
 
 def test_the_tokens_of_all_answers_are_written_at_the_same_times() -> None:
-    """Whenever they come; only the beginnings and the ends of answers are written when they come."""
-
     async def main() -> tuple[list[float], list[set[object]]]:
         place, ids = _Dated(), ("a", "b", "c")
         async with Journal(place) as journal:

@@ -180,7 +180,6 @@ def _base64(text: str) -> str:
 
 
 def _worded(output: object, at: int) -> object:
-    """Return an output with a word of its own."""
     match output:
         case str():
             return f"out{at}w"

@@ -32,7 +32,6 @@ class _Shows:
     ],
 )
 def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None:
-    """By its name and what it was registered for."""
     router = Router()
     router.on(TextDelta, UsageUpdate)(handler)
     run = run_on(router)
@@ -44,7 +43,6 @@ def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None
 
 
 def test_an_error_of_a_tool_tells_of_which_call() -> None:
-    """Its name and the call's id."""
     router = Router()
     router.tool("weather", City)(_Shows())
     calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
@@ -56,7 +54,6 @@ def test_an_error_of_a_tool_tells_of_which_call() -> None:
 
 
 def test_an_error_of_the_stream_holds_what_the_tools_gave_back() -> None:
-    """No error takes back what was run."""
     router = Router()
     router.on(ToolCallDone)(kind)
     router.tool("weather", City)(lambda asked: asked.city)
@@ -85,7 +82,6 @@ class _Later:
     ("handler", "name"), [(_later, "_later"), (_Later(), "_Later"), (functools.partial(_later), "_later")]
 )
 def test_an_asynchronous_handler_is_refused_where_nothing_can_be_awaited(handler: Any, name: str) -> None:
-    """By its name, and with what to do."""
     router = Router()
     router.on(TextDelta)(kind)
     router.on(TextDelta)(handler)
@@ -96,8 +92,6 @@ def test_an_asynchronous_handler_is_refused_where_nothing_can_be_awaited(handler
 
 @pytest.mark.parametrize("given", [True, False])
 def test_types_of_a_function_that_made_the_router_are_known_later(given: bool) -> None:
-    """Their names are gone when it is run, and were there when the tool was given."""
-
     def make() -> Router:
         class Town(BaseModel):
             name: str

@@ -20,7 +20,6 @@ def _numbered(number: int, event: object) -> tuple[int, object]:
 
 
 def test_handlers_of_one_event_are_called_in_the_order_in_which_they_were_registered() -> None:
-    """Whatever other classes each of them was registered for."""
     router = Router()
     router.on(TextDelta)(lambda event: ("first", event.text))
     router.on(ReasoningDelta, TextDelta)(lambda event: ("second", event.text))
@@ -38,7 +37,6 @@ def test_handlers_of_one_event_are_called_in_the_order_in_which_they_were_regist
 def test_each_handler_gets_the_events_of_its_classes_and_no_others(
     registered: list[list[Any]], events: list[Any]
 ) -> None:
-    """As a loop that asks each handler in turn would do."""
     router: Any = Router()
     for number, classes in enumerate(registered):
         router.on(*classes)(functools.partial(_numbered, number))
@@ -59,7 +57,6 @@ def test_each_handler_gets_the_events_of_its_classes_and_no_others(
     ],
 )
 def test_what_is_no_class_of_events_is_refused(classes: tuple[Any, ...], words: str) -> None:
-    """Also the decorator without its parentheses."""
     with pytest.raises(MisuseError, match=rf"router.on.* {words}"):
         Router().on(*classes)
 
@@ -74,13 +71,12 @@ def test_every_class_of_events_can_be_handled() -> None:
 
 @pytest.mark.parametrize("handler", [None, "show", takes_none, takes_three])
 def test_what_cannot_take_one_argument_is_no_handler(handler: Any) -> None:
-    """It is refused where it is registered, not when the first event comes."""
     with pytest.raises(MisuseError, match="TextDelta"):
         Router().on(TextDelta)(handler)
 
 
 def test_a_function_that_does_not_tell_its_arguments_is_taken_at_its_word() -> None:
-    """As some that are written in C."""
+    """Some functions that are written in C tell no arguments."""
     router = Router()
     router.on(TextDelta)(type)
 

@@ -125,7 +125,7 @@ def test_an_async_stream_takes_generators_of_both_kinds(backend: str) -> None:
 
 
 def test_the_last_value_is_the_result_if_the_tool_was_registered_so() -> None:
-    """As in the AI SDK; a tool that yields nothing has no result then, which is null for the model."""
+    """The AI SDK takes the last value, too; a tool that yields nothing has null as its result."""
 
     def count(city: str) -> Iterator[int]:
         yield from range(len(city))
@@ -140,14 +140,12 @@ def test_the_last_value_is_the_result_if_the_tool_was_registered_so() -> None:
 
 
 def test_a_result_is_in_the_return_value_or_in_the_last_value() -> None:
-    """Any other word is refused when the tool is registered."""
     wrong: Any = "first"
     with pytest.raises(MisuseError, match='result= takes "return" or "last"'):
         Router().tool("weather", result=wrong)
 
 
 def test_a_router_with_tools_alone_may_keep_the_handlers_of_progress() -> None:
-    """They are called for this event alone, also if they are for others, too."""
     router, told = router_for(weather)
     stream_of(asking("Oslo")).run(router.tools_only(ToolProgress))
 
@@ -208,7 +206,6 @@ def test_a_sync_generator_runs_in_one_thread() -> None:
 
 
 def test_an_async_generator_is_refused_for_a_sync_stream() -> None:
-    """It could not be awaited there, however it is given."""
     with stream_of(asking("Oslo")) as stream, pytest.raises(MisuseError, match="is asynchronous"):
         stream.run(router_for(weather_later)[0])
     with stream_of(asking("Oslo")) as stream, pytest.raises(MisuseError, match="is asynchronous"):
@@ -231,7 +228,6 @@ def failing(error: BaseException) -> Callable[[str], Generator[str, None, str]]:
 
 
 def test_a_failure_after_progress_is_reported_to_the_model() -> None:
-    """As for any tool; what was shown stays in the step."""
     for backend in (None, *BACKENDS):
         results, told = run(failing(ToolFailed("no station")), backend=backend)
 
@@ -247,7 +243,6 @@ def test_a_failure_after_progress_is_reported_to_the_model() -> None:
 
 
 def test_any_other_exception_ends_the_run() -> None:
-    """It names the tool and the call, once."""
     for backend in (None, *BACKENDS):
         with pytest.raises(ZeroDivisionError) as caught:
             run(failing(ZeroDivisionError()), backend=backend)
@@ -257,7 +252,6 @@ def test_any_other_exception_ends_the_run() -> None:
 
 
 def test_a_handler_of_progress_that_fails_ends_the_run_and_closes_the_generator() -> None:
-    """Its error is raised as it is, with a note that names the handler alone; also `ToolFailed`."""
     closed = list[str]()
 
     def look(city: str) -> Generator[str, None, str]:
@@ -348,7 +342,6 @@ def test_a_handler_of_progress_that_fails_is_reported_whatever_closing_the_tool_
 def test_a_stopped_tool_that_fails_while_it_is_closed_has_no_result(
     backend: str | None, error: BaseException
 ) -> None:
-    """It was stopped, whatever it makes of that."""
     for tool in clinging(error)[: 1 if backend is None else 2]:
         router, told = router_for(tool)
         streams = list[Any]()
@@ -373,7 +366,6 @@ def test_a_stopped_tool_that_fails_while_it_is_closed_has_no_result(
 
 
 def test_ctrl_c_while_a_stopped_tool_is_closed_ends_the_run() -> None:
-    """And is raised as it is."""
     router, _ = router_for(clinging(KeyboardInterrupt())[0])
     stream = stream_of(asking("Oslo"))
     router.on(ToolProgress)(lambda _: stream.stop("enough"))
@@ -444,7 +436,6 @@ def test_a_stopped_stream_closes_the_generator_once() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_stopped_async_stream_closes_the_generators(backend: str) -> None:
-    """Each of them, once, at its next value."""
     for name in ("look", "look_later"):
         tool, router = Endless(), Router()
         router.tool("weather")(getattr(tool, name))
@@ -497,7 +488,6 @@ def test_a_stop_after_the_end_of_the_answer_closes_the_generators() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_cancelled_run_closes_the_generators_once(backend: str) -> None:
-    """Those in threads at their next value."""
     for name in ("look", "look_later"):
         tool, router = Endless(), Router()
         router.tool("weather")(getattr(tool, name))
@@ -537,7 +527,6 @@ def test_a_timeout_within_the_tool_is_its_own() -> None:
 
 
 def test_ctrl_c_in_a_generator_ends_the_run() -> None:
-    """And is raised as it is."""
     with pytest.raises(KeyboardInterrupt):
         run(failing(KeyboardInterrupt()))
 
@@ -565,7 +554,6 @@ def test_a_task_that_its_event_loop_drops_ends_at_once() -> None:
 
 
 def test_a_store_keeps_only_the_result() -> None:
-    """The same call again gives the result at once, and shows nothing."""
     for backend in (None, *BACKENDS):
         store = MemoryCallStore()
         router, told = router_for(weather, once=store)
@@ -604,7 +592,6 @@ def test_a_call_that_was_stopped_is_uncertain_to_a_store() -> None:
 
 
 def test_a_call_runs_a_generator_to_its_result() -> None:
-    """With a function for the progress, or without one."""
     shown = list[str]()
     for options in ({}, {"once": MemoryCallStore()}):
         for on_progress in (None, shown.append):
@@ -627,8 +614,6 @@ async def call_weather_soon(city: str) -> Generator[str, None, str]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_call_runs_every_generator_that_a_router_runs(backend: str) -> None:
-    """However the function gives it: as a generator function, as a plain function, or as a coroutine."""
-
     async def main(tool: Any, once: MemoryCallStore | None) -> tuple[Any, list[Any]]:
         shown = list[Any]()
         async with async_stream_of(asking("Oslo")) as stream:
@@ -643,7 +628,6 @@ def test_a_call_runs_every_generator_that_a_router_runs(backend: str) -> None:
 
 
 def test_a_call_of_a_sync_stream_refuses_a_hidden_async_generator() -> None:
-    """As the router does, and without a warning of a coroutine that was never awaited."""
     for once in (None, MemoryCallStore()):
         [call] = stream_of(asking("Oslo")).validated_calls(weather=hide_weather_later, once=once)
         with pytest.raises(MisuseError, match="'weather' is asynchronous, and a Stream cannot await it"):
@@ -651,7 +635,6 @@ def test_a_call_of_a_sync_stream_refuses_a_hidden_async_generator() -> None:
 
 
 def test_a_function_for_progress_that_fails_closes_the_generator() -> None:
-    """And its error is raised."""
     tool = Endless()
 
     def fail(output: int) -> None:
@@ -675,7 +658,6 @@ def test_a_function_for_progress_that_fails_closes_the_generator() -> None:
 
 
 def test_readers_of_a_run_get_the_progress_between_a_step_and_its_result() -> None:
-    """With the id that the call has in the run; a late reader gets it, too."""
     router, _ = router_for(weather)
     with Steps() as steps, steps.step("plan") as step:
         for _again in range(2):
@@ -731,7 +713,6 @@ def test_a_step_shows_progress_of_a_tool_that_the_application_runs() -> None:
 
 
 def test_the_tree_of_a_run_shows_the_last_progress_of_a_running_tool() -> None:
-    """In one line, shortened; it goes once the tool has ended."""
     router, lines = Router(), list[str]()
     endless = list[Any]()
     endless.append(endless)

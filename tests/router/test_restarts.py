@@ -143,7 +143,6 @@ def test_an_answer_that_differs_ends_with_the_results_of_all_tools_that_have_run
 
 
 def test_results_and_errors_are_taken_and_given_under_either_id() -> None:
-    """Also by a message that was stored and read again with its calls; an id of no call is refused."""
     first = next(body for body, _ in cuts("openai-chat") if b"first_1" in body[-1])
     bodies = [first, answer("openai-chat", ANN, BEN, name="second")]
     with resilient(Bank.opener(bodies), RETRY, answer_id="job 7") as stream:
@@ -161,7 +160,6 @@ def test_results_and_errors_are_taken_and_given_under_either_id() -> None:
 
 @pytest.mark.parametrize("reader", [Stream, AsyncStream])
 def test_a_run_that_is_stopped_in_the_new_answer_keeps_the_results(reader: type) -> None:
-    """Their message is the first answer, because the new one has not come to the call that has run."""
     bank, seen = Bank("no store"), list[str]()
     *_, (first, _), (_, _) = cuts("openai-chat")
     bodies = [first[:-1], answer("openai-chat", ANN, BEN, name="second")]
@@ -192,7 +190,6 @@ def test_a_run_that_is_stopped_in_the_new_answer_keeps_the_results(reader: type)
 
 @pytest.mark.parametrize("why", ["restart", "list"])
 def test_a_tool_that_runs_while_the_answer_turns_out_to_be_another_one_ends(why: str) -> None:
-    """On an `AsyncStream`: it is not cancelled, and its result is with the error."""
     store = MemoryCallStore(same_calls=True) if why == "list" else None
     router, ended = Router(once=store), list[str]()
 

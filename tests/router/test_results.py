@@ -37,7 +37,6 @@ def names(told: list[Event]) -> list[str]:
 
 
 def test_a_handler_is_given_each_result_after_its_call() -> None:
-    """As soon as the tool has ended; a failure is told in the words that the model gets."""
     told: list[Event] = []
     results = stream_of(asking("Oslo", "Rome")).run(router_with(told))
 
@@ -51,7 +50,6 @@ def test_a_handler_is_given_each_result_after_its_call() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_handler_of_an_async_stream_is_given_the_results_too(backend: str) -> None:
-    """Also one that is asynchronous; the results of the run are the same."""
     told: list[Event] = []
 
     async def main() -> Any:
@@ -74,7 +72,6 @@ def test_a_handler_of_an_async_stream_is_given_the_results_too(backend: str) -> 
 
 
 def test_a_tool_that_ends_the_run_has_no_result() -> None:
-    """Its exception is the application's own, and is raised."""
     told: list[Event] = []
     with pytest.raises(RuntimeError, match="line is down"):
         stream_of(asking("Oslo", "Pisa", "Bern")).run(router_with(told))
@@ -84,7 +81,6 @@ def test_a_tool_that_ends_the_run_has_no_result() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_handler_that_fails_ends_the_run(backend: str) -> None:
-    """With a note that names it; in either kind of stream no later result is told."""
     seen: list[str] = []
     router = router_with([])
 
@@ -107,7 +103,6 @@ def test_a_handler_that_fails_ends_the_run(backend: str) -> None:
 
 
 def test_tools_that_run_on_after_the_answer_broke_off_tell_their_results() -> None:
-    """Their calls were handed out."""
     told: list[Event] = []
 
     async def main() -> None:

@@ -36,7 +36,6 @@ def _ended(calls: tuple[ToolCall, ...]) -> list[Event]:
 
 
 def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None:
-    """By position; a parameter with a default is not filled."""
     router = Router()
 
     @router.tool("weather", City)
@@ -62,7 +61,6 @@ def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None
 
 
 def test_a_function_without_a_type_is_its_own_schema() -> None:
-    """Its name is the tool's, or the one that is given."""
     router = Router()
 
     @router.tool
@@ -80,7 +78,7 @@ def test_a_function_without_a_type_is_its_own_schema() -> None:
 
 
 def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
-    """So that the model can correct itself; no handler sees it."""
+    """The model can correct its call; no handler sees the broken one."""
     router = Router()
     router.tool("weather", City)(lambda asked: asked)
     calls = (
@@ -102,7 +100,6 @@ def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
 
 
 def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
-    """In their order, as the view of calls gives them."""
     router = Router()
     for name in ("second", "first"):
         router.tool(name, dict[str, int])(lambda _, call: call.id)
@@ -117,7 +114,7 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
 
 
 def test_tools_come_after_the_handlers_of_the_same_event() -> None:
-    """So that a handler that raises keeps a tool from running."""
+    """A handler that raises keeps a tool from running."""
     router = Router()
     router.tool("weather", City)(lambda _: "run")
     router.tool("book", City)(lambda _: "not this")
@@ -153,20 +150,17 @@ def test_a_tool_takes_its_arguments_and_at_most_the_call(function: Any) -> None:
     ],
 )
 def test_a_tool_is_a_function_and_has_a_name(function: Any, words: str) -> None:
-    """Its own, or one that is given."""
     with pytest.raises(MisuseError, match=words):
         Router().tool(function)
 
 
 @pytest.mark.parametrize("register", [lambda tool: tool(City), lambda tool: tool("weather")(City)])
 def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
-    """It has nothing to run; the message says where it belongs."""
     with pytest.raises(MisuseError, match=r"City is a type.* @router\.tool\('\w+', City\) above"):
         register(Router().tool)
 
 
 def test_a_tool_may_fail_for_the_model_to_hear() -> None:
-    """What it says is the call's result, and the call one that failed."""
     router = Router()
     router.on(ToolCallDone)(kind)
     router.tool("weather", City)(lambda asked: asked)
@@ -211,7 +205,7 @@ def go(town: Annotated[str, Town]) -> str:
 
 @pytest.mark.parametrize("arguments", [None, dict[str, Annotated[str, Town]]], ids=["function", "type"])
 def test_all_answers_share_the_schema_of_a_tool(arguments: Any) -> None:
-    """It takes far longer to make than to use, and an agent has many tools and answers."""
+    """A schema takes far longer to make than to use, and an agent has many tools and answers."""
     router = Router()
     script = testing.script().tool_call("go", {"town": "rome"}, id="call_1").finish("tool_calls")
 

@@ -64,7 +64,6 @@ def accept_form(api: str, keys: dict[str, Any]) -> None:
 
 
 def schemas_of(api: str, tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the schemas of tools by their names."""
     if api == "gemini":
         return {each["name"]: each.get("parametersJsonSchema") for each in tools[0]["functionDeclarations"]}
     if api == "bedrock":

@@ -55,7 +55,6 @@ _SAYS = {"type", "properties", "anyOf", "items", "$ref"}
 
 
 def _schema(keys: Any) -> Any:
-    """Return the schema that is somewhere in a request."""
     if isinstance(keys, str) and keys.startswith("{"):
         keys = json.loads(keys)
     if not isinstance(keys, dict):
@@ -82,7 +81,6 @@ def test_every_api_takes_it_by_its_own_types(api: str) -> None:
 @pytest.mark.parametrize("third", sampled(range(3), one_in=3))
 @pytest.mark.parametrize("api", TOOLS)
 def test_each_shape_of_types_is_taken_or_refused_with_words(api: str, third: int) -> None:
-    """Of the types that drafts are tested with; nothing else comes out, and what comes out is sent."""
     refused = []
     for type_ in _TYPES[third::3]:
         try:
@@ -103,7 +101,7 @@ def _fixpoint(strict: Callable[[Any], Any], keys: Any) -> None:
 
 
 def test_openais_sdk_finds_nothing_to_change_in_a_strict_schema() -> None:
-    """What its own `to_strict_json_schema` does is done already, for every type that is taken."""
+    """The SDK's `to_strict_json_schema` has nothing left to do, for every type that is taken."""
     helper = needed("openai.lib._pydantic")
     strict = helper._ensure_strict_json_schema  # noqa: SLF001 - it takes a schema, and not only a type
     for type_ in _TYPES:
@@ -120,7 +118,7 @@ def test_openais_sdk_finds_nothing_to_change_in_a_strict_schema() -> None:
 
 
 def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
-    """What its own `transform_schema` does is done already; but it drops the type beside an enum."""
+    """The SDK's `transform_schema` has nothing left to do, but it drops the type beside an enum."""
     transform = needed("anthropic.lib._parse._transform").transform_schema
     compared = 0
     for type_ in _TYPES:
@@ -136,7 +134,7 @@ def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
 
 
 def test_what_an_api_has_no_keyword_for_is_reported_in_words() -> None:
-    """So that the model reads it, though nothing holds it to it; validation still does."""
+    """The model reads the words, though nothing holds it to them; validation still does."""
     title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
     minutes = _schema(response_format(Step).to_anthropic())["properties"]["minutes"]
 
@@ -209,8 +207,6 @@ def test_names_are_such_as_apis_take() -> None:
 
 
 def test_what_cannot_be_expressed_names_the_field() -> None:
-    """Of the type itself, and of what is strict."""
-
     class Calling(BaseModel):
         name: str
         handler: Callable[[], int]

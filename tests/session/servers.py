@@ -219,7 +219,6 @@ _TO_GO_ON = "<last_words>"
 
 
 def text_of(item: Payload) -> str:
-    """Return the text of an item."""
     content: Any = item.get("content", "")
     return content if isinstance(content, str) else "".join(piece.get("text", "") for piece in content)
 

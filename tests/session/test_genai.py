@@ -70,7 +70,6 @@ async def test_questions_and_tools_over_the_connection_of_the_sdk() -> None:
 
 
 async def test_another_connection_of_the_sdk_gets_the_whole_conversation() -> None:
-    """Since only its caller could give the SDK a handle to resume with."""
     answers = [said("Hello"), said("lost", faults.go_away(0)), said("Bye")]
     async with live(answers) as (server, opens), AsyncSession(opens) as session:
         assert await ask(session, "Hi") == "Hello"
@@ -91,7 +90,6 @@ async def test_another_connection_of_the_sdk_gets_the_whole_conversation() -> No
     ],
 )
 async def test_what_belongs_to_the_setup_is_given_to_the_sdk(options: dict[str, Any]) -> None:
-    """Not to the session, which would have to leave it out."""
     async with live([said("Hello")]) as (_, opens):
         with pytest.raises(MisuseError, match="pass model, tools and settings to its connect"):
             async with AsyncSession(opens, **options):

@@ -43,7 +43,6 @@ def results(futures: dict[str, Future[Answered]]) -> dict[str, str]:
 
 @in_every_colour
 def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
-    """Not the one that began to wait after it, nor a third one that finds both in progress."""
     server = LanesServer(pieces=2)
     held = Held(server)
     with serving(server) as url, talking(colour, url) as talk:
@@ -59,7 +58,6 @@ def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
 
 @in_every_loop
 def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
-    """Another lane that waited for it reads the connection from then on."""
     server = LanesServer(pieces=2)
     held, other = Held(server), threading.Event()
     with serving(server) as url, talking(colour, url) as talk:
@@ -83,7 +81,6 @@ def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
 @pytest.mark.slow
 @in_every_colour
 def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
-    """Although the thread or task that it ends was the one that read the connection."""
     server = LanesServer(pieces=2)
     held, other = Held(server), threading.Event()
     deadlines = Deadlines(first_event=PATIENCE, idle_bytes=1.0)
@@ -168,7 +165,6 @@ def test_what_waits_for_a_lane_is_bounded(colour: str) -> None:
 
 @in_every_colour
 def test_a_tool_that_runs_long_holds_up_no_other_lane(colour: str) -> None:
-    """While it runs, another lane reads the connection."""
     server = LanesServer()
     runs, is_running, go_on = [], threading.Event(), threading.Event()
     router = Router()
@@ -192,7 +188,6 @@ def test_a_tool_that_runs_long_holds_up_no_other_lane(colour: str) -> None:
 
 @in_every_colour
 def test_closing_the_session_ends_all_lanes(colour: str) -> None:
-    """And no connection is opened for those whose answers had not begun."""
     server = LanesServer()
     asked = threading.Barrier(len(LANES) + 1)
     server.hold = lambda line: (asked.wait(PATIENCE), line.cancelled.wait(PATIENCE))
@@ -270,6 +265,5 @@ def test_conversations_at_once_survive_whatever_happens_to_their_connection(colo
 @pytest.mark.timeout(600)
 @in_every_colour
 def test_hundreds_of_conversations_at_once(colour: str) -> None:
-    """The same with 90 seeds over all colours in a thorough run."""
     for seed in range(1_000, 1_000 + trials(30, one_in=5)):
         play(colour, seed)

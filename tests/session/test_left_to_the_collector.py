@@ -188,8 +188,6 @@ TALKS = [
 
 @pytest.mark.parametrize("api", APIS)
 def test_a_session_leaves_nothing(api: str) -> None:
-    """Neither its answers and questions, nor what knows the conversation."""
-
     def opened(*, breaks: bool = False, **options: Any) -> Session:
         return Session(lambda: SyncConnection(api, breaks=breaks), model="m", format=api, **options)
 
@@ -203,8 +201,6 @@ def test_a_session_leaves_nothing(api: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("api", APIS)
 async def test_an_asynchronous_session_leaves_nothing(api: str) -> None:
-    """The same talks leave nothing in an event loop."""
-
     def opened(*, breaks: bool = False, **options: Any) -> AsyncSession:
         return AsyncSession(lambda: AsyncConnection(api, breaks=breaks), model="m", format=api, **options)
 

@@ -27,7 +27,6 @@ def texts(payload: Payload) -> list[str]:
 
 @in_each_colour
 def test_a_session_is_set_up_once(colour: str) -> None:
-    """With the model, the settings, and the wish for handles; questions wait until the server is ready."""
     server = LiveServer()
     settings = {"generationConfig": {"responseModalities": ["TEXT"]}}
     with serving(server) as url, talking(colour, url, model="gemini-live", settings=settings) as talk:
@@ -70,7 +69,7 @@ def test_go_away_rotates_before_the_next_question_with_the_handle(colour: str) -
 
 @in_each_colour
 def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
-    """It has expired; the whole conversation is sent instead."""
+    """A refused handle has expired, so the whole conversation is sent."""
     server = LiveServer()
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
@@ -83,8 +82,6 @@ def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
 
 @in_each_colour
 def test_a_handle_that_would_lose_data_is_not_taken(colour: str) -> None:
-    """The last resumable one counts, and what came after it is sent again."""
-
     class Unresumable(LiveServer):
         def send(self, line: Line, payload: Payload) -> None:
             if "sessionResumptionUpdate" in payload and self.answers > 1:

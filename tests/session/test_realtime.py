@@ -33,7 +33,7 @@ def test_the_server_keeps_the_conversation(colour: str) -> None:
 
 
 def test_another_connection_gets_the_whole_conversation_once(colour: str) -> None:
-    """This API resumes no session."""
+    """The API of Realtime resumes no session."""
     server = RealtimeServer()
     with serving(server) as url, talking(colour, url) as talk:
         called = talk.ask("call:noon").message
@@ -56,8 +56,6 @@ def test_another_connection_gets_the_whole_conversation_once(colour: str) -> Non
 
 
 def test_a_connection_that_is_closed_at_once_is_replaced_once(colour: str) -> None:
-    """Between its greeting and the settings, as by a server that is about to stop."""
-
     class Closing(RealtimeServer):
         def begin(self, line: Line) -> None:
             super().begin(line)
@@ -104,7 +102,6 @@ def test_what_was_spoken_is_repeated_as_text(colour: str) -> None:
 
 @pytest.mark.parametrize(("played_ms", "kept_ms"), [(50, 50), (0, 0), (10_000, 200), (-5, 0)])
 def test_an_interrupted_answer_is_cut_to_what_was_heard(colour: str, played_ms: float, kept_ms: int) -> None:
-    """And never beyond the audio of the item that has arrived, which the server would refuse."""
     server = RealtimeServer(audio=True)
     server.pause = wait_after(2)
     with serving(server) as url, talking(colour, url) as talk:
@@ -128,8 +125,6 @@ def test_an_interrupted_answer_is_cut_to_what_was_heard(colour: str, played_ms: 
 def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
     colour: str, media: int, held: str
 ) -> None:
-    """After its first words, or before any: what the server has ready by then comes late."""
-
     class Held(RealtimeServer):
         def event(self, line: Line, kind: str, **fields: Any) -> None:
             if kind == held and not ready.is_set():
@@ -206,7 +201,7 @@ def test_an_answer_with_tools_is_cut_across_all_that_it_said(colour: str) -> Non
 
 
 def test_an_answer_that_has_ended_is_cut_while_it_is_played(colour: str) -> None:
-    """It arrives faster than it is played; there is nothing to cancel then."""
+    """Audio arrives faster than it is played, so nothing is left to cancel."""
     server = RealtimeServer(audio=True)
     with serving(server) as url, talking(colour, url) as talk:
         talk.speak("one", media=None, played_ms=120)

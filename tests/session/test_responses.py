@@ -88,7 +88,6 @@ def test_a_question_in_place_of_results_begins_a_new_chain(colour: str) -> None:
 
 
 def test_items_of_the_api_are_sent_as_they_are(colour: str) -> None:
-    """For what a text can't say, such as an image."""
     server = ResponsesServer()
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look"}]}
     with serving(server) as url, talking(colour, url) as talk:
@@ -98,7 +97,6 @@ def test_items_of_the_api_are_sent_as_they_are(colour: str) -> None:
 
 
 def test_a_parent_that_the_server_has_forgotten_is_replaced_by_the_whole_history(colour: str) -> None:
-    """Once, as a new chain, on the same connection; the user sees nothing of it."""
     server = ResponsesServer()
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
@@ -127,7 +125,6 @@ def test_without_storage_another_connection_gets_the_whole_history(colour: str) 
 
 
 def test_a_stored_response_is_continued_on_another_connection(colour: str) -> None:
-    """So the history is not sent again."""
     server = ResponsesServer()
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
@@ -198,7 +195,6 @@ def test_a_server_that_closes_the_connection_at_once_is_asked_three_times_and_no
 
 
 def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: str) -> None:
-    """The next question waits for nothing, has nothing of it, and tells the model what was said."""
     server = ResponsesServer()
     server.pause = lambda line, number: number > 1 and line.cancelled.wait(PATIENCE)
     with serving(server) as url, talking(colour, url) as talk:
@@ -223,7 +219,6 @@ def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: st
 
 
 def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour: str) -> None:
-    """It isn't asked again, so the next answer is not taken for its own."""
     server = ResponsesServer()
     lost = {"code": "previous_response_not_found", "message": "No such response"}
     server.errors = {2: {"type": "error", "status": 400, "error": lost}}
@@ -244,8 +239,6 @@ def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour:
     ],
 )
 def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refusal: Payload) -> None:
-    """It comes too late, or the server knows none; the refusal is not the beginning of the next answer."""
-
     class Late(ResponsesServer):
         def is_cancel(self, payload: Payload) -> bool:
             return False
@@ -266,7 +259,6 @@ def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refusal: Pa
 def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
     colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then another connection is opened."""
     monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
     server = ResponsesServer()
     server.ignores_cancel = True
@@ -282,7 +274,6 @@ def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
 def test_a_cancelled_question_of_which_nothing_is_heard_again_is_not_in_the_way(
     colour: str, questions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first message of the next answer is not taken for the cancelled one's, and cancelled, too."""
     monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
 
     class Dropping(ResponsesServer):
@@ -307,7 +298,6 @@ def test_a_cancelled_question_of_which_nothing_is_heard_again_is_not_in_the_way(
 
 
 def test_a_broken_answer_raises_its_error_and_the_session_goes_on(colour: str) -> None:
-    """Without a policy; what had arrived stays in the conversation."""
     server = ResponsesServer()
     server.hangups[5] = 1011
     with serving(server) as url, talking(colour, url) as talk:
@@ -332,7 +322,6 @@ def test_a_broken_answer_follows_the_policy(colour: str, code: int | None) -> No
 
 
 def test_the_model_continues_a_broken_answer(colour: str) -> None:
-    """With the beginning of the answer, and a question to go on; the next question knows the whole answer."""
     server = ResponsesServer()
     server.hangups[5] = 1011
     retry = Retry(wait=0, seam=Seam(least=0.0))
@@ -373,7 +362,6 @@ def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) ->
 
 
 def test_the_answer_to_a_post_ends_where_the_server_says_so(colour: str) -> None:
-    """As an answer that was asked for without a session: the end mark is none of the answer's events."""
     body = [*testing.script().text("Hi").finish().chunks("openai-responses"), DONE]
     plain = Stream(body)
     plain.final()

@@ -114,6 +114,5 @@ def test_a_conversation_survives_whatever_happens_to_its_connections(kind: str, 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
 def test_hundreds_of_conversations(kind: str, colour: str) -> None:
-    """The same with 270 seeds over all APIs and colours in a thorough run."""
     for seed in range(1_000, 1_000 + trials(30, one_in=5)):
         play(kind, colour, seed)

@@ -39,7 +39,6 @@ def said(text: str, format: str, *added: Any) -> Any:
 
 
 def test_questions_and_tools(colour: str, format: str) -> None:
-    """On one connection, with the ids that the server expects."""
     router = Router()
 
     @router.tool
@@ -62,7 +61,6 @@ def test_questions_and_tools(colour: str, format: str) -> None:
 
 
 def test_results_of_tools(colour: str, format: str) -> None:
-    """If the application runs them itself."""
     call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
     with served(colour, format, [call.recording(format), said("Noon.", format)], model="m") as (_, talk):
         called = talk.ask("What time is it?").message
@@ -81,7 +79,6 @@ def test_the_limit_of_a_connection(colour: str, format: str) -> None:
 
 
 def test_connections_of_the_openai_sdk(colour: str, format: str) -> None:
-    """Their context managers are entered and left."""
     if colour != "sync" or format == "gemini-live":
         pytest.skip("the other colours are opened in the same way")
     openai = needed("openai")

@@ -111,7 +111,6 @@ def whole(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
 
 
 def in_lane(lane: str, script: list[Payload]) -> list[Payload]:
-    """Return the messages of a script as those of a lane."""
     return [act if act is WAIT else {**act, "stream_id": lane} for act in script]
 
 
@@ -159,7 +158,6 @@ def test_an_answer_goes_on_with_the_input_in_the_same_stream(colour: str) -> Non
 @in_every_colour
 @pytest.mark.parametrize("refusal", [REFUSED, UNKNOWN], ids=["refused", "unknown"])
 def test_refused_input_leaves_the_answer_as_it_is(colour: str, refusal: Payload) -> None:
-    """By a server that steers, and by one that doesn't know the message."""
     server = Scripted([*FIRST, refusal, *begun("resp_1", "upon.")[2:], ended("resp_1", "Once upon.")])
     with serving(server) as url, talking(colour, url) as talk:
         answered, steer = talk.steer("A story!", "shorter")
@@ -190,7 +188,6 @@ def test_input_that_is_refused_in_a_lane_concerns_no_other_lane(colour: str, of_
 
 
 def test_an_error_about_input_is_not_one_of_the_next_question() -> None:
-    """It comes after the answer was interrupted and has ended."""
     over = {"type": "response.cancelled", "response": {"id": "resp_1"}}
     server = Scripted([*FIRST, STOP, over, UNKNOWN], whole("resp_2", "Yes?"))
     with serving(server) as url, talking("sync", url) as talk:
@@ -276,7 +273,6 @@ def test_an_answer_ends_once_its_input_is_settled(rest: list[Payload], text: str
 
 @pytest.mark.parametrize("code", [1000, None], ids=["closed", "broken"])
 def test_a_steered_answer_that_is_cut_is_never_complete(code: int | None) -> None:
-    """Wherever its connection ends before the last response does, even after one that was called steered."""
     script = [*STEERED, *NEXT]
     for cut in range(5, len(script)):
         with serving(Cutting(code, script[:cut])) as url, talking("sync", url) as talk:
@@ -306,7 +302,6 @@ def test_a_response_that_was_called_completed_stays_complete(
 
 @in_every_colour
 def test_input_waits_for_the_results_of_tools(colour: str) -> None:
-    """The response that begins with the results has the input, too."""
     called = ended("resp_1", "Once ", CALL)
     server = Scripted([*FIRST, ACCEPTED, called, PENDING], whole("resp_2", "Fine.", parent="resp_1"))
     with serving(server) as url, talking(colour, url) as talk:
@@ -319,7 +314,6 @@ def test_input_waits_for_the_results_of_tools(colour: str) -> None:
 
 
 def test_input_that_waits_for_results_is_lost_with_its_connection() -> None:
-    """Another connection gets the results alone."""
     called = ended("resp_1", "Once ", CALL)
     cut = Cutting(1000, [*FIRST, ACCEPTED, called, PENDING], whole("resp_2", "Fine.", parent="resp_1"))
     with serving(cut) as url, talking("sync", url) as talk:
@@ -355,7 +349,6 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
 
 
 def test_input_between_two_responses_is_refused_and_not_sent() -> None:
-    """Before the first one, while tools are run, and before the response with their results has begun."""
     router, steers = Router(), []
     connected: list[Any] = []
 
@@ -395,7 +388,6 @@ def test_input_between_two_responses_is_refused_and_not_sent() -> None:
 
 
 def test_misuse_is_reported() -> None:
-    """Before anything was asked, for results of tools, and by an API that cannot steer."""
     with serving(Scripted(whole("resp_1", "Once"))) as url, talking("sync", url) as talk:
         with pytest.raises(MisuseError, match="no answer to steer"):
             talk.session.steer("shorter")

@@ -40,7 +40,6 @@ class Run:
 @pytest.mark.slow
 @given(st.data())
 def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
-    """Whatever runs begin, get messages, time out, are cancelled or give the turn back, in any order."""
     turn = FairLock(Event)
     runs: list[Run] = []
 
@@ -84,7 +83,7 @@ def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
 
 
 def test_the_turn_goes_to_the_run_that_has_waited_longest() -> None:
-    """So that no run waits for ever."""
+    """No run waits for ever."""
     turn = FairLock(Event)
     runs = [Run(turn) for _ in range(3)]
     order: list[int] = []

@@ -38,7 +38,6 @@ def hold(kind: str, colour: str, seed: int, *, is_odd: bool) -> tuple[list[Any],
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
 def test_what_is_unknown_changes_nothing(kind: str, colour: str) -> None:
-    """Before, between and behind the messages of any attempt, in both modes."""
     for seed in range(2):
         assert hold(kind, colour, seed, is_odd=False) == hold(kind, colour, seed, is_odd=True)
 
@@ -47,6 +46,5 @@ def test_what_is_unknown_changes_nothing(kind: str, colour: str) -> None:
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
 def test_what_is_unknown_changes_nothing_in_many_conversations(kind: str, colour: str) -> None:
-    """The same with two hundred seeds in a thorough run."""
     for seed in range(2, 2 + trials(200, one_in=5)):
         assert hold(kind, colour, seed, is_odd=False) == hold(kind, colour, seed, is_odd=True)

@@ -82,7 +82,6 @@ def _git(*words: str) -> str:
 
 
 def modules_that_wait() -> list[str]:
-    """Return the paths of all modules of tests that wait."""
     found = [path for folder in WAITING for path in (ROOT / folder).rglob("test_*.py")]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def test_a_changed_test_is_concerned_if_it_waits() -> None:
-    """A module of the tests that waits for nothing is not."""
     assert concerned(["tests/session/test_live.py", "tests/formats/test_none.py"]) == [
         "tests/session/test_live.py"
     ]

@@ -213,7 +213,6 @@ def _names(found: list[str]) -> list[str]:
     ("name", "answer"), sorted({item for _, answers in THREADS.values() for item in answers.items()})
 )
 def test_the_page_that_a_search_finds_has_the_answer(served: str, page: Page, name: str, answer: str) -> None:
-    """It is not only about the same words."""
     page.goto(f"{served}/{name}.html")
 
     assert answer in page.locator("article").inner_text()
@@ -221,7 +220,6 @@ def test_the_page_that_a_search_finds_has_the_answer(served: str, page: Page, na
 
 @pytest.mark.parametrize("words", ["retry", "stream", "why is my stream truncated", "partial", "tool call"])
 def test_guides_come_before_names(served: str, page: Page, words: str) -> None:
-    """The first five pages explain; a name of the API comes after them."""
     names = _names(_found(served, page, words))[:5]
 
     assert [] == [name for name in names if name.startswith("reference/api/")]

@@ -98,12 +98,11 @@ def test_each_page_is_found_by_its_title(site: Path) -> None:
 
 
 def test_the_index_of_errors_is_found_by_messages_only(site: Path) -> None:
-    """Its rows have words of everything."""
+    """Rows of the index have words of everything."""
     assert not [names for names in _search(site, _read(_ASKED)) if "reference/errors-index" in names]
 
 
 def test_each_message_of_misuse_leads_to_its_guide(site: Path) -> None:
-    """It says itself what to do, so the index of errors does not repeat it."""
     pasted = {
         f"tokenstream.errors.MisuseError: {text.replace('…', 'x1')} and so on": [name]
         for name, texts in MISUSE.items()

@@ -54,7 +54,6 @@ def test_the_reference_keeps_summaries_backslashes_and_links(site: Path) -> None
 
 
 def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
-    """Under one of the paths from which it is imported."""
     entries = _entries(site)
     # Some names of the package are modules, which have pages.
     names = {
@@ -89,7 +88,6 @@ def test_each_type_in_a_signature_leads_to_its_values(site: Path) -> None:
 
 
 def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:
-    """Those of the first program come before what one reader in a hundred looks for."""
     page = (site / "reference" / "api" / "tokenstream.stream.Stream.html").read_text(encoding="utf-8")
     described = re.findall(r'id="tokenstream\.Stream\.(\w+)"', page)
 
@@ -186,7 +184,6 @@ def test_pages_without_a_fault_are_built(tmp_path: Path) -> None:
 
 
 def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
-    """With the name of the page that is not there."""
     done = _build_pages(tmp_path, index="# Start\n\n[Gone](gone.md)\n")
 
     assert done.returncode != 0

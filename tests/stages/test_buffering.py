@@ -92,7 +92,6 @@ HONEST: dict[str, Callable[[list[bytes]], Arrivals]] = {
 
 @in_one_test("pace", HONEST)
 def test_a_path_that_passes_on_what_it_gets_gives_no_alarm(pace: str) -> None:
-    """However fast or slow the model is, and wherever it pauses."""
     assert metrics_of(HONEST[pace](BODY)).buffered is None
 
 
@@ -118,7 +117,6 @@ def test_a_buffer_shows_in_bursts(way: Any) -> None:
 
 @pytest.mark.parametrize("way", [lambda each: each, in_flights, one_by_one], ids=["whole", "flights", "h2"])
 def test_an_answer_that_is_held_back_whole_comes_at_the_end(way: Any) -> None:
-    """All of it at once, after as long as it took to write."""
     arrivals = way(buffered(paced(BODY, each=0.02), size=1_000_000))
 
     assert "at_end" == metrics_of(arrivals).buffered
@@ -133,7 +131,6 @@ def test_a_short_answer_tells_nothing(size: int) -> None:
 
 
 def test_nothing_is_reported_of_an_answer_that_has_not_begun() -> None:
-    """Nor of one that is no stream, which is known by other means."""
     assert Metrics(started="request").buffered is None
     whole = b'{"object": "chat.completion", "choices": [{"index": 0, "message": {"content": "Hello"}}]}'
     assert metrics_of(iter([(9.0, whole)])).buffered is None

@@ -33,7 +33,6 @@ LETTERS = {
 
 @in_one_test("name", LETTERS)
 def test_a_letter_is_returned_whole(name: str) -> None:
-    """However it arrives, and with others like it beside it."""
     letter = LETTERS[name]
     for pieces in fragmentations("x" + letter * 3 + "y"):
         given_ = run(Graphemes(), pieces)

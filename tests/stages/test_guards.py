@@ -71,7 +71,6 @@ def test_tokens_are_counted_by_the_provider_or_estimated() -> None:
 
 
 def test_what_a_provider_has_counted_replaces_the_estimate() -> None:
-    """From its count on, what comes is estimated again."""
     said: list[Event] = [
         TextDelta("x" * 400),
         UsageUpdate(Usage(output_tokens=10)),
@@ -129,7 +128,6 @@ LOOPS = {
 @in_one_test("loop", LOOPS.values(), ids=list(LOOPS))
 @in_one_test("size", [1, 4, 7, 64, 100_000])
 def test_a_text_that_repeats_itself_is_stopped_soon(loop: str, size: int) -> None:
-    """Wherever it is cut: with the copy after the last that is allowed, at the latest."""
     text = "Here is what you asked for, as well as I can tell. " + loop * 200
     repetition, given = Repetition(), 0
     for piece in pieces_of(text, size):
@@ -160,7 +158,6 @@ def test_a_passage_with_other_numbers_is_the_same_where_that_is_asked_for(size: 
 
 
 def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
-    """Also in the middle of one large piece, when the text goes on in another way."""
     text = "Well: " + LOOPS["a sentence"] * 9 + "And so on, to the end."
     found: list[str | None] = []
     for size in (1, 3, 16, 50, len(text)):
@@ -246,7 +243,7 @@ def test_looking_for_repetition_is_linear(text: str) -> None:
 
 @pytest.mark.parametrize("options", [{"times": 1}, {"times": 0}, {"times": 2.5}, {"longest": 0}])
 def test_repetition_is_more_than_once(options: Any) -> None:
-    """Else every text would repeat itself."""
+    """Every text would repeat itself otherwise."""
     with pytest.raises(MisuseError, match="whole number"):
         Repetition(**options)
 
@@ -255,7 +252,6 @@ def test_repetition_is_more_than_once(options: Any) -> None:
 
 
 def found_after(pattern: str, text: str, size: int) -> str | None:
-    """Return the text up to the piece with which a pattern is found, `$` for the end, or None."""
     given = list[str]()
 
     def answer() -> Iterator[str]:
@@ -394,7 +390,6 @@ def _asked(chunks: list[bytes], first: int, every: int | None) -> list[int]:
 def test_a_function_is_asked_at_its_place_or_at_the_end(
     pieces: int, first: int, every: int | None, asked: list[int]
 ) -> None:
-    """Once; with `every` again and again, and at the end where something came since."""
     said = [chat({"content": "a"})] * pieces
     end = [chat({}, "stop"), chat({}, usage={"prompt_tokens": 1}), DONE]
 

@@ -41,7 +41,6 @@ _TEXTS = st.lists(st.sampled_from(_PARTS), min_size=1, max_size=12).map("".join)
 @example("\u1112\uac01" * 4, 0.05)
 @example("\ua960\uac00\u11a8" * 4, 0.05)
 def test_smoothing_cuts_no_letter(text: str, max_delay: float) -> None:
-    """Of a burst of any text; the package `regex` tells where letters end."""
     shown = [piece for _, piece in played(Smooth(max_delay=max_delay), [(0.0, text), (9.0, "a")])]
     ends = [len("".join(shown[: count + 1])) for count in range(len(shown) - 2)]
 

@@ -28,7 +28,6 @@ def test_nothing_else_ends_a_line() -> None:
 
 
 def test_a_line_is_returned_with_its_ending() -> None:
-    """But for a CR, which may be half of one."""
     lines = Lines()
 
     assert [["one\n"], [], ["two\r\n"], [], ["three\r"], []] == [
@@ -47,7 +46,6 @@ def test_every_fragmentation_gives_the_same_lines_and_they_are_the_text(drawn: t
 
 @given(st.integers(1, 6), cut())
 def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[str]]) -> None:
-    """And every fragmentation still gives the same pieces."""
     text, pieces = drawn
     given_ = run(Lines(longest=longest), pieces)
 
@@ -58,7 +56,6 @@ def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[s
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
 def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
-    """Whatever a text is made of."""
     assert "" == grows_too_fast(Lines, HOSTILE[name], size)
     lines = Lines(longest=50)
     for piece in pieces_of(HOSTILE[name] * 200, size):

@@ -105,7 +105,6 @@ def _guard_keeps_the_law(pattern: str, text: str, size: int) -> None:
 @given(st.sampled_from(_PATTERNS), _TEXTS, st.integers(1, 9))
 @examples(60)
 def test_a_guard_finds_what_the_whole_text_has(pattern: str, text: str, size: int) -> None:
-    """However the text is cut, and whatever else begins before the match."""
     _guard_keeps_the_law(pattern, text, size)
 
 
@@ -134,7 +133,6 @@ def test_a_long_run_is_redacted_as_re_does_it(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 50, 100_000])
 def test_a_match_far_above_the_bound_is_dropped_as_it_arrives(size: int) -> None:
-    """It is not kept, and what follows it is searched."""
     text = f"key sk-{'x' * 5_000} and sk-yy, {'z' * 200}"
 
     assert _fed(Redact(r"sk-\w+", "#", 60), text, size)[0] == f"key # and #, {'z' * 200}"

@@ -59,7 +59,6 @@ def test_gaps_and_stalls() -> None:
 
 
 def test_one_token_has_no_speed() -> None:
-    """There is no time between one."""
     assert Metrics(started="request", ttft=1.0, last_content=2.0, output_tokens=1).tokens_per_second is None
     assert Metrics(started="request", ttft=1.0, last_content=1.0, output_tokens=9).tokens_per_second is None
 
@@ -140,7 +139,6 @@ def test_the_librarys_own_time_is_measured_now_and_then(monkeypatch: pytest.Monk
 
 
 def test_a_stream_measures_its_own_time() -> None:
-    """Of short answers nothing is told."""
     stream = Stream([*[sse("word")] * 1000, DONE], format="text")
     list(stream)
     short = Stream([*[sse("word")] * 10, DONE], format="text")

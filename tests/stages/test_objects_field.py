@@ -114,7 +114,6 @@ def test_a_document_that_is_cut_is_incomplete(cut: str) -> None:
 
 
 def test_an_invalid_path_is_refused_when_the_stage_is_made() -> None:
-    """Not when the first text comes."""
     with pytest.raises(MisuseError):
         Field("steps[0]")
 

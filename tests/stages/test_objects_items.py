@@ -67,7 +67,6 @@ def _shown(items: list[Any]) -> list[Any]:
     ],
 )
 def test_items_are_the_validated_elements_in_order(type_: Any, at: Any, text: str, expected: Any) -> None:
-    """Whatever pieces the document comes in; of arrays and of objects, at every place that the path means."""
     for pieces in fragmentations(text):
         items = Items[Any](type_, at)
 
@@ -77,7 +76,6 @@ def test_items_are_the_validated_elements_in_order(type_: Any, at: Any, text: st
 
 
 def test_an_element_is_returned_when_it_is_finished() -> None:
-    """An object at its brace, a string at its quote, a number at what follows it."""
     items = Items[Any](_ANY, "a")
     given_out = [items.feed(piece) for piece in ['{"a": [{"x": 1', "}", ' , "b', '"', ", 12", "3", "]"]]
 
@@ -112,8 +110,6 @@ def test_the_error_of_an_element_says_where_it_is_and_not_what_it_holds() -> Non
 
 
 def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage() -> None:
-    """After the elements before it, however the text was cut."""
-
     def look_up(key: int) -> int:
         return {1: 1}[key]
 
@@ -184,7 +180,6 @@ def test_a_document_that_is_cut_gives_its_whole_elements(end: int) -> None:
     ],
 )
 def test_a_path_to_a_value_without_elements_is_an_error(at: str, text: str, says: str) -> None:
-    """The error names the path and the kind of value there."""
     for pieces in fragmentations(text):
         items = Items(int, at)
         (error,) = run(items, pieces)
@@ -208,7 +203,6 @@ def test_other_arrays_are_read_where_one_of_them_is_none() -> None:
 
 
 def test_a_document_that_is_too_deep_is_an_error() -> None:
-    """At the end, or at once with fail_fast; also within an element, where pydantic would refuse it."""
     patient, hasty = Items(_ANY), Items(_ANY, fail_fast=True)
     assert len(run(Items(_ANY), ["[" * 200 + "]" * 200])) == 1
     patient.feed("[" * 201 + "]" * 201)
@@ -274,7 +268,6 @@ def _selected(document: Any, at: tuple[str, ...]) -> list[Any]:
 def test_items_equal_the_elements_that_json_loads_reads(
     document: Any, at: Any, size: int, indent: int | None
 ) -> None:
-    """At any fragmentation, with any white space."""
     items = Items[Any](_ANY, at)
     found = run(items, pieces_of(json.dumps(document, indent=indent), size))
 

@@ -68,7 +68,6 @@ def test_a_field_is_read_from_almost_json() -> None:
 
 
 def test_a_document_without_an_end_is_closed() -> None:
-    """The last element is finished by the end of the text."""
     for pieces in fragmentations('[{"text": "a"}, {"text": "b"'):
         items, drafts = Items(Step, lenient=True), Partials(list[Step], lenient=True)
 
@@ -117,7 +116,6 @@ def test_what_was_given_still_counts_in_what_may_follow_the_document(text: str, 
 
 
 def test_closed_refuses_a_document_without_an_end() -> None:
-    """As the strict reading does: the output is incomplete, and nothing is taken for finished."""
     for pieces in fragmentations("[{text: 'a'}, {text: 'b'"):
         items, drafts = Items(Step, lenient="closed"), Partials(list[Step], lenient="closed")
         field = Field("0.text", lenient="closed")
@@ -169,7 +167,6 @@ def test_snapshots_have_the_repairs_so_far() -> None:
     size=st.integers(1, 9),
 )
 def test_json_is_read_as_it_is_written(document: Any, size: int) -> None:
-    """There is nothing to repair in it."""
     pieces = pieces_of(json.dumps({"a": document}), size)
     items, drafts = Items(_ANY, lenient=True), Partials(_ANY, lenient=True)
 
@@ -179,7 +176,6 @@ def test_json_is_read_as_it_is_written(document: Any, size: int) -> None:
 
 
 def test_an_invalid_element_is_an_error_with_the_text_that_was_read() -> None:
-    """The error has the repaired text of the element."""
     (error,) = run(Items(Step, lenient=True), ["[{'text': 5}]"])
 
     assert isinstance(error, OutputInvalid)
@@ -201,7 +197,6 @@ def test_nothing_is_repaired_unless_it_is_asked_for(make: Callable[[], Any]) -> 
     "stage", [lambda: Partials(Recipe, lenient=True), lambda: Items(Step, "steps", lenient=True)]
 )
 def test_prose_without_any_json_is_invalid_and_not_incomplete(stage: Callable[[], Any]) -> None:
-    """More of it would not help: nothing was cut, the model wrote something else."""
     for pieces in fragmentations("I am sorry."):
         reading = stage()
 

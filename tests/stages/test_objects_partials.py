@@ -127,7 +127,6 @@ def test_an_invalid_value_shows_at_once_and_is_raised_at_the_end() -> None:
 
 
 def test_fail_fast_ends_it_at_the_first_invalid_value() -> None:
-    """After the snapshot of what there was; the driver is told to stop."""
     drafts = Partials(Recipe, fail_fast=True)
     first = drafts.feed('{"title": "x", "serves": "man')
     second = drafts.feed('y", ')
@@ -142,7 +141,6 @@ def test_fail_fast_ends_it_at_the_first_invalid_value() -> None:
 
 
 def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
-    """With the place of the first character that is wrong, and what was read before it."""
     text = '{"title": "x", "serves": 2, steps}'
     for pieces in fragmentations(text):
         patient, hasty = Partials(Recipe), Partials(Recipe, fail_fast=True)
@@ -173,7 +171,6 @@ def test_text_after_the_document_is_an_error_after_the_whole_snapshot() -> None:
 
 @in_one_test("end", range(len(_RECIPE)))
 def test_a_document_that_is_cut_is_incomplete_with_the_best_of_it(end: int) -> None:
-    """At every place where it may be cut."""
     drafts = Partials(Recipe)
     snapshots = run(drafts, list(_RECIPE[:end]))
     error = drafts.error
@@ -187,7 +184,6 @@ def test_a_document_that_is_cut_is_incomplete_with_the_best_of_it(end: int) -> N
 
 @pytest.mark.parametrize("text", ["[" * 201, "[" + "1" * 4_301], ids=["deep", "long number"])
 def test_a_document_beyond_the_bounds_is_an_error_that_names_them(text: str) -> None:
-    """At the end, or at once with fail_fast; never one of the schema's."""
     patient, hasty = Partials(_ANY), Partials(_ANY, fail_fast=True)
     patient.feed(text)
     hasty.feed(text)
@@ -212,7 +208,6 @@ def _find(key: int) -> int:
 def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage(
     function: Any, raised: type[Exception]
 ) -> None:
-    """As it is, but where a loop would take it for its end; and never as a fault of the output's."""
     looked_up: Any = Annotated[int, AfterValidator(function)]
     for pieces in fragmentations("[1, 2, 3]"):
         drafts = Partials[Any](list[looked_up])
@@ -279,7 +274,6 @@ def test_an_object_that_its_own_validator_refuses_is_an_error_at_its_end() -> No
     indent=st.none() | st.just(2),
 )
 def test_the_last_snapshot_equals_pydantics_value(recipe: Recipe, size: int, indent: int | None) -> None:
-    """At any fragmentation, with any white space; and so is the whole output."""
     text = recipe.model_dump_json(indent=indent)
 
     assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == output_of(Recipe, text)
@@ -288,7 +282,6 @@ def test_the_last_snapshot_equals_pydantics_value(recipe: Recipe, size: int, ind
 @needs_recordings
 @pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
 def test_recorded_answers_fill_in(name: str, text: str) -> None:
-    """The last snapshot is what `json.loads` reads."""
     document = json.loads(text)
     for pieces in ([text], list(text), pieces_of(text, 4)):
         drafts = Partials(_ANY)
@@ -302,7 +295,6 @@ def test_recorded_answers_fill_in(name: str, text: str) -> None:
 
 
 def test_a_whole_output_that_breaks_the_schema_is_invalid() -> None:
-    """With what is wrong where, the text, and the best of it."""
     text = '{"title": "x", "steps": [{"text": 5}]}'
     with pytest.raises(OutputInvalid) as raised:
         output_of(Recipe, text)
@@ -334,7 +326,6 @@ def test_a_whole_output_that_is_no_json_or_not_whole_says_where(
 
 
 def test_no_output_at_all_is_incomplete() -> None:
-    """Of an answer it is said that it has no text."""
     stage = Partials(Recipe)
     stage.end()
 

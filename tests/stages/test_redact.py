@@ -165,7 +165,6 @@ def test_only_text_that_could_still_change_is_held_back(pattern: str, text: str)
     pieces=any_pieces(_ALPHABET, max_size=80),
 )
 def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces: list[str]) -> None:
-    """After each piece all but `max_length` characters have been given, or replaced by as many."""
     stage = Redact(pattern, _mark, max_length=limit)
     taken = given = 0
     for piece in pieces:
@@ -190,7 +189,6 @@ def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces
 def test_matches_above_the_bound_do_not_depend_on_the_cuts(
     limit: int, pattern: str, text: str, places: list[int]
 ) -> None:
-    """The first `max_length` characters decide about a longer match, even if it arrives in one piece."""
     one = _redact(pattern, [text], with_="#", max_length=limit)
 
     assert one == _redact(pattern, cut(text, places), with_="#", max_length=limit)
@@ -199,7 +197,6 @@ def test_matches_above_the_bound_do_not_depend_on_the_cuts(
 
 @pytest.mark.parametrize("size", [1, 7, 50, 400])
 def test_a_long_key_is_redacted_whole(size: int) -> None:
-    """Even if it is three times as long as `max_length`, and only the character after it decides its end."""
     pattern = r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4})+={0,2}(?![A-Za-z0-9+/=])"
     text = "the key: " + "aB3/" * 77 + "; keep it"
 
@@ -263,7 +260,6 @@ def test_a_match_without_an_end_is_dropped_to_the_end() -> None:
 
 
 def test_what_does_not_match_within_the_bound_is_text() -> None:
-    """Of a match whose end does not come in time nothing is left out."""
     text = "a <key>" + "x" * 30 + "</key> b"
 
     assert text == _redact("(?s)<key>.*?</key>", [*text], max_length=20)
@@ -328,7 +324,6 @@ def test_without_regex_a_plain_text_can_be_redacted(monkeypatch: pytest.MonkeyPa
     ("pattern", "letter"), [("a{1,50}b", "a"), (r"sk-\w+", "s"), ("(?s)a.*b", "a"), ("a" * 100 + "b", "a")]
 )
 def test_hostile_texts_are_held_no_further_than_their_bound(pattern: str, letter: str) -> None:
-    """Even if a match may begin at every position, at most `max_length` characters are held back."""
     text = letter * 20_000
     stage = Redact(pattern, max_length=100)
     given = sum(len(piece) for at in range(0, len(text), 7) for piece in stage.feed(text[at : at + 7]))
@@ -372,7 +367,6 @@ def test_look_aheads_may_be_nested() -> None:
 
 @in_one_test(("pattern", "match"), OF_RE)
 def test_what_may_become_a_match_is_reported_as_re_tells_matches(pattern: str, match: str) -> None:
-    """None of it is given, though another engine would not take it for one."""
     redact = Redact(re.compile(pattern), max_length=20)
     given = [piece for letter in f"{match} q" for piece in redact.feed(letter)] + redact.end()
 

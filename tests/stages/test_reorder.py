@@ -26,7 +26,6 @@ def fed(reorder: Reorder, given: list[Any], *, now: float = 0.0) -> list[Any]:
 def test_any_order_and_any_repetition_gives_each_frame_once_in_order(
     order: list[int], again: list[int], place: int
 ) -> None:
-    """As long as all fit into the window."""
     reorder = Reorder("n", window=64)
     arrivals = [*order[:place], *again, *order[place:]]
     given_ = fed(reorder, arrivals) + reorder.end()
@@ -56,7 +55,6 @@ def test_frames_in_order_pass_at_once() -> None:
 
 
 def test_the_number_is_found_in_bytes_and_in_events_and_within_objects() -> None:
-    """Wherever a framing leaves the payload."""
     reorder = Reorder("meta.seq")
     plain, event = (json.dumps({"meta": {"seq": seq}}).encode() for seq in (1, 0))
     frame = ServerSentEvent(event)
@@ -66,7 +64,6 @@ def test_the_number_is_found_in_bytes_and_in_events_and_within_objects() -> None
 
 
 def test_a_function_tells_the_number_of_a_frame() -> None:
-    """Such as the id of its SSE event."""
     reorder = Reorder(lambda frame: frame.id)
     first, second = (ServerSentEvent(b"{}", id=id) for id in ("0", "1"))
 
@@ -75,7 +72,7 @@ def test_a_function_tells_the_number_of_a_frame() -> None:
 
 
 def test_of_ids_that_are_no_numbers_only_what_comes_again_is_dropped() -> None:
-    """Their order cannot be told; as many are remembered as the window says."""
+    """The order of such ids cannot be told; as many are remembered as the window says."""
     reorder = Reorder("n", window=2)
 
     assert numbers(fed(reorder, ["b", "a", "b", "c", "d", "a"])) == ["b", "a", "c", "d", "a"]
@@ -118,7 +115,6 @@ def test_a_gap_at_the_end_of_the_input_is_reported() -> None:
 
 @pytest.mark.parametrize("how", ["time", "end", "window"])
 def test_an_answer_that_begins_with_another_number_is_given_all_the_same(how: str) -> None:
-    """The first frame is waited for as for any other; that it is missing is no error."""
     reorder = Reorder("n", window=3)
     held = fed(reorder, [1, 2])
     assert held == []
@@ -191,7 +187,6 @@ def test_the_end_stays_after_all_that_is_held() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 3, "a"])
 def test_a_number_that_comes_again_with_other_content_is_of_another_answer(number: int | str) -> None:
-    """Whether its frame was returned or is held; what a server pads anew is no other content."""
     reorder = Reorder("n")
     frames = [{"n": each, "text": "Hel", "obfuscation": "xx"} for each in (0, 1, 3, "a")]
     for frame in frames:

@@ -101,7 +101,6 @@ def test_a_text_comes_sentence_by_sentence(row: list[str]) -> None:
 
 @in_one_test("row", ROWS, ids="|".join)
 def test_a_sentence_is_out_with_the_first_character_of_the_next(row: list[str]) -> None:
-    """Not earlier, since it may go on, and not later."""
     sentences = Sentences()
     came = [at for at, character in enumerate("".join(row)) for _ in sentences.feed(character)]
 
@@ -130,7 +129,6 @@ def test_every_fragmentation_gives_the_same_pieces(
 
 @given(cut())
 def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
-    """After each piece of text all is given that the text so far decides: all but its last piece."""
     stage, so_far, given_ = Sentences(), "", []
     for piece in drawn[1]:
         so_far += piece
@@ -150,12 +148,10 @@ def test_the_pieces_joined_are_the_text(first: int | None, longest: int | None, 
 
 @given(texts())
 def test_no_piece_ends_within_a_letter(text: str) -> None:
-    """Nor between CR and LF."""
     assert set(borders(run(Sentences(), [text]))) <= letter_borders(text)
 
 
 def test_the_very_first_piece_may_be_a_clause() -> None:
-    """Once it has as many characters; numbers have commas of their own, and the others are sentences."""
     assert ["Well, 1,000 cats: ", "that, I say, is much. ", "Yes, it is."] == run(
         Sentences(first=8), ["Well, 1,000 cats: that, I say, is much. Yes, it is."]
     )
@@ -167,14 +163,12 @@ def test_the_very_first_piece_may_be_a_clause() -> None:
 
 
 def test_a_first_clause_is_out_with_the_first_character_after_it() -> None:
-    """That is what it is for."""
     sentences = Sentences(first=4)
 
     assert [[], ["Well, "]] == [sentences.feed("Well, "), sentences.feed("t")]
 
 
 def test_a_sentence_that_is_too_long_is_cut_where_it_hurts_least() -> None:
-    """At its last clause that fits, else between words, else between letters."""
     assert ["one, two, ", "three four ", "five"] == run(Sentences(longest=12), ["one, two, three four five"])
     assert ["one two ", "three four"] == run(Sentences(longest=11), ["one two three four"])
     assert ["abcdefgh", "ijk"] == run(Sentences(longest=8), ["abcdefghijk"])
@@ -233,7 +227,6 @@ SPOKEN: dict[str, tuple[str, list[str]]] = {
 
 @in_one_test("name", SPOKEN)
 def test_markdown_is_not_read_aloud(name: str) -> None:
-    """Neither marks nor blocks of code nor addresses; the same however it arrives."""
     text, expected = SPOKEN[name]
     for pieces in fragmentations(text):
         assert expected == run(Sentences(spoken=True), pieces)
@@ -253,7 +246,6 @@ MANY: list[tuple[str, bool]] = [(name, spoken) for name in HOSTILE for spoken in
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("case", sampled(MANY, one_in=12, slow_one_in=2), ids=str)
 def test_the_time_is_linear_and_the_held_text_is_bounded(case: tuple[str, bool], size: int) -> None:
-    """Whatever a text is made of."""
     name, spoken = case
     assert "" == grows_too_fast(lambda: Sentences(first=5, longest=200, spoken=spoken), HOSTILE[name], size)
     sentences = Sentences(longest=50, spoken=spoken)

@@ -52,7 +52,6 @@ def test_words_stay_whole() -> None:
     "letter", ["e\u0301", "👩‍👩‍👧", "👍🏽", "🇳🇴", "1️⃣", "\r\n", "각", "\u1100\u1161\u11a8", "ก็"], ids=ascii
 )
 def test_no_letter_is_torn_apart(letter: str) -> None:
-    """However slowly it is given."""
     smooth = Smooth(max_delay=3.0)
     pieces = smooth.feed(f"a{letter}b{letter}c", now=0.0)
     pieces += [piece for n in range(1, 200) for piece in smooth.tick(n / 60)]
@@ -79,7 +78,7 @@ def test_the_pieces_joined_are_the_text_and_none_is_late(
 
 @given(st.lists(st.text(max_size=20), max_size=20), st.lists(st.floats(0, 1), min_size=20, max_size=20))
 def test_nothing_is_lost_where_nobody_ticks(pieces: list[str], gaps: list[float]) -> None:
-    """As in a `for` loop, which cannot wait for two things."""
+    """A `for` loop cannot wait for two things."""
     chain = Chain(Smooth(max_delay=0.1))
     now, shown = 0.0, []
     for piece, gap in zip(pieces, gaps, strict=False):

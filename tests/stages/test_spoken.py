@@ -34,12 +34,10 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 
 def words(text: str) -> str:
-    """Return the letters and digits of a text."""
     return _NO_WORD.sub("", text)
 
 
 def spoken(pieces: Iterable[str]) -> str:
-    """Return what is spoken of the pieces of a text, joined."""
     stage = Sentences(spoken=True)
     sentences = [sentence for piece in pieces for sentence in stage.feed(piece)]
     return "".join(sentences + stage.end())
@@ -138,7 +136,6 @@ SHOWN = {
 
 @in_one_test("name", SHOWN)
 def test_markdown_is_spoken_as_it_is_shown(name: str) -> None:
-    """By hand, with the white space, which is the least of it; the same in any pieces."""
     text, expected = SHOWN[name]
 
     assert {expected.strip()} == {spoken(pieces).strip() for pieces in fragmentations(text)}

@@ -115,7 +115,6 @@ def test_several_names_end_with_their_own_tags() -> None:
 
 
 def test_white_space_without_end_is_not_held_for_ever() -> None:
-    """So much of it is text, whatever follows, in pieces as in one."""
     text = " " * 200 + "<think>a</think>b"
     for pieces in ([text], text):
         assert (" " * 200 + "b", "a") == split(TagScanner(("think",)), pieces)

@@ -15,7 +15,6 @@ from tokenstream.stages._text.pacing import Accumulate
 
 
 def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
-    """Until the time for the next one has come."""
     throttle = Throttle(hz=10)
 
     assert throttle.feed("a", now=5.0) == ["a"]
@@ -26,7 +25,7 @@ def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
 
 
 def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
-    """As in a `for` loop, which cannot wait for two things."""
+    """A `for` loop cannot wait for two things."""
     throttle = Throttle(hz=10)
     throttle.feed("a", now=0.0)
     throttle.feed("b", now=0.01)
@@ -51,7 +50,6 @@ def test_thirty_a_second_out_of_two_thousand() -> None:
 
 @given(arrivals(), st.floats(0.5, 200))
 def test_the_pieces_joined_are_the_text_and_none_is_late(given_: list[tuple[float, str]], hz: float) -> None:
-    """At any pace: as many pieces as are allowed, and each character in time."""
     shown = played(Throttle(hz), given_)
 
     assert "".join(text for _, text in shown) == "".join(text for _, text in given_)

@@ -74,7 +74,6 @@ def test_what_is_due_ends_with_a_word(name: str) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.text("ab. ", max_size=6)), max_size=20), st.booleans())
 def test_no_text_is_lost_and_no_whole_word_is_held_for_longer(gaps: Timed, begins: bool) -> None:
-    """However it comes: a word is whole once a blank follows it."""
     pieces = [*zip(itertools.accumulate(gap for gap, _ in gaps), (text for _, text in gaps), strict=True)]
     shown = played(TimelySentences(0.5, first=3 if begins else None), pieces)
     text = "".join(text for _, text in pieces)

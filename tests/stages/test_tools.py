@@ -51,7 +51,6 @@ def made(name: str, arguments: Any, **fields: Any) -> ToolCall:
 
 
 def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
-    """Return a call as it was checked against a tool that is called `tool`."""
     [call] = ValidatedCalls(tool=tool).feed(made("tool", arguments, **fields))
     return call
 
@@ -77,7 +76,6 @@ def test_arguments_get_the_types_of_the_declaration(wanted: Any, arguments: Any,
 
 
 def test_a_function_is_run_with_the_models_arguments() -> None:
-    """With values of the types that it declares."""
     call = checked(get_weather, {"city": "Oslo", "days": 3})
 
     assert {"city": "Oslo", "days": 3} == call.arguments
@@ -86,7 +84,6 @@ def test_a_function_is_run_with_the_models_arguments() -> None:
 
 
 def test_tools_have_their_own_names_or_names_by_keyword() -> None:
-    """A partial has its function's name."""
     half = functools.partial(get_time, city="Oslo")
     named: dict[str, Any] = {"get-point": Point}
     tools = ValidatedCalls(WeatherArgs, get_weather, half, look_up=Options, **named)
@@ -111,7 +108,6 @@ def test_tools_have_their_own_names_or_names_by_keyword() -> None:
 def test_an_object_that_is_not_a_tool_is_refused_at_once(
     tools: list[Any], named: dict[str, Any], says: str
 ) -> None:
-    """Before any call comes, with what to do instead."""
     with pytest.raises(MisuseError, match=says):
         ValidatedCalls(*tools, **named)
 
@@ -147,7 +143,6 @@ def test_the_error_quotes_nothing_of_the_arguments() -> None:
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_arguments_that_ended_as_no_json_are_on_the_call(complete: bool) -> None:
-    """With the place of the first character that no JSON goes on with."""
     text = '{"city": "Oslo",}'
     call = checked(get_weather, text, complete=complete)
     error = call.error
@@ -173,7 +168,6 @@ def test_a_call_that_was_cut_off_is_not_returned(text: str, kind: str) -> None:
 
 
 def test_a_tool_that_was_not_named_is_on_the_call() -> None:
-    """With the names that there are, for the model to choose from."""
     [call] = ValidatedCalls(get_weather, Point).feed(made("get_wether", "{}"))
 
     assert isinstance(call.error, OutputInvalid)
@@ -184,7 +178,6 @@ def test_a_tool_that_was_not_named_is_on_the_call() -> None:
 
 
 def test_a_type_has_nothing_to_run() -> None:
-    """That is said to the programmer, and not to the model."""
     call = checked(WeatherArgs, {"city": "Oslo"})
 
     with pytest.raises(MisuseError, match=r"use call\.arguments"):
@@ -229,7 +222,6 @@ def test_a_checked_call_is_the_call_to_everything_else() -> None:
 
 
 def test_a_checked_call_pickles() -> None:
-    """With its arguments and its function: it may be run elsewhere."""
     of_function = pickle.loads(pickle.dumps(checked(get_weather, {"city": "Oslo"})))
     of_type = pickle.loads(pickle.dumps(checked(WeatherArgs, {"city": "Oslo"})))
 

@@ -67,7 +67,7 @@ def test_defaults_are_the_functions_own() -> None:
 
 
 def test_an_argument_that_the_function_does_not_take_is_an_error() -> None:
-    """Without this check, the call would raise a TypeError."""
+    """The call would raise a TypeError without this check."""
 
     def ping(host: str) -> str:
         return host
@@ -76,8 +76,6 @@ def test_an_argument_that_the_function_does_not_take_is_an_error() -> None:
 
 
 def test_a_positional_only_parameter_that_is_left_out_keeps_its_default() -> None:
-    """Also where one after it is given."""
-
     def add(a: int = 1, b: int = 2, /) -> tuple[int, int]:
         return a, b
 
@@ -94,8 +92,6 @@ def test_a_parameter_without_a_type_takes_anything() -> None:
 
 @pytest.mark.parametrize("more", [Unpack[More], Unpack[Some], LaterUnpack[Some]])
 def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
-    """Those that it requires, those that it does not, and no others; by either `Unpack`."""
-
     def search(text: str, **more: Any) -> Any:
         return text, more
 
@@ -112,8 +108,6 @@ def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
 
 
 def test_a_local_name_hides_a_global_one() -> None:
-    """In an annotation that is a string, too."""
-
     class Place(BaseModel):
         town: str
 
@@ -156,7 +150,6 @@ def test_the_only_parameter_can_be_the_whole_object(
 
 
 def test_the_only_parameter_can_be_named_by_the_model_all_the_same() -> None:
-    """As its signature says; the schema that the model was shown decides which it writes."""
     assert Place(city="Oslo") == checked(take_place, {"place": {"city": "Oslo"}}).run()
     assert "- place.city: is missing" in checked(take_place, {"place": {}}).error_for_model
     assert "- city: is missing" in checked(take_place, {}).error_for_model
@@ -165,8 +158,6 @@ def test_the_only_parameter_can_be_named_by_the_model_all_the_same() -> None:
 
 @pytest.mark.parametrize("default", [Place(city="Bergen"), Field(default=Place(city="Bergen"))])
 def test_the_only_parameter_keeps_its_default_if_it_is_left_out(default: Any) -> None:
-    """Even if the object needs fields; one that was written without them is an error."""
-
     def take(place: Place = default) -> Place:
         return place
 
@@ -183,8 +174,6 @@ class Options(BaseModel):
 
 
 def test_a_call_without_arguments_runs_with_the_functions_own_default() -> None:
-    """Not with that of the object's fields."""
-
     def take(options: Options = Options(size=5)) -> int:  # noqa: B008 - the default under test
         return options.size
 
@@ -289,7 +278,6 @@ def scale(seats: int, by: int = 1) -> int:
     ids=["method", "class method", "static method", "object", "partial", "partials", "decorated", "both"],
 )
 def test_every_kind_of_callable_is_a_tool(function: Any, expected: int) -> None:
-    """With the parameters that are left for the model."""
     assert expected == checked(function, {"seats": 4}).run()
     assert "- seats: should be" in checked(function, {"seats": "many"}).error_for_model
 
@@ -324,7 +312,6 @@ def _unfindable() -> Callable[..., Any]:
 
 @pytest.mark.parametrize("function", [_unfindable(), Odd()])
 def test_a_signature_that_cannot_be_read_is_refused_at_once(function: Any) -> None:
-    """Before any call comes, with what to do instead."""
     with pytest.raises(MisuseError, match="give a type for its arguments"):
         checked(function, "{}")
 

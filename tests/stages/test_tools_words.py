@@ -91,7 +91,6 @@ def lines(arguments: Any) -> list[str]:
     ],
 )
 def test_each_place_is_listed_with_its_problem_and_the_expectation(arguments: Any, expected: str) -> None:
-    """In the words of JSON."""
     [line] = lines(arguments)
 
     assert line.startswith(f"- {expected}")
@@ -116,7 +115,6 @@ def test_the_message_says_what_to_do() -> None:
     ],
 )
 def test_the_message_names_the_place_where_json_is_broken(text: str, expected: str) -> None:
-    """And with what stands around it, since the model wrote it."""
     words = checked(Booking, text).error_for_model
 
     assert f"The arguments of tool are no valid JSON: {expected}" in words
@@ -168,7 +166,6 @@ def test_long_values_and_long_lines_are_cut() -> None:
 
 
 def test_errors_of_other_validators_are_reported_unchanged() -> None:
-    """Another library's may lack a value, or have one that is no JSON."""
     errors: list[dict[str, Any]] = [
         {"loc": ("a",), "msg": "is odd"},
         {"loc": ("b",)},

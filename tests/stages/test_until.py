@@ -50,7 +50,6 @@ def test_a_text_ends_at_its_marker(marker: str, include: bool, pieces: list[str]
 @pytest.mark.parametrize("pattern", _PATTERNS)
 @given(include=st.booleans(), pieces=any_pieces(_ALPHABET))
 def test_a_text_ends_where_a_pattern_first_matches(pattern: str, include: bool, pieces: list[str]) -> None:
-    """However it is cut, it ends where `re.search` finds the pattern in the whole."""
     text = "".join(pieces)
     found = re.search(pattern, text)
     stage = Until(re.compile(pattern), include=include, max_length=1000)
@@ -69,7 +68,6 @@ def test_a_text_ends_where_a_pattern_first_matches(pattern: str, include: bool, 
 def test_the_hold_back_is_never_above_its_bound(
     limit: int, pattern: str, include: bool, pieces: list[str]
 ) -> None:
-    """After each piece all but `max_length` characters have been given, until the marker has come."""
     stage = Until(re.compile(pattern), include=include, max_length=limit)
     taken = given = 0
     for piece in pieces:
@@ -109,7 +107,6 @@ def test_it_stops_with_the_last_character_of_the_marker() -> None:
 
 
 def test_a_marker_longer_than_the_bound_ends_a_text_only_if_its_start_does() -> None:
-    """In one piece as in many."""
     for pieces in (["a <xxxxxxxx> b"], [*"a <xxxxxxxx> b"]):
         assert "a <xxxxxxxx> b" == "".join(run(Until(re.compile("<x*>"), max_length=4), pieces))
         assert "a " == "".join(run(Until(re.compile("<x*>?"), max_length=4), pieces))

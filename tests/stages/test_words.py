@@ -50,7 +50,6 @@ CASES = {
 
 @in_one_test("case", CASES)
 def test_a_text_comes_word_by_word(case: str) -> None:
-    """With the blank before each word, and its punctuation; the same however it arrives."""
     text, expected = CASES[case]
     if expected is None:
         words = text.split(" ")
@@ -83,7 +82,6 @@ def test_every_fragmentation_gives_the_same_pieces_and_they_are_the_text(
 
 @given(cut())
 def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
-    """After each piece of text all is given that the text so far decides: all but its last piece."""
     stage, so_far, given_ = Words(), "", []
     for piece in drawn[1]:
         so_far += piece
@@ -101,7 +99,6 @@ _ODD = regex.compile(r"(?:\A|[\r\n\u2028])[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]
 @example("a\u094d\u1000")
 @example("a\u1039\u0301\u1000")
 def test_no_piece_ends_within_a_word_or_a_letter(text: str) -> None:
-    """By UAX #29, as another library reads it."""
     inside = set(borders(run(Words(), [text]))) - (word_borders(text) & letter_borders(text))
 
     assert set() == inside
@@ -110,7 +107,6 @@ def test_no_piece_ends_within_a_word_or_a_letter(text: str) -> None:
 # A cut within stacked letters that are longer than the bound hides what stood before it.
 @given(st.integers(1, 9), cut(texts().filter(lambda text: "\u1039" not in text)))
 def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[str]]) -> None:
-    """And every fragmentation still gives the same pieces."""
     text, pieces = drawn
     given_ = run(Words(longest=longest), pieces)
 
@@ -121,7 +117,6 @@ def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
 def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
-    """Whatever a text is made of."""
     assert "" == grows_too_fast(Words, HOSTILE[name], size)
     words = Words(longest=50)
     for piece in pieces_of(HOSTILE[name] * 200, size):

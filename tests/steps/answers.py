@@ -31,12 +31,10 @@ def asking(*cities: str, id: str = "call") -> list[bytes]:
 
 
 def stream_of(chunks: Iterable[bytes]) -> Stream:
-    """Return a stream of chunks."""
     return Stream(chunks, format=FORMAT)
 
 
 def async_stream_of(chunks: list[bytes]) -> AsyncStream:
-    """Return a stream of chunks for an event loop."""
     return AsyncStream(chunks, format=FORMAT)
 
 

@@ -36,7 +36,6 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def event(number: int, kind: str = "agent.message") -> dict[str, Any]:
-    """Return an event of a session."""
     return {"type": kind, "id": f"evt_{number}"}
 
 
@@ -57,7 +56,6 @@ class Session:
         self.closed = 0
 
     def ids(self) -> list[str]:
-        """Return the ids of all events."""
         return [each["id"] for each in self._all]
 
     def history(self) -> list[dict[str, Any]]:
@@ -117,7 +115,6 @@ def test_the_same_holds_for_async_for(total: int, cuts: list[int], backend: str)
 
 
 def test_a_task_of_a2a_that_comes_again_is_news() -> None:
-    """Its id is that of the task, and not of an event; the task may have gone on."""
     task = {"kind": "task", "id": "t", "status": {"state": "working"}}
     done = {"kind": "task", "id": "t", "status": {"state": "completed"}}
     connections = iter([[task], [done]])
@@ -150,8 +147,6 @@ def test_an_error_that_is_not_of_the_connection_is_raised_at_once() -> None:
 
 
 def test_too_many_failures_without_anything_new_are_an_error() -> None:
-    """The last one is the cause; every connection that brings something new counts from the beginning."""
-
     def live() -> Any:
         raise httpx.ConnectError("refused")
 
@@ -232,7 +227,6 @@ def test_the_end_of_each_kind_of_session_is_known(last: dict[str, Any]) -> None:
 
 
 def test_a_resource_of_an_sdk_needs_the_id_of_the_session() -> None:
-    """It has `stream(id)` and `list(id)`; anything else that is no function is refused."""
     session = Session(4, [2], 1)
 
     class Events:

@@ -30,8 +30,6 @@ RUNS: dict[str, list[Any]] = {
 
 @in_one_test("events", RUNS.values(), ids=RUNS)
 def test_a_run_that_was_followed_leaves_nothing_but_its_steps(events: list[Any]) -> None:
-    """Neither the reader of the agent, nor those of the answers of its turns."""
-
     def run() -> Steps:
         with Steps() as kept:
             for _ in kept.follow(events):
@@ -42,8 +40,6 @@ def test_a_run_that_was_followed_leaves_nothing_but_its_steps(events: list[Any])
 
 
 def test_a_run_that_was_left_early_leaves_nothing() -> None:
-    """Before its first step, there is no tree yet."""
-
     def run() -> None:
         with Steps() as left, left.follow(GRAPH) as followed:
             for _ in followed:
@@ -54,8 +50,6 @@ def test_a_run_that_was_left_early_leaves_nothing() -> None:
 
 @pytest.mark.anyio
 async def test_an_asynchronous_run_that_was_left_early_leaves_nothing() -> None:
-    """The same in an event loop."""
-
     async def events() -> AsyncIterator[Any]:
         for event in GRAPH:
             await anyio.lowlevel.checkpoint()

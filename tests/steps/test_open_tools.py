@@ -168,7 +168,6 @@ def test_every_reader_is_tried() -> None:
 
 @in_one_test(("name", "items"), [pair for pair in [*AGENTS.items(), *FRAMEWORKS.items()] if pair[1]], ids=str)
 def test_a_tool_without_a_result_is_not_done(name: str, items: _Items) -> None:
-    """It is stopped with its run, or waits; the run itself has not failed."""
     options: dict[str, Any] = {"agent": name} if name in AGENTS else {}
     with Steps() as run:
         for _ in run.follow(items, **options):
@@ -196,7 +195,6 @@ def _outcomes_of(body: bytes, **options: Any) -> dict[str, tuple[str, Any]]:
 
 @in_one_test("path", sorted(FOLDER.rglob("*.jsonl")), ids=lambda path: path.stem)
 def test_a_tool_that_is_done_has_the_result_of_the_whole_run(path: Any) -> None:
-    """Wherever the lines are cut."""
     body = path.read_bytes()
     whole = _outcomes_of(body)
     for place in cuts_of(body, path.name):

@@ -102,7 +102,6 @@ def _told(message: Any) -> Any:
 
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=6), ids=lambda recorded: recorded.name)
 def test_a_step_of_any_recording_adds_up_to_its_message(recorded: Recorded) -> None:
-    """Beside another one, whose parts lie between."""
     dice = random.Random(len(recorded.body))
     with Steps() as run:
         seen = run.events()
@@ -121,7 +120,6 @@ def test_a_step_of_any_recording_adds_up_to_its_message(recorded: Recorded) -> N
 
 
 def test_whoever_comes_late_is_told_all_from_the_start() -> None:
-    """In larger pieces; the same names are used for the same things."""
     with Steps() as run:
         early = run.events()
         with run.step("ask", agent="a") as step:
@@ -170,7 +168,6 @@ def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pyte
 
 
 def test_a_step_is_caused_by_a_call_that_was_reported_before() -> None:
-    """With the id that the call has in the run: another stream has used it."""
     with Steps() as run:
         run.step("other").follow(stream_of(asking("Rome"))).final()
         with run.step("ask") as step:
@@ -191,7 +188,6 @@ def test_a_step_is_caused_by_a_call_that_was_reported_before() -> None:
 
 
 def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:
-    """As everything that names a part."""
     with Steps() as run:
         steps: list[Step] = [run.step("a"), run.step("b")]
         for step in steps:
@@ -204,7 +200,6 @@ def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:
 
 
 def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
-    """And keeps the numbers of its parts."""
     bodies = iter([talk("Hel", "lo")[:3], talk("Good", "bye")])
     with Steps() as run, run.step("ask") as step:
         seen = run.events()
@@ -222,7 +217,6 @@ def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
 
 
 def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
-    """Its step had another call of that id before."""
     text = "I look for the weather there. "
     cut = testing.script().text(text).tool_call("look", ('{"at": "', 'Oslo"}'), id="call_1")
     again = testing.script().tool_call("look", {"at": "Oslo"}, id="call_2").finish("tool_calls")
@@ -265,7 +259,6 @@ def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: Any) -> No
 
 
 def test_a_loop_in_another_thread_ends_with_the_run() -> None:
-    """It waits for more while the run goes on, and several may."""
     found: list[list[Event]] = [[], []]
     with Steps() as run:
         threads = [
@@ -285,7 +278,6 @@ def test_a_loop_in_another_thread_ends_with_the_run() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_loop_in_a_task_sees_what_comes(backend: str) -> None:
-    """From tasks of its own event loop, and from other threads."""
     found: list[Event] = []
 
     async def main() -> None:
@@ -328,7 +320,6 @@ def test_a_loop_that_is_cancelled_loses_nothing(backend: str) -> None:
 
 
 def test_a_program_of_one_thread_looks_without_waiting() -> None:
-    """And is told when there is nothing more to come."""
     run = Steps()
     events = run.events()
     with run:

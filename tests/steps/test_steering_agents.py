@@ -103,7 +103,6 @@ def news(run: Steps) -> list[Any]:
 
 
 def test_codex_says_what_becomes_of_input() -> None:
-    """It accepts the input for the turn, and takes it in later: the run's events have both in place."""
     asked: list[Message] = []
 
     def take(message: Message) -> list[Message]:
@@ -260,7 +259,7 @@ def test_an_agent_over_acp_that_says_so_is_steered(outcome: Message, state: str,
 
 
 def test_an_agent_over_acp_that_does_not_say_so_is_not_tried() -> None:
-    """It might answer a request that it does not know with success."""
+    """Such an agent might answer a request that it does not know with success."""
     agent = acp({"result": {}})
     with playing(agent) as (output, stdin), Peer(output, stdin) as peer, Steps() as run:
         peer.ask("initialize", protocolVersion=1)
@@ -271,7 +270,7 @@ def test_an_agent_over_acp_that_does_not_say_so_is_not_tried() -> None:
 
 
 def test_input_between_two_turns_is_refused_at_once() -> None:
-    """It would begin a turn that nobody reads."""
+    """Input between two turns would begin a turn that nobody reads."""
     agent = acp({"result": {"outcome": "injected"}}, **STEERABLE)
     with playing(agent) as (output, stdin), Peer(output, stdin) as peer, Steps() as run:
         peer.ask("initialize", protocolVersion=1)
@@ -352,7 +351,6 @@ def claude(told: Callable[[Message], list[Message]]) -> Callable[[Message], list
 def test_claude_code_takes_input_on_its_standard_input(
     told: Callable[[Message], list[Message]], news_of_it: list[str], state: str
 ) -> None:
-    """It says when the words wait and when it has got to them, and may repeat them."""
     with playing(claude(told)) as (output, stdin), Steps() as run:
         first = {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]}}
         stdin.write(json.dumps(first).encode() + b"\n")
@@ -391,7 +389,6 @@ def test_a_process_that_is_gone_is_an_error_of_the_call_alone() -> None:
 
 
 def test_a_run_without_an_agent_cannot_be_steered() -> None:
-    """Nor can one that nobody has read from."""
     with Steps() as run, pytest.raises(MisuseError, match="no agent to steer"):
         run.steer("Be brief.")
 

@@ -59,8 +59,6 @@ def test_each_call_is_a_step() -> None:
 @pytest.mark.parametrize("kind", ["thread", "task"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_tools_of_an_async_stream_are_steps_too(backend: str, kind: str) -> None:
-    """In threads, where they are plain functions, and in tasks."""
-
     async def main() -> list[Any]:
         with Steps() as run, run.step("ask") as step:
             router = router_of(run)

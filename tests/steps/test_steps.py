@@ -79,8 +79,6 @@ def test_tasks_nest_below_the_block_that_they_were_started_in(backend: str) -> N
 
 
 def test_threads_that_copy_the_context_nest_too() -> None:
-    """And those that do not begin a step where they are told to."""
-
     async def main() -> Steps:
         with Steps() as run, run.step("all") as above:
             await asyncio.to_thread(lambda: run.step("copied").end())
@@ -151,7 +149,6 @@ def test_a_step_shows_its_stream_while_it_runs() -> None:
 
 
 def test_a_step_may_follow_several_streams() -> None:
-    """Its texts stand one below the other, and its counts are added up, with those of the steps within."""
     with Steps() as run, run.step("write") as step:
         step.follow(stream_of(talk("One."))).final()
         with run.step("check") as below:
@@ -191,7 +188,6 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
 
 
 def test_time_is_reported_while_a_step_runs_and_after() -> None:
-    """By the clock of the run."""
     clock = Clock()
     with on(clock, Steps) as run:
         clock.now = 1.0
@@ -256,7 +252,6 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
 
 
 def test_what_cannot_be_followed_is_left_as_it_was() -> None:
-    """It is not shared, so that its views go on."""
     stream = stream_of(talk("Hel", "lo"))
     text = stream.text
     with Steps() as run, run.step("plan") as step:
@@ -300,7 +295,6 @@ def test_a_run_that_nobody_ends_warns() -> None:
 
 
 def test_what_is_no_stream_is_refused() -> None:
-    """And a stream belongs to one step."""
     not_one: Any = [b"Hi"]
     unnamed: Any = 7
     with Steps() as run, run.step("a") as step, run.step("b") as other:
@@ -357,7 +351,6 @@ def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) ->
 
 
 def test_a_step_may_be_made_of_events() -> None:
-    """Of a framework's run, which has no stream of ours."""
     with Steps() as run, run.step("agent") as step:
         for event in (TextDelta("Hel"), TextDelta("lo"), UsageUpdate(Usage(output_tokens=2))):
             step.feed(event)

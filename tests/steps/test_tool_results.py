@@ -39,7 +39,6 @@ def results_of(run: Steps) -> list[ToolResult]:
 
 
 def test_a_step_that_a_call_has_started_ends_with_its_result() -> None:
-    """Just before its end, and after the call; a step without a call has no result."""
     call = ToolCall(id="x", name="f", complete=True)
     with Steps() as run:
         with run.step(call) as step, run.step("within"):
@@ -89,7 +88,6 @@ def other_tool() -> list[bytes]:
 
 @pytest.mark.parametrize("way", ["router", "view"])
 def test_a_call_that_cannot_be_run_has_its_error_as_result(way: str) -> None:
-    """Once, however often it is looked at, in the step of the answer; also for whoever comes late."""
     with Steps() as run, run.step("ask") as step:
         early = run.events()
         stream = step.follow(stream_of(other_tool()))
@@ -110,7 +108,6 @@ def test_a_call_that_cannot_be_run_has_its_error_as_result(way: str) -> None:
 
 
 def test_results_that_a_stream_brings_are_reported_with_the_ids_of_the_run() -> None:
-    """As a relay sends them; the reader of the stream has its own events."""
     call = ToolCall(id="c", name="f", complete=True)
     sent: list[Event] = [ToolCallDone(call), ToolResult("c", "sun", provider_executed=True), Finish("stop")]
     body = b"".join(relay.encode(sent))
@@ -137,7 +134,6 @@ def every_step(steps: tuple[Step, ...]) -> list[Step]:
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recording", _RECORDINGS, ids=lambda path: path.stem)
 def test_an_agents_tools_tell_that_the_agent_has_run_them(recording: Path) -> None:
-    """Wherever its lines are cut, in each protocol that has a word for results."""
     dice = random.Random(recording.stem)
     lines = recording.read_bytes()
     cuts = sorted(dice.randrange(len(lines)) for _ in range(20))

@@ -56,7 +56,6 @@ def _amounts_of(run: Steps) -> dict[str, float]:
 
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_the_total_is_the_sum_of_the_turns(path: Path) -> None:
-    """Also if the lines are cut anywhere; then it is never more than that of all lines."""
     body = path.read_bytes()
     whole = _amounts_of(_follow(body))
     for place in [*cuts_of(body, path.name)[::3], len(body)]:
@@ -94,7 +93,6 @@ def _models_of(line: dict[str, Any]) -> list[int]:
 
 @in_one_test("path", [path for path in _RECORDINGS if b"modelUsage" in path.read_bytes()])
 def test_the_total_is_what_the_agent_itself_counts(path: Path) -> None:
-    """Also of its subagents, and of answers that broke off: Claude Code counts its session by model."""
     body = path.read_bytes()
     results = [json.loads(line) for line in body.splitlines() if b'"modelUsage"' in line]
     total = _follow(body).total_usage
@@ -106,7 +104,6 @@ def test_the_total_is_what_the_agent_itself_counts(path: Path) -> None:
 
 @in_one_test("has_ledger", [True, False], ids=str)
 def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
-    """Their lines have them; versions that count by model count them as well."""
     counts = {"input_tokens": 100, "output_tokens": 10}
     lines: list[dict[str, Any]] = [
         {"type": "system", "subtype": "init", "model": "m"},
@@ -127,7 +124,6 @@ def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
 
 
 def test_a_session_that_is_resumed_has_the_tokens_of_its_own_turns() -> None:
-    """Its first result may count the turns before it, of which nothing is new."""
     before, after = ({"m": {"inputTokens": n, "outputTokens": 1}} for n in (900, 950))
     lines: list[dict[str, Any]] = [
         {"type": "system", "subtype": "init", "model": "m"},
@@ -184,8 +180,6 @@ class _Cancelled(BaseException):
     ("streams", "is_cancelled"), [(False, False), (False, True), (True, False), (True, True)], ids=str
 )
 def test_a_loop_that_is_left_has_the_tokens_of_all_lines(streams: bool, is_cancelled: bool) -> None:
-    """Also those of a subagent, whose lines are whole where the agent's answers come in events."""
-
     def lines() -> Iterator[str]:
         told: list[dict[str, Any]] = [{"type": "system", "subtype": "init", "model": "m"}]
         for n in range(3):
@@ -215,7 +209,7 @@ def test_a_loop_that_is_left_has_the_tokens_of_all_lines(streams: bool, is_cance
 
 
 def test_answers_without_ids_are_told_apart_by_their_counts() -> None:
-    """As Amp's: each has counts of its own, and the turn has their sum."""
+    """Amp's answers have no ids."""
     first, second = ({"input_tokens": n, "output_tokens": 2} for n in (10, 20))
     lines = [
         {"type": "system", "subtype": "init", "tools": []},
@@ -233,7 +227,6 @@ def test_answers_without_ids_are_told_apart_by_their_counts() -> None:
 
 @in_one_test(("adds_cached", "input_tokens"), [(True, 400), (False, 500)])
 def test_a_price_counts_each_cached_token_once(adds_cached: bool, input_tokens: int) -> None:
-    """The same request costs the same, whether the input leaves out the cached tokens or has them."""
     pytest.importorskip("genai_prices")
     from tokenstream.stream._prices import Tariff, count_tokens
 

@@ -241,7 +241,6 @@ def _asked(run: Steps) -> list[Any]:
 
 @every_asker
 def test_a_question_waits_after_the_loop(asker: Asker) -> None:
-    """It was in an item that the loop gave, and the end of the run does not stop it."""
     with Steps() as run:
         waiting = [len(run.waiting) for _ in run.follow(asker.asks, **_named(asker))]
         # OpenAI's Agents SDK has no event for it: its events end.
@@ -284,7 +283,6 @@ _ASKING_TOOLS = {name: asker for name, asker in ASKERS.items() if "'ok'" in str(
 
 @pytest.mark.parametrize("asker", _ASKING_TOOLS.values(), ids=_ASKING_TOOLS.keys())
 def test_a_tool_that_waits_has_the_result_of_the_next_run(asker: Asker) -> None:
-    """Until then it has none; the agent tells that alone, or calls the tool anew."""
     with Steps() as run:
         for _ in run.follow(asker.asks, **_named(asker)):
             pass
@@ -467,7 +465,6 @@ def test_the_same_id_in_two_threads_is_that_of_two_questions() -> None:
 
 
 def test_a_process_that_fails_fails_each_turn_that_waits() -> None:
-    """Its output may have several, of which none gets an answer any more."""
     with Steps() as run:
         with pytest.raises(ProviderError, match="exit code 1"):
             for _ in run.follow(_threads("t", "u"), agent="ag-ui", exit_code=1):

@@ -147,7 +147,6 @@ class Loop:
         self.waits()
 
     def waits(self) -> None:
-        """Wait until the loop waits, or has ended."""
         at_rest(self._thread)
 
     def ended(self) -> float:

@@ -18,7 +18,6 @@ USAGE = chat_usage(7, 21)
 
 
 def call(index: int, id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
-    """Return the delta of a tool call."""
     return {
         "tool_calls": [
             {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}

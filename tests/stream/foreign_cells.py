@@ -222,8 +222,6 @@ class Closing:
 
 
 class AsyncClosing(Closing):
-    """The same for `async for`."""
-
     __iter__ = None  # type: ignore[assignment]
 
     def __aiter__(self) -> Any:

@@ -44,7 +44,6 @@ FAULT = BROKEN.index(": x") + 2
 
 
 def chat(text: str, finish: str | None = "stop", *, size: int = 7, choice: int = 0) -> list[bytes]:
-    """Return an answer of openai-chat in its text."""
     body = [wire.chat({"content": piece}, index=choice) for piece in pieces_of(text, size)]
     return [*body, *(ended(finish, choice=choice) if finish else ())]
 
@@ -52,7 +51,6 @@ def chat(text: str, finish: str | None = "stop", *, size: int = 7, choice: int =
 def chat_call(
     index: int, arguments: str, *, name: str = "recipe", size: int = 7, id: str | None = None
 ) -> list[bytes]:
-    """Return a tool call of openai-chat."""
     begin = wire.chat_call(index, "", id=id or f"call_{index}", name=name)
     return [
         wire.chat(begin),
@@ -84,13 +82,11 @@ def claude_call(arguments: str, *, name: str = "recipe", size: int = 7) -> list[
 
 
 def gemini(text: str, finish: str = "STOP", *, size: int = 7) -> list[bytes]:
-    """Return an answer of gemini in its text."""
     parts = [{"text": piece} for piece in pieces_of(text, size)]
     return [_candidate(part) for part in parts] + [_candidate({"text": ""}, finish)]
 
 
 def gemini_call(arguments: str) -> list[bytes]:
-    """Return an answer of gemini that is a call, which comes whole."""
     return [_candidate({"functionCall": {"name": "recipe", "args": json.loads(arguments)}}, "STOP")]
 
 
@@ -133,7 +129,6 @@ def responses(text: str, *, done: str | None = None, call: bool = False) -> list
 
 
 def title_in(error: Any) -> Any:
-    """Return the title in the best that an error has."""
     assert isinstance(error, OutputInvalid | OutputIncomplete)
     assert error.best is not None
     return error.best.title

@@ -23,7 +23,6 @@ class City(BaseModel):
 
 
 def with_tools() -> Router:
-    """Return a router with the tools of `ANSWER`."""
     router = Router()
 
     @router.tool("get_weather", City)
@@ -43,7 +42,6 @@ END = [chunk({}, "tool_calls"), DONE]
 
 
 def given(error: BaseException) -> dict[str, Any]:
-    """Return what an error tells of the tools."""
     results = getattr(error, "tool_results", None)
     assert isinstance(results, ToolResults)
     return dict(results)

@@ -139,7 +139,6 @@ async def test_a_finished_answer_ends_soon_in_an_async_loop_too(signs_of_life: S
 
 
 def test_an_error_of_an_unknown_kind_is_raised_if_nothing_follows_it() -> None:
-    """Soon, and as what it is."""
     refused = wire.sse({"type": "nest.failed", "error": {"type": "rate_limit_error", "message": "no"}})
     with (
         Loopback([chunked_head(), http_chunk(CHUNKS[0]), http_chunk(refused), OPEN]) as server,

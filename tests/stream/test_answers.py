@@ -89,8 +89,6 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 
 
 def stream_of(colour: str, source: list[Any]) -> Any:
-    """Return a stream of an answer."""
-
     async def each() -> AsyncIterator[Any]:
         for chunk in source:
             yield chunk
@@ -101,7 +99,6 @@ def stream_of(colour: str, source: list[Any]) -> Any:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_typed_readers_leave_out_remarks(colour: str, name: str) -> None:
-    """They stream as they do without remarks: the phase of a text is known before its first word."""
     source, answer = ANSWERS[name]
 
     async def main() -> None:
@@ -191,7 +188,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_answer_of_remarks_alone_is_none(name: str) -> None:
-    """It says so, and names the call that the model has made in place of an answer."""
     source, words = REFUSED[name]
     for read in (
         lambda stream: stream.result(Value),
@@ -222,7 +218,6 @@ def test_a_phase_that_comes_late_counts_from_then_on() -> None:
 
 
 def test_a_retry_accepts_the_answer() -> None:
-    """And asks again for one of remarks alone."""
     good, remark = said([(REMARK, C), (JSON, F)]), said([(REMARK, C)], call=True)
     with resilient(lambda: iter(good), Retry(attempts=1, accept=Value)) as stream:
         assert stream.result(Value) == Value(a=5)

@@ -74,7 +74,6 @@ def _requests(server: Server) -> list[Any]:
 
 @pytest.mark.parametrize("format", PATHS)
 def test_one_more_request_has_the_answer_and_what_is_wrong_with_it(format: str) -> None:
-    """In the turns of the API that was asked; the second answer is the result."""
     with testing.serve([_said(WRONG), _said(GOOD)]) as server:
         recipe = _ask(server.url + PATHS[format], ["question"])
         first, second = _requests(server)
@@ -96,7 +95,6 @@ async def test_an_async_stream_asks_again_as_well() -> None:
 
 
 def test_a_recorded_answer_is_the_second_one() -> None:
-    """After one that was cut into no JSON by nobody but the model."""
     recorded = testing.Recording.load(OURS / "openai-chat" / "recipe.sse")
     with testing.serve([_said('{"name": "Crêpes"] '), recorded]) as server:
         recipe = _ask(server.url + PATHS["openai-chat"], ["question"])
@@ -125,7 +123,6 @@ def test_a_tools_arguments_are_asked_for_again_by_what_their_call_gave() -> None
 
 
 def test_a_second_wrong_answer_is_the_error() -> None:
-    """There are two requests, and no third."""
     with testing.serve([_said(WRONG), _said("no JSON"), _said(GOOD)]) as server:
         with pytest.raises(InvalidJSON):
             _ask(server.url + PATHS["openai-chat"], [])
@@ -143,7 +140,6 @@ def _words(text: str, **options: Any) -> str:
 
 
 def test_what_is_no_json_is_reported_by_its_place() -> None:
-    """With as much around it as a tool's error shows."""
     assert (
         'The output is no valid JSON: it goes wrong at character 9, near "{\\"name\\": oops}". '
         "Write it again as one JSON document, and nothing else."
@@ -159,7 +155,6 @@ def test_what_was_almost_json_is_reported_by_its_places() -> None:
 
 
 def test_what_is_reported_has_a_bounded_length() -> None:
-    """However much is wrong, and however long the values are."""
     wrong = {"name": 1, "steps": [{"title": ["x" * 1000], "minutes": "y" * 1000}] * 200}
     words = _words(json.dumps(wrong))
 
@@ -170,7 +165,6 @@ def test_what_is_reported_has_a_bounded_length() -> None:
 
 
 def test_an_element_is_reported_by_its_place_in_the_document() -> None:
-    """It is its own text, and where that stands is `path`."""
     with Stream([json.dumps(WRONG)], format="pieces") as stream, pytest.raises(OutputInvalid) as caught:
         list(stream.items(Step, at="steps"))
     error = caught.value
@@ -191,7 +185,6 @@ def test_an_element_is_reported_by_its_place_in_the_document() -> None:
     ],
 )
 def test_a_path_that_leads_to_nothing_is_reported(text: str, problem: str) -> None:
-    """By the place, where there is no more of the document than that."""
     with Stream([text], format="pieces") as stream, pytest.raises(OutputInvalid) as caught:
         list(stream.items(Step, at="steps"))
 

@@ -66,7 +66,6 @@ def told(message: Message) -> tuple[str, list[str], str]:
 
 @pytest.mark.slow
 def test_answers_that_threads_read_at_once_say_their_own() -> None:
-    """Over one client: text, calls and ending are those of the answer that was asked for."""
     with Loopback(serve) as server, httpx.Client(timeout=None, trust_env=False, limits=FRESH) as client:
 
         def read(number: int) -> Message:
@@ -86,7 +85,6 @@ def test_answers_that_threads_read_at_once_say_their_own() -> None:
 
 @pytest.mark.slow
 async def test_answers_that_tasks_read_at_once_say_their_own() -> None:
-    """The same in one event loop."""
     messages: dict[int, Message] = {}
 
     async def read(number: int) -> None:

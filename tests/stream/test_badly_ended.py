@@ -136,7 +136,6 @@ def test_every_call_is_a_value_or_an_error_of_the_library_in_every_view(
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("lenient", [False, "closed", True])
 def test_a_call_that_ended_badly_cannot_be_run(lenient: Any, is_async: bool) -> None:
-    """Also if its arguments are JSON, and also if almost-JSON is repaired: something else was wrong."""
     for text in ("JSON", "none"):
         bank = Bank()
         view = {False: "validated_calls", "closed": "closed", True: "lenient"}[lenient]
@@ -169,7 +168,6 @@ BROKEN = {
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_call_in_the_text_whose_markup_is_broken_has_an_error(broken: str, is_async: bool) -> None:
-    """In each view, of the answer itself and behind a relay."""
     body = b"".join(testing.script().text(BROKEN[broken]).finish("stop").chunks("openai-chat"))
     with Stream([body], tags=Tags(calls=True)) as stream:
         passed_on = b"".join(relay.encode(stream, "tokenstream"))

@@ -44,8 +44,6 @@ def test_a_failed_answer_has_its_counts_however_it_came(source: Any) -> None:
 
 
 def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
-    """Those of each attempt are its own."""
-
     async def read() -> list[tuple[Any, Any]]:
         with pytest.raises(ProviderError) as caught:
             await AsyncStream(one_piece()).final()
@@ -61,7 +59,6 @@ def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
 
 
 def test_a_generator_is_not_asked_for_more_after_an_error() -> None:
-    """It might wait without an end."""
     stream = Stream(each for each in FRAMES)
     with pytest.raises(ProviderError):
         stream.final()

@@ -90,8 +90,6 @@ def readers_closed(view: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("read", [left_early, kept_longer, readers_left_early, readers_closed])
 def test_a_view_that_is_left_leaves_nothing(read: Callable[[Any], None]) -> None:
-    """Of a stream or of a reader of it, while others go on or not."""
-
     def run() -> None:
         for view in VIEWS:
             read(view)
@@ -138,7 +136,6 @@ async def readers_in_tasks(view: Callable[[Any], Any]) -> None:
     "read", [left_early_async, kept_longer_async, readers_left_early_async, readers_in_tasks]
 )
 async def test_an_asynchronous_view_that_is_left_leaves_nothing(read: Any) -> None:
-    """The same in an event loop."""
     for view in VIEWS:
         # What is kept of a type is made when a value of it comes, which a reader on trio may see late.
         kept_longer(view)
@@ -182,14 +179,12 @@ MERGES: dict[str, Callable[[Any], Any]] = {
 
 @in_one_test("run", MERGES.values(), ids=MERGES)
 def test_a_merge_leaves_nothing(run: Callable[[Any], None]) -> None:
-    """Neither at its end, nor when it is left, nor when one of its streams fails."""
     assert left_by(lambda: run(merged)) == {}
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("run", MERGES.values(), ids=MERGES)
 async def test_an_asynchronous_merge_leaves_nothing(run: Callable[[Any], Any]) -> None:
-    """The same in an event loop."""
     assert await left_by_async(lambda: run(merged_async)) == {}
 
 
@@ -199,8 +194,6 @@ async def test_an_asynchronous_merge_leaves_nothing(run: Callable[[Any], Any]) -
 @pytest.mark.anyio
 @pytest.mark.parametrize("reason", [None, "enough"])
 async def test_an_awaited_guard_leaves_nothing(reason: str | None) -> None:
-    """Neither one that lets the answer go on, nor one that stops it."""
-
     async def judge(_: object) -> str | None:
         await anyio.lowlevel.checkpoint()
         return reason

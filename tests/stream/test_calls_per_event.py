@@ -103,8 +103,6 @@ def test_an_event_costs_no_more_calls_than_before(
 
 
 def test_a_call_costs_little_more_after_many_others() -> None:
-    """Its fragments don't look for it among those before, which may be the same as a call in the text."""
-
     def count(calls: int) -> int:
         body = [
             chat(chat_call(index, fragment, id=None if fragment else f"c{index}", name="look"))

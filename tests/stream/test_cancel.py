@@ -58,7 +58,6 @@ def expire(scope: anyio.CancelScope) -> None:
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_a_cancelled_task_passes_its_cancellation_unchanged(kind: str, block: bool) -> None:
-    """With its message; inside `async with` the connection is closed before it leaves."""
     closed: list[bool] = []
     met: list[BaseException] = []
     async with AsyncExitStack() as stack:
@@ -94,7 +93,6 @@ async def test_a_cancelled_task_passes_its_cancellation_unchanged(kind: str, blo
 @on_asyncio
 @every_kind
 async def test_asyncio_timeout_around_a_block(kind: str) -> None:
-    """It becomes TimeoutError, as around anything else."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -278,7 +276,6 @@ async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_c
 
 @pytest.mark.parametrize("reads", [True, False])
 async def test_a_closing_that_is_cancelled_closes_its_source_all_the_same(*, reads: bool) -> None:
-    """Also that of an answer of which nothing was read."""
     source = SlowToClose(*HELLO[:1], 9.0)
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope:
@@ -331,7 +328,6 @@ async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
 async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After some seconds it is left."""
     monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.1)
     monkeypatch.setattr(_direct, "CLOSING_SECONDS", 0.1)
 
@@ -410,7 +406,6 @@ async def test_the_error_of_an_answer_is_raised_although_its_closing_was_cancell
 
 
 async def read_all(stream: AsyncStream) -> None:
-    """Read all events of a stream."""
     async for _ in stream:
         pass
 

@@ -130,7 +130,7 @@ def left(world: str, answer: Any, within: Any = lambda _: None, **options: Any) 
 def test_a_refusal_is_raised_at_the_end_of_a_block_that_reads_nothing(
     world: str, status: int, options: dict[str, Any]
 ) -> None:
-    """Otherwise a wrong key looks like an answer that nobody wanted."""
+    """A wrong key would look like an answer that nobody wanted."""
     with pytest.raises(StatusError) as caught:
         left(world, answered(status), **options)
 

@@ -73,7 +73,6 @@ async def test_the_end_of_the_input_closes(kind: str) -> None:
     [([HEL, sse("{broken}"), OPEN], ProtocolError, "failed"), ([HEL], StreamTruncated, "truncated")],
 )
 async def test_an_error_closes(kind: str, body: list[Any], error: type[StreamError], ending: str) -> None:
-    """Although the server would have left the connection open."""
     async with AsyncExitStack() as stack:
         with serving(*body) as server:
             stream = await begin(kind, server, stack)
@@ -92,7 +91,6 @@ async def test_an_error_closes(kind: str, body: list[Any], error: type[StreamErr
 
 @every_kind
 async def test_the_end_of_the_block_closes(kind: str) -> None:
-    """After `break`; reading on is refused, what came is kept."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             async with await begin(kind, server, stack) as stream:
@@ -108,7 +106,6 @@ async def test_the_end_of_the_block_closes(kind: str) -> None:
 
 @every_kind
 async def test_a_block_that_reads_nothing_closes(kind: str) -> None:
-    """Whatever has been opened so far."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             async with await begin(kind, server, stack) as stream:
@@ -163,7 +160,6 @@ async def test_what_the_block_raises_leaves_it_unchanged(kind: str, raised: Base
 
 
 async def test_a_group_that_the_block_raises_stays_the_same_group() -> None:
-    """It is the caller's, and neither opened nor wrapped."""
     group = ExceptionGroup("mine", [KeyError(), ValueError()])
     with open_after(HEL) as server:
         with pytest.raises(ExceptionGroup) as caught:
@@ -225,7 +221,6 @@ async def test_aclose_closes_and_closing_twice_is_fine(kind: str, block: bool) -
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_aclose_by_another_task_ends_a_read_in_progress_normally(kind: str, block: bool) -> None:
-    """The loop of the reading task ends as at the end of the answer."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -299,7 +294,7 @@ async def test_closing_a_generator_around_a_stream_closes_the_stream() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_generator_around_a_stream_that_is_dropped_is_closed_by_the_loop() -> None:
-    """In a task of its own; trio cannot do that with a block that holds a nursery."""
+    """The loop's own task cannot close it under trio, with a block that holds a nursery."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         pieces = around(stream)()
@@ -318,7 +313,6 @@ async def test_a_generator_around_a_stream_that_is_dropped_is_closed_by_the_loop
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning", "ignore:unclosed:ResourceWarning")
 @every_kind
 async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> None:
-    """It warns, and the server sees the end without anybody awaiting anything."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)

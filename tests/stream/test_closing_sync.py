@@ -118,7 +118,6 @@ WAYS = [
 @every_opener
 @tried_again
 def test_each_way_out_closes_the_connection(opener: Opener, leave: Callable[[Stream], None]) -> None:
-    """At once; what came is kept, and the ending is `stopped`."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
         leave(stream)
         since = time.monotonic()
@@ -145,7 +144,6 @@ def test_a_stream_that_is_collected_closes_the_connection_and_warns(opener: Open
 
 
 def test_a_view_keeps_its_stream() -> None:
-    """As long as somebody can read on, nothing is closed."""
     with Loopback(chunked(ANSWER)) as server, opened(alone, server.url) as stream:
         views = [stream.text]
         assert next(views[0]) == "Let "
@@ -171,7 +169,6 @@ def test_a_consumer_without_with_is_closed_when_it_is_collected() -> None:
 
 
 def test_a_stream_whose_request_never_went_out_needs_no_warning() -> None:
-    """There is nothing to close."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stream = connect("http://127.0.0.1:9/")
@@ -197,7 +194,7 @@ def test_the_end_of_the_input_closes_the_connection(opener: Opener) -> None:
 
 @tried_again
 def test_our_own_client_closes_the_connection_at_the_end_of_a_body() -> None:
-    """Even though the server would have taken another request on it."""
+    """The server would have taken another request on the connection."""
     with Loopback([*chunked(ANSWER), threading.Event()]) as server, opened(alone, server.url) as stream:
         stream.final()
         since = time.monotonic()
@@ -223,7 +220,6 @@ FAULTS: dict[str, tuple[list[Any], type[StreamError], str]] = {
 def test_an_error_closes_the_connection(
     opener: Opener, script: list[Any], kind: type[StreamError], ending: str
 ) -> None:
-    """Before the loop meets it; what had arrived is on it and in the message."""
     with Loopback(script) as server, opened(opener, server.url) as stream:
         texts = []
         with pytest.raises(kind) as caught:
@@ -246,7 +242,6 @@ def test_an_error_closes_the_connection(
 
 @every_opener
 def test_break_alone_closes_nothing_and_reading_on_works(opener: Opener) -> None:
-    """Also through another view, which first gives what it missed."""
     gate = threading.Event()
     script: Script = [
         chunked_head(),
@@ -303,7 +298,6 @@ def test_close_tells_once_that_it_failed() -> None:
 
 
 def test_collecting_a_stream_whose_source_cannot_be_closed_stays_quiet() -> None:
-    """But for the warning that it was left open."""
     source = Stubborn(ANSWER)
     stream = Stream(source)
     next(stream)

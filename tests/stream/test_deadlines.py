@@ -72,7 +72,6 @@ async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
 @in_and_out
 @pytest.mark.parametrize("limit, body, text", SILENCES)
 async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], text: str) -> None:
-    """In its moment, by its name, with what had arrived, and the source closed; heartbeats are no content."""
     playback = silent_after(*body)
     stream = playback.astream(deadlines=Deadlines(**{limit: 0.3}))
     error = await stalled(stream, block)
@@ -97,7 +96,6 @@ async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], tex
 async def test_each_deadline_fires_in_real_time(
     kind: str, block: bool, limit: str, body: list[Any], text: str
 ) -> None:
-    """The same where bytes are waited for in earnest: the server sees the connection closed."""
     async with AsyncExitStack() as stack:
         with serving(*body, OPEN) as server:
             begun = time.monotonic()
@@ -120,7 +118,6 @@ async def test_each_deadline_fires_in_real_time(
 @pytest.mark.parametrize("own", [False, True])
 @tried_again
 async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(block: bool, own: bool) -> None:
-    """With a client of the caller's own, too, which would wait for ever."""
     with Loopback([OPEN]) as server:
         async with httpx.AsyncClient(timeout=None) as client:
             deadlines = Deadlines(first_event=0.1)
@@ -136,8 +133,6 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
 @pytest.mark.slow
 @in_and_out_in_earnest
 async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
-    """It is shorter than any deadline, and not ours."""
-
     async def be_brief(response: httpx.Response) -> None:
         # The head may take its time on a busy machine.
         response.request.extensions["timeout"]["read"] = 0.15

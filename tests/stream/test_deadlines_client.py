@@ -82,7 +82,6 @@ OPENERS = (plain, retried, routed, with_own_timeout)
 def test_no_wait_for_the_head_is_longer_than_what_is_left(
     timeout: Any, open_stream: Callable[..., Stream]
 ) -> None:
-    """The deadline has its name in the error, and the client keeps its settings."""
     transport = Transport()
     with httpx.Client(transport=transport, timeout=timeout) as client:
         with pytest.raises(StreamStalled) as caught:
@@ -112,7 +111,6 @@ def test_the_body_has_the_timeouts_of_the_client(open_stream: Callable[..., Stre
 def test_a_silent_server_is_left_in_time_with_a_client_that_has_no_timeout(
     open_stream: Callable[..., Stream],
 ) -> None:
-    """Over a real socket, which would wait for ever."""
     with Loopback([OPEN]) as server, httpx.Client(timeout=None) as client:
         client.event_hooks = {"request": [lambda request: setattr(request, "url", httpx.URL(server.url))]}
         with pytest.raises(StreamStalled) as caught:
@@ -144,7 +142,6 @@ def _enter(stream: Stream) -> object:
 def test_a_head_that_comes_too_slowly_is_a_stall(
     head: Script, limit: str, read: Callable[[Stream], Any]
 ) -> None:
-    """As it is for `aconnect`: by the deadline's name, in time, and the connection is closed."""
     with Loopback(head) as server:
         begun = time.monotonic()
         stream = connect(server.url, deadlines=Deadlines(**{limit: 0.2}))
@@ -160,7 +157,6 @@ def test_a_head_that_comes_too_slowly_is_a_stall(
 @pytest.mark.slow
 @every_limit
 def test_both_colours_say_the_same(limit: str) -> None:
-    """The same words, the same verdict."""
     told: list[StreamStalled] = []
 
     async def main(url: str) -> None:

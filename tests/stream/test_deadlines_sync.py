@@ -183,7 +183,6 @@ def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> No
 @pytest.mark.slow_rows("total")
 @pytest.mark.parametrize("limit", SHORT)
 def test_both_colours_say_the_same_of_a_silent_answer(limit: str) -> None:
-    """The same words, the same message so far."""
     told: list[StreamStalled] = []
 
     async def main(url: str) -> None:
@@ -204,7 +203,6 @@ def test_both_colours_say_the_same_of_a_silent_answer(limit: str) -> None:
 
 @tried_again
 def test_a_shorter_timeout_of_requests_is_never_raised() -> None:
-    """The socket has it already."""
     with Loopback(SILENT["chunked"]) as server, requests.Session() as session:
         try:
             response = session.post(server.url, stream=True, timeout=0.1)
@@ -235,7 +233,6 @@ def test_a_connection_that_was_given_back_has_no_deadline_of_ours() -> None:
 
 @pytest.mark.slow
 def test_a_socket_of_http_client_has_its_own_timeout_back_at_the_end() -> None:
-    """Its connection goes on to further requests."""
     with Loopback(TWICE) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=77.0)
         connection.request("POST", "/")
@@ -275,7 +272,6 @@ def test_a_stall_in_a_running_answer_is_retried() -> None:
 
 
 def test_a_stall_that_is_retried_closes_the_silent_connection() -> None:
-    """Not only the last one."""
     with Loopback(SILENT["chunked"], [ANSWERED]) as server:
         connect(
             server.url, json={}, deadlines=SHORT["idle_bytes"], retry=Retry(mode="restart", wait=0.0)

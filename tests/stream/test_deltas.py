@@ -54,7 +54,6 @@ async def collected(chunks: list[bytes], format: Any) -> list[Any]:
 
 
 def test_text_and_reasoning_come_in_their_order() -> None:
-    """Each with its part, so that a new one can be told."""
     chunks = SCRIPT.chunks("anthropic")
     whole = [(kind, text) for kind, text, _ in TOLD]
 
@@ -77,7 +76,6 @@ def test_an_async_loop_is_given_the_same(backend: str) -> None:
 
 
 def test_a_refusal_is_shown_in_words_too() -> None:
-    """It has no view of its own."""
     chunks = testing.script().text("No. ").refusal("I can", "not.").finish("stop").chunks("openai-chat")
 
     deltas = list(Stream(chunks, format="openai-chat").deltas)
@@ -103,7 +101,6 @@ def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
 
 
 def test_a_loop_that_starts_late_is_given_each_part_at_once() -> None:
-    """In the order of the parts."""
     stream = Stream(SCRIPT.chunks("anthropic"), format="anthropic")
     stream.final()
 
@@ -123,7 +120,6 @@ def test_what_breaks_off_is_raised_after_what_came() -> None:
 
 
 def test_a_view_of_deltas_is_read_in_a_loop() -> None:
-    """Its misuse names where the value is."""
     with (
         Stream(SCRIPT.chunks("anthropic"), format="anthropic") as stream,
         pytest.raises(MisuseError, match=r"stream\.message\.parts"),
@@ -132,7 +128,6 @@ def test_a_view_of_deltas_is_read_in_a_loop() -> None:
 
 
 def test_parts_of_text_are_joined_with_what_the_caller_wants_between_them() -> None:
-    """`text` joins them as they are; empty ones are no parts here."""
     parts = (TextPart(text="One."), ReasoningPart(text="Hm."), TextPart(text=""), TextPart(text="Two."))
 
     assert "One.\n\nTwo." == Message(parts=parts).join_text()

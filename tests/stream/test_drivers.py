@@ -120,7 +120,6 @@ def test_a_fault_does_not_swallow_what_came_before_in_its_chunk() -> None:
 
 
 def test_an_error_is_raised_once_and_then_the_events_are_over() -> None:
-    """After it the stream is closed; a new loop over events is refused, and views give the error again."""
     source = Source([*ANSWER[:4], ERROR])
     stream = Stream(source)
     with pytest.raises(ProviderError) as first:
@@ -178,7 +177,6 @@ def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | Non
 
 
 def test_a_break_after_the_finish_reason_of_a_call_without_arguments_is_a_break() -> None:
-    """They may have been on their way: the call stays open, and the answer is not complete."""
     with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
         Stream(Source(ANSWER[:9], Transport("reset"))).final()
 
@@ -246,7 +244,6 @@ async def test_the_wrong_colour_is_refused_with_the_right_class() -> None:
 
 
 def test_a_source_of_something_else_than_bytes_is_refused() -> None:
-    """The first wrong item is named."""
     numbers: Any = [1, 2]
     with pytest.raises(MisuseError, match="int"), Stream(numbers) as stream:
         next(stream)
@@ -259,7 +256,6 @@ def test_bytes_may_come_in_any_form(kind: Any) -> None:
 
 
 def test_the_log_tells_of_opening_and_ending_and_holds_no_payload(caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG on the logger "tokenstream"."""
     with caplog.at_level(logging.DEBUG, logger="tokenstream"):
         Stream(ANSWER).final()
 
@@ -273,7 +269,6 @@ WHOLE = b"""{"object": "chat.completion", "choices": [{"index": 0, "finish_reaso
 
 @pytest.mark.parametrize("read", [read_sync, read_async])
 def test_an_answer_that_nobody_asked_to_stream_says_so(read: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """It is whole, the departure tells, and a line at INFO says what may be missing."""
     with caplog.at_level(logging.INFO, logger="tokenstream"):
         seen = read([WHOLE[:20], WHOLE[20:]], lambda stream: stream.text)
 
@@ -316,7 +311,6 @@ def test_every_error_pickles_with_what_had_arrived() -> None:
 
 
 def test_each_tool_call_is_handed_out_once_when_it_is_whole() -> None:
-    """The first when the second begins, the second at the finish reason."""
     order = [
         event.call.id if isinstance(event, ToolCallDone) else type(event).__name__
         for event in Stream(ANSWER)
@@ -340,7 +334,6 @@ _Added.__module__ = "openai.lib"
 
 @pytest.mark.anyio
 async def test_bytes_after_an_event_that_adds_nothing_give_their_events() -> None:
-    """Also where chunks are read at a glance."""
     pieces = ["a", "b", "c", "d", "e", "f"]
     body: list[Any] = [wire.chat({"content": piece}) for piece in pieces]
     for place in (5, 4, 4, 3, 1):

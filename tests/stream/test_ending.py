@@ -57,8 +57,6 @@ def test_a_read_within_a_read_is_refused() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backend: str) -> None:
-    """The first read goes on."""
-
     async def main() -> str:
         gate = anyio.Event()
 
@@ -193,8 +191,6 @@ def test_a_source_that_cannot_be_closed_needs_no_closing() -> None:
 
 
 def test_misuse_within_a_source_passes_unchanged() -> None:
-    """It is the calling code's fault, and no interruption."""
-
     def body() -> Any:
         yield ANSWER[2]
         raise MisuseError("wrong")

@@ -37,7 +37,6 @@ UI_FINISH = sse({"type": "finish", "finishReason": "stop"})
 
 
 def gemini(text: str, reason: str | None = None, *, choice: int = 0, **more: Any) -> bytes:
-    """Return a chunk of Gemini, which may give a reason in any of its chunks."""
     finish = {} if reason is None else {"finishReason": reason}
     content = {"parts": [{"text": text}], "role": "model"}
     candidates = [{"content": content, "index": choice, **finish}]
@@ -308,7 +307,6 @@ def test_a_choice_with_its_reason_is_complete_while_another_goes_on() -> None:
 
 
 def test_a_stop_amid_an_answer_that_was_held_back_is_one() -> None:
-    """All of it was read, but its reader has only the beginning."""
     with resilient(lambda _: iter([*TEXT, REASON, DONE]), Retry(accept=lambda _: True)) as stream:
         for event in stream:
             if isinstance(event, TextDelta):

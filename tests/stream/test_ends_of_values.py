@@ -64,7 +64,6 @@ CASES: dict[str, Case] = {
 
 
 def source(colour: str, document: object = MAIL, *, size: int = 4, broken_at: int | None = None) -> Any:
-    """Return a stream of a document, in pieces."""
     text = document if isinstance(document, str) else json.dumps(document)
 
     def pieces() -> Iterator[str]:
@@ -80,7 +79,6 @@ def source(colour: str, document: object = MAIL, *, size: int = 4, broken_at: in
 
 
 async def items_of(view: Any) -> list[Any]:
-    """Return the items of a view of either kind."""
     return [item async for item in Each(view)]
 
 
@@ -93,7 +91,6 @@ def joined(items: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("size", [1, 4])
 @pytest.mark.parametrize("name", CASES)
 def test_the_loop_ends_with_the_value(colour: str, size: int, name: str) -> None:
-    """The last value reads on to the end of the answer, as nothing is left to be streamed after it."""
     view, items, ending, document = CASES[name]
 
     async def main() -> None:
@@ -124,7 +121,6 @@ def test_the_next_loop_streams(colour: str) -> None:
 
 @pytest.mark.parametrize("size", range(1, 12))
 def test_any_chunking_ends_the_loop_at_the_same_place(size: int) -> None:
-    """Even if the key comes once more, in the same chunk or in a later one."""
     with source("sync", '{"a": "one", "b": 1, "a": "two", "c": 2}', size=size * 4) as stream:
         assert "one" == "".join(stream.field("a"))
 
@@ -168,8 +164,6 @@ def test_the_program_of_the_page_shows_the_tip_live() -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_what_breaks_after_it_comes_up_in_the_next_read(colour: str) -> None:
-    """Of any kind: it is the stream's error."""
-
     async def main() -> None:
         async with inside(source(colour, broken_at=60)) as stream:
             assert ["Your order"] == joined(await items_of(stream.field("subject")))

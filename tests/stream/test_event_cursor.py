@@ -122,7 +122,6 @@ each_recording = pytest.mark.parametrize(
 
 @each_recording
 def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded) -> None:
-    """After every event, at the end alone, and now and then; of every recording."""
     events = read([recorded.body], format=recorded.format).events
     dice = random.Random(len(events))
     places: list[Callable[[int], bool]] = [every, lambda _: False, lambda _: dice.random() < 0.1]
@@ -254,7 +253,6 @@ _OTHERS: list[Callable[[int], Event]] = [
 
 @given(answers(), st.data())
 def test_parts_that_are_written_in_turns_come_whole(events: list[Event], data: st.DataObject) -> None:
-    """Also of an answer that began again, with all the token counts."""
     looked = data.draw(st.sets(st.integers(0, len(events))))
     messages, found = told(events, lambda number: number in looked)
     again = made_of(found)
@@ -276,7 +274,6 @@ def _uncounted(message: Message) -> Message:
 
 
 def test_a_reader_is_told_that_the_answer_began_again() -> None:
-    """What it had been given is to be forgotten; what was spent on it counts."""
     restarted = Restarted(Message(parts=(TextPart(text="Hel"),)))
     spent = UsageUpdate(Usage(output_tokens=2))
     messages, found = told([TextDelta("Hel"), spent, restarted, TextDelta("Hi")], every)
@@ -300,7 +297,6 @@ def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
 
 
 def test_an_answer_that_is_taken_back_is_sent_again() -> None:
-    """The one that began again was another one, and the first one stands."""
     accumulator = Accumulator()
     cursor = EventCursor(accumulator)
     found: list[Event] = []
@@ -315,7 +311,6 @@ def test_an_answer_that_is_taken_back_is_sent_again() -> None:
 
 @pytest.mark.slow
 def test_a_look_costs_what_has_changed() -> None:
-    """However many parts have ended, and however long the text is."""
     accumulator = Accumulator()
     cursor = EventCursor(accumulator)
     for part in range(1_000):

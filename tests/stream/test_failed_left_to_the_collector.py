@@ -129,14 +129,12 @@ async def read_by(reader: Callable[[Any], Coroutine[Any, Any, object]], stream: 
 def test_a_failed_stream_leaves_nothing(
     source: Callable[[list[bytes]], Any], chunks: list[bytes], reader: Any
 ) -> None:
-    """Neither the error that was raised, nor the source's own, keeps the stream."""
     left = left_by(lambda: at_once(read_by(reader, Stream(source(chunks), format="openai-chat"))))
 
     assert left == {}
 
 
 def test_an_error_that_is_raised_again_is_the_same_to_its_reader() -> None:
-    """The same object while the reader has it; later, another one with the same words and notes."""
     stream = Stream(BEGUN, format="openai-chat")
 
     def ask() -> StreamError:
@@ -171,7 +169,6 @@ class Odd(StreamError):
 
 
 def test_an_error_of_the_application_is_raised_itself() -> None:
-    """Of its own class or of this library's, and never in place of another stream's."""
     odd = [Odd(code=1), Odd(code=2), StreamError("mine")]
     raised: list[BaseException] = []
     for error in odd:
@@ -190,7 +187,6 @@ def test_an_error_of_the_application_is_raised_itself() -> None:
 
 
 def test_the_cause_tells_where_the_source_failed() -> None:
-    """Its traceback begins in the source."""
     with pytest.raises(StreamError) as caught:
         Stream(reset(BEGUN), format="openai-chat").final()
 
@@ -290,8 +286,6 @@ CAUSES: list[Callable[[], Exception]] = [
     "make_cause", CAUSES, ids=lambda make: make.__name__.replace("<lambda>", type(make()).__name__)
 )
 def test_an_error_that_is_raised_again_has_equal_causes(make_cause: Callable[[], Exception]) -> None:
-    """Of the same classes, with the same words and attributes; the first one had them with tracebacks."""
-
     def source() -> Iterator[bytes]:
         yield from BEGUN
         try:
@@ -326,7 +320,6 @@ def test_an_error_that_is_raised_again_has_equal_causes(make_cause: Callable[[],
 
 
 def test_a_partial_answer_keeps_nothing_else() -> None:
-    """It is an object of its own, and may be kept."""
     kept: list[Message | None] = []
 
     def run() -> None:
@@ -388,7 +381,6 @@ ASKED = {"model": "m", "messages": []}
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
 def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None, body: Any) -> None:
-    """Neither after one attempt, nor after the last of several."""
     client = httpx.Client(transport=answering(status, BEGUN, body))
 
     def run() -> None:
@@ -407,7 +399,6 @@ def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None, body:
 @pytest.mark.parametrize("body", [cut, Broken])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
 async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None, body: Any) -> None:
-    """The same, in an event loop."""
     client = httpx.AsyncClient(transport=answering(200, BEGUN, body))
 
     async def run() -> None:
@@ -421,7 +412,6 @@ async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None,
 
 
 def test_a_failed_tool_leaves_nothing() -> None:
-    """Neither the tool's error nor the router's keeps the answer."""
     router = Router()
 
     @router.tool
@@ -443,7 +433,6 @@ def test_a_failed_tool_leaves_nothing() -> None:
 )
 @pytest.mark.parametrize("wait", [0, 0.001])
 def test_a_retried_answer_leaves_nothing(wait: float, failing: httpx.MockTransport) -> None:
-    """Neither does the attempt that failed, nor the one that has brought the answer."""
     replies = [failing, answering(200, [*BEGUN, chat({}, "stop"), DONE])]
 
     def run() -> None:

@@ -53,7 +53,6 @@ class TimeIsUp(TimeoutError):
 
 
 def _in_package(package: str, text: str, **names: Any) -> Callable[[], Any]:
-    """Return a function of another package."""
     code: dict[str, Any] = {"__name__": package, **names}
     exec(text, code)
     function: Callable[[], Any] = code["function"]
@@ -133,7 +132,7 @@ def test_a_sockets_timeout_is_a_silence() -> None:
 
 
 def test_every_later_reader_gets_the_exception() -> None:
-    """As it gets any other error; a list of an answer that is not whole would look like a whole one."""
+    """A list of an answer that is not whole would look like a whole one."""
 
     def body() -> Iterator[bytes]:
         yield from BODY[:2]

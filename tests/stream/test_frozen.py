@@ -65,7 +65,6 @@ async def _read(url: str, freezer: Freezer, deadlines: Deadlines) -> tuple[str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("deadlines", [BYTES, CONTENT, AFTER], ids=lambda each: next(iter(each)))
 def test_what_has_arrived_meanwhile_is_delivered(deadlines: dict[str, Any]) -> None:
-    """And the wait begins anew."""
     freezer = Freezer(*BODY[2:], ends=True)
     with Loopback(freezer.script) as server:
         found = asyncio.run(_read(server.url, freezer, Deadlines(**deadlines)))

@@ -72,7 +72,7 @@ class Multiplexed:
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @tried_again
 def test_a_connection_of_http2_goes_on_for_others_when_one_is_stopped(library: Any) -> None:
-    """Its socket is never shut; the loop that was stopped ends when its source next answers."""
+    """Other answers share the socket, so it is never shut."""
     server_side = Multiplexed()
     with (
         Loopback(server_side, tls=True, alpn=["h2"]) as server,
@@ -122,7 +122,7 @@ def _ask_twice(server: Loopback, client: Any, **options: Any) -> tuple[Stream, S
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @pytest.mark.parametrize("limit", ["idle_bytes", "idle_content", "total"])
 def test_a_silent_answer_ends_alone_on_a_connection_of_http2(library: Any, limit: str) -> None:
-    """Not even its read times out, as that would break the connection for the other answer."""
+    """A read that times out would break the connection for the other answer."""
     server_side = Multiplexed()
     with (
         Loopback(server_side, tls=True, alpn=["h2"]) as server,
@@ -147,7 +147,6 @@ def test_a_silent_answer_ends_alone_on_a_connection_of_http2(library: Any, limit
 @pytest.mark.slow
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_a_silent_answer_meets_its_deadline_while_another_thread_reads_its_connection(library: Any) -> None:
-    """It gets its turn whenever something arrives on the connection, and notices then."""
     server_side = Multiplexed()
     with (
         Loopback(server_side, tls=True, alpn=["h2"]) as server,

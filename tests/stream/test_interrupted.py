@@ -55,7 +55,6 @@ def key() -> Iterator[Key]:
 @every_opener
 @tried_again
 def test_ctrl_c_while_bytes_are_waited_for(opener: Opener, tls: bool, key: Key) -> None:
-    """It passes unchanged, the connection is closed, and what came is kept."""
     tls = tls and opener is not alone
     with Loopback(SILENT["chunked"], tls=tls) as server, opened(opener, server.url) as stream:
         texts = []
@@ -121,7 +120,6 @@ def test_ctrl_c_while_a_block_is_entered_closes(key: Key) -> None:
 
 
 def run(script: str, *arguments: str, expected: int = 0) -> str:
-    """Run a script in an interpreter of its own, and return what it printed."""
     # An exit that waits for a read that never ends lasts longer than this.
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments],
@@ -177,7 +175,6 @@ EXITS = {
 )
 @pytest.mark.parametrize("script", sampled(list(EXITS.values()), one_in=3), ids=EXITS)
 def test_an_open_stream_does_not_keep_the_interpreter_from_exiting(script: str) -> None:
-    """In time, without a traceback; the connection is closed with the process at the latest."""
     start = "import gc, sys, threading, warnings\nimport httpx\nfrom tokenstream import Stream, connect\n"
     quiet = "warnings.simplefilter('ignore', ResourceWarning)\n"
     with Loopback(SILENT["chunked"]) as server:

@@ -227,7 +227,6 @@ def items_of(chunks: list[bytes], view: str = "words", **options: Any) -> list[A
 
 @every_format
 def test_an_item_comes_with_the_end_of_its_text_in_a_for_loop(format: str) -> None:
-    """In every view: before the next chunk is asked for, and the items joined are the text."""
     for answer in _answers(format).values():
         check(answer, "for", format=format)
 
@@ -236,7 +235,6 @@ def test_an_item_comes_with_the_end_of_its_text_in_a_for_loop(format: str) -> No
 @pytest.mark.parametrize("driver", list(DRIVERS)[1:])
 @every_format
 def test_an_item_comes_with_the_end_of_its_text_in_every_loop(format: str, driver: str) -> None:
-    """Whoever reads: before the source has to go on."""
     for answer in _answers(format).values():
         check(answer, driver, format=format)
 
@@ -249,7 +247,6 @@ def test_an_item_comes_with_the_end_of_its_text_before_a_call(driver: str) -> No
 
 @every_format
 def test_an_item_comes_with_the_end_of_its_text_in_every_chunking(format: str) -> None:
-    """With the chunk that has the last byte of what decides it; the items are those of any chunking."""
     for name, answer in _answers(format).items():
         views = ("words", "sentences", "blocks")
         expected = [items_of(answer.chunks, view, format=format) for view in views]
@@ -274,7 +271,6 @@ def test_an_item_comes_with_the_end_mark_if_nothing_else_has_ended_its_text(driv
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_text_that_is_held_for_a_match_comes_with_the_end_mark(driver: str) -> None:
-    """The next part could complete the match, even after a finish reason; nothing follows the end mark."""
     said = [*SAID, wire.chat({"content": " se"}), FINISH, wire.DONE]
 
     check(Answer(said, ["", "", "", "One two", "One two se", "One two se"]), driver, ["redact, words"])
@@ -340,7 +336,6 @@ def test_parts_that_take_turns_cut_no_word_of_each_other() -> None:
 
 
 def test_a_citation_cuts_no_word() -> None:
-    """It is a part of its own, about the text around it."""
     citation = {"type": "char_location", "cited_text": "x", "document_index": 0, "start_char_index": 0}
     chunks = [
         wire.claude_start(),
@@ -394,7 +389,6 @@ def test_the_reasoning_ends_with_the_start_of_the_text() -> None:
 
 @pytest.mark.parametrize("size", [5, 9, 999])
 def test_the_last_word_of_a_string_comes_with_its_closing_quote(size: int) -> None:
-    """Of each string, if there are several; the last word of one and the first of the next are two."""
     text = '{"a": [{"t": "One two"}, {"t": "Three"}], "b": "four"}'
     given = list[str]()
 
@@ -414,7 +408,6 @@ def test_the_last_word_of_a_string_comes_with_its_closing_quote(size: int) -> No
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
 def test_the_last_draft_comes_with_the_end_of_its_text(format: Any) -> None:
-    """It is held for its turn no longer than drafts may follow."""
     chunks = testing.script().text('{"a": 1, ', '"b": 2, ', '"c": 3}').finish("stop").chunks(format)
     drafts = list[Any]()
 

@@ -89,7 +89,6 @@ every_way = pytest.mark.parametrize("run", [_whole, _left_early, _views, _respon
 @pytest.mark.parametrize("source", [list, _generator], ids=["list", "generator"])
 @every_way
 def test_a_stream_leaves_nothing(run: Any, source: Any) -> None:
-    """Neither when it was read to its end, nor when it was left."""
     assert left_by(lambda: at_once(run(Stream(source(BODY))))) == {}
 
 
@@ -105,14 +104,11 @@ def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
 @pytest.mark.parametrize("source", [_Asynchronous, later], ids=["iterator", "generator"])
 @every_way
 async def test_an_asynchronous_stream_leaves_nothing(run: Any, source: Any) -> None:
-    """Its reading task is gone with it, too."""
     assert await left_by_async(lambda: run(AsyncStream(source(BODY)))) == {}
 
 
 @pytest.mark.parametrize("body", [BODY, CUT, []], ids=["whole", "cut", "nothing"])
 def test_a_decoder_leaves_nothing(body: list[bytes]) -> None:
-    """Also if nobody has told it that the input has ended, or if it has failed."""
-
     def unended() -> None:
         decoder = Decoder()
         for chunk in body:
@@ -137,8 +133,6 @@ def test_format_objects_leave_nothing() -> None:
 
 
 def test_an_answer_of_an_own_format_leaves_nothing() -> None:
-    """Also if the program makes the format anew for each answer."""
-
     def run() -> None:
         with Stream(BODY, format=custom(text="choices.0.delta.content", sentinel="[DONE]")) as stream:
             assert "quick" in "".join(stream.text)
@@ -199,7 +193,6 @@ class Waiting(httpx.AsyncByteStream):
 @pytest.mark.anyio
 @pytest.mark.parametrize("waits", [(60, 0), (0.02, 60)], ids=["the second wins", "the first wins"])
 async def test_a_race_leaves_nothing(waits: tuple[float, float]) -> None:
-    """Neither of the attempts, whichever wins."""
     left: list[float] = []
 
     def answer(_: httpx.Request) -> httpx.Response:

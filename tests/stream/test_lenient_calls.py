@@ -63,7 +63,6 @@ def claude(text: str, reason: str = "tool_use", *, close: bool = True, more: boo
 @pytest.mark.parametrize("lenient", [True, "closed"])
 @pytest.mark.parametrize("colour", COLOURS)
 def test_almost_json_is_repaired_and_handed_out(colour: str, lenient: Any) -> None:
-    """Where the format says that the call ended, with what was repaired; the message stays as it was."""
     body = claude(RAW)
     found = read(colour, body, lambda stream: stream.validated_calls(write, lenient=lenient))
     (call,) = found.items
@@ -136,7 +135,6 @@ def test_an_end_is_supplied_only_where_the_model_itself_ended_the_call(
     "body", [claude(OPEN, "max_tokens"), [*chat_call(0, OPEN, name="write"), *ended("length")]]
 )
 def test_a_cut_call_has_no_typed_value_either(body: list[bytes]) -> None:
-    """Whatever reads its arguments: the drafts stay as they are, and the loop says why."""
     with pytest.raises(OutputIncomplete):
         Stream(body).result(Write, tool="write", lenient=True)
     view: Any
@@ -154,7 +152,6 @@ def test_a_cut_call_has_no_typed_value_either(body: list[bytes]) -> None:
 
 
 def test_drafts_tell_what_was_repaired_so_far() -> None:
-    """And the last of a call has the call, with the same."""
     drafts = list(Stream(claude(RAW)).tool_partials(write, lenient=True))
     counts = [len(drafted.repairs) for drafted in drafts]
 
@@ -192,7 +189,6 @@ def test_the_chunks_do_not_matter_nor_when_the_view_begins(data: st.DataObject) 
 
 
 def test_a_view_of_items_tells_what_was_repaired_so_far() -> None:
-    """In all calls that it reads; nothing once it was closed, and nothing where all was JSON."""
     body = [*chat_call(0, "[{path: '1'}]"), *chat_call(1, "[{'path': '2',}]"), *ended()]
     view = Stream(body).items(Write, tool="recipe", lenient=True)
     first = next(view), [repair.name for repair in view.repairs]
@@ -234,7 +230,6 @@ def test_views_made_of_others_tell_what_was_repaired() -> None:
 
 
 def test_what_has_two_readings_stays_an_error() -> None:
-    """It is never guessed; the model is told as without `lenient`."""
     (call,) = Stream(claude("{'path': 1/2}")).validated_calls(write, lenient=True)
 
     assert isinstance(call.error, InvalidJSON)
@@ -243,7 +238,6 @@ def test_what_has_two_readings_stays_an_error() -> None:
 
 
 def test_repaired_arguments_are_checked_as_any_others_are() -> None:
-    """What they say is wrong is told of what they were repaired to."""
     (call,) = Stream(claude("{path: 7}")).validated_calls(write=Write, lenient=True)
 
     assert type(call.error) is OutputInvalid
@@ -288,7 +282,7 @@ def test_a_router_reads_the_tools_that_it_begins_with_as_it_is_told() -> None:
 
 
 def test_the_stage_supplies_no_end() -> None:
-    """It cannot know whether a call that it is fed was cut."""
+    """A stage cannot know whether a call that it is fed was cut."""
     tools = ValidatedCalls(write, lenient=True)
     (repaired,) = tools.feed(ToolCall(name="write", arguments_text=RAW))
     (refused,) = tools.feed(ToolCall(name="write", arguments_text=OPEN))
@@ -310,7 +304,6 @@ def test_what_lenient_may_be_is_checked_where_it_is_given() -> None:
 
 
 def test_arguments_can_be_looked_at_leniently_while_they_are_written() -> None:
-    """Beside the strict look, which stays as it was before the fault."""
     stream = Stream(claude(RAW))
     deltas = [event for event in stream if isinstance(event, ToolCallDelta)]
 

@@ -64,8 +64,6 @@ async def test_the_error_keeps_its_cause(run: Callable[[], Awaitable[None]]) -> 
 
 @each_place
 async def test_an_error_that_is_dropped_leaves_nothing(run: Callable[[], Awaitable[None]]) -> None:
-    """It and the group of the tasks do not refer to one another."""
-
     async def drop() -> None:
         with suppress(Struck):
             await run()

@@ -61,7 +61,6 @@ def end() -> None:
 
 
 async def read_text(stream: AsyncStream, pieces: int) -> str:
-    """Read events until so many pieces of text have come."""
     text: list[str] = []
     while len(text) < pieces:
         event = await anext(stream)
@@ -243,8 +242,6 @@ def test_a_cancelled_read_of_a_merge_loses_nothing(run: Run) -> None:
 
 @on_both_loops
 def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) -> None:
-    """Its reading task ends as well."""
-
     async def main() -> None:
         others = asyncio.all_tasks()
         stream = AsyncStream(one_by_one(BODY), deadlines=Deadlines(total=600.0))
@@ -263,8 +260,6 @@ def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) 
 @pytest.mark.slow
 @on_both_loops
 def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
-    """Neither one by one nor many at once: only the source still has the last one."""
-
     async def at_once(body: list[bytes]) -> AsyncGenerator[bytes, None]:
         for each in body:
             yield each
@@ -307,8 +302,6 @@ def test_a_gap_that_opens_after_a_long_wait_began_is_given_up_in_time(run: Run, 
 
 @on_both_loops
 def test_another_loop_is_refused_while_the_first_one_runs(run: Run) -> None:
-    """A stream that was read in one loop does not wait in another one."""
-
     async def main() -> None:
         stream = AsyncStream(one_by_one(BODY))
         await read_text(stream, len(PIECES))

@@ -22,7 +22,6 @@ from tokenstream.errors import MisuseError, StreamInterrupted
 
 @pytest.mark.parametrize("kinds", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")])
 def test_another_event_loop_is_refused_by_name(kinds: tuple[str, str]) -> None:
-    """Both are named; nothing hangs, whether the first loop is over or not."""
     first, second = kinds
     streams: list[AsyncStream] = []
 
@@ -55,7 +54,6 @@ def test_another_event_loop_is_refused_by_name(kinds: tuple[str, str]) -> None:
 
 
 def test_closing_in_another_loop_ends_the_task_and_says_so() -> None:
-    """It cannot be waited for there, so it must not be tried."""
     loop = asyncio.new_event_loop()
     with open_after(HEL) as server:
         stream = aconnect(server.url)
@@ -109,7 +107,6 @@ quiet = pytest.mark.filterwarnings(
 @every_end
 @every_other
 def test_a_stream_whose_loop_is_over_is_over_too(ended: str, other: str) -> None:
-    """It is closed, and a read gives what there is, then says why no more comes; the server sees it."""
     streams: list[AsyncStream] = []
 
     async def begin() -> None:
@@ -213,7 +210,6 @@ async def main():
     ),
 )
 def test_the_interpreter_ends_with_an_open_stream(run: str) -> None:
-    """It does not hang, and no task is complained of."""
     code = [sys.executable, "-W", "ignore::ResourceWarning", "-c", LEFT_OPEN.format(run=run)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=200, check=True)
 

@@ -23,7 +23,6 @@ from tokenstream.stream._fan_out.lanes import LabelledEvent
 
 @every_kind
 def test_each_event_comes_with_the_label_of_its_stream(kind: str) -> None:
-    """And each stream gives what a loop over it alone would."""
     bodies = {"plan": ANSWER, "write": saying("Hel", "lo"), 3: saying("x")}
     seen = read_merged(kind, bodies)
 
@@ -35,7 +34,6 @@ def test_each_event_comes_with_the_label_of_its_stream(kind: str) -> None:
 
 
 def test_a_pair_is_named() -> None:
-    """For whoever does not unpack it."""
     with merge({"a": Stream(saying("x"), format="openai-chat")}) as merged:
         first = next(merged)
 
@@ -109,7 +107,6 @@ async def test_the_loop_keeps_pace_with_many_sources_that_are_never_silent() -> 
 
 
 def test_views_of_a_stream_may_be_read_between_and_afterwards() -> None:
-    """They miss nothing of the answer; the loop gives what they have not read."""
     taken: list[str] = []
 
     def look(merged: Any, seen: Seen) -> None:
@@ -128,7 +125,6 @@ def test_views_of_a_stream_may_be_read_between_and_afterwards() -> None:
 
 @pytest.mark.anyio
 async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -> None:
-    """What it waits for itself, it may take; what comes behind rings for the loop again."""
     feeds = {label: AsyncFeed() for label in "ab"}
     streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     async with merge(streams) as merged:
@@ -179,8 +175,6 @@ async def _feed_later(feed: AsyncFeed) -> None:
 
 @every_kind
 def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
-    """As with a plain stream; nothing is lost in between."""
-
     def third(_merged: Any, seen: Seen) -> Any:
         return StopIteration if len(seen.pairs) == 3 else None
 
@@ -217,7 +211,6 @@ def test_one_stream_stops_and_the_others_go_on(kind: str) -> None:
 
 @every_kind
 def test_a_guard_stops_its_own_stream_only(kind: str) -> None:
-    """Its last event tells so."""
     bodies = {label: saying("The ", f"cat {label} ", "sat") for label in "ab"}
     seen = read_merged(kind, bodies, prepare=lambda stream: stream.guard("cat a"))
 
@@ -244,7 +237,6 @@ def test_all_are_stopped_at_once(kind: str) -> None:
 
 
 def test_another_thread_stops_a_loop_that_waits() -> None:
-    """It comes back at once."""
     feeds = {label: Feed() for label in "ab"}
     merged = merge({label: Stream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()})
     with merged, meanwhile(lambda: merged.stop("enough")):
@@ -258,8 +250,6 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
 @every_kind
 @pytest.mark.parametrize("stopped", ["one", "all"])
 def test_streams_may_be_stopped_before_the_loop_begins(kind: str, stopped: str) -> None:
-    """They have nothing to give, and those that were not stopped go on."""
-
     def stop(merged: Any) -> None:
         (merged if stopped == "all" else merged.streams["one"]).stop("enough")
 
@@ -272,7 +262,6 @@ def test_streams_may_be_stopped_before_the_loop_begins(kind: str, stopped: str) 
 
 @every_kind
 def test_an_exception_of_the_loop_closes_all(kind: str) -> None:
-    """And leaves the block as it is."""
     feeds: list[Any] = []
 
     class Ours(Exception):
@@ -303,7 +292,6 @@ def test_an_exception_of_the_loop_closes_all(kind: str) -> None:
 
 
 def test_only_one_may_read_at_a_time() -> None:
-    """Another thread is told so."""
     feed = Feed()
     with merge({"a": Stream(feed.chunks(), format="openai-chat")}) as merged:
         reading = threading.Thread(target=lambda: list(merged))
@@ -320,7 +308,6 @@ def test_only_one_may_read_at_a_time() -> None:
 
 
 def test_a_stream_that_was_read_to_its_end_is_named() -> None:
-    """There is nothing left of it to merge."""
     done = Stream(saying("x"), format="openai-chat")
     list(done)
     with merge({"a": done, "b": Stream(saying("y"), format="openai-chat")}) as merged:

@@ -27,7 +27,6 @@ def text_of(seen: Seen, label: Any) -> str:
 
 @every_kind
 def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
-    """To the loop and to its other readers, whoever reads them."""
     seen = Seen()
     expected = {"shared": "".join(WORDS), "plain": "xy"}
 
@@ -51,7 +50,6 @@ def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
 
 @pytest.mark.anyio
 async def test_tasks_read_the_same_stream_beside_the_loop() -> None:
-    """Whoever of them needs more reads for all, and the loop is told."""
     feeds = {label: AsyncFeed() for label in ("shared", "plain")}
     streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     hub = streams["shared"].broadcast()
@@ -83,7 +81,6 @@ async def test_tasks_read_the_same_stream_beside_the_loop() -> None:
 
 
 def test_threads_read_the_same_stream_beside_the_loop() -> None:
-    """Whoever of them needs more reads for all, and the loop is told."""
     feeds = {label: Feed() for label in ("shared", "plain")}
     streams = {label: Stream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     hub = streams["shared"].broadcast()
@@ -222,7 +219,6 @@ def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
 
 @pytest.mark.slow
 def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks now and then, and not all the time."""
     looks = 0
     look = SyncHub.poll
 
@@ -240,7 +236,6 @@ def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPat
 def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may come after the look at what there is, and be told before that look is acted on."""
     feed, seen = Feed(), Seen()
     shared = Stream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
@@ -266,7 +261,6 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
 
 
 def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
-    """It may have begun while that thread read, and have no thread of its own for the stream."""
     feed, seen = Feed(), Seen()
     shared = Stream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
@@ -286,7 +280,6 @@ def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
 
 @pytest.mark.anyio
 async def test_the_loop_is_told_once_a_task_has_left_that_read_for_it() -> None:
-    """It may have begun while that task read, and nobody rings for it then."""
     feed, seen = AsyncFeed(), Seen()
     shared = AsyncStream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
@@ -319,7 +312,6 @@ async def _feed_rest(feed: AsyncFeed) -> None:
 
 @every_kind
 def test_a_stream_may_be_shared_inside_the_block(kind: str) -> None:
-    """As long as the loop has not begun; and it is closed for all at the end."""
     seen = Seen()
     made: Any = Feed if kind == "sync" else AsyncFeed
     sources = {"shared": made(), "plain": made()}
@@ -344,7 +336,6 @@ def test_a_stream_may_be_shared_inside_the_block(kind: str) -> None:
 
 
 def test_a_stream_that_was_shared_inside_an_unread_block_is_closed() -> None:
-    """Whoever has it closes it for all."""
     source = Source(saying("x"))
     stream = Stream(source, format="openai-chat")
     with merge({"shared": stream}):

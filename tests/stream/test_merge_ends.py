@@ -36,7 +36,6 @@ def silent_servers(stack: ExitStack, count: int = 3) -> list[Loopback]:
 
 
 def test_requests_are_read_to_their_ends() -> None:
-    """Over real connections, one thread each, which are gone then."""
     with ExitStack() as stack:
         servers = [stack.enter_context(Loopback([chunked_head(), BEGUN, REST])) for _ in range(3)]
         streams = {at: connect(server.url, json={}) for at, server in enumerate(servers)}
@@ -93,7 +92,6 @@ async def test_tasks_are_gone_when_the_block_is_left() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_loop_closes_all_and_stays_cancelled() -> None:
-    """On asyncio and on trio, and never as a group of errors."""
     feeds = {label: AsyncFeed() for label in "ab"}
     streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     seen: list[str] = []
@@ -113,7 +111,6 @@ async def test_a_cancelled_loop_closes_all_and_stays_cancelled() -> None:
 
 @pytest.mark.anyio
 async def test_sources_that_are_slow_to_close_are_waited_for_together() -> None:
-    """Each of them takes its time at once."""
     closing: list[int] = []
     together = anyio.Event()
 
@@ -140,8 +137,6 @@ async def test_sources_that_are_slow_to_close_are_waited_for_together() -> None:
 
 
 def test_what_closing_raises_is_raised_once_all_are_closed() -> None:
-    """It hides none of the others."""
-
     class Broken(Source):
         def close(self) -> None:
             super().close()
@@ -157,7 +152,6 @@ def test_what_closing_raises_is_raised_once_all_are_closed() -> None:
 
 @pytest.mark.anyio
 async def test_what_asynchronous_closing_raises_is_raised_once_all_are_closed() -> None:
-    """The same in an event loop."""
     closed: list[str] = []
 
     class Body:
@@ -184,8 +178,6 @@ async def test_what_asynchronous_closing_raises_is_raised_once_all_are_closed() 
 
 
 def test_streams_that_nobody_holds_are_collected() -> None:
-    """What rings for them keeps none alive; the warning is theirs."""
-
     async def main() -> None:
         feed = AsyncFeed()
         merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
@@ -276,7 +268,6 @@ class Answers:
 
 @every_kind
 def test_answers_of_one_connection_are_merged_with_others_and_left(kind: str) -> None:
-    """The next one is read as ever."""
     answers = Answers()
     run_in(kind, answers.read, kind)
     first, second = answers.seen

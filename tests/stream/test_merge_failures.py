@@ -62,7 +62,6 @@ def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
 
 @pytest.mark.anyio
 async def test_chunks_that_have_come_are_given_before_the_failure() -> None:
-    """All of them, in their order; what comes behind them is not waited for."""
     feeds = {label: AsyncFeed() for label in ("good", "bad")}
     streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     seen = Seen()
@@ -83,7 +82,6 @@ async def test_chunks_that_have_come_are_given_before_the_failure() -> None:
 
 @every_kind
 def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
-    """The first error is raised at the end; its notes name the others."""
     bodies = {"good": saying("Hel", "lo"), "bad": BROKEN, "cut": saying("a", "b")[:1]}
     seen = read_merged(kind, bodies, fail_fast=False)
     merged, error = seen.merged, seen.error
@@ -116,7 +114,6 @@ def test_a_failure_is_raised_once(kind: str) -> None:
 
 @every_kind
 def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) -> None:
-    """It is no failure of a stream."""
     seen = read_merged(kind, {"odd": [3.5], "good": saying("x")})
 
     assert isinstance(seen.error, MisuseError)
@@ -127,7 +124,6 @@ def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) ->
 @pytest.mark.slow
 @every_kind
 def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
-    """Its own silence is what counts."""
     seen = Seen()
     deadlines = Deadlines(idle_bytes=0.15)
 
@@ -211,8 +207,6 @@ def test_requests_go_out_side_by_side(kind: str) -> None:
 
 @every_kind
 def test_a_request_that_fails_is_named(kind: str) -> None:
-    """Before anything of it has come."""
-
     def ask() -> Any:
         raise OSError("nobody there")
 
@@ -282,7 +276,6 @@ def test_on_trio_a_block_is_needed() -> None:
 
 @pytest.mark.anyio
 async def test_a_guard_that_is_awaited_holds_up_its_own_stream_only() -> None:
-    """The others' events come meanwhile."""
     asked = anyio.Event()
     allowed = anyio.Event()
 

@@ -38,7 +38,6 @@ def test_metrics_are_there_while_the_answer_comes() -> None:
 
 @pytest.mark.parametrize("how", ["cut", "error", "stop", "close"])
 def test_metrics_stay_readable_however_an_answer_ends(how: str) -> None:
-    """After a failure, a stop and a close they tell what had come."""
     fault: Any = {"cut": faults.cut(at=0.8), "error": faults.error_event(at=0.8)}.get(how)
     stream = PACED.stream("anthropic", pace="recorded", fault=fault)
     if fault:
@@ -85,6 +84,6 @@ def test_a_tap_has_metrics() -> None:
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 def test_a_start_in_the_future_is_refused(kind: Any) -> None:
-    """It is mostly `time.time()`, which would make the time to the first token negative."""
+    """A start in the future is mostly `time.time()`, and the first token would come before it."""
     with pytest.raises(MisuseError, match="started_at is in the future"):
         kind([], format="text", started_at=time.time() + 1e9)

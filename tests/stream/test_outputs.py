@@ -108,7 +108,6 @@ def test_an_object_is_watched_while_it_fills_in() -> None:
 
 
 def test_elements_come_as_soon_as_each_closes() -> None:
-    """Before anything of the next one is there."""
     stream = Stream(chat(TEXT))
     steps = stream.items(Step, at="steps")
 
@@ -118,19 +117,16 @@ def test_elements_come_as_soon_as_each_closes() -> None:
 
 
 def test_one_string_is_read_as_it_is_written() -> None:
-    """Its escapes undone, and nothing of the rest."""
     assert ["Pan", "\ncakes"] == list(Stream(chat(TEXT)).field("title"))
 
 
 def test_the_result_is_the_validated_value() -> None:
-    """Of a type, of a list, of what a TypeAdapter takes."""
     assert RECIPE == Stream(chat(TEXT)).result(Recipe)
     assert [1, 2] == Stream(chat("[1, 2]")).result(list[int])
     assert RECIPE == Stream(chat(TEXT)).result(TypeAdapter[Recipe | Step](Recipe | Step))
 
 
 def test_null_is_a_value() -> None:
-    """As an element and as the result."""
     assert [1, None, 2] == list(Stream(chat("[1, null, 2]")).items(TypeAdapter[int | None](int | None)))
     assert Stream(chat("null")).result(TypeAdapter[int | None](int | None)) is None
     for colour in ("asyncio", "trio"):
@@ -176,7 +172,6 @@ def test_types_that_cannot_be_hashed_have_results_too() -> None:
 
 
 def test_what_is_almost_json_is_read_where_that_is_asked_for() -> None:
-    """In views and results alike."""
     text = f"Here it is:\n```json\n{TEXT}\n```"
 
     assert RECIPE == Stream(chat(text)).result(Recipe, lenient=True)
@@ -188,7 +183,6 @@ def test_what_is_almost_json_is_read_where_that_is_asked_for() -> None:
 
 
 def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
-    """In every view, of both colours; results of different choices are kept apart."""
     other = '{"dish": "other"}'
     text = f"{other} is none, so {TEXT}"
     options: Any = {"lenient": True, "document": "last"}
@@ -230,7 +224,6 @@ def test_each_choice_has_its_own_output() -> None:
 
 
 def test_a_choice_at_its_end_has_a_result_though_the_stream_broke_off() -> None:
-    """Each choice has its ending."""
     body = [*chat(TEXT, None), *ended("stop")[:1], *chat(TEXT[:30], None, choice=1)]
     stream = Stream(body)
 
@@ -260,8 +253,6 @@ def test_a_path_that_is_none_is_refused_at_once() -> None:
 
 
 def test_a_type_that_no_json_can_become_is_refused_before_anything_is_read() -> None:
-    """By `result` as by the views; another type may be asked for after that."""
-
     class Nothing:
         pass
 

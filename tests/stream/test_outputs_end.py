@@ -43,7 +43,6 @@ BODIES: dict[str, tuple[list[bytes], str | None]] = {
 def test_an_answer_cut_between_any_two_events_has_no_result(
     colour: str, body: list[bytes], tool: str | None
 ) -> None:
-    """It is incomplete, with the best that there is, and the source is closed."""
     titles = set()
     for end in range(len(body) + 1):
         seen = read(colour, body[:end], lambda stream: stream.result(Recipe, tool=tool))
@@ -79,7 +78,6 @@ def test_json_that_is_whole_counts_though_the_answer_was_cut(finish: str, end: i
 
 
 def test_a_number_at_the_cut_may_be_half_of_it() -> None:
-    """It is no result, and no element; at the end of the answer it is."""
     for text, finish, whole in (("12", "length", False), ("12 ", "length", True), ("12", "stop", True)):
         stream = Stream(chat(text, finish))
         if whole:
@@ -128,7 +126,6 @@ def test_prose_in_place_of_json_is_invalid_unless_the_answer_was_cut() -> None:
     ],
 )
 def test_the_error_says_what_cut_the_answer(finish: str, words: str) -> None:
-    """And what to do, where something can be done; nothing of the answer itself."""
     for read_it in (lambda stream: stream.result(Recipe), lambda stream: list(stream.field("title"))):
         with pytest.raises(OutputIncomplete, match=words) as caught:
             read_it(Stream(chat(TEXT[:60], finish)))
@@ -136,7 +133,6 @@ def test_the_error_says_what_cut_the_answer(finish: str, words: str) -> None:
 
 
 def test_an_answer_that_was_stopped_is_incomplete() -> None:
-    """By whoever; what came is kept."""
     stream = Stream(chat(TEXT))
     drafts = stream.partials(Recipe)
     next(drafts)
@@ -184,7 +180,6 @@ def test_a_refusal_in_the_middle_is_no_cut() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_an_answer_without_text_says_so(text: str) -> None:
-    """Whether it ended or was cut."""
     for read_it in (lambda stream: stream.result(Recipe), lambda stream: list(stream.partials(Recipe))):
         with pytest.raises(OutputInvalid, match="has no text"):
             read_it(Stream(chat(text)))

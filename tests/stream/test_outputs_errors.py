@@ -69,7 +69,6 @@ def test_a_view_that_is_read_again_raises_the_same_error() -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("text", [WRONG, BROKEN])
 def test_failing_fast_stops_the_stream(colour: str, text: str) -> None:
-    """After the snapshot of what was good; the source is closed and the bill stops."""
     seen = read(colour, chat(text), lambda stream: stream.partials(Recipe, fail_fast=True))
     error = seen.error
 
@@ -99,7 +98,6 @@ def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_field_that_fails_fast_stops_the_stream(colour: str) -> None:
-    """As drafts and items do."""
     text = '{"title": "Pancakes", "serves": 2, "steps": []}'
     seen = read(colour, chat(text), lambda stream: stream.field("serves", fail_fast=True))
 
@@ -145,7 +143,6 @@ def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -
 
 
 def test_text_that_is_no_json_is_raised_at_the_end_with_its_place() -> None:
-    """In every view, and as the result; what came before is in `best`."""
     for name in ("partials", "items", "result"):
         seen = read("sync", chat(BROKEN), VIEWS[name])
         error = seen.error
@@ -193,8 +190,6 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("size", [1, 7, 1_000])
 def test_what_a_validator_raises_comes_out_of_the_loop(colour: str, size: int) -> None:
-    """As it is, in its place, once what came before it was given; the stream itself goes on."""
-
     def look_up(minutes: int) -> int:
         return {5: 5}[minutes]
 
@@ -218,8 +213,6 @@ def test_what_a_validator_raises_comes_out_of_the_loop(colour: str, size: int) -
 
 
 def test_what_a_validator_raises_is_raised_again_and_leaves_the_other_views_alone() -> None:
-    """At once, before the rest is read; with the place in the program that it comes from."""
-
     def look_up(minutes: int) -> int:
         return {0: 0}[minutes]
 
@@ -272,7 +265,6 @@ def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: str, siz
 
 
 def test_errors_pickle() -> None:
-    """With their snapshot and the message; they may come from another process."""
     for text, finish in ((WRONG, "stop"), (BROKEN, "stop"), (TEXT[:60], "length")):
         error = read("sync", chat(text, finish), VIEWS["result"]).error
         again = pickle.loads(pickle.dumps(error))

@@ -180,7 +180,6 @@ def _compare(stream: Callable[[], Stream], text: str, tool: str | None) -> None:
 
 @pytest.mark.slow
 def test_our_recordings_have_the_output_that_their_text_says() -> None:
-    """Those of structured output, and the arguments of every tool."""
     assert sum(map(_check, ours())) > 20
 
 

@@ -51,7 +51,6 @@ class Defaults(BaseModel):
 @pytest.mark.parametrize("body", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_arguments_of_a_tool_are_read_like_a_text(colour: str, body: list[bytes]) -> None:
-    """Whatever the provider, in every view and as the result."""
     drafts = read(colour, body, lambda stream: stream.partials(Recipe, tool="recipe"))
     items = read(colour, body, lambda stream: stream.items(Step, "steps", tool="recipe"))
     pieces = read(colour, body, lambda stream: stream.field("title", tool="recipe"))
@@ -75,7 +74,6 @@ def test_arguments_are_shown_as_they_are_written() -> None:
 
 
 def test_a_view_that_starts_late_gives_the_arguments_that_it_missed() -> None:
-    """In one snapshot, then live; and after the end."""
     stream = Stream(ANSWERS["openai-chat"])
     fragments = 0
     for event in stream:
@@ -91,7 +89,6 @@ def test_a_view_that_starts_late_gives_the_arguments_that_it_missed() -> None:
 
 
 def test_of_several_calls_the_first_is_the_object_and_all_have_the_items() -> None:
-    """The others are in `message.tool_calls`."""
     body = [*chat_call(0, "{}", name="look"), *chat_call(1, TEXT), *chat_call(2, OTHER), *ended()]
     stream = Stream(body)
 
@@ -145,7 +142,6 @@ def test_an_empty_object_before_the_arguments_is_none_of_them(prefix: list[str],
 
 
 def test_a_first_call_that_may_still_speak_holds_back_the_second() -> None:
-    """Else what showed of the second would be taken back; where the first never speaks, the second counts."""
     first, *rest = chat_call(0, '{"eggs": 1}')
     second = chat_call(1, '{"eggs": 2}')
 
@@ -167,7 +163,6 @@ def test_arguments_that_never_say_anything_are_not_held_for_ever() -> None:
 
 
 def test_arguments_that_the_end_repeats_are_read_once() -> None:
-    """Also where it writes the same JSON in another way."""
     spaced = TEXT.replace(", ", " ,")
     for done in (TEXT, spaced):
         body = responses(TEXT, done=done, call=True)
@@ -179,7 +174,6 @@ def test_arguments_that_the_end_repeats_are_read_once() -> None:
 
 
 def test_the_end_mends_arguments_whose_fragments_were_lost() -> None:
-    """What it says counts; nothing is given twice."""
     for lost in (slice(0, 60), slice(0, 30)):
         body = responses(TEXT[lost].replace("Mix", "Mixx"), done=TEXT, call=True)
 
@@ -191,7 +185,6 @@ def test_the_end_mends_arguments_whose_fragments_were_lost() -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_tool_that_was_never_called_is_named(colour: str) -> None:
-    """With the message, and without any arguments."""
     for view in (
         lambda stream: stream.partials(Recipe, tool="recipe"),
         lambda stream: stream.items(Step, "steps", tool="recipe"),
@@ -214,7 +207,6 @@ def test_an_answer_that_only_calls_tools_says_so() -> None:
 @pytest.mark.parametrize("text", [TEXT, TEXT[:60], ""])
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_call_that_was_cut_is_incomplete(colour: str, text: str) -> None:
-    """Even where its JSON looks whole: such a call is never handed out."""
     for view in (
         lambda stream: stream.partials(Recipe, tool="recipe"),
         lambda stream: stream.result(Recipe, tool="recipe"),
@@ -258,7 +250,6 @@ def test_broken_arguments_are_distinguished_from_cut_ones() -> None:
 
 
 def test_arguments_that_are_almost_json_are_read_where_that_is_asked_for() -> None:
-    """Such a call is handed out to nobody, but it was not cut."""
     body = [*chat_call(0, TEXT.replace("10}]}", "10,},]}")), *ended()]
 
     assert RECIPE == Stream(body).result(Recipe, tool="recipe", lenient=True)

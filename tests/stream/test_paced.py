@@ -47,7 +47,6 @@ async def test_a_loop_over_answers_asks_for_no_event_ahead() -> None:
 
 
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """Its read goes on in the task, and the next one gets the event."""
     events = []
     async with AsyncStream(Graph(0.002)) as stream:
         while True:

@@ -54,7 +54,6 @@ def _applied(patches: list[list[dict[str, Any]]]) -> Any:
 @given(cuts=st.lists(st.integers(1, len(TEXT) - 1), max_size=12))
 @examples(20)
 def test_patches_lead_to_the_whole(shape: Callable[[Any], Any], cuts: list[int]) -> None:
-    """In a `for` loop and in an `async for` loop, wherever the pieces end."""
     bounds = [0, *sorted(set(cuts)), len(TEXT)]
     pieces = [TEXT[start:end] for start, end in pairwise(bounds)]
 
@@ -115,7 +114,6 @@ async def test_what_is_asked_of_drafts_holds_on_every_reader() -> None:
 
 
 def test_arguments_of_a_tool_are_patched() -> None:
-    """With `tool=`, as drafts are."""
     answer = testing.script().tool_call("save", WHOLE).finish("tool_calls").chunks("anthropic")
     with Stream(answer, format="anthropic") as stream:
         assert _applied(list(stream.partials(Form, tool="save").patches(append=True))) == WHOLE
@@ -162,7 +160,6 @@ def test_patches_come_before_the_error(shape: Callable[[Any], Any]) -> None:
 
 
 def test_drafts_are_given_less_often() -> None:
-    """The first at once, then the newest: the last one always."""
     with Stream([TEXT[:12], *TEXT[12:]], format="pieces") as stream:
         first, last = stream.partials(Form).throttle(0.5)
 

@@ -71,7 +71,6 @@ FORMATS = ["openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "
 @pytest.mark.slow
 @in_one_test("format", FORMATS)
 def test_each_payload_of_an_answer_is_given_once_in_its_order(format: Any) -> None:
-    """Also those without an event, in any chunks, in both colours, and beside an SDK's loop."""
     answer = testing.script().reasoning("hm").text("Hel", "lo").tool_call("f", {"a": 1}).finish()
     check(b"".join(answer.chunks(format)), format)
 
@@ -106,7 +105,6 @@ def test_those_before_an_error_come_first_and_it_is_raised_again() -> None:
 
 
 def test_the_message_grows_beside_it() -> None:
-    """It has what each payload brought. One without an event comes with the next event."""
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     stream = Stream([frames(HI, EMPTY, HI, end)])
 
@@ -134,7 +132,6 @@ def test_bare_text_is_given_as_it_came() -> None:
 
 
 def test_those_of_each_attempt_are_given() -> None:
-    """As each connection brings them."""
     cut_off, answer = testing.script().text("H"), testing.script().text("Hi").finish()
     retry = Retry(mode="restart", wait=0)
     with testing.serve([cut_off, answer]) as server:

@@ -49,7 +49,6 @@ def printed(chunks: list[bytes], file: Any, format: Any = "anthropic") -> str:
 
 
 def test_each_piece_is_shown_when_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard output, unless another file is named."""
     terminal = Terminal()
     printed(CHUNKS, terminal)
     with Stream(CHUNKS, format="anthropic") as stream:
@@ -61,7 +60,6 @@ def test_each_piece_is_shown_when_it_comes(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_reasoning_is_dimmed_where_the_terminal_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And in no file, nor where colours are not wanted."""
     plain = "Clouds, so: \n\nIt rains.\n"
 
     assert "\x1b[2mClouds, so: \x1b[22m\n\nIt rains.\n" == printed(CHUNKS, Terminal())
@@ -81,14 +79,12 @@ def test_what_a_terminal_would_obey_is_printed_as_escapes() -> None:
 
 
 def test_a_letter_that_the_file_lacks_breaks_nothing() -> None:
-    """It is printed as an escape, too."""
     chunks = testing.script().text("Malmö ☂").finish("stop").chunks("openai-chat")
 
     assert "Malm\\xf6 \\u2602\n" == printed(chunks, Narrow(), "openai-chat")
 
 
 def test_an_answer_that_breaks_off_ends_its_line() -> None:
-    """What came of it is printed, then the error is raised; nothing stays dimmed."""
     file = Terminal()
     with Stream(CHUNKS[:4], format="anthropic") as stream, pytest.raises(StreamTruncated):
         stream.print(file)
@@ -98,7 +94,6 @@ def test_an_answer_that_breaks_off_ends_its_line() -> None:
 
 
 def test_an_empty_answer_prints_nothing() -> None:
-    """Not even the end of a line."""
     assert "" == printed(testing.script().finish("stop").chunks("openai-chat"), io.StringIO(), "openai-chat")
 
 

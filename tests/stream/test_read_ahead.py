@@ -36,7 +36,6 @@ def said_and_silent(seconds: float = SOME) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
-    """Without a timer it comes with what the source gives next."""
     for timer, expected in ((True, ["The", " sky", " is blue."]), (False, ["The", " sky is blue."])):
         with Stream(said_and_silent(), format="pieces") as stream:
             assert list(stream.text.throttle(hz=20, timer=timer)) == expected
@@ -45,7 +44,6 @@ def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
 
 @pytest.mark.slow
 def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
-    """And with none that is given at once."""
     with Stream(said_and_silent(), format="pieces") as stream:
         text = stream.text.throttle(hz=20, timer=True)
         before = (next(text), readers())
@@ -57,7 +55,6 @@ def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
 
 
 def test_other_views_and_the_message_go_on_after_the_thread() -> None:
-    """It reads for all of them."""
     with Stream(said_and_silent(0.1), format="pieces") as stream:
         text = stream.text.smooth(max_delay=0.05, timer=True)
         assert next(text) == "T"
@@ -117,7 +114,6 @@ def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> Non
 
 @pytest.mark.slow
 def test_another_thread_stops_a_loop_that_waits() -> None:
-    """It ends as at the end of the answer, with what was held."""
     silence = threading.Event()
 
     def source() -> Iterator[str]:
@@ -232,8 +228,6 @@ def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: type[BaseException]) -> None:
-    """And is no answer that broke off."""
-
     def source() -> Iterator[bytes]:
         yield chunk({"content": "The"})
         yield chunk({"content": " sky"})

@@ -41,7 +41,6 @@ class Connection:
         return self.now
 
     def stream(self, **options: Any) -> Stream:
-        """Return a stream of a response that has this connection."""
         body = _Body(self, self._own)
         extensions = {"network_stream": self, "http_version": b"HTTP/1.1"}
         response = httpx.Response(200, stream=body, extensions=extensions)
@@ -102,7 +101,6 @@ def test_the_defaults_allow_ten_minutes_for_the_first_event_and_five_for_each_by
 
 
 def test_pings_leave_less_and_less_for_content() -> None:
-    """They begin the time for bytes anew, and not the time for content."""
     connection = Connection(FIRST, *[PING] * 6, NEVER)
     error = _end_of(connection)
 
@@ -202,7 +200,6 @@ def test_no_timeout_exceeds_the_callers_own_or_a_deadline(
 
 
 def test_a_stream_that_was_dropped_limits_nothing() -> None:
-    """What is left of its source has the client's own timeout."""
     connection = Connection(FIRST)
     stream = connection.stream()
     stream.close()

@@ -119,7 +119,6 @@ async def test_what_comes_as_an_earlier_wait_runs_out_is_delivered_at_once() -> 
 async def test_a_source_that_swallows_a_cancellation_is_ended_all_the_same(
     deaf: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is cancelled again, as often as it takes."""
     monkeypatch.setattr(_reader_native, "_AGAIN_SECONDS", 0.01)
     swallowed = 0
 
@@ -159,7 +158,6 @@ async def test_a_source_that_swallows_a_cancellation_is_ended_all_the_same(
 
 
 async def test_the_message_never_runs_ahead_of_the_loop() -> None:
-    """However much was read ahead."""
     pieces = [f"{number} " for number in range(300)]
     source = Scripted(*[wire.chat({"content": piece}) for piece in pieces], END)
     text = ""
@@ -223,7 +221,6 @@ async def test_a_second_task_is_refused_at_once_and_the_first_goes_on(block: boo
 
 @on_asyncio
 async def test_a_source_that_raises_a_cancellation_of_its_own_is_an_interruption() -> None:
-    """It awaited a task that was cancelled: nobody has cancelled the reader of the stream."""
     stream = AsyncStream(Scripted(HEL, asyncio.CancelledError("theirs"), LO))
     with pytest.raises(StreamInterrupted) as caught:
         await stream.final()
@@ -270,7 +267,6 @@ async def test_what_is_no_exception_leaves_the_block_as_it_is() -> None:
 
 
 def test_ctrl_c_in_the_task_that_reads_leaves_asyncio_run(caplog: pytest.LogCaptureFixture) -> None:
-    """As from any task; asyncio has no exception to complain of afterwards."""
     interrupt = KeyboardInterrupt()
     source = Scripted(HEL, 0.02, interrupt)
 
@@ -389,7 +385,6 @@ async def test_a_coroutine_that_is_never_awaited_is_dropped() -> None:
 
 
 async def test_no_task_is_started_before_the_first_read() -> None:
-    """Nor for what is at hand, nor on trio outside a block."""
     body = b"".join(HELLO)
     async with AsyncStream(body) as stream:
         await first_text(stream)
@@ -407,7 +402,6 @@ def test_what_is_at_hand_needs_no_event_loop() -> None:
 
 
 async def test_one_task_reads_each_stream() -> None:
-    """And it is gone with it."""
     async with AsyncStream(Scripted(HEL, 9.0)) as stream:
         await first_text(stream)
         assert len(readers()) == 1

@@ -86,7 +86,6 @@ def _called(calls: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def _drafted(drafts: Sequence[Any]) -> list[tuple[int, str, str]]:
-    """Return the drafts of calls that have ended."""
     return [(each.index, each.name, each.call.arguments_text) for each in drafts if each.call is not None]
 
 
@@ -95,7 +94,6 @@ def _last(drafts: Sequence[Any]) -> Any:
 
 
 def _built(events: Sequence[Any]) -> Any:
-    """Return the parts that events make."""
     accumulator = Accumulator()
     for event in events:
         accumulator.feed(event)
@@ -219,7 +217,6 @@ def _check_whole(readers: dict[str, list[_Reader]], whole: dict[str, Any]) -> No
 @pytest.mark.parametrize("name", _ANSWERS)
 @given(data=st.data())
 def test_every_reader_is_given_what_a_whole_read_gives(name: str, data: st.DataObject) -> None:
-    """Each in its turns, begun early or late."""
     with Stream(_ANSWERS[name], format="anthropic") as stream:
         readers = _play(data, name, stream)
 

@@ -45,7 +45,6 @@ def read(world: str, chunks: list[bytes], reorder: Reorder, **options: Any) -> t
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("joined", [False, True], ids=["an event a chunk", "all in one chunk"])
 def test_the_answer_is_the_one_that_was_sent(world: str, seed: int, joined: bool) -> None:
-    """Its events, too; the departures say what was put right."""
     plain, _ = read(world, CHUNKS, Reorder())
     chance = random.Random(seed)
     shuffled = [*CHUNKS, *chance.choices(CHUNKS, k=5)]
@@ -84,8 +83,6 @@ def test_a_frame_that_never_comes_is_an_error_after_what_came_before_it(world: s
 
 
 def test_a_source_that_waits_is_read_until_the_gap_is_too_old() -> None:
-    """On a loop that can wait for less than the source does."""
-
     async def main() -> None:
         async def body() -> Any:
             for chunk in [*CHUNKS[:6], *CHUNKS[7:9]]:
@@ -102,8 +99,6 @@ def test_a_source_that_waits_is_read_until_the_gap_is_too_old() -> None:
 
 
 def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
-    """The first frame is waited for, and then not missed."""
-
     async def main() -> None:
         async def body() -> Any:
             for chunk in CHUNKS[1:8]:
@@ -120,7 +115,6 @@ def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
 
 
 def test_one_belongs_to_one_stream() -> None:
-    """It counts that stream's frames."""
     reorder = Reorder()
     Stream(CHUNKS, reorder=reorder).final()
 

@@ -11,7 +11,6 @@ from tokenstream.stream._fan_out.queue import Ring
 
 @given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 40))
 def test_a_ring_holds_the_last_items_each_by_its_number(size: int, begin: int, count: int) -> None:
-    """However often it was filled, and wherever its numbers begin."""
     ring = Ring[str](size, begin=begin)
     numbers = range(begin, begin + count)
     for number in numbers:

@@ -20,7 +20,6 @@ from tokenstream.router import Router, ToolFailed, ToolResults
 
 
 def test_a_run_reads_to_the_end_and_gives_what_the_tools_gave_back() -> None:
-    """By call id, with the message, ready for the next request."""
     source = Source(ANSWER)
     results = Stream(source).run(with_tools())
 
@@ -34,7 +33,6 @@ def test_a_run_reads_to_the_end_and_gives_what_the_tools_gave_back() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_both_kinds_of_stream_do_the_same(backend: str) -> None:
-    """In the same order, with the same results."""
     told: dict[str, list[Any]] = {"sync": [], "async": []}
 
     def router_for(kind: str) -> Router:
@@ -130,8 +128,6 @@ def test_a_handler_may_read_the_stream_itself() -> None:
     "error", [Bug("oops"), KeyboardInterrupt(), StopIteration(), StreamTruncated("other")]
 )
 def test_an_error_of_a_handler_comes_out_as_it_is_and_closes_the_stream(error: BaseException) -> None:
-    """With a note whose it is; what had arrived is kept."""
-
     def show(event: TextDelta) -> None:
         if event.text == "me ":
             raise error
@@ -231,7 +227,6 @@ async def _later(event: object) -> None:
 
 
 def test_an_asynchronous_handler_is_refused_before_anything_is_read() -> None:
-    """By its name, and with what to do."""
     router = with_tools()
     router.tool("later", City)(_later)
     source = Source(ANSWER)
@@ -246,7 +241,6 @@ def test_an_asynchronous_handler_is_refused_before_anything_is_read() -> None:
 
 @pytest.mark.parametrize("make", [_later, lambda _: asyncio.Future(loop=asyncio.SelectorEventLoop())])
 def test_what_turns_out_to_be_asynchronous_is_refused_then(make: Any) -> None:
-    """Without a warning that it was never awaited."""
     router = Router()
     made: list[Any] = []
 

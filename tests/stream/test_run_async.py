@@ -57,7 +57,6 @@ async def test_a_tool_begins_at_once_also_where_the_rest_is_at_hand() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_so_many_tools_run_at_once_and_no_more(concurrency: int) -> None:
-    """The others wait, in the order of their calls."""
     router = Router(concurrency=concurrency)
     running: list[int] = []
     most: list[int] = []
@@ -85,7 +84,6 @@ async def test_so_many_tools_run_at_once_and_no_more(concurrency: int) -> None:
 
 @pytest.mark.anyio
 async def test_a_place_that_is_free_again_is_taken_by_a_later_call() -> None:
-    """Also where no call had waited for it."""
     router = Router(concurrency=1)
     done = [anyio.Event(), anyio.Event(), anyio.Event()]
 
@@ -102,7 +100,6 @@ async def test_a_place_that_is_free_again_is_taken_by_a_later_call() -> None:
 
 @pytest.mark.anyio
 async def test_plain_tools_run_in_threads_as_many_at_once_as_may() -> None:
-    """They may block, and hold up neither the reading nor each other; more than anyio's own 40 as well."""
     count = 41
     router = Router(concurrency=count)
     full = threading.Barrier(count, timeout=PATIENCE)
@@ -124,7 +121,6 @@ async def test_plain_tools_run_in_threads_as_many_at_once_as_may() -> None:
 
 @pytest.mark.anyio
 async def test_a_plain_tool_that_returns_something_to_await_is_awaited() -> None:
-    """As a decorator makes one of an asynchronous function."""
     router = Router()
 
     async def later(city: str) -> str:
@@ -141,7 +137,6 @@ async def test_a_plain_tool_that_returns_something_to_await_is_awaited() -> None
 
 @pytest.mark.anyio
 async def test_results_have_the_order_of_the_calls() -> None:
-    """Whichever tool is done first."""
     router = Router()
     done = anyio.Event()
 

@@ -54,7 +54,6 @@ async def test_an_error_of_a_tool_ends_the_others_the_reading_and_the_stream(err
 @pytest.mark.anyio
 @pytest.mark.parametrize("awaits", [False, True])
 async def test_an_error_of_another_handler_ends_the_tools(awaits: bool) -> None:
-    """They are cancelled and over; calls that waited for a free place are not begun."""
     router = Router(concurrency=1)
     tools = Tools(router)
     told: list[str] = []
@@ -79,7 +78,6 @@ async def test_an_error_of_another_handler_ends_the_tools(awaits: bool) -> None:
 
 @pytest.mark.anyio
 async def test_of_several_tools_that_fail_at_once_the_first_is_raised() -> None:
-    """It has a note for each of the others, also for what they raise as they are cancelled."""
     router = Router()
     begun: list[int] = []
     all_run = anyio.Event()
@@ -114,7 +112,6 @@ async def test_of_several_tools_that_fail_at_once_the_first_is_raised() -> None:
 
 @pytest.mark.anyio
 async def test_no_tool_begins_once_the_run_has_failed() -> None:
-    """Not even behind one that takes its cancellation for a reason to return."""
     router = Router(concurrency=1)
     begun: list[int] = []
 
@@ -249,7 +246,6 @@ async def test_a_cancellation_that_a_handler_meets_elsewhere_is_no_result(tool: 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_ctrl_c_comes_out_as_it_is(backend: str, plain: bool) -> None:
-    """Once the tools are over, also those that have to be waited for; in no group of exceptions."""
     router = Router()
     source = Gate(*CALLS[:2], *END)
     over: list[int] = []
@@ -285,7 +281,6 @@ def test_ctrl_c_comes_out_as_it_is(backend: str, plain: bool) -> None:
 
 @pytest.mark.anyio
 async def test_a_run_beside_another_read_is_refused() -> None:
-    """The other one goes on."""
     never = anyio.Event()
     async with AsyncStream(Gate(never)) as stream, anyio.create_task_group() as group:
         group.start_soon(stream.final)

@@ -105,7 +105,6 @@ def test_so_it_is_where_all_answers_are_read_at_once(world: str) -> None:
 
 
 def test_an_answer_that_stalled_is_passed_over() -> None:
-    """Its rest may still come; the loop goes on to the next answer."""
     told = []
     with session(*FIRST[:4], 0.3, *FIRST[4:], *SECOND).stream(deadlines=BRIEF) as stream:
         for response in stream.responses:
@@ -152,7 +151,6 @@ ABOUT = [SESSION, *FIRST, LONG, LIMITS, LONG, *SECOND[:4]]
 
 @pytest.mark.parametrize("rest, limit", [([60.0, *SECOND[4:]], None), ([LONG, *SECOND[4:]], "idle_content")])
 def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | None) -> None:
-    """Not with the content of the one before."""
     clock, error = Clock(), None
     stream = on(clock.read, Stream, clock.playing(*ABOUT, *rest))
     try:
@@ -200,7 +198,6 @@ def content(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_gemini_may_be_silent_while_it_waits(steps: list[Any], waits: bool) -> None:
-    """For the user, for the result of a tool, and while what it said is still being played."""
     clock = Clock()
     more = content(modelTurn={"parts": [{"text": "b"}]})
     stream = on(
@@ -228,7 +225,6 @@ def test_messages_of_one_answer_have_deadlines_once_it_has_begun(world: str) -> 
 
 
 async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers() -> None:
-    """Before its first event, and inside."""
     begun = sse('{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}')
     for chunks, limit in (([], "first_event"), ([begun[:20]], "first_event"), ([begun], "idle_content")):
         stream = silent_after(*chunks).astream(deadlines=Deadlines(first_event=90, idle_content=90))

@@ -51,7 +51,6 @@ def at_one_time(source: Any, **options: Any) -> Stream:
 
 
 def test_a_text_is_given_less_often() -> None:
-    """The first piece at once, the others joined where they come at once."""
     assert list(pieces(*SKY).text.throttle(hz=20)) == ["The", " sky is blue."]
 
 
@@ -62,13 +61,11 @@ def test_a_text_so_far_is_given_for_what_repaints_it() -> None:
 
 
 def test_reasoning_and_a_field_are_shaped_alike() -> None:
-    """Whatever is a view of text."""
     assert list(at_one_time(ANSWER).reasoning.throttle(hz=20)) == ["Hm. ", "Weather."]
     assert list(pieces('{"a": "x', "y", 'z"}').field("a").throttle(hz=20)) == ["x", "yz"]
 
 
 def test_each_view_begins_at_the_start_of_the_text() -> None:
-    """As all views of a stream do; the one that it was made of is still there."""
     stream = pieces(*SKY)
     text = stream.text
     first = next(text)
@@ -78,14 +75,12 @@ def test_each_view_begins_at_the_start_of_the_text() -> None:
 
 
 def test_a_view_may_be_read_in_two_loops() -> None:
-    """It goes on where it was."""
     text = pieces(*SKY).text.throttle(hz=20)
 
     assert ([next(text)], list(text), list(text)) == (["The"], [" sky is blue."], [])
 
 
 def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
-    """It has let go of the stream."""
     with pieces(*SKY) as stream:
         text = stream.text.throttle(hz=20)
         text.close()
@@ -117,7 +112,6 @@ def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
 def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
     shape: Callable[[Any], Any], said: str
 ) -> None:
-    """With the order that does."""
     with pieces(*SKY) as stream, pytest.raises(MisuseError, match=said):
         shape(stream.text)
 
@@ -167,7 +161,6 @@ def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, 
 
 @pytest.mark.parametrize("hz", [0, -3])
 def test_a_wrong_rate_is_reported_where_it_is_given(hz: float) -> None:
-    """And not in the loop, far away."""
     with pieces() as stream:
         for shape in (stream.text.throttle, stream.text.accumulate):
             with pytest.raises(MisuseError, match="hz="):
@@ -193,8 +186,6 @@ ALONE: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
 def test_a_loop_is_given_what_the_stage_gives_by_itself(
     shape: Callable[[Any], Any], stage: Callable[[], Any], texts: list[str]
 ) -> None:
-    """In a `for` loop and in an `async for` loop."""
-
     async def read() -> list[Any]:
         async with AsyncStream(texts, format="pieces") as stream:
             return [piece async for piece in shape(stream.text)]
@@ -227,7 +218,6 @@ def test_what_is_held_is_given_before_the_error(shape: Callable[[Any], Any]) -> 
 
 
 def test_an_error_in_its_place_is_met_after_what_came_before_it() -> None:
-    """As with a field that is no string: the next one is a text of its own."""
     stream = pieces('[{"a": "x', "y", 'z"}, {"a": 1}, {"a": "u', 'v"}]')
     view = stream.field("*.a").throttle(hz=20)
     seen: list[Any] = []
@@ -268,7 +258,6 @@ async def said_and_silent(seconds: float) -> AsyncIterator[str]:
 
 
 async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
-    """Also where nothing more comes."""
     seen: list[str] = []
     given = anyio.Event()
 
@@ -378,7 +367,6 @@ def test_both_loops_are_given_the_same_at_the_same_time(shape: Callable[[Any], A
 
 @pytest.mark.slow
 def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
-    """And never an old one after another."""
     playback = two_thousand_a_second(4_000)
     clock: Any = playback.clock
     seen = []
@@ -427,7 +415,6 @@ def test_words_of_a_sentence_that_dribbles_are_given_in_time() -> None:
 
 
 def test_a_for_loop_is_given_words_in_time_where_a_thread_reads() -> None:
-    """Also where nothing more comes; without it, they come with the next piece."""
     given = threading.Event()
 
     def silent_until_it_is_given() -> Iterator[str]:

@@ -29,7 +29,6 @@ def arrive(machine: Machine, now: float) -> None:
 
 
 def test_the_deadline_is_the_earliest_of_those_that_run() -> None:
-    """The first event's until it comes, then those of bytes and content."""
     silence, machine = silence_of(first_event=5.0, idle_bytes=2.0, idle_content=3.0, total=100.0)
 
     assert silence.deadline == 5.0
@@ -40,7 +39,6 @@ def test_the_deadline_is_the_earliest_of_those_that_run() -> None:
 
 
 def test_no_deadline_is_none() -> None:
-    """Then nothing bounds a read."""
     silence, _ = silence_of(first_event=None, idle_bytes=None, idle_content=None)
 
     assert silence.deadline is None
@@ -76,7 +74,6 @@ def test_the_next_error_is_that_of_the_earliest_deadline() -> None:
 
 
 def test_time_that_the_loop_was_away_is_no_silence() -> None:
-    """It is added to what may pass, until content comes."""
     silence, machine = silence_of(first_event=5.0, idle_content=3.0)
     arrive(machine, 1.0)
     silence.exclude_busy_time(2.0)
@@ -114,7 +111,6 @@ def pass_time(silence: Silence, machine: Machine, now: float, step: tuple[str, f
 def test_while_a_stream_is_steady_its_deadline_only_moves_later(
     limits: dict[str, float | None], steps: list[tuple[str, float]]
 ) -> None:
-    """So a timer that is early enough for one wait is early enough for all that follow."""
     silence, machine = silence_of(**limits)
     arrive(machine, 0.5)
     now = silence.since = 0.5
@@ -141,7 +137,6 @@ def give(machine: Machine, chunk: bytes, now: float) -> None:
 
 
 def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
-    """Then it is over, and that is no error."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)
@@ -156,7 +151,6 @@ def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
 
 @pytest.mark.parametrize("sign_of_life", [HEARTBEAT, USAGE])
 def test_what_is_no_content_lengthens_that_wait_by_a_quarter_at_most(sign_of_life: bytes) -> None:
-    """However often heartbeats or token counts come."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)
@@ -197,7 +191,6 @@ def test_a_finish_reason_before_any_content_starts_no_short_wait() -> None:
 
 
 def test_a_loop_that_is_busy_after_the_finish_reason_costs_no_wait() -> None:
-    """Such as a tool that it runs: only its waiting for bytes counts."""
     silence, machine = silence_of()
     arrive(machine, 1.0)
     give(machine, FINISHED, 2.0)

@@ -74,7 +74,6 @@ def test_a_deadline_falls_between_two_slices() -> None:
 
 @pytest.mark.anyio
 async def test_other_tasks_run_between_two_slices() -> None:
-    """As often as there are slices, although nothing has to be waited for."""
     turns = 0
 
     async def count() -> None:
@@ -94,7 +93,6 @@ async def test_other_tasks_run_between_two_slices() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancellation_falls_between_two_slices() -> None:
-    """Of a loop that takes the text as it comes; what was delivered is in the message."""
     async with AsyncStream(async_response(BODY)) as stream:
         got: list[str] = []
         with anyio.CancelScope() as scope:

@@ -40,7 +40,6 @@ every_end = pytest.mark.parametrize("script", SILENT.values(), ids=SILENT.keys()
 @every_opener
 @tried_again
 def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script, tls: bool) -> None:
-    """Without any read timeout; it ends as at the end of an answer, and keeps what came."""
     if tls and opener is alone:
         # A client of our own trusts the machine's authorities only.
         tls = False
@@ -98,7 +97,6 @@ def test_a_signal_handler_may_stop_the_loop_that_it_interrupts(tls: bool) -> Non
 
 
 def test_a_second_stop_changes_nothing() -> None:
-    """Neither while the loop still waits nor after it."""
     with (
         Loopback(SILENT["chunked"]) as server,
         opened(alone, server.url) as stream,
@@ -118,7 +116,6 @@ def test_a_second_stop_changes_nothing() -> None:
 
 
 def test_the_loop_may_stop_its_own_stream() -> None:
-    """It gets no further item, and the connection is closed before the loop is left."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         texts = []
         for text in stream.text:
@@ -179,7 +176,6 @@ class Held(Source):
 def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(
     body: list[bytes], format: Any, ending: str
 ) -> None:
-    """The answer is at its own end, unless a sentinel without a reason waits for the end of the body."""
     source = Held(body)
     stream = Stream(source, format=format)
     with Loop(stream) as loop:
@@ -238,7 +234,7 @@ def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_st
 @pytest.mark.parametrize("in_with", [False, True], ids=["at the first read", "in with"])
 @tried_again
 def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_with: bool) -> None:
-    """Its connection carries nothing else, so it is cut."""
+    """Our client's connection carries nothing else, so it is cut."""
 
     def read() -> list[Any]:
         if not in_with:
@@ -315,7 +311,6 @@ def test_a_connection_that_was_shut_is_not_used_again() -> None:
 
 @pytest.mark.parametrize("end", [Stream.stop, Stream.close], ids=["stop", "close"])
 def test_a_response_that_was_read_before_needs_no_socket(end: Callable[[Stream], None]) -> None:
-    """Its body is at hand."""
     with Loopback(sized(b"".join(ANSWER))) as server, closing(httpx.Client(trust_env=False)) as client:
         stream = Stream(client.post(server.url))
         event = next(item for item in stream if isinstance(item, TextDelta))

@@ -48,7 +48,6 @@ pytestmark = pytest.mark.anyio
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
-    """By the loop's own task: what was not decoded is dropped."""
     async with AsyncExitStack() as stack:
         with open_after(HEL + LO) as server:
             stream = await begin(kind, server, stack)
@@ -71,7 +70,6 @@ async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
 @pytest.mark.parametrize("block", [False, True])
 @pytest.mark.parametrize("thread", [False, True])
 async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: bool, thread: bool) -> None:
-    """From another task or thread; the server says nothing, and there is no read timeout."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -124,7 +122,6 @@ async def test_stop_over_tls(thread: bool) -> None:
 
 
 async def test_stop_closes_without_anybody_waiting_for_it() -> None:
-    """Where a task reads: on asyncio always, on trio inside the block."""
     with open_after(HEL) as server:
         async with aconnect(server.url) as stream:
             await first_text(stream)

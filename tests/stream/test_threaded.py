@@ -92,7 +92,6 @@ def test_a_chunk_is_read_when_the_loop_wants_one() -> None:
 
 @pytest.mark.parametrize("way", ["read", "never_opened"])
 def test_another_thread_stops_an_answer_that_waits(way: str) -> None:
-    """At once, while it is opened as well as between two chunks."""
     answer = Answer(chunks=2)
     stream = Stream(getattr(answer, way)())
 
@@ -122,7 +121,6 @@ def test_deadlines_hold(way: str, limit: str) -> None:
 
 
 def test_a_read_that_was_too_short_loses_nothing() -> None:
-    """The next one waits for the same chunk: a loop that is woken in time looks again and again."""
     seen = threading.Event()
 
     async def slow() -> AsyncGenerator[bytes]:
@@ -152,8 +150,6 @@ def test_a_failure_of_the_answer_keeps_what_had_come() -> None:
 
 
 def test_a_failure_of_opening_is_reported() -> None:
-    """The first read raises the error, as that of an `AsyncStream` does."""
-
     async def opened() -> AsyncIterator[bytes]:
         message = "no such model"
         raise ValueError(message)
@@ -208,7 +204,6 @@ def test_a_dropped_answer_is_closed() -> None:
 
 
 def test_the_answer_sees_the_context_variables_of_its_reader() -> None:
-    """Such as the span of a trace."""
     _WHO.set("me")
 
     async def chunks() -> AsyncGenerator[str]:

@@ -229,7 +229,6 @@ def test_a_stop_at_any_moment_gives_one_verdict(cut: bool, seed: int) -> None:
 
 @pytest.mark.slow
 def test_a_stop_at_any_moment_closes_the_connection_and_loses_nothing() -> None:
-    """Over a socket, whatever the reader is in the midst of."""
     chance = random.Random(1)
     body = [wire.chat({"role": "assistant"}), *(wire.chat({"content": word}) for word in words(400))]
     script: Script = [
@@ -260,7 +259,6 @@ def refused(read: Callable[[], object]) -> None:
 
 
 def test_a_second_reader_is_refused_while_the_first_waits_for_bytes() -> None:
-    """By events, views and `final`, before the first one has gone on; that one is not disturbed."""
     gate = threading.Event()
     script: Script = [*SILENT["chunked"][:-1], gate, *map(http_chunk, ANSWER[4:]), LAST_CHUNK]
     with Loopback(script) as server, opened(alone, server.url) as stream, Loop(stream.text) as loop:
@@ -277,7 +275,6 @@ def test_a_second_reader_is_refused_while_the_first_waits_for_bytes() -> None:
 
 
 def test_a_second_reader_is_refused_while_the_first_waits_for_the_response() -> None:
-    """Whether the request went out at the first read or in `with`."""
     for in_with in (False, True):
         gate = threading.Event()
         script: Script = [gate, chunked_head(), *map(http_chunk, ANSWER), LAST_CHUNK]
@@ -336,7 +333,6 @@ def test_readers_that_push_each_other_lose_and_double_nothing() -> None:
 
 
 def test_a_stream_that_is_opened_in_one_thread_is_read_and_closed_in_others() -> None:
-    """Over a socket; no thread is bound to it."""
     with (
         Loopback([chunked_head(), *map(http_chunk, ANSWER), LAST_CHUNK]) as server,
         opened(alone, server.url) as stream,

@@ -82,7 +82,6 @@ async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view
 @pytest.mark.parametrize("kind", ["aconnect", "httpx", "generator"])
 @pytest.mark.parametrize("how", ["fail_after", "timeout", "wait_for"])
 async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: str) -> None:
-    """With anyio's and with both of asyncio's own; the request is opened under one, too."""
     gates = Gates()
     async with AsyncExitStack() as stack:
         script = [0.02, *until_close(), *gates.script, END]
@@ -120,7 +119,6 @@ async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: st
 @on_trio
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "class"])
 async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kind: str) -> None:
-    """The next read says so; what had arrived is kept, and the connection closed."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -151,7 +149,6 @@ async def test_a_source_that_survives_goes_on_without_a_block() -> None:
 
 @on_trio
 async def test_what_was_read_outside_a_block_goes_on_in_one() -> None:
-    """From then on timeouts lose nothing."""
     gates = Gates()
     with serving(HEL, *gates.script, END) as server:
         stream = aconnect(server.url)

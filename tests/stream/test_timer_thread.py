@@ -78,7 +78,6 @@ def test_the_thread_is_woken_only_for_a_call_before_its_next_look(seconds: float
 
 
 def test_a_cancelled_call_is_never_made(set_call: Any) -> None:
-    """Also if it was due already; and nothing that it refers to is kept."""
     made, last = list[str](), threading.Event()
     held, gate = threading.Event(), threading.Event()
 
@@ -98,7 +97,6 @@ def test_a_cancelled_call_is_never_made(set_call: Any) -> None:
 
 
 def test_a_call_that_has_begun_is_waited_for() -> None:
-    """After it was cancelled, a call has no effect any more."""
     timers = TimerThread(idle=0.0)
     begun, gate, order = threading.Event(), threading.Event(), list[str]()
 
@@ -124,7 +122,6 @@ def test_a_call_that_has_begun_is_waited_for() -> None:
 
 
 def test_many_calls_take_one_thread_which_then_ends(set_call: Any) -> None:
-    """From many threads at once."""
     before, seen, made = _threads(), set[threading.Thread](), list[int]()
 
     def call(number: int) -> None:
@@ -142,7 +139,6 @@ def test_many_calls_take_one_thread_which_then_ends(set_call: Any) -> None:
 
 
 def test_cancelled_calls_do_not_pile_up() -> None:
-    """Those of a thousand short answers are forgotten long before their times come."""
     timers = TimerThread()
     for _ in range(1_000):
         timers.set(_LATER, lambda: None).cancel()
@@ -151,7 +147,6 @@ def test_cancelled_calls_do_not_pile_up() -> None:
 
 
 def test_a_call_that_raises_stops_no_other(set_call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is reported as if it had a thread of its own."""
     told, last = list[Any](), threading.Event()
     monkeypatch.setattr(threading, "excepthook", told.append)
 
@@ -201,7 +196,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_answer_of_a_transport_in_memory_needs_no_thread(started: list[str]) -> None:
-    """There is no connection to shut down if a read takes too long, as it may after the answer's end."""
+    """No connection is there to shut down if a read takes too long."""
     content = [chunk({"content": "Hi"}, "stop"), DONE]
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(content)))
     with httpx.Client(transport=transport) as client, connect("http://x.test", client=client) as stream:

@@ -78,7 +78,6 @@ SEVERAL = [
 )
 @in_one_test("colour", COLOURS)
 def test_a_call_is_drafted_from_its_name_to_its_end(colour: str, body: list[bytes]) -> None:
-    """Whatever the provider: first with nothing in it, last with the call that was checked."""
     seen = read(colour, body, watch)
     first, *_, last = seen.items
 
@@ -117,7 +116,6 @@ def test_calls_are_told_apart_however_they_are_written(data: st.DataObject) -> N
 
 
 def test_the_last_drafts_are_the_calls_that_validated_calls_gives() -> None:
-    """Those of unknown tools, broken ones and invalid ones in their places, with what the model is told."""
     checked = list(Stream(SEVERAL).validated_calls(look, recipe=Recipe))
     last = [drafted for drafted in watch(Stream(SEVERAL)) if drafted.call is not None]
 
@@ -135,7 +133,6 @@ def test_the_last_drafts_are_the_calls_that_validated_calls_gives() -> None:
 
 @pytest.mark.parametrize("lenient", [False, True])
 def test_partials_of_a_tool_are_the_drafts_of_its_first_call(lenient: bool) -> None:
-    """The same ones, between the draft that tells its name and the one that has the call."""
     drafted = Stream(SEVERAL).tool_partials(recipe=Recipe, lenient=lenient)
     _, *drafts, last = [each.draft for each in drafted if each.index == 0]
 
@@ -146,7 +143,6 @@ def test_partials_of_a_tool_are_the_drafts_of_its_first_call(lenient: bool) -> N
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
 def test_a_call_that_was_cut_never_counts_as_complete(colour: str, finish: str) -> None:
-    """Not even where its JSON is whole; the error comes at the end, after the calls that are."""
     for text in (TEXT, TEXT[:40], ""):
         seen = read(colour, [*chat_call(0, LOOK, name="look"), *chat_call(1, text), *ended(finish)], watch)
 
@@ -159,7 +155,6 @@ def test_a_call_that_was_cut_never_counts_as_complete(colour: str, finish: str) 
 
 @pytest.mark.slow
 def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error() -> None:
-    """Whatever the point at which the connection ends; and again when the view is read again."""
     whole = list(watch(Stream(SEVERAL)))
     for end in range(len(SEVERAL) - 1):
         view, found = watch(Stream(SEVERAL[:end])), list[Any]()
@@ -185,8 +180,6 @@ def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
 
 
 def test_the_arguments_of_a_function_are_drafted_as_it_takes_them() -> None:
-    """By the names of its parameters; where the only one is an object, as the model writes that."""
-
     def cook(order: Recipe) -> str:
         return order.title
 
@@ -234,8 +227,6 @@ def test_drafts_of_almost_json_follow_what_the_model_writes(text: str, *, is_nam
 
 
 def test_free_text_is_the_first_argument() -> None:
-    """It shows as it is written, whatever it looks like."""
-
     def patch(diff: str) -> int:
         return len(diff)
 
@@ -263,8 +254,6 @@ def test_free_text_is_the_first_argument() -> None:
 
 
 def test_what_a_validator_raises_comes_out_as_it_is() -> None:
-    """After what came before it, each time."""
-
     class Strange(BaseModel):
         x: int
 
@@ -305,7 +294,6 @@ def test_other_choices_and_readers_have_their_own() -> None:
 
 
 def test_what_is_no_tool_is_refused_before_anything_is_read() -> None:
-    """With the words of `validated_calls`."""
     with Stream(SEVERAL) as stream:
         for tools in [(), (3,), (look, look), (lambda x: x,)]:
             with pytest.raises(MisuseError):
@@ -314,7 +302,6 @@ def test_what_is_no_tool_is_refused_before_anything_is_read() -> None:
 
 
 def test_a_draft_tells_what_it_is() -> None:
-    """In its repr, in a match, and in comparing."""
     first, *_, last = watch(Stream([*chat_call(0, LOOK, name="look"), *ended()]))
     match last:
         case CallDraft("look", draft):

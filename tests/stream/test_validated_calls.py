@@ -35,7 +35,6 @@ def rm(path: str) -> str:
 
 
 def body(payloads: Iterable[dict[str, Any]]) -> list[bytes]:
-    """Return payloads as SSE events."""
     return [sse(payload, event=payload.get("type", "message")) for payload in payloads]
 
 
@@ -106,7 +105,6 @@ async def test_an_async_stream_gives_the_same() -> None:
 
 
 def test_choices_have_checked_calls_of_their_own() -> None:
-    """As they have views of everything else."""
     chunks = [
         chunk({**call(0, "call_x", "rm", '{"path": "/x"}')}, choice=1),
         chunk({"content": "no"}),
@@ -154,7 +152,6 @@ def test_a_broken_call_comes_with_its_end() -> None:
 
 
 def test_a_broken_call_comes_before_text_that_follows_it() -> None:
-    """As live as the events are."""
     payloads = anthropic.answer(
         anthropic.tool(0),
         anthropic.arguments(0, BROKEN),
@@ -182,7 +179,7 @@ def test_a_broken_call_comes_before_text_that_follows_it() -> None:
     ],
 )
 def test_a_call_that_was_cut_never_comes(chunks: list[bytes]) -> None:
-    """There is nothing to correct in what the model could not finish."""
+    """A model cannot correct what it could not finish."""
     stream = Stream(chunks)
 
     assert [] == list(stream.validated_calls(rm))
@@ -192,7 +189,6 @@ def test_a_call_that_was_cut_never_comes(chunks: list[bytes]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", sampled([anthropic_body, chat_body, responses_body], one_in=3))
 def test_an_answer_that_is_cut_anywhere_gives_only_what_had_ended(make: Any) -> None:
-    """Whatever the point at which the connection ends."""
     chunks = b"".join(make('{"path": "/a"}', BROKEN, '{"path": "/b"}'))
     whole = [("call_0", True), ("call_1", False), ("call_2", True)]
     for end in range(0, len(chunks), 7):
@@ -207,7 +203,6 @@ def test_an_answer_that_is_cut_anywhere_gives_only_what_had_ended(make: Any) -> 
 
 
 def test_a_call_that_had_ended_before_the_cut_keeps_its_error() -> None:
-    """It was ended by its format, and only the next one was cut."""
     chunks = anthropic_body(BROKEN, '{"path": "/s', reason="max_tokens", last=False)
 
     assert [("call_0", False)] == seen(chunks)
@@ -227,7 +222,6 @@ def test_calls_can_wait_for_the_whole_answer() -> None:
 
 
 def test_an_error_has_what_the_answer_had_come_to() -> None:
-    """As the errors of a stream do."""
     [checked] = Stream(chat_body('{"path": 3}')).validated_calls(rm)
 
     assert isinstance(checked.error, OutputInvalid)
@@ -247,7 +241,6 @@ def test_an_error_has_what_the_answer_had_come_to() -> None:
     ],
 )
 def test_the_calls_of_recordings_are_those_of_the_plain_view(path: str) -> None:
-    """The same, in the same order, with the same arguments."""
     recorded = (RECORDINGS / path).read_bytes()
     plain = list(Stream(recorded).tool_calls)
     tools: dict[str, Any] = {each.name: str if each.type == "custom" else dict[str, Any] for each in plain}

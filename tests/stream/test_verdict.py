@@ -43,7 +43,7 @@ def _tapped() -> StreamError | None:
     "read", [partial(_read, "sync"), partial(_read, "asyncio"), _tapped], ids=["Stream", "AsyncStream", "tap"]
 )
 def test_an_error_in_the_body_names_the_request(read: Callable[[], StreamError | None]) -> None:
-    """Its status was 200, and who asks the provider about the rest has to say which request it was."""
+    """The status was 200, and who asks the provider has to say which request it was."""
     error = read()
 
     assert isinstance(error, StreamTruncated)

@@ -77,7 +77,6 @@ def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: Any) -> No
 
 
 def test_a_view_shows_what_it_is() -> None:
-    """For those who print it while looking for a fault."""
     with Stream(ANSWER) as stream:
         assert repr(stream.text) == "<TextView of stream.message.text>"
 
@@ -156,7 +155,6 @@ def test_the_same_in_an_async_loop() -> None:
 
 
 def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
-    """The view and the events agree."""
     stream = Stream(ANSWER)
     for event in stream:
         if isinstance(event, ToolCallDone):
@@ -171,7 +169,6 @@ def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
     "part", [lambda stream: stream, lambda stream: stream.text, lambda stream: stream.responses]
 )
 def test_what_reads_is_not_copied(part: Any, copied: Any) -> None:
-    """Both would read one source; the error says what to hand on."""
     for stream in (Stream(ANSWER), AsyncStream(AsyncSource(ANSWER))):
         with pytest.raises(MisuseError, match=r"cannot be copied or pickled.* stream\.message"):
             copied(part(stream))

@@ -69,7 +69,6 @@ def test_closing_a_view_cuts_the_connection() -> None:
 
 
 def test_a_view_that_is_closed_leaves_a_stream_that_is_held_elsewhere_open() -> None:
-    """It is one reader of several: its end is none of theirs."""
     source = Source(ANSWER)
     with Stream(source) as stream:
         first, other = stream.text, stream.text
@@ -84,8 +83,6 @@ def test_a_view_that_is_closed_leaves_a_stream_that_is_held_elsewhere_open() -> 
 
 @BACKENDS
 def test_a_closed_asynchronous_view_is_over(backend: str) -> None:
-    """It gives nothing more, and neither does what is made of it."""
-
     async def main() -> None:
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             calls = stream.tool_calls

@@ -151,14 +151,12 @@ def test_a_response_may_be_silent_for_as_long_as_its_own_timeout_allows(opener: 
 
 @in_one_test("opener", OPENERS)
 def test_deadlines_that_the_caller_passes_count(opener: Any) -> None:
-    """Of those, only the ones that he wrote: a default beside them still gives way."""
     assert "idle_bytes" == _read(opener, None, HOUR, deadlines=Deadlines(idle_bytes=USUAL))
     assert "idle_content" == _read(opener, 720, 700.0, deadlines=Deadlines(idle_content=60))
     assert "complete" == _read(opener, None, HOUR, deadlines=Deadlines(total=2 * HOUR))
 
 
 def test_a_default_is_a_number_like_any_other() -> None:
-    """It is shown, compared and copied as one; written down by the caller, it is no default any more."""
     assert "idle_bytes=300.0, idle_content=600.0" in repr(Deadlines())
     assert Deadlines() == Deadlines(idle_bytes=300, first_event=600.0)
     assert not isinstance(Deadlines(idle_bytes=300.0).idle_bytes, Default)
@@ -246,7 +244,6 @@ WAYS = [*REQUESTS, _wrapped, _opened]
 @pytest.mark.slow
 @in_one_test("make", WAYS)
 def test_an_answer_may_be_silent_for_as_long_as_the_caller_wrote(make: Any) -> None:
-    """On the call or on the client; without a timeout, it may for five minutes."""
     silent = partial(_in_trio, make, Silent(0, HOUR))
 
     assert "complete" == silent({"timeout": None})
@@ -260,7 +257,6 @@ def test_an_answer_may_be_silent_for_as_long_as_the_caller_wrote(make: Any) -> N
 @pytest.mark.slow
 @in_one_test("make", REQUESTS)
 def test_the_head_may_be_late_as_long_as_the_caller_wrote(make: Any) -> None:
-    """Also after an attempt that was refused."""
     assert "complete" == _in_trio(make, Silent(HOUR, HOUR), {"timeout": None})
     assert "first_event" == _in_trio(make, Silent(HOUR, 0), {})
     assert "complete" == _in_trio(_on_a_route, Silent(HOUR, 0, fails=1), {"timeout": None})
@@ -273,8 +269,6 @@ def test_both_attempts_of_a_race_may_be_silent_as_long_as_the_caller_wrote() -> 
 
 
 def test_a_source_without_a_timeout_may_be_silent_for_five_minutes() -> None:
-    """Such as an iterable; the default also holds for a new client of `aconnect`."""
-
     async def make(transport: Silent, _timeouts: object, options: dict[str, Any]) -> AsyncStream:
         response = await transport.handle_async_request(httpx.Request("POST", URL))
         return AsyncStream(response.aiter_raw(), **options)

@@ -84,7 +84,6 @@ Written: Any = _Written
 
 
 def blocks_of(text: str, size: int) -> Iterator[MarkdownBlock]:
-    """Give the blocks of a text that comes in pieces of `size` characters."""
     blocks = MarkdownBlocks()
     for piece in pieces_of(text, size):
         yield from blocks.feed(piece)

@@ -46,7 +46,6 @@ def _printed(text: str, size: int, columns: int) -> list[str]:
     ],
 )
 def test_blocks_printed_one_by_one_are_what_rich_makes_of_the_whole(text: str, columns: int) -> None:
-    """Also the empty lines between them, which depend on what stands before."""
     console = _console(columns)
     text = text.replace("<https://example.org>", "https://example.org")
     console.print(Markdown(text, hyperlinks=False))
@@ -93,5 +92,5 @@ def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
     ],
 )
 def test_nothing_of_the_text_is_left_out(text: str, shown: str) -> None:
-    """Without this rich drops tags and HTML blocks, prints an image before its item, and an address twice."""
+    """Alone, rich drops tags and HTML blocks, prints an image before its item, and an address twice."""
     assert shown.split("\n") == rows_at_once(text, _console())

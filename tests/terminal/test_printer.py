@@ -53,7 +53,6 @@ def test_what_scrolls_away_is_never_of_a_block_that_is_being_written(columns: in
 
 @pytest.mark.slow
 def test_what_is_printed_of_a_finished_block_never_changes() -> None:
-    """Its rows are there when it closes, and at the end they are the same ones."""
     terminal = Terminal(40, 10)
     closed: list[list[object]] = []
     with MarkdownPrinter(TerminalConsole(terminal)) as printer:
@@ -161,7 +160,6 @@ def test_ctrl_c_loses_nothing_of_what_came() -> None:
 
 
 def test_an_open_block_that_is_given_up_is_printed_before_the_next() -> None:
-    """As where an answer is begun anew."""
     terminal = Terminal(40, 10)
     given = [Written(0, "paragraph", "Half", closed=False), Written(1, "paragraph", "Next", closed=True)]
 
@@ -190,7 +188,6 @@ def test_either_kind_of_loop_may_show_blocks() -> None:
 
 
 def test_a_printer_serves_one_answer_after_another() -> None:
-    """The first block of each begins without an empty line, since others print between them."""
     terminal = Terminal(40, 10)
     printer = MarkdownPrinter(TerminalConsole(terminal))
     for question in ("one", "two"):
@@ -213,7 +210,6 @@ def test_a_screen_of_one_line_will_do() -> None:
 def test_where_nothing_can_be_redrawn_finished_blocks_alone_are_printed(
     options: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a pipe, on an old Windows, on a terminal that says that it is dumb."""
     if options.pop("dumb", False):
         monkeypatch.setenv("TERM", "dumb")
         options = {"force_terminal": True}
@@ -255,7 +251,6 @@ def test_letters_that_the_output_lacks_are_no_reason_to_break_off() -> None:
 
 
 def test_a_formula_is_shown_as_it_was_written() -> None:
-    """Its stars and underlines are no emphasis, and no line of it is a heading."""
     formula = "$$\na_1 * b_2\n=\nc_1 * d_2\n$$\n"
     shown = shown_on(Terminal(40, 10), [Written(0, "math", formula, closed=True)])
 
@@ -263,7 +258,6 @@ def test_a_formula_is_shown_as_it_was_written() -> None:
 
 
 def test_links_may_be_the_terminals_own() -> None:
-    """Then the address is not printed; it is in the control sequence."""
     terminal = Terminal(40, 10)
     with MarkdownPrinter(TerminalConsole(terminal), hyperlinks=True) as printer:
         printer.show(Written(0, "paragraph", "see [a](/u)", closed=True))

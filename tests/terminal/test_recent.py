@@ -38,7 +38,6 @@ def test_the_last_rows_are_those_of_the_whole(kind: str) -> None:
 
 
 def test_a_table_keeps_its_head() -> None:
-    """Otherwise its rows would be text."""
     shown = _rows(cut_to_recent("table", _LONG["table"], rows=9, columns=40))
 
     assert ["a", "b"] == shown[2].split()
@@ -48,7 +47,6 @@ def test_a_table_keeps_its_head() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", _LONG)
 def test_it_is_no_longer_than_a_few_screens_and_fills_one(kind: str) -> None:
-    """So a frame costs the same however long the block is."""
     text = _LONG[kind]
     lengths = [len(cut_to_recent(kind, text[:end], rows=9, columns=40)) for end in range(8000, 12_000, 7)]
 
@@ -69,7 +67,7 @@ def test_a_line_of_code_without_an_end_is_cut_as_well() -> None:
 
 @pytest.mark.parametrize("kind", _LONG)
 def test_it_begins_at_the_same_place_for_a_screenful(kind: str) -> None:
-    """So that colours and the widths of columns seldom change."""
+    """Colours and the widths of columns seldom change."""
     text = _LONG[kind]
     pieces = [cut_to_recent(kind, text[:end], rows=9, columns=40)[:60] for end in range(8000, 9000, 5)]
 

@@ -44,7 +44,6 @@ def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 def test_half_a_screen_has_room_where_a_terminal_loses_the_cursor(seed: int) -> None:
-    """So does tmux where rows that are wrapped anew need more than the screen; half the width is no harm."""
     made_up = random.Random(seed)
     live, finished = (Terminal(80, 12, keeps_end=True) for _ in range(2))
     with (
@@ -64,7 +63,6 @@ def test_half_a_screen_has_room_where_a_terminal_loses_the_cursor(seed: int) -> 
 
 
 def test_a_preview_that_is_empty_after_a_resize_leaves_nothing_behind() -> None:
-    """As where all that there was is held back for a moment."""
     terminal = Terminal(40, 10)
     printer = MarkdownPrinter(TerminalConsole(terminal))
     printer.show(Written(0, "paragraph", "maybe", closed=False))
@@ -77,7 +75,6 @@ def test_a_preview_that_is_empty_after_a_resize_leaves_nothing_behind() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 def test_a_size_that_is_reported_late_does_no_harm(seed: int) -> None:
-    """Over a slow line, or in tmux while a border is dragged, frames are drawn for the width that was."""
     made_up = random.Random(seed)
     live, finished = Terminal(60, 10), Terminal(60, 10)
     told = Terminal(60, 10)

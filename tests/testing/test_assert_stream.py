@@ -64,7 +64,6 @@ def test_it_returns_what_the_handler_returns() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backends", ["trio", ("asyncio",), ("trio", "asyncio")])
 def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: Any) -> None:
-    """It is called with an AsyncStream, on asyncio by default."""
     assert "Hello, wörld" == assert_stream(_aread, _HELLO, cuts=16, backends=backends)
 
 
@@ -88,8 +87,6 @@ async def test_within_an_event_loop_a_plain_handler_is_proved_as_anywhere() -> N
 
 
 def test_an_async_callable_object_is_an_async_handler() -> None:
-    """An object counts as async if its `__call__` is."""
-
     class Handler:
         async def __call__(self, stream: AsyncStream) -> str:
             return (await stream.final()).text
@@ -155,7 +152,6 @@ def test_the_chunkings_that_are_given_are_tried() -> None:
 
 
 def test_one_chunking_is_given_as_it_is() -> None:
-    """It need not stand in a list; a string is no list of letters."""
     told = [
         _failure(_Broken(_cut_off, after=1), chunkings=chunking, cuts=0) for chunking in ("bytes", 3, Seed(4))
     ]
@@ -184,7 +180,7 @@ def test_what_a_handler_keeps_does_not_hide_what_differs() -> None:
 
 
 def test_objects_that_are_equal_to_nothing_else_are_misuse() -> None:
-    """They would differ at any chunking, whatever they hold."""
+    """Such objects would differ at any chunking, whatever they hold."""
 
     class Screen:
         def __init__(self, text: str) -> None:
@@ -237,8 +233,6 @@ def test_an_error_that_is_not_allowed_is_reported_with_its_cut() -> None:
 
 
 def test_a_failed_assertion_of_the_handler_is_reported_in_one_line() -> None:
-    """The other lines that pytest adds are shown with the cause."""
-
     def sure(stream: Stream) -> None:
         with suppress(StreamError):
             stream.final()
@@ -374,7 +368,6 @@ def test_failing_at_one_chunking_only_is_reported() -> None:
 
 
 def test_a_websocket_is_proved_message_by_message() -> None:
-    """Its chunks are its messages: no other boundaries are tried."""
     script = testing.script().text("Hello").finish()
 
     assert "Hello" == assert_stream(_read, script.recording("openai-realtime"), allow=StreamError)

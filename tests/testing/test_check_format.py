@@ -64,7 +64,6 @@ def _broken(format: Any, *recordings: Any) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_format_that_keeps_the_rules_passes() -> None:
-    """Its class, an object of it, one recording or several: all the same."""
     check_format(Parrot, _ANSWER)
     check_format(Parrot(), [_ANSWER, Recording.of([_body({"words": "Hi"})])], changes=20)
     check_format(Swift, [_ANSWER, _LONG], cuts=4, changes=20)
@@ -153,7 +152,6 @@ def test_what_is_expected_must_be_a_message_or_fields_of_one(pair: Any) -> None:
 
 
 def test_no_recordings_prove_nothing() -> None:
-    """At least one is needed."""
     with pytest.raises(MisuseError, match="pass at least one"):
         check_format(Parrot, [])
 
@@ -249,7 +247,6 @@ def test_how_to_see_a_frame_again_is_shown() -> None:
 
 
 def test_the_line_that_raises_is_reported() -> None:
-    """It is the last one of the format's own module, however deep the library was reached from it."""
     read, line = Deep.read, Deep.read.__code__.co_firstlineno + 1
 
     assert read.__code__.co_filename.endswith("broken_formats.py")

@@ -29,7 +29,6 @@ TIMED = Recording((Arrival(1.0, b"data: a\n"), Arrival(2.0, b"\ndata: b"), Arriv
     (99, [(4.0, b"data: a\n\ndata: b\n\n")]),
 ])  # fmt: skip
 def test_a_chunk_comes_when_its_last_byte_came(chunking: Any, expected: list[tuple[float, bytes]]) -> None:
-    """Earlier it could not have, and later it need not."""
     assert expected == list(as_played(TIMED, pace="recorded", chunking=chunking).arrivals)
     assert [data for _, data in expected] == TIMED.chunks(chunking)
 
@@ -54,7 +53,6 @@ def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded
 
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(1, 12) | st.integers(0, 99).map(Seed))
 def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: int | Seed) -> None:
-    """This holds for any old and new chunks; none of them is empty."""
     recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
     chunks = recording.chunks(chunking)
 
@@ -75,7 +73,6 @@ def test_times_never_run_backwards(pieces: list[bytes], size: int) -> None:
 
 
 def test_a_seed_gives_the_same_chunks_each_time() -> None:
-    """Another seed gives other chunks."""
     recording = Recording.of([b"data: Hello\n\n" * 40])
 
     assert recording.chunks(Seed(7)) == recording.chunks(Seed(7)) != recording.chunks(Seed(8))
@@ -83,7 +80,6 @@ def test_a_seed_gives_the_same_chunks_each_time() -> None:
 
 
 def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
-    """They keep their own boundaries at any chunking."""
     socket = Recording.of([b'{"a": 1}', b'{"a": 2}'], messages=True)
 
     chunkings: list[Any] = ["bytes", "whole", "events", 3, Seed(1)]
@@ -107,7 +103,6 @@ def test_a_seed_is_a_whole_number(number: Any) -> None:
 
 
 def test_a_body_of_no_bytes_has_no_chunks() -> None:
-    """This holds at any chunking."""
     chunkings: list[Any] = ["whole", "bytes", "events", 4, Seed(1)]
     for chunking in chunkings:
         assert [] == Recording.of([b"", b""]).chunks(chunking) == Recording().chunks(chunking)

@@ -93,7 +93,6 @@ def test_long_lists_are_compared_place_by_place() -> None:
 
 
 def test_much_that_differs_is_cut_short() -> None:
-    """After sixty lines it is enough."""
     told = differences([*range(100)], [*range(100, 200)])
 
     assert "… and more" == told[-1]

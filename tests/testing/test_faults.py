@@ -136,7 +136,6 @@ def test_a_fault_is_shown_as_it_is_written(written: str) -> None:
 
 
 def test_another_fault_is_not_equal() -> None:
-    """Another kind or other details make another fault; giving a default explicitly does not."""
     assert faults.cut(at=17) != faults.cut(at=18)
     assert faults.cut(at=17) != faults.close(at=17)
     assert faults.garble(at=3) == faults.garble(at=3, size=4, seed=0)
@@ -204,7 +203,6 @@ def test_a_recording_is_not_changed() -> None:
     (faults.cut(event=-2), SSE.body[:-14]),
 ])  # fmt: skip
 def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
-    """After a number of bytes, a fraction of them, or an event."""
     assert left == SSE.with_fault(fault).body
 
 
@@ -275,7 +273,7 @@ def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> N
 )
 @in_one_test("format", ["openai-chat", "ollama", "bedrock-converse"])
 def test_a_compressed_body_has_neither_lines_nor_events(format: str, fault: Fault) -> None:
-    """Its content type is that of the body before the compression, and must not mislead a fault."""
+    """The content type of a compressed body must not mislead a fault."""
     answer = testing.script().text("Hel", "lo wörld").finish().recording(format)
 
     with pytest.raises(MisuseError, match=r"is compressed|is not text in lines|is not an SSE stream"):

@@ -70,7 +70,6 @@ def test_a_slow_answer_takes_its_time() -> None:
 
 
 def test_each_character_of_several_bytes_is_split() -> None:
-    """Whatever its length, and only there."""
     recording = Recording.of(["data: é漢🌊\n\n".encode(), sse("a")])
 
     assert [b"data: \xc3", b"\xa9\xe6", b"\xbc\xa2\xf0\x9f", b"\x8c\x8a\n\n", sse("a")] == (
@@ -111,7 +110,6 @@ def _numbers(recording: Recording) -> list[int]:
 
 
 def test_an_event_comes_twice() -> None:
-    """This works in any framing, and after a last event without an end."""
     assert [sse("b"), sse("b")] == SSE.with_fault(faults.duplicate(event=2)).chunks()[1:3]
     assert [b'{"a": 2}\n'] * 2 == LINES.with_fault(faults.duplicate()).chunks()[1:3]
     assert [1, 1, 2, 3] == _numbers(ARRAY.with_fault(faults.duplicate(event=1)))
@@ -124,7 +122,6 @@ def test_an_event_comes_twice() -> None:
 
 
 def test_events_change_places() -> None:
-    """Two of them, or all."""
     assert b"acb[DONE]" == SSE.with_fault(faults.reorder(events=(2, 3))).body.replace(b"data: ", b"").replace(
         b"\n", b""
     )
@@ -152,7 +149,6 @@ def test_the_last_event_is_missing() -> None:
 
 
 def test_lines_end_as_on_windows() -> None:
-    """Those that do already stay."""
     mixed = Recording.of([b"data: a\r\n\r\nda", b"ta: b\n", b"\n"])
 
     assert [b"data: a\r\n\r\nda", b"ta: b\r\n", b"\r\n"] == mixed.with_fault(faults.crlf()).chunks()
@@ -182,7 +178,6 @@ def test_heartbeats_fill_the_silence() -> None:
 
 
 def test_heartbeats_do_not_hide_a_dead_model() -> None:
-    """They are bytes and no content: only the deadline for content passes."""
     alive = faults.stall(1000, event=3) | faults.heartbeat(15)
     playback = Playback(CHAT, fault=alive)
     stream = playback.stream(deadlines=Deadlines(idle_bytes=20, idle_content=300))
@@ -200,7 +195,6 @@ def test_heartbeats_do_not_hide_a_dead_model() -> None:
     "format", ["openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 )
 def test_the_provider_s_own_error_comes_in_the_middle(format: str) -> None:
-    """It uses the provider's own words, and nothing follows."""
     recording = ANSWER.recording(format)
     stream = recording.stream(fault=faults.error_event("overloaded", message="Too busy", at=0.5))
 
@@ -210,7 +204,6 @@ def test_the_provider_s_own_error_comes_in_the_middle(format: str) -> None:
 
 
 def test_an_error_is_after_the_event_that_is_there() -> None:
-    """It never stands inside an event; an unnamed format is detected."""
     recording = CHAT.replaced(format=None)
     sent = CHAT.chunks()
     for at in (len(sent[0]) + 1, len(sent[0]) + 20, len(sent[0] + sent[1])):
@@ -222,7 +215,6 @@ def test_an_error_is_after_the_event_that_is_there() -> None:
 
 
 def test_an_error_fits_the_framing_of_the_recording() -> None:
-    """The same format may come as SSE, in lines, or as an array."""
     payloads = [b'{"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}'] * 2
     array = Recording.of([b"[" + payloads[0], b",\n" + payloads[1], b"]"], format="gemini")
     realtime = testing.script().text("Hi").finish().recording("openai-realtime")
@@ -258,7 +250,6 @@ def test_an_error_that_cannot_be_written_is_misuse() -> None:
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
-    """It is the provider's JSON, with its status and its message."""
     stream = CHAT.stream(fault=faults.status(429, message="Slow down", retry_after=2))
 
     with pytest.raises(StatusError, match="Slow down") as caught:
@@ -272,7 +263,6 @@ def test_a_refusal_says_when_to_come_again() -> None:
 
 @pytest.mark.parametrize(("status", "title"), [(200, "Sign in"), (502, "502 Bad Gateway"), (418, "418")])
 def test_a_web_page_comes_instead(status: int, title: str) -> None:
-    """It arrives with the first byte's time; for a WebSocket it answers the handshake."""
     page = SOCKET.replaced(arrivals=(Arrival(1.5, b"{}"),)).with_fault(faults.html_instead(status))
 
     assert (status, 1.5, False) == (page.status, page.arrivals[0].at, page.messages)

@@ -73,7 +73,6 @@ _TYPES = ["text/event-stream", "application/x-ndjson", "application/json", "text
 
 @given(st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60), st.sampled_from(_TYPES))
 def test_cutting_changes_no_byte(body: str, content_type: str | None) -> None:
-    """This holds for a body that is not a stream, too, and no piece is empty."""
     headers = {} if content_type is None else {"content-type": content_type}
     pieces = Recording.of([body.encode()], headers=headers).chunks("events")
 
@@ -87,7 +86,6 @@ def test_cutting_changes_no_byte(body: str, content_type: str | None) -> None:
     ids=lambda recorded: recorded.name,
 )
 def test_each_frame_of_our_recordings_is_one_of_the_stream(recorded: Recorded) -> None:
-    """There are several, and a body that is cut behind each of them is the body."""
     body = recorded.body
     frames = Recording.of([body]).chunks("events")
 
@@ -103,7 +101,6 @@ def test_a_small_recording_is_cut_at_every_byte() -> None:
 
 
 def test_of_a_large_recording_a_sample_is_cut() -> None:
-    """It is the same each time, has boundaries of frames and places between them, and is bounded."""
     recording = Recording.of([b"data: Hello\n\n"] * 1_000)
     places = choose_cut_places(recording, 64)
 
@@ -121,7 +118,6 @@ def test_of_a_huge_recording_few_places_are_cut() -> None:
 
 
 def test_messages_of_a_websocket_are_cut_between() -> None:
-    """No message arrives in part."""
     recording = Recording.of([b"{}", b"{}", b"{}"], messages=True)
 
     assert [0, 2, 4] == choose_cut_places(recording, 256)
@@ -129,5 +125,4 @@ def test_messages_of_a_websocket_are_cut_between() -> None:
 
 
 def test_an_empty_recording_has_no_place_to_cut() -> None:
-    """There is nothing that could be missing."""
     assert [] == choose_cut_places(Recording(), 256)

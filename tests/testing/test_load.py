@@ -67,7 +67,6 @@ def test_a_bare_body_is_one_chunk_of_the_type_that_its_name_or_content_says(
 
 @pytest.mark.parametrize("recording", [CHAT, OLLAMA, BEDROCK], ids=["sse", "ndjson", "eventstream"])
 def test_a_bare_body_replays_as_the_answer_that_it_is(tmp_path: Path, recording: Recording) -> None:
-    """Its format is detected, as that of any stream."""
     path = put(tmp_path, "answer.bin", recording.body)
 
     message = Recording.load(str(path)).stream().final()
@@ -81,7 +80,6 @@ def test_an_empty_body_is_no_chunk(tmp_path: Path) -> None:
 
 
 def test_a_recording_is_known_by_its_first_line(tmp_path: Path) -> None:
-    """Its extension does not matter; but a file with the extension of a recording must be one."""
     CHAT.save(tmp_path / "a.rec")
     named_otherwise = put(tmp_path, "a.saved", (tmp_path / "a.rec").read_bytes())
 
@@ -151,7 +149,6 @@ PLAYED = Recording(
     ids=["text", "binary", "base64", "bare"],
 )
 def test_a_cassette_is_the_answer_that_it_holds(tmp_path: Path, body: Any) -> None:
-    """In each form in which VCR has stored bodies; without cookies, and without the address's secrets."""
     assert PLAYED == Recording.load(cassette(tmp_path, interaction(body)))
 
 
@@ -183,7 +180,6 @@ def test_the_cassettes_of_older_versions_are_read(tmp_path: Path, response: dict
     ids=["gzip", "deflate", "undone before"],
 )
 def test_a_compressed_body_is_decompressed(tmp_path: Path, coding: str, body: bytes) -> None:
-    """Also where VCR kept the header of what httpx had decompressed."""
     headers = {**STREAMED, "Content-Encoding": [coding], "Content-Length": [str(len(body))]}
 
     assert PLAYED == Recording.load(cassette(tmp_path, interaction({"string": body}, headers)))
@@ -272,7 +268,6 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
 def test_a_damaged_cassette_says_what_is_wrong(
     tmp_path: Path, name: str, text: str | bytes, line: int | None, words: str
 ) -> None:
-    """With the line where the parser tells it; nothing in a file is ever executed."""
     path = put(tmp_path, name, text)
     with pytest.raises(RecordingInvalid, match=words) as raised:
         Recording.load(path)

@@ -35,7 +35,6 @@ def test_each_cut_is_a_recording_like_any_other(broken: Recording) -> None:
 
 
 def test_there_is_one_cut_for_each_byte() -> None:
-    """From none of them to all but the last; each ends as if that were the end."""
     size = len(HELLO.body)
     cuts = every_cut(HELLO)
 
@@ -47,7 +46,6 @@ def test_there_is_one_cut_for_each_byte() -> None:
 
 @pytest.mark.parametrize(("how", "told"), [("close", "closed"), ("reset", "reset")])
 def test_a_connection_may_break_at_each_byte(how: Any, told: str) -> None:
-    """This includes the place after the last byte: all of it has come, but no end."""
     cuts = every_cut(HELLO, every=7, how=how)
     last = every_cut(HELLO, how=how)[-1]
 
@@ -59,7 +57,6 @@ def test_a_connection_may_break_at_each_byte(how: Any, told: str) -> None:
 
 
 def test_cuts_are_called_by_where_they_are() -> None:
-    """Also by pytest, where they are parameters."""
     cut = every_cut(HELLO)[17]
 
     assert "order.rec cut at byte 17" == cut.name == cut.__name__
@@ -67,7 +64,6 @@ def test_cuts_are_called_by_where_they_are() -> None:
 
 
 def test_a_cut_keeps_times_and_head() -> None:
-    """And may be changed as any recording; a cut of a cut is one."""
     recording = Recording(
         (Arrival(1.0, b"data: a\n\n"), Arrival(5.0, b"data: b\n\n")),
         status=201,
@@ -86,7 +82,6 @@ def test_a_cut_keeps_times_and_head() -> None:
 
 
 def test_parts_of_the_cuts_are_cuts() -> None:
-    """They are a sequence: sliced, counted from the end, and nothing beyond."""
     cuts = every_cut(HELLO, every=10)
 
     assert [30, 40] == [len(cut.body) for cut in cuts[3:5]]
@@ -97,7 +92,6 @@ def test_parts_of_the_cuts_are_cuts() -> None:
 
 @pytest.mark.slow
 def test_all_cuts_of_a_megabyte_cost_little() -> None:
-    """They hold no bytes of their own, also once they have been read."""
     tracemalloc.start()
     try:
         cuts = list(every_cut(MEGABYTE, every=500))
@@ -112,7 +106,6 @@ def test_all_cuts_of_a_megabyte_cost_little() -> None:
 
 
 def test_the_messages_of_a_websocket_are_cut_between() -> None:
-    """None of them arrives in part."""
     socket = Recording.of([b'{"a": 1}', b'{"b": 2}', b'{"c": 3}'], messages=True)
 
     assert [[], [b'{"a": 1}'], [b'{"a": 1}', b'{"b": 2}']] == [cut.chunks() for cut in every_cut(socket)]
@@ -142,7 +135,6 @@ def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
 
 @in_one_test("format", testing.all_formats)
 def test_there_is_a_matrix_for_every_format(format: str) -> None:
-    """This includes a format that cannot express an error."""
     names = [broken.name for broken in fault_matrix(testing.script().text("Hi €").finish().recording(format))]
 
     assert f"script in {format} with cut(at=0.5)" in names
@@ -189,7 +181,6 @@ def test_what_has_no_place_in_a_recording_is_left_out() -> None:
 
 @pytest.mark.parametrize("make", [every_cut, fault_matrix])
 def test_a_path_and_a_script_are_taken_too(make: Any, tmp_path: Path) -> None:
-    """In the place of the recording that they are."""
     path = tmp_path / "order.sse"
     path.write_bytes((OURS / "openai-chat" / "text.sse").read_bytes())
 

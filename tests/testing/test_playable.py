@@ -57,14 +57,12 @@ def test_a_script_is_sent_in_the_format_that_is_asked_for() -> None:
 
 
 def test_a_recording_is_played_at_any_path() -> None:
-    """It is in its format already."""
     recording = HELLO.recording("openai-chat")
 
     assert recording.body == _ask(testing.transport(recording), "/anything").content
 
 
 def test_several_are_played_one_for_each_request() -> None:
-    """The first request gets the first."""
     player = testing.transport([HELLO, BYE.recording("openai-chat")])
 
     assert ["Hello", "Bye"] == [_text(player), _text(player)]
@@ -90,7 +88,6 @@ def test_a_mapping_plays_by_path() -> None:
 
 
 def test_a_path_that_is_not_mapped_is_refused() -> None:
-    """As a provider does it: status 404, and an error that says what there is."""
     refused = _ask(testing.transport({CHAT: HELLO}), "/v1/models")
 
     assert (404, "application/json") == (refused.status_code, refused.headers["content-type"])
@@ -98,8 +95,6 @@ def test_a_path_that_is_not_mapped_is_refused() -> None:
 
 
 def test_a_function_decides_by_the_request() -> None:
-    """It sees the path, the headers and the body."""
-
     def choose(request: Request) -> testing.Script:
         return BYE if request.json["last"] else HELLO
 
@@ -145,7 +140,6 @@ def test_what_cannot_be_done_to_an_answer_is_refused_at_once(wrong: Any) -> None
 
 
 def test_faults_from_an_iterator_come_with_each_answer() -> None:
-    """The second request gets the same faults."""
     player = testing.transport(HELLO, fault=iter([faults.reset()]))
 
     for _ in range(2):
@@ -154,7 +148,6 @@ def test_faults_from_an_iterator_come_with_each_answer() -> None:
 
 
 def test_pace_and_borders_are_those_asked_for() -> None:
-    """They hold for each answer."""
     slow = testing.script().text("a").silence(3).text("b").finish()
     player = testing.transport(slow, pace=2.0, chunking="whole")
     with httpx.Client(transport=player).stream("POST", f"http://made.up{CHAT}") as response:
@@ -205,7 +198,7 @@ def test_headers_of_another_connection_are_not_sent() -> None:
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "a\r\nb: c", "a\x00", "\u2028"])
 def test_a_header_that_cannot_be_sent_is_named(text: str) -> None:
-    """Otherwise the client would meet a broken connection, or a header that nobody wrote."""
+    """The client would meet a broken connection, or a header that nobody wrote."""
     with pytest.raises(MisuseError, match="the recording's header x-name cannot be sent"):
         _ask(testing.transport(Recording(headers={"x-fine": "a\tb~", "x-name": text})))
 

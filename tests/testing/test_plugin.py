@@ -80,7 +80,6 @@ def test_the_fixtures_are_streams_of_the_recording(project: Project) -> None:
 
 @pytest.mark.parametrize("place", ["suite/hello.sse", "suite/recordings/hello.sse", "kept/hello.sse"])
 def test_a_recording_is_found_near_the_test(project: Project, place: str) -> None:
-    """Beside it, in recordings/ there, or in the folder that the configuration names."""
     put(project.folder / place)
     project.configure("tokenstream_recordings = kept")
     (project.folder / "suite").mkdir(exist_ok=True)

@@ -108,7 +108,6 @@ def test_it(token_stream):
 
 
 def test_a_new_recording_lies_in_the_folder_of_the_project(project: Project) -> None:
-    """This applies if the configuration names a folder."""
     project.configure("tokenstream_recordings = kept/streams")
     project.write(
         test_it="""

@@ -100,7 +100,6 @@ def test_an_exit_code_alone_fails_a_run_that_ended_well() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.anyio
 async def test_asyncio_has_the_same(tmp_path: Path) -> None:
-    """Its processes are recorded, and its kind of process is played."""
     path = tmp_path / "fix.rec"
     process = await asyncio.create_subprocess_exec(*command(3), stdout=asyncio.subprocess.PIPE)
     run, lines, error = await follow_in_turn(testing.record(process, path))
@@ -145,7 +144,6 @@ def test_a_pipe_alone_can_be_recorded(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_a_recorded_pipe_can_be_read_one_by_one(tmp_path: Path) -> None:
-    """As a program does that does without `run.follow`."""
     with subprocess.Popen(command(), stdout=subprocess.PIPE) as agent:
         assert agent.stdout is not None
         with testing.record(agent.stdout, tmp_path / "a.rec") as pipe:
@@ -158,7 +156,6 @@ def test_the_lines_of_a_recorded_pipe_can_be_read_one_by_one(tmp_path: Path) -> 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.anyio
 async def test_the_lines_of_a_recorded_stream_reader_can_be_read_one_by_one(tmp_path: Path) -> None:
-    """With all methods of asyncio."""
     process = await asyncio.create_subprocess_exec(*command(), stdout=asyncio.subprocess.PIPE)
     reader = testing.record(process.stdout, tmp_path / "a.rec")
     assert reader is not None
@@ -220,7 +217,6 @@ def test_what_looks_like_a_key_is_never_written(tmp_path: Path) -> None:
 
 
 def test_the_exit_code_is_in_the_file(tmp_path: Path) -> None:
-    """It can be read and written there; a word is refused."""
     path = tmp_path / "a.rec"
     Recording.of([b"{}\n"], exit_code=-9).save(path)
     assert "\nexit: -9\n" in path.read_text(encoding="utf-8")

@@ -62,7 +62,6 @@ def test_a_project_that_does_not_opt_in_sees_nothing(project: Project) -> None:
     ],
 )
 def test_a_project_opts_in_once(project: Project, plugins: tuple[str, ...], ini: str, conftest: str) -> None:
-    """By its configuration, by `-p`, by `pytest_plugins`, or by several of them: it is loaded once."""
     put(project.folder / "hello.sse")
     project.configure("addopts = --strict-markers", ini)
     project.write(test_it=_OPTED_IN, conftest=conftest)
@@ -116,7 +115,6 @@ def _run_installed(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_an_installed_distribution_changes_nothing_until_it_is_asked_to(project: Project) -> None:
-    """In a process of its own: nothing is to be seen, and nothing heavy is imported."""
     project.write(
         test_it=_PLAIN
         + """

@@ -50,7 +50,6 @@ async def test_a_loop_over_bytes_is_recorded(path: Path, make: Any) -> None:
 
 
 def test_each_chunk_has_the_time_at_which_it_was_read(path: Path) -> None:
-    """In seconds since the call, to the microsecond."""
     clock = VirtualClock(1000.0)
     list(record(Waiting(clock, [b"a", b"b"], 0.25), path, clock=clock))
 
@@ -98,7 +97,6 @@ def test_next_reads_as_a_loop_does(path: Path) -> None:
 @pytest.mark.anyio
 @both
 async def test_a_loop_that_is_left_records_what_it_has_read(path: Path, make: Any) -> None:
-    """It is written when the recording is closed, which also closes the source."""
     source = make(CHAT)
     recorded: Any = record(source, path)
     await _pull(recorded)
@@ -114,7 +112,6 @@ async def test_a_loop_that_is_left_records_what_it_has_read(path: Path, make: An
 
 @pytest.mark.anyio
 async def test_with_closes_a_generator_and_ends_the_recording(tmp_path: Path) -> None:
-    """A generator has no `with` of its own, and is closed by that of the recording."""
     sync: Any = record(generator(CHAT), tmp_path / "sync.rec")
     with sync as chunks:
         next(chunks)
@@ -212,7 +209,6 @@ def test_a_loop_goes_on_after_ctrl_c_where_its_source_does(path: Path) -> None:
 
 
 def test_a_file_that_is_there_is_refused_at_the_call(path: Path) -> None:
-    """Before anything is read; the error says how to replace it."""
     path.write_text("mine")
     source = Source(CHAT)
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -224,7 +220,6 @@ def test_a_file_that_is_there_is_refused_at_the_call(path: Path) -> None:
 
 
 def test_a_missing_folder_is_made(path: Path) -> None:
-    """With the folders above it."""
     list(record(Source(CHAT), str(path.parent / "a" / "b" / "c.rec")))
 
     assert "c" == load(path.parent / "a" / "b" / "c.rec").name
@@ -236,7 +231,6 @@ def test_a_name_that_could_not_be_loaded_is_refused_at_the_call(tmp_path: Path) 
 
 
 def test_the_number_may_be_in_the_name(tmp_path: Path) -> None:
-    """This works for one recording and for several."""
     list(record(Source(CHAT), tmp_path / "answer-{n}.rec"))
 
     assert ["answer-1.rec"] == [found.name for found in tmp_path.iterdir()]
@@ -258,6 +252,5 @@ def test_a_recording_that_cannot_be_written_is_reported_at_the_end(tmp_path: Pat
 
 @pytest.mark.parametrize("whole", [b"data: Hel\n\n", "data: Hel\n\n", Path("answer.sse")])
 def test_a_body_that_is_complete_already_is_refused(whole: Any, path: Path) -> None:
-    """There is nothing to wait for; the error says how to load or save it."""
     with pytest.raises(MisuseError, match=r"is complete already: Recording\.load\(path\) reads a file"):
         record(whole, path)

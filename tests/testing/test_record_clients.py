@@ -86,7 +86,6 @@ def test_every_answer_of_a_client_is_recorded(tmp_path: Path, library: str) -> N
 @pytest.mark.anyio
 @libraries
 async def test_every_answer_of_an_async_client_is_recorded(tmp_path: Path, library: str) -> None:
-    """The same, numbered where the name says."""
     module = importlib.import_module(library)
     transport = answering(library, streamed(library, CHAT), streamed(library, CHAT[:1]))
     async with record(module.AsyncClient(transport=transport), tmp_path / "{n}-a.rec") as client:
@@ -114,7 +113,6 @@ def test_times_count_from_the_request(tmp_path: Path) -> None:
 
 
 def test_a_clients_own_hooks_are_called_as_before(tmp_path: Path) -> None:
-    """They may even read the body."""
     called: list[str] = []
 
     def read(response: httpx.Response) -> None:
@@ -129,7 +127,6 @@ def test_a_clients_own_hooks_are_called_as_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name, left", [("a.rec", "a.rec"), ("a.rec", "a-7.rec"), ("a-{n}.rec", "a-3.rec")])
 def test_files_of_an_earlier_time_are_refused_at_the_call(tmp_path: Path, name: str, left: str) -> None:
-    """Not at the third answer; files of another name are nobody's concern."""
     (tmp_path / left).write_text("")
     (tmp_path / "ab-1.rec").write_text("")
     with pytest.raises(FileExistsError, match=r"overwrite=True"):

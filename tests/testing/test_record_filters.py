@@ -41,7 +41,6 @@ def test_a_secret_is_reported_at_the_end_and_nothing_is_written(path: Path) -> N
 
 @pytest.mark.anyio
 async def test_a_secret_is_reported_when_the_source_is_closed(path: Path) -> None:
-    """The source is closed nevertheless."""
     sync, later = Source(SECRET), AsyncSource(SECRET)
     recorded = record(sync, path)
     assert SECRET[:2] == [next(recorded), next(recorded)]
@@ -85,7 +84,6 @@ async def test_a_secret_is_no_reason_to_lose_another_error(path: Path) -> None:
     ids=["str", "compiled", "bytes", "filter"],
 )
 def test_a_secret_can_be_taken_out(path: Path, options: dict[str, Any]) -> None:
-    """Also where it came in several chunks; the loop still gets what came."""
     assert SECRET == list(record(Source(SECRET), path, **options))
     assert "data: sk-…\n\n".encode() == load(path).body
     assert b"data: " == load(path).chunks()[0][:6]
@@ -127,7 +125,6 @@ def test_a_filter_that_returns_no_bytes_is_reported(path: Path) -> None:
 
 
 def recorded(chunks: list[bytes], **options: Any) -> Recording:
-    """Return the recording of a body of chunks."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "answer.rec"
         for _ in record(iter(chunks), path, **options):
@@ -158,7 +155,6 @@ def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, 
 @given(PIECES, st.text("ab-", max_size=12).map(str.encode))
 @examples(100)
 def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes) -> None:
-    """It returns the new body; chunk boundaries before and after the changed part stay."""
     recording = Recording.of([b"<before>", *pieces, b"<behind>"])
     new = b"<before>" + body + b"<behind>"
     changed = recorded(recording.chunks(), filter=lambda _: new)

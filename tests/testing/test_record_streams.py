@@ -45,7 +45,6 @@ def test_a_stream_is_recorded_under_its_events(path: Path) -> None:
 
 
 def test_a_stream_in_a_format_of_ones_own_is_recorded(path: Path) -> None:
-    """It is replayed with that format, which the library does not know by its name."""
     format = custom(text="words", finish="over", finish_reasons={"yes": "stop"})
     body = [b'{"words": "Hello"}\n', b'{"words": "", "over": "yes"}\n']
     assert "Hello" == record(Stream(Source(body), format=format), path).final().text
@@ -89,7 +88,6 @@ def test_a_stream_that_is_closed_early_records_what_it_has_read(path: Path) -> N
 def test_an_iterable_that_is_left_early_is_recorded_once_it_is_closed(
     make: Callable[[list[bytes]], Any], path: Path
 ) -> None:
-    """Also if it has no `close` of its own: a stream closes it, and so may the caller."""
     with Stream(record(make(CHAT), path), format="openai-chat") as stream:
         next(iter(stream))
     assert CHAT[:1] == load(path).chunks()
@@ -144,7 +142,6 @@ async def test_a_stalled_stream_is_recorded_as_one(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_has_begun_cannot_be_recorded(path: Path) -> None:
-    """Its beginning would be missing; nor can one that is over."""
     begun, over = Stream(Source(CHAT)), Stream(Source(CHAT))
     next(iter(begun))
     over.final()
@@ -198,7 +195,6 @@ def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[],
 
 @pytest.mark.anyio
 async def test_a_cancelled_read_does_not_end_the_recording(path: Path) -> None:
-    """This holds if the source survives the cancellation."""
     send, receive = anyio.create_memory_object_stream[bytes](10)
     recorded = record(receive, path)
     async with send:

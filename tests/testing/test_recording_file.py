@@ -19,7 +19,6 @@ from tokenstream.testing import Arrival, Recording, RecordingInvalid
 
 
 def saved(recording: Recording) -> bytes:
-    """Return the file in which a recording is saved."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "answer.rec"
         recording.save(path)
@@ -27,7 +26,6 @@ def saved(recording: Recording) -> bytes:
 
 
 def loaded(file: bytes, name: str = "answer.rec") -> Recording:
-    """Return the recording that a file with these bytes is."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(file)
@@ -136,7 +134,6 @@ def test_an_editor_that_changes_line_endings_and_blanks_changes_nothing(recordin
 @given(RECORDINGS)
 @examples(100)
 def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
-    """It is UTF-8 in which every character but the newline can be seen or is a blank within a line."""
     lines = saved(recording).decode().split("\n")
 
     assert [] == [
@@ -148,7 +145,6 @@ def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
 @given(RECORDINGS)
 @examples(50)
 def test_writing_again_gives_the_same_file(recording: Recording) -> None:
-    """The same recording gives the same bytes, so that a difference in version control is one of content."""
     again = loaded(saved(recording))
     other_way_round = again.replaced(headers=dict(reversed(list(again.headers.items()))))
 
@@ -262,7 +258,6 @@ def test_a_recording_is_named_after_its_file() -> None:
 
 
 def test_its_first_line_tells_a_recording() -> None:
-    """Whatever the file is called."""
     for file in (FILE.encode(), b"\xef\xbb\xbf" + FILE.encode()):
         assert rounded(WHOLE) == loaded(file, "answer.txt")
     assert b"data: Hello\n\n" == loaded(b"data: Hello\n\n", "answer.txt").body
@@ -364,13 +359,11 @@ def test_a_line_of_megabytes_costs_no_more_than_its_bytes() -> None:
 
 @pytest.mark.parametrize("chunks", [b"data: Hello\n\n", "data: Hello\n\n", ["data: Hello\n\n"], [5]])
 def test_chunks_are_bytes(chunks: Any) -> None:
-    """Neither one chunk, nor text, is a list of them."""
     with pytest.raises(MisuseError, match=r"a recording is made of (a list of chunks|chunks of bytes), "):
         Recording.of(chunks)
 
 
 def test_what_is_done_to_the_chunks_later_changes_no_recording() -> None:
-    """A recording is what it was made of."""
     chunk = bytearray(b"data: Hello\n\n")
     headers = {"content-type": "text/event-stream"}
     recording = Recording.of([chunk], headers=headers)
@@ -382,12 +375,11 @@ def test_what_is_done_to_the_chunks_later_changes_no_recording() -> None:
 
 
 def test_a_recording_is_shown_by_its_name_and_size() -> None:
-    """Its bytes may be private, and are many."""
+    """The bytes of a recording may be private, and are many."""
     assert "<Recording abc: 1 chunks, 1,000 bytes>" == repr(Recording.of([b"x" * 1000], name="abc"))
 
 
 def test_headers_are_found_however_they_are_written() -> None:
-    """Their names do not depend on the case."""
     recording = Recording.of([b"data: Hello\n\n"], headers={"Content-Type": "text/event-stream"})
 
     assert "text/event-stream" == recording.content_type

@@ -47,7 +47,6 @@ class _Patient:
 
 @three_worlds
 def test_a_stall_of_ninety_seconds_takes_no_time(world: str) -> None:
-    """Its clock goes on, and nothing else does."""
     before = time.monotonic()
     playback = Playback(SLOW, pace="recorded")
     outcome = read(world, playback)
@@ -62,7 +61,6 @@ def test_a_stall_of_ninety_seconds_takes_no_time(world: str) -> None:
     ("instant", (0.0, 0.0, 0.0)),
 ])  # fmt: skip
 def test_metrics_show_the_recorded_times(world: str, pace: Any, expected: tuple[float, float, float]) -> None:
-    """At the pace at which they are played."""
     deadlines = Deadlines(idle_bytes=500, idle_content=500)
     metrics = read(world, Playback(SLOW, pace=pace), deadlines=deadlines).metrics
 
@@ -110,7 +108,6 @@ def test_time_that_the_loop_takes_is_no_silence(world: str) -> None:
     ("total", faults.slow(12), 30),
 ])  # fmt: skip
 def test_a_deadline_fires_in_its_second(world: str, limit: str, fault: faults.Fault, at: float) -> None:
-    """It does not fire before, and the content so far is kept."""
     off: dict[str, Any] = dict.fromkeys(("first_event", "idle_bytes", "idle_content", "total"))
     playback = Playback(SLOW, fault=fault)
     outcome = read(world, playback, deadlines=Deadlines(**{**off, limit: 30.0}))
@@ -173,7 +170,6 @@ def test_a_connection_that_broke_breaks_again(world: str, breaks: Any, cause: ty
 
 @three_worlds
 def test_the_source_is_closed_by_whoever_leaves(world: str) -> None:
-    """At the end of the block; before that it is open."""
     playback = Playback(SLOW)
 
     async def main() -> None:
@@ -192,7 +188,6 @@ def test_the_source_is_closed_by_whoever_leaves(world: str) -> None:
     "name", ["openai-chat/text.sse", "ollama/chat.ndjson", "bedrock-converse/citations.eventstream"]
 )
 def test_both_drivers_read_the_same_of_every_fault(world: str, name: str) -> None:
-    """The same events, message, error and words, and the source is closed."""
     recording = Recording.of([(OURS / name).read_bytes()], name=name)
     recording = Recording.of(recording.chunks("events"), name=name)
     for broken in fault_matrix(recording):
@@ -211,7 +206,6 @@ def test_both_drivers_read_the_same_of_every_fault(world: str, name: str) -> Non
 
 @three_worlds
 def test_the_head_is_read_as_of_any_response(world: str) -> None:
-    """Its status counts, and its headers."""
     refused = Recording.of([b'{"error": {"message": "No"}}'], status=401, headers={"x-request-id": "r-7"})
     error = read(world, Playback(refused)).error
 
@@ -230,7 +224,6 @@ def test_a_stream_tells_of_the_recorded_response() -> None:
 
 @three_worlds
 def test_the_content_coding_of_the_recorded_bytes_is_taken_off(world: str) -> None:
-    """As of a response whose body is read as it comes."""
     compressed = SLOW.with_fault(faults.gzipped())
 
     assert "abc" == read(world, Playback(compressed)).message.text
@@ -248,7 +241,6 @@ def test_the_messages_of_a_websocket_are_payloads(world: str, pace: Any) -> None
 
 
 def test_a_format_that_is_given_counts_more_than_the_recorded_one() -> None:
-    """It is an option of the stream like any other."""
     recording = Recording.of([b"data: a\n\n", b"data: [DONE]\n\n"], format="openai-chat")
 
     assert "a" == recording.stream(format="text").final().text

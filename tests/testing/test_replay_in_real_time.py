@@ -29,7 +29,6 @@ HASTY = testing.script().text("a").silence(0.05).text("b").finish().recording("o
 @three_worlds
 @tried_again
 def test_a_real_clock_really_waits(world: str) -> None:
-    """And the metrics show it: "b" comes 50 ms after the start, however late "a" is seen."""
     before = time.monotonic()
     outcome = read(world, Playback(HASTY, pace="recorded", clock=time.monotonic))
     took = time.monotonic() - before
@@ -164,7 +163,6 @@ def test_a_virtual_clock_stands_still_until_it_is_told_to_go_on() -> None:
 
 @pytest.mark.parametrize("seconds", [-1, math.inf, math.nan])
 def test_a_clock_goes_forward(seconds: float) -> None:
-    """Neither backwards nor for ever."""
     clock = VirtualClock()
     with pytest.raises(ValueError, match="forward by a number of seconds"):
         clock.advance(seconds)
@@ -191,7 +189,6 @@ def test_a_clock_is_taken_as_it_is() -> None:
 
 
 def test_streams_and_runs_read_the_clock_in_whose_block_they_are_made() -> None:
-    """Also behind the block; another thread and a later stream do not."""
     body, elsewhere = ["Hi"], list[Stream]()
     with VirtualClock(50) as outer, VirtualClock(5) as clock:
         stream, run = Stream(body, format="pieces"), Steps()

@@ -58,14 +58,12 @@ def test_no_character_of_a_text_is_lost(text: str) -> None:
 
 
 def test_text_after_text_is_one_part() -> None:
-    """As in a real answer, in whose middle nothing but time passes."""
     message = testing.script().text("Hel").silence(1).text("lo").finish().message
 
     assert ["Hello"] == [part.text for part in message.parts if part.kind == "text"]
 
 
 def test_arguments_are_json_however_they_are_given() -> None:
-    """A mapping, its text, or the text in fragments."""
     text = json.dumps(WEATHER)
     for arguments in (WEATHER, text, (text[:5], text[5:])):
         call = testing.script().tool_call("get_weather", arguments).finish().message.tool_calls[0]
@@ -91,7 +89,6 @@ def test_calls_are_numbered_through_the_answer() -> None:
 
 
 def test_a_call_without_arguments_has_none() -> None:
-    """It is called with an empty object."""
     assert {} == testing.script().tool_call("now").finish().message.tool_calls[0].arguments
 
 
@@ -143,7 +140,6 @@ def test_another_choice_goes_on_after_the_end_of_the_first() -> None:
 
 
 def test_usage_may_come_after_the_end() -> None:
-    """It is sent where the provider has its place for it."""
     before = testing.script().text("Hi").usage(input_tokens=3, output_tokens=1).finish()
     behind = testing.script().text("Hi").finish().usage(input_tokens=3, output_tokens=1)
 
@@ -168,7 +164,6 @@ def test_an_error_in_the_middle_is_the_provider_s() -> None:
 
 
 def test_an_error_may_be_all_that_comes() -> None:
-    """Then there is no beginning of an answer before it."""
     assert 1 == len(testing.script().error("Overloaded").chunks("anthropic"))
 
 
@@ -248,7 +243,6 @@ def test_whatever_a_model_says_has_a_word() -> None:
 
 
 def test_mistral_s_own_api_is_written_as_it_sends() -> None:
-    """Its name stands for chunks that openai-chat reads, with the calls whole."""
     stream = testing.script().tool_call("ls", {"path": "/srv/x"}).finish().stream("mistral")
 
     assert [{"path": "/srv/x"}] == [call.arguments for call in stream.final().tool_calls]

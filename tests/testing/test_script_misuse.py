@@ -74,14 +74,12 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
 
 @in_one_test("misuse", _MISUSES)
 def test_a_mistake_is_reported_in_the_line_that_makes_it(misuse: str) -> None:
-    """Not later, in the depths of an encoder."""
     write, said = _MISUSES[misuse]
     with pytest.raises(MisuseError, match=said):
         write(testing.script())
 
 
 def test_what_is_done_to_a_payload_later_changes_no_script() -> None:
-    """A later change to the payload does not change the script."""
     payload: dict[str, Any] = {"seen": [1]}
     arguments: dict[str, Any] = {"paths": ["/tmp"]}
     image = bytearray(b"png")
@@ -109,7 +107,6 @@ def test_an_id_that_is_made_up_is_never_one_that_is_given() -> None:
 
 
 def test_a_script_that_says_nothing_is_an_answer_without_anything() -> None:
-    """Its message is that of a stream that broke off before it began."""
     empty = testing.script()
 
     assert Message(ending="truncated") == empty.message

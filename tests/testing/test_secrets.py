@@ -103,7 +103,6 @@ OTHERWISE = [
 
 
 def found_in(body: bytes) -> tuple[str, int]:
-    """Return what is found in a body that is not saved, and at which byte."""
     with TemporaryDirectory() as folder, pytest.raises(RecordingInvalid) as refused:
         Recording.of([body]).save(Path(folder) / "a.rec")
     found = re.search(r"looks like (.+) is at byte (\d+) of the body", str(refused.value))
@@ -123,7 +122,6 @@ def test_a_key_is_known_by_the_name_that_it_has(text: str) -> None:
 
 @in_one_test("kind", SECRETS)
 def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
-    """By what the keys of that provider look like."""
     secret = SECRETS[kind].encode()
     text = b'data: {"text": "\xc3\xa9 %s and on"}' % secret
     found, at = found_in(text)
@@ -135,7 +133,6 @@ def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
 
 @in_one_test("kind", SECRETS)
 def test_a_key_is_found_after_an_escape_of_json(kind: str) -> None:
-    r"""In `\nsk-…` the `n` is no letter of the text."""
     assert kind in found_in(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode())[0]
 
 
@@ -181,7 +178,6 @@ def test_a_long_body_is_looked_through_quickly(tmp_path: Path) -> None:
     ["sk-", "sk-a", "bearer ", "eyJ-", "eyJaaaaaaaa-", "://a", "?key=a", "AKIA", "\\", "-----BEGIN ", "hf_a"],
 )
 def test_beginnings_of_keys_without_end_are_looked_through_quickly(tmp_path: Path, text: str) -> None:
-    """Each of them is looked at once, not each up to the end of the body."""
     body = b"\\u0061 " + text.encode() * (200_000 // len(text))
     begun = time.process_time()
     Recording.of([body]).save(tmp_path / "a.bin")
@@ -222,7 +218,6 @@ def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "bedrock-converse", "ollama"])
 def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, format: str) -> None:
-    """It comes in pieces of a few characters, each in an event of its own."""
     recording = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
     assert KEY.encode() not in recording.body
     with pytest.raises(RecordingInvalid, match="spread over several events") as raised:
@@ -255,7 +250,6 @@ IN_TURNS: dict[str, Callable[[int, str], object]] = {
 def test_a_key_is_found_among_texts_that_come_in_turns(
     tmp_path: Path, kind: str, before: bytes, others: int
 ) -> None:
-    """More of them than a stream would read, after the end, or after an event that was cut off."""
     answers = [
         IN_TURNS[kind](which, piece if which == others else " or")
         for piece in PIECES
@@ -347,7 +341,6 @@ def test_the_head_is_looked_through_too(tmp_path: Path, recording: Recording, pl
 
 
 def test_a_refusal_is_the_calling_codes_to_mend() -> None:
-    """It is a ValueError and misuse: the next run refuses again unless something is changed."""
     assert issubclass(RecordingInvalid, ValueError)
     assert issubclass(RecordingInvalid, MisuseError)
 
@@ -369,7 +362,6 @@ SECRET_HEADERS = [
 
 @pytest.mark.parametrize("name", SECRET_HEADERS)
 def test_a_header_that_holds_a_secret_cannot_even_be_named(tmp_path: Path, name: str) -> None:
-    """By its purpose, whatever its value looks like; a recording made by hand loses it, too."""
     with pytest.raises(MisuseError, match=f"the header {name} is never stored"):
         testing.record([b""], tmp_path / "b.rec", headers=["x-mine", name.upper()])
     Recording(headers={name.title(): "x", "content-type": "text/plain"}).save(tmp_path / "a.rec")
@@ -378,7 +370,6 @@ def test_a_header_that_holds_a_secret_cannot_even_be_named(tmp_path: Path, name:
 
 
 def _kept(tmp_path: Path, headers: dict[str, str], named: tuple[str, ...]) -> dict[str, str]:
-    """Return the headers of a response that its recording has."""
     response = httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"data: Hi\n\ndata: [DONE]\n\n"))
     testing.record(Stream(response, format="text"), tmp_path / "a.rec", headers=named).final()
     return dict(Recording.load(tmp_path / "a.rec").headers)
@@ -423,7 +414,7 @@ def test_only_the_headers_that_matter_are_kept(tmp_path: Path) -> None:
 def test_a_date_is_kept_where_it_says_something(
     tmp_path: Path, headers: dict[str, str], named: tuple[str, ...], kept: bool
 ) -> None:
-    """It would differ with every recording, and matters only to what is told in dates."""
+    """A date would differ with every recording."""
     assert kept == ("date" in _kept(tmp_path, headers, named))
 
 
@@ -433,7 +424,6 @@ CHAT = testing.script().text("Hello").finish("stop").recording("openai-chat")
 
 
 def test_a_saved_recording_is_the_same_one_again(tmp_path: Path) -> None:
-    """In a folder that is made where it is missing."""
     CHAT.replaced(name="other").save(str(tmp_path / "deep" / "down" / "order.rec"))
 
     assert CHAT.replaced(name="order") == Recording.load(tmp_path / "deep" / "down" / "order.rec")
@@ -458,7 +448,6 @@ def test_a_file_is_only_replaced_on_request(tmp_path: Path) -> None:
 
 
 def test_with_the_name_of_a_bare_body_the_body_is_saved(tmp_path: Path) -> None:
-    """For tools that know no recordings: without head, times and borders."""
     CHAT.save(tmp_path / "a.sse")
 
     assert CHAT.body == (tmp_path / "a.sse").read_bytes()
@@ -474,7 +463,6 @@ def test_a_name_that_could_not_be_loaded_is_refused(tmp_path: Path, name: str) -
 def test_a_file_that_cannot_be_written_is_left_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is written beside it, and moved into its place when it is whole."""
     path = tmp_path / "a.rec"
     Recording((Arrival(0, b"old"),)).save(path)
 

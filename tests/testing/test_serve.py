@@ -44,7 +44,6 @@ def _post(server: Server, path: str = CHAT, **options: Any) -> httpx.Response:
 
 
 def test_a_script_is_sent_as_the_provider_would_send_it(server: Server) -> None:
-    """In the format that the path tells, with the content type that goes with it."""
     response = _post(server)
 
     assert b"".join(HELLO.chunks("openai-chat")) == response.content
@@ -89,7 +88,6 @@ def test_the_address_may_be_chosen() -> None:
 
 
 def test_a_recording_keeps_its_status_and_headers() -> None:
-    """Also those of a refusal; how the body is framed is the server's."""
     headers = {"content-type": "application/json", "retry-after": "7", "content-length": "999"}
     with testing.serve(Recording.of([b'{"error": {}}'], status=429, headers=headers)) as server:
         response = _post(server, "/anything")
@@ -109,7 +107,6 @@ def test_a_format_that_cannot_be_recognised_is_an_error_of_the_client() -> None:
 
 
 def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
-    """It is said before the connection breaks."""
     with testing.serve(Recording.of([b"Hello"], headers={"x-name": "a\nb"})) as server:
         response = _post(server)
 
@@ -118,8 +115,6 @@ def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
 
 
 def test_a_function_sees_the_request() -> None:
-    """And decides what is played."""
-
     def choose(request: Request) -> Script:
         return BYE if request.json["stream"] else HELLO
 
@@ -132,7 +127,6 @@ def test_a_function_sees_the_request() -> None:
 def test_a_function_that_fails_is_reported_to_the_client_and_to_its_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A check that it makes of the request fails where the test's client shows it; pytest tells the rest."""
     failed: list[BaseException | None] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
 
@@ -205,7 +199,6 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
 
 @pytest.mark.slow
 def test_pauses_are_real() -> None:
-    """Here a clock runs by itself."""
     slow = testing.script().text("a").silence(0.3).text("b").finish()
     with testing.serve(slow, pace="recorded") as server:
         began = time.monotonic()
@@ -242,7 +235,6 @@ async def test_it_runs_on_any_event_loop() -> None:
 
 @pytest.mark.anyio
 async def test_neither_start_nor_stop_blocks_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They wait in a thread, also when the block is cancelled."""
     threads: list[threading.Thread] = []
 
     def noted(real: Callable[[Server], None]) -> Callable[[Server], None]:
@@ -275,7 +267,6 @@ async def test_a_stream_of_a_response_is_read() -> None:
 
 
 def test_it_may_speak_tls() -> None:
-    """For clients that take nothing else, and trust whom they are told to."""
     with testing.serve(HELLO, tls=True) as server:
         assert server.url.startswith("https://127.0.0.1:")
         assert server.ws_url.startswith("wss://127.0.0.1:")
@@ -284,7 +275,6 @@ def test_it_may_speak_tls() -> None:
 
 
 def test_a_client_that_does_not_trust_it_goes_away() -> None:
-    """The next one is served all the same."""
     with testing.serve(HELLO, tls=True) as server:
         with pytest.raises(httpx.ConnectError, match="certificate"):
             _post(server)
@@ -307,7 +297,6 @@ def test_over_tls_nothing_comes_that_was_not_asked_for() -> None:
 
 
 def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
-    """Although nobody can look into what comes."""
     stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
     with testing.serve(stalled, tls=True) as server:
         with pytest.raises(httpx.ReadTimeout):
@@ -334,13 +323,11 @@ def test_over_tls_a_stall_ends_with_the_server() -> None:
 
 
 def test_only_tls_needs_trust() -> None:
-    """There is nothing to be trusted of a server that speaks plainly."""
     with testing.serve(HELLO) as server, pytest.raises(MisuseError, match="start it with tls=True"):
         _ = server.client_context
 
 
 def test_without_trustme_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This applies if TLS is asked for."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     monkeypatch.setattr(_tls, "_authority", _tls._authority.__wrapped__)  # noqa: SLF001 - past its cache
 

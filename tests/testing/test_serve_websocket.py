@@ -51,7 +51,6 @@ def _open(server: Server, path: str = "/v1/realtime?model=m", **options: Any) ->
 
 
 def test_each_chunk_is_one_message(server: Server) -> None:
-    """As text, and then the connection is closed as it should be."""
     with _open(server) as socket:
         socket.send(REQUEST)
         messages = list(socket)
@@ -104,14 +103,12 @@ def test_the_connection_stays_open_while_the_client_goes_on(monkeypatch: pytest.
 
 
 def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given more time, since its request may be to come."""
     monkeypatch.setattr(conversations, "_FIRST_SECONDS", 0.1)
     with testing.serve(HEARD) as server, _open(server) as socket:
         assert list(socket) == SAID
 
 
 def test_a_client_may_leave_at_any_time(server: Server) -> None:
-    """In the middle of the answer, or behind it."""
     with _open(server) as socket:
         pass
     [late] = server.exchanges
@@ -176,7 +173,6 @@ def test_a_stall_ends_with_the_server() -> None:
 
 
 def test_bytes_that_are_no_text_are_a_binary_message() -> None:
-    """And a line's ending is no part of a text."""
     recording = Recording.of([b"\xff\x00\n", b"{}\r\n"], messages=True)
     with testing.serve(recording) as server, _open(server) as socket:
         socket.send("go")
@@ -199,7 +195,6 @@ def test_moments_are_real() -> None:
 
 
 def test_a_handshake_is_refused_with_a_status() -> None:
-    """As a provider refuses a key."""
     refused = Recording.of([b'{"error": {}}'], status=401, messages=True)
     with testing.serve(refused) as server, pytest.raises(exceptions.InvalidStatus) as caught:
         _open(server)
@@ -208,7 +203,6 @@ def test_a_handshake_is_refused_with_a_status() -> None:
 
 
 def test_a_damaged_handshake_is_refused(server: Server) -> None:
-    """By the rules of RFC 6455."""
     asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "no key"}
     response = httpx.get(f"{server.url}/v1/realtime", headers=asked, trust_env=False)
 
@@ -231,7 +225,6 @@ def test_a_handshake_that_cannot_be_read_ends_the_connection(server: Server) -> 
 def test_without_the_package_it_is_told_what_to_install(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the client's own error, since the server has nobody to tell."""
     monkeypatch.delitem(sys.modules, "tokenstream.testing._serve.websocket", raising=False)
     monkeypatch.setitem(sys.modules, "websockets.server", None)
     with pytest.raises(exceptions.InvalidStatus) as caught:
@@ -266,7 +259,6 @@ def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.Mon
 
 
 def test_a_websocket_may_speak_tls() -> None:
-    """From the handshake to the closing frame."""
     with testing.serve(HEARD, tls=True) as server, _open(server, ssl=server.client_context) as socket:
         socket.send(REQUEST)
 
@@ -276,7 +268,6 @@ def test_a_websocket_may_speak_tls() -> None:
 
 @pytest.mark.parametrize("breaks", ["close", "reset"])
 def test_a_websocket_over_tls_breaks_too(breaks: Literal["close", "reset", "stall"]) -> None:
-    """Without a closing frame, and without a farewell of TLS."""
     with (
         testing.serve(HEARD.replaced(breaks=breaks), tls=True) as server,
         _open(server, ssl=server.client_context) as socket,

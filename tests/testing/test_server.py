@@ -138,7 +138,6 @@ def test_an_unknown_path_is_refused_in_the_words_of_a_provider(server: ReplaySer
 
 
 def test_a_known_path_answers_post_alone(server: ReplayServer) -> None:
-    """As providers do; the reply names the method that is allowed."""
     response = httpx.get(f"{server.url}/text", trust_env=False)
 
     assert (405, "POST") == (response.status_code, response.headers["allow"])
@@ -157,7 +156,6 @@ def test_a_known_path_answers_post_alone(server: ReplayServer) -> None:
 def test_a_body_of_no_sensible_length_is_refused(
     server: ReplayServer, headers: bytes, body: bytes, status: bytes
 ) -> None:
-    """It is answered and not read, and the connection ends."""
     received = _exchange(server, b"POST /text HTTP/1.1\r\n" + headers + b"\r\n\r\n" + body)
 
     assert status == received.split(b" ", 2)[1]
@@ -165,7 +163,6 @@ def test_a_body_of_no_sensible_length_is_refused(
 
 
 def test_a_body_in_chunks_may_have_trailers(server: ReplayServer) -> None:
-    """They are read, so that the next request is not mistaken."""
     request = b"POST /text HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     _exchange(server, request + b"2;x=y\r\nok\r\n0\r\nChecksum: 1\r\n\r\n")
 
@@ -204,7 +201,6 @@ def test_a_client_that_leaves_while_it_is_sent_to_ends_the_answer() -> None:
 
 @pytest.mark.slow
 def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
-    """Neither a pause nor a connection that a client keeps holds `stop` up; no thread is left."""
     before = set(threading.enumerate())
     server = ReplayServer({"/text": _reply(), "/slow": _reply(30.0)})
     server.start()
@@ -224,7 +220,6 @@ def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
 
 @pytest.mark.slow
 def test_a_server_is_stopped_twice_and_started_again() -> None:
-    """The second stop does nothing; while it is stopped it has no address."""
     server = ReplayServer({"/text": _reply()})
     with server, pytest.raises(MisuseError, match="is running already"):
         server.start()
@@ -297,7 +292,6 @@ def test_a_server_that_runs_for_long_may_forget(keep: int | None, kept: int) -> 
 
 
 def test_a_server_may_listen_on_ipv6() -> None:
-    """Its address has the brackets that a URL needs."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

@@ -34,7 +34,6 @@ both = pytest.mark.parametrize("library", [httpx, needed("httpx2")])
 
 @both
 def test_a_client_reads_what_is_played(library: ModuleType) -> None:
-    """In the format that the path tells, each chunk one item of the body."""
     played = testing.transport(HELLO)
     with (
         library.Client(transport=played) as client,
@@ -68,8 +67,6 @@ def test_what_was_asked_is_noted(library: ModuleType) -> None:
 
 @pytest.mark.anyio
 async def test_an_async_request_is_noted_with_its_body() -> None:
-    """Also one whose body comes piece by piece."""
-
     async def body() -> AsyncIterator[bytes]:
         yield b'{"model": '
         yield b'"m"}'
@@ -124,7 +121,6 @@ def test_a_stall_takes_no_time() -> None:
 
 
 def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
-    """It would wait for ever."""
     with (
         httpx.Client(transport=testing.transport(ENDLESS), timeout=None) as client,
         pytest.raises(MisuseError, match=r"stalls for ever, and nothing ends the wait: .* a read timeout"),
@@ -134,7 +130,6 @@ def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
 
 @pytest.mark.slow
 def test_a_real_clock_waits_in_earnest() -> None:
-    """For code that reads the time by itself."""
     recording = Recording((Arrival(0.0, b"a"), Arrival(0.2, b"b")))
     played = testing.transport(recording, pace="recorded", clock=time.monotonic)
     began = time.monotonic()
@@ -157,7 +152,6 @@ async def test_a_stall_in_earnest_lasts_until_it_is_cancelled() -> None:
 
 
 def test_a_stream_on_the_transports_clock_sees_its_time() -> None:
-    """Its metrics and its deadlines are those of the recording."""
     played = testing.transport(
         testing.script().silence(3).text("Hel").silence(90).text("lo").finish(), pace="recorded"
     )
@@ -182,7 +176,6 @@ def test_connect_tells_a_stall_from_a_break() -> None:
 
 @pytest.mark.anyio
 async def test_aconnect_reads_it_too() -> None:
-    """In `async with`, under any event loop."""
     played = testing.transport(HELLO)
     async with httpx.AsyncClient(transport=played) as client, aconnect(URL, client=client) as stream:
         assert "Hello" == (await stream.final()).text
@@ -239,8 +232,6 @@ def test_it_answers_a_request_as_a_mock_does() -> None:
 
 
 def test_a_subclass_of_a_request_is_one() -> None:
-    """Its library is that of what it stands on."""
-
     class Mine(httpx.Request):
         pass
 
@@ -258,7 +249,6 @@ def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
 
 
 def test_a_router_of_clients_plays_it_too() -> None:
-    """This covers the case in which respx replaces httpx's transport instead of httpcore's."""
     with respx.mock(using="httpx") as mocked:
         mocked.post(URL).mock(side_effect=testing.transport(HELLO))
 
@@ -267,7 +257,6 @@ def test_a_router_of_clients_plays_it_too() -> None:
 
 @pytest.mark.slow
 def test_respx_is_not_loaded() -> None:
-    """It is there where somebody uses it."""
     code = (
         "import sys, tokenstream.testing._serve.transport; assert not {'respx', 'httpx2'} & set(sys.modules)"
     )

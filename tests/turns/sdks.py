@@ -46,7 +46,6 @@ _BETA = frozenset(
 
 
 def turn_of(message: Message, api: str, **options: Any) -> Any:
-    """Return the message as a turn of an API."""
     make: Callable[..., Any] = getattr(message, METHODS[api])
     return make(**options)
 

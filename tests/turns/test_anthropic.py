@@ -72,7 +72,6 @@ def test_neither_of_a_search_and_its_result_goes_alone(drop: Kind, left: Kind) -
 
 
 def test_the_result_of_a_search_that_cannot_go_cannot_go_either() -> None:
-    """Its call would be missing."""
     message = _claude(_SEARCH.model_copy(update={"arguments_text": "["}), _FOUND, _TEXT)
 
     with pytest.raises(NotExpressible) as caught:
@@ -82,7 +81,6 @@ def test_the_result_of_a_search_that_cannot_go_cannot_go_either() -> None:
 
 
 def test_sources_go_back_in_the_text_that_they_belong_to() -> None:
-    """As the server sent them."""
     source = {
         "type": "char_location",
         "cited_text": "Oslo",
@@ -105,7 +103,6 @@ def test_sources_go_back_in_the_text_that_they_belong_to() -> None:
 
 
 def test_what_was_changed_in_a_turn_is_not_changed_in_the_message() -> None:
-    """A message never changes, so a turn shares nothing with it."""
     source = {"type": "web_search_result_location", "more": ["x"]}
     message = _claude(
         TextPart(text="a"),
@@ -123,7 +120,6 @@ def test_what_was_changed_in_a_turn_is_not_changed_in_the_message() -> None:
 
 
 def test_a_source_of_no_text_is_named() -> None:
-    """There is no block that it could stand in."""
     message = _claude(TextPart(text="a"), Citation(url="u"), Citation(url="u", cites=0))
 
     with pytest.raises(NotExpressible) as caught:
@@ -140,7 +136,7 @@ def test_white_space_alone_is_left_out() -> None:
 
 @pytest.mark.parametrize("signature", [None, "c2"])
 def test_thinking_that_was_cut_is_incomplete(signature: str | None) -> None:
-    """Its signature would have come last; without it, or with half of it, the API does not take it back."""
+    """A signature comes last; the API takes no thinking back that lacks it, or has half of it."""
     with pytest.raises(NotExpressible) as caught:
         _claude(ReasoningPart(text="Hm", signature=signature), TextPart(text="Hi")).to_anthropic()
 

@@ -76,7 +76,6 @@ def test_a_search_whose_result_was_cut_is_incomplete() -> None:
 
 
 def test_an_image_goes_back_as_bytes_or_by_its_place() -> None:
-    """In the format that it came in."""
     place = {"s3Location": {"uri": "s3://bucket/x"}}
     assert [
         {"image": {"format": "png", "source": {"bytes": bytes(2)}}},
@@ -124,7 +123,6 @@ def test_what_has_no_block_is_named() -> None:
 
 
 def test_another_providers_reasoning_and_tools_are_named() -> None:
-    """And its images, which only a user's turn may hold."""
     message = _bedrock(
         ReasoningPart(text="Hm", signature="c2ln"),
         ServerToolCall(id="s", name="search", complete=True),

@@ -16,7 +16,6 @@ def _cohere(*parts: Part, format: str | None = "cohere", **provider_data: Any) -
 
 
 def test_a_plan_goes_back_with_its_calls() -> None:
-    """It is a part of reasoning, but no block of the content."""
     plan = ReasoningPart(text="I will look.", provider_data={"type": "tool_plan"}, complete=True)
     call = ToolCall(id="weather_1", name="weather", arguments_text='{"city": "Oslo"}', complete=True)
     turn = _cohere(plan, call).to_cohere()

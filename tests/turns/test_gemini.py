@@ -32,7 +32,6 @@ def _parts(*parts: Part) -> Any:
 
 
 def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:
-    """Also on empty text, which may be all that a signature came with."""
     signed = {"thoughtSignature": "c2ln"}
     assert [
         {"text": "Hm", "thought": True, "thoughtSignature": "dGg="},
@@ -57,7 +56,6 @@ def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:
 
 
 def test_what_else_a_call_said_goes_back_where_it_was() -> None:
-    """Within the call, whose name and arguments stay, or beside it."""
     call = ToolCall(
         id="call_0",
         name="now",
@@ -146,6 +144,5 @@ def test_what_has_no_part_is_named() -> None:
 
 
 def test_another_providers_reasoning_is_named() -> None:
-    """It is not Gemini's thought."""
     with pytest.raises(NotExpressible, match="1 reasoning"):
         _gemini(ReasoningPart(text="Hm"), format="cohere").to_gemini()

@@ -36,7 +36,7 @@ def test_a_missing_result_is_refused_and_its_call_named(format: str) -> None:
 
 @in_one_test("format", FORMATS)
 def test_words_for_the_model_stand_in_for_what_is_missing(format: str) -> None:
-    """It counts as failed, so that the model does not take the words for the result."""
+    """The result counts as failed, so that the model does not take the words for it."""
     message = asked(format)
     first, second = message.tool_calls
     results = ToolResults(message, {first.id: "found"}, missing="The user has said no.")
@@ -47,7 +47,6 @@ def test_words_for_the_model_stand_in_for_what_is_missing(format: str) -> None:
 
 
 def test_a_call_that_was_cut_off_needs_no_result() -> None:
-    """It is not in the assistant's turn either."""
     message = testing.script().text("Hi").tool_call("find", '{"n": ', id="call_1").finish("length")
     cut = message.stream("anthropic").final()
 
@@ -79,7 +78,6 @@ def test_what_has_run_is_kept_and_only_its_turns_are_refused() -> None:
 
 
 def test_each_call_of_a_router_has_a_result() -> None:
-    """Also one that has failed, and one that the router does not know."""
     router = Router()
 
     @router.tool

@@ -23,7 +23,6 @@ def _mistral(*parts: Part, format: str | None = "openai-chat") -> Message:
 
 
 def test_thinking_and_references_are_chunks_in_their_order() -> None:
-    """As they came, with the signature and whether the thinking was closed."""
     reference = {"type": "reference", "reference_ids": [0, 2]}
     file = {"type": "file", "file_id": "f"}
     turn = _mistral(

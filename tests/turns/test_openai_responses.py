@@ -85,7 +85,6 @@ def test_reasoning_that_led_to_nothing_whole_is_incomplete(cut: tuple[Part, ...]
 
 
 def test_reasoning_that_led_to_half_a_message_is_incomplete() -> None:
-    """Its text goes as plain text; a text that never had an id is as whole as it is."""
     begun = TextPart(text="Hel", provider_data={"id": "msg_1"})
     plain = TextPart(text="Hello", complete=True)
 
@@ -123,7 +122,6 @@ def test_reasoning_before_what_cannot_go_is_incomplete(after: Part, kind: str) -
 
 
 def test_reasoning_goes_neither_without_its_end_nor_without_its_call() -> None:
-    """And what came of reasoning that was cut goes without an id."""
     cut = _responses(ReasoningPart(text="Hm", provider_data={"id": "rs_1", "summary_index": 0}), _CALL)
     without_call = _responses(_THOUGHT, _CALL, TextPart(text="Hi", provider_data=_ITEM))
 

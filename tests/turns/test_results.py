@@ -127,7 +127,7 @@ def test_results_follow_the_assistants_turn_in_the_order_of_its_calls(api: str) 
 
 @pytest.mark.parametrize("api", METHODS)
 def test_where_nothing_was_called_there_is_no_turn(api: str) -> None:
-    """So `[*history, message.to_…(), *results.to_…()]` holds for every answer."""
+    """`[*history, message.to_…(), *results.to_…()]` holds for every answer."""
     assert _turns(ToolResults(_message(), {}), api) == []
 
 
@@ -156,8 +156,6 @@ def test_a_result_without_a_call_that_can_go_is_reported_all_the_same(api: str) 
 
 
 def test_what_is_no_text_is_reported_as_json() -> None:
-    """With all that pydantic can write: models, dates, dataclasses."""
-
     class Weather(BaseModel):
         day: date
         degrees: float
@@ -209,7 +207,7 @@ def test_a_failure_without_a_word_is_reported_all_the_same(api: str) -> None:
 
 
 def test_mistral_is_told_of_a_call_that_cannot_go_by_the_tool_before_it() -> None:
-    """It takes no turn of the user's behind a tool's, and no two of the user's in a row."""
+    """Mistral takes no turn of the user's behind a tool's, and no two of the user's in a row."""
     calls = [_call("abcdefgh1"), *[ToolCall(id=f"c{number}", name="book") for number in range(2)]]
     values = {"abcdefgh1": 3, "c0": "one", "c1": "two"}
     results = ToolResults(_message(*calls), values, ["c0", "c1"])
@@ -221,7 +219,7 @@ def test_mistral_is_told_of_a_call_that_cannot_go_by_the_tool_before_it() -> Non
 
 
 def test_the_legacy_form_is_answered_by_name() -> None:
-    """As OpenAI Chat had it before calls had ids."""
+    """OpenAI Chat had this form before calls had ids."""
     message = _message(_call("call_0", type="function_call"), format="openai-chat")
 
     assert [{"role": "function", "name": "weather", "content": "x"}] == _turns(
@@ -276,7 +274,6 @@ def test_calls_of_another_kind_are_answered_by_items_of_their_own_in_responses()
 
 @pytest.mark.parametrize("api", METHODS)
 def test_the_turns_are_the_assistants_and_what_follows(api: str) -> None:
-    """They are those of the two methods, in the format of the answer unless another one is named."""
     format = {"bedrock": "bedrock-converse"}.get(api, api)
     made = _TWO.message.model_copy(update={"format": format})
     results = ToolResults(made, dict(_TWO), _TWO.errors)
@@ -300,7 +297,7 @@ def test_an_answer_that_is_one_broken_call_adds_no_turn_of_its_own(api: str, arg
 
 
 def test_an_answer_of_mistral_is_told_apart_by_its_name_alone() -> None:
-    """It comes in OpenAI Chat's format, whose turns say of a result no name of its tool."""
+    """Mistral's answer comes in OpenAI Chat's format, whose turns say of a result no name of its tool."""
     results = ToolResults(_message(_call(), format="openai-chat"), {"c1": "mild"})
 
     assert [None, "weather"] == [results.turns(name)[-1].get("name") for name in (None, "mistral")]
@@ -325,7 +322,7 @@ def test_turns_in_a_format_whose_requests_have_none_are_misuse(own: str | None, 
 
 
 def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:
-    """It has the order of the calls; what tools return may be private."""
+    """What tools return may be private."""
     assert [("c1", {"degrees": 3}), ("c2", "no clock here")] == list(_TWO.items())
     assert (2, frozenset({"c2"})) == (len(_TWO), _TWO.errors)
     assert repr(_TWO) == "<ToolResults of 2 calls, 1 failed>"
@@ -334,7 +331,6 @@ def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:
 
 @pytest.mark.parametrize(("values", "errors"), [({"c9": 1}, ()), ({}, ("c1",))])
 def test_an_id_without_a_call_or_a_value_is_misuse(values: dict[str, int], errors: tuple[str, ...]) -> None:
-    """It would be lost without a word."""
     with pytest.raises(MisuseError, match=r"'c[19]' has no result"):
         ToolResults(_message(_call("c1")), values, errors)
 

@@ -224,7 +224,6 @@ def test_another_providers_message_goes_or_the_error_counts_what_cannot(
 def test_any_message_gives_a_turn_or_says_what_cannot_go(
     api: str, parts: tuple[Part, ...], format: str | None
 ) -> None:
-    """Whatever its parts hold: no other error, plain values, and the message stays as it was."""
     message = Message(parts=parts, format=format)
     before = message.model_dump_json()
     turn, lost = attempt(message, api)

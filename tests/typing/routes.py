@@ -24,12 +24,10 @@ def price(usage: Usage) -> float:
 
 
 def write(attempt: Attempt) -> dict[str, Any]:
-    """Return the payload of an attempt."""
     return {"n": attempt.number}
 
 
 def decide(attempt: Attempt) -> object:
-    """Return a decision on an attempt."""
     return attempt.skip() if attempt.route == "local" else attempt.with_payload({})
 
 

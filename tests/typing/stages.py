@@ -41,11 +41,9 @@ class Letters:
     stop: str | None = None
 
     def feed(self, word: str, *, now: float = 0.0) -> list[str]:
-        """Return the letters of a word."""
         return [*word]
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return nothing."""
         return []
 
     def check(self) -> None:

@@ -49,7 +49,6 @@ class Desk:
         return seats > 1
 
     def __call__(self, seats: int) -> int:
-        """Return a number."""
         return seats
 
 

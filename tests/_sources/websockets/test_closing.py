@@ -29,7 +29,6 @@ def silent(connection: ServerConnection) -> None:
 
 
 def test_stop_from_another_thread_ends_a_read_that_blocks() -> None:
-    """At once: the server says nothing, and there is no timeout."""
     with opened(silent) as connection:
         stream = Stream(connection)
         with meanwhile(stream.stop, once=lambda: stream.message.text):
@@ -43,7 +42,6 @@ def test_stop_from_another_thread_ends_a_read_that_blocks() -> None:
 @on_asyncio
 @pytest.mark.parametrize("thread", [False, True])
 async def test_stop_from_elsewhere_ends_an_asynchronous_read(thread: bool) -> None:
-    """From another task, or another thread."""
     with open_socket(silent) as url:
         async with asyncio_client.connect(url) as connection:
             stream = AsyncStream(connection)
@@ -81,7 +79,6 @@ def test_over_tls_a_read_that_blocks_is_ended_too() -> None:
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_stream_that_nobody_closes_gives_its_connection_up() -> None:
-    """With a warning; the socket is shut down without waiting."""
     with open_socket(silent) as url:
         connection = await asyncio_client.connect(url)
         stream = AsyncStream(connection)
@@ -125,7 +122,6 @@ async def test_a_farewell_is_not_waited_for_long() -> None:
 
 @pytest.mark.parametrize("seconds, kept", [(0.1, 0.1), (30.0, 0.5), (None, 0.5)])
 def test_a_shorter_time_to_wait_for_the_farewell_is_kept(seconds: float | None, kept: float) -> None:
-    """It was the caller's choice; a longer one is not waited for."""
     with open_socket(talk) as url, sync_client.connect(url, close_timeout=seconds) as connection:
         Stream(connection).close()
 

@@ -41,7 +41,6 @@ def test_a_connection_is_read_message_by_message() -> None:
 @pytest.mark.anyio
 @on_asyncio
 async def test_an_asynchronous_connection_is_read_likewise() -> None:
-    """By the loop itself, without a task that reads ahead."""
     with open_socket(talk) as url:
         async with asyncio_client.connect(url) as connection:
             await connection.send(ASK)
@@ -58,8 +57,6 @@ async def test_an_asynchronous_connection_is_read_likewise() -> None:
 @on_asyncio
 @pytest.mark.parametrize("entered", [False, True])
 async def test_what_connect_returns_is_opened_by_the_stream(entered: bool) -> None:
-    """It is awaited, or entered; the stream closes it."""
-
     def script(connection: ServerConnection) -> None:
         for each in answer("resp_1", "Hel", "lo"):
             connection.send(each)
@@ -78,7 +75,6 @@ async def test_what_connect_returns_is_opened_by_the_stream(entered: bool) -> No
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_connection_on_trio_is_read_likewise() -> None:
-    """Where websockets has one for it."""
     trio_client: Any = needed("websockets.trio.client")
     with open_socket(talk) as url:
         async with trio_client.connect(url) as connection:
@@ -138,8 +134,6 @@ async def test_a_timeout_around_anext_loses_nothing() -> None:
 
 
 def test_an_older_connection_that_cannot_leave_text_undecoded_is_read() -> None:
-    """Its messages are text then."""
-
     class Connection:
         def __init__(self) -> None:
             self.messages = [event("session.created", session={}), *answer("resp_1", "Hello")]
@@ -171,7 +165,6 @@ def test_an_older_connection_that_cannot_leave_text_undecoded_is_read() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_connection_on_trio_survives_a_cancelled_read() -> None:
-    """It is a connection like the others, closed by the stream, with no task that reads ahead."""
     trio_client: Any = needed("websockets.trio.client")
     gate = threading.Event()
 

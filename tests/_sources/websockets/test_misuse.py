@@ -39,7 +39,6 @@ async def test_the_wrong_colour_is_recognised_in_an_asynchronous_one() -> None:
 
 @pytest.mark.parametrize("url", ["ws://localhost:1/v1", "wss://localhost:1/v1"])
 def test_connect_refuses_the_address_of_a_websocket(url: str) -> None:
-    """It sends requests; the error shows the way."""
     with pytest.raises(MisuseError, match=r"write Session\(lambda: websockets\.sync\.client\.connect\("):
         connect(url)
     with pytest.raises(
@@ -53,8 +52,6 @@ def test_connect_refuses_the_address_of_a_websocket(url: str) -> None:
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_handshake_that_is_refused_is_a_status_error() -> None:
-    """With what the provider says."""
-
     def refuse(connection: ServerConnection, request: object) -> Any:
         assert request is not None
         return connection.respond(

@@ -70,8 +70,6 @@ def test_another_close_code_is_reported_with_its_reason(
 
 
 def test_a_connection_that_broke_has_no_code() -> None:
-    """There was no closing frame."""
-
     def script(connection: ServerConnection) -> None:
         for each in answer("resp_1", "Hel")[:-3]:
             connection.send(each)
@@ -102,7 +100,6 @@ def test_a_break_after_the_answer_loses_nothing() -> None:
 
 
 def test_a_farewell_without_a_reason_is_reported_by_its_code() -> None:
-    """As are codes that nobody has defined."""
     with (
         opened(lambda connection: connection.close(1012)) as connection,
         pytest.raises(StreamInterrupted) as caught,

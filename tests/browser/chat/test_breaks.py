@@ -47,7 +47,6 @@ def whole(chromium: Browser, url: str) -> str:
 
 
 def test_stop_ends_the_answer_for_all_who_follow(page: Page, context: BrowserContext, url: str) -> None:
-    """It ends at once, says so, and is the same for the second tab and after a reload."""
     article = ask(page, url)
     come(page, 100)
     other = context.new_page()
@@ -65,7 +64,6 @@ def test_stop_ends_the_answer_for_all_who_follow(page: Page, context: BrowserCon
 
 
 def test_a_reload_loses_nothing_and_doubles_nothing(page: Page, url: str, whole: str) -> None:
-    """Nor do three of them, each further in the answer's middle, nor who goes away and comes back."""
     ask(page, url)
     for length in (30, 200, 400):
         come(page, length)
@@ -82,7 +80,6 @@ def test_a_reload_loses_nothing_and_doubles_nothing(page: Page, url: str, whole:
 def test_a_second_tab_shows_the_same(
     page: Page, context: BrowserContext, chromium: Browser, url: str, whole: str
 ) -> None:
-    """It is opened in the middle, and a stranger is shown nothing."""
     ask(page, url)
     come(page, 150)
     other = context.new_page()

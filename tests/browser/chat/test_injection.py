@@ -117,7 +117,6 @@ def test_there_are_payloads_of_every_kind() -> None:
 
 
 def test_nothing_that_a_model_writes_is_run(page: Page, url: str) -> None:
-    """In text that comes a character at a time, in reasoning, tool calls, errors and forms."""
     asked, said = list[str](), list[str]()
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))

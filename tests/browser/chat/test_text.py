@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.browser]
 
 
 def test_text_grows_before_the_end(page: Page, url: str) -> None:
-    """It is shown as it comes, and nothing that was shown goes away."""
     article = ask(page, url)
     lengths = list[int]()
     while article.get_attribute("data-state") != "complete":

@@ -168,7 +168,6 @@ def _format_of(request: Request) -> str:
 
 
 def _tools_of(request: Request) -> set[str]:
-    """Return the names of the tools that a request offers to the model."""
     tools = _body_of(request).get("tools") or []
     # Gemini's API has the tools in groups.
     tools = [each for tool in tools for each in tool.get("functionDeclarations", [tool])]
@@ -176,19 +175,16 @@ def _tools_of(request: Request) -> set[str]:
 
 
 def _turns_of(request: Request) -> Any:
-    """Return the turns of the conversation in a request."""
     body = _body_of(request)
     return body.get("messages") or body.get("input") or body.get("contents") or []
 
 
 def _has_results(request: Request) -> bool:
-    """Return True if the conversation in a request has the result of a tool."""
     text = json.dumps(_turns_of(request))
     return any(f'"{word}"' in text for word in ("tool_result", "function_call_output", "functionResponse"))
 
 
 def _command(tools: set[str], command: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the arguments of the tool that runs a command."""
     name = next(each for each in _SHELLS if each in tools)
     if name == "exec_command":
         return name, {"cmd": command}

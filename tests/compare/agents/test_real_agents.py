@@ -128,7 +128,6 @@ def own_count(lines: list[Any]) -> tuple[int, int] | None:
 
 @pytest.mark.parametrize("agent", _COMMANDS)
 def test_a_turn_with_two_tools(agent: str, tmp_path: Path) -> None:
-    """As the program of this version prints it: the texts once, the failed command as failed, the tokens."""
     run, error, lines = run_of(agent, tmp_path, two_commands)
 
     (turn,) = run.turns
@@ -150,7 +149,6 @@ def test_a_turn_with_two_tools(agent: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("agent", ["claude", "claude-partial", "opencode", "copilot"])
 def test_a_subagent_is_below_the_call_that_began_it(agent: str, tmp_path: Path) -> None:
-    """Its command is a step of its own, and its text is not that of the main agent."""
     run, error, lines = run_of(agent, tmp_path, one_subagent)
 
     turn = run.turns[-1]
@@ -180,7 +178,6 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("agent", ["claude", "claude-partial", "codex", "opencode", "copilot"])
 def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path) -> None:
-    """The second answer has nothing of the first one."""
     run, error, lines = run_of(agent, tmp_path, broken_once())
 
     (turn,) = run.turns
@@ -275,7 +272,7 @@ def test_claude_code_asks_for_a_permission_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_gemini_cli_calls_an_answer_at_its_limit_a_success(tmp_path: Path) -> None:
-    """Nothing in its lines tells that the answer is cut."""
+    """Nothing in Gemini CLI's lines tells that the answer is cut."""
     run, error, lines = run_of("gemini", tmp_path, at_limit)
 
     (turn,) = run.turns
@@ -284,7 +281,7 @@ def test_gemini_cli_calls_an_answer_at_its_limit_a_success(tmp_path: Path) -> No
 
 
 def test_gemini_cli_prints_no_line_between_an_answer_that_breaks_off_and_the_next_one(tmp_path: Path) -> None:
-    """So the text of both is one, as its own count of tokens is; nothing in the lines parts them."""
+    """The text of both answers is one, as Gemini CLI's own count of tokens is; no line parts them."""
     run, error, lines = run_of("gemini", tmp_path, broken_once())
 
     (turn,) = run.turns
@@ -313,7 +310,6 @@ def test_subagents_of_a_session_that_goes_on_are_no_part_of_its_turns(tmp_path: 
 
 
 def test_opencode_is_driven_over_acp(tmp_path: Path) -> None:
-    """As an editor does: open a session, prompt, and let the run grow."""
     with (
         testing.serve(two_commands) as server,
         started("opencode", tmp_path, server.url, "acp", "--pure") as process,
@@ -354,7 +350,6 @@ def test_the_plan_of_codex_is_reported_at_each_change(tmp_path: Path) -> None:
 
 
 def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) -> None:
-    """At each change of the plan, in words that all agents share."""
     with codex_thread(tmp_path, a_plan) as (peer, run, thread):
         peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
         for _ in run.follow(peer, until="turn"):
@@ -400,7 +395,6 @@ def test_codex_is_steered(tmp_path: Path) -> None:
 
 
 def test_claude_code_is_steered(tmp_path: Path) -> None:
-    """Without aborting the command that runs, and in the same turn."""
     options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     content = {"role": "user", "content": [{"type": "text", "text": "MAINTASK"}]}
     steer = None

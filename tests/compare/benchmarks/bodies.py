@@ -120,7 +120,6 @@ def openai_chat(count: int, seed: int = 0) -> Body:
 
 
 def openai_chat_of(texts: list[str], seed: int = 0) -> Body:
-    """Return a chat completion of these pieces of text."""
     source, count = random.Random(seed), len(texts)
 
     def said(delta: dict[str, Any], finish: str | None = None) -> Chunk:

@@ -64,7 +64,6 @@ def _seconds(statement: str, folder: str) -> float:
 
 
 def imports(plan: Plan) -> list[Table]:
-    """Return the table of import times."""
     taken: dict[str, list[float]] = {name: [] for name in _STATEMENTS}
     with tempfile.TemporaryDirectory() as folder:
         _installed(folder)

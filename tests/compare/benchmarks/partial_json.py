@@ -60,7 +60,6 @@ class Reader:
     again: bool = False
 
     def value(self, document: str) -> Any:
-        """Return what it shows of a document, or of its beginning."""
         return self.read(document.encode() if self.again else fragments(document))
 
     @property

@@ -145,7 +145,6 @@ class Shape:
     written: Callable[[Payload], bytes] = compact
 
     def answer(self, name: str, count: int) -> Answer:
-        """Return an answer of `count` text deltas."""
         source = random.Random(0)
         pieces = tokens(count * self.tokens, 0)
         texts = ["".join(pieces[at : at + self.tokens]) for at in range(0, len(pieces), self.tokens)]

@@ -135,7 +135,6 @@ def test_a_providers_sdk_reads_the_same_text(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_section_has_a_row_for_each_answer() -> None:
-    """With our time, that of the decoding, and that of the SDK where there is one."""
     [table] = formats(_TINY)
 
     assert list(ANSWERS) == [row[0] for row in table.rows]
@@ -201,7 +200,6 @@ def test_our_snapshots_end_with_the_validated_object(name: str) -> None:
 
 @pytest.mark.parametrize("other", others(), ids=lambda other: other.name)
 def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
-    """Its title is there before its end, as in our snapshots."""
     assert "Stir the bat" in repr(other.make(_UNFINISHED))
 
 

@@ -27,7 +27,6 @@ def _value(case: TextWithJSON, choice: str | None, size: int) -> Any:
 
 @pytest.mark.parametrize("choice", OURS.values())
 def test_no_text_is_read_as_another_value_and_hardly_any_is_refused(choice: str | None) -> None:
-    """In any pieces; `verdict` counts it as right to refuse a text that has two meanings."""
     for size in _SIZES:
         told = {case.text: verdict(case, _value(case, choice, size)) for case in TEXTS}
 
@@ -37,7 +36,7 @@ def test_no_text_is_read_as_another_value_and_hardly_any_is_refused(choice: str 
 
 @pytest.mark.parametrize("size", _SIZES)
 def test_drafts_end_with_the_value_of_the_result_or_are_refused(size: int) -> None:
-    """They show the first document as it arrives, so they cannot go on to one that fits better."""
+    """Drafts show the first document as it arrives, so they cannot go on to one that fits better."""
     for case in TEXTS:
         step = size or len(case.text)
         pieces = [case.text[at : at + step] for at in range(0, len(case.text), step)]
@@ -51,7 +50,6 @@ def test_drafts_end_with_the_value_of_the_result_or_are_refused(size: int) -> No
 
 
 def test_the_table_has_a_row_for_each_of_our_ways() -> None:
-    """The others come after them, if they are installed."""
     (table,) = beside_json(Plan())
 
     assert list(OURS) == [row[0] for row in table.rows][: len(OURS)]

@@ -46,7 +46,6 @@ class Answer:
     """The class of the exception that ended the reading."""
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
         return asdict(self)
 
     @classmethod

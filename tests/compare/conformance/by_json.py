@@ -57,7 +57,6 @@ OURS: Mapping[str, Callable[[JSONCase], str]] = {
 
 
 def _accepted(case: JSONCase, value: Any) -> str:
-    """Return that a document is accepted, or the value where it is not that of json.loads."""
     told = shown(value)
     return ACCEPTED if told == shown(json.loads(case.text)) else told
 

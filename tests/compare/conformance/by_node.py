@@ -61,7 +61,6 @@ class NodeReader(NodePackages):
 
 
 def node_readers(folder: Path | None) -> list[NodeReader]:
-    """Return the readers of npm, to run in this folder."""
     return [
         NodeReader(
             "eventsource-parser",
@@ -83,7 +82,6 @@ def node_readers(folder: Path | None) -> list[NodeReader]:
 
 
 def node_json_readers(folder: Path | None) -> list[NodeReader]:
-    """Return the readers of JSON of npm, to run in this folder."""
     part = frozenset({"partial"})
     return [
         NodeReader(

@@ -83,7 +83,6 @@ def _claude() -> CutAnswer:
 
 
 def gemini_payload(*parts: dict[str, Any], finish: str | None = None, **extra: Any) -> dict[str, Any]:
-    """Return a payload of gemini with one candidate."""
     candidate: dict[str, Any] = {"content": {"parts": [*parts], "role": "model"}, "index": 0}
     if finish is not None:
         candidate["finishReason"] = finish
@@ -129,7 +128,6 @@ class CutTally:
     """Text that stood in a frame that had come whole was not given."""
 
     def plain(self) -> dict[str, int]:
-        """Return it as JSON has it."""
         return asdict(self)
 
 

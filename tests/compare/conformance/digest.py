@@ -8,6 +8,5 @@ from typing import Any
 
 
 def digest_of(cases: Any) -> str:
-    """Return a short digest of cases that JSON can hold."""
     text = json.dumps(cases, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -54,7 +54,6 @@ class JSONSuite:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is told: its JSON."""
     text = json.dumps(value, ensure_ascii=False, default=repr)
     # Half of a surrogate pair can be written as an escape only.
     return text if text.isascii() or text.encode("utf-8", "replace").decode() == text else json.dumps(value)

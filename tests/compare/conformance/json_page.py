@@ -202,7 +202,6 @@ def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
 
 
 def render(results: dict[str, Any]) -> str:
-    """Return the section."""
     readers = {name: result for name, result in results.items() if "json" in result}
     page = [_HEAD, _summary(readers)]
     for suite in json_suites.SUITES:

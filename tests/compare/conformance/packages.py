@@ -59,7 +59,6 @@ class PythonPackages:
             return False
 
     def versions(self) -> dict[str, str]:
-        """Return their versions."""
         return {package: importlib.metadata.version(package) for package in self.packages}
 
     def runtime(self) -> str:
@@ -86,7 +85,6 @@ class NodePackages:
         )
 
     def versions(self) -> dict[str, str]:
-        """Return their versions."""
         return {
             package: json.loads(self._manifest(package).read_text("utf-8"))["version"]
             for package in self.packages

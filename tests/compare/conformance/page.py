@@ -249,6 +249,5 @@ def _verdict(verdict: str | None) -> str:
 
 
 def render(results: dict[str, Any]) -> str:
-    """Return the page."""
     sections = [_summary, _readers, _sse, _cuts, _compatible, json_page.render]
     return _HEAD + "\n" + "".join([section(results) for section in sections]) + _REPEAT

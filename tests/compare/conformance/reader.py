@@ -61,12 +61,10 @@ class Reader(Packages, Protocol):
 
 
 def found(module: str) -> Any:
-    """Return a module that may be missing."""
     return importlib.import_module(module)
 
 
 def in_chunks(body: bytes, cuts: Iterable[int]) -> list[bytes]:
-    """Cut a body at these places."""
     places = [0, *cuts, len(body)]
     return [body[start:stop] for start, stop in itertools.pairwise(places)]
 

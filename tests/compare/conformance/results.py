@@ -63,7 +63,6 @@ def sse_results(reader: Reader) -> dict[str, Any]:
 def cut_results(
     reader: Reader, step: int = 1, formats: Iterable[str] = cuts.ANSWERS
 ) -> dict[str, dict[str, int]]:
-    """Return what a reader makes of every `step`-th cut, by format."""
     found: dict[str, dict[str, int]] = {}
     for format in [format for format in formats if format in reader.formats]:
         answer = cuts.ANSWERS[format]

@@ -43,7 +43,6 @@ def test_every_reader_has_results_and_no_other_has() -> None:
 
 @in_one_test("name", _READERS)
 def test_a_reader_is_claimed_only_at_a_version_with_results(name: str) -> None:
-    """Its results name every package it is made of, the day, and cover all that it claims to read."""
     reader, kept = _READERS[name], _KEPT[name]
     packages = reader.packages if isinstance(reader, PythonReader | NodeReader) else ()
     formats = [format for format in cuts.ANSWERS if format in reader.formats]
@@ -89,7 +88,6 @@ def test_our_compatible_results_are_those_of_a_fresh_run() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", cuts.ANSWERS)
 def test_our_cut_results_are_those_of_a_fresh_run(format: str) -> None:
-    """At every seventh cut: what the page counts as nought is nought, what it counts in full is full."""
     kept = _KEPT[US.name]["cuts"][format]
     fresh = results.cut_results(US, step=in_steps(7), formats=[format])[format]
     share = {name: count * fresh["cuts"] / kept["cuts"] for name, count in kept.items()}
@@ -113,7 +111,6 @@ def _same_versions(reader: Reader) -> bool:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("reader", _PEERS, ids=lambda reader: reader.name)
 def test_a_peer_does_what_the_page_says_of_it(reader: PythonReader) -> None:
-    """Where its packages are installed at the published versions, a fresh run gives the same."""
     if not _same_versions(reader):
         pytest.skip(
             f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
@@ -190,7 +187,6 @@ def test_a_reader_is_right_where_it_gives_the_answer_that_is_meant(
 
 @in_one_test("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_an_answer_in_its_format(case: CompatibleCase) -> None:
-    """Whatever it strays in, its first payload shows which format it is."""
     (said,) = US.answers([(case.format, case.body)])
 
     assert (case.text, case.fails) == (said.text, said.error is not None)
@@ -227,7 +223,6 @@ def test_a_reader_that_raises_has_reported_which_error_it_raised() -> None:
 
 
 def test_a_reader_that_is_not_installed_says_so() -> None:
-    """Neither a missing package nor a missing part of one stops the others."""
     missing = PythonReader("x", how="", packages=(), modules=("no_such_package",))
     part = PythonReader("x", how="", packages=(), modules=("no_such_package.part",))
 
@@ -253,7 +248,6 @@ def kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_renews_the_readers_that_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The others keep their results, also those that are asked for and not installed."""
     asked = ["httpx-sse", "eventsource-parser"]
     monkeypatch.setattr(sys, "argv", ["conformance", *(f"--only={name}" for name in asked)])
     command.main()

@@ -103,7 +103,6 @@ def _same_versions(reader: Reader) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", _PEERS, ids=lambda reader: reader.name)
 def test_a_peer_does_what_the_page_says_of_it(reader: Reader) -> None:
-    """Where it is installed at the published version, a fresh run gives the same."""
     if not _same_versions(reader):
         pytest.skip(
             f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
@@ -128,7 +127,6 @@ def test_every_part_of_any_document_shows_what_every_continuation_keeps(text: st
 
 @pytest.mark.slow
 def test_every_character_is_read_as_json_loads_reads_it() -> None:
-    """The first 65,536, raw and escaped, as jsonriver's tests have them; a few of them are on the page."""
     raw = [JSONCase(f'"{chr(code)}"', "strict") for code in range(0x10000)]
     escaped = [JSONCase(f'"\\u{code:04X}"', "strict") for code in range(0x10000)]
 
@@ -206,13 +204,11 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
     ],
 )
 def test_who_is_wrong_is_told_why(case: JSONCase, told: str, why: str | None) -> None:
-    """By the label, the documents that go on from a part, or the readings of a damaged text."""
     assert why == judge(case, told)
 
 
 @needs_cases
 def test_the_rule_agrees_with_the_verified_cases() -> None:
-    """What they expect of a prefix is right by the rule, and what they refuse is refused by it."""
     for case in verified("partial_json_cases.json")["cases"][::2]:
         text, told = case["prefix"], case["expect"]
         value = shown(told["value"]) if told["has_value"] else NOTHING
@@ -244,7 +240,6 @@ def test_values_are_compared_as_json_has_them(one: str, other: str, same: bool) 
 
 
 def test_a_parser_that_raises_has_refused() -> None:
-    """Whatever it raises, for a text is no reason to end the run."""
     reader = PythonReader("x", how="", packages=(), modules=(), json_of={"strict": lambda _: shown(1 / 0)})
 
     assert [REFUSED] == reader.json_told([JSONCase("1", "strict")])

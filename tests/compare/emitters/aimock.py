@@ -103,7 +103,6 @@ class Wire:
 
 
 def expected(wire: Wire, name: str) -> Said:
-    """Return what a scenario says on a wire."""
     told = SCENARIOS[name][1]
     if wire.thinks is True:
         return told

@@ -45,7 +45,6 @@ def _parts(told: Said) -> list[dict[str, Any]]:
 
 
 def test_what_the_ai_sdk_streams_says_what_the_model_said() -> None:
-    """As messages for a user interface, whole and cut anywhere."""
     folder, node = node_with("ai")
     bodies = subprocess.run(
         [node, "--input-type=module", "--eval", _SCRIPT.read_text("utf-8")],

@@ -37,7 +37,6 @@ def test_an_answer_says_the_same_on_every_wire(url: str, wire: str) -> None:
 
 @pytest.mark.parametrize("wire", aimock.SOCKETS)
 def test_an_answer_says_the_same_over_a_websocket(url: str, wire: str) -> None:
-    """Read as it comes, from the messages again, and cut after each of them."""
     path, ask, thinks, _ = aimock.SOCKETS[wire]
     for name, (_, told) in aimock.SCENARIOS.items():
         expected = told if thinks else type(told)(told.text, told.calls)

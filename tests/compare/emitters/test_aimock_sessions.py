@@ -61,7 +61,6 @@ def test_one_connection_answers_every_question(talk: Talk, wire: str) -> None:
 
 
 def test_a_router_runs_the_calls_and_the_answer_goes_on(talk: Talk, wire: str, router: Router) -> None:
-    """And the next question is answered on the same connection."""
     for name in aimock.SOCKETS[wire].asked_in_turn():
         told = aimock.SCENARIOS[name][1]
         message = talk.ask(name, router=router).message

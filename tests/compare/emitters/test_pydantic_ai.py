@@ -57,8 +57,6 @@ def _agent(name: str) -> Any:
 
 
 def _body(adapter: Any, request: dict[str, Any], name: str) -> bytes:
-    """Return what an adapter sends for a request."""
-
     async def body() -> bytes:
         run_input = adapter.build_run_input(json.dumps(request).encode())
         answer = adapter(agent=_agent(name), run_input=run_input)

@@ -25,7 +25,6 @@ class Said:
 
 
 def said(message: Message) -> Said:
-    """Return what a message says."""
     calls = [(call.name, call.arguments) for call in message.tool_calls if call.complete]
     return Said(message.text, calls, message.reasoning)
 

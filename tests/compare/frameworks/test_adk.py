@@ -102,7 +102,6 @@ def test_each_agent_of_a_run_is_a_step_with_its_answers_and_tools(mode: str) -> 
 
 
 def test_the_json_of_the_events_gives_the_same_run() -> None:
-    """In both spellings, as Agent Engine and ADK's own server send them."""
     run, events = asyncio.run(_run(config.StreamingMode.SSE))
 
     for camel in (False, True):

@@ -45,8 +45,6 @@ def test_a_models_stream_is_read(options: dict[str, Any]) -> None:
 
 
 def test_an_asynchronous_stream_gives_the_same() -> None:
-    """It is awaited nowhere: `astream` is an asynchronous iterator."""
-
     async def read() -> Any:
         return await AsyncStream(model(ASKED).astream("Weather?")).final()
 
@@ -59,7 +57,6 @@ def test_an_asynchronous_stream_gives_the_same() -> None:
 
 
 def test_reasoning_is_read_in_both_forms() -> None:
-    """As the provider's blocks, and as LangChain's standard ones."""
     script = testing.script().reasoning("Hm.").text("Hi").finish("stop")
 
     for options in list(FORMS.values())[2:]:
@@ -136,7 +133,7 @@ def test_what_the_providers_sdk_raises_beneath_is_reported_as_everywhere(
     ids=["marks its last chunk", "marks it, too", "does not stream"],
 )
 def test_langchains_own_fakes_are_complete(source: Any) -> None:
-    """They know no finish reason, and say their end in the last chunk, or all at once."""
+    """LangChain's fakes know no finish reason, and say their end in the last chunk, or all at once."""
     stream = Stream(source())
 
     assert ("Hello there", "complete") == (stream.final().text, stream.message.ending)

@@ -111,7 +111,6 @@ def test_what_the_model_raises_is_the_cause(fault: Any, expected: type[Exception
 
 
 def test_a_loop_over_events_may_stay_as_it_is() -> None:
-    """In `for` and in `async for`; the projections stay at hand."""
     tapped = tap(model(ASKED).stream_events("Weather?", version="v3"))
     passed = list(tapped)
 
@@ -136,7 +135,6 @@ def test_each_answer_of_a_graph_is_read_in_turn() -> None:
 
 
 def test_a_graph_whose_stream_is_closed_early_is_stopped() -> None:
-    """It has `abort` in place of `close`: the tool that the answer asks for is not run."""
     cities: list[str] = []
 
     def note(city: str) -> str:
@@ -188,7 +186,7 @@ def test_a_graph_with_a_subagent_is_followed() -> None:
 
 
 def test_an_asynchronous_graph_is_followed() -> None:
-    """Its cut answer fails the turn, though LangGraph goes on with it."""
+    """LangGraph goes on with a cut answer, but the turn has failed."""
 
     async def follow(fault: Any = None) -> Any:
         graph = agent(ANSWERED, fault=fault)
@@ -203,7 +201,6 @@ def test_an_asynchronous_graph_is_followed() -> None:
 
 @pytest.mark.parametrize("mode", [{}, {"stream_mode": ["updates"]}, {"subgraphs": True}], ids=str)
 def test_the_default_stream_of_a_graph_is_read(mode: dict[str, Any]) -> None:
-    """Its updates have each message whole, and the results of tools."""
     graph, messages = needed("langgraph.graph"), needed("langchain_core.messages")
     call = {"name": "look", "args": {"city": "Oslo"}, "id": "c"}
     said = {

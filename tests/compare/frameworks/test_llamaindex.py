@@ -67,7 +67,6 @@ def test_a_chat_models_stream_is_read() -> None:
 
 
 def test_an_answer_that_was_cut_is_truncated_though_llamaindex_ends_it() -> None:
-    """The call it was in is not handed out."""
     cut = testing.faults.cut(event=-4)
 
     with pytest.raises(StreamTruncated) as caught:

@@ -35,8 +35,6 @@ def run(*, chat: bool = False, hook: Any = None, asks: bool = False) -> Any:
 
 
 def test_the_events_of_a_run_are_its_models_first_answer() -> None:
-    """The others are there for the framework; the run is not broken off."""
-
     async def read() -> Any:
         result = run()
         async with AsyncStream(result.stream_events()) as stream:
@@ -82,8 +80,6 @@ def test_a_response_hook_sees_each_answer_of_a_run() -> None:
 
 
 def test_a_tool_that_needs_an_approval_waits_for_it() -> None:
-    """Its result comes with the run that goes on, in the same steps or in those of another process."""
-
     async def main() -> None:
         with Steps() as first, Steps() as other:
             result = run(asks=True)

@@ -23,7 +23,6 @@ pytestmark = [*WARNINGS]
 
 
 def test_a_response_hook_sees_the_answers_of_an_agent() -> None:
-    """With usage, ending and speed, which the framework need not tell."""
     models, providers = needed("pydantic_ai.models.openai"), needed("pydantic_ai.providers.openai")
     transports = needed("httpx2")
     taps: list[Any] = []
@@ -93,7 +92,6 @@ async def _follow(opened: Any, run: Steps) -> Any:
 
 @pytest.mark.parametrize("way", ["run_stream_events", "iter"])
 def test_a_run_is_a_turn_with_answers_and_tools(way: str) -> None:
-    """Its events have the text as it comes, and its nodes have whole answers."""
     with Steps() as run:
         items = asyncio.run(_follow(getattr(_make_agent(), way)("Weather?"), run))
 
@@ -128,7 +126,6 @@ def test_a_result_with_a_type_is_a_value(way: str) -> None:
 
 @pytest.mark.parametrize("way", ["run_stream_events", "iter"])
 def test_a_call_that_needs_an_approval_waits_for_the_next_run(way: str) -> None:
-    """Its events begin the tool, which waits itself; nodes tell it with the answer."""
     model = needed("pydantic_ai.models.test").TestModel()
     agent = ai.Agent(model, output_type=[str, ai.DeferredToolRequests])
 

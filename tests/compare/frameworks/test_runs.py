@@ -22,7 +22,6 @@ pytestmark = [*WARNINGS]
 
 
 def flat(steps: tuple[Step, ...]) -> list[Step]:
-    """Return steps with those within."""
     return [each for step in steps for each in (step, *flat(step.steps))]
 
 
@@ -98,8 +97,6 @@ def test_a_run_of_agents_is_followed() -> None:
 
 
 def test_a_workflow_of_llamaindex_is_followed() -> None:
-    """Its mock calls each tool once."""
-
     def look(city: str = "Oslo") -> str:
         """Tell the weather."""
         return f"sunny in {city}"

@@ -66,7 +66,6 @@ async def aask_responses(client: Any) -> str:
 
 
 def test_openai() -> None:
-    """Without a network, and without time."""
     openai = needed("openai")
     http = openai.DefaultHttpxClient(transport=testing.transport(HELLO))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
@@ -76,7 +75,6 @@ def test_openai() -> None:
 
 @on_asyncio
 async def test_openai_async() -> None:
-    """The same transport, in the SDK's asynchronous client, whose generators trio complains of."""
     openai = needed("openai")
     http = openai.DefaultAsyncHttpxClient(transport=testing.transport(HELLO))
     client = openai.AsyncOpenAI(api_key="made-up", http_client=http, max_retries=0)
@@ -95,7 +93,6 @@ def test_an_error_in_the_answer_is_openais_own() -> None:
 
 
 def test_a_refusal_is_openais_own_error() -> None:
-    """So is an answer that never begins."""
     openai = needed("openai")
     http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.status(429)))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
@@ -150,7 +147,6 @@ async def aask_anthropic(client: Any) -> str:
 
 
 async def test_anthropic_async() -> None:
-    """The same transport, in the SDK's asynchronous client."""
     anthropic = needed("anthropic")
     http = anthropic.DefaultAsyncHttpxClient(transport=testing.transport(HELLO))
     client = anthropic.AsyncAnthropic(api_key="made-up", http_client=http, max_retries=0)
@@ -159,7 +155,7 @@ async def test_anthropic_async() -> None:
 
 
 def test_a_reset_is_what_anthropics_client_lets_through() -> None:
-    """It does not wrap what httpx2 raises in the middle of a body."""
+    """The client of anthropic does not wrap what httpx2 raises in the middle of a body."""
     anthropic, httpx2 = needed("anthropic"), needed("httpx2")
     http = anthropic.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.reset(at=0.5)))
     client = anthropic.Anthropic(api_key="made-up", http_client=http, max_retries=0)
@@ -187,7 +183,6 @@ async def aask_live(client: Any) -> str:
 
 
 async def test_gemini_async() -> None:
-    """The same transport, in the SDK's asynchronous client."""
     genai = needed("google.genai")
     options = {"async_client_args": {"transport": testing.transport(HELLO)}}
     client = genai.Client(api_key="made-up", http_options=options)
@@ -206,7 +201,7 @@ def test_gemini_at_an_address() -> None:
 
 @on_asyncio
 async def test_gemini_live() -> None:
-    """The same server speaks WebSocket, and TLS, without which this SDK opens none."""
+    """The SDK of Google opens a WebSocket over TLS alone."""
     genai = needed("google.genai")
     async with testing.serve(HELLO, tls=True) as server:
         options = {"base_url": server.url, "async_client_args": {"ssl": server.client_context}}
@@ -254,7 +249,7 @@ def ask_bedrock(client: Any) -> str:
 
 
 def test_mistral() -> None:
-    """Its path is that of openai-chat, but its SDK wants calls whole: it is named."""
+    """Mistral's path is that of openai-chat, but its SDK wants calls whole, so the format is named."""
     mistralai, httpx2 = needed("mistralai.client"), needed("httpx2")
     with httpx2.Client(transport=testing.transport(CALL, format="mistral")) as http:
         client = mistralai.Mistral(api_key="made-up", client=http)
@@ -263,7 +258,7 @@ def test_mistral() -> None:
 
 
 def test_cohere() -> None:
-    """This SDK runs on httpx."""
+    """Cohere's SDK runs on httpx."""
     cohere = needed("cohere")
     http = httpx.Client(transport=testing.transport(HELLO))
     client = cohere.ClientV2(api_key="made-up", httpx_client=http, max_retries=0)
@@ -272,7 +267,6 @@ def test_cohere() -> None:
 
 
 def test_ollama() -> None:
-    """Its client takes what httpx's takes."""
     ollama = needed("ollama")
     client = ollama.Client(transport=testing.transport(HELLO))
 
@@ -280,7 +274,6 @@ def test_ollama() -> None:
 
 
 def test_hugging_face() -> None:
-    """At an address, which stands for any server that speaks openai-chat."""
     huggingface_hub = needed("huggingface_hub")
     with (
         testing.serve(HELLO) as server,

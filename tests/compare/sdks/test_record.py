@@ -87,7 +87,6 @@ def read_items(source: Any) -> None:
 
 @pytest.mark.parametrize("way", DIRECT, ids=str)
 def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -> None:
-    """Of httpx, httpx2 and of SDKs that read from these, with the bytes beneath."""
     for module in way.needs:
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
@@ -132,7 +131,6 @@ async def test_an_async_stream_is_recorded_while_ours_reads_it(
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 async def test_an_async_sdks_own_stream_is_recorded(path: Path, sdk: str) -> None:
-    """The SDK's own stream, once it was awaited."""
     needed(sdk)
     way = next(way for way in ASYNC_WAYS if way.name == sdk)
     with Loopback(chunked(way.body)) as server:
@@ -163,7 +161,6 @@ AROUND = r"cannot be recorded itself: record the Stream .* testing\.record\(Stre
 
 @pytest.mark.parametrize("way", FOR_A_STREAM, ids=str)
 def test_where_only_a_stream_can_be_recorded_the_error_says_so(path: Path, way: Way) -> None:
-    """Of a response of another library than httpx, and of what has to be entered first."""
     for module in way.needs:
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
@@ -308,7 +305,7 @@ def decided(recording: Recording) -> str | None:
 
 @pytest.mark.slow
 def test_an_answer_that_an_sdk_does_not_read_is_not_recorded(tmp_path: Path) -> None:
-    """It asks again after a refusal whose body it never looks at: the first file is that of the answer."""
+    """The SDK asks again after a refusal whose body it never looks at: the first file is the answer's."""
     chunks = SCRIPT.chunks("openai-chat")
     refusal = sized(b'{"error": {"message": "later"}}', status=429, content_type="application/json")
     with Loopback(refusal, chunked(chunks)) as server, record(httpx2.Client(), tmp_path / "a.rec") as client:

@@ -192,7 +192,6 @@ def gemini(server: Server) -> Any:
 @on_asyncio
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 async def test_gemini_live_calls_a_tool_is_interrupted_and_resumed() -> None:
-    """Over two connections, of which the second goes on with the handle of the first."""
     answers = [CALL, TOLD, PAUSED, TOLD]
     async with testing.serve(answers, sessions=True, tls=True, pace="recorded") as server:
         live = gemini(server).aio.live

@@ -18,17 +18,14 @@ def payload(kind: str, wire: str = "1.0", **content: Any) -> dict[str, Any]:
 
 
 def state(word: str, wire: str = "1.0") -> str:
-    """Return a state as a version spells it."""
     return word if wire == "0.3" else f"TASK_STATE_{word.upper().replace('-', '_')}"
 
 
 def piece(text: str, wire: str = "1.0", **fields: Any) -> dict[str, Any]:
-    """Return a piece of text."""
     return {**({"kind": "text"} if wire == "0.3" else {}), "text": text, **fields}
 
 
 def message(text: str, wire: str = "1.0", id: str = "m1") -> dict[str, Any]:
-    """Return a message of the agent."""
     role = "agent" if wire == "0.3" else "ROLE_AGENT"
     return {"messageId": id, "role": role, "parts": [piece(text, wire)]}
 
@@ -41,19 +38,16 @@ def status(word: str, text: str | None = None, wire: str = "1.0", **fields: Any)
 
 
 def artifact(*texts: str, id: str = "a1", wire: str = "1.0", **fields: Any) -> dict[str, Any]:
-    """Return an update of an artifact."""
     content = {"artifactId": id, "parts": [piece(text, wire) for text in texts]}
     return payload("artifact-update", wire, taskId="t1", contextId="c1", artifact=content, **fields)
 
 
 def task(word: str, *artifacts: dict[str, Any], wire: str = "1.0", **fields: Any) -> dict[str, Any]:
-    """Return a whole task."""
     found = {"state": state(word, wire)}
     return payload("task", wire, id="t1", contextId="c1", status=found, artifacts=[*artifacts], **fields)
 
 
 def whole(text: str, id: str = "a1") -> dict[str, Any]:
-    """Return an artifact as a whole task has it."""
     return {"artifactId": id, "parts": [piece(text)]}
 
 

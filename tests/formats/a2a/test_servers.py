@@ -50,7 +50,6 @@ def test_the_recorded_task_reads_alike_in_every_version(wire: str) -> None:
 @needs_cassettes
 @pytest.mark.parametrize("path", _CASSETTES, ids=lambda path: path.stem)
 def test_another_server_answers_in_its_last_status(path: Path) -> None:
-    """It speaks version 0.3, begins with a status, and ends its lines with CR LF."""
     found = [recording for recording in testing.load_cassette(path) if b'"status-update"' in recording.body]
 
     assert found
@@ -84,7 +83,6 @@ def test_another_server_answers_in_its_last_status(path: Path) -> None:
     ],
 )
 async def test_a_real_server_is_read(wire: str, question: str, text: str, reason: str) -> None:
-    """Through `aconnect`, in each version and binding."""
     needed("a2a")
     async with http_client() as client:
         async with aconnect(**ask(question, wire), client=client) as stream:
@@ -122,7 +120,6 @@ async def test_an_append_that_a_real_server_refuses_is_an_error(wire: str) -> No
 
 @pytest.mark.anyio
 async def test_what_the_sdks_own_client_yields_is_read() -> None:
-    """Its objects are messages of protobuf."""
     needed("a2a")
     pb2: Any = needed("a2a.types.a2a_pb2")
     async with http_client() as http:

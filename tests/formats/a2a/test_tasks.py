@@ -38,7 +38,6 @@ DONE = status("completed")
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_the_pieces_of_an_artifact_add_up_to_the_text(wire: str) -> None:
-    """In each version, with JSON-RPC and without; the id is the task's."""
     got = read(
         task("submitted", wire=wire),
         status("working", wire=wire),
@@ -100,7 +99,6 @@ def test_a_last_message_beside_artifacts_is_no_text() -> None:
 
 
 def test_messages_while_the_task_works_are_progress() -> None:
-    """They are not lost, and never text."""
     got = read(status("working", "Looking …"), status("working", "Found."), *HELLO, DONE)
 
     assert "Hello" == got.message.text
@@ -178,13 +176,11 @@ def test_a_failure_is_an_error_with_the_agents_words(word: str, kind: str) -> No
 
 
 def test_a_failure_without_words_says_that_the_task_failed() -> None:
-    """There is no reason to quote."""
     assert "the task has failed" in str(read(status("failed")).error)
     assert "the agent refuses the task" in str(read(status("rejected")).error)
 
 
 def test_a_canceled_task_is_cancelled() -> None:
-    """Both spellings are in use."""
     assert "cancelled" == read(status("canceled")).message.finish_reason
     assert "cancelled" == read(status("cancelled")).message.finish_reason
 
@@ -275,7 +271,6 @@ def test_the_fields_of_an_artifact_are_with_its_part() -> None:
     ids=["1.0", "0.3", "0.3 http"],
 )
 def test_bytes_of_a_file_are_media(file: dict[str, Any]) -> None:
-    """In each version's shape; text after it is a part of its own."""
     content = {"artifactId": "a", "parts": [piece("See: "), file, piece("Nice.")]}
     got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
     media = got.message.parts[1]
@@ -309,7 +304,6 @@ def test_the_address_of_a_file_is_media(file: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("other", [{"data": {"degrees": 21}}, {"kind": "data", "data": {"degrees": 21}}])
 def test_data_are_kept_as_they_came(other: dict[str, Any]) -> None:
-    """There is no kind of part for them."""
     content = {"artifactId": "a", "parts": [other, {"kind": "smell", "of": "sea"}, {"raw": "no base64"}]}
     got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
     data, smell, broken = got.message.parts
@@ -324,7 +318,6 @@ def test_data_are_kept_as_they_came(other: dict[str, Any]) -> None:
 
 
 def test_thoughts_of_googles_framework_are_reasoning() -> None:
-    """It marks them in the metadata of a part."""
     thought = piece("Hm.", metadata={"adk_thought": True})
     content = {"artifactId": "a", "parts": [thought, piece("Sunny.")]}
     got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
@@ -374,7 +367,6 @@ def test_a_task_that_is_sent_once_more_at_the_end_changes_nothing(times: int) ->
 
 
 def test_a_doubled_status_message_is_kept_once() -> None:
-    """It has an id, by which it is known."""
     progress = status("working", "Looking …")
     got = read(progress, progress, *HELLO, DONE)
 
@@ -398,7 +390,6 @@ def test_an_artifact_that_is_sent_whole_each_time_grows() -> None:
 
 
 def test_the_growth_is_not_mistaken_for_appended_text() -> None:
-    """Also where the first of them is empty, so that the second one has nothing but new text."""
     artifacts = [
         {"artifactId": "a1", "parts": [piece(text, metadata={"by": "x"})]}
         for text in ("", "A", "AB", "ABC", "ABCD")
@@ -417,7 +408,6 @@ def test_an_artifact_that_is_sent_anew_replaces_what_has_arrived_of_it() -> None
 
 
 def test_a_snapshot_of_another_artifact_is_beside_what_has_arrived() -> None:
-    """It may be older, so that nothing is taken back."""
     got = read(artifact("Draft"), task("working", whole("Dr")), DONE)
 
     assert "Draft" == got.message.text
@@ -426,7 +416,6 @@ def test_a_snapshot_of_another_artifact_is_beside_what_has_arrived() -> None:
 
 
 def test_an_artifact_with_a_file_is_replaced_as_a_whole() -> None:
-    """Its parts are empty, and the new ones follow them."""
     file = {"artifactId": "a1", "parts": [{"data": {"a": 1}}, piece("old")]}
     got = read(payload("artifact-update", taskId="t1", artifact=file), artifact("new"), DONE)
 
@@ -459,7 +448,6 @@ def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
 
 
 def test_a_stream_compares_with_its_message() -> None:
-    """The same through the public drivers, at every chunking."""
     body = b"".join(
         map(lines.sse, [artifact("Hel"), artifact("Hexlo"), task("working", whole("Hello")), DONE])
     )
@@ -497,14 +485,12 @@ def test_other_tasks_change_the_id() -> None:
 
 
 def test_an_artifact_without_an_id_is_read() -> None:
-    """All of them are then one."""
     nameless = payload("artifact-update", taskId="t1", artifact={"parts": [piece("Hi")]})
 
     assert ("Hi", {"part_index_missing"}) == ((got := read(nameless, DONE)).message.text, got.rules)
 
 
 def test_the_number_of_artifacts_is_bounded() -> None:
-    """Also of empty ones, which make no part."""
     got = read(*[artifact(id=str(number)) for number in range(9)], limits=Limits(parts=8))
 
     assert isinstance(got.error, LimitExceeded)

@@ -91,7 +91,6 @@ def test_strays_are_tolerated_and_counted(payloads: list[Any], rule: str, text: 
 
 
 def test_a_chunk_may_add_to_what_a_start_has_opened() -> None:
-    """Such a part ends where its own end says so."""
     told = run(
         HELLO[0],
         chunk("TEXT_MESSAGE", messageId="m", delta="Hi"),
@@ -106,7 +105,6 @@ def test_a_chunk_may_add_to_what_a_start_has_opened() -> None:
 
 
 def test_white_space_after_the_end_of_a_call_says_nothing() -> None:
-    """It is no fragment that could be missed."""
     told = run(*CALL, {**CALL[1], "delta": " "}, {**CALL[1], "delta": ""})
 
     assert (set(), 1) == (told.rules, len(told.calls))

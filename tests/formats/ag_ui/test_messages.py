@@ -13,7 +13,7 @@ from tokenstream.message import CallResult, ReasoningPart, TextPart
 
 
 def test_a_message_is_a_part_with_its_id() -> None:
-    """The next request carries the id; a run that keeps to the documents has no departures."""
+    """The next request carries the message's id."""
     told = run(*HELLO)
 
     assert ["Hel", "lo"] == told.texts
@@ -48,7 +48,6 @@ def test_messages_may_be_written_in_turns() -> None:
 
 
 def test_every_call_is_the_clients_also_one_that_the_run_answers() -> None:
-    """Whether the agent runs the tool itself shows only with the result."""
     open_call = run(*CALL)
     answered = run(*CALL, RESULT)
 
@@ -104,7 +103,7 @@ def test_reasoning_is_read_under_its_old_name_too(prefix: str) -> None:
 
 
 def test_an_encrypted_value_goes_to_the_reasoning_or_the_call_that_it_is_of() -> None:
-    """The next request must carry it; it may come while its entity is open or once it is closed."""
+    """The next request must carry the encrypted value."""
     thought = [
         {"type": "REASONING_MESSAGE_START", "messageId": "m", "role": "reasoning"},
         {"type": "REASONING_MESSAGE_CONTENT", "messageId": "m", "delta": "Hm"},

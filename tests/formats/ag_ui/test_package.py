@@ -15,7 +15,6 @@ from tokenstream.events import PartDone
 
 @pytest.mark.slow
 def test_what_the_protocols_own_encoder_writes_is_read() -> None:
-    """Its events, as bytes, add up to what they were made with."""
     core, encoder = needed("ag_ui.core"), needed("ag_ui.encoder")
     events = [
         core.RunStartedEvent(thread_id="t", run_id="r"),

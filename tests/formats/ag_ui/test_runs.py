@@ -66,7 +66,6 @@ def test_the_finish_reason_in_tanstacks_metadata_is_read(word: object, reason: s
 
 
 def test_tanstack_names_the_model_at_the_start() -> None:
-    """So it is known before the first token."""
     start = {**START, "metadata": {"tanstack": {"model": "m-9"}}}
 
     assert "m-9" == tell(AGUI(), start, *HELLO[:2]).message.model
@@ -90,7 +89,6 @@ def test_usage_is_added_up_over_the_models_of_a_run() -> None:
 
 
 def test_a_run_error_is_the_providers() -> None:
-    """With its code and its usage; what came before it is kept."""
     error = {"type": "RUN_ERROR", "message": "Too many", "code": "rate_limit", "usage": [{"outputTokens": 2}]}
     told = tell(AGUI(), START, *HELLO[:2], {**error, "runId": "r"}, HELLO[2])
 

@@ -29,7 +29,6 @@ def results_of(told: Any) -> list[tuple[str, Any]]:
 
 
 def test_the_text_of_a_subagent_is_a_part_with_its_name() -> None:
-    """It grows between the words of the agent, and is none of them."""
     told = run(HELLO[0], HELLO[1], STARTED, *TEXT, FINISHED, HELLO[2], HELLO[3])
 
     assert "Hello" == told.message.text
@@ -47,7 +46,6 @@ def test_a_subagent_that_was_not_announced_has_the_id_of_its_run() -> None:
 
 
 def test_a_call_of_a_subagent_is_the_clients() -> None:
-    """Its data say which subagent waits for the result."""
     call, *rest = CALL
     (told,) = run(STARTED, {**call, "subagentRunId": "s"}, *rest).message.tool_calls
 

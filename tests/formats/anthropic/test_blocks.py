@@ -22,7 +22,6 @@ from tokenstream.message import OpaquePart
 
 
 def test_a_compaction_takes_what_its_delta_says() -> None:
-    """Its fields replace those of the start, at once and not only at the block's stop."""
     frames = [
         start(),
         block(0, "compaction", content=None, encrypted_content=None),
@@ -35,7 +34,6 @@ def test_a_compaction_takes_what_its_delta_says() -> None:
 
 
 def test_a_compaction_in_pieces_goes_back_whole() -> None:
-    """Its text is joined, and of any other field the last value counts."""
     pieces = [delta(0, "compaction_delta", content=text, encrypted_content=text) for text in ("Sum", "mary")]
     came = read(start(), block(0, "compaction", content=""), *pieces, stop(0))
     data = {"type": "compaction", "content": "Summary", "encrypted_content": "mary"}
@@ -62,7 +60,6 @@ def test_a_compaction_in_many_deltas_is_whole_however_it_ends(ending: list[Paylo
 
 
 def test_a_compaction_in_many_deltas_is_not_reported_again_with_each() -> None:
-    """It is told at its first delta and at its end, so many deltas cost what they hold and no more."""
     pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(2000)]
     opened = block(0, "compaction", content=None)
     came = read(start(), opened, *pieces, stop(0))
@@ -96,7 +93,6 @@ def test_blocks_without_a_word_of_ours_are_carried_whole(kind: str) -> None:
 
 
 def test_deltas_without_a_word_of_ours_are_carried() -> None:
-    """Several of them make a list; the block's own content is untouched."""
     came = read(*answer(*HELLO[:2], delta(0, "glow", x=1), delta(0, "glow", x=2), *HELLO[2:]))
 
     assert came.text == "Hello"

@@ -49,7 +49,7 @@ def test_a_tool_call_is_handed_out_at_its_block_stop() -> None:
 def test_a_call_without_an_object_waits_for_what_ended_it(
     text: str, after: list[Any], handed_out: list[str]
 ) -> None:
-    """Its block is stopped too where the token limit cut it; 12 looks whole, and may be the start of 123."""
+    """A block is stopped, too, where the token limit cut it: 12 looks whole, and may be the start of 123."""
     came = read(start(), tool(0), arguments(0, text), stop(0), *after)
 
     assert [call.id for call in came.calls] == handed_out
@@ -67,7 +67,6 @@ def test_a_call_without_an_object_is_handed_out_once_another_block_starts(text: 
 
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_call_without_arguments_waits_for_the_end_of_the_answer(text: str) -> None:
-    """Neither the end of its block nor another block says that it has none."""
     frames = [start(), tool(0), arguments(0, text), stop(0), block(1, "text", text=""), stop(1)]
 
     assert read(*frames).calls == []
@@ -106,7 +105,6 @@ def test_who_made_a_call_is_kept_with_it() -> None:
 
 
 def test_arguments_that_are_no_json_are_kept_and_not_handed_out() -> None:
-    """With eager streaming nobody checks them before they arrive."""
     came = read(*answer(tool(0), arguments(0, '{"path": /srv'), stop(0), *HELLO))
 
     assert came.calls == []
@@ -119,7 +117,6 @@ def test_arguments_that_are_no_json_are_kept_and_not_handed_out() -> None:
 
 @pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use", "new_tool_use"])
 def test_tools_that_the_provider_runs_are_never_handed_out(kind: str) -> None:
-    """They are parts of the message, with what the server says of them."""
     came = read(
         *answer(
             block(0, kind, id="srv_1", name="search", input={}, server_name="docs"),
@@ -143,7 +140,6 @@ def test_tools_that_the_provider_runs_are_never_handed_out(kind: str) -> None:
 
 
 def test_a_server_tool_may_have_its_arguments_in_its_start() -> None:
-    """As for the client's tools."""
     came = read(*answer(block(0, "server_tool_use", id="srv_1", name="s", input={"q": 1}), stop(0)))
 
     assert [part.arguments_text for part in came.message.parts if isinstance(part, ServerToolCall)] == [
@@ -165,7 +161,6 @@ def test_a_server_tool_may_have_its_arguments_in_its_start() -> None:
     ],
 )
 def test_results_of_server_tools_are_parts_and_their_errors_are_content(kind: str, content: Any) -> None:
-    """They come whole; the stream goes on after an error in one of them."""
     came = read(
         *answer(block(0, kind, tool_use_id="srv_1", content=content, is_error=False), stop(0), PING, *HELLO)
     )

@@ -26,7 +26,6 @@ from tokenstream.message import OpaquePart
     [(['{"a": 1}'], ["toolu_1", "toolu_2"]), (['{"a"'], ["toolu_2"]), ([], ["toolu_2"])],
 )
 def test_a_call_on_a_used_index_is_another_call(fragments: list[str], handed_out: list[str]) -> None:
-    """The first is over; it is handed out if it has arguments that are whole."""
     came = read(
         *answer(
             tool(0),
@@ -43,7 +42,6 @@ def test_a_call_on_a_used_index_is_another_call(fragments: list[str], handed_out
 
 @in_one_test("ends_at", ["once", "the end", "never"])
 def test_parallel_calls_without_any_index_keep_their_order(ends_at: str) -> None:
-    """Wherever their ends stand, each has its own arguments, and they are handed out in order."""
     blocks: list[Payload] = [block(0, "text", text=""), text(0, "I look.")]
     blocks += [stop(0)] if ends_at == "once" else []
     for number, city in enumerate(("Rome", "Oslo", "Bern"), 1):
@@ -82,7 +80,6 @@ def test_a_start_of_the_same_answer_cuts_no_call(place: int) -> None:
 
 
 def test_arguments_without_a_call_are_carried() -> None:
-    """Without a name there is nothing to call."""
     came = read(*answer(arguments(0, "{}")))
 
     assert (came.calls, came.departures) == ([], {"part_unopened": 1, "answer_empty": 1})
@@ -90,7 +87,6 @@ def test_arguments_without_a_call_are_carried() -> None:
 
 
 def test_a_call_without_a_name_is_no_call() -> None:
-    """It is carried as it came, and its arguments too."""
     came = read(*answer(tool(0, name=""), arguments(0, "{}"), stop(0)))
 
     assert came.calls == []
@@ -105,14 +101,12 @@ def test_a_call_without_a_name_is_no_call() -> None:
 
 
 def test_a_call_without_an_id_gets_one() -> None:
-    """It can be answered all the same."""
     came = read(*answer(tool(0, call_id=""), stop(0)))
 
     assert (came.calls[0].id != "", came.departures) == (True, {"call_id_missing": 1})
 
 
 def test_arguments_in_the_start_of_a_cut_call_are_kept() -> None:
-    """They can be read; the call is not handed out."""
     came = read(start(), tool(0, input={"a": 1}))
 
     assert (came.calls, came.message.tool_calls[0].arguments_text) == ([], '{"a": 1}')

@@ -56,7 +56,6 @@ def test_a_name_that_differs_from_the_payload_does_not_count() -> None:
 
 
 def test_a_payload_without_a_type_is_known_by_its_event() -> None:
-    """And one without both is carried."""
     bare = [{key: value for key, value in payload.items() if key != "type"} for payload in answer(*HELLO)]
     named = [
         ServerSentEvent(frame(payload).payload, full["type"])
@@ -130,7 +129,6 @@ def test_an_error_says_whose_it_is_and_what_arrived_before_stays(
     ],
 )
 def test_errors_come_in_every_shape(frame: Any) -> None:
-    """With the event's name or without, as text or JSON."""
     came = read(start(), *HELLO, tool(1), arguments(1, '{"a": 1}'), frame)
 
     assert isinstance(came.error, ProviderError)
@@ -140,7 +138,6 @@ def test_errors_come_in_every_shape(frame: Any) -> None:
 
 @pytest.mark.parametrize("payload", [b"{", b"[{}]", b"<html>", b"a few words"])
 def test_a_payload_that_is_no_object_is_an_error_of_the_protocol(payload: bytes) -> None:
-    """It says which frame it was; what came before it stays."""
     came = read(start(), *HELLO, payload)
 
     assert isinstance(came.error, ProtocolError)

@@ -67,7 +67,6 @@ def test_stop_reasons_are_reported_in_our_words_and_in_theirs(raw: str, reason: 
 
 
 def test_the_stop_sequence_and_the_details_of_a_refusal_are_kept() -> None:
-    """They are in the message's `provider_data`."""
     details = {"type": "refusal", "category": None, "explanation": "no"}
     stopped = read(start(), *HELLO, finish("stop_sequence", stop_sequence="END"), STOP).message
     refused = read(start(), *HELLO, finish("refusal", stop_details=details), STOP).message
@@ -84,7 +83,6 @@ def test_end_turn_after_a_tool_call_means_tool_calls() -> None:
 
 
 def test_a_call_that_the_token_limit_cut_is_never_handed_out() -> None:
-    """Even where its arguments look whole by chance."""
     came = read(start(), tool(0), arguments(0, '{"a": 1}'), finish("max_tokens"), STOP)
 
     assert came.calls == []
@@ -93,7 +91,6 @@ def test_a_call_that_the_token_limit_cut_is_never_handed_out() -> None:
 
 
 def test_pings_give_no_events() -> None:
-    """They are heartbeats, anywhere in the stream."""
     assert read(start()).events == read(PING, start(), PING).events
 
 

@@ -159,7 +159,6 @@ def test_words_in_the_block_of_a_call_are_not_lost() -> None:
     ],
 )
 def test_a_delta_that_does_not_fit_its_block_is_carried(sent: Payload) -> None:
-    """It changes nothing that it does not belong to."""
     came = read(*answer(tool(0), sent, stop(0)))
 
     assert (came.text, came.message.reasoning, came.calls[0].arguments) == ("", "", {})
@@ -193,7 +192,6 @@ def test_a_delta_with_a_wrong_type_is_carried(sent: Payload) -> None:
     ],
 )
 def test_a_delta_of_a_block_that_never_began_opens_it(sent: Payload, kind: str) -> None:
-    """Its type says what it adds to."""
     came = read(*answer(sent, stop(5)))
 
     assert came.message.parts[0].kind == kind
@@ -219,7 +217,6 @@ HIGH, LOW = "\ud83d", "\ude00"
 
 
 def test_characters_cut_in_halves_are_joined() -> None:
-    """Neither half is shown alone; in text and in arguments."""
     came = read(
         *map(
             frame_escaped,

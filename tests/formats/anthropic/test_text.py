@@ -27,7 +27,6 @@ def test_thinking_keeps_its_signature() -> None:
 
 
 def test_a_signature_that_comes_twice_is_taken_once() -> None:
-    """It is sent whole, so one that stood in the start is not doubled."""
     came = read(
         *answer(
             block(0, "thinking", thinking="So", signature="c2ln"),
@@ -56,7 +55,7 @@ def test_hidden_thinking_tells_how_many_tokens_it_has_taken() -> None:
 
 
 def test_redacted_thinking_is_kept_verbatim() -> None:
-    """It comes whole in its start and must be sent back as it came."""
+    """Redacted thinking must be sent back as it came."""
     came = read(*answer(block(0, "redacted_thinking", data="c2VjcmV0"), stop(0)))
 
     assert came.message.parts == (ReasoningPart(redacted="c2VjcmV0", complete=True),)

@@ -288,7 +288,6 @@ def test_chunks_that_say_more_than_text_give_at_a_glance_what_decoding_gives(
 
 
 def test_bytes_that_are_no_base64_are_left_to_the_plain_way() -> None:
-    """It refuses them in its own words, wherever in the chunk they are wrong."""
     payload = {"generation": "Hel", "prompt_token_count": None, "generation_token_count": 1}
     decoder = Decoder("bedrock-invoke")
     for _ in range(9):

@@ -60,13 +60,11 @@ OUR_OWN: list[Any] = ["é", b"x", {"a": {}}, {"text": {}}]
 
 @given(strayed([dict([each]) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_converse_sends_only_our_own_errors_come_out(events: list[Any]) -> None:
-    """As boto3's objects; wrong types are absent, unknown, or an error that says so."""
     is_sound(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
 
 
 @given(strayed([list(each) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list[Any]) -> None:
-    """As they come on the wire, names and payloads changed."""
     frames = [
         EventStreamMessage(json.dumps(each[1:2], default=str).encode()[1:-1], str(each[0]))
         for each in events
@@ -90,5 +88,4 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
     )
 )
 def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
-    """Without bytes, with bytes of another kind, with other fields."""
     is_sound(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]), has_bytes=True)

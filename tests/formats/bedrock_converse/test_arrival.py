@@ -65,12 +65,10 @@ def test_however_it_comes_it_is_the_same_answer(frames: list[Any]) -> None:
     ],
 )
 def test_its_first_payload_tells(payload: dict[str, Any], event: str, expected: bool | None) -> None:
-    """By an event's name with what must be in it, or by a field of that name."""
     assert expected == BedrockConverse.recognises(payload, event)
 
 
 def test_an_exception_is_the_providers_error() -> None:
-    """As the framing tells it, and as SDKs of other languages pass it on."""
     for sent in (
         EventStreamMessage(b'{"message": "busy"}', "serviceUnavailableException", "exception"),
         {"serviceUnavailableException": {"message": "busy"}},

@@ -14,7 +14,6 @@ from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 
 
 def test_a_tool_call_is_handed_out_when_its_block_stops() -> None:
-    """The fragments are its arguments, and a type that only says so is not kept for the next request."""
     came = read(START, tool(1, type="tool_use"), arguments(1, ""), arguments(1, '{"a"'), arguments(1, ": 1}"))
     assert [] == came.calls
     came = read(
@@ -32,7 +31,6 @@ def test_a_tool_call_is_handed_out_when_its_block_stops() -> None:
 
 
 def test_a_call_without_arguments_waits_for_the_end_of_the_answer() -> None:
-    """Its input is "", and may still come, whatever follows its block."""
     for after in (finish("tool_use"), tool(1, "t2"), text(1, "a"), block(1, image={"format": "png"})):
         frames = [START, tool(0), arguments(0, ""), stop(0), after]
         came = read(*frames, finish("tool_use"))
@@ -43,7 +41,6 @@ def test_a_call_without_arguments_waits_for_the_end_of_the_answer() -> None:
 
 @pytest.mark.parametrize("fragment", ["", "12", '{"path": "/tm'])
 def test_a_call_that_the_token_limit_cut_is_never_handed_out(fragment: str) -> None:
-    """Its block is stopped all the same; it stays in the message, not complete."""
     came = read(START, tool(0), arguments(0, fragment), stop(0), finish("max_tokens"))
 
     assert [] == came.calls
@@ -101,7 +98,6 @@ def test_a_tool_that_bedrock_runs_itself_is_none_of_the_clients() -> None:
 
 
 def test_a_result_shows_as_soon_as_its_first_piece_came() -> None:
-    """And as a whole with its block's stop."""
     events = [START, block(0, toolResult={"toolUseId": "t1"}), delta(0, toolResult=[{"text": "On"}])]
 
     def content(came: Told) -> Any:

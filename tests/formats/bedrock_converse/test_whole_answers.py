@@ -75,7 +75,6 @@ def test_an_answer_that_was_not_streamed_is_a_whole_message() -> None:
 
 
 def test_a_call_has_its_arguments_as_values_and_is_handed_out_once() -> None:
-    """That is what the documents say, and no departure but that it came whole; no arguments are {}."""
     calls = [
         {"toolUse": {"toolUseId": "t1", "name": "now", "input": {"zone": "Zürich"}}},
         {"toolUse": {"toolUseId": "t2", "name": "stop", "input": {}}},
@@ -120,14 +119,12 @@ def test_blocks_are_the_parts_that_they_are_in_a_stream() -> None:
 
 @pytest.mark.parametrize("name", ["toolUse", "reasoningContent", "citationsContent"])
 def test_a_block_of_the_wrong_type_is_carried(name: str) -> None:
-    """It is nothing that can be read, and nothing is lost."""
     message, _ = read(answer({name: 3}))
 
     assert (OpaquePart(type=name, data={name: 3}, complete=True),) == message.parts
 
 
 def test_text_of_the_wrong_type_is_counted() -> None:
-    """It stays in the provider's own data."""
     message, departures = read(answer({"text": 3}))
 
     assert ("", {"delta_misfits", "answer_empty"}) == (message.text, departures)

@@ -63,7 +63,6 @@ def test_its_first_payload_tells(payload: dict[str, Any], event: str, expected: 
 
 
 def test_an_exception_is_the_providers_error() -> None:
-    """As the framing tells it, and as SDKs of other languages pass it on; so is an error of the model's."""
     said = {"message": "busy"}
     for sent in (
         EventStreamMessage(json.dumps(said).encode(), "modelTimeoutException", "exception"),
@@ -104,7 +103,6 @@ def test_a_chunk_that_is_none_is_an_error(frame: Any, what: str) -> None:
 
 
 def test_events_of_a_new_kind_are_carried() -> None:
-    """A name of its own, or nothing in it."""
     frames = [
         EventStreamMessage(b'{"at": 1}', "heartbeatEvent"),
         {"SDK_UNKNOWN_MEMBER": {"name": "x"}},
@@ -120,7 +118,6 @@ def test_events_of_a_new_kind_are_carried() -> None:
 
 
 def test_bounds_are_those_of_the_stream() -> None:
-    """They hold within the model's format."""
     came = read(*[{"outputs": [{"text": "a"}, {"text": "b"}]}] * 2, limits=Limits(choices=1))
 
     assert isinstance(came.error, LimitExceeded)
@@ -145,7 +142,6 @@ def test_done_in_a_chunk_ends_the_answer() -> None:
 
 
 def test_done_without_a_finish_reason_is_the_finish() -> None:
-    """As it is in the model's own format, where anything else came."""
     came, alone = frames(CHAT, b"[DONE]"), frames(b"[DONE]")
 
     assert ("Hello", "complete", {"finish_missing": 1}) == (
@@ -157,7 +153,6 @@ def test_done_without_a_finish_reason_is_the_finish() -> None:
 
 
 def test_a_chunk_of_nothing_is_a_heartbeat() -> None:
-    """It is counted, and the answer goes on."""
     came = frames(b"", {"generation": "Hello", "stop_reason": "stop"}, b" ")
 
     assert ("Hello", "complete", {"empty_data": 2}) == (

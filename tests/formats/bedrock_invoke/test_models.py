@@ -33,7 +33,6 @@ def test_claude_speaks_the_format_of_anthropic() -> None:
 
 
 def test_nova_speaks_the_format_of_converse() -> None:
-    """With guardrail keys beside its events, and the text that the guardrail left."""
     trace = {"guardrail": {"modelOutput": ["x"]}}
     came = read(
         {"messageStart": {"role": "assistant"}},
@@ -87,7 +86,6 @@ def test_chat_models_speak_the_format_of_openai(field: str) -> None:
 
 
 def test_a_whole_answer_of_openais_is_none_of_mistrals_pieces() -> None:
-    """It says what it is."""
     came = read(
         {
             "object": "chat.completion",
@@ -101,7 +99,6 @@ def test_a_whole_answer_of_openais_is_none_of_mistrals_pieces() -> None:
 
 
 def test_coheres_chat_models_speak_their_own_format() -> None:
-    """Its events have a type; the end comes with the whole answer once more."""
     came = read(
         {"is_finished": False, "event_type": "text-generation", "text": "Hel"},
         {"is_finished": False, "event_type": "text-generation", "text": "lo"},

@@ -14,7 +14,6 @@ from tokenstream.events import Unknown, UsageUpdate
 
 
 def test_counts_that_grow_are_reported_once() -> None:
-    """With the finish reason, or where the answer breaks off; each chunk has its own."""
     deltas = [{"generation": "a", "prompt_token_count": 6, "generation_token_count": n} for n in range(1, 4)]
     whole = read(*deltas, {"generation": "", "stop_reason": "stop"})
     cut = read(*deltas)
@@ -39,7 +38,6 @@ def test_two_generations_are_two_choices() -> None:
 
 
 def test_items_are_choices_by_their_place_where_they_have_no_index() -> None:
-    """And each has its own end."""
     came = read(
         {"outputs": [{"text": "a", "stop_reason": "stop"}, {"text": "b", "stop_reason": "length", "n": 1}]}
     )
@@ -50,7 +48,6 @@ def test_items_are_choices_by_their_place_where_they_have_no_index() -> None:
 
 
 def test_fields_without_a_word_are_kept() -> None:
-    """Of the payload and of the chunk; padding says nothing."""
     frames = [
         chunk({"completion": "a", "stop_reason": "stop_sequence", "stop": "\n\nHuman:"}, region="x"),
         chunk({"outputs": [{"text": "b"}], "took": 3}),
@@ -77,7 +74,6 @@ def test_an_answer_that_a_guardrail_blocked_has_an_end_without_a_reason(last: di
 
 
 def test_what_no_model_says_is_carried() -> None:
-    """Until a payload is recognised, and after it."""
     came = read(
         {"what": "is this"}, {"generation": "a"}, {"what": "now"}, {"generation": "", "stop_reason": "stop"}
     )

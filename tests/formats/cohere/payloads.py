@@ -85,7 +85,6 @@ def frame(payload: Payload) -> ServerSentEvent:
 
 
 def written(payload: Payload) -> bytes:
-    """Return a payload as JSON."""
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 

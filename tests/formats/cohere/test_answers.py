@@ -65,7 +65,6 @@ def test_a_whole_answer_is_read_and_recognised() -> None:
 
 
 def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
-    """It is counted, and left out."""
     came = read_by(Cohere(), frame(start()), frame(block(0)), frame(text(0, "So.")), written(WHOLE))
 
     assert ("So.", {"content_twice": 1}) == (
@@ -75,7 +74,7 @@ def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
 
 
 def test_content_may_be_plain_text() -> None:
-    """So some gateways write it."""
+    """Some gateways write content as plain text."""
     whole = {"finish_reason": "COMPLETE", "message": {"role": "assistant", "content": "Hi"}}
 
     assert "Hi" == read_by(Cohere(), written(whole)).message.text
@@ -86,7 +85,6 @@ def test_content_may_be_plain_text() -> None:
 
 @pytest.mark.parametrize("payload", [start(), block(0), text(0, "Hi"), tool(0), cite(), end(), WHOLE])
 def test_a_first_payload_is_recognised(payload: Payload) -> None:
-    """Any event of v2, and a whole answer."""
     assert ("cohere", False) == registry.detect(payload, "")
 
 

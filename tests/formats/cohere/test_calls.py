@@ -20,7 +20,6 @@ from tests.support.formats import Cohere
 
 
 def test_a_call_is_handed_out_when_its_end_comes() -> None:
-    """Not before, and not again at the end of the answer."""
     cohere = Cohere()
     for payload in (start(), tool(0), arguments(0, '{"path"'), arguments(0, ': "/srv"}')):
         assert "ToolCallDone" not in [type(each).__name__ for each in cohere.feed(frame(payload))]
@@ -52,7 +51,6 @@ def test_parallel_calls_have_indexes_of_their_own() -> None:
 
 
 def test_a_call_that_the_token_limit_may_have_cut_is_not_handed_out() -> None:
-    """Its end came, but no arguments: they may have been on their way."""
     came = read(*answer(tool(0), tool_stop(0), reason="MAX_TOKENS"))
 
     assert ([], ["rm"], "length") == (
@@ -79,7 +77,6 @@ def test_a_stop_with_calls_is_tool_calls() -> None:
 
 
 def test_fields_of_a_call_that_have_no_place_stay_with_it() -> None:
-    """They are in provider_data, with the call's own words."""
     call = {
         "id": "a_1",
         "type": "function",
@@ -92,7 +89,7 @@ def test_fields_of_a_call_that_have_no_place_stay_with_it() -> None:
 
 
 def test_arguments_that_come_as_values_are_written_as_json() -> None:
-    """And counted, since the documents say that they are text."""
+    """Cohere's documents say that arguments are text, so values are counted."""
     came = read(*answer(tool(0, arguments={"a": 1}), tool_stop(0), reason="TOOL_CALL"))
 
     assert (['{"a": 1}'], {"arguments_parsed": 1}) == (
@@ -102,7 +99,6 @@ def test_arguments_that_come_as_values_are_written_as_json() -> None:
 
 
 def test_a_call_without_a_name_is_an_unknown_part() -> None:
-    """It is never handed out; its fragments are carried."""
     came = read(*answer(tool(0, ""), arguments(0, "{}"), tool_stop(0)))
 
     assert ([], ["opaque"]) == (came.calls, [part.kind for part in came.message.parts])

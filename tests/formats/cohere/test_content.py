@@ -60,7 +60,6 @@ def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
 
 
 def test_text_that_is_in_a_blocks_start_is_taken() -> None:
-    """And what else stands there is the part's own."""
     came = read(*answer(block(0, text="Hel", cache="c1"), text(0, "lo"), stop(0)))
 
     assert "Hello" == came.message.text
@@ -68,7 +67,6 @@ def test_text_that_is_in_a_blocks_start_is_taken() -> None:
 
 
 def test_a_block_of_an_unknown_type_is_carried() -> None:
-    """It is an opaque part with all that its start said."""
     came = read(*answer(event("content-start", {"content": {"type": "image", "url": "u"}}, index=0), stop(0)))
 
     assert [OpaquePart(type="image", data={"type": "image", "url": "u"}, complete=True)] == list(
@@ -77,7 +75,6 @@ def test_a_block_of_an_unknown_type_is_carried() -> None:
 
 
 def test_a_plan_is_reasoning_of_a_type_of_its_own() -> None:
-    """It ends where the first call begins."""
     came = read(*answer(plan("I "), plan("will."), tool(0), tool_stop(0), reason="TOOL_CALL"))
 
     assert ["I ", "will."] == [each.text for each in came.events if isinstance(each, ReasoningDelta)]
@@ -107,7 +104,6 @@ def test_log_probabilities_are_joined_over_the_stream() -> None:
 
 
 def test_a_citation_names_the_part_that_it_is_for() -> None:
-    """It comes between pieces of text without ending them; its offsets are places in the answer."""
     source = {"type": "document", "id": "d1", "document": {"title": "Laws", "url": "https://example.org"}}
     came = read(
         *answer(block(0), text(0, "Hel"), cite(sources=[source], content_index=0), text(0, "lo"), stop(0))
@@ -127,7 +123,6 @@ def test_a_citation_names_the_part_that_it_is_for() -> None:
 
 
 def test_a_tools_output_can_be_cited_too() -> None:
-    """The first source with a title or an address names the citation."""
     sources = [
         {"type": "tool", "id": "t1", "tool_output": {"n": 1}},
         {"type": "tool", "id": "t2", "tool_output": {"title": "Tides"}},
@@ -141,7 +136,6 @@ def test_a_tools_output_can_be_cited_too() -> None:
 
 
 def test_a_citation_in_a_plan_is_for_no_part() -> None:
-    """A plan is no part of the message."""
     came = read(*answer(block(0), text(0, "Hel"), cite(type="PLAN"), stop(0)))
 
     assert [None] == [citation.cites for citation in came.message.citations]

@@ -89,7 +89,7 @@ def test_an_error_that_is_beside_the_delta_is_read() -> None:
 
 
 def test_a_bare_message_is_an_error() -> None:
-    """So the API words its errors, and a gateway may send one in mid-stream."""
+    """Cohere's API words its errors so, and a gateway may send one in mid-stream."""
     came = read_by(Cohere(), frame(start()), b'{"message":"invalid api token"}')
 
     assert isinstance(came.error, ProviderError)

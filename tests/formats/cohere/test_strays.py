@@ -71,7 +71,6 @@ def test_events_without_an_index_mean_what_came_last() -> None:
 
 
 def test_ends_without_an_index_come_in_the_order_of_the_calls() -> None:
-    """Also where all of them stand behind the last call."""
     calls = [
         tool(0, call_id="rm_1"),
         arguments(0, '{"a": 1}'),
@@ -84,7 +83,6 @@ def test_ends_without_an_index_come_in_the_order_of_the_calls() -> None:
 
 
 def test_a_piece_without_an_index_may_have_another_field() -> None:
-    """It is the latest block's, and the field is carried."""
     piece = text(0, "Hi")
     del piece["index"]
     came = read(*answer(block(0), {**piece, "z": 1}, stop(0)))
@@ -93,7 +91,6 @@ def test_a_piece_without_an_index_may_have_another_field() -> None:
 
 
 def test_ends_and_fragments_without_a_start_change_nothing() -> None:
-    """They are counted, and the fragment is carried."""
     came = read(
         *answer(
             stop(3),
@@ -110,7 +107,6 @@ def test_ends_and_fragments_without_a_start_change_nothing() -> None:
 
 
 def test_an_answers_start_may_hold_content() -> None:
-    """It is taken once; a second start is counted."""
     call = {"id": "a", "function": {"name": "a", "arguments": "{}"}}
     whole = start(content=[{"type": "text", "text": "Hi"}], tool_calls=[call], tool_plan="Plan.")
     came = read(whole, whole, end())
@@ -124,7 +120,6 @@ def test_an_answers_start_may_hold_content() -> None:
 
 
 def test_fields_without_a_word_of_ours_are_carried() -> None:
-    """Wherever they stand: in the event, in its delta, in the message there; padding is not."""
     payload = event("content-delta", {"content": {"text": "Hi", "x": 1}, "y": 2}, index=0, z=3, p="abc")
     payload["delta"]["w"] = 4
     came = read(
@@ -159,7 +154,6 @@ def test_the_name_of_an_event_and_its_type_are_compared() -> None:
 
 
 def test_content_after_the_finish_reason_is_added() -> None:
-    """Where no end followed the reason."""
     cohere = Cohere()
     cohere.feed(frame(start()))
     cohere.parts.finish(0, "stop", "COMPLETE")

@@ -49,7 +49,6 @@ def test_text_is_that_of_the_pieces_alone() -> None:
 
 
 def test_server_sent_events_hold_the_same() -> None:
-    """With names and without; the payload's type counts."""
     payloads = [START, said("Hel"), said("lo"), end()]
     named = read_by(Cohere(), *[ServerSentEvent(written(each), each["event_type"]) for each in payloads])
     other = read_by(Cohere(), *[ServerSentEvent(written(each), "content-delta") for each in payloads])
@@ -78,7 +77,6 @@ def test_searches_and_citations_are_kept() -> None:
 
 
 def test_citations_that_only_the_end_has_are_taken() -> None:
-    """So are ids, histories and whatever else stands there."""
     history = [{"role": "USER", "message": "Hi"}]
     came = read(
         START,
@@ -109,7 +107,7 @@ A, B = {"name": "a", "parameters": {"x": 1}}, {"name": "b", "parameters": {}}
 
 
 def test_streamed_calls_are_handed_out_when_all_are_generated() -> None:
-    """They may be written in turns; the list that repeats them ends them. Ids are made up, as v1 has none."""
+    """Calls of v1 may be written in turns, and have no ids; the list that repeats them ends them."""
     came = read(
         START,
         chunk(text="I will."),
@@ -134,7 +132,6 @@ def test_streamed_calls_are_handed_out_when_all_are_generated() -> None:
 
 @pytest.mark.parametrize("payloads", [[generated(A, B, text="Plan."), end()], [end(tool_calls=[A, B])]])
 def test_calls_that_come_whole_are_handed_out(payloads: list[Payload]) -> None:
-    """In an event of their own, or at the end."""
     came = read(START, *payloads)
 
     assert [("a", {"x": 1}), ("b", {})] == [(call.name, call.arguments) for call in came.calls]
@@ -217,7 +214,7 @@ def test_a_call_that_the_end_cuts_is_not_handed_out() -> None:
     ],
 )
 def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
-    """Those of v1; ERROR_LIMIT is the context's end, and no failure."""
+    """ERROR_LIMIT is the end of the context, and no failure."""
     came = read(START, said("Hi"), end(word))
 
     assert (reason, word, None) == (came.message.finish_reason, came.message.raw_finish_reason, came.error)
@@ -233,7 +230,6 @@ def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
     ],
 )
 def test_an_error_is_the_providers(payload: Payload) -> None:
-    """At the end of chat, of generate, and in mid-stream as in any format."""
     came = read(START, said("Hel"), payload)
 
     assert isinstance(came.error, ProviderError)
@@ -241,7 +237,6 @@ def test_an_error_is_the_providers(payload: Payload) -> None:
 
 
 def test_several_generations_are_choices() -> None:
-    """Of the generate API; the end has a reason for each."""
     came = read(
         said("a", index=0),
         said("b", index=1),
@@ -331,7 +326,6 @@ def test_the_text_beside_tool_calls_is_the_plan() -> None:
 
 
 def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
-    """It is counted, and left out."""
     came = read(START, said("Hello"), WHOLE)
 
     assert ("Hello", 1) == (came.message.text, came.departures["content_twice"])
@@ -339,7 +333,6 @@ def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
 
 @pytest.mark.parametrize("payload", [START, said("Hi"), chunk(text="I"), generated(A), end(), WHOLE])
 def test_a_first_payload_is_recognised(payload: Payload) -> None:
-    """Any event of v1, and a whole answer."""
     assert ("cohere", False) == registry.detect(payload, "")
 
 

@@ -18,7 +18,6 @@ from tokenstream.framing import EventStreamMessage
 
 
 def test_id_and_model_are_read_where_the_mapping_has_them() -> None:
-    """An id may be a number."""
     format = custom(text="t", id="meta.id", model="meta.model")
     told = tell(format, {"meta": {"id": 7, "model": "m"}}, {"t": "Hi"}, {"meta": {"id": None, "model": "m2"}})
 
@@ -28,7 +27,6 @@ def test_id_and_model_are_read_where_the_mapping_has_them() -> None:
 
 
 def test_fields_that_no_path_leads_to_are_carried() -> None:
-    """The first value at once, and the last where it changed, with the end."""
     payloads = [{"t": "a", "at": 1, "x": {"y": 1}, "none": None}, {"t": "b", "at": 2}, {"t": "c", "at": 3}]
     told = tell(custom(text="t"), *payloads)
 
@@ -39,14 +37,12 @@ def test_fields_that_no_path_leads_to_are_carried() -> None:
 
 
 def test_payloads_in_which_no_path_leads_anywhere_are_carried_whole() -> None:
-    """Under the event's name, or the payload's type."""
     told = tell(custom(text="t"), {"t": "Hi"}, {"type": "log"}, ("note", {"a": 1}), {"a": 1}, [1], 1)
 
     assert ["log", "note", "payload", "payload", "payload"] == told.unknown
 
 
 def test_heartbeats_are_no_content() -> None:
-    """By event name, by type, or empty."""
     told = tell(custom(text="t"), ("ping", {}), {"type": "heartbeat"}, b"", b" ", {"t": "Hi"})
 
     assert ([], "Hi") == (told.unknown, told.message.text)
@@ -87,7 +83,6 @@ def test_a_payload_that_holds_text_is_no_error_by_its_looks() -> None:
 
 
 def test_a_payload_that_is_no_json_is_a_protocol_error() -> None:
-    """It says which frame, and that JSON was expected."""
     told = tell(simple(), HI[0], b"lo")
 
     assert isinstance(told.error, ProtocolError)

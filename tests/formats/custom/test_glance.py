@@ -50,7 +50,6 @@ PAYLOADS: list[Any] = [
 
 @given(payloads=changed(PAYLOADS))
 def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
-    """And what was given is what the message holds."""
     told = tell(custom(**OPTIONS), *payloads)
 
     assert told.error is None or isinstance(told.error, StreamError)
@@ -101,7 +100,6 @@ def test_pieces_read_at_a_glance_give_what_reading_gives(
 def test_a_text_that_means_something_else_besides_is_read_each_time(
     options: dict[str, Any], last: str
 ) -> None:
-    """Its place may be asked for a condition or for the end; a sentinel may look like it."""
     all_options: dict[str, Any] = {"text": "t", **options}
     texts = [each.encode() for each in [*"aaabbbab", last, "a"]]
     alone = [b'{"t":"%b"}' % each for each in texts]
@@ -112,7 +110,6 @@ def test_a_text_that_means_something_else_besides_is_read_each_time(
 
 @pytest.mark.parametrize("payload", [{"a": [{"t": "x"}]}, {"a": {"0": {"t": "x"}}}])
 def test_pieces_whose_names_are_digits_are_read_at_a_glance(payload: dict[str, Any]) -> None:
-    """In a list they count, and in an object they are keys."""
     format = custom(text="a.0.t")
     read = [format.feed(bytes_of(payload)) for _ in range(3)]
     shortcut = format.shortcut("event", 1_000)

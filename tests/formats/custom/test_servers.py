@@ -104,7 +104,6 @@ def _body(payloads: list[Any]) -> bytes:
 
 @in_one_test("platform", PLATFORMS)
 def test_a_platform_is_read_by_the_line_of_the_page(platform: str) -> None:
-    """Also by the line that the error about its format proposes."""
     body = _body(PLATFORMS[platform])
     names: dict[str, Any] = {"custom": custom, "Stream": Stream}
     exec(LINES, names)
@@ -170,7 +169,6 @@ def test_a_text_that_is_repeated_from_its_beginning_has_no_mapping() -> None:
 
 @in_one_test("platform", FAILURES)
 def test_an_error_of_a_platform_is_raised(platform: str) -> None:
-    """It is no text, and no end of the answer."""
     names: dict[str, Any] = {"custom": custom, "Stream": Stream}
     exec(LINES, names)
     body = _body([*PLATFORMS[platform][:3], FAILURES[platform]])

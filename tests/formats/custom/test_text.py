@@ -61,7 +61,6 @@ def test_paths_lead_through_objects_and_lists(path: Any, payload: Any, text: str
 
 
 def test_reasoning_has_a_path_of_its_own() -> None:
-    """It is a part before the text."""
     told = tell(custom(text="t", reasoning="r"), {"r": "Hm"}, {"r": "!", "t": "Hi"}, {"t": "!"})
 
     assert ("Hm!", "Hi!") == (told.message.reasoning, told.message.text)
@@ -110,7 +109,6 @@ def test_bare_data_are_text_as_they_are() -> None:
 
 
 def test_bare_data_need_no_event_name() -> None:
-    """By default those of events without a name."""
     told = tell(custom(text="", sentinel="[DONE]"), b"Hel", b"lo", ("note", {"x": 1}), DONE)
 
     assert ("Hello", ["note"], "complete") == (told.message.text, told.unknown, told.message.ending)
@@ -139,7 +137,6 @@ def test_finish_reasons_have_our_words(value: Any, raw: str, reason: str) -> Non
 
 
 def test_a_finish_reason_may_be_in_any_item_of_a_list() -> None:
-    """The first that there is counts."""
     format = custom(text="c.*.t", finish="c.*.stop")
     told = tell(format, {"c": [{"t": "Hi"}]}, {"c": [{"t": "!"}, {"stop": "length"}, {"stop": "stop"}]})
 
@@ -157,7 +154,6 @@ def test_what_is_no_end_is_none(value: Any) -> None:
 
 @pytest.mark.parametrize("values", [(1, 0), (True, False)])
 def test_a_flag_may_say_that_the_answer_goes_on(values: tuple[Any, Any]) -> None:
-    """Then the mapping gives 0 or false a meaning, and none to 1 or true."""
     format = custom(
         text="t", finish="more", finish_reasons={"1": None, "true": None, "0": "stop", "false": "stop"}
     )
@@ -188,7 +184,6 @@ def test_an_end_that_the_mapping_has_must_come(options: dict[str, Any]) -> None:
 
 
 def test_a_sentinel_is_the_end() -> None:
-    """Its lack, and the lack of a reason before it, are departures where the mapping has both."""
     format = simple(sentinel=" [END] ")
 
     assert set() == tell(format.fresh(limits=Limits()), *HI, STOP, b"[END]").rules

@@ -20,7 +20,6 @@ from tokenstream.message import OpaquePart, ToolCall
 
 
 def test_a_whole_call_is_handed_out_at_once() -> None:
-    """Its arguments are an object; the id that the server sent is remembered as such."""
     told = gemini(chunk(call("f", args={"city": "Zürich", "n": [1]}, id="c1")), STOP)
 
     assert told.calls == [
@@ -107,7 +106,6 @@ def test_a_call_without_a_name_is_carried() -> None:
 
 @pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"])
 def test_whole_calls_stay_whatever_ends_the_answer(reason: str) -> None:
-    """They were whole when they came."""
     assert len(gemini(chunk(call("f")), chunk(finish=reason)).calls) == 1
 
 
@@ -124,7 +122,6 @@ def test_a_call_that_nothing_closed_is_whole_where_the_answer_stops() -> None:
 
 
 def test_a_call_with_a_string_that_was_to_go_on_is_never_handed_out() -> None:
-    """Whatever ends it: the stop, the next call, or its own last piece."""
     begun = [chunk(call("f", willContinue=True)), chunk(value("$.a", stringValue="rm -r", willContinue=True))]
     late = [chunk(call("f", willContinue=True)), chunk(value("$.l[1]", stringValue="x", willContinue=True))]
     assert gemini(*late, chunk(call()), STOP).calls == []
@@ -165,7 +162,6 @@ def test_a_call_that_opens_after_the_stop_and_is_not_closed_is_never_handed_out(
 
 
 def test_another_call_closes_the_one_before_it() -> None:
-    """Which had every value that had begun."""
     told = streamed(value("$.a", numberValue=1), call("g"))
 
     assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {})]
@@ -189,14 +185,12 @@ def test_a_piece_that_repeats_the_name_of_a_call_without_id_goes_on_with_it(end:
     "other", [call("f", willContinue=True), call("f", args={"b": 2}), call("f", id="c2", willContinue=True)]
 )
 def test_a_bare_start_of_the_same_name_is_another_call(other: Payload) -> None:
-    """So are whole arguments, and another id."""
     told = streamed(value("$.a", numberValue=1), other, call())
 
     assert [done.arguments for done in told.calls] == [{"a": 1}, other["functionCall"].get("args", {})]
 
 
 def test_a_piece_that_repeats_the_name_and_id_goes_on_with_its_call() -> None:
-    """It begins no other one."""
     pieces = [call("f", id="c1", willContinue=True, partialArgs=[{"jsonPath": "$.a", "numberValue": 1}])]
     told = gemini(chunk(call("f", id="c1", willContinue=True)), chunk(*pieces), chunk(call()), STOP)
 

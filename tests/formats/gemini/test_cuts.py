@@ -25,7 +25,6 @@ def _verdict(body: bytes, cause: Exception | None) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
 def test_an_array_that_is_never_closed_is_truncated(cause: Exception | None) -> None:
-    """Its bracket is the end, whatever finish reasons stand before it."""
     closed = len(_ARRAY.rstrip())
 
     assert {"truncated"} == {_verdict(_ARRAY[:cut], cause) for cut in range(1, closed)}

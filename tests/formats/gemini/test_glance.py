@@ -71,7 +71,6 @@ def test_whole_chunks_read_at_a_glance_give_what_decoding_gives(way: Way) -> Non
 
 @each_way
 def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> None:
-    """An event for them comes now and then; they never go back, and `stop` loses none."""
     stream = Stream(iter(way(answer(30, 200))), format="gemini")
     counts = [0]
     reports = pieces = 0
@@ -94,7 +93,6 @@ def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> N
 
 @given(st.lists(st.sampled_from(["a", "\n", "é", '"', "\\", "}", ",", "]", "🌊"]), min_size=1, max_size=4))
 def test_any_text_in_an_element_is_read_as_it_was_written(pieces: list[str]) -> None:
-    """Whatever brackets and quotes it has."""
     decoder = Decoder("gemini")
     for each in WAYS["array, comma first"]([*answer(0, 9), *[chunk(text(piece)) for piece in pieces]]):
         decoder.feed(each)

@@ -80,7 +80,6 @@ def test_sources_that_come_after_the_finish_reason_are_named_too() -> None:
 
 @pytest.mark.parametrize("indices", [[7], [-1], ["0"], [None], None, {"a": 1}])
 def test_an_index_that_no_chunk_has_names_no_source(indices: Any) -> None:
-    """Then the source has no passage."""
     metadata = grounding(WEB, supports=[{"segment": {"endIndex": 1}, "groundingChunkIndices": indices}])
     told = gemini(chunk(text("a"), finish="STOP", groundingMetadata=metadata))
 
@@ -115,7 +114,6 @@ def test_passages_that_recite_a_source_name_it(name: str) -> None:
 
 
 def test_what_has_no_word_here_stays_under_its_own_name() -> None:
-    """Of the candidate and of the answer; a field that says the same again gives no event."""
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}]
     first = chunk(text("a"), safetyRatings=ratings, avgLogprobs=-0.5, urlContextMetadata={"urlMetadata": []})
     first |= {"createTime": "2026-01-01T00:00:00Z", "modelStatus": {"stage": "PREVIEW"}}
@@ -133,7 +131,6 @@ def test_what_has_no_word_here_stays_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("before", [False, True])
 def test_why_an_answer_ended_is_reported_in_a_sentence(*, before: bool) -> None:
-    """It comes with the reason, or before it."""
     said: dict[str, Any] = {"finishMessage": "The call was malformed."}
     first, last = (said, {}) if before else ({}, said)
     told = gemini(chunk(text("a"), **first), chunk(text("b"), finish="MALFORMED_FUNCTION_CALL", **last))

@@ -87,7 +87,6 @@ def test_on_the_wire_the_same_word_is_a_finish_reason() -> None:
     ],
 )
 def test_a_wrapped_chunk_without_candidates_is_read(inner: Payload) -> None:
-    """The first and the last chunk may have none."""
     told = tell(Gemini(), {"response": inner}, {"response": chunk(text("a"), finish="STOP")})
 
     assert (told.message.text, told.message.complete) == ("a", True)
@@ -96,7 +95,6 @@ def test_a_wrapped_chunk_without_candidates_is_read(inner: Payload) -> None:
 
 
 def test_a_wrapped_refusal_of_the_prompt_is_read() -> None:
-    """It has no candidates either."""
     refused: Payload = {"response": {"promptFeedback": {"blockReason": "SAFETY"}}}
     message = Stream([refused]).final()
 

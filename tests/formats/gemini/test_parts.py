@@ -68,7 +68,7 @@ def test_a_part_with_a_signature_stands_alone() -> None:
 
 @pytest.mark.parametrize("part", [text("", thoughtSignature="c2ln"), {"thoughtSignature": "c2ln"}])
 def test_a_signature_without_text_is_kept_as_a_part(part: Payload) -> None:
-    """It often comes with the last chunk, and the next request fails without it."""
+    """A signature often comes with the last chunk, and the next request fails without it."""
     told = gemini(chunk(text("Hi")), chunk(part, finish="STOP"))
 
     assert told.message.parts == (
@@ -78,7 +78,6 @@ def test_a_signature_without_text_is_kept_as_a_part(part: Payload) -> None:
 
 
 def test_a_signature_of_an_empty_thought_is_kept() -> None:
-    """As reasoning, whose signature it is."""
     assert one(thought("", thoughtSignature="c2ln")).message.parts == (
         ReasoningPart(signature="c2ln", complete=True),
     )
@@ -91,7 +90,6 @@ def test_a_part_that_says_nothing_is_none(part: Payload) -> None:
 
 
 def test_other_fields_of_a_text_are_kept_with_it() -> None:
-    """Under the API's own names."""
     told = one(text("Hi", partMetadata={"a_b": 1}))
 
     assert told.message.parts == (
@@ -145,7 +143,6 @@ def test_media_without_data_are_empty() -> None:
 
 
 def test_code_that_the_provider_runs_is_a_tool_of_its_own() -> None:
-    """And what it gave is the result; each part is kept whole for the next request."""
     code = {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "c2ln"}
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n", "id": "x"}}
     told = one(code, result)
@@ -212,7 +209,6 @@ def test_a_part_of_another_kind_or_shape_is_carried_as_it_came(part: Payload, ki
 
 
 def test_a_part_with_two_kinds_is_two_parts() -> None:
-    """Its signature belongs to the last of them."""
     told = one({"text": "a", "inlineData": {"data": "AAAA"}, "thoughtSignature": "c2ln"})
 
     assert told.message.parts == (

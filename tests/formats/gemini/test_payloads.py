@@ -37,7 +37,7 @@ SNAKE: Payload = {
 
 
 def test_names_may_be_written_with_underscores() -> None:
-    """As proxies and Python clients do; what the model named keeps its spelling."""
+    """Proxies and Python clients write names with underscores."""
     told = gemini(SNAKE)
 
     assert told.message.reasoning == "a"
@@ -149,7 +149,6 @@ def test_a_chunk_is_known_by_its_fields(payload: Payload, answer: bool | None) -
 
 
 def test_reasoning_events_carry_their_signature() -> None:
-    """As an event with no text, after the text."""
     told = one(thought("a", thoughtSignature="c2ln"))
 
     assert [(e.text, e.signature) for e in told.events if isinstance(e, ReasoningDelta)] == [

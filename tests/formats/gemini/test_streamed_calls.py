@@ -19,7 +19,6 @@ from tokenstream.events import ToolCallDelta, Unknown
 
 
 def test_a_streamed_call_grows_value_by_value() -> None:
-    """It opens with a name, strings go on at their path, and a piece without `willContinue` closes it."""
     told = gemini(
         chunk(call("f", {"thoughtSignature": "c2ln"}, willContinue=True)),
         chunk(value("$.a.b", stringValue="New ", willContinue=True)),
@@ -42,7 +41,6 @@ def test_a_streamed_call_grows_value_by_value() -> None:
 
 
 def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
-    """Also a call whose only piece has its values by path."""
     arguments = [{"jsonPath": "$.a", "numberValue": 1}, {"jsonPath": "$.b", "stringValue": "x"}]
     for frames in (
         [chunk(call("f", willContinue=True)), chunk(call(partialArgs=arguments))],
@@ -105,7 +103,6 @@ def test_a_start_that_comes_twice_begins_one_call() -> None:
 
 
 def test_values_before_the_name_are_those_of_the_call() -> None:
-    """Unless the call has ended before another one begins."""
     first, second = chunk(value("$.a", numberValue=1)), chunk(value("$.b", numberValue=2))
     start = chunk(call("f", willContinue=True))
     moved, lost = (
@@ -118,7 +115,6 @@ def test_values_before_the_name_are_those_of_the_call() -> None:
 
 
 def test_two_streamed_calls_follow_each_other() -> None:
-    """And text between the pieces of a call leaves it open."""
     told = gemini(
         chunk(call("f", willContinue=True)),
         chunk(text("meanwhile")),
@@ -185,7 +181,6 @@ def test_calls_of_different_candidates_do_not_mix() -> None:
     ],
 )
 def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple[Any, int]]) -> None:
-    """Also one that comes too late for its place; the call is kept, and never handed out."""
     told = streamed(*[value(path, numberValue=number) for path, number in values], call())
 
     assert told.calls == []
@@ -204,7 +199,7 @@ def test_a_piece_without_a_value_is_carried() -> None:
 
 @pytest.mark.parametrize("fields", [{"stringValue": 1}, {"numberValue": "3"}, {"structValue": {"x": 1}}])
 def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Payload) -> None:
-    """It would run without an argument that the model gave it."""
+    """A call must not run without an argument that the model gave it."""
     told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
 
     assert told.calls == []

@@ -56,7 +56,7 @@ def test_a_count_that_a_later_report_leaves_out_stays() -> None:
 
 
 def test_a_report_without_counts_has_none() -> None:
-    """The first ones on Vertex AI say nothing but the kind of traffic."""
+    """On Vertex AI, the first reports say nothing but the kind of traffic."""
     told = gemini(chunk(text("a")) | {"usageMetadata": {"trafficType": "ON_DEMAND"}}, STOP)
 
     assert told.message.usage.output_tokens is None
@@ -116,7 +116,6 @@ REASONS = {
 
 @in_one_test("raw", REASONS)
 def test_each_finish_reason_has_a_word_and_completes_the_answer(raw: str) -> None:
-    """Also one that nobody knows yet."""
     told = gemini(chunk(text("a")), chunk(finish=raw))
 
     assert (told.message.finish_reason, told.message.raw_finish_reason) == (REASONS[raw], raw)
@@ -125,7 +124,7 @@ def test_each_finish_reason_has_a_word_and_completes_the_answer(raw: str) -> Non
 
 @pytest.mark.parametrize(("number", "raw"), [(1, "STOP"), (2, "MAX_TOKENS"), (5, "OTHER"), (9, "9")])
 def test_a_finish_reason_may_be_a_number(number: int, raw: str) -> None:
-    """As gRPC's clients write it, who also fill in what was not sent: 0 is no reason."""
+    """Clients of gRPC write numbers, and fill in what was not sent: 0 is no reason."""
     filled = text("a", thought=False, thoughtSignature="")
     told = gemini(chunk(filled, finishReason=0), chunk(filled, finishReason=number))
 
@@ -161,7 +160,7 @@ def test_an_answer_that_stops_without_content_is_counted() -> None:
 
 
 def test_a_prompt_that_was_blocked_is_filtered_content() -> None:
-    """There is no candidate then, and HTTP says 200."""
+    """HTTP says 200 for a blocked prompt, and no candidate comes."""
     told = gemini({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": USAGE})
 
     assert (told.message.finish_reason, told.message.raw_finish_reason) == ("content_filter", "SAFETY")
@@ -177,7 +176,6 @@ def test_prompt_feedback_beside_a_candidate_blocks_nothing() -> None:
 
 
 def test_candidates_are_choices() -> None:
-    """Each has its own parts and its own end; an index that is left out is 0."""
     first, second = chunk(text("a")), chunk(text("b"), index=1)
     both = {"candidates": [*first["candidates"], *second["candidates"]]}
     told = gemini(both, both, chunk(finish="STOP"))
@@ -194,7 +192,6 @@ def test_candidates_are_choices() -> None:
 
 
 def test_an_error_among_the_chunks_is_the_providers() -> None:
-    """With the time to wait that Google tells in a `RetryInfo`."""
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}]
     error = {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}
     told = gemini(chunk(text("Hel")) | {"usageMetadata": USAGE}, {"error": error})
@@ -216,7 +213,6 @@ def test_an_error_among_the_chunks_is_the_providers() -> None:
     ],
 )
 def test_the_status_of_an_error_says_whose_it_is(status: str, code: int, kind: str, retryable: bool) -> None:
-    """And whether asking again may help."""
     told = gemini({"error": {"code": code, "message": "m", "status": status}})
 
     assert isinstance(told.error, ProviderError)
@@ -224,7 +220,7 @@ def test_the_status_of_an_error_says_whose_it_is(status: str, code: int, kind: s
 
 
 def test_an_error_in_an_array_is_found_before_any_candidate() -> None:
-    """So the API answers without `alt=sse`."""
+    """Gemini's API answers with an array without `alt=sse`."""
     decoder = Decoder()
     decoder.feed(b'[{"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}\n]\n')
 
@@ -243,7 +239,6 @@ def test_an_index_that_is_none_is_an_error(index: Any) -> None:
 
 
 def test_bounds_hold() -> None:
-    """On parts and on choices."""
     many = [chunk(text("a", thoughtSignature="c2ln"))] * 5
     told = gemini(*many, limits=Limits(parts=3))
     assert isinstance(told.error, LimitExceeded)

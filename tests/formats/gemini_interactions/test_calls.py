@@ -59,7 +59,7 @@ def test_a_call_without_fragments_has_the_arguments_of_its_start(
 
 
 def test_a_call_may_come_in_a_delta() -> None:
-    """As previews of the API sent it: with its name, its id and its arguments."""
+    """Previews of the API sent calls in deltas, with name, id and arguments."""
     told = step("function_call", delta(0, "function_call", id="c1", name="f", arguments={"a": 1}))
 
     assert [(done.id, done.name, done.arguments) for done in told.calls] == [("c1", "f", {"a": 1})]
@@ -79,7 +79,6 @@ def test_a_call_without_a_name_is_carried() -> None:
 def test_a_call_that_was_not_stopped_is_whole_where_the_interaction_ended_of_itself(
     status: str, handed_out: int
 ) -> None:
-    """And has its arguments; one whose arguments had not begun is never handed out."""
     told = read(
         created(),
         start(0, "function_call", id="c1", name="f", arguments={}),
@@ -108,7 +107,6 @@ def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
 
 
 def test_what_the_provider_runs_is_none_of_the_applications() -> None:
-    """A search and its result: what comes later replaces what stood there, and the step is kept whole."""
     told = read(
         created(),
         start(0, "google_search_call", id="s1", signature=""),
@@ -150,7 +148,6 @@ def test_what_the_provider_runs_is_none_of_the_applications() -> None:
 
 
 def test_the_arguments_of_a_hosted_tool_may_come_in_fragments_too() -> None:
-    """They stay as they were written; the tool of another server has a name of its own."""
     told = step(
         "mcp_server_tool_call",
         delta(0, "arguments_delta", arguments='{"q": '),
@@ -167,7 +164,6 @@ def test_the_arguments_of_a_hosted_tool_may_come_in_fragments_too() -> None:
 
 
 def test_the_arguments_of_a_hosted_tool_may_be_text() -> None:
-    """They are taken as they are."""
     told = step("code_execution_call", id="m1", arguments="x = 1")
 
     assert getattr(told.message.parts[0], "arguments_text", None) == "x = 1"
@@ -175,7 +171,6 @@ def test_the_arguments_of_a_hosted_tool_may_be_text() -> None:
 
 @pytest.mark.parametrize("kind", ["user_input", "hologram", ""])
 def test_a_step_of_another_type_is_carried_as_it_came(kind: str) -> None:
-    """With what its deltas add."""
     told = step(kind, delta(0, kind, more=1), x=2)
     carried = {"type": kind, "x": 2, "more": 1}
 

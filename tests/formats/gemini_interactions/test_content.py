@@ -31,7 +31,6 @@ def test_steps_that_are_written_in_turns_keep_their_own_texts() -> None:
 
 
 def test_an_interaction_is_an_answer() -> None:
-    """Its head, its text as it arrives, its status and its token counts."""
     told = read(
         created(),
         event("interaction.status_update", interaction_id="i1", status="in_progress"),
@@ -63,7 +62,6 @@ def test_a_report_without_counts_has_none() -> None:
 
 
 def test_a_thought_is_reasoning_with_its_signature() -> None:
-    """Pieces of its summary are joined with nothing; the signature comes whole, and is set."""
     told = step(
         "thought",
         delta(0, "thought_summary", content={"type": "text", "text": "Let me"}),
@@ -78,7 +76,6 @@ def test_a_thought_is_reasoning_with_its_signature() -> None:
 
 
 def test_a_thought_may_be_whole_in_its_start() -> None:
-    """Also with a summary in several pieces; other fields are kept."""
     told = step(
         "thought",
         signature="c2ln",
@@ -92,7 +89,6 @@ def test_a_thought_may_be_whole_in_its_start() -> None:
 
 
 def test_the_content_of_an_output_may_be_in_its_start() -> None:
-    """Text with its annotations, media, and what has no word here."""
     told = step(
         "model_output",
         delta(0, "text", text="!"),
@@ -113,7 +109,6 @@ def test_the_content_of_an_output_may_be_in_its_start() -> None:
 
 
 def test_sources_are_citations_of_the_text_before_them() -> None:
-    """Of web pages, files and places."""
     told = step(
         "model_output",
         delta(0, "text", text="a"),

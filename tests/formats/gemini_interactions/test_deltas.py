@@ -38,7 +38,6 @@ from tests.support.tables import in_one_test
     ],
 )
 def test_a_delta_that_does_not_fit_its_step_is_carried(kind: str, misfit: Any) -> None:
-    """Under its type, as it came; output of which nothing was read has no part."""
     told = step(kind, misfit)
 
     assert told.rules == {"delta_misfits", *(["answer_empty"] if kind == "model_output" else [])}

@@ -95,7 +95,6 @@ def test_where_a_stream_can_be_taken_up_again_is_kept() -> None:
 
 
 def test_usage_and_further_fields_are_read_wherever_they_come() -> None:
-    """With a delta, with the end of a step, with the status."""
     told = read(
         created(),
         start(0, "model_output"),
@@ -131,7 +130,6 @@ def test_an_interaction_that_was_not_streamed_is_read_whole() -> None:
 
 
 def test_steps_in_the_last_event_are_read_where_none_had_come() -> None:
-    """Else they only say again what was streamed."""
     assert read(created(), event("interaction.completed", interaction=WHOLE)).message.text == "Hello"
     streamed = [start(0, "model_output"), delta(0, "text", text="Hi"), stop(0)]
     told = read(created(), *streamed, event("interaction.completed", interaction=WHOLE))
@@ -140,7 +138,7 @@ def test_steps_in_the_last_event_are_read_where_none_had_come() -> None:
 
 
 def test_previews_of_the_api_had_other_names() -> None:
-    """And contents in the place of steps."""
+    """Previews sent contents in the place of steps."""
     told = read(
         event("interaction.start", interaction={"id": "i1", "agent": "deep-research"}),
         event("content.start", index=0, content={"type": "thought"}),
@@ -158,7 +156,6 @@ def test_previews_of_the_api_had_other_names() -> None:
 
 
 def test_the_type_of_an_event_counts_and_not_its_name() -> None:
-    """Where they differ that is counted, and where one is missing the other counts."""
     nameless = {"interaction": {"status": "completed"}}
     told = read(("step.stop", created()[1]), ("interaction.completed", nameless))
 
@@ -184,7 +181,6 @@ def test_a_second_start_is_counted() -> None:
     ],
 )
 def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: str) -> None:
-    """Also the way in which the SDK hands it over."""
     assert read(created(), payload, completed()).unknown == [name]
 
 
@@ -206,7 +202,6 @@ def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: st
     ],
 )
 def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answer: bool | None) -> None:
-    """Or by its name, where it has none and looks like one."""
     assert GeminiInteractions.recognises(payload, name) is answer
     if answer:
         assert registry.detect(payload, name) == ("gemini-interactions", False)

@@ -30,7 +30,6 @@ STATUSES = {
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_the_status_is_the_finish_reason(status: str) -> None:
-    """In our words and in the API's."""
     told = read(created(), completed(status))
 
     assert (told.message.finish_reason, told.message.raw_finish_reason) == (STATUSES[status], status)
@@ -39,7 +38,6 @@ def test_the_status_is_the_finish_reason(status: str) -> None:
 
 @pytest.mark.parametrize("field", ["error", "errors"])
 def test_an_interaction_that_failed_is_an_error(field: str) -> None:
-    """With what it says, once or in a list; what had come is kept."""
     error = {"code": "unavailable", "message": "busy"}
     begun = [created(), start(0, "model_output"), delta(0, "text", text="Hel")]
     told = read(*begun, completed("failed", **{field: error if field == "error" else [error]}))
@@ -65,7 +63,6 @@ def test_a_failure_that_only_a_status_update_reports_is_an_error() -> None:
 
 @pytest.mark.parametrize("status", ["in_progress", "queued"])
 def test_a_whole_interaction_that_goes_on_in_the_background_is_not_complete(status: str) -> None:
-    """What it has by now is in the message."""
     steps = [{"type": "model_output", "content": [{"type": "text", "text": "a"}]}]
     told = read({"id": "i1", "object": "interaction", "status": status, "steps": steps})
 
@@ -74,7 +71,6 @@ def test_a_whole_interaction_that_goes_on_in_the_background_is_not_complete(stat
 
 
 def test_the_error_of_an_output_is_kept() -> None:
-    """It is no error of the stream, and has no part."""
     told = step("model_output", error={"code": 3, "message": "m"})
 
     assert told.error is None
@@ -82,14 +78,12 @@ def test_the_error_of_an_output_is_kept() -> None:
 
 
 def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:
-    """They say what went wrong on the way."""
     told = read(created(), completed(errors=[{"message": "m"}]))
 
     assert told.message.provider_data == {"errors": [{"message": "m"}]}
 
 
 def test_an_error_event_is_the_providers() -> None:
-    """Its code is a word."""
     told = read(created(), event("error", error={"code": "resource_exhausted", "message": "slow down"}))
 
     assert isinstance(told.error, ProviderError)

@@ -96,7 +96,6 @@ def test_the_whole_interaction_brings_what_is_missing_wherever_the_stream_broke_
 
 
 def test_a_whole_interaction_alone_is_the_answer() -> None:
-    """As before: there is nothing to compare."""
     assert shown(read(events(SPELLINGS["compact"]))) == shown(read([sse(WHOLE)]))
 
 
@@ -112,7 +111,6 @@ def test_a_whole_interaction_alone_is_the_answer() -> None:
     ids=["another text", "a step less", "fewer steps", "more in an earlier step", "other arguments"],
 )
 def test_another_answer_is_never_joined(change: Any) -> None:
-    """It is an error, and what had arrived stays."""
     steps = copy.deepcopy(STEPS)
     change(steps)
     stream = events(SPELLINGS["compact"])[:16]

@@ -22,7 +22,6 @@ from tokenstream.events import TextDelta, Unknown
 
 
 def test_text_of_a_turn_is_given_as_it_comes() -> None:
-    """In one part, with the counts that come with the turn's end."""
     counts = {"promptTokenCount": 4, "responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 11}
     came = read(SETUP, text("Hel"), text("lo"), GENERATED, {**DONE, "usageMetadata": counts})
     usage = came.message.usage
@@ -35,7 +34,7 @@ def test_text_of_a_turn_is_given_as_it_comes() -> None:
 
 
 def test_names_may_be_in_snake_case() -> None:
-    """As the SDK's objects and proxies spell them."""
+    """The SDK's objects and proxies spell names so."""
     came = read(
         {"setup_complete": {}},
         {
@@ -64,7 +63,6 @@ def test_names_may_be_in_snake_case() -> None:
 
 @pytest.mark.parametrize("first", ["audio", "words"])
 def test_audio_and_what_it_says_are_one_part(first: str) -> None:
-    """They come in no order; what is known of the audio is told when it is."""
     pieces = [inline(b"\x00\x01"), spoken("Hel"), inline(b"\x02"), spoken("lo")]
     came = read(*(pieces if first == "audio" else [pieces[1], pieces[0], *pieces[2:]]), GENERATED, DONE)
     [media] = came.message.parts
@@ -76,7 +74,6 @@ def test_audio_and_what_it_says_are_one_part(first: str) -> None:
 
 
 def test_another_kind_of_audio_is_another_part() -> None:
-    """And an image is one by itself."""
     came = read(inline(b"a"), inline(b"b", "audio/opus"), inline(b"c", "image/png"), inline(b"d", None), DONE)
     kinds = [(part.mime_type, part.data) for part in came.message.parts if part.kind == "media"]
 
@@ -84,7 +81,6 @@ def test_another_kind_of_audio_is_another_part() -> None:
 
 
 def test_thoughts_are_reasoning_and_signatures_are_kept() -> None:
-    """On the reasoning, on the text, or on the call that they came with."""
     came = read(
         turn(
             {"text": "Let me", "thought": True}, {"text": " see", "thought": True, "thoughtSignature": "c2ln"}
@@ -110,7 +106,6 @@ def test_thoughts_are_reasoning_and_signatures_are_kept() -> None:
 
 
 def test_what_else_a_call_says_is_within_it() -> None:
-    """Where the next request has a place for it, as in generateContent."""
     came = read(tool_call({"id": "a", "name": "now", "willContinue": False, "more": 1}), DONE)
 
     assert [{"functionCall": {"id": "a", "name": "now", "args": {}, "more": 1}}] == (
@@ -154,7 +149,6 @@ def test_calls_that_are_not_to_be_run_any_more_are_named() -> None:
 
 
 def test_code_that_the_server_runs_is_no_call_of_the_client() -> None:
-    """The code and what it gave; other parts are carried."""
     code = {"executableCode": {"language": "PYTHON", "code": "1+1", "id": "x"}}
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2", "id": "x"}}
     came = read(turn(code, result, {"holograph": {"depth": 3}}, {"holograph": None}), DONE)
@@ -201,7 +195,6 @@ def test_sources_are_cited_once() -> None:
     ],
 )
 def test_inline_data_that_are_no_base64_are_carried(part: Payload) -> None:
-    """As they came, with a departure."""
     came = read(turn(part), DONE)
 
     assert [(one.kind, getattr(one, "data", None)) for one in came.message.parts] == [("opaque", part)]

@@ -71,7 +71,6 @@ def test_text_read_at_a_glance_is_what_reading_in_full_gives(written: list[tuple
 
 @pytest.mark.parametrize("stray", [b'{"text"', b'[{"text": "a"}]', b'{"a": "text", "text": {}}', b'"text"'])
 def test_what_only_looks_like_text_is_read_in_full(stray: bytes) -> None:
-    """It is JSON of another kind, or none."""
     payloads: list[Payload | bytes] = [text("a"), text("b"), stray, text("c")]
 
     assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome

@@ -59,7 +59,6 @@ from tokenstream.limits import Limits
     ],
 )
 def test_why_a_turn_ended(ends: list[Payload], reason: str, raw: str) -> None:
-    """What ended it, or the reason that goes with that."""
     came = read(text("Hi"), *ends)
 
     assert (came.message.finish_reason, came.message.raw_finish_reason) == (reason, raw)
@@ -78,7 +77,6 @@ def test_why_a_turn_ended(ends: list[Payload], reason: str, raw: str) -> None:
     ],
 )
 def test_a_connection_that_ends_inside_a_turn_was_cut(payloads: list[Payload]) -> None:
-    """Or before any turn, or while the model goes on in the background."""
     came = read(*payloads)
 
     assert isinstance(came.error, StreamTruncated)
@@ -86,7 +84,6 @@ def test_a_connection_that_ends_inside_a_turn_was_cut(payloads: list[Payload]) -
 
 
 def test_several_turns_add_up_to_one_message() -> None:
-    """Its finish reason is that of the last."""
     came = read(text("one"), INTERRUPTED, DONE, text("two"), GENERATED, DONE)
     starts = [one.another for one in came.events if isinstance(one, MessageStart)]
 
@@ -97,7 +94,6 @@ def test_several_turns_add_up_to_one_message() -> None:
 
 @in_one_test("mark", [DONE, GENERATED, content(turnComplete=True, generationComplete=True)])
 def test_the_end_of_a_turn_that_comes_again_begins_no_turn(mark: Payload) -> None:
-    """It would be empty, and its finish reason would take the place of the last one."""
     came = read(tool_call({"id": "a", "name": "n"}), GENERATED, DONE, mark)
 
     assert ("tool_calls", ["n"]) == (came.message.finish_reason, [call.name for call in came.calls])
@@ -112,7 +108,6 @@ def test_a_list_without_calls_waits_for_no_result() -> None:
 
 
 def test_one_turn_can_be_picked_out() -> None:
-    """It is over with its end."""
     one = GeminiLive().of_answer("").fresh(limits=Limits())
     came = read(text("Hi"), GENERATED, DONE, text("more"), format=one)
 
@@ -162,7 +157,6 @@ def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
     ],
 )
 def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, bool]) -> None:
-    """In the turn, or in the session."""
     assert GeminiLive().place_of(payload) == place
 
 
@@ -187,7 +181,6 @@ def test_it_is_known_by_its_fields(payload: Payload, known: bool) -> None:
 
 
 def test_bounds_hold() -> None:
-    """On parts, and so on anything that opens one."""
     came = read(*[inline(b"x", "image/png")] * 5, format=GeminiLive(limits=Limits(parts=3)))
 
     assert isinstance(came.error, LimitExceeded)

@@ -36,7 +36,6 @@ def test_bounds_hold() -> None:
 
 
 def test_a_call_that_is_no_list_is_a_call() -> None:
-    """It is handed out as one of a list would be."""
     message = Stream([said(tool_calls=CALL), end()]).final()
 
     assert [("a", '{"x": 1}', True)] == [

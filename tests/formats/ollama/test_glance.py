@@ -36,7 +36,6 @@ BETWEEN = [
     "first", [said("a"), line(response="a"), said("", thinking="a")], ids=["chat", "generate", "thinking"]
 )
 def test_what_comes_between_two_lines_is_not_overlooked(between: Any, first: Payload) -> None:
-    """It goes the long way, and so does what follows it."""
     frames = [*[written(first)] * 4, between, *[written(first)] * 4]
 
     assert read_by(without_shortcuts(Ollama()), *frames).outcome == read_by(Ollama(), *frames).outcome

@@ -13,7 +13,6 @@ from tokenstream.message import OpaquePart
 
 
 def test_text_comes_line_by_line() -> None:
-    """The last line has the reason, and the end is the end."""
     came = read(said("Hel"), said("lo"), end())
 
     assert ("Hello", "m", "stop", "stop", None) == (
@@ -58,7 +57,7 @@ def test_thinking_is_reasoning_before_the_text_of_its_line() -> None:
 @in_one_test("field", ["reasoning_content", "reasoning"])
 @in_one_test("size", [1, 7, 10_000])
 def test_reasoning_of_servers_that_imitate_ollama_is_reasoning(place: str, field: str, size: int) -> None:
-    """They name it as the OpenAI Chat servers behind them do; it arrives piece by piece in every chunking."""
+    """Servers that imitate Ollama name reasoning as the OpenAI Chat servers behind them do."""
 
     def thought(text: str) -> Payload:
         return said("", **{field: text}) if place == "message" else {**line(response=""), field: text}
@@ -131,7 +130,6 @@ def test_odd_calls_are_tolerated() -> None:
 
 
 def test_images_are_decoded() -> None:
-    """Those of a message, and the one that an image model makes, with its progress."""
     image = base64.b64encode(b"\x89PNG").decode()
     came = read(
         said("", images=[image, "no base64!", 3]),

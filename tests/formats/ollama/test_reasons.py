@@ -39,7 +39,7 @@ def test_an_end_without_a_reason_is_an_end() -> None:
 
 
 def test_an_error_line_is_the_providers() -> None:
-    """It has nothing but the error, and the status was 200 long ago."""
+    """An error line has nothing but the error, and the status was 200 long ago."""
     came = read(said("Hel"), {"error": "an error was encountered while running the model"})
 
     assert isinstance(came.error, ProviderError)
@@ -56,7 +56,6 @@ def test_a_last_line_may_lack_its_end() -> None:
 
 
 def test_a_whole_answer_is_one_line() -> None:
-    """Without streaming the last line says it all."""
     decoder = Decoder()
     decoder.feed(json.dumps({**end(), "message": {"role": "assistant", "content": "Hi"}}, indent=2).encode())
     decoder.end()
@@ -82,5 +81,4 @@ def test_lines_may_come_as_server_sent_events() -> None:
     "payload", [said("Hi"), line(response="Hi"), line(completed=1, total=8), end("load")]
 )
 def test_a_first_line_is_recognised(payload: Payload) -> None:
-    """Of both endpoints, of image models, and where nothing is said at all."""
     assert ("ollama", False) == registry.detect(payload, "")

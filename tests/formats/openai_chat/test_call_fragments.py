@@ -140,7 +140,6 @@ _ANSWERS: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
 
 @in_one_test("payloads, expected", _ANSWERS.values(), ids=_ANSWERS)
 def test_fragments_find_their_call(payloads: list[Any], expected: list[tuple[str, str]]) -> None:
-    """By id, index, place or as the last one; two calls are never merged, one never split."""
     assert expected == handed_out(*payloads)
 
 

@@ -45,7 +45,7 @@ def test_the_whole_call_after_its_fragments_is_the_same_call(
 
 @ids
 def test_it_may_come_with_the_finish_reason(ids: Payload) -> None:
-    """As some gateways send it."""
+    """Some gateways tell a call again with the finish reason."""
     last = chunk({"tool_calls": [item_of(PAID[2], name="pay", index=0, **ids)]}, "tool_calls")
 
     assert [PAID] == handed_out(read(*PAY, last, DONE))
@@ -53,7 +53,6 @@ def test_it_may_come_with_the_finish_reason(ids: Payload) -> None:
 
 @ids
 def test_it_may_come_after_the_call_was_handed_out(ids: Payload) -> None:
-    """Another call began in between, and the first one may be running already."""
     other = call("{}", name="look", index=1, id="b")
     again = call(PAID[2], name="pay", index=0, **ids)
 
@@ -61,7 +60,6 @@ def test_it_may_come_after_the_call_was_handed_out(ids: Payload) -> None:
 
 
 def test_each_tool_of_several_runs_once_when_all_are_sent_again() -> None:
-    """In one list, at the end."""
     other = [call('{"km": ', name="go", index=1, id="b"), call("7}", index=1)]
     again = [item_of(PAID[2], name="pay", index=0, id="a"), item_of('{"km": 7}', name="go", index=1, id="b")]
     got = read(*PAY, *other, chunk({"tool_calls": again}, "tool_calls"), DONE)
@@ -82,7 +80,6 @@ def test_each_tool_of_several_runs_once_when_all_are_sent_again() -> None:
     ids=["id", "index", "arguments", "boolean", "arguments without id", "name"],
 )
 def test_a_call_that_differs_is_another_call(item: Payload) -> None:
-    """By its id, its index, its arguments or its name."""
     got = read(*PAY, call(item.pop("arguments"), **item), FINISH, DONE)
 
     assert 2 == len(got.calls) == len({made.id for made in got.calls})
@@ -113,7 +110,6 @@ def test_two_equal_calls_in_one_list_are_two_calls() -> None:
 
 @pytest.mark.parametrize("shortcuts", [True, False])
 def test_fragments_without_a_name_are_sent_again_on_the_fast_path_as_well(shortcuts: bool) -> None:
-    """After many fragments of the same form, which are read without decoding."""
     pieces = ["{", *[f'"{number}": {number}, ' for number in range(40)], '"last": {}', "}"]
     fragments = [call("", name="pay", index=0, id="a"), *[call(piece, index=0) for piece in pieces]]
     arguments = "".join(pieces)

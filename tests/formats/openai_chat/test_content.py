@@ -137,7 +137,6 @@ def test_sources_of_the_whole_answer_are_reported_once() -> None:
 
 
 def test_sources_before_any_choice_are_carried() -> None:
-    """They belong to no choice yet."""
     got = read({**HEAD, "choices": [], "citations": ["u"]}, ROLE, FINISH, DONE)
 
     assert ["u"] == got.message.provider_data["citations"]
@@ -185,7 +184,6 @@ def test_half_a_character_of_a_transcript_waits_for_its_other_half() -> None:
 
 
 def test_audio_after_the_finish_is_kept() -> None:
-    """It is another part: the first was closed."""
     data = b64encode(b"ab").decode()
     got = read(ROLE, chunk({"audio": {"data": data}}), FINISH, chunk({"audio": {"data": data}}), DONE)
 
@@ -194,7 +192,6 @@ def test_audio_after_the_finish_is_kept() -> None:
 
 @pytest.mark.parametrize("data", ["!", 7])
 def test_audio_that_is_no_base64_is_carried(data: Any) -> None:
-    """Beside the pieces that are, and the words: half a sound is not passed off as a whole one."""
     good = {"audio": {"data": b64encode(b"ab").decode()}}
     got = answer(chunk(good), chunk({"audio": {"data": data, "transcript": "Hi"}}), chunk(good))
 
@@ -206,7 +203,6 @@ def test_audio_that_is_no_base64_is_carried(data: Any) -> None:
 
 
 def test_an_image_that_is_no_base64_is_carried() -> None:
-    """As it came; the answer goes on."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,?!"}}
     got = answer(chunk({"images": [image]}), text("Hi"))
 

@@ -60,7 +60,6 @@ def _told(frames: list[bytes], *, shortcuts: bool) -> Any:
     ],
 )
 def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload]) -> None:
-    """Which of them counts may depend on what they say."""
     frames = [
         _sent(made(one, other)) for one, other in zip("aacbbcababbcca" * 2, "bbbbbbbbccaaaa" * 2, strict=True)
     ]
@@ -106,7 +105,6 @@ def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(see
 
 @in_one_test("seed", range(20))
 def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed: int) -> None:
-    """The last value of a field that only this provider has counts."""
     source = random.Random(seed)
     frames = [_sent(call("", index=index, id=f"c{index}", name="f")) for index in (0, 1)]
     frames += [_sent(call("[", index=index)) for index in (0, 1)]
@@ -133,7 +131,6 @@ def test_a_time_that_comes_late_is_reported() -> None:
 def test_choices_in_turns_cost_little_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch, choices: int
 ) -> None:
-    """More of them than can be kept in mind are decoded like anything else, and not learnt anew each time."""
     learn, learnt = PayloadShape.learn, list[object]()
 
     def count(*given: Any, **more: Any) -> PayloadShape | None:

@@ -97,7 +97,6 @@ def _payloads(carrier: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_an_answer_is_read_the_same_in_pieces_and_as_a_text_that_grows(carrier: str) -> None:
-    """However it is cut; one cut in some hundreds leaves both open, and is then read as growing."""
     random = Random(34)
     cuts = undecided = 0
     for answer in ANSWERS:
@@ -117,7 +116,6 @@ def test_an_answer_is_read_the_same_in_pieces_and_as_a_text_that_grows(carrier: 
 
 @given(st.lists(st.text("01 \n", min_size=1, max_size=3), min_size=1, max_size=8), st.booleans())
 def test_only_what_one_held_text_cannot_decide_is_read_otherwise(pieces: list[str], ends_empty: bool) -> None:
-    """Of texts that repeat themselves as much as texts can, too; an empty text proves pieces."""
     answer = "".join(pieces)
     grown = list(accumulate(pieces))
     read = _read(_payloads("message", grown))
@@ -136,8 +134,6 @@ def test_the_cuts_between_bytes_mean_nothing(answer: str, size: int) -> None:
 
 
 def test_the_first_text_is_given_at_once_and_only_an_ambiguous_one_waits() -> None:
-    """What waits is given with the next text, and later texts never wait."""
-
     def given(*texts: str) -> list[list[str]]:
         decoder = Decoder("openai-chat")
         read = [decoder.feed(_body([CARRIERS["text"](text, None)])) for text in texts]
@@ -152,7 +148,7 @@ def test_the_first_text_is_given_at_once_and_only_an_ambiguous_one_waits() -> No
     ("texts", "answer"), [(["1", "10"], "10"), (["Hi", "Hi"], "Hi"), (["a", "ab", "ab"], "ab")]
 )
 def test_a_text_that_stays_ambiguous_is_all_the_text_so_far(texts: list[str], answer: str) -> None:
-    """That is DashScope's default, and what other servers with whole messages send; it is counted."""
+    """Whole messages are DashScope's default, and other servers send them, too; the departure is counted."""
     read = _read(_payloads("text", texts))
 
     assert (answer, 1) == (read.message.text, read.departures.details["text_ambiguous"])
@@ -174,8 +170,6 @@ def test_an_ambiguous_text_is_not_lost_if_the_stream_ends_early(breaks: bool) ->
 
 
 def test_a_call_without_a_name_is_not_lost_if_the_connection_breaks() -> None:
-    """As at an end of any other kind, it is an opaque part."""
-
     def source() -> Iterator[bytes]:
         yield _body([chunk({"tool_calls": [{"index": 0, "id": "c1", "function": {"arguments": "{}"}}]})])
         raise ConnectionResetError
@@ -257,7 +251,6 @@ CALLS = [
 def test_calls_are_read_the_same_in_fragments_and_as_messages_that_grow(
     seed: int, count: int, text: str
 ) -> None:
-    """By their indexes and ids; each is handed out once, after the text."""
     random = Random(seed)
     texts = _cut(text, random) if text else []
     pieces = [_choice({"content": piece}, None) for piece in texts]

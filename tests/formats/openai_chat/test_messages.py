@@ -90,7 +90,6 @@ def test_a_message_that_was_rewritten_is_not_shown_a_second_time() -> None:
 
 
 def test_a_message_that_is_sent_again_unchanged_adds_nothing() -> None:
-    """The same text is no change."""
     got = answer(*[chunk(message={"content": version}) for version in ("a", "ab", "abc", "abc")])
 
     assert ("abc", set()) == (got.message.text, got.rules)

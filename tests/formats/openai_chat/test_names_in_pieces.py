@@ -64,7 +64,6 @@ def test_a_name_in_any_pieces_is_one_name(seed: int) -> None:
 
 
 def test_the_start_of_a_call_has_the_whole_name() -> None:
-    """It comes once: with the first arguments, with other content, or at the end."""
     pieces = [call("", index=0, id="a", name="look_"), call("", index=0, name="up")]
     for after in ([call("{}", index=0)], [chunk({"content": "Hm"})], []):
         events = calling(*pieces, *after).events
@@ -98,14 +97,12 @@ def test_known_tools_tell_a_piece_from_another_tool(tools: Any, second: str, exp
 
 
 def test_another_id_is_another_call() -> None:
-    """Also with the same index, and if none of the calls has arguments."""
     first, second = call("", index=0, id="a", name="now"), call("", index=0, id="b", name="later")
 
     assert [("now", ""), ("later", "")] == _called(first, second)
 
 
 def test_a_known_name_starts_its_call_at_once() -> None:
-    """Unless it begins the name of another tool."""
     for name, is_immediate in [("look_up", True), ("see", False), ("see_all", True)]:
         decoder = Decoder("openai-chat", tools=["look_up", "see", "see_all"])
         body = "data: " + json.dumps(call(index=0, name=name)) + "\n\n"
@@ -163,7 +160,6 @@ def test_names_of_two_calls_come_in_pieces_in_turns() -> None:
 
 @pytest.mark.parametrize("id", [{}, {"id": "a"}])
 def test_a_name_in_pieces_needs_no_index(id: dict[str, str]) -> None:
-    """Nor an id; what is known to be another tool's name begins another call."""
     pieces = [call("", name="look_", **id), call("", name="up"), call('{"a":1}')]
 
     assert [("look_up", '{"a":1}')] == _called(*pieces)

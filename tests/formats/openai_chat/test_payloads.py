@@ -78,7 +78,6 @@ def test_what_only_looks_like_an_error_is_none(fields: Any) -> None:
 
 @pytest.mark.parametrize("frame", [b"{", b'{"choices": [}', b"[{}]", b"<html>", b"a few words"])
 def test_a_payload_that_is_no_json_object_is_an_error(frame: bytes) -> None:
-    """Before the text and after it, with what had arrived kept."""
     got = read(ROLE, text("a"), text("b"), frame, text("c"))
 
     assert isinstance(got.error, ProtocolError)

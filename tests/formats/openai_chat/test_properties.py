@@ -82,7 +82,6 @@ _MUTATED = changed(_DELTAS, *_OUR_OWN)
 
 @given(_MUTATED)
 def test_whatever_arrives_only_our_own_errors_come_out(payloads: list[Any]) -> None:
-    """And every call that was handed out is whole, and was handed out once."""
     got = read(*payloads)
 
     assert got.error is None or isinstance(got.error, StreamError)
@@ -135,7 +134,6 @@ _RUN = [
 
 @given(st.lists(st.sampled_from(_RUN), max_size=40), st.data())
 def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.DataObject) -> None:
-    """The same, where they are used most: text upon text, now and then something else."""
     payloads = deepcopy(run)
     for payload in payloads:
         if not isinstance(payload["choices"], list):

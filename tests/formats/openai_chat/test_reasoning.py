@@ -91,7 +91,6 @@ def test_reasoning_that_differs_in_two_fields_is_not_lost() -> None:
 
 @pytest.mark.parametrize("value", [{"new": 1}, [7], {"text": ""}])
 def test_reasoning_of_another_shape_breaks_nothing(value: Any) -> None:
-    """The next field is read."""
     got = answer(chunk({"reasoning": value}), chunk({"reasoning": value, "thinking": "Hm"}))
 
     assert "Hm" == got.message.reasoning
@@ -119,7 +118,6 @@ def test_details_with_another_index_are_another_part() -> None:
 
 
 def test_encrypted_reasoning_is_kept_whole_and_once() -> None:
-    """It has no text; sent again, it is the same."""
     hidden = {"type": "reasoning.encrypted", "data": "RU5D", "id": "r1", "index": 0, "format": "f"}
     got = answer(_details(hidden), _details(hidden), text("Hi"))
 

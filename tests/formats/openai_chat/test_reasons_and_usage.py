@@ -37,7 +37,6 @@ def test_an_empty_finish_reason_is_none() -> None:
 
 
 def test_a_finish_reason_sent_again_is_counted() -> None:
-    """The last one counts; what comes after the first is still added."""
     got = read(ROLE, text("a"), FINISH, text("b"), chunk({"content": "c"}, "length"), DONE)
 
     assert ("abc", "length") == (got.message.text, got.message.raw_finish_reason)

@@ -85,7 +85,6 @@ def test_each_signature_has_its_own_block(seed: int) -> None:
     ],
 )
 def test_a_detail_goes_back_as_it_came(deltas: list[Any]) -> None:
-    """Before the text, after it or behind the answer: with its format and index, and the text once."""
     detail = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
     names = {
         "whole": [{**detail, "text": "Hm, yes.", "signature": "proof"}],
@@ -113,7 +112,6 @@ def test_details_may_go_on_alone() -> None:
 
 
 def test_a_list_of_blocks_beside_their_joined_text_keeps_the_blocks() -> None:
-    """As in a message that was not streamed."""
     blocks = [{"type": "thinking", "thinking": text, "signature": text.upper()} for text in ("hm", "aha")]
     message = _message({"reasoning_content": "hmaha", "thinking_blocks": blocks})
 
@@ -229,7 +227,7 @@ CALL = {
 def test_a_signature_beside_the_text_goes_back_where_it_came_from(
     deltas: list[Delta], expected: dict[str, Any]
 ) -> None:
-    """Without it, the next request is rejected, or the model forgets its reasoning."""
+    """Without a signature, the next request is rejected, or the model forgets its reasoning."""
     message = _message(*deltas)
     turn = message.to_openai_chat()
 
@@ -240,7 +238,6 @@ def test_a_signature_beside_the_text_goes_back_where_it_came_from(
 
 @pytest.mark.parametrize("again", ["one", "all", "signature"])
 def test_a_signed_block_that_is_sent_again_later_is_reported_once(again: str) -> None:
-    """Also behind other blocks; another text with its signature is another block."""
     blocks = [("one", "S1"), ("second", "S2"), ("third", "S3")]
 
     def item(text: str, signature: str) -> Delta:
@@ -273,7 +270,6 @@ def test_a_signed_block_that_is_sent_again_later_is_reported_once(again: str) ->
     ids=["of a text", "in an object of reasoning"],
 )
 def test_a_signature_in_another_place_is_an_opaque_part(delta: Delta, data: dict[str, Any]) -> None:
-    """It is kept, and the text beside it is shown."""
     message = _message(delta)
 
     assert "Hi" == message.text

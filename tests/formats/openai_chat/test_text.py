@@ -32,7 +32,6 @@ def test_an_id_that_comes_late_is_taken() -> None:
 
 
 def test_an_id_that_changes_is_counted() -> None:
-    """The first id counts, and the last model."""
     got = read(ROLE, {**text("a"), "id": "other", "model": "m-2"}, {**FINISH, "model": "m-2"}, DONE)
 
     assert ("chat_1", "m-2") == (got.message.id, got.message.model)

@@ -22,8 +22,6 @@ from tokenstream.message import OpaquePart
 
 
 def test_a_call_of_a_growing_message_that_gets_its_name_too_late_begins_anew() -> None:
-    """What it had said before its choice was over was given as no call, and stays that."""
-
     def message(finish: str | None = None, **body: Any) -> dict[str, Any]:
         told = {"tool_calls": [{"id": "c1", "function": body}]}
         return {**HEAD, "choices": [{"index": 0, "message": told, "finish_reason": finish}]}
@@ -69,7 +67,6 @@ def test_a_message_repeats_the_calls_of_its_deltas() -> None:
 def test_a_message_has_what_the_deltas_lack_of_a_call(
     sent: str, told: object, id: dict[str, str], *, is_late: bool
 ) -> None:
-    """In the chunk with the finish reason, or after it: the call waits for its arguments."""
     begun = call(sent, name="f", index=0, id="c1")
     whole = {"message": {"tool_calls": [item_of(told, name="f", **id)]}}
     end = [END, chunk(**whole)] if is_late else [chunk({}, "tool_calls", **whole)]
@@ -103,7 +100,6 @@ def test_a_message_with_other_arguments_contradicts_a_call_that_was_handed_out()
 
 
 def test_a_call_that_only_the_message_has_is_handed_out() -> None:
-    """It stands behind those of the deltas."""
     items = [item_of(FIRST, id="c1", name="f"), item_of(SECOND, id="c2", name="g")]
     got = read(
         ROLE,
@@ -160,7 +156,6 @@ _VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=4), _VALUES, max_size=3) | st.lists(_VALUES, max_size=3), st.data())
 def test_an_object_is_whole_at_its_last_bracket_and_not_before(value: Any, data: st.DataObject) -> None:
-    """However its text is cut, and whatever brackets and quotes its strings hold."""
     text = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
     cut = data.draw(st.integers(0, len(text)))
     follower = Wholeness()
@@ -214,7 +209,6 @@ def test_ids_made_up_for_each_fragment_begin_no_new_calls(fragments: list[str]) 
 
 
 def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole() -> None:
-    """Its name may come later, so nothing is glued to a whole call."""
     got = answer(
         call("{}", name="rm", index=0, id="a"),
         call('{"b": ', index=0, id="b"),
@@ -225,7 +219,6 @@ def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole()
 
 
 def test_two_ids_that_both_lack_a_name_are_two_calls() -> None:
-    """Neither is begun, so neither goes on."""
     got = answer(call("{}", index=0, id="a"), call("{}", index=0, id="b"))
 
     assert ["opaque", "opaque"] == got.kinds

@@ -124,7 +124,6 @@ def test_messages_read_at_a_glance_give_what_reading_in_full_gives(
 
 
 def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
-    """Though it is all that its event gave, and stands there as a delta does."""
     whole = frame({**text("Hi"), "type": "response.output_text.done", "text": "Hi"})
     frames = [frame(created()), frame(added()), frame(part()), whole, whole, whole, frame(done())]
 
@@ -145,7 +144,6 @@ def test_a_payload_that_only_looks_like_a_delta_is_read_in_full() -> None:
 def test_whatever_a_server_sends_only_our_errors_come_out(
     payloads: list[Payload], answer: str | None
 ) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
     format_ = OpenAIRealtime(answer=answer)
 
     is_sound(read(*[json.dumps(payload).encode() for payload in payloads], format=format_))

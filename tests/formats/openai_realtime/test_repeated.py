@@ -34,7 +34,6 @@ def _decoded(payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("source", [_messages, _decoded])
 def test_an_answer_whose_events_all_come_twice_is_the_same_answer(source: Any) -> None:
-    """However many events come again."""
     twice = [payload for payload in _PAYLOADS for _ in range(2)]
     message = Stream(source(twice), format="openai-realtime").final()
 
@@ -64,7 +63,6 @@ def _other() -> list[dict[str, Any]]:
 
 @in_one_test("at", range(2, len(_PAYLOADS)))
 def test_an_event_of_a_response_that_has_ended_is_not_of_the_next(at: int) -> None:
-    """It came late, or once more: behind the end of its response, and in the middle of the next one."""
     other = _other()
     for place in (0, len(other) // 2, len(other)):
         payloads = [*_PAYLOADS, *other[:place], _PAYLOADS[at], *other[place:]]

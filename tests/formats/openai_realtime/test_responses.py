@@ -41,7 +41,6 @@ from tokenstream.events import Finish, InputTranscript, MessageStart
     ],
 )
 def test_why_a_response_ended(status: str, details: Any, reason: str) -> None:
-    """Its status is the provider's word; details say why it is incomplete."""
     came = read(*HELLO, done(status=status, status_details=details))
 
     assert (came.message.finish_reason, came.message.raw_finish_reason) == (reason, status)
@@ -89,7 +88,6 @@ def test_xais_usage_beside_the_response_is_read() -> None:
 
 
 def test_several_responses_add_up_to_one_message() -> None:
-    """Its id and finish reason are those of the last."""
     second = where("resp_2", "item_2")
     came = read(
         *HELLO,
@@ -159,7 +157,6 @@ def test_the_end_of_the_connection_is_a_verdict(frames: list[Payload], ending: t
 
 
 def test_an_error_event_does_not_end_the_session() -> None:
-    """It is carried; where the connection ends instead of an answer, it is what is told."""
     trouble = event(
         "error", error={"type": "invalid_request_error", "code": "invalid_model", "message": "no"}
     )
@@ -176,7 +173,6 @@ def test_an_error_event_does_not_end_the_session() -> None:
 
 
 def test_an_error_without_a_type_is_a_proxys_and_ends_the_stream() -> None:
-    """It is none of the session's events."""
     came = read(*HELLO, {"error": {"message": "upstream gone"}})
 
     assert isinstance(came.error, ProviderError)
@@ -196,7 +192,6 @@ def test_a_transcription_that_failed_is_no_error_of_the_answer() -> None:
 
 
 def test_limits_and_the_responses_own_fields_are_kept() -> None:
-    """In `provider_data`; fields of single events are in their `.raw`."""
     limits = [{"name": "tokens", "remaining": 5}]
     came = read(
         created(conversation_id="conv_1"),
@@ -220,7 +215,6 @@ def test_pings_are_heartbeats() -> None:
 
 
 def test_one_response_of_a_session_can_be_picked_out() -> None:
-    """It is over with its own end, and what it fails with is its own."""
     one = OpenAIRealtime(answer="resp_1", session={"model": "gpt-realtime"})
     came = read(*HELLO, done(), event("rate_limits.updated"), format=one)
     failed = OpenAIRealtime(answer="resp_1")
@@ -244,7 +238,6 @@ def test_one_response_of_a_session_can_be_picked_out() -> None:
     ],
 )
 def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, bool]) -> None:
-    """By the id of its response; what is of the session belongs to none."""
     assert OpenAIRealtime().place_of(payload) == place
 
 

@@ -46,7 +46,6 @@ def ended(status: str = "completed", /, **fields: Any) -> Payload:
 
 
 def event(kind: str, index: int = 0, item_id: str = "item_0", **fields: Any) -> Payload:
-    """Return an event about an item."""
     return {"type": f"response.{kind}", "item_id": item_id, "output_index": index, **fields}
 
 

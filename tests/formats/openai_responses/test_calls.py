@@ -33,7 +33,7 @@ PNG = base64.b64encode(b"\x89PNG").decode()
 
 
 def test_a_function_call_is_handed_out_when_its_item_ends() -> None:
-    """Its id is the call's, which the result must name; the item's own is beside it."""
+    """A call has two ids: the result names the call's, and the item's own is beside it."""
     came = said(*remove(namespace="files"))
 
     assert came.calls == [
@@ -59,7 +59,6 @@ def test_nothing_is_handed_out_before_the_item_ends() -> None:
 
 
 def test_a_call_that_the_token_limit_cut_is_kept_and_never_handed_out() -> None:
-    """Its item says that it is incomplete; the answer is complete."""
     came = said(
         added(call()),
         arguments('{"pa'),
@@ -73,7 +72,6 @@ def test_a_call_that_the_token_limit_cut_is_kept_and_never_handed_out() -> None:
 
 
 def test_a_custom_tool_gets_text() -> None:
-    """Its input is free, and no JSON."""
     item = {"id": "ctc_1", "type": "custom_tool_call", "call_id": "call_2", "name": "sql", "input": ""}
     came = said(
         added(item),
@@ -230,7 +228,6 @@ def test_a_web_search_tells_how_far_it_is_and_what_it_looked_for() -> None:
 def test_a_tool_of_the_provider_gives_its_call_and_what_came_of_it(
     item: Payload, events: list[Payload], call_: tuple[str, str], result: Any
 ) -> None:
-    """Both stand in one item, which is with the call; the result is a part beside it."""
     whole = {"id": "i_1", "status": "completed", **item}
     began = {**whole, "status": "in_progress", "code": "", "arguments": "", "outputs": None, "output": None}
     came = said(added(began), *events, done(whole))
@@ -248,7 +245,6 @@ def test_a_tool_of_the_provider_gives_its_call_and_what_came_of_it(
 
 
 def test_a_shell_in_a_container_is_run_by_the_provider() -> None:
-    """Its output is an item of its own, and keeps all of it."""
     ran = {
         "id": "sh_1",
         "type": "shell_call",
@@ -278,7 +274,6 @@ def test_a_shell_in_a_container_is_run_by_the_provider() -> None:
     ],
 )
 def test_a_result_that_is_an_item_is_a_server_tools_result(item: Payload, content: Any) -> None:
-    """Its content is the field that such items have for it."""
     came = said(added(item), done({**item, "status": "completed"}))
 
     assert came.parts == (
@@ -311,7 +306,6 @@ def test_a_program_is_a_call_with_its_code() -> None:
     ],
 )
 def test_any_other_item_is_carried_as_it_is(item: Payload, progress: str) -> None:
-    """Its type is the provider's word, and its data are the item, to be sent back."""
     came = said(added(item), event(progress), done(item))
 
     assert came.parts == (OpaquePart(type=item["type"], data=item, complete=True),)
@@ -381,7 +375,6 @@ def test_an_image_in_a_data_url_is_an_image() -> None:
 
 @pytest.mark.parametrize("announced", [False, True])
 def test_an_image_that_is_no_base64_is_carried(*, announced: bool) -> None:
-    """As its item, which may go back; the answer goes on."""
     item = {"id": "i", "type": "image_generation_call", "result": "???", "status": "completed"}
     start = [added({**item, "result": None, "status": "in_progress"})] if announced else []
     came = said(*start, done(item), *hello(1))
@@ -403,7 +396,6 @@ def test_a_partial_image_that_is_no_base64_is_passed_over() -> None:
 
 
 def test_sound_that_is_no_base64_is_carried() -> None:
-    """Beside the pieces that are."""
     came = said(
         {"type": "response.audio.delta", "delta": base64.b64encode(b"ab").decode()},
         {"type": "response.audio.delta", "delta": "?"},
@@ -417,7 +409,6 @@ def test_sound_that_is_no_base64_is_carried() -> None:
 
 
 def test_spoken_answers_have_sound_and_words() -> None:
-    """They are no items, so they are one part for the answer; a character may be split between two pieces."""
     sound = base64.b64encode(b"\x01\x02").decode()
     came = said(
         {"type": "response.audio.delta", "delta": sound},

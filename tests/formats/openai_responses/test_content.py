@@ -33,7 +33,6 @@ CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_i
 
 
 def test_the_answer_begins_with_its_id_model_and_role() -> None:
-    """They stand in the response; the settings that it repeats are data of the start, and no events."""
     came = read(frame(created(service_tier="default", instructions=None)))
 
     assert came.events[0] == MessageStart(
@@ -55,7 +54,6 @@ def test_two_messages_of_one_response_are_told_apart() -> None:
 
 @pytest.mark.parametrize("phase", [None, "draft", 7])
 def test_a_phase_that_is_none_of_ours_is_none(phase: Any) -> None:
-    """It stays in the provider's data, and goes back from there."""
     came = said(*hello(phase=phase))
 
     [part] = came.parts
@@ -114,7 +112,6 @@ def test_annotations_are_citations_of_their_text(annotation: Payload, expected: 
 
 
 def test_annotations_that_no_event_reported_are_taken_from_the_text() -> None:
-    """They stand in the content part, where the events for them were left out."""
     came = said(
         added(message()),
         part_added(),
@@ -142,7 +139,6 @@ def _cited(*indexes: int | None, told: bool = True) -> tuple[list[str | None], d
 
 
 def test_each_annotation_is_cited_once() -> None:
-    """Its index tells one that comes again, and which of those in the whole text have not come."""
     a, b, c = (f"https://{name}.test" for name in "abc")
 
     assert ([a, b, c], {"content_twice": 1}) == _cited(0, 0, 1, 2)
@@ -166,7 +162,6 @@ def test_annotations_that_share_an_index_are_several() -> None:
 
 
 def test_log_probabilities_are_joined_over_the_answer() -> None:
-    """They come with the deltas, and again at the end of the text."""
     came = said(
         added(message()),
         part_added(),
@@ -179,7 +174,7 @@ def test_log_probabilities_are_joined_over_the_answer() -> None:
 
 
 def test_padding_says_nothing() -> None:
-    """It hides how long a piece is from who listens on the wire."""
+    """Padding hides from listeners how long a piece is."""
     came = said(added(message()), part_added(), delta("Hi", obfuscation="x7"))
 
     assert "obfuscation" not in came.message.provider_data
@@ -189,7 +184,6 @@ def test_padding_says_nothing() -> None:
 
 
 def test_each_text_of_a_summary_is_a_part_and_the_reasoning_all_of_them() -> None:
-    """So the item can be built again: its id on each, the sealed reasoning on the first."""
     item = reasoning("First", "Then", encrypted_content="gAAA")
     came = said(
         added(reasoning(encrypted_content="gA")),
@@ -216,7 +210,7 @@ def test_each_text_of_a_summary_is_a_part_and_the_reasoning_all_of_them() -> Non
 
 
 def test_reasoning_that_is_not_shown_is_a_part_all_the_same() -> None:
-    """Its id and what is sealed must be sent back; what stands in its start may be a piece of it."""
+    """The id and what is sealed must be sent back."""
     came = said(
         added(reasoning(encrypted_content="g", status="in_progress")),
         done(reasoning(encrypted_content="gAAA", status="completed")),
@@ -229,7 +223,6 @@ def test_reasoning_that_is_not_shown_is_a_part_all_the_same() -> None:
 
 
 def test_a_status_alone_is_reported_at_the_end_of_reasoning() -> None:
-    """It says whether the reasoning was cut."""
     came = said(added(reasoning()), done(reasoning(status="incomplete")))
 
     assert came.parts == (ReasoningPart(complete=True, provider_data={"id": "rs_1", "status": "incomplete"}),)

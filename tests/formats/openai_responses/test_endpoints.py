@@ -22,7 +22,6 @@ SIZES = pytest.mark.parametrize("size", [1, 17, 100_000])
 
 
 def coded(data: bytes) -> str:
-    """Return data as base64."""
     return base64.b64encode(data).decode()
 
 
@@ -41,7 +40,6 @@ def stream_of(body: bytes, size: int = 100_000, **options: Any) -> tuple[Stream,
 
 @SIZES
 def test_speech_is_audio_that_grows(size: int) -> None:
-    """The last event has the token counts, and ends the answer."""
     usage = {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}
     body = body_of(
         {"type": "speech.audio.delta", "audio": coded(b"ID3")},
@@ -59,7 +57,6 @@ def test_speech_is_audio_that_grows(size: int) -> None:
 
 @SIZES
 def test_a_transcript_is_text_that_grows(size: int) -> None:
-    """Its pieces are in several chunks; the whole text at the end adds nothing to them."""
     usage = {
         "type": "tokens",
         "input_tokens": 14,
@@ -93,7 +90,6 @@ def test_the_end_of_a_transcript_completes_its_pieces() -> None:
 
 
 def test_the_segments_of_a_transcript_have_speakers() -> None:
-    """They are in the provider data; the text is that of the pieces."""
     segment = {"id": "seg_1", "start": 0.0, "end": 1.5, "speaker": "A", "text": "Hi."}
     body = body_of(
         {"type": "transcript.text.delta", "delta": "Hi.", "segment_id": "seg_1"},

@@ -54,7 +54,6 @@ CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_i
     ],
 )
 def test_the_status_is_the_finish_reason_as_sent(status: str, reason: str | None, expected: str) -> None:
-    """Why it is incomplete stands beside it; the answer is complete all the same."""
     details = {"reason": reason} if reason else None
     came = read(*map(frame, numbered(created(), *hello(), ended(status, incomplete_details=details))))
 
@@ -63,7 +62,6 @@ def test_the_status_is_the_finish_reason_as_sent(status: str, reason: str | None
 
 
 def test_usage_comes_with_the_end() -> None:
-    """Under our names, and as it was sent."""
     usage = said(*hello()).message.usage
 
     assert usage == Usage(
@@ -78,7 +76,6 @@ def test_usage_comes_with_the_end() -> None:
 
 
 def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
-    """It costs no event: it is told at the end, also of an answer that was cut."""
     whole, cut = said(*hello()), read(*map(frame, numbered(created(), *hello()[:4])))
 
     assert (whole.message.provider_data["sequence_number"], whole.sequence_number) == (8, 8)
@@ -188,7 +185,6 @@ def test_a_response_that_was_not_streamed_is_read_as_a_whole() -> None:
 
 
 def test_a_response_in_the_background_is_not_over() -> None:
-    """It is read again later, by its id."""
     came = read(response("queued"))
 
     assert came.message.id == "resp_1"
@@ -197,7 +193,6 @@ def test_a_response_in_the_background_is_not_over() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "incomplete"])
 def test_a_whole_response_may_have_failed_too(status: str) -> None:
-    """Its error tells, as it does at the end of a stream."""
     came = read(response(status, error={"code": "server_error", "message": "m"}))
 
     assert came.message.raw_finish_reason == status
@@ -205,7 +200,6 @@ def test_a_whole_response_may_have_failed_too(status: str) -> None:
 
 
 def test_payloads_that_an_sdk_has_decoded_give_the_same() -> None:
-    """Its helper adds what it has put together, which is not said again."""
     payloads = answer(*hello(), *remove(1))
     plain = read(*map(frame, payloads))
     for payload in payloads:
@@ -228,7 +222,6 @@ def test_names_of_events_and_the_sentinel_may_be_missing_or_there() -> None:
 
 
 def test_fields_that_nobody_knows_are_carried() -> None:
-    """On events they are the answer's, on items the part's."""
     came = said(
         added(message(agent="a")),
         {**part_added(), "lane": {"name": "b"}},

@@ -69,7 +69,7 @@ def _like_llama(*calls: tuple[str, str]) -> list[Payload]:
     "calls", [[("dig", '{"depth":2}')], [("dig", '{"depth":2}'), ("fill", '{"with":"sand"}'), ("dig", "{}")]]
 )
 def test_items_without_an_index_keep_their_own_content(calls: Calls) -> None:
-    """As llama.cpp sends them: each call comes once, with its own arguments, and each text once."""
+    """Items of llama.cpp have no index."""
     payloads = _like_llama(*calls)
     output = [payload["item"] for payload in payloads if payload["type"].endswith("item.done")]
     for body in several(_wire(*payloads, output=output), calls).values():
@@ -100,7 +100,6 @@ def test_the_type_of_the_item_decides_what_its_text_is() -> None:
 
 @pytest.mark.parametrize("index", [{}, {"output_index": 0}])
 def test_texts_of_two_ids_are_two_messages(index: Payload) -> None:
-    """Also if the items have no start, and all have the same index or none."""
     payloads = [
         _event(f"output_text.{word}", item_id=item, content_index=0, **index, **{field: text})
         for item, text in (("one", "Dig. "), ("two", "Fill."))
@@ -149,7 +148,6 @@ def test_an_end_that_contradicts_a_call_that_was_handed_out_is_an_error() -> Non
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_whole_text_tells_messages_apart_that_have_neither_id_nor_index(order: int) -> None:
-    """Also where one text begins like the other, in whichever order they end."""
     texts = ["Dig", "Dig deep", "Fill"]
     begun = []
     for text in texts:

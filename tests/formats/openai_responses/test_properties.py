@@ -139,7 +139,6 @@ def written(
     spelling: tuple[str, str],
     ascii_only: bool,
 ) -> bytes:
-    """Return a delta as a server spells it."""
     fields: dict[str, Payload] = {
         "type": {"type": kind},
         "sequence_number": {"sequence_number": number},
@@ -261,7 +260,6 @@ def test_what_teaches_nothing_is_not_learnt_from(opening: Payload, kind: str, pi
 
 
 def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
-    """Though it is all that its event gave, and stands there as a delta does."""
     whole = frame({**event("output_text.done", content_index=0, text="Hi"), "delta": "Hi"})
     frames = [frame(created()), frame(added(message())), frame(part_added()), whole, whole, whole]
 
@@ -279,7 +277,6 @@ OUR_OWN: list[Any] = [
 @examples(trials(2_000, one_in=100))
 @given(payloads=strayed(EVERYTHING, *OUR_OWN), way=st.sampled_from(["named", "nameless", "decoded"]))
 def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], way: str) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
     frames: list[Any] = [
         ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
         if way == "named"
@@ -294,7 +291,6 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
 
 @given(text=st.text(), place=st.integers(1, 12))
 def test_an_answer_that_was_not_streamed_says_what_its_stream_says(text: str, place: int) -> None:
-    """The same items, the same parts."""
     fragments = [text[start : start + place] for start in range(0, len(text), place)]
     item = message(output_text(text), status="completed")
     streamed = read(

@@ -61,7 +61,6 @@ def test_a_call_of_a_custom_tool_that_was_not_offered_is_the_providers(tools: li
     ],
 )
 def test_any_other_call_of_a_custom_tool_is_handed_out(tools: Any) -> None:
-    """Also if the response does not say which tools it was offered, or not all of them."""
     message, calls = _read([_searched(tools)])
     assert (["x_user_search"], "tool_calls") == (calls, message.finish_reason)
 

@@ -40,7 +40,6 @@ def _decoded(payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @in_one_test("at", range(len(_PAYLOADS) - 1))
 @pytest.mark.parametrize("source", [_chunks, _whole, _decoded])
 def test_an_event_with_the_number_and_content_of_the_one_before_it_is_dropped(at: int, source: Any) -> None:
-    """Its number tells it from an equal piece that is meant, of which the answer has many."""
     with Stream(source(_PAYLOADS[: at + 1] + _PAYLOADS[at:]), format="openai-responses") as stream:
         calls = [call.arguments_text for call in stream.tool_calls]
 
@@ -52,7 +51,6 @@ def test_an_event_with_the_number_and_content_of_the_one_before_it_is_dropped(at
 
 @pytest.mark.parametrize("source", [_chunks, _whole, _decoded])
 def test_an_answer_whose_events_all_come_twice_is_the_same_answer(source: Any) -> None:
-    """However many events come again."""
     twice = [payload for payload in _PAYLOADS[:-1] for _ in range(2)] + _PAYLOADS[-1:]
     with Stream(source(twice), format="openai-responses") as stream:
         message = stream.final()

@@ -64,7 +64,6 @@ def test_sources_of_a_search_are_citations_and_thoughts_are_reasoning(size: int)
 
 
 def test_queries_are_carried_as_they_are() -> None:
-    """They tell a user what is being looked for; no other event of research is unknown."""
     came = said(*RESEARCH)
 
     assert came.unknown == ["response.reasoning.search_queries", "response.reasoning.fetch_url_queries"]
@@ -72,7 +71,6 @@ def test_queries_are_carried_as_they_are() -> None:
 
 
 def test_sources_that_no_event_had_are_taken_from_the_items() -> None:
-    """Also from an answer that was not streamed."""
     for came in (said(added(SEARCH), done(SEARCH)), read(response("completed", output=[SEARCH]))):
         assert [cited.url for cited in came.message.citations] == [CATS["url"], DOGS["url"]]
         assert came.parts[0] == OpaquePart(type="search_results", data=SEARCH, complete=True)
@@ -95,7 +93,6 @@ def test_the_next_request_has_the_items_of_research() -> None:
 
 
 def test_a_relay_passes_on_sources_that_come_before_the_text() -> None:
-    """As annotations of the first text, whose cited words that protocol cannot express."""
     body = [frame(payload).payload for payload in answer(*RESEARCH)]
     chunks = encode(Stream([b"data: " + data + b"\n\n" for data in body]), "openai-responses")
     message = Stream(list(chunks), format="openai-responses").final()

@@ -59,7 +59,6 @@ def read_with_break(payloads: list[Payload], place: int | None) -> tuple[list[Ev
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_is_read_on_from_each_event(name: str) -> None:
-    """The events and the message are those of an answer that was read without a break."""
     payloads = ANSWERS[name]
     expected = read_with_break(payloads, None)
 

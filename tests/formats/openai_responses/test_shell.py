@@ -79,7 +79,6 @@ def exited(place: int = 0, **streams: str) -> Payload:
 
 
 def body_of(*payloads: Payload) -> bytes:
-    """Return the body of an answer."""
     return b"".join(
         b"event: " + payload["type"].encode() + b"\ndata: " + frame(payload).payload + b"\n\n"
         for payload in answer(*payloads)
@@ -210,7 +209,6 @@ def test_the_output_of_a_container_grows_as_a_result() -> None:
 
 @pytest.mark.parametrize("end", [[], [done({**OUTPUT, "status": "completed"}, 1)]])
 def test_outputs_that_only_the_ends_of_commands_have_are_the_result(end: list[Payload]) -> None:
-    """Also if the item has no end, or an end without output."""
     came = said(added(OUTPUT, 1), exited(1, stdout="b"), exited(0, stdout="a"), *end, output=[])
 
     [result] = came.parts

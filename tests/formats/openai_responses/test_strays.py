@@ -82,7 +82,6 @@ def test_any_number_is_an_index(index: Any) -> None:
 
 
 def test_an_index_of_text_that_moves_is_the_same_text() -> None:
-    """In events it may be another than its place in the item."""
     content = {"type": "reasoning_text", "text": "Hmm"}
     came = said(
         added(reasoning()),
@@ -108,7 +107,6 @@ def test_reasoning_that_is_reported_under_another_field_is_reported_once() -> No
 
 @pytest.mark.parametrize("content", ["Hmm", [{"type": "text", "text": "Hmm"}]])
 def test_reasoning_may_come_in_looser_forms(content: Any) -> None:
-    """As text by itself, or as a text without a kind."""
     came = said(done({"type": "reasoning", "id": "r", "content": content}))
 
     assert [part.text for part in came.parts if isinstance(part, ReasoningPart)] == ["Hmm"]
@@ -116,7 +114,6 @@ def test_reasoning_may_come_in_looser_forms(content: Any) -> None:
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_summary"])
 def test_older_names_of_reasoning_are_read(name: str) -> None:
-    """Their delta is text or an object."""
     came = said(
         added(reasoning()),
         event(f"{name}.delta", delta="So", content_index=0, summary_index=0),
@@ -129,7 +126,6 @@ def test_older_names_of_reasoning_are_read(name: str) -> None:
 
 
 def test_a_text_that_is_longer_at_its_end_gets_the_rest() -> None:
-    """It is counted, and nothing is said again."""
     came = said(
         added(message()), part_added(), delta("Hel"), event("output_text.done", content_index=0, text="Hello")
     )
@@ -147,7 +143,6 @@ def test_text_for_an_item_that_is_over_is_a_new_part() -> None:
 
 
 def test_a_citation_for_an_item_that_is_over_names_its_text() -> None:
-    """It needs no new part."""
     annotation = {"type": "url_citation", "url": "https://a.test"}
     came = said(*hello(), event("output_text.annotation.added", content_index=0, annotation=annotation))
 
@@ -252,7 +247,6 @@ def test_text_for_a_content_that_we_have_no_word_for_is_carried() -> None:
 
 
 def test_an_item_without_an_end_is_closed_by_the_sentinel() -> None:
-    """And by whoever ends the answer without a word."""
     open_ended = OpenAIResponses()
     for payload in (created(), added(message()), delta("Hi")):
         open_ended.feed(payload)
@@ -277,7 +271,6 @@ def test_progress_of_what_is_no_such_item_says_nothing() -> None:
 
 
 def test_content_of_no_known_type_is_carried() -> None:
-    """As a part of its own, whole at its end."""
     hologram = {"type": "hologram", "data": "x"}
     came = said(
         added(message()),
@@ -294,7 +287,6 @@ def test_content_of_no_known_type_is_carried() -> None:
 
 
 def test_reasoning_inside_a_message_is_reasoning() -> None:
-    """It says where in the message it stood."""
     came = said(
         done(message({"type": "reasoning_text", "text": "So"}, output_text("Hi"), status="completed"))
     )
@@ -306,7 +298,7 @@ def test_reasoning_inside_a_message_is_reasoning() -> None:
 
 
 def test_an_answer_may_begin_in_its_middle() -> None:
-    """As it does where the provider replays it from a number on."""
+    """A provider that replays an answer from a number on begins in its middle."""
     came = read(*map(frame, numbered(delta("lo"), ended())))
 
     assert (came.text, came.message.id, came.error) == ("lo", "resp_1", None)
@@ -331,7 +323,7 @@ def test_the_payload_counts_where_the_name_of_its_event_differs(event_name: str,
 
 
 def test_the_name_of_the_event_counts_where_the_payload_has_no_type() -> None:
-    """It is said twice in the documents."""
+    """The documents say the name twice."""
     payload = delta("Hi")
     del payload["type"]
     came = read(
@@ -352,7 +344,6 @@ def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
 
 @pytest.mark.parametrize("name", ["parts", "tool_calls"])
 def test_items_are_bounded(name: str) -> None:
-    """Also those that are no part yet, whatever their index."""
     item = message() if name == "parts" else call()
     limited = OpenAIResponses(limits=Limits(**{name: 3}))
     came = read(*[frame(added({**item, "id": f"i{n}"}, -(10**n))) for n in range(5)], format=limited)

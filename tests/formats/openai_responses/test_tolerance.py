@@ -49,7 +49,6 @@ def test_ids_that_change_from_event_to_event_are_the_same_items() -> None:
 
 @pytest.mark.parametrize("status", ["incomplete", "failed"])
 def test_a_call_whose_item_says_that_it_was_cut_is_never_handed_out(status: str) -> None:
-    """Also where its arguments look whole, and the response calls itself completed."""
     came = said(added(call()), arguments("{}"), done(call("{}", status)))
 
     assert ([], [False]) == (came.calls, [found.complete for found in came.message.tool_calls])
@@ -77,7 +76,6 @@ def test_a_refusal_in_a_part_that_began_as_text_is_a_refusal(ends: int) -> None:
 
 
 def test_reasoning_parts_under_vllms_name_are_parts() -> None:
-    """They begin and end what the deltas between them write."""
     marks: Payload = {"content_index": 0, "part": {"type": "reasoning_text", "text": ""}}
     came = said(
         added(reasoning()),
@@ -103,7 +101,6 @@ def test_an_item_that_only_the_end_tells_of_is_not_taken_for_one_of_its_type(tol
 
 
 def test_items_that_all_have_one_id_are_known_by_their_order() -> None:
-    """An id that says nothing is no id."""
     came = said(
         added(message()),
         part_added(),
@@ -176,7 +173,6 @@ def test_a_call_without_an_end_is_handed_out_only_where_nothing_can_be_missing()
 
 
 def test_free_text_that_was_sent_whole_is_whole() -> None:
-    """Also where the item's end is missing."""
     item = {"id": "c", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}
     came = said(added(item), event("custom_tool_call_input.done", input="DROP"))
 
@@ -192,7 +188,6 @@ def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
 
 
 def test_a_call_without_a_name_is_no_call() -> None:
-    """It is carried as it came."""
     item = call("{}", "completed", name="")
     came = said(added(item), arguments("{}"), done(item))
 
@@ -211,7 +206,6 @@ def test_a_call_without_a_name_is_no_call() -> None:
     ],
 )
 def test_a_call_gets_the_name_that_only_the_end_of_its_arguments_tells(told: list[Payload]) -> None:
-    """Its item may never be told of, or without a name: what came before the name is not lost."""
     end = event("function_call_arguments.done", name="rm", arguments='{"n": 1}')
     came = said(*told, end, output=[])
 
@@ -238,7 +232,6 @@ def test_arguments_of_a_call_that_never_gets_a_name_are_carried(told: list[Paylo
 
 
 def test_the_input_of_a_custom_tool_without_a_name_is_carried_as_input() -> None:
-    """Under the field that its item would have it in."""
     came = said(event("custom_tool_call_input.delta", delta="DROP"), output=[])
 
     item = {"type": "custom_tool_call", "id": "item_0", "input": "DROP"}
@@ -246,7 +239,6 @@ def test_the_input_of_a_custom_tool_without_a_name_is_carried_as_input() -> None
 
 
 def test_arguments_that_wait_for_a_name_count_as_text() -> None:
-    """They are held, so the limit on what is held bounds them."""
     came = read(
         *map(frame, [created(), *[arguments("x" * 10) for _ in range(3)]]),
         format=OpenAIResponses(limits=Limits(text=20)),
@@ -289,7 +281,6 @@ def test_two_items_on_one_index_are_two_items() -> None:
 
 
 def test_two_items_on_one_index_may_be_written_in_turns() -> None:
-    """Then their types tell, and their ids where they end."""
     came = said(
         added(reasoning()),
         added(message()),

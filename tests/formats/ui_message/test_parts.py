@@ -103,7 +103,6 @@ def test_files_are_media_and_data_urls_are_decoded(url: str, data: bytes, kept: 
 
 
 def test_a_file_of_the_reasoning_says_so() -> None:
-    """Its type is kept, and a data URL's own type counts where no other is told."""
     told = answer({"type": "reasoning-file", "url": "data:image/gif;base64,AAAA"})
     part = told.message.parts[0]
 
@@ -112,7 +111,6 @@ def test_a_file_of_the_reasoning_says_so() -> None:
 
 
 def test_data_parts_of_one_type_and_id_replace_each_other() -> None:
-    """They may come before the start and after the finish; those without an id stand alone."""
     told = tell(
         UIMessage(),
         {"type": "data-weather", "id": "w", "data": {"t": 1}},
@@ -138,7 +136,6 @@ def test_data_parts_of_one_type_and_id_replace_each_other() -> None:
 
 
 def test_transient_data_are_reported_and_not_kept() -> None:
-    """They are for the screen of this moment."""
     payload = {"type": "data-status", "id": "s", "data": "searching", "transient": True}
     told = answer(payload)
 
@@ -148,14 +145,12 @@ def test_transient_data_are_reported_and_not_kept() -> None:
 
 @pytest.mark.parametrize("kind", ["custom", "steering-message", "tool-approval-response"])
 def test_parts_that_we_have_no_word_for_are_kept_as_they_came(kind: str) -> None:
-    """Also those of a newer version of the SDK."""
     told = answer({"type": kind, "id": "1", "kind": "x.y"})
 
     assert (OpaquePart(type=kind, data={"id": "1", "kind": "x.y"}, complete=True),) == told.message.parts
 
 
 def test_metadata_are_merged_key_by_key() -> None:
-    """They come at the start, in between and at the end; what an application puts there is its own."""
     told = tell(
         UIMessage(),
         {**START, "messageMetadata": {"model": "gpt-x", "a": {"b": 1}}},

@@ -50,7 +50,6 @@ def test_a_finish_without_a_reason_is_an_end() -> None:
 
 
 def test_an_abort_is_a_cancelled_answer() -> None:
-    """Who asked for it gets what there is, without an error; an open call is not handed out."""
     told = tell(
         UIMessage(),
         START,
@@ -72,7 +71,6 @@ def test_an_abort_is_a_cancelled_answer() -> None:
 
 @pytest.mark.parametrize("ends", [[DONE], [], [FINISH, DONE], [FINISH]])
 def test_an_error_fails_the_answer_once_the_stream_is_over(ends: list[Any]) -> None:
-    """Its text is the message, whatever the application made of it; what follows it is not lost."""
     told = tell(
         UIMessage(),
         START,
@@ -155,7 +153,6 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
     ],
 )
 def test_a_first_chunk_of_any_kind_is_recognised(payload: dict[str, Any]) -> None:
-    """A stream may be joined at any chunk."""
     assert UIMessage.recognises(payload, "") is True
 
 

@@ -47,7 +47,6 @@ def _told(span: ReadableSpan) -> dict[str, Any]:
 
 @in_each_world
 def test_each_attempt_is_a_child_with_its_own_provider(backend: Backend, world: str) -> None:
-    """With what was asked and answered there, and the tokens that this provider has counted."""
     _ask(
         world,
         Provider("openai-chat", Behaviour("status"), Behaviour("reset", 5)),
@@ -113,7 +112,6 @@ def test_the_attempts_lie_within_the_answer(backend: Backend, world: str) -> Non
 
 
 def test_the_answer_has_the_server_that_it_came_from(backend: Backend) -> None:
-    """And not the model that another provider was asked for."""
     _ask("sync", Provider("anthropic", *[Behaviour("status")] * 2), Provider("gemini"), backend=backend)
     told = _told(backend.answer)
 
@@ -128,7 +126,6 @@ def test_the_answer_has_the_server_that_it_came_from(backend: Backend) -> None:
 
 @in_each_world
 def test_when_all_attempts_have_failed_the_last_one_has_the_error(backend: Backend, world: str) -> None:
-    """The error of the answer is the same one."""
     with pytest.raises(StreamError):
         _ask(
             world,
@@ -168,7 +165,6 @@ def test_operations_are_counted_once_and_attempts_by_themselves(backend: Backend
 
 
 def test_tokens_are_counted_for_the_provider_that_has_written_them(backend: Backend) -> None:
-    """Also those of an answer that was not good enough, and was asked for at another provider."""
     answers = iter([False, True])
     _ask(
         "sync",
@@ -190,7 +186,7 @@ def test_tokens_are_counted_for_the_provider_that_has_written_them(backend: Back
 
 
 def test_a_route_has_its_span_even_if_it_is_asked_once(backend: Backend) -> None:
-    """So that the share of answers that a route serves can be counted."""
+    """The share of answers that a route serves can be counted."""
     _ask("sync", Provider("openai-chat"), Provider("anthropic"), backend=backend)
 
     assert ["chat.test"] == [_told(span)["tokenstream.route"] for span in backend.attempts]
@@ -198,7 +194,6 @@ def test_a_route_has_its_span_even_if_it_is_asked_once(backend: Backend) -> None
 
 
 def test_without_a_request_of_the_library_the_caller_names_provider_and_model(backend: Backend) -> None:
-    """They are the same for all attempts, as far as is known."""
     chunks = ANSWER.chunks("openai-chat")
     bodies = [chunks, chunks[:3]]
     stream = resilient(bodies.pop, Retry(mode="restart", wait=0))
@@ -260,7 +255,6 @@ class _Slow(httpx.AsyncBaseTransport):
 
 
 def test_nothing_of_the_content_is_reported(backend: Backend) -> None:
-    """Neither of the question nor of the answer is anything told."""
     _ask("sync", Provider("openai-chat", Behaviour("reset", 5)), Provider("anthropic"), backend=backend)
 
     assert not any("river" in span.to_json().lower() for span in backend.spans)

@@ -51,7 +51,7 @@ def test_a_refusal_is_reported_by_its_status(backend: Backend, server: Server) -
 
 @pytest.mark.anyio
 async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Backend) -> None:
-    """So that an alert on other errors stays silent at each deploy."""
+    """An alert on other errors stays silent at each deploy."""
 
     async def silent() -> AsyncIterator[str]:
         yield "Hello"
@@ -102,7 +102,6 @@ def test_a_server_that_is_not_there_is_reported(backend: Backend) -> None:
 
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_an_answer_that_is_not_wanted_any_more_is_no_error(backend: Backend, how: str) -> None:
-    """It is told when it is stopped or closed, once."""
     stream = observe(replayed(), **backend.takes)
     next(stream.text)
     getattr(stream, how)()
@@ -115,7 +114,7 @@ def test_an_answer_that_is_not_wanted_any_more_is_no_error(backend: Backend, how
 
 
 def test_an_answer_that_is_dropped_is_reported_with_the_next_one(backend: Backend) -> None:
-    """It may be collected anywhere, also where OpenTelemetry holds its locks, and so waits."""
+    """A dropped answer may be collected where OpenTelemetry holds its locks, so it waits for the next one."""
     stream = observe(Stream([*ANSWER.chunks("openai-chat")], started_at=0.0), **backend.takes)
     next(stream.text)
     with pytest.warns(ResourceWarning, match="never closed"):
@@ -141,7 +140,6 @@ def test_what_was_never_asked_for_is_not_reported(backend: Backend) -> None:
 
 
 def test_attempts_are_one_operation(backend: Backend) -> None:
-    """Those that failed are events of its span; the whole is one duration."""
     chunks = ANSWER.chunks("openai-chat")
     bodies = [chunks, chunks[:3]]
     with observe(resilient(bodies.pop, Retry(mode="restart", wait=0)), **backend.takes) as stream:
@@ -192,7 +190,6 @@ def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, ser
 
 @pytest.mark.anyio
 async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: Server) -> None:
-    """Nothing of it depends on the loop."""
     with observe(connect(server.url + CHAT, json={"model": "m"}), **backend.takes) as stream:
         stream.final()
     async with observe(aconnect(server.url + CHAT, json={"model": "m"}), **backend.takes) as other:

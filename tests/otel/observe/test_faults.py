@@ -39,7 +39,6 @@ class Raises(SpanProcessor):
 def test_what_fails_in_opentelemetry_never_reaches_the_loop(
     backend: Backend, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged by its class, and the metrics are recorded all the same."""
     backend.tracers.add_span_processor(Raises(place, ValueError("my secret")))
 
     assert "Hello" == observe(replayed(), **backend.takes).final().text
@@ -61,8 +60,6 @@ def test_an_exporter_that_raises_never_reaches_the_loop(backend: Backend) -> Non
 
 
 def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither where it is made nor where something is recorded; the error that is on its way stays."""
-
     class Broken:
         def get_meter(self, *_: object, **__: object) -> Any:
             raise RuntimeError
@@ -75,7 +72,6 @@ def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCapt
 
 
 def test_ctrl_c_within_opentelemetry_goes_through(backend: Backend) -> None:
-    """It is meant for the program; the answer is there, and nothing is told twice."""
     backend.tracers.add_span_processor(Raises("end", KeyboardInterrupt()))
     stream = observe(replayed(), **backend.takes)
 
@@ -86,7 +82,7 @@ def test_ctrl_c_within_opentelemetry_goes_through(backend: Backend) -> None:
 
 
 def test_nothing_of_opentelemetry_runs_while_the_answer_is_read(backend: Backend) -> None:
-    """Its locks and exporters cannot slow a delta down: all is told at the end."""
+    """Locks and exporters of OpenTelemetry cannot slow a delta down."""
     backend.tracers.add_span_processor(Raises("start", KeyboardInterrupt()))
     with observe(replayed(), **backend.takes) as stream:
         pieces = stream.text

@@ -77,7 +77,6 @@ def test_spans_and_metrics_name_the_library_and_its_version(backend: Backend, se
 
 
 def test_every_name_is_one_of_the_conventions(backend: Backend, server: Server) -> None:
-    """Those with a prefix of our own aside."""
     with observe(connect(server.url + CHAT, json={"model": "m", "n": 2}), **backend.takes) as stream:
         stream.final()
     module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
@@ -89,7 +88,6 @@ def test_every_name_is_one_of_the_conventions(backend: Backend, server: Server) 
 
 
 def test_the_span_covers_the_operation(backend: Backend) -> None:
-    """It begins at the request and ends with the answer, though it is made at the end."""
     observe(replayed(), **backend.takes).final()
     span = backend.span
 
@@ -99,7 +97,6 @@ def test_the_span_covers_the_operation(backend: Backend) -> None:
 
 
 def test_the_span_is_part_of_what_was_current(backend: Backend) -> None:
-    """Its parent is the span around the call of `observe`, whatever is current where the loop runs."""
     tracer = trace.get_tracer("tests", tracer_provider=backend.tracers)
     with tracer.start_as_current_span("agent") as agent:
         stream = observe(replayed(), **backend.takes)
@@ -148,7 +145,7 @@ GAP = "gen_ai.client.operation.time_per_output_chunk"
 
 
 def test_each_metric_has_its_name_unit_and_buckets(backend: Backend) -> None:
-    """They are those of the GenAI conventions, as opentelemetry-semantic-conventions has them."""
+    """The buckets are those of opentelemetry-semantic-conventions."""
     observe(replayed(), **backend.takes).final()
     names = needed("opentelemetry.semconv._incubating.metrics.gen_ai_metrics")
     seconds = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -227,7 +224,7 @@ def test_a_response_that_was_wrapped_has_no_time_to_its_first_chunk(backend: Bac
 
 
 def test_the_time_of_each_chunk_may_be_left_out(backend: Backend) -> None:
-    """It is what costs most, and `stream.metrics.gaps` has it, too."""
+    """The times of chunks cost most, and `stream.metrics.gaps` has them, too."""
     stream = observe(replayed(), each_chunk=False, **backend.takes)
     stream.final()
 

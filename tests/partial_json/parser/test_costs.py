@@ -19,7 +19,6 @@ from tokenstream.partial_json import MISSING
 
 
 def test_missing_is_one_thing_and_false() -> None:
-    """However it is copied or sent; an explicit null is None."""
     assert [MISSING] * 3 == [copy.copy(MISSING), copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING))]
     assert all(twin is MISSING for twin in (copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING))))
     assert (False, "MISSING", "MISSING") == (bool(MISSING), repr(MISSING), str(MISSING))

@@ -26,7 +26,6 @@ def test_a_document_may_be_as_deep_as_asked_for_and_no_deeper(depth: int) -> Non
 
 @pytest.mark.parametrize("depth", [-1, 1.5, True, None])
 def test_a_depth_that_is_none_is_refused(depth: Any) -> None:
-    """As `Limits` refuses a bound."""
     with pytest.raises(ValueError, match="max_depth takes a whole number of at least 0"):
         PartialJSONParser(max_depth=depth)
 
@@ -81,7 +80,6 @@ def test_a_text_of_another_class_is_read_as_what_it_is() -> None:
 
 @in_one_test("text", ["", "  ", "[", '"a', '{"a"', '{"a":', "[1,", "tru", r'"\ud83d', '"\\'])
 def test_a_text_that_ends_too_soon_is_an_error_at_its_end(text: str) -> None:
-    """The offset is its length."""
     parser = read(text)
     parser.check()
 

@@ -90,7 +90,6 @@ def test_a_field_is_an_attribute_and_an_item() -> None:
 
 
 def test_an_element_of_a_growing_list_is_read_alike_before_and_after_its_end() -> None:
-    """As attributes, and with the whole path in one call; only the type of the element changes."""
     draft = partial_of(Recipe, '{"name": "x", "steps": [' + f"{STEP}, {STEP[:-1]}, ")
     closed, growing = draft.steps
 
@@ -233,7 +232,6 @@ def test_get_works_on_what_it_returns_open_or_closed(path: tuple[str | int, ...]
 
 
 def test_a_closed_element_is_a_draft_of_the_finished_object() -> None:
-    """It is equal to the object and has its methods; types of a path, JSON, pickles: as in an open one."""
     draft = partial_of(Recipe, '{"name": "x", "steps": [' + f"{STEP}, ")
     element = draft.get("steps")[0]
 

@@ -32,7 +32,6 @@ def test_snapshots_are_equal_when_they_show_the_same() -> None:
 
 
 def test_a_snapshot_has_no_hash_and_no_fields_to_set() -> None:
-    """It compares by what it shows, and never changes."""
     draft = partial_of(Step, '{"title": "x"')
 
     assert not isinstance(draft, Hashable)

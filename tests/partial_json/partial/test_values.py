@@ -56,8 +56,6 @@ def test_a_dict_grows_as_a_mapping() -> None:
 
 
 def test_the_last_word_is_the_objects() -> None:
-    """Once the document is whole and valid, a field is what its object made of it."""
-
     class Doubled(BaseModel):
         a: int
 
@@ -162,7 +160,6 @@ def test_what_may_still_become_another_value_is_not_complete(
 
 
 def test_what_is_read_late_is_complete_from_then_on() -> None:
-    """Also where it turns out to be invalid, since it shows as it came then."""
     draft = draft_of(Pets, '{"tagged": {"born": "2020-01-02", "toys": "none", "more": 1, "kind": "cat"')
     told = [draft.partial().is_complete("tagged", name) for name in ("born", "toys", "kind")]
 

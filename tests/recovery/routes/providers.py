@@ -103,7 +103,6 @@ class Provider:
         return httpx.Client(transport=httpx.MockTransport(self._answer_slowly))
 
     def route(self, *, is_async: bool = False, **options: Any) -> Route:
-        """Return a route to this provider."""
         return Route(self.url, json=self.payload, client=self.client(is_async=is_async), **options)
 
     async def _answer_async(self, request: httpx.Request) -> httpx.Response:
@@ -187,7 +186,6 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def _first_chunks(chunks: Sequence[bytes], words: int) -> list[bytes]:
-    """Return the chunks up to a number of words."""
     if words == 0:
         return []
     kept: list[bytes] = []

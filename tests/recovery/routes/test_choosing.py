@@ -82,7 +82,6 @@ class TestARouteThatFails:
     """Left out after five failures within a minute, for all streams that share the route."""
 
     def test_is_left_out_after_some_failures_and_comes_back_after_a_rest(self) -> None:
-        """Then one attempt decides: the route is out again if it fails, and in if it succeeds."""
         first, second = Provider("openai-chat", *[DOWN] * 8), Provider("anthropic")
         clock, chat = Clock(), first.route(rest=30)
         assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
@@ -117,7 +116,6 @@ class TestARouteThatFails:
         assert _asked(clock, chat, claude) == ["chat.test"]
 
     def test_is_asked_in_the_end_if_it_was_passed_over(self) -> None:
-        """Here, it is out when the first request fails, and the route behind it fails, too."""
         second, third = Provider("anthropic"), Provider("gemini", DOWN)
         clock, claude = Clock(), second.route()
 
@@ -189,7 +187,6 @@ class TestTheOrder:
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_does_not_begin_again_with_a_route_that_has_lost_a_race(self, backend: str) -> None:
-        """Its latency is not known, but it is more than that of the winner."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
         slow.delay = 30
 
@@ -297,7 +294,6 @@ class TestAnAnswerThatHasToBeGood:
         assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
 
     def test_is_judged_with_its_route_and_its_format(self) -> None:
-        """As `stream.message` has them, and the message of the error, too."""
         cheap, strong = Provider("openai-chat"), Provider("anthropic")
         judged: list[Message] = []
         retry = Retry(attempts=1, accept=judged.append, routes=[strong.route(name="strong")])
@@ -326,8 +322,6 @@ class TestAnAnswerThatHasToBeGood:
         assert len(judged) == 1
 
     def test_is_not_judged_by_an_async_def(self) -> None:
-        """Its coroutine would be true, whatever the function finds."""
-
         async def judge(message: Message) -> bool:
             return bool(message.text)
 
@@ -353,7 +347,6 @@ class TestAnAnswerThatHasToBeGood:
 
     @in_each_world
     def test_is_not_delivered_if_it_breaks_off(self, world: str) -> None:
-        """As without `accept`, the error of the connection is raised; it has what had arrived."""
         cheap = Provider("openai-chat", BAD, Behaviour("early_end", 1, script=BAD.script))
 
         found = ask(world, cheap, Retry(attempts=2, accept=Order, wait=0), attempts=2)
@@ -376,7 +369,6 @@ class TestAnAnswerThatHasToBeGood:
         assert (found.text, found.error.partial.text) == ("", "A river does")
 
     def test_lets_an_exception_of_the_function_through(self) -> None:
-        """It is the application's own."""
         cheap = Provider("openai-chat", GOOD)
 
         def judge(message: Message) -> bool:
@@ -393,7 +385,6 @@ class TestMoney:
     """`Route(price=…)` and `Retry(most=…)`."""
 
     def test_the_reports_have_the_costs(self) -> None:
-        """Of the token counts that the server has sent, or of an estimate where it has sent none."""
         first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
 
         with connect(
@@ -452,7 +443,6 @@ class TestMoney:
     @in_each_world
     @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
     def test_does_not_stop_an_answer_of_which_all_has_arrived(self, world: str, api: str) -> None:
-        """Its last report of tokens may exceed the bound, but nothing would be saved by a stop."""
         counted = Behaviour(script=testing.script().text("word").usage(output_tokens=99).finish())
 
         found = ask(world, Provider(api, counted), Retry(attempts=1, accept=_any, most=10), price=_written)
@@ -486,7 +476,6 @@ class TestMoney:
     @pytest.mark.parametrize("stops", [False, True])
     @in_each_world
     def test_a_price_that_raises_is_called_no_more(self, world: str, *, stops: bool) -> None:
-        """Its exception is raised once, where the attempt ends; the reports can be read, without the cost."""
         first = Provider("openai-chat")
         called: list[Usage] = []
 
@@ -515,7 +504,6 @@ class TestMoney:
         assert first.open == 0
 
     def test_a_price_is_asked_for_once_when_the_attempt_ends(self) -> None:
-        """Not each time that somebody looks at the reports, for which it may be too slow."""
         called: list[Usage] = []
         first = Provider("openai-chat")
 

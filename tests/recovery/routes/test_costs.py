@@ -116,7 +116,6 @@ class TestThePricesOfTheTable:
 
     @in_each_world
     def test_are_those_of_the_model_and_the_host(self, world: str) -> None:
-        """With a retry and without one."""
         counted = testing.script().text("Hi").usage(input_tokens=1000, output_tokens=100).finish()
 
         kind: Any = httpx.Client if world == "sync" else httpx.AsyncClient
@@ -151,7 +150,6 @@ class TestThePricesOfTheTable:
         ],
     )
     def test_count_each_cached_token_once(self, model: str, url: str, usage: Any, cost: float) -> None:
-        """At its own price, which is lower for one that was read, and higher for one that was written."""
         tariff = find_tariff((url, {"model": model}), None)
 
         assert tariff is not None
@@ -183,7 +181,7 @@ class TestThePricesOfTheTable:
             connect(OPENAI, json=question(), retry=Retry(most=1.0))
 
     def test_are_asked_for_before_the_request_of_a_function_is_sent(self) -> None:
-        """Its JSON, and with that its model, is known only then."""
+        """The JSON of a function's request, and its model, are known only then."""
         provider = Provider("openai-chat")
         route = Route(provider.url, json=lambda _: provider.payload, client=provider.client())
 
@@ -254,7 +252,7 @@ class TestAnAnswerThatCostsTooMuch:
 
     @pytest.mark.parametrize("protocol", ["tokenstream", "openai-chat", "ui-message", "ag-ui"])
     def test_is_an_error_for_the_readers_of_a_relay(self, protocol: Any) -> None:
-        """They cannot see why an answer ends in its middle."""
+        """Readers cannot see why an answer ends in its middle."""
 
         def send(most: float) -> bytes:
             stream = connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=most))

@@ -17,7 +17,6 @@ DOWN = Behaviour("status")
 
 @in_each_world
 def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(world: str) -> None:
-    """The first has two by default, each other one; `attempts` of a Route says otherwise."""
     first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
 
     found = read(
@@ -51,7 +50,6 @@ def test_the_attempts_of_the_retry_are_those_of_the_first_request_alone(world: s
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
 @in_each_world
 def test_a_refusal_to_serve_goes_on_at_once(world: str, status: int) -> None:
-    """The same request would fail again, so no attempt and no time is spent on it."""
     first, second, _ = _providers([Behaviour("refused", status=status)] * 9, [], [])
 
     found = read(
@@ -64,7 +62,6 @@ def test_a_refusal_to_serve_goes_on_at_once(world: str, status: int) -> None:
 
 
 def test_each_route_backs_off_on_its_own() -> None:
-    """The second try of a route waits as long as the second try of the first one, and the first waits not."""
     first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
     waits: list[float] = []
 
@@ -113,7 +110,6 @@ def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_ano
 
 @in_each_world
 def test_a_wait_of_a_function_that_is_not_within_the_time_is_not_begun(world: str) -> None:
-    """The next route is asked at once instead; without another one, a note tells which option it was."""
     first, second, _ = _providers([DOWN], [], [])
 
     found = read(
@@ -155,7 +151,6 @@ def test_a_function_comes_after_the_attempts_of_the_route_that_is_asked_first(
 
 
 def test_an_unread_connect_is_a_route_for_one_answer() -> None:
-    """It is asked once, also if its provider is down."""
     first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
     other = connect(second.url, json=second.payload, client=second.client())
 
@@ -201,7 +196,6 @@ def test_no_part_of_a_request_is_beside_its_route(extra: dict[str, object]) -> N
     ],
 )
 def test_what_a_route_cannot_take_is_refused_with_the_name(options: dict[str, object], words: str) -> None:
-    """At once, and not at the first failure."""
     with pytest.raises((MisuseError, TypeError), match=words):
         Route(**{"url": "https://chat.test/v1", "json": {}, **options})  # type: ignore[arg-type] # refused
 

@@ -32,7 +32,6 @@ def test_the_answer_goes_on_at_the_next_provider(start: str, to: str, after: int
 
 
 def test_the_message_tells_where_another_provider_went_on() -> None:
-    """It keeps the id and the format with which the answer began; the join has those of the rest."""
     first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
 
     found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route()]))
@@ -44,7 +43,6 @@ def test_the_message_tells_where_another_provider_went_on() -> None:
 
 
 def test_the_payload_of_a_route_may_depend_on_the_attempt() -> None:
-    """Another provider may need another prompt; the turns that ask it to go on are added by the library."""
     first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
 
     def write(attempt: Any) -> dict[str, Any]:
@@ -73,7 +71,6 @@ def test_a_request_whose_api_is_not_known_does_not_continue_an_answer() -> None:
 
 
 def test_a_named_format_tells_the_shape_of_the_request() -> None:
-    """`Route(format=…)` is for an address that does not tell it."""
     first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
     second.url = "https://claude.test/ask"
 
@@ -123,7 +120,7 @@ def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
 
 
 def test_reasoning_that_one_provider_has_signed_is_not_sent_to_another() -> None:
-    """It has no meaning there; the report tells that it was left out, and the message still has it."""
+    """Reasoning that one provider has signed has no meaning for another."""
     script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*_words())
     first = Provider("anthropic", Behaviour("early_end", 9, script=script.finish()))
     second = Provider("openai-chat")

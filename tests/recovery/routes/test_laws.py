@@ -53,7 +53,6 @@ class Case:
 
     @classmethod
     def draw(cls, seed: int) -> Case:
-        """Return the case of a seed."""
         random_ = random.Random(seed)
         kind = random_.choice(["text", "text", "json", "call"])
         count = random_.choice([2, 2, 3])

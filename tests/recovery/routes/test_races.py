@@ -107,7 +107,6 @@ def race(
 @pytest.mark.slow
 @on_each_loop
 def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
-    """The other one goes on, and is asked only once."""
     raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
 
     assert (raced.asked, raced.text, raced.error) == (["a", "b"], "Hello from b", None)
@@ -117,7 +116,6 @@ def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> N
 @pytest.mark.slow
 @on_each_loop
 def test_the_report_of_a_late_route_ends_with_its_deadline(backend: str) -> None:
-    """And not with the race, which the other one wins later."""
     raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
     seconds = raced.reports[0].seconds
 
@@ -128,7 +126,6 @@ def test_the_report_of_a_late_route_ends_with_its_deadline(backend: str) -> None
 @pytest.mark.slow
 @on_each_loop
 def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
-    """If they pass, it has lost, and the first route goes on."""
     raced = race(backend, (LATE, NEVER), Deadlines(first_event=NEVER), Deadlines(first_event=SOON))
 
     assert (raced.asked, raced.text) == (["a", "b"], "Hello from a")
@@ -160,7 +157,6 @@ def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
 @pytest.mark.slow
 @on_each_loop
 def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
-    """It was sent when the time of its deadline had passed since the first request."""
     raced = race(
         backend,
         (NEVER, SOON),
@@ -188,7 +184,6 @@ def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> 
 @pytest.mark.slow
 @on_each_loop
 def test_the_total_deadline_bounds_a_race(backend: str) -> None:
-    """It is the stream's, and over all attempts."""
     patient = Deadlines(first_event=NEVER)
     raced = race(backend, (NEVER, NEVER), patient, patient, total=LATE)
 
@@ -202,7 +197,6 @@ class TestAfterARace:
 
     @on_each_loop
     def test_a_route_that_was_only_slower_is_asked_again(self, backend: str) -> None:
-        """With all of its attempts, of which the race was one."""
         slow = Provider("openai-chat", BROKEN, BROKEN)
         fast = Provider("anthropic", BROKEN)
 
@@ -218,7 +212,6 @@ class TestAfterARace:
 
     @on_each_loop
     def test_the_routes_behind_the_winner_are_asked_before_it(self, backend: str) -> None:
-        """As they are before a route that was passed over."""
         slow, last = Provider("openai-chat"), Provider("gemini", BROKEN)
         fast = Provider("anthropic", BROKEN)
 
@@ -235,7 +228,6 @@ class TestAfterARace:
     def test_a_route_that_has_failed_is_asked_again_unless_it_refuses_to_serve(
         self, backend: str, fault: Behaviour, *, asks_again: bool
     ) -> None:
-        """A request that was refused would be refused again."""
         failing, winner = Provider("openai-chat", fault), Provider("anthropic", BROKEN)
 
         told, text = _ask(backend, failing, winner, attempts=2, seconds=(SOON, LATE))
@@ -246,7 +238,6 @@ class TestAfterARace:
     @pytest.mark.slow
     @on_each_loop
     def test_a_hedge_that_was_refused_is_not_sent_again(self, backend: str) -> None:
-        """Even if its route has attempts left."""
         first, refusing = Provider("openai-chat", BROKEN), Provider("anthropic", Behaviour("refused"))
 
         told, _ = _ask(backend, first, refusing, attempts=1, seconds=(LATE, 0.0), others=2)
@@ -255,7 +246,6 @@ class TestAfterARace:
 
     @on_each_loop
     def test_a_route_that_was_left_is_not_asked_again(self, backend: str) -> None:
-        """The first route comes after the winner, and the winner not after the first route."""
         slow = Provider("openai-chat", BROKEN)
         fast = Provider("anthropic", BROKEN, Behaviour("refused"))
 

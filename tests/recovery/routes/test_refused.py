@@ -30,7 +30,6 @@ SECRET = "hunter2"
     ],
 )
 def test_a_refused_address_is_described_and_not_quoted(address: Any, words: str) -> None:
-    """Whatever part of it the secret is in."""
     with pytest.raises(MisuseError, match="a Route takes the http:// or https:// address") as caught:
         Route(address, json={})
 

@@ -20,7 +20,6 @@ WORLDS = ["sync", "asyncio", "trio"]
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_each_report_has_its_own_request_and_answer(world: str) -> None:
-    """Also that of a provider that refused, whose format only its address tells."""
     first = Provider("openai-chat", Behaviour("status"), Behaviour("reset", 5))
     gemini = Provider("gemini")
     told = read(world, first, lambda is_async: Retry(routes=[gemini.route(is_async=is_async)], wait=0))
@@ -46,7 +45,6 @@ def test_the_reports_tell_when_each_attempt_began() -> None:
 
 
 def test_a_payload_that_a_function_makes_names_the_model() -> None:
-    """And the decision of `on_retry` names another one, for that attempt only."""
     first = Provider("openai-chat", Behaviour("status"), Behaviour("status"))
     other = Provider("anthropic", Behaviour("status"))
 
@@ -62,7 +60,6 @@ def test_a_payload_that_a_function_makes_names_the_model() -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_answer_that_is_not_accepted_costs_what_it_costs(world: str) -> None:
-    """Also the last one, after which the stream ends with an error."""
     options: Any = {"price": lambda usage: usage.output_tokens or 0}
 
     def refuse(is_async: bool) -> Retry:
@@ -81,8 +78,6 @@ def test_an_answer_that_is_not_accepted_costs_what_it_costs(world: str) -> None:
 def test_the_attempt_that_lost_a_hedge_has_a_report_like_any_other(
     backend: str, *, second_wins: bool
 ) -> None:
-    """With the format, the id and the model of the answer, as far as it came."""
-
     async def main() -> None:
         first, second = (0.3, 0.0) if second_wins else (0.1, 0.3)
         client = httpx.AsyncClient(

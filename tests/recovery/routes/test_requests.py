@@ -76,7 +76,6 @@ def test_on_retry_can_leave_a_route_out() -> None:
 
 
 def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
-    """It would not have counted, but it is an attempt at that route like any other."""
     first = Provider("openai-chat", Behaviour("reset", 9), Behaviour("refused", status=400))
     second = Provider("anthropic")
 
@@ -102,7 +101,6 @@ def test_on_retry_can_stop_the_attempts() -> None:
 
 
 def test_on_retry_can_send_another_payload() -> None:
-    """For this attempt alone; an answer that is continued gets its turns behind it."""
     first, second = Provider("openai-chat", Behaviour("reset", 9), DOWN), Provider("anthropic")
 
     def decide(attempt: Attempt) -> object:
@@ -166,7 +164,6 @@ def test_any_other_result_of_on_retry_is_ignored() -> None:
 @in_each_world
 @pytest.mark.parametrize("fault", ["status", "reset"])
 def test_an_exception_of_a_payload_function_is_raised_as_it_is(world: str, fault: str) -> None:
-    """It is the application's own, and no failed attempt, whether the answer would begin again or go on."""
     first, second, third = (
         Provider("openai-chat", Behaviour(fault, 9)),
         Provider("anthropic"),
@@ -198,7 +195,6 @@ def test_an_exception_of_a_payload_function_is_raised_as_it_is(world: str, fault
 def test_an_exception_of_the_first_payload_function_is_raised_as_it_is(
     world: str, policy: dict[str, Any]
 ) -> None:
-    """With a policy or without one, and in a race."""
     provider = Provider("openai-chat")
 
     def write(_: Attempt) -> object:
@@ -225,7 +221,6 @@ def test_the_payload_of_a_function_of_ones_own_cannot_be_replaced() -> None:
 
 
 def test_the_payload_of_the_first_request_may_be_a_function_too() -> None:
-    """It is asked with each attempt, the first one included."""
     first = Provider("openai-chat", DOWN)
     route = Route(
         first.url, json=lambda attempt: {**first.payload, "n": attempt.number}, client=first.client()
@@ -257,7 +252,7 @@ def test_a_route_has_its_own_deadlines() -> None:
 
 
 def test_the_total_deadline_belongs_to_the_stream() -> None:
-    """It is over all attempts, so a route cannot have it."""
+    """The total deadline is over all attempts, so a route cannot have one."""
     with pytest.raises(MisuseError, match="over all attempts"):
         Route("https://chat.test/v1", json={}, deadlines=Deadlines(total=5))
 
@@ -265,7 +260,6 @@ def test_the_total_deadline_belongs_to_the_stream() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> None:
-    """Also if the first attempt wins, and its answer goes on where the hedge was."""
     first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
     first.delay, second.delay = 0.1, 0.3
     keys: list[str | None] = []
@@ -291,7 +285,7 @@ def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> No
 
 
 def test_a_background_response_is_cancelled_where_it_runs() -> None:
-    """Not at the route that is asked next, which does not know it."""
+    """The route that is asked next does not know the response."""
     whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
     begun = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
     asked: list[str] = []

@@ -18,7 +18,6 @@ APPROVAL = {"type": "approval", "tool": "delete", "arguments": {"path": "a"}}
 
 
 def _call(run: Steps) -> ToolCall:
-    """Return the call that a model has made in a step of the run."""
     script = testing.script().tool_call("delete", {"path": "a"}, id="call_1").finish("tool_calls")
     with run.step("model") as step, step.follow(script.stream("openai-chat")) as stream:
         (call,) = stream.final().tool_calls
@@ -47,7 +46,6 @@ def _live(request: object, *, denied: bool = False) -> list[dict[str, Any]]:
 
 
 def test_a_call_that_waits_for_approval_is_shown_as_such() -> None:
-    """Once, after its arguments and before its result; the question stays beside it."""
     for denied, result in ((False, "tool-output-available"), (True, "tool-output-error")):
         sent = [each for each in _live(APPROVAL, denied=denied) if each.get("toolCallId") == "call_1"]
         kinds = [each["type"] for each in sent]

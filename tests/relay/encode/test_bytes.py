@@ -91,7 +91,6 @@ def test_ids_of_the_provider_stay_in() -> None:
 
 @in_one_test("name", READ_BACK)
 def test_an_error_ends_the_bytes(name: Any) -> None:
-    """It is the protocol's own error; our reader raises it, with what had come."""
     source = ANSWER.chunks("openai-chat")[:4]
     chunks = list(relay.encode(Stream(source), name))
     with pytest.raises(StreamError) as told:

@@ -145,7 +145,6 @@ def test_output_of_a_step_is_not_kept_in_a_ui_message() -> None:
 
 
 def test_ag_ui_replaces_plans_and_answered_requests() -> None:
-    """They are activities, which a client shows between the messages; each says of which step it is."""
     activities: dict[tuple[str, str], list[Any]] = {}
     sent = _payloads(run_with_news(), "ag-ui")
     for each in sent:
@@ -256,7 +255,6 @@ def test_news_before_all_else_have_a_head(protocol: ProtocolName) -> None:
 
 @pytest.mark.parametrize("protocol", [*OWN, *UI])
 def test_results_of_all_tools_are_there(protocol: ProtocolName) -> None:
-    """Those of the subagent's tools, too."""
     stream = _read([*relay.encode(run_with_news(), protocol)], protocol)
 
     assert [*RESULTS] == [event.output for event in stream if isinstance(event, ToolResult)]

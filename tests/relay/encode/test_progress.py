@@ -80,7 +80,7 @@ def test_a_protocol_without_a_place_for_progress_leaves_it_out(protocol: Protoco
 
 
 def test_progress_is_a_preliminary_output_in_a_ui_message() -> None:
-    """As the AI SDK sends what a tool yields; the result replaces it."""
+    """The AI SDK sends what a tool yields so; the result replaces it."""
     outputs = [each for each in _payloads(_events(), "ui-message") if "output" in each]
 
     assert [
@@ -103,7 +103,6 @@ def test_progress_is_an_activity_in_ag_ui() -> None:
 
 
 def test_an_activity_of_another_application_stays_unknown() -> None:
-    """It may have the same name, and means what that application says."""
     content = {"toolCallId": "c", "output": 1}
     events: list[dict[str, Any]] = [
         {"type": "RUN_STARTED", "threadId": "t", "runId": "r"},
@@ -115,7 +114,7 @@ def test_an_activity_of_another_application_stays_unknown() -> None:
 
 
 def test_clients_of_ui_messages_get_no_progress_of_an_unknown_call() -> None:
-    """They would fail at it; a call that its step has named is sent first, and late progress never."""
+    """Clients fail at progress of an unknown call, so a call that its step has named is sent first."""
     call = ToolCall(id="c", name="shell", arguments_text="{}", complete=True)
     progress, result = ToolProgress("c", "shell", "1 of 2"), ToolResult("c", 1)
     known = _payloads([StepStart("1", "shell", cause=call), progress, result, progress], "ui-message")
@@ -179,5 +178,4 @@ def test_a_page_gets_the_progress_while_the_tool_runs() -> None:
 
 
 def test_the_runs_of_all_tests_of_protocols_have_progress() -> None:
-    """Every protocol is tested with such a run."""
     assert 2 == sum(isinstance(event, ToolProgress) for event in run_with_news())

@@ -93,7 +93,6 @@ def _live(run: Steps) -> list[Event]:
 
 
 def test_a_run_that_failed_says_so() -> None:
-    """The last of its own steps tells how it ended; a step within another one does not."""
     failed: list[Event] = [StepStart("1", "a"), StepStart("2", "b", "1"), StepDone("2", "failed", "no")]
     assert b'"ending":"complete"' in list(relay.encode([*failed, StepDone("1")]))[-1]
     assert b'"type":"error"' in list(relay.encode([*failed, StepDone("1", "failed")]))[-1]

@@ -131,7 +131,6 @@ def test_text_after_a_finish_reason_is_redacted_like_any_other() -> None:
 
 
 def test_a_message_ends_before_another_one_of_its_step_begins() -> None:
-    """Also a message whose text has no end of its own."""
     events: list[Event] = [
         MessageStart(),
         TextDelta("public words"),
@@ -176,7 +175,6 @@ def test_choices_and_steps_hold_their_own_text() -> None:
 
 @pytest.mark.parametrize("end", [Stopped("off topic"), Restarted(Message(), StreamInterrupted("cut"))])
 def test_what_ends_one_step_leaves_the_text_of_another(end: Event) -> None:
-    """Its text is held still: nothing of it is lost, and nothing of a secret is let go."""
     events: list[Event] = [
         TextDelta("a"), TextDelta("key 12", part=1), end, TextDelta("34", part=1), Finish("stop")
     ]  # fmt: skip

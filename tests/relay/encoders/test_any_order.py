@@ -137,7 +137,6 @@ def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
 
 @in_one_test("protocol", OTHERS)
 def test_text_after_the_end_of_its_part_is_kept(protocol: ProtocolName) -> None:
-    """It becomes another part where the end was sent."""
     other = PartStart(ReasoningPart(), part=1)
     text: list[Event] = [
         TextDelta("Hello", part=0),
@@ -202,7 +201,6 @@ def test_any_sequence_of_events_is_encoded(seed: int, protocol: ProtocolName, wa
 
 @pytest.mark.parametrize("shortcuts", [True, False])
 def test_our_own_reader_counts_what_comes_too_late(shortcuts: bool) -> None:
-    """With and without decoding, in turns with another part."""
     format = TokenStream()
     format.shortcuts = shortcuts
     pieces: list[Event] = []

@@ -49,7 +49,6 @@ def test_an_answer_of_which_something_was_sent_ends_with_its_error(format: str, 
 
 
 def test_a_format_without_errors_refuses_to_begin_again() -> None:
-    """What it would send afterwards is nothing, should its caller go on all the same."""
     encoder = create("gemini-live")
     encoder.feed(TextDelta("One"))
 
@@ -62,7 +61,6 @@ def test_a_format_without_errors_refuses_to_begin_again() -> None:
 @each_format
 @in_one_test("head", [(), (_HEAD,)], ids=["nothing", "head"])
 def test_an_answer_of_which_nothing_was_sent_is_replaced(format: str, head: tuple[Event, ...]) -> None:
-    """Its reader has heard of no answer yet, and hears of one."""
     sent = relayed(format, *head, Unknown("x", {}), _RESTARTED, *_OTHER)
     plain, came = decoded(relayed(format, *head, *_OTHER), format), decoded(sent, format)
 
@@ -80,7 +78,6 @@ def test_what_was_kept_of_an_answer_that_was_not_sent_is_forgotten() -> None:
 
 @each_provider
 def test_an_answer_that_was_resumed_is_one_answer(format: str) -> None:
-    """Over how many connections it came is nothing to whom it is sent on."""
     said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]
 
     assert relayed(format, *said) == relayed(format, *said[:2], Resumed(dropped=1), *said[2:])
@@ -88,7 +85,6 @@ def test_an_answer_that_was_resumed_is_one_answer(format: str) -> None:
 
 @in_one_test("format", [format for format in PROVIDERS if format not in ("ag-ui", "ui-message")])
 def test_the_steps_of_a_run_are_one_answer(format: str) -> None:
-    """These formats have no steps: what was said in them is sent, if the steps may be lost."""
     said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]
     steps = StepStart("1", "search"), StepDone("1")
 

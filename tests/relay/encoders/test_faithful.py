@@ -41,7 +41,7 @@ def citing(count: int) -> list[Event]:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_openai_python_adds_up_relayed_citations(count: int) -> None:
-    """Its accumulator joins lists by the index of their items, and raises where there is none."""
+    """The SDK's accumulator joins lists by the index of their items, and raises where there is none."""
     chat: Any = needed("openai.lib.streaming.chat")
     types: Any = needed("openai.types.chat")
     state = chat.ChatCompletionStreamState()
@@ -89,7 +89,6 @@ def input_of(events: list[Event]) -> Any:
 
 @given(st.lists(st.text(alphabet='ab{}"\\\n: é🌊', max_size=6), max_size=8), st.sampled_from(["", "x = 1\n"]))
 def test_the_code_of_an_interpreter_is_json_for_anthropics_sdks(pieces: list[str], first: str) -> None:
-    """However its pieces fall, and whatever they look like; quotes, breaks and backslashes come back."""
     code = first + "".join(pieces)
     assert input_of(calling("code_interpreter_call", *pieces, first=first)) == (
         {"code": code} if code else {}
@@ -98,7 +97,6 @@ def test_the_code_of_an_interpreter_is_json_for_anthropics_sdks(pieces: list[str
 
 @given(st.lists(st.integers(1, 40), max_size=6))
 def test_an_input_that_is_json_stays_as_it_is(cuts: list[int]) -> None:
-    """Wherever its pieces are cut; only its beginning decides, so that it is passed on at once."""
     text = ' {"query": "say \\"Oslo\\"", "n": {"a": [1, "\\n"]}}'
     at = sorted({0, *(cut for cut in cuts if cut < len(text)), len(text)})
     pieces = [text[start:end] for start, end in pairwise(at)]

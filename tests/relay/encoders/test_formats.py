@@ -46,7 +46,6 @@ def _recorded() -> list[tuple[str, list[Event], Message]]:
 
 
 def _kept(message: Message, format: str) -> dict[str, Any]:
-    """Return what of a message has a place in a format."""
     encoder = load(format)
     calls = [
         (call.name, arguments)
@@ -81,7 +80,6 @@ def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
 @each_format
 @in_one_test("reason", REASONS)
 def test_a_finish_reason_without_a_word_is_refused_or_replaced(format: str, reason: FinishReason) -> None:
-    """It is refused; with losses allowed, the plain stop stands for it, but never for what was filtered."""
     events = MessageStart(), TextDelta("Hi"), Finish(reason)
     words = load(format).words
     if reason not in words:
@@ -139,7 +137,6 @@ def test_nothing_is_sent_after_an_error(format: str) -> None:
     "format", ["openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "ag-ui"]
 )
 def test_an_answer_keeps_the_id_that_it_was_sent_with(format: str) -> None:
-    """Another head, such as that of a session's next response, changes nothing."""
     heads = MessageStart(id="first", model="one"), MessageStart(id="second", model="two", another=True)
     one = relayed(format, heads[0], TextDelta("a"), TextDelta("b"), Finish("stop"))
     both = relayed(format, heads[0], TextDelta("a"), heads[1], TextDelta("b"), Finish("stop"))
@@ -148,7 +145,6 @@ def test_an_answer_keeps_the_id_that_it_was_sent_with(format: str) -> None:
 
 
 def test_a_made_up_id_stays() -> None:
-    """Once it was sent, an id that comes late is too late."""
     events = TextDelta("a"), MessageStart(id="late", model="late"), TextDelta("b"), Finish("stop")
     payloads = payloads_of(relayed("gemini", *events))
 

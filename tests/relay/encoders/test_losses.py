@@ -67,7 +67,6 @@ ABSENT: dict[str, tuple[str, Sequence[Event], str]] = {
 
 @pytest.mark.parametrize("kind", ABSENT)
 def test_an_error_says_in_good_words_what_has_no_place(kind: str) -> None:
-    """And the format; a relay leaves it out, and has its name in the losses."""
     format, events, named = ABSENT[kind]
     with pytest.raises(NotExpressible) as caught:
         relayed(format, *events)
@@ -87,7 +86,6 @@ def test_half_a_surrogate_pair_is_sent_as_an_escape(format: str) -> None:
 
 @each_provider
 def test_arguments_of_a_call_that_never_began_are_nothing(format: str) -> None:
-    """There is no name to send them under."""
     events = TextDelta("Hi"), Finish("stop")
     lost = ToolCallDelta("c", "{}", part=1)
 
@@ -121,7 +119,6 @@ SHAPES: dict[str, testing.Script] = {
 @each_format
 @in_one_test("shape", SHAPES)
 def test_scripts_of_odd_shapes_are_read_as_they_are(format: str, shape: str) -> None:
-    """Or the format says what it has no place for."""
     script = SHAPES[shape]
     try:
         chunks = script.chunks(format)
@@ -140,7 +137,6 @@ def test_scripts_of_odd_shapes_are_read_as_they_are(format: str, shape: str) -> 
 
 @pytest.mark.parametrize("format", [format for format in all_formats if load(format).choices])
 def test_choices_keep_apart(format: str) -> None:
-    """Each has its own text and its own end, however they are mixed."""
     script = testing.script().text("A").choice(1).text("B").choice(0).text("a").finish()
     script = script.choice(1).finish("length")
     messages = decoded(script.chunks(format), format).messages

@@ -51,7 +51,6 @@ def test_a_word_that_is_written_is_read_as_the_same_reason(name: ProtocolName) -
 
 @in_one_test("name", TABLES)
 def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
-    """By a word of its own or by one that stands in for it; exceptions say why."""
     encoder = encoders.load(name)
     stood_in = {"content_filter", "refusal"} if encoder.stand_in else set[str]()
     unwritten = set(registry.load(name).finish_reasons.values()) - {*encoder.words} - stood_in
@@ -61,7 +60,6 @@ def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
 
 @in_one_test("name", [name for name in encoders.names() if name != "text"])
 def test_the_reasons_of_every_protocol_come_back(name: Any) -> None:
-    """Through the bytes, also where more than a word tells them."""
     reasons: set[FinishReason] = {"stop", "length"}
     for reason in reasons & encoders.load(name).words.keys():
         chunks = testing.script().text("Hello").finish(reason).chunks(name)

@@ -55,7 +55,6 @@ def _text(client: Client) -> str:
 
 
 async def test_a_post_with_a_position_continues_its_answer() -> None:
-    """The rest comes after the position, and the model is asked once, by whichever source."""
     model = _Model()
     async with memory_journal() as journal:
         for is_function in (False, True):
@@ -151,7 +150,6 @@ async def test_a_get_without_a_journal_is_answered() -> None:
 
 
 async def test_a_source_may_be_a_function() -> None:
-    """It is called once, when the answer is wanted, and may be async; a HEAD does not call it."""
     model = _Model()
 
     async def make() -> AsyncStream:
@@ -209,7 +207,6 @@ async def test_an_idempotency_key_gives_the_same_answer() -> None:
 
 
 async def test_an_answer_is_not_given_to_another_request() -> None:
-    """An id that its owner asked for with another body or key is refused with a 409."""
     model = _Model()
     async with memory_journal() as journal:
 
@@ -258,7 +255,6 @@ async def test_a_key_whose_answer_failed_before_its_first_content_asks_anew() ->
 
 
 async def test_a_key_that_is_sent_twice_at_once_asks_once() -> None:
-    """Both requests get the answer of the one that came first."""
     model, clients = _Model(), list[Client]()
     async with memory_journal() as journal:
         app = relay.endpoints(journal, model.answer)

@@ -102,7 +102,6 @@ async def test_replayed_events_say_so() -> None:
 
 @pytest.mark.parametrize("open_within", [10.0, 0.0])
 async def test_who_starts_an_answer_gets_no_replays(open_within: float) -> None:
-    """All of its events are new to the reader of the start, however fast they came."""
     async with memory_journal() as journal:
         own, again, late = Client(), Client(), Client(method="GET")
         for client in (own, again):
@@ -198,7 +197,6 @@ async def test_an_answer_that_is_started_by_a_request_outlives_it() -> None:
 
 
 async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> None:
-    """Whenever it leaves, the answer has begun."""
     async with memory_journal() as journal:
         answer, client = Answer(), Client()
         async with anyio.create_task_group() as tasks:
@@ -230,8 +228,6 @@ async def test_what_is_redacted_is_not_in_the_journal() -> None:
 async def test_a_shape_that_raises_ends_the_answer_with_an_error(
     broken: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Even if it raises for the text that was held back; no reader waits for the producer's lease."""
-
     async def source() -> AsyncIterator[str]:
         yield "a sec"
         yield "ret"
@@ -258,7 +254,6 @@ async def test_a_shape_that_raises_ends_the_answer_with_an_error(
 
 
 async def test_the_end_of_the_server_sends_readers_away() -> None:
-    """They get SSE's word for coming back, and no end of the answer: it goes on."""
     async with memory_journal() as journal:
         answer, client = Answer("Hel"), Client(method="GET")
         id = await journal.start(answer.stream)

@@ -130,7 +130,6 @@ async def test_an_upstream_that_fails_is_an_event_of_the_protocol() -> None:
 
 
 async def test_an_id_may_have_any_characters() -> None:
-    """In the header it stands as in an address, so that it neither breaks off the head nor adds to it."""
     id = "ü 🌊/\r\nx: y"
     async with memory_journal() as journal:
         client = Client()
@@ -146,7 +145,6 @@ async def test_an_id_may_have_any_characters() -> None:
 @pytest.mark.parametrize("id", ["", "x" * 300, "\ud800", 7, None, "x" * 256], ids=repr)
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
 async def test_an_id_that_a_client_has_chosen_badly_is_refused(method: str, id: Any) -> None:
-    """It is the client's mistake, and not the server's: 400, and the provider isn't asked."""
     async with memory_journal() as journal:
         answer, client = Answer("x", over=True), Client(method=method)
         await client.call(relay.respond(answer.stream, journal=journal, id=id))

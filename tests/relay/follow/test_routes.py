@@ -99,7 +99,6 @@ async def test_an_answer_has_its_whole_address_behind_a_mount_of_litestar(path: 
     ],
 )
 async def test_the_path_of_a_request_is_the_client_s(scope: dict[str, Any], expected: str) -> None:
-    """As far as the server and the framework tell it; the answer's address says it."""
     async with memory_journal() as journal:
         client = Client(method="PUT")
         client.scope |= scope
@@ -109,7 +108,6 @@ async def test_the_path_of_a_request_is_the_client_s(scope: dict[str, Any], expe
 
 
 async def test_a_start_gives_the_answer_itself_to_who_accepts_it() -> None:
-    """With the protocol's type in `Accept` the response of the start is the answer."""
     async with memory_journal() as journal:
         call = _Caller(relay.endpoints(journal, _answering, protocol="ui-message"))
         client = await call("POST", "/", {"text": "Hello"}, accept="text/event-stream")

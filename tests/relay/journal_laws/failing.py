@@ -41,7 +41,6 @@ class FailureLaws:
 
     @pytest.mark.slow
     async def test_a_producer_that_was_declared_dead_gives_up(self, opened: Opened) -> None:
-        """It hears that its answer was ended, closes its stream, and adds nothing."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
             answer = Answer("Hel")
             id = await one.start(answer.stream)
@@ -77,7 +76,6 @@ class FailureLaws:
 
     @pytest.mark.slow
     async def test_a_storage_that_comes_back_costs_nothing(self, opened: Opened) -> None:
-        """While it is away for less than a lease, writers and readers wait; nothing is lost or doubled."""
         async with two_journals(opened, lease=4.0) as (one, other, place, far):
             answer = Answer("Hel")
             id = await one.start(answer.stream)
@@ -140,7 +138,6 @@ class FailureLaws:
 
     @pytest.mark.slow
     async def test_a_storage_with_a_bug_ends_its_own_answers_alone(self, opened: Opened) -> None:
-        """Whatever it raises, the journal and the program around it go on, and streams are closed."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
             answer, fine = Answer("Hel"), Answer("fine")
             id, good = await one.start(answer.stream), await other.start(fine.stream)

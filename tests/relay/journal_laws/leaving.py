@@ -23,7 +23,6 @@ class LeavingLaws:
     # -- shutdown ------------------------------------------------------------
 
     async def test_producers_run_on_when_the_journal_is_left(self, opened: Opened) -> None:
-        """As long as `drain` allows, an answer is written to its end, with its readers there."""
         async with opened() as storages, Journal(storages[1]) as other:
             answer, found = Answer("Hel"), list[Entry]()
 
@@ -62,7 +61,6 @@ class LeavingLaws:
         assert "shut down" in str(error)
 
     async def test_a_journal_that_is_cancelled_writes_last_words(self, opened: Opened) -> None:
-        """Also where the program is broken off, streams are closed and readers told."""
         async with opened() as storages, Journal(storages[1]) as other:
             answer = Answer("Hel")
 

@@ -31,7 +31,6 @@ class ProducingLaws:
         assert all(len(id) == 32 for id in ids)
 
     async def test_of_two_producers_of_one_id_one_wins(self, opened: Opened) -> None:
-        """The first has the id, also after its end; the other is closed unread; all read the first."""
         async with two_journals(opened) as (one, other, *_):
             first, second, third = Answer("first"), Answer("second"), Answer("third")
             assert "id" == await one.start(first.stream, id="id")
@@ -134,7 +133,6 @@ class ProducingLaws:
     # -- stops ---------------------------------------------------------------
 
     async def test_a_stop_works_from_every_process(self, opened: Opened) -> None:
-        """It closes the provider's connection, tells every reader, keeps the partial, and counts once."""
         for which in (0, 1):
             async with two_journals(opened) as (one, other, *_):
                 answer = Answer("Hel")

@@ -167,7 +167,6 @@ class ReadingLaws:
 
     @pytest.mark.slow
     async def test_an_answer_expires(self, opened: Opened) -> None:
-        """It can be followed from any position until then; afterwards it is gone, and in the end unknown."""
         async with two_journals(opened, expire=1.0) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))

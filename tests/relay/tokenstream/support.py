@@ -66,12 +66,10 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
 
 def frame(position: int | None, record: bytes) -> bytes:
-    """Return a record as an event of SSE, with its position if it has one."""
     return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
 
 
 def line(position: int | None, record: bytes) -> bytes:
-    """Return a record as a line of JSON, with its position if it has one."""
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 

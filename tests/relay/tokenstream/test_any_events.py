@@ -145,7 +145,6 @@ def _in_order(events: list[Event]) -> list[Event]:
 @given(st.lists(_event, max_size=6).map(_in_order))
 @examples(100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> None:
-    """Whatever comes, its reader is given the same if parts stay what they are and calls end once."""
     encoder = TokenStreamEncoder(ids=True, raw=True)
     body = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
     accumulator = Accumulator()

@@ -49,7 +49,6 @@ def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
     "recorded", sampled(_SHARED, one_in=12, slow_one_in=3), ids=lambda recorded: recorded.name
 )
 def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) -> None:
-    """The law above, for answers of real servers."""
     _holds(recorded)
 
 

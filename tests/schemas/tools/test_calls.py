@@ -21,7 +21,6 @@ def _answer(*calls: tuple[str, str]) -> list[dict[str, Any]]:
 
 
 def test_the_same_object_makes_a_router() -> None:
-    """What it runs, and what its own tools tell of themselves, registered in whatever way."""
     router = Router(Tools(book_table), concurrency=2)
 
     @router.tool("search", Search)

@@ -72,8 +72,6 @@ def test_the_plain_form_is_json_schema() -> None:
 
 
 def test_what_no_json_can_be_is_left_to_its_default() -> None:
-    """As the checking of calls leaves it: the model hears nothing of it."""
-
     def run(
         city: str, client: Stream | None = None, *others: AsyncStream, call: Callable[[], int] = int
     ) -> str:
@@ -87,8 +85,6 @@ def test_what_no_json_can_be_is_left_to_its_default() -> None:
 
 
 def test_a_default_that_no_json_can_be_is_not_reported() -> None:
-    """Nor one that is secret: it stays the function's or the type's own; the schema is JSON nevertheless."""
-
     class Bounds(BaseModel):
         most: float = float("inf")
         key: SecretStr | None = SecretStr("not told")
@@ -141,7 +137,7 @@ def test_what_was_written_is_the_callers(api: str) -> None:
 
 
 def test_cohere_asks_for_a_required_parameter() -> None:
-    """Its documents say so of `strict_tools`."""
+    """Cohere's documents ask for a required parameter with `strict_tools`."""
     with pytest.raises(
         MisuseError, match="the tool 'get_time' has no required field, and Cohere's strict_tools"
     ):
@@ -149,7 +145,7 @@ def test_cohere_asks_for_a_required_parameter() -> None:
 
 
 def test_gemini_has_no_schema_of_no_parameters() -> None:
-    """It refuses an object without properties; one of any keys is told."""
+    """Gemini refuses an object without properties."""
 
     def note(**more: int) -> None: ...
 
@@ -180,8 +176,6 @@ _BY_KEY: dict[str, Any] = {
 @pytest.mark.parametrize("api", TOOLS)
 @pytest.mark.parametrize("keyword", _BY_KEY)
 def test_what_is_referred_to_is_there(api: str, keyword: str) -> None:
-    """Wherever a schema stands within another; where an API has no keyword for it, the words say all."""
-
     def find(parts: Any, most: int = 1) -> None: ...
 
     find.__annotations__["parts"] = _BY_KEY[keyword]
@@ -198,7 +192,6 @@ def test_what_is_referred_to_is_there(api: str, keyword: str) -> None:
 
 
 def test_types_that_hold_each_other_are_written_once() -> None:
-    """Not in every order that they can follow each other in, where definitions are written in place."""
     make: Any = create_model
     names = [f"Node{number}" for number in range(12)]
     node_type = " | ".join(names)

@@ -82,7 +82,6 @@ def test_what_cannot_be_expressed_is_refused_at_once(tools: dict[str, Any], word
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
-    """Those of other `Tools` count."""
     with pytest.raises(MisuseError, match="two tools are named 'get_time'"):
         Tools(Tools(get_time), get_time)
 

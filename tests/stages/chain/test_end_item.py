@@ -23,7 +23,6 @@ CUTTING: dict[str, Any] = {
 
 @pytest.mark.parametrize("make", CUTTING.values(), ids=CUTTING.keys())
 def test_what_is_held_comes_with_the_end_of_the_item(make: Any) -> None:
-    """Of the first item and of the second; the pieces joined are the text."""
     chain: Chain[str, str] = Chain(make())
     first = [*chain.feed("One two"), *chain.end_item()]
     second = [*chain.feed("Three"), *chain.end_item()]

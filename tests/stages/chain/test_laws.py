@@ -144,7 +144,6 @@ _steps = st.lists(
 
 
 def _seen(stage: Any, steps: list[tuple[str, str, float]]) -> list[Any]:
-    """Return all that is to be seen of a stage, after each of its steps and its end."""
     now, seen = 0.0, []
     for what, item, seconds in steps:
         now += seconds
@@ -234,7 +233,6 @@ def test_an_error_follows_the_items_that_later_stages_held_back(place: int) -> N
 
 
 def test_a_reason_to_stop_is_passed_on() -> None:
-    """That of the first stage that has one."""
     chain = Chain(_Decoded(), Items(int, fail_fast=True))
 
     assert ([], None) == (chain.feed(b"["), chain.stop)
@@ -243,7 +241,6 @@ def test_a_reason_to_stop_is_passed_on() -> None:
 
 
 def test_misuse_of_a_stage_is_raised() -> None:
-    """As it is without a chain: it is the caller's mistake."""
     chain = Chain(NDJSONParser(), _Decoded())
     chain.end()
     with pytest.raises(MisuseError):

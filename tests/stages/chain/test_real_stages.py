@@ -53,7 +53,6 @@ _ONE_OF_EACH = {recorded.format: recorded for recorded in ours()}
 @pytest.mark.few_rows(8)
 @pytest.mark.parametrize("recorded", _ONE_OF_EACH.values(), ids=lambda recorded: recorded.name)
 def test_a_chain_of_framing_format_and_accumulator_equals_feeding_by_hand(recorded: Recorded) -> None:
-    """At every chunking: the events, the message, and what is wrong."""
     for chunks in several(recorded.body, recorded.name).values():
         framing, format = _framing(recorded.body), _format(recorded.format)
         by_hand = [event for chunk in chunks for frame in framing.feed(chunk) for event in format.feed(frame)]

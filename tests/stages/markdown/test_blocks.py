@@ -49,7 +49,6 @@ CUTS = {
 
 @in_one_test("text, expected", CUTS.values(), ids=CUTS)
 def test_a_text_is_cut_into_its_blocks(text: str, expected: list[str]) -> None:
-    """However it comes in pieces, each block is closed once; blank lines between belong to none."""
     cuts = [
         [f"{block.kind} {block.source}" for block in closed(run(pieces))] for pieces in fragmentations(text)
     ]
@@ -85,7 +84,6 @@ def test_a_snapshot_never_changes() -> None:
 
 
 def test_a_snapshot_can_be_pickled() -> None:
-    """Another process gets the same values."""
     blocks = MarkdownBlocks()
     blocks.feed("[a]: /u\n\nA ")
     (block,) = blocks.feed("**b [a]")
@@ -112,7 +110,6 @@ def test_the_stage_has_all_members_of_a_stage() -> None:
 
 
 def test_a_kind_of_formulas_that_there_is_not_is_refused() -> None:
-    """At construction, with the kinds that there are."""
     kind: Any = "tex"
     with pytest.raises(MisuseError, match="math= is"):
         MarkdownBlocks(math=kind)

@@ -79,7 +79,6 @@ def _count_seen(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_the_characters_looked_at_for_previews_grow_as_the_text_does(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a block with many lines; four times the lines, four times the characters."""
     first, others = _LINES[name]
     short, long = (first + others * count for count in (200, 800))
     seen = _count_seen(short, monkeypatch)

@@ -59,7 +59,6 @@ def test_labels_are_compared_without_case_and_white_space() -> None:
 
 @pytest.mark.slow
 def test_an_escaped_bracket_begins_no_label() -> None:
-    """It is text, as in a formula; many of them, even without an end, are read once each."""
     assert ["b", "c\\[d"] == find_labels("\\[a] \\\\[b] [c\\[d] \\\\\\[e]")
     assert [] == find_labels("\\[" * 100_000)
 

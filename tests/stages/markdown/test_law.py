@@ -209,7 +209,6 @@ def _mathematical(chance: random.Random, marks: list[str]) -> str:
 
 @pytest.mark.slow
 def test_formulas_between_dollars_hold_the_law() -> None:
-    """With the plugin dollarmath, and with *math* "dollar"."""
     chance = random.Random(3)
     marks = ["$$", "$$", "$$ x", "x $$", "$$x$$", "$$x$$ y", "$$ x $$ (1)", "$", "$$$$"]
     documents = ["$$\n\x0c\n$$\nx", "a\n$$\n- $$\n\n-", *(_mathematical(chance, marks) for _ in range(300))]
@@ -221,7 +220,6 @@ def test_formulas_between_dollars_hold_the_law() -> None:
 
 @pytest.mark.slow
 def test_formulas_between_brackets_hold_the_law() -> None:
-    """With the plugin texmath, and with *math* "brackets"."""
     chance = random.Random(4)
     marks = [r"\[", r"\[", r"\[ x", r"x \]", r"\[x\]", r"\]", "\\"]
     documents = ["\\[\\]\n)", *(_mathematical(chance, marks) for _ in range(300))]

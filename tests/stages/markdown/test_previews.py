@@ -29,7 +29,6 @@ def _given(text: str, size: int = 1) -> dict[int, list[MarkdownBlock]]:
 
 
 def _open(text: str) -> str:
-    """Return what is shown of the block that is open behind a text."""
     shown = ""
     stage = MarkdownBlocks()
     for character in text:
@@ -160,7 +159,6 @@ def test_previews_of_recorded_answers_are_right() -> None:
 @pytest.mark.slow
 @needs_recordings
 def test_previews_of_recorded_answers_are_right_at_every_prefix() -> None:
-    """The same, one character at a time."""
     count, wrong, late = _judge(size=1, one_in=in_steps(5))
 
     assert count > 10_000

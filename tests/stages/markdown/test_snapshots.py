@@ -61,7 +61,6 @@ def test_what_a_block_says_of_itself_holds() -> None:
 
 @pytest.mark.slow
 def test_what_made_up_blocks_say_of_themselves_holds() -> None:
-    """As above, where containers and leaves stand in each other's way."""
     chance = random.Random(11)
     documents = [made_up(chance) for _ in range(300)]
 
@@ -115,7 +114,6 @@ def test_a_page_appends_to_code() -> None:
 
 
 def test_a_block_carries_the_definitions_that_it_uses() -> None:
-    """The first of a label counts; they stand before the text, so that no open fence swallows them."""
     text = "[a]: /first\n[b]: /b\n\n[a]: /second\n\n[A] and [c]\n\nnone"
     found = {block.id: block for block in run([text])}
 
@@ -124,7 +122,6 @@ def test_a_block_carries_the_definitions_that_it_uses() -> None:
 
 
 def test_all_definitions_can_be_asked_for_at_the_end() -> None:
-    """With them, blocks that used a label too early are rendered again: exemption E1."""
     blocks = MarkdownBlocks()
     given = run(["Use [late] or `[no]`.\n\n", "> [late]: /u\n> 'title'\n"], blocks)
 
@@ -136,7 +133,6 @@ def test_all_definitions_can_be_asked_for_at_the_end() -> None:
     "text", ["-", "#", "``", "| a | b |\n", "[a]: /u", "[a]: /u\n", "<div cla", "<script src", "**", "- ["]
 )
 def test_a_block_without_visible_text_is_not_returned(text: str) -> None:
-    """A block is returned as soon as it has visible text, or when it is closed."""
     assert [] == MarkdownBlocks().feed(text)
 
 

@@ -50,7 +50,6 @@ def follow(*payloads: Any, **options: Any) -> tuple[Steps, StreamError | None]:
 
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_recorded_task_is_a_turn_with_its_text_and_its_context(path: Path) -> None:
-    """Both versions are read, with JSON-RPC and without."""
     run, error = follow(*payloads_of(path))
     (turn,) = run.turns
 
@@ -134,7 +133,6 @@ def test_a_failed_task_is_a_failed_turn_with_the_agents_words(word: str) -> None
 
 
 def test_an_error_of_json_rpc_fails_the_task() -> None:
-    """It names no task, so it is the one that is open; without one, it is a turn of its own."""
     refused = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "boom"}}
     for payloads in ((artifact("Hel"), refused), (refused,)):
         run, error = follow(*payloads, agent="a2a")

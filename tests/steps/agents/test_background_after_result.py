@@ -15,7 +15,6 @@ LINES = BODY.splitlines(keepends=True)
 
 
 def test_an_agent_that_outlives_its_turn_goes_on_beside_the_turns() -> None:
-    """Its text is not that of the main agent, and its lines are no turn."""
     run, _, error = follow(BODY)
     agents = [step for step in run.steps if step.name == "Agent"]
 
@@ -73,7 +72,6 @@ def test_no_turn_is_done_without_its_result() -> None:
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_task_may_end_with_an_update_alone(*, asynchronous: bool) -> None:
-    """Such a line names the task, and not the call; the result is then the last text of the agent."""
     main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
     call = {"type": "tool_use", "id": "c", "name": "Agent", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "c", "content": "launched" if asynchronous else "Seven."}

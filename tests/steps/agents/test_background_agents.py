@@ -16,7 +16,6 @@ NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
 
 
 def lines_of(name: str) -> list[bytes]:
-    """Return the lines of a recording."""
     return (_FOLDER / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
 
 

@@ -36,7 +36,6 @@ def _app_server(second: str, kind: str = "agentMessage") -> list[dict[str, Any]]
 
 
 def _opencode(kind: str, **part: Any) -> dict[str, Any]:
-    """Return a line of opencode."""
     return {"type": kind, "sessionID": "s", "part": {"id": f"p{next(_NUMBERS)}", **part}}
 
 

@@ -140,7 +140,6 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
 
 @in_one_test("name", NAMES)
 def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: str) -> None:
-    """As a person reads it in the lines: texts once, failed tools as failed, tokens counted once."""
     state, tools, texts, tokens = _OUTCOMES[name]
 
     run, _, error = follow(Pieces(body_of(name), iter(lambda: 65536, None)))
@@ -216,7 +215,6 @@ def test_lines_that_come_twice_change_nothing(name: str) -> None:
 
 
 def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
-    """Its own tools as well; what a background agent says after the call's result still goes there."""
     main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
     inner = {**main, "parent_tool_use_id": "toolu_agent"}
 
@@ -308,7 +306,6 @@ def test_opencode_that_goes_on_after_a_last_answer_is_not_done() -> None:
 
 
 def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
-    """Also with lines that are longer than asyncio's own loop over lines takes."""
     body = body_of("codex-own-exec-command").replace(b"It said hello.", b"hello " * 50_000)
     program = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
 
@@ -343,7 +340,6 @@ def test_a_generator_of_lines_is_followed_by_its_first_line() -> None:
 
 
 def test_a_process_itself_is_refused_with_a_hint() -> None:
-    """Its output is what can be followed."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process, Steps() as run:
         for options in ({}, {"agent": "codex"}):
             with pytest.raises(MisuseError, match=r"process\.stdout"):
@@ -411,7 +407,6 @@ _SHARED = SHARED / "agents" / "recordings"
 
 @pytest.mark.skipif(not _SHARED.is_dir(), reason="the recordings of agents are not beside this checkout")
 def test_each_recording_beside_the_checkout_becomes_turns_with_a_verdict() -> None:
-    """Also those of other tools' fixtures; the one without a reason needs the exit code."""
     paths = [
         path
         for folder in ("claude-code", "codex", "gemini-cli", "opencode")
@@ -440,7 +435,6 @@ def test_the_session_of_a_subagent_is_below_the_tool_that_began_it() -> None:
 
 
 def test_what_a_session_of_a_subagent_says_after_the_turn_is_a_turn_of_its_own() -> None:
-    """Wherever the turn around it is cancelled: nothing is raised, and nothing is lost."""
     lines = [json.loads(line) for line in body_of("opencode-server-own-subagent").splitlines()]
     sessions = [line["properties"].get("sessionID") for line in lines]
     main, child = dict.fromkeys(filter(None, sessions))

@@ -158,7 +158,6 @@ def test_a_pipe_that_fills_up_at_standard_error_blocks_nobody() -> None:
 
 
 def test_an_agent_that_only_fails_is_an_error() -> None:
-    """It may say why at its standard error alone."""
     then = "sys.stderr.write('not logged in')\nsys.exit(2)"
     with process_of([], then, stderr=subprocess.PIPE, text=True) as process, Steps() as run:
         error = read(run, process.stdout, stderr=process.stderr, exit_code=process.wait)
@@ -170,7 +169,6 @@ def test_an_agent_that_only_fails_is_an_error() -> None:
 
 @pytest.mark.slow
 def test_a_process_that_runs_on_after_its_output_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for a while, and never ended."""
     monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
     for lines, kind in ((TURN, StreamStalled), (CUT, StreamTruncated)):
         with process_of(lines, "os.close(1)\ntime.sleep(600)") as process, Steps() as run:
@@ -184,7 +182,6 @@ def test_a_process_that_runs_on_after_its_output_is_reported(monkeypatch: pytest
 
 @pytest.mark.slow
 def test_any_function_may_tell_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that takes no time limit, and one that never returns; but no coroutine."""
     monkeypatch.setattr("tokenstream.steps._program.PATIENCE", 0.2)
     forever = threading.Event()
 
@@ -210,7 +207,6 @@ def test_any_function_may_tell_the_exit_code(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_loop_can_end_with_a_turn_and_go_on() -> None:
-    """For an agent that is asked again at its standard input."""
     asked = "for line in sys.stdin:\n    sys.stdout.write(sys.argv[1])\n    sys.stdout.flush()\n"
     with process_of(TURN, asked, stdin=subprocess.PIPE) as process, Steps() as run:
         lines = run.follow(process.stdout, until="turn", exit_code=process.wait)
@@ -227,7 +223,6 @@ def test_a_loop_can_end_with_a_turn_and_go_on() -> None:
 
 
 def test_a_loop_can_end_with_an_item() -> None:
-    """Or where nothing is open, or at a wrong option."""
     with Steps() as run:
         assert list(run.follow(TURN + TURN, until=lambda line: line["type"] == "turn.started")) == TURN[:2]
     other: Any = Steps()
@@ -245,7 +240,6 @@ def test_a_loop_can_end_with_an_item() -> None:
 
 @pytest.mark.slow
 def test_a_loop_that_is_left_leaves_no_thread() -> None:
-    """Neither at the pipe nor at the standard error."""
     before = threading.active_count()
     with process_of(CUT, "time.sleep(600)", stderr=subprocess.PIPE) as process, Steps() as run:
         for _ in run.follow(process.stdout, stderr=process.stderr):
@@ -275,7 +269,6 @@ def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
 
 
 def _response(asynchronous: bool, status: int = 200) -> httpx.Response:
-    """Return a response in SSE, compressed."""
     body = "".join(f"id: 1\ndata: {json.dumps(line)}\n\n" for line in TURN)
     compressed = gzip.compress(
         body.encode() if status == 200 else b'{"error": {"message": "no such session"}}'
@@ -335,7 +328,6 @@ _KINDS = {
 
 
 def run_with_process(kind: str, command: list[str], test: Any) -> None:
-    """Run a coroutine with a process."""
     backend, open_process = _KINDS[kind]
 
     async def main() -> None:
@@ -361,8 +353,6 @@ def run_with_process(kind: str, command: list[str], test: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", _KINDS)
 def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None:
-    """As pipes do; a cancelled read loses nothing."""
-
     async def test(process: Any) -> None:
         with Steps() as run:
             followed = run.follow(process.stdout, stderr=process.stderr, deadlines=Deadlines(idle_bytes=1))
@@ -382,8 +372,6 @@ def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_exit_codes_are_awaited(kind: str) -> None:
-    """And `async with` closes the stream."""
-
     async def test(process: Any) -> None:
         with Steps() as run:
             followed = run.follow(process.stdout, stderr=process.stderr, exit_code=process.wait)
@@ -424,8 +412,6 @@ def test_a_process_that_runs_on_is_reported_in_coroutines_too(monkeypatch: pytes
 
 
 def test_a_generator_that_a_timeout_has_ended_is_reported() -> None:
-    """It would otherwise look like the end of the lines."""
-
     async def lines() -> AsyncIterator[str]:
         yield json.dumps(TURN[0])
         await anyio.sleep_forever()
@@ -443,7 +429,6 @@ def test_a_generator_that_a_timeout_has_ended_is_reported() -> None:
 
 
 def test_a_process_that_still_runs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its standard error stays open as well, and is not waited for a second time."""
     monkeypatch.setattr("tokenstream.steps._follow.PATIENCE", 3600.0)
 
     def wait(timeout: float) -> int:

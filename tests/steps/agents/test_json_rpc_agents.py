@@ -16,7 +16,6 @@ _FOLDER = Path(__file__).parent / "recordings"
 
 
 def messages_of(name: str) -> list[Any]:
-    """Return the messages of a recording."""
     return [json.loads(line) for line in (_FOLDER / f"{name}.jsonl").read_bytes().splitlines()]
 
 
@@ -44,7 +43,6 @@ def done(status: str = "completed", **fields: Any) -> dict[str, Any]:
 
 
 def acp(update_kind: str, **fields: Any) -> dict[str, Any]:
-    """Return an update of an ACP session."""
     update = {"sessionUpdate": update_kind, **fields}
     return {"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s", "update": update}}
 
@@ -163,7 +161,6 @@ def test_a_resumed_thread_does_not_count_its_earlier_turns() -> None:
 
 
 def test_messages_about_turns_and_items_that_come_again_change_nothing() -> None:
-    """They have ids; a piece of text has none."""
     messages = messages_of("codex-server-own-app-server")
     has_id = ["delta" not in str(message.get("method")).lower() for message in messages]
     doubled = [each for each, twice in zip(messages, has_id, strict=True) for _ in range(1 + twice)]
@@ -199,7 +196,6 @@ def child_says(text: str) -> dict[str, Any]:
 
 
 def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
-    """Its messages come between those of the main thread, with the id of a thread of its own."""
     run = follow(
         [
             turn("turn/started"),
@@ -226,7 +222,6 @@ def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
 
 @pytest.mark.parametrize("late", [[], ["Found."]])
 def test_what_a_subagent_of_codex_says_after_the_turn_is_a_turn_of_its_own(late: list[str]) -> None:
-    """Nothing of it is lost, and there is no turn without anything in it."""
     begun = codex("item/started", item={**_SPAWN, "status": "inProgress"})
     run = follow(
         [
@@ -388,7 +383,6 @@ def test_an_agent_that_dies_within_a_turn_is_reported_with_its_exit_code() -> No
 
 
 def test_the_tokens_of_gemini_are_read_from_its_own_field() -> None:
-    """It sends them under `_meta`."""
     quota = {"quota": {"token_count": {"input_tokens": 7, "output_tokens": 3}}}
     (turn,) = follow([said("a"), answered(_meta=quota)]).turns
 

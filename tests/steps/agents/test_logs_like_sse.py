@@ -84,7 +84,6 @@ def _follow_async(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
 
 
 def _follow_pipe(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
-    """Follow a pipe that gives some chunks, in `for`."""
     sizes = iter([*[len(chunk) for chunk in chunks if chunk], 1])
     with Steps() as run:
         followed = run.follow(Pieces(b"".join(chunks), sizes))

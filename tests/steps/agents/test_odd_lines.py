@@ -22,7 +22,6 @@ _USAGE = {"input_tokens": 9, "output_tokens": 2}
 
 
 def item(kind: str, **fields: Any) -> dict[str, Any]:
-    """Return a line of Codex for an item."""
     return {"type": f"item.{kind}", "item": fields}
 
 
@@ -37,7 +36,7 @@ def test_an_answer_whose_provider_has_broken_off_is_truncated() -> None:
 
 
 def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
-    """As with the message that Claude Code makes itself if its provider fails."""
+    """Claude Code makes such a message itself if its provider fails."""
     start = {"id": "m1", "content": [], "usage": {"input_tokens": 10, "output_tokens": 0}}
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
@@ -64,7 +63,7 @@ def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
 
 
 def test_messages_without_ids_are_parted_by_the_results_of_tools() -> None:
-    """As Amp and other programs print them."""
+    """Amp and other programs print messages without ids."""
     call = {"type": "tool_use", "id": "c", "name": "Bash", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "c", "content": "a.txt"}
     lines: list[dict[str, Any]] = [
@@ -124,7 +123,6 @@ def test_what_codex_has_searched_for_is_reported_at_the_end_of_the_search() -> N
 
 
 def test_the_tasks_of_codex_are_a_plan() -> None:
-    """Its end after the last message does not make that message one that calls a tool."""
     tasks = [{"text": "Look", "completed": True}, {"text": "Say", "completed": False}]
     lines = [
         _THREAD,
@@ -184,7 +182,6 @@ def test_the_last_error_that_an_agent_has_reported_is_in_the_error() -> None:
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asynchronous: bool) -> None:
-    """Also those that a generator yields, as the messages of an SDK are."""
     lines = [_THREAD, {"type": "turn.started"}, item("completed", id="m", type="agent_message", text="Half")]
 
     async def read(run: Steps) -> None:
@@ -206,7 +203,6 @@ def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asy
 
 
 def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
-    """Its lines have only what is new; a run that is cut keeps what had come."""
     head = {"role": "assistant", "model": "m", "timestamp": 1}
 
     def piece(kind: str, place: int, text: str) -> dict[str, Any]:
@@ -236,7 +232,7 @@ def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
 
 
 def test_gemini_cli_may_tell_why_it_failed_before_the_result() -> None:
-    """As after four answers that broke off: the result itself has no error."""
+    """Gemini CLI writes no error in the result after four answers that broke off."""
     lines: list[dict[str, Any]] = [
         {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s"},
         {"type": "message", "role": "assistant", "content": "Half ", "delta": True},
@@ -285,7 +281,6 @@ _CANCELLED: dict[str, list[dict[str, Any]]] = {
 
 @in_one_test("lines", _CANCELLED.values(), ids=_CANCELLED.keys())
 def test_a_turn_that_was_cancelled_is_stopped(lines: list[dict[str, Any]]) -> None:
-    """It has neither failed nor ended by itself; what it has said is kept."""
     run, _, error = follow(lines)
 
     assert error is None

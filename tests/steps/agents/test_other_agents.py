@@ -62,7 +62,6 @@ AMP_FAILS = {
 
 
 def arguments_of(step: Any) -> Any:
-    """Return the arguments of the call that began a step."""
     return step.cause.arguments
 
 
@@ -169,7 +168,6 @@ def test_the_output_of_a_tool_of_pi_is_reported_while_it_runs() -> None:
 
 
 def test_amp_is_read_in_the_manner_of_claude_code() -> None:
-    """Its first line tells that it is Amp."""
     run, _, error = follow(AMP)
 
     (turn,) = run.turns
@@ -250,7 +248,6 @@ def _of_all(line: dict[str, Any]) -> dict[str, Any]:
 
 @in_one_test("name", ["opencode-server-own-permissions", "opencode-server-own-subagent"])
 def test_the_events_of_all_projects_are_read_as_those_of_one(name: str) -> None:
-    """Some of them are of no session."""
     lines = [json.loads(line) for line in body_of(name).splitlines()]
     greeting = {"payload": {"type": "server.connected", "properties": {}}}
     run, given, error = follow([greeting, *map(_of_all, lines)], agent="opencode-server")

@@ -98,7 +98,6 @@ def parts_of(run: Steps) -> list[tuple[str, list[str]]]:
 
 @in_both_modes
 def test_what_the_model_has_said_at_once_is_one_answer(streams: bool) -> None:
-    """Although its thoughts, its text and its calls are messages with ids of their own."""
     program = Program(streams=streams)
     program.answer(_THOUGHT, said("I look."), _CALL, tokens=10)
     program.end_tool("found")
@@ -126,7 +125,6 @@ def test_a_run_without_its_result_has_the_tokens_of_its_lines(streams: bool) -> 
 
 @in_both_modes
 def test_an_answer_that_is_asked_for_anew_is_truncated(streams: bool) -> None:
-    """The next one has nothing of it."""
     program = Program(streams=streams)
     program.answer(_THOUGHT, said("Do"), tokens=0)
     program.retry()
@@ -168,7 +166,6 @@ def test_an_answer_stays_complete_if_the_next_one_is_asked_for_anew(streams: boo
 
 
 def test_an_error_says_why() -> None:
-    """Its text is in an object."""
     program = Program(streams=False)
     failed = {"subtype": "error_during_execution", "is_error": True, "error": {"message": "no credit"}}
     program.write(**result(**failed, result=None))
@@ -205,7 +202,7 @@ def test_an_answer_about_such_an_error_fails_nothing(streams: bool, text: str) -
 
 @in_both_modes
 def test_its_input_has_the_cached_tokens(streams: bool) -> None:
-    """Whatever its provider does: Qwen Code adds those of Anthropic's API itself."""
+    """Qwen Code adds the cached tokens of Anthropic's API itself."""
     program = Program(streams=streams)
     program.answer(said("Hi."), tokens=1)
     usage = {"input_tokens": 300, "output_tokens": 40, "cache_read_input_tokens": 10, "total_tokens": 340}

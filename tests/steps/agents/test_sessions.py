@@ -173,7 +173,6 @@ def test_a_loop_for_each_turn_of_a_recording_builds_the_turns_of_one_loop(path: 
 
 
 def test_over_acp_a_turn_has_the_counts_that_its_agent_sends() -> None:
-    """Also if they only grow: nothing says whether they are those of the session."""
     told = [(15_000, 40), (60_300, 95), (60_300, 95)]
     lines: list[dict[str, Any]] = []
     for number, (sent, received) in enumerate(told):

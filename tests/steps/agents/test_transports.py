@@ -66,7 +66,6 @@ def test_an_error_of_adk_fails_the_turn_unless_the_agent_goes_on() -> None:
 
 
 def test_a_tool_that_adk_could_not_call_has_failed() -> None:
-    """It says so in the result."""
     event = {"author": "root", "invocation_id": "i"}
     call = {"function_call": {"id": "c", "name": "now", "args": {}}}
     response = {"function_response": {"id": "c", "name": "now", "response": {"error": "zone is missing"}}}

@@ -96,14 +96,13 @@ def test_the_name_of_an_agent_without_a_reader_is_told_the_way_out(agent: str, a
 
 
 def test_a_payload_of_a_model_is_still_reported_at_once() -> None:
-    """It belongs to a step, and the first one says so."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     with pytest.raises(MisuseError, match=r"step\.follow"):
         _loop([chunk])
 
 
 def test_qwen_code_has_its_own_name() -> None:
-    """Its lines are like those of Claude Code, but its first one names its version."""
+    """Lines of Qwen Code are like Claude Code's, but its first one names its version."""
     run, _, error = follow(body_of("qwen-code-own-tools"))
 
     (turn,) = run.turns
@@ -139,7 +138,6 @@ class _Piece(UserDict[str, str]):
     ],
 )
 def test_the_advice_for_objects_of_a_framework_without_a_reader_works(module: str, framework: str) -> None:
-    """Its objects are read by no format, so the advice is to make events of them."""
     piece: type[Any] = type("Piece", (_Piece,), {"__module__": module})
     events = [piece(text="Hel"), piece(text="lo")]
     first = {"init_event_loop": True} if module == "strands" else events[0]

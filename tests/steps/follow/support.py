@@ -12,7 +12,6 @@ CALL = {"index": 0, "id": "call_1", "name": "search", "args": '{"q": 1}'}
 
 
 def event(kind: str, id: str, *parents: str, name: str = "", node: str = "", **data: Any) -> dict[str, Any]:
-    """Return an event as `astream_events` gives it."""
     metadata = {"langgraph_node": node} if node else {}
     return {
         "event": f"on_{kind}",

@@ -74,7 +74,6 @@ def test_a_run_of_agents_is_its_agents_and_their_tools() -> None:
 
 
 def test_an_agent_whose_last_answer_was_cut_has_failed() -> None:
-    """So it is where `result.cancel()` ends the events in the middle of it; what is said again is not cut."""
     with Steps() as run:
         list(run.follow([turn("a"), *answer("Let", id="r1")[:2], *answer("Let me.", id="r2")]))
         list(run.follow([turn("b"), *answer("Let me look.")[:2]]))
@@ -84,7 +83,6 @@ def test_an_agent_whose_last_answer_was_cut_has_failed() -> None:
 
 
 def test_an_answer_before_any_agent_was_named_has_a_step() -> None:
-    """And what a run is about otherwise has none."""
     with Steps() as run:
         list(run.follow([*answer("Hi"), item("message_output_item", id="m"), raw("odd")]))
 
@@ -104,7 +102,6 @@ def telling(delta: str, whole: str) -> list[Any]:
 
 
 def test_the_lost_end_of_an_answer_is_given() -> None:
-    """The second answer is compared with its own deltas, and not with the answer before."""
     with Steps() as run:
         list(run.follow([turn("a"), *telling("Hel", "Hello"), *telling("Bye", "Bye now")]))
     (step,) = run.steps

@@ -42,8 +42,6 @@ class Both:
 
 
 def _read(followed: Any, loop: str) -> list[Any]:
-    """Return what a loop gets."""
-
     async def read() -> list[Any]:
         async with followed:
             return [item async for item in followed]
@@ -110,7 +108,6 @@ MAKES: dict[str, Callable[[Iterable[str]], Any]] = {
 
 @in_one_test("make", MAKES)
 def test_a_generator_of_lines_is_known_by_its_first_line(make: str) -> None:
-    """Its lines pass on unchanged, with those of a log among them."""
     with Steps() as run:
         assert [*run.follow(MAKES[make]([LINES[0], "a log", *LINES[1:]]))] == [
             *MAKES[make]([LINES[0], "a log", *LINES[1:]])
@@ -121,6 +118,5 @@ def test_a_generator_of_lines_is_known_by_its_first_line(make: str) -> None:
 
 @in_one_test("line", ["Hel", '{"half', "[1]", '{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}'])
 def test_pieces_of_text_are_no_lines(line: str) -> None:
-    """Nor are a model's payloads."""
     with Steps() as run, pytest.raises(MisuseError, match=r"step\.follow"):
         list(run.follow(part for part in [line]))

@@ -39,7 +39,6 @@ def test_a_graph_is_its_nodes_models_and_tools() -> None:
 
 
 def test_an_interface_sees_the_run_while_it_runs() -> None:
-    """As it sees any other run: pieces come as the framework gives them."""
     with Steps() as run:
         seen = run.events()
         found = [kind for _ in run.follow(GRAPH) for kind in seen.ready()]
@@ -51,7 +50,6 @@ def test_an_interface_sees_the_run_while_it_runs() -> None:
 
 
 def test_parallel_calls_of_one_tool_are_told_apart() -> None:
-    """By the id that an event tells, or else by their arguments."""
     calls = [{**CALL, "index": n, "id": f"c{n}", "args": f'{{"q": {n}}}'} for n in range(2)]
     events = [
         *said("m", chunks=[piece(tool_call_chunks=calls), STOP]),
@@ -67,7 +65,6 @@ def test_parallel_calls_of_one_tool_are_told_apart() -> None:
 
 
 def test_a_tool_that_fails_says_so() -> None:
-    """By an event of its own, or by the status of its message."""
     message = SimpleNamespace(status="error", content="no such city")
     events = [
         event("tool_start", "a", name="search"),
@@ -101,7 +98,6 @@ def test_a_model_that_does_not_stream_is_reported_at_its_end() -> None:
 
 
 def test_a_step_takes_in_what_is_followed_within_it() -> None:
-    """Its block is where the loop runs."""
     with Steps() as run, run.step("research") as outer:
         list(run.follow(said("m", chunks=[piece("Hi"), STOP])))
 
@@ -109,8 +105,6 @@ def test_a_step_takes_in_what_is_followed_within_it() -> None:
 
 
 def test_what_the_events_raise_fails_what_is_open() -> None:
-    """It reaches the loop unchanged."""
-
     def broken() -> Generator[Any]:
         yield from GRAPH[:5]
         raise ConnectionResetError("gone")
@@ -146,7 +140,6 @@ def test_events_that_are_closed_stop_what_is_open() -> None:
 
 
 async def test_asynchronous_events_are_read_in_async_for() -> None:
-    """And closed by `async with`."""
     closed: list[bool] = []
 
     async def events() -> AsyncGenerator[Any]:
@@ -234,7 +227,6 @@ def test_a_wrapped_stream_of_updates_is_known_by_its_messages() -> None:
     ],
 )
 def test_the_updates_of_a_graph_are_its_nodes_messages_and_tools(form: Any) -> None:
-    """As `stream` gives them by default, of subgraphs, too, or in a list of modes."""
     items = [form(update) for update in _UPDATES]
     with Steps() as run:
         passed = list(run.follow(_named("stream", items)))

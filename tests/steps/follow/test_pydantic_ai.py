@@ -58,7 +58,7 @@ def _follow(events: list[Any]) -> Steps:
 
 
 def test_an_answer_follows_another_without_a_call_between_them() -> None:
-    """As where pydantic-ai refuses the result of the first; the sum of the counts is that of the run."""
+    """The result of the first answer was refused; the counts add up to those of the run."""
     result = SimpleNamespace(output="Hello", usage=_usage(9, 2, 4))
     odd = _event("tool_availability_delta")
     run = _follow([odd, *BEGUN, *BEGUN, _event("agent_run_result", result=result)])
@@ -70,7 +70,6 @@ def test_an_answer_follows_another_without_a_call_between_them() -> None:
 
 
 def test_an_answer_that_begins_anew_was_cut() -> None:
-    """Its last part has no end."""
     result = SimpleNamespace(output="Hello", usage=_usage(9, 2))
     run = _follow([*BEGUN[:2], *BEGUN, _event("agent_run_result", result=result)])
 
@@ -96,7 +95,6 @@ def test_a_run_that_is_cut_has_failed() -> None:
     ],
 )
 def test_the_nodes_of_a_run_have_whole_answers(returned: Any, state: str) -> None:
-    """With the counts, the model and the reason of each."""
     asked = SimpleNamespace(
         parts=[TEXT, FILE, CALL], model_name="m", usage=_usage(5, 3), finish_reason="tool_call"
     )
@@ -124,7 +122,6 @@ def test_the_nodes_of_a_run_have_whole_answers(returned: Any, state: str) -> Non
 
 
 def test_a_resumed_run_has_the_answers_since_then() -> None:
-    """It tells the answer with the deferred calls once more, and their results."""
     asked = SimpleNamespace(parts=[TEXT, CALL], model_name="m", usage=_usage(5, 3), finish_reason="tool_call")
     said = SimpleNamespace(parts=[TEXT], model_name="m", usage=_usage(7, 2), finish_reason="stop")
     returned = {"tool_name": "search", "tool_call_id": "c1", "content": "found", "outcome": "success"}

@@ -14,7 +14,6 @@ from tokenstream.errors import MisuseError
 
 @pytest.mark.parametrize("events", [3, "text", b"", {"event": "x"}])
 def test_what_is_no_loop_is_refused(events: Any) -> None:
-    """With the names of what is followed."""
     with Steps() as run, pytest.raises(MisuseError, match="astream_events"):
         run.follow(events)
 
@@ -27,7 +26,6 @@ def test_pieces_of_one_answer_are_for_a_step(chunk: Any) -> None:
 
 
 def test_events_of_no_known_framework_pass_and_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """They may be of a program's own."""
     odd = [SimpleNamespace(kind="odd")]
     with Steps() as run:
         assert odd == list(run.follow(odd))
@@ -67,7 +65,6 @@ def test_events_that_are_not_as_expected_disturb_nobody(caplog: pytest.LogCaptur
 
 
 def test_a_run_that_has_ended_follows_nothing() -> None:
-    """As it takes no other step."""
     with Steps() as run:
         pass
 

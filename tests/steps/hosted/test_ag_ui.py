@@ -26,7 +26,6 @@ def endings_of(step: Step) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_tools_and_subagents_are_steps() -> None:
-    """The subagent is below the tool that has called it."""
     run = follow(RUN)
 
     assert tree(run) == [("ag-ui", "done", "Hello", BELOW)]
@@ -39,14 +38,12 @@ def test_tools_and_subagents_are_steps() -> None:
 
 
 def test_envelopes_of_tanstack_ai_are_followed() -> None:
-    """They have the positions of the events."""
     assert tree(follow([{"id": str(at), "chunk": event} for at, event in enumerate(RUN)])) == [
         ("ag-ui", "done", "Hello", BELOW)
     ]
 
 
 def test_a_run_that_is_cut_anywhere_has_failed() -> None:
-    """What had come of it stays."""
     for place in range(1, len(RUN)):
         with Steps() as run, pytest.raises(StreamTruncated):
             list(run.follow(RUN[:place]))
@@ -88,7 +85,6 @@ _ENDS: list[tuple[dict[str, Any], str, str, str, str | None]] = [
 def test_a_subagent_that_is_open_ends_with_the_run(
     end: dict[str, Any], state: str, state_below: str, ending: str, reason: str | None
 ) -> None:
-    """Its answer may lack words, except if the whole run waits for the user."""
     run = follow([START, {**STARTED, "parentToolCallId": None}, *TEXT[:2], *HELLO, end])
 
     (turn,) = run.turns
@@ -131,7 +127,6 @@ def test_what_comes_after_a_run_begins_no_other_one(late: dict[str, Any]) -> Non
 
 
 def test_a_chunk_without_an_id_continues_the_message_of_the_chunk_before() -> None:
-    """That may be a subagent's, and a call has its arguments in chunks, too."""
     text, call = {"type": "TEXT_MESSAGE_CHUNK"}, {"type": "TOOL_CALL_CHUNK"}
     mine = [{**text, "messageId": "m", "delta": "Hel"}, {**text, "delta": "lo"}]
     its = [{**text, "messageId": "w", "delta": "I look", "subagentRunId": "s"}, {**text, "delta": " out."}]
@@ -156,7 +151,6 @@ def test_an_answer_that_grows_beyond_a_limit_fails_its_turn() -> None:
 
 
 def test_what_a_subagent_does_after_its_end_is_ignored() -> None:
-    """Its step, or the tool that has called it, has ended."""
     its = {"type": "STEP_STARTED", "stepName": "plan", "subagentRunId": "s"}
     below = {**STARTED, "subagentRunId": "u", "parentToolCallId": None, "parentSubagentRunId": "s"}
     finished = {**FINISHED, "subagentRunId": "u"}

@@ -20,7 +20,6 @@ TOOLS, CUSTOM_TOOL, THREADS = (
 
 
 def test_a_turn_has_its_text_and_its_tools() -> None:
-    """Its result is the last message, and its tokens those of all requests to the model."""
     run = follow(TOOLS)
 
     (turn,) = run.turns
@@ -68,7 +67,6 @@ def test_a_turn_waits_for_its_tools_also_where_the_event_names_none(reason: dict
 
 
 def test_another_agents_thread_is_a_step() -> None:
-    """Its result is what it has told the main agent; its tools are below it."""
     run = follow(THREADS)
 
     assert tree(run) == [
@@ -127,7 +125,6 @@ def test_a_turn_without_its_end_has_failed(name: str) -> None:
 @in_one_test("name", ["tools", "custom_tool", "threads"])
 @in_one_test("seed", range(5))
 def test_events_that_come_again_change_nothing(name: str, seed: int) -> None:
-    """At once or later; previews have no ids, and do not come again."""
     events, source = events_of(f"anthropic-agents/{name}"), random.Random(seed)
     doubled: list[Any] = []
     for each in events:
@@ -147,7 +144,6 @@ def test_each_turn_of_a_session_has_its_own_tokens() -> None:
 
 @pytest.mark.parametrize("name", ["tools", "custom_tool", "threads"])
 def test_the_sdks_objects_are_passed_on_and_read(name: str) -> None:
-    """They are those of a subscription to the events of a session."""
     module: Any = needed("anthropic.types.beta.sessions.beta_managed_agents_stream_session_events")
     events = events_of(f"anthropic-agents/{name}")
     union, _ = get_args(module.BetaManagedAgentsStreamSessionEvents)

@@ -85,7 +85,6 @@ def test_tokens_are_those_of_each_agent() -> None:
 
 
 def test_a_run_of_a_server_that_is_cut_anywhere_has_failed() -> None:
-    """What had come of it stays."""
     for place in range(1, len(AGENT)):
         with Steps() as run, pytest.raises(StreamTruncated):
             list(run.follow(AGENT[:place]))
@@ -94,7 +93,7 @@ def test_a_run_of_a_server_that_is_cut_anywhere_has_failed() -> None:
 
 
 def test_a_graph_in_the_program_ends_with_its_events() -> None:
-    """It has no events about its own beginning and end; an answer that is open shows that it was cut."""
+    """LangGraph has no events of its own beginning and end; an open answer shows that it was cut."""
     events = [*said("Hello", run_id="r1"), wrapped({"messages": []}, "values")]
 
     assert tree(follow(events)) == [("langgraph", "done", "Hello", [])]
@@ -104,7 +103,6 @@ def test_a_graph_in_the_program_ends_with_its_events() -> None:
 
 
 def test_a_subagent_that_ends_after_its_tool_is_done() -> None:
-    """So it does in the program."""
     path = ("tools:t1",)
     cause = {"type": "toolCall", "tool_call_id": "call_1"}
     begun = {"event": "started", "namespace": [*path], "graph_name": "helper", "cause": cause}
@@ -127,14 +125,12 @@ def test_a_subagent_that_ends_after_its_tool_is_done() -> None:
 
 
 def test_a_node_that_is_a_graph_is_a_step() -> None:
-    """It has the name of its node."""
     run = follow([*said("Hm.", ("plan:t1",), run_id="r1"), *said("Hello", run_id="r2")])
 
     assert tree(run) == [("langgraph", "done", "Hello", [("plan", "done", "Hm.", [])])]
 
 
 def test_models_that_answer_at_once_have_steps_of_their_own() -> None:
-    """Their texts are not mixed."""
     one = said("one", run_id="r1", langgraph_node="a")
     two = said("two", run_id="r2", langgraph_node="b")
     run = follow([one[0], two[0], two[1], one[1], two[2], one[2]])
@@ -190,14 +186,12 @@ def test_only_the_start_of_a_run_begins_another_turn(stray: list[dict[str, Any]]
 
 
 def test_a_message_that_a_node_returns_whole_is_an_answer() -> None:
-    """It is an object of LangChain."""
     run = follow([wrapped((Whole(), {"langgraph_node": "model"}))])
 
     assert run.turns[0].step.text == "Hello"
 
 
 def test_the_output_and_the_failure_of_a_tool_are_reported() -> None:
-    """The output comes while the tool works."""
     run = follow(
         [
             *said("Hm."),
@@ -222,7 +216,6 @@ _WAITING = [
 
 @in_one_test("event", _WAITING)
 def test_a_run_that_waits_for_a_person_is_reported(event: dict[str, Any]) -> None:
-    """The request has its id, with which the next run of the thread answers."""
     with Steps() as run:
         waiting = [run.waiting for _ in run.follow([*said("May I?"), event])]
     (request,) = waiting[-1]
@@ -252,7 +245,6 @@ def test_an_answer_without_the_providers_reason_fails_the_step() -> None:
 
 
 def test_the_events_of_a_model_alone_are_no_run() -> None:
-    """They are an answer, which a stream reads."""
     with Steps() as run, pytest.raises(MisuseError, match=r"step\.follow"):
         list(run.follow([start(), *HELLO, finish()]))
 

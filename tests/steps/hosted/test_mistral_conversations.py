@@ -15,7 +15,6 @@ CALLS = events_of("mistral-conversations/two_calls")
 
 
 def test_each_agent_and_each_tool_is_a_step() -> None:
-    """The first agent searches, and hands the turn to another one, whose text is the result."""
     run = follow(HANDOFF)
 
     assert tree(run) == [
@@ -34,7 +33,6 @@ def test_each_agent_and_each_tool_is_a_step() -> None:
 
 
 def test_tokens_are_counted_once() -> None:
-    """Those of the response are the turn's, and the run's."""
     run = follow(HANDOFF)
 
     (turn,) = run.turns

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 
 def _update(kind: str, **fields: Any) -> dict[str, Any]:
-    """Return an update of the session."""
     params = {"sessionId": "s1", "update": {"sessionUpdate": kind, **fields}}
     return {"jsonrpc": "2.0", "method": "session/update", "params": params}
 
@@ -35,7 +34,6 @@ def _says(text: str, kind: str = "agent_message_chunk", **fields: Any) -> dict[s
 
 
 def _answer(id: int) -> dict[str, Any]:
-    """Return the answer to a prompt."""
     return {"jsonrpc": "2.0", "id": id, "result": {"stopReason": "end_turn"}}
 
 
@@ -85,7 +83,6 @@ def _turns(*events: dict[str, Any] | int) -> list[Any]:
 
 @in_one_test("late", [*_LATE.values(), *_WITHOUT_IDS.values()], ids=[*_LATE, *_WITHOUT_IDS])
 def test_an_update_between_two_prompts_belongs_to_no_later_turn(late: list[dict[str, Any]]) -> None:
-    """Once its prompt is answered, a turn is over, and none begins before the next prompt."""
     right = _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), _answer(1))
 
     assert right == _turns(0, *_FIRST, _answer(0), *late, 1, _says("Three.", messageId="m2"), _answer(1))
@@ -157,7 +154,6 @@ def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _results(run: Steps) -> list[Any]:
-    """Return the results of the turns."""
     return [turn.result for turn in run.turns]
 
 
@@ -182,7 +178,6 @@ def test_what_the_pipe_holds_before_a_prompt_is_sent_belongs_to_no_later_turn(
 def test_what_the_pipe_holds_before_a_prompt_in_coroutines_belongs_to_no_later_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before a prompt, a peer in coroutines reads what is there, too."""
     _read_once(monkeypatch)
 
     async def follow() -> list[Any]:

@@ -26,7 +26,6 @@ from tokenstream.events import StepWaiting, TextDelta
 
 
 def peer_of(process: Any, **options: Any) -> Peer:
-    """Return the peer of a process."""
     return Peer(process.stdout, process.stdin, **options)
 
 
@@ -51,7 +50,7 @@ def test_a_request_gets_its_answer_and_messages_before_it_are_kept() -> None:
 
 
 def test_a_request_of_the_agent_is_answered_once() -> None:
-    """Its id is the same as that of our own request: the direction tells them apart."""
+    """The direction tells a request of the agent from one of ours with the same id."""
     with started() as process, peer_of(process) as peer:
         turn = peer.begin("session/prompt", sessionId="s1")
         seen: list[Any] = []
@@ -147,7 +146,6 @@ def test_messages_that_nobody_reads_are_bounded() -> None:
 
 
 def test_a_message_that_is_too_long_is_an_error_after_those_before_it() -> None:
-    """The messages before it are given first."""
     answers = io.BytesIO(b'{"method": "a"}\n{"method": "' + b"b" * 500 + b'"}\n')
     with Peer(answers, io.BytesIO(), limits=Limits(event=100)) as peer:
         assert next(peer).method == "a"
@@ -171,7 +169,6 @@ class _Held(io.BytesIO):
 
 
 def test_another_thread_sends_while_the_loop_reads() -> None:
-    """It may begin requests, but only one may read at a time."""
     reader = _Held(b'{"id": 0, "result": "a"}\n{"id": 1, "result": "b"}\n')
     peer = Peer(reader, io.BytesIO())
     messages: list[Any] = []
@@ -207,7 +204,6 @@ def test_answers_to_nobody_and_messages_of_no_kind_reach_the_loop() -> None:
 
 
 def test_what_is_no_json_cannot_be_sent() -> None:
-    """It is told before anything is sent."""
     writer = io.BytesIO()
     peer = Peer(io.BytesIO(b'{"method": "ask", "id": "a"}\n'), writer)
     with pytest.raises(MisuseError, match="JSON"):
@@ -224,7 +220,7 @@ def test_what_is_no_json_cannot_be_sent() -> None:
 
 @pytest.mark.slow
 def test_a_socket_is_read_and_written_as_pipes_are() -> None:
-    """Its files are those of `makefile`; the deadline holds although the read cannot be limited."""
+    """A read of a socket's file cannot be limited, but the deadline holds."""
     ours, other = socket.socketpair()
     with ours, other, ours.makefile("rb") as reader, other.makefile("rwb") as agent:
         peer = Peer(reader, ours.makefile("wb"), deadlines=Deadlines(first_event=0.3))

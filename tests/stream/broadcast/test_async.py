@@ -88,7 +88,6 @@ async def test_a_cancelled_leader_hands_the_lead_on() -> None:
 
 
 async def test_a_cancelled_waiter_loses_nothing() -> None:
-    """It goes on where it was."""
     go = anyio.Event()
     async with AsyncStream(Scripted("one ", go, "two "), format="pieces") as stream:
         leader, other = stream.tee(2)
@@ -121,7 +120,6 @@ async def test_in_one_task_a_full_queue_is_misuse_that_names_the_reader() -> Non
 
 @pytest.mark.parametrize(("policy", "dropped"), [("wait", 0), ("drop_oldest", 95)])
 async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) -> None:
-    """As its policy says; the others get everything."""
     async with AsyncStream(paced(97), format="pieces") as stream:
         fast, slow = stream.tee(2, policy=policy, size=4)
         done = anyio.Event()
@@ -146,7 +144,7 @@ async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) 
 
 
 async def test_a_reader_whose_task_has_ended_is_not_waited_for() -> None:
-    """It may be held by the error that ended its consumer."""
+    """A reader may be held by the error that ended its consumer."""
     async with AsyncStream(paced(20), format="pieces") as stream:
         fast, dead = stream.tee(2, size=3)
         await all_of(lambda: anext(dead))
@@ -155,7 +153,6 @@ async def test_a_reader_whose_task_has_ended_is_not_waited_for() -> None:
 
 
 async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
-    """It waits no longer, and the others go on."""
     go = anyio.Event()
     async with AsyncStream(Scripted("one ", go, "two "), format="pieces") as stream:
         stay, leave = stream.tee(2)
@@ -174,7 +171,6 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
 
 
 async def test_an_error_reaches_every_reader_after_what_came_before() -> None:
-    """And again, each time it is read."""
     async with AsyncStream(AsyncSource(ANSWER[:4])) as stream:
         one, two = stream.tee(2)
         for reader in (one, two):
@@ -265,7 +261,6 @@ async def test_a_thousand_consumers_share_a_stream_and_stalled_ones_delay_nobody
 
 @pytest.mark.parametrize("stops", [False, True])
 async def test_a_listener_is_told_of_an_end_that_nobody_reads(stops: bool) -> None:
-    """In the event loop, also where another thread has stopped the stream."""
     stream, told = AsyncStream(paced(9), format="pieces"), list[str]()
     async with stream:
         stream.broadcast().listen(lambda: told.append(stream.message.ending))
@@ -280,7 +275,6 @@ async def test_a_listener_is_told_of_an_end_that_nobody_reads(stops: bool) -> No
 
 
 def test_what_needs_no_event_loop_is_read_in_one_after_the_other(anyio_backend: str) -> None:
-    """And outside of all, where nothing has to be waited for."""
     stream = AsyncStream(b"".join(ANSWER))
     one, two = stream.tee(2)
     other = "trio" if anyio_backend == "asyncio" else "asyncio"

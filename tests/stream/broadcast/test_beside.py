@@ -50,8 +50,6 @@ def test_a_guard_stops_the_stream_for_all(shared_first: bool) -> None:
 
 
 async def test_a_guard_that_is_awaited_stops_the_stream_for_all() -> None:
-    """It is asked beside the stream, whoever reads it."""
-
     async def off_topic(message: Any) -> str | None:
         await anyio.lowlevel.checkpoint()
         return "off topic" if "cat" in message.text else None
@@ -72,7 +70,6 @@ async def test_a_guard_that_is_awaited_stops_the_stream_for_all() -> None:
 
 @pytest.mark.parametrize("shared_first", [False, True])
 def test_wait_open_takes_nothing_from_the_readers(shared_first: bool) -> None:
-    """It may be called before the stream is shared, and after."""
     stream = Stream(ANSWER)
     if not shared_first:
         stream.wait_open(first="event")
@@ -83,7 +80,6 @@ def test_wait_open_takes_nothing_from_the_readers(shared_first: bool) -> None:
 
 
 def test_a_checkpoint_is_gone_on_with_by_all_readers() -> None:
-    """They are given what a plain stream is."""
     body = testing.script().text("Let ", "me ", "see.").finish().chunks("openai-responses")
     with Stream(body) as begun:
         next(begun.text)
@@ -97,7 +93,6 @@ def test_a_checkpoint_is_gone_on_with_by_all_readers() -> None:
 
 
 def test_fail_fast_stops_the_stream() -> None:
-    """For all readers, as it would the stream itself."""
     one, two = Stream(['{"eggs": "two', '", "milk": 1', "}"], format="pieces").tee(2)
     with pytest.raises(OutputInvalid):
         list(one.partials(dict[str, int], fail_fast=True))
@@ -132,7 +127,6 @@ def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
 
 @pytest.mark.slow
 def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
-    """The other reader is in the middle of a read, without a thread, when the piece is due."""
     go, waits = threading.Semaphore(0), threading.Event()
 
     def body() -> Any:
@@ -160,7 +154,6 @@ def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
 
 
 def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
-    """The first read goes on."""
     found: list[str] = []
 
     def body() -> Any:
@@ -176,7 +169,7 @@ def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
 
 
 def test_a_reader_that_reads_inside_a_read_is_refused() -> None:
-    """It would wait for itself."""
+    """Such a read would wait for itself."""
     found: list[str] = []
 
     def body() -> Any:

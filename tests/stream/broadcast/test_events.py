@@ -20,7 +20,6 @@ from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 
 @pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])
 def test_every_reader_gets_every_event(policy: Any) -> None:
-    """Those of a plain stream, also where it begins when another one has read to the end."""
     expected = list(Stream(ANSWER))
     one, two, three = Stream(ANSWER).tee(3, policy=policy)
     pairs = list(zip(one, two, strict=True))
@@ -90,7 +89,6 @@ def test_drop_oldest_never_skips_that_the_answer_began_anew(size: int) -> None:
 
 
 def test_raise_tells_only_the_reader_that_is_behind() -> None:
-    """By how much it was behind; its views go on."""
     fast, slow = said(pieces=letters(20)).tee(2, policy="raise", size=5)
     next(slow)
     text = slow.text
@@ -123,7 +121,6 @@ def test_in_one_thread_a_full_queue_is_misuse_that_names_the_reader() -> None:
 
 
 def test_a_reader_that_has_read_only_views_holds_nobody_up() -> None:
-    """Nor one that has read nothing."""
     fast, views, _idle = said(pieces=letters(20)).tee(3, size=2)
     next(views.text)
 
@@ -144,7 +141,7 @@ def test_a_reader_that_another_thread_reads_is_waited_for() -> None:
 
 
 def test_a_reader_whose_thread_has_ended_is_not_waited_for() -> None:
-    """It may be held by the error that ended its consumer; it is told when it is read again."""
+    """A reader may be held by the error that ended its consumer."""
     fast, dead = said(pieces=letters(20)).tee(2, size=3)
     in_threads(lambda: next(dead))
 
@@ -154,8 +151,6 @@ def test_a_reader_whose_thread_has_ended_is_not_waited_for() -> None:
 
 
 def test_a_reader_has_all_views_and_what_a_stream_knows() -> None:
-    """The same as of a stream that nobody shares."""
-
     def seen(stream: Any) -> list[Any]:
         return [
             list(stream.text),
@@ -182,7 +177,6 @@ def test_a_reader_has_all_views_and_what_a_stream_knows() -> None:
 
 
 def test_a_slow_view_gets_one_larger_piece() -> None:
-    """It holds nobody up, and nothing is queued for it."""
     fast, slow = said().tee(2)
     first = next(slow.text)
     assert PIECES == list(fast.text)
@@ -191,7 +185,6 @@ def test_a_slow_view_gets_one_larger_piece() -> None:
 
 
 def test_the_stream_is_one_more_reader() -> None:
-    """Its views are as those of the others."""
     stream = said()
     head = next(stream.text)
     (reader,) = stream.tee(1)
@@ -213,7 +206,6 @@ def test_a_stream_has_one_hub() -> None:
 
 
 def test_options_may_be_chosen_until_a_reader_of_events_has_begun() -> None:
-    """So that who shares a stream without a word on them keeps nobody from it."""
     stream = said(pieces=letters(20))
     stream.broadcast()
     next(stream.text)
@@ -233,13 +225,11 @@ def test_options_may_be_chosen_until_a_reader_of_events_has_begun() -> None:
     [({"policy": "drop"}, "'wait', 'drop_oldest', 'raise'"), ({"size": 0}, "size= takes a whole number")],
 )
 def test_options_that_are_none_are_refused(options: dict[str, Any], told: str) -> None:
-    """In words that say which there are."""
     with pytest.raises(MisuseError, match=told):
         said().broadcast(**options)
 
 
 def test_a_view_that_was_made_before_is_refused() -> None:
-    """It would take events from the readers; the error says to ask anew."""
     stream = said()
     text = stream.text
     stream.tee(2)
@@ -249,7 +239,6 @@ def test_a_view_that_was_made_before_is_refused() -> None:
 
 
 def test_a_listener_is_told_of_all_that_comes_and_of_the_end() -> None:
-    """By whoever reads; it may stop to listen."""
     stream = said()
     told: list[str] = []
     end = stream.broadcast().listen(lambda: told.append(stream.message.ending))
@@ -262,7 +251,6 @@ def test_a_listener_is_told_of_all_that_comes_and_of_the_end() -> None:
 
 @pytest.mark.parametrize("end", [Stream.close, Stream.stop])
 def test_a_listener_is_told_of_an_end_that_nobody_reads(end: Callable[[Stream], None]) -> None:
-    """Before the call comes back."""
     stream = said()
     told: list[str] = []
     stream.broadcast().listen(lambda: told.append(stream.message.ending))

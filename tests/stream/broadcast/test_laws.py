@@ -35,7 +35,6 @@ POLICIES = st.sampled_from(["wait", "drop_oldest"])
 
 
 def joined(kind: str, items: list[Any]) -> Any:
-    """Return what the items of a view come to."""
     if kind == "calls":
         return [(call.id, call.name, call.arguments_text) for call in items]
     if kind == "drafts":
@@ -206,7 +205,6 @@ async def given_slowly(chunks: list[bytes], chance: random.Random) -> AsyncItera
 def test_in_tasks_every_consumer_gets_what_a_plain_stream_gives(
     backend: str, answer: tuple[Any, list[bytes]], policy: Any, size: int, kinds: list[str], seed: int
 ) -> None:
-    """However they take turns, and wherever reads are cancelled and begun again."""
     format, chunks = answer
     plain, chance = Plain(chunks, format), random.Random(seed)
 

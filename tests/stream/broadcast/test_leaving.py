@@ -28,7 +28,6 @@ from tokenstream.events import TextDelta
 
 
 def test_a_reader_that_is_closed_holds_nobody_up() -> None:
-    """Its loop ends, a new one is refused, and closing twice is fine."""
     stay, leave = said(pieces=letters(20)).tee(2, size=3)
     next(leave)
     with leave:
@@ -41,7 +40,6 @@ def test_a_reader_that_is_closed_holds_nobody_up() -> None:
 
 
 def test_a_reader_that_is_forgotten_leaves_nothing_behind() -> None:
-    """It is collected at once, and holds nobody up."""
     stream = said(pieces=letters(20))
     hub = stream.broadcast(size=3)
     stay, leave = hub.reader(), hub.reader()
@@ -73,7 +71,6 @@ def test_a_stream_whose_readers_are_forgotten_warns_as_any_other() -> None:
 
 
 def test_closing_the_stream_closes_it_for_all() -> None:
-    """At the end of `with`, too."""
     source = Source(ANSWER)
     with Stream(source) as stream:
         (reader,) = stream.tee(1)
@@ -87,7 +84,6 @@ def test_closing_the_stream_closes_it_for_all() -> None:
 
 
 def test_an_error_reaches_every_reader_after_what_came_before() -> None:
-    """And again, each time it is read."""
     one, two = Stream(Source(ANSWER[:4])).tee(2)
     for reader in (one, two):
         got: list[str] = []
@@ -110,7 +106,6 @@ def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:
 
 
 def test_a_router_runs_on_a_reader() -> None:
-    """Beside other readers; where a handler raises, only its reader is closed."""
     router, seen = Router(), list[str]()
 
     @router.on(TextDelta)
@@ -180,7 +175,6 @@ def test_readers_in_threads_read_typed_objects() -> None:
 
 
 def test_while_one_thread_waits_for_the_source_others_look_at_what_has_come() -> None:
-    """They need not wait for the next item."""
     steps = Steps(["one ", "two "])
     stream = Stream(steps, format="pieces")
     one, two = stream.tee(2)
@@ -196,7 +190,6 @@ def test_while_one_thread_waits_for_the_source_others_look_at_what_has_come() ->
 
 
 def test_one_reader_is_read_by_one_thread_at_a_time() -> None:
-    """The second is told, and the first goes on."""
     steps = Steps(["one "])
     (reader,) = Stream(steps, format="pieces").tee(1)
     pieces: list[str] = []
@@ -214,7 +207,6 @@ def test_one_reader_is_read_by_one_thread_at_a_time() -> None:
 
 @pytest.mark.parametrize("end", [Stream.stop, Stream.close])
 def test_readers_in_threads_that_wait_for_bytes_end_at_once(end: Callable[[Stream], None]) -> None:
-    """Whoever of them reads is woken, and tells the others; each keeps what came."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         one, two, three = stream.tee(3)
         with Loop(one.text) as first, Loop(two.text) as second, Loop(three) as third:
@@ -229,7 +221,6 @@ def test_readers_in_threads_that_wait_for_bytes_end_at_once(end: Callable[[Strea
 
 
 def test_a_stream_may_be_shared_before_it_is_opened() -> None:
-    """Its readers open it, or `with` does."""
     with Loopback(SILENT["chunked"]) as server:
         stream = connect(server.url)
         one, two = stream.tee(2)
@@ -241,7 +232,6 @@ def test_a_stream_may_be_shared_before_it_is_opened() -> None:
 
 @pytest.mark.slow
 def test_readers_that_have_left_are_not_kept() -> None:
-    """However many come and go, and however little comes meanwhile."""
     kept: list[int] = []
     hub = Stream(["one ", "two"], format="pieces").broadcast(size=1)
     hub.reader().final()
@@ -260,7 +250,6 @@ def test_readers_that_have_left_are_not_kept() -> None:
 
 @pytest.mark.parametrize("leave", ["close", "forget"])
 def test_a_leader_that_leaves_hands_the_lead_on(leave: str) -> None:
-    """Between two of its reads somebody else reads."""
     stream = Stream(["one ", "two ", "three"], format="pieces")
     one, two = stream.tee(2)
     assert "one " == next(one.text)
@@ -272,7 +261,7 @@ def test_a_leader_that_leaves_hands_the_lead_on(leave: str) -> None:
 
 
 def test_ctrl_c_in_one_reader_breaks_off_the_read_for_all() -> None:
-    """It may have lost what the source gave: nobody takes that for the end of the answer."""
+    """A read that is broken off may have lost what the source gave."""
 
     def body() -> Iterator[str]:
         yield "one "
@@ -292,7 +281,6 @@ def test_ctrl_c_in_one_reader_breaks_off_the_read_for_all() -> None:
 
 
 def test_a_consumer_that_raises_leaves_the_others_alone() -> None:
-    """Its loop was its own."""
     one, two = Stream(["one ", "two"], format="pieces").tee(2)
 
     def consume() -> None:

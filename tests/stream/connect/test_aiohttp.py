@@ -79,8 +79,6 @@ def test_a_file_is_sent_as_with_httpx() -> None:
 
 
 def test_a_session_keeps_its_settings_and_stays_open() -> None:
-    """Its headers, cookies and address count; the connection is used again."""
-
     async def main(url: str) -> None:
         session = aiohttp.ClientSession(
             url, headers={"X-Own": "1"}, cookies={"c": "2"}, raise_for_status=True
@@ -97,8 +95,6 @@ def test_a_session_keeps_its_settings_and_stays_open() -> None:
 
 
 def test_credentials_do_not_follow_a_redirect_to_another_origin() -> None:
-    """Neither those of the request nor those of the session, even if the last redirect leads back."""
-
     async def main(url: str) -> None:
         session = aiohttp.ClientSession(headers={"X-Session-Key": "s"}, cookies={"c": "2"})
         async with session:
@@ -174,8 +170,6 @@ def test_an_answer_may_last_longer_than_the_default_of_aiohttp(monkeypatch: pyte
 
 
 def test_another_attempt_uses_the_same_session() -> None:
-    """The first answer breaks off, the second one is whole."""
-
     async def main(url: str) -> None:
         async with aiohttp.ClientSession() as session:
             retry = Retry(attempts=2, mode="restart", wait=0.0)

@@ -22,8 +22,6 @@ ANSWER = testing.script().text("Hello", " there").finish("stop")
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
-    """Return a function of the application's that raises an error."""
-
     def my_function(*_: Any) -> Any:
         raise error
 
@@ -96,7 +94,6 @@ OF_NO_REQUEST: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("place", [*(PLACES | OF_NO_REQUEST)])
 def test_a_mistake_goes_out_as_it_came(place: str) -> None:
-    """With its text and all its frames; nothing of it is changed. A guard's is the cause of our error."""
     raised = KeyError("region")
     raised.add_note("of the application")
     before = {**vars(raised)}
@@ -159,7 +156,6 @@ def test_a_secret_of_the_request_is_in_no_traceback_of_ours(place: str, secret: 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, asyncio.CancelledError])
 @pytest.mark.parametrize("place", PLACES)
 def test_what_interrupts_the_program_passes_through(place: str, kind: type[BaseException]) -> None:
-    """It is no mistake of the application's."""
     with pytest.raises(kind):
         PLACES[place](raising(kind()))
 

@@ -40,7 +40,6 @@ async def ask(url: str, **options: Any) -> str:
 
 
 def test_requests_of_one_loop_share_connections_which_close_with_the_loop() -> None:
-    """The second request finds the connection of the first; no cookie is kept."""
     answer = sized(b"".join(ANSWER), headers=[("Set-Cookie", "c=1")])
 
     async def main(url: str) -> None:
@@ -66,7 +65,7 @@ def collected() -> Iterator[None]:
 @pytest.mark.usefixtures("collected")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_each_event_loop_has_a_session_of_its_own() -> None:
-    """Also after a loop that was closed without a shutdown of its generators, of which aiohttp warns."""
+    """The package aiohttp warns of a loop that was closed without a shutdown of its generators."""
     with Loopback(*[sized(b"".join(ANSWER))] * 3) as server:
         loop = asyncio.new_event_loop()
         assert loop.run_until_complete(ask(server.url, client="aiohttp")) == TEXT
@@ -78,7 +77,6 @@ def test_each_event_loop_has_a_session_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_many_requests_at_once() -> None:
-    """There is no limit on connections, and each answer reaches its own reader."""
     bodies = [b"".join(ANSWER).replace(b"see.", b"see %d." % number) for number in range(120)]
 
     async def main(url: str) -> list[str]:
@@ -141,7 +139,6 @@ class TestEnvironment:
     """Both clients follow the same variables."""
 
     def test_a_proxy(self, bare: pytest.MonkeyPatch, client: str) -> None:
-        """Its password goes into a header; NO_PROXY leads past it."""
         with Loopback(sized(b"".join(ANSWER)), sized(b"".join(ANSWER))) as proxy:
             for variable in ("http_proxy", "all_proxy"):
                 bare.setenv(variable, proxy.url.replace("//", "//user:pass@"))
@@ -192,7 +189,6 @@ class TestEnvironment:
     def test_a_password_of_netrc_is_not_sent(
         self, bare: pytest.MonkeyPatch, tmp_path: Path, client: str
     ) -> None:
-        """It belongs to whoever asks for it."""
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password pass", encoding="utf-8")
         bare.setenv("NETRC", str(tmp_path / "netrc"))
         with Loopback(sized(b"".join(ANSWER))) as server:

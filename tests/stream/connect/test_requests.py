@@ -36,7 +36,6 @@ def test_an_answer_over_http() -> None:
 
 
 def test_an_option_may_be_none() -> None:
-    """It stands for httpx's own default."""
     options = dict.fromkeys(["headers", "params", "cookies", "extensions", "content", "json"])
     message, error, _ = read(WHOLE, **options)
 
@@ -71,7 +70,6 @@ def test_nothing_is_sent_before_the_first_read() -> None:
 
 
 def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
-    """There is no source yet."""
     stream = connect("http://127.0.0.1:9/")
     stream.close()
 
@@ -119,7 +117,6 @@ class _Wider:
 
 
 def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
-    """With the nearest name; an option that the caller's own client takes is left to it."""
     unknown: dict[str, tuple[Any, str]] = {
         "jsn": ({}, r"connect\(\) has no option jsn=; did you mean json=\?"),
         "payload": ({}, r"did you mean json=\?"),
@@ -139,7 +136,6 @@ def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
 
 
 def test_the_typed_options_are_those_of_httpx() -> None:
-    """All of them, beside what `connect` takes itself."""
     unknown: dict[str, Any] = {"xyzzy": 1}
     with pytest.raises(MisuseError) as caught:
         connect("http://127.0.0.1/", **unknown)
@@ -168,7 +164,6 @@ def test_a_trace_of_the_callers_is_told_each_step() -> None:
 
 
 def test_extensions_that_are_no_dict_are_misuse() -> None:
-    """At once, before anything is sent."""
     extensions: Any = [1]
     with pytest.raises(MisuseError, match="extensions"):
         connect("http://127.0.0.1:9/", extensions=extensions)
@@ -183,7 +178,6 @@ def test_an_address_that_cannot_be_asked_is_misuse() -> None:
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
-    """Its settings count; it is the caller's to close."""
     with serve_in_time({PATH: WHOLE}) as server, library.Client(headers={"X-Own": "1"}) as client:
         for _ in range(2):
             with connect(server.url + PATH, client=client) as stream:
@@ -222,8 +216,6 @@ def test_a_response_that_one_already_has(library: Any, already_read: bool) -> No
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
-    """The same, asynchronous; the wrong class says which is right."""
-
     async def main(url: str) -> None:
         async with library.AsyncClient() as client, client.stream("POST", url) as response:
             with pytest.raises(MisuseError, match="AsyncStream"):
@@ -240,7 +232,6 @@ def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
 
 
 def test_a_response_made_by_hand_for_a_test() -> None:
-    """It has no request and no connection."""
     response = httpx.Response(200, content=b"".join(ANSWER), headers={"content-type": "text/event-stream"})
 
     assert Stream(response).final().text == "Let me see."

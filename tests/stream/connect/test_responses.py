@@ -34,7 +34,6 @@ def whole(body: bytes, content_type: str = "text/event-stream", **more: Any) -> 
 
 
 def test_a_compressed_body_is_decoded() -> None:
-    """Where a server compresses although it was not asked to."""
     answer = whole(gzip.compress(b"".join(ANSWER)), headers={"Content-Encoding": "gzip"})
     message, error, _ = read(answer)
 
@@ -82,7 +81,6 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
 def test_whose_problem_an_error_status_is(
     status: int, body: bytes, kind: str, retryable: bool, words: str
 ) -> None:
-    """Whatever the form of the body: JSON, a page, nothing, or an event stream."""
     _, error, _ = read(whole(body, "text/plain", status=status))
 
     assert isinstance(error, StatusError)
@@ -206,7 +204,6 @@ def test_a_head_that_never_comes_is_a_stall() -> None:
     ids=["timeout", "extension"],
 )
 def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
-    """It is the transport's; before the head, and in the body."""
     answer: Script = [*until_close(first), OPEN] if first else [OPEN]
     for both in (read_sync, read_async):
         with Loopback(answer) as server:

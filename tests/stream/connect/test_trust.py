@@ -24,7 +24,6 @@ from tokenstream.errors import ConnectError, TokenStreamError
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
-    """Return the contexts that httpx has made."""
     contexts: list[ssl.SSLContext] = []
     make = httpx.create_ssl_context
 
@@ -52,7 +51,6 @@ def _ask_in_a_thread(*between: Callable[[], object]) -> None:
 
 
 def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) -> None:
-    """Reading it takes long, in the event loop too; it is what httpx itself trusts."""
     _ask_in_a_thread(lambda: None)
     _ask_in_a_thread()
 
@@ -66,7 +64,6 @@ def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) ->
 def test_what_is_trusted_is_read_again_where_it_is_another(
     made: list[ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another file, or another content of it."""
     file = tmp_path / "trusted.pem"
     one = trustme.CA().cert_pem.bytes()
     file.write_bytes(one)
@@ -80,7 +77,6 @@ def test_what_is_trusted_is_read_again_where_it_is_another(
 
 
 def test_what_replaces_the_class_of_contexts_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package does so to trust what the system trusts."""
     made: list[type] = []
 
     def make() -> ssl.SSLContext:
@@ -97,7 +93,6 @@ def test_what_replaces_the_class_of_contexts_is_trusted(monkeypatch: pytest.Monk
 def test_a_folder_of_what_is_trusted_is_read_each_time(
     made: list[ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files may come and go."""
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     _ask_in_a_thread()
 
@@ -169,7 +164,6 @@ async def _areach(url: str, options: dict[str, Any], client: Any) -> str:
 
 @pytest.mark.parametrize("options, words", OPTIONS.values(), ids=OPTIONS)
 async def test_an_option_that_cannot_be_sent_is_not_quoted(options: dict[str, Any], words: str) -> None:
-    """With a client of our own, of httpx and of httpx2; the name of what is wrong is told."""
     with Loopback(sized(DONE), sized(DONE), sized(DONE), sized(DONE)) as server:
         told = [_reach(server.url, options, None), await _areach(server.url, options, None)]
         with httpx2.Client() as client:
@@ -183,7 +177,6 @@ async def test_an_option_that_cannot_be_sent_is_not_quoted(options: dict[str, An
 
 @pytest.mark.parametrize("change", URLS.values(), ids=URLS)
 async def test_an_address_that_leads_nowhere_is_not_quoted(change: Callable[[str], str]) -> None:
-    """Neither what is a password nor what was meant as one."""
     url = change(refusing_url().removeprefix("http://"))
     told = [_reach(url, {}, None), await _areach(url, {}, None)]
     with httpx2.Client() as client:

@@ -168,7 +168,6 @@ def test_lines_without_their_ends_are_distinguished_from_a_cut_answer(body: list
 
 
 def test_an_answer_in_one_document_has_its_times() -> None:
-    """It is whole only at its end, and that is when its first text came."""
     body = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
     body += b'"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
     stream = on(iter(range(100)).__next__, Stream, [body])

@@ -24,7 +24,6 @@ def interrupt() -> None:
 
 
 def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end() -> None:
-    """It passes; reading on says that the stream was broken off, and the source is closed."""
     source = Source(TOKENS)
     stream = Stream(source, format=Nosy(interrupt))
     with pytest.raises(KeyboardInterrupt):

@@ -134,7 +134,6 @@ def test_a_guard_that_lets_a_restarted_answer_go_on_changes_nothing(
 def test_a_guard_forgets_the_answer_that_a_restart_gives_up(
     cut: int, again: list[bytes], rule: str, options: dict[str, Any]
 ) -> None:
-    """It finds what is in the new answer, and nothing that spans the two."""
     streams: list[Any] = []
     for bodies in ([GREETING], [GREETING[:cut], again]):
         play("sync", bodies, RESTART, kept(streams, rule, **options), format="openai-chat")
@@ -185,5 +184,4 @@ def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
 
 
 def without_resumed(events: list[Any]) -> list[Any]:
-    """Return events without the announcement that an answer was resumed."""
     return [event for event in events if not isinstance(event, Resumed)]

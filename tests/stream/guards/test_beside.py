@@ -188,7 +188,6 @@ async def test_a_rule_that_thinks_is_cancelled_with_the_stream(way: str) -> None
 
 @pytest.mark.parametrize("hold", [False, True])
 async def test_a_rule_that_raises_closes_the_stream(hold: bool) -> None:
-    """Also while a read waits for a silent source; its error is the cause, and in no group."""
     judge, given = Judge(ValueError("no model")), list[str]()
     judge.speaks.set()
     stream = AsyncStream(gated(anyio.Event(), 4)).guard(judge, first_tokens=2, hold=hold)
@@ -238,7 +237,7 @@ async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
 
 
 async def test_the_last_verdict_counts_if_a_finish_reason_comes_with_each_piece() -> None:
-    """As with Gemini: the first reason is held back while more of the answer arrives."""
+    """Gemini sends a finish reason with each piece."""
     asked: list[str] = []
 
     async def judge(message: Message) -> None:
@@ -366,7 +365,6 @@ async def test_a_rule_whose_work_is_cancelled_has_allowed_nothing(
 
 
 async def test_a_rule_is_given_within_the_block_as_well() -> None:
-    """Whatever the source is, and whether a function is known to be awaited before it is called."""
     judge = Judge("off topic")
     judge.speaks.set()
     reasons: list[str | None] = []
@@ -388,7 +386,6 @@ async def test_a_rule_is_given_within_the_block_as_well() -> None:
 
 
 async def _read_outside(rule: Any) -> AsyncStream:
-    """Read an answer outside of a block."""
     stream = AsyncStream(BODY).guard(rule, first_tokens=2)
     await stream.final()
     return stream

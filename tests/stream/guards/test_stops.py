@@ -96,7 +96,6 @@ def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format
 
 @in_one_test("rule", RULES)
 def test_what_had_come_is_kept_and_no_more_is_read(rule: str) -> None:
-    """The last event tells why; a rule that holds leaves nothing."""
     body = ANSWER.chunks("openai-chat")
     events, stream = events_of(body, RULES[rule])
     is_whole = "nothing" in rule or rule == "repetition"
@@ -156,7 +155,6 @@ def test_the_first_rule_that_speaks_stops() -> None:
 
 
 def test_nothing_is_seen_of_what_is_held() -> None:
-    """Neither by loops, nor in the message or a checkpoint, until it is given; then none of it is ahead."""
     seen: list[str] = []
 
     def look(message: Message) -> None:
@@ -194,8 +192,6 @@ def test_an_answer_that_is_stopped_at_its_end_is_not_complete() -> None:
 
 
 def test_a_guard_that_raises_closes_the_stream() -> None:
-    """Its error is the cause, after all that came before; views raise it each time."""
-
     def fail(_: Message) -> str | None:
         raise ValueError("no model")
 
@@ -239,7 +235,6 @@ def test_an_answer_that_breaks_off_is_judged_as_far_as_it_came() -> None:
 @three_worlds
 @pytest.mark.parametrize("beats", [False, True])
 def test_time_stops_an_answer_in_which_nothing_comes(world: str, beats: bool) -> None:
-    """By the stream's own clock, counted from the request; heartbeats are nothing, either."""
     steps: list[Any] = [step for chunk in ANSWER.chunks("openai-chat")[:3] for step in (1.0, chunk)]
     steps += [step for _ in range(20 * beats) for step in (0.3, b": beat\n\n")]
     playback = silent_after(*steps)
@@ -273,8 +268,6 @@ def test_a_guard_is_set_before_the_first_read() -> None:
 
 
 def test_a_rule_that_has_to_be_awaited_needs_an_async_stream() -> None:
-    """Told when it is given."""
-
     async def judge(_: Message) -> str | None:
         return None
 
@@ -289,7 +282,6 @@ def test_a_rule_that_has_to_be_awaited_needs_an_async_stream() -> None:
 
 
 def test_a_reason_is_given_for_a_stop_as_well() -> None:
-    """Not of a close, nor of what had ended before."""
     stopped, silent, closed, ended = (Stream(ANSWER.chunks("openai-chat")) for _ in range(4))
     for stream in (stopped, silent, closed, ended):
         assert stream.stop_reason is None
@@ -304,7 +296,6 @@ def test_a_reason_is_given_for_a_stop_as_well() -> None:
 
 
 def test_a_new_loop_gets_the_word_that_was_not_given_yet() -> None:
-    """Also where the loop before was left at the very piece that stopped the answer."""
     stream = Stream(ANSWER.chunks("openai-chat")).guard("cat")
     for event in stream:
         if isinstance(event, TextDelta) and event.text == "t ":

@@ -37,7 +37,6 @@ async def both(*items: Any, **options: Any) -> list[Any]:
 
 
 async def test_answers_have_ids_texts_and_endings_of_their_own() -> None:
-    """From messages, from payloads, and from the body of a recording."""
     messages = [SESSION, *answer("resp_1", "Hel", "lo"), LIMITS, *answer("resp_2", "Bye")]
     payloads = [json.loads(message) for message in messages]
     body = b"".join([sse(message) for message in messages])
@@ -51,7 +50,6 @@ async def test_answers_have_ids_texts_and_endings_of_their_own() -> None:
 
 
 async def test_answers_that_are_given_in_turns_are_told_apart() -> None:
-    """By their ids; what is of neither goes to the older one."""
     one, two = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
     mixed = [one[0], two[0], LIMITS, *[each for pair in zip(one[1:], two[1:], strict=True) for each in pair]]
 
@@ -68,7 +66,6 @@ async def test_answers_that_are_given_in_turns_are_told_apart() -> None:
 
 
 async def test_an_answer_that_fails_does_not_end_the_connection() -> None:
-    """Its error is its own."""
     failed = answer("resp_1", "Hel", status="failed", **FAILED)
 
     assert await both(*failed, *answer("resp_2", "Hello")) == [
@@ -78,7 +75,6 @@ async def test_an_answer_that_fails_does_not_end_the_connection() -> None:
 
 
 async def test_what_is_no_payload_fails_the_answer_that_it_came_in() -> None:
-    """The next one is not touched by it."""
     one = answer("resp_1", "Hel")
 
     assert await both(*one[:4], "{", *one[4:], *answer("resp_2", "Hello"), format="openai-realtime") == [
@@ -88,7 +84,6 @@ async def test_what_is_no_payload_fails_the_answer_that_it_came_in() -> None:
 
 
 async def test_late_messages_of_an_answer_begin_no_other() -> None:
-    """They go where the asides go."""
     late = event("response.output_text.delta", response_id="resp_1", delta="late")
 
     told = await both(*answer("resp_1", "Hello"), late, *answer("resp_2", "Bye"))
@@ -149,7 +144,6 @@ ONE = sse('{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop
 
 @pytest.mark.parametrize("options", [{}, {"format": "openai-chat"}])
 async def test_a_stream_of_one_answer_gives_itself(options: dict[str, Any]) -> None:
-    """Once, unread, whatever had been looked at; an answer left unread is read."""
     source, asource = Items(ONE[:30], ONE[30:]), AsyncItems(ONE[:30], ONE[30:])
     stream, astream = Stream(source, **options), AsyncStream(asource, **options)
 
@@ -183,7 +177,6 @@ async def test_a_stream_that_is_none_says_so_itself() -> None:
 
 
 async def test_what_looks_like_no_format_for_long_is_given_as_it_is() -> None:
-    """It is not held back for ever."""
     pings = [sse('{"type": "ping"}')] * 80
 
     assert [response.final().text for response in Stream(Items(*pings, ONE)).responses] == ["Hi"]
@@ -200,7 +193,6 @@ async def test_the_body_of_an_error_is_read_by_the_stream_itself() -> None:
 
 
 async def test_answers_without_any_id_are_told_apart_by_their_ends() -> None:
-    """As long as one is given at a time."""
     messages = [json.loads(message) for message in (*answer("", "Hel", "lo"), *answer("", "Bye"))]
     for message in messages:
         message.pop("response_id", None)

@@ -71,7 +71,6 @@ def test_the_loops_body_asks_for_the_next_answer() -> None:
 
 @pytest.mark.parametrize("code, kind", [(1000, StreamTruncated), (1011, StreamInterrupted)])
 def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[StreamError]) -> None:
-    """With its partial; the answers before it are untouched, and the loop then ends."""
     script = saying(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3], code=code)
     told = []
     with opened(script) as connection:
@@ -109,7 +108,6 @@ async def test_a_break_between_answers_is_raised_by_the_loop() -> None:
 
 
 def test_stop_from_another_thread_ends_the_answer_and_the_loop() -> None:
-    """At once, although the answer's own read blocks."""
     with opened(hanging(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])) as connection:
         stream = Stream(connection)
         given: list[Stream] = []
@@ -126,7 +124,6 @@ def test_stop_from_another_thread_ends_the_answer_and_the_loop() -> None:
 @pytest.mark.slow
 @on_asyncio
 async def test_stop_from_another_task_ends_the_answer_and_the_loop() -> None:
-    """Likewise, and also while no answer is being given."""
     script = hanging(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])
     async with aopened(script) as connection:
         stream = AsyncStream(connection)
@@ -180,7 +177,6 @@ async def test_an_asynchronous_answer_that_is_closed_leaves_the_connection_open(
 @pytest.mark.slow
 @on_asyncio
 async def test_a_timeout_around_an_answers_anext_loses_nothing() -> None:
-    """Nor one around the loop's own."""
     gate = threading.Event()
 
     def script(connection: ServerConnection) -> None:
@@ -213,7 +209,6 @@ async def test_a_timeout_around_an_answers_anext_loses_nothing() -> None:
 
 
 def test_nothing_is_read_beyond_the_end_of_an_answer() -> None:
-    """The next message is read when it is asked for."""
     source = Items(SESSION, *answer("resp_1", "Hel", "lo"), LIMITS, *answer("resp_2", "Bye"))
     responses = Stream(source).responses
     first = next(responses)

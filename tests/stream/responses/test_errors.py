@@ -61,7 +61,6 @@ async def test_what_nobody_reads_is_bounded() -> None:
 
 
 async def test_a_message_beyond_its_bound_fails_the_answer() -> None:
-    """As it would fail the stream."""
     messages = answer("resp_1", "x" * 3_000)
 
     with opened(saying(*messages)) as connection, pytest.raises(LimitExceeded):
@@ -74,7 +73,6 @@ REFUSED = event(
 
 
 async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    """It says why none came; the log told of it at once, without its text."""
     for stream in (Stream(Items(SESSION, REFUSED)), AsyncStream(AsyncItems(SESSION, REFUSED))):
         with pytest.raises(ProviderError, match="no voice"):
             if isinstance(stream, Stream):
@@ -90,7 +88,6 @@ async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pyte
 async def test_an_error_before_or_inside_an_answer_is_an_event_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It tells of one of the client's own events, and the session goes on; the log has what no answer had."""
     inside = answer("resp_2", "Bye")
     inside.insert(2, REFUSED)
     stream = Stream(Items(SESSION, REFUSED, *answer("resp_1", "Hello"), *inside, REFUSED))

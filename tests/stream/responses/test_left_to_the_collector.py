@@ -174,15 +174,12 @@ def make_source(name: str, *, is_async: bool = False) -> Any:
 @each_source
 @in_one_test("read", READERS)
 def test_answers_leave_nothing(name: str, read: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
-    """Neither whole ones, nor those that were left early, nor one that is kept longer than their stream."""
     assert left_by(lambda: at_once(read(Stream(make_source(name))))) == {}
 
 
 @pytest.mark.anyio
 @each_source
 async def test_asynchronous_answers_leave_nothing(name: str) -> None:
-    """The same, and the tasks that have read are gone, too."""
-
     async def run() -> None:
         for read in READERS:
             await read(AsyncStream(make_source(name, is_async=True)))
@@ -206,8 +203,6 @@ async def breaking_later(items: list[Any]) -> AsyncIterator[Any]:
 
 @each_source
 def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
-    """Neither the source's error nor those of the answers keep what has read."""
-
     def run() -> None:
         for read in (whole, unread, half_read):
             with suppress(TokenStreamError):
@@ -219,8 +214,6 @@ def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
 @pytest.mark.anyio
 @each_source
 async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) -> None:
-    """The same in an event loop."""
-
     async def run() -> None:
         for read in (whole, unread, half_read):
             with suppress(TokenStreamError):
@@ -242,8 +235,6 @@ ERRORS: list[Callable[[], Exception]] = [
 def test_a_connection_that_breaks_after_whole_answers_leaves_nothing(
     make_error: Callable[[], Exception],
 ) -> None:
-    """Its error is raised by the loop over the answers, of which none was cut off."""
-
     def breaking_behind() -> Iterator[Any]:
         yield from WHOLE
         raise make_error()
@@ -257,7 +248,6 @@ def test_a_connection_that_breaks_after_whole_answers_leaves_nothing(
 
 
 def test_the_error_after_whole_answers_tells_where_the_source_has_failed() -> None:
-    """By the traceback of its cause, as where an answer is cut off."""
     source = Items(*WHOLE, error=ConnectionResetError("the peer is gone"))
     heard = list[str]()
     with pytest.raises(StreamError) as caught:

@@ -119,13 +119,11 @@ async def test_responses_on_one_socket_are_answers() -> None:
 async def test_a_socket_that_says_nothing_but_an_error_gives_an_answer_that_failed(
     options: dict[str, Any],
 ) -> None:
-    """It stays open and silent, and nobody waits for more."""
     assert await both([ERROR], most=1, **options) == [(None, "", "failed", ProviderError)]
 
 
 @on_asyncio
 async def test_an_error_between_two_responses_is_an_answer_that_failed() -> None:
-    """It is what the second request came to, and the third is answered."""
     assert await both(answer("resp_1", "Hello"), [ERROR], answer("resp_2", "Bye"), most=3) == [
         ("resp_1", "Hello", "complete", None),
         (None, "", "failed", ProviderError),
@@ -137,7 +135,6 @@ async def test_an_error_between_two_responses_is_an_answer_that_failed() -> None
 @on_asyncio
 @pytest.mark.parametrize("closed", [True, False])
 async def test_an_error_inside_a_response_ends_that_one(closed: bool) -> None:
-    """Whether or not the response is then said to have failed."""
     response = {"id": "resp_1", "object": "response", "status": "failed", "error": ERROR["error"]}
     end = [{"type": "response.failed", "response": response}] if closed else []
     failed = [*answer("resp_1", "Hel")[:3], ERROR, *end]
@@ -177,7 +174,6 @@ def test_a_response_that_steers_is_followed_by_another() -> None:
 
 
 def test_refused_input_ends_no_response_and_makes_none() -> None:
-    """The event that input for a response was refused is of no response, whether one is open or none."""
     refused = {"type": "response.inject.failed", "response_id": "resp_1", "input": [], "error": {"code": "c"}}
     one = answer("resp_1", "Hel", "lo")
     with opened([*one[:3], refused, *one[3:], refused, *answer("resp_2", "Bye")]) as connection:
@@ -189,7 +185,6 @@ def test_refused_input_ends_no_response_and_makes_none() -> None:
 
 
 def test_a_socket_that_is_closed_inside_a_response_cuts_it() -> None:
-    """Where it is closed after an error, or between two, nothing is cut."""
     whole = answer("resp_1", "Hello")
     for reply, expected in (
         (whole[:4], StreamTruncated),
@@ -212,7 +207,6 @@ def test_a_socket_that_is_closed_inside_a_response_cuts_it() -> None:
 
 @pytest.mark.slow
 def test_the_stream_itself_reads_one_response() -> None:
-    """It ends with it, and the connection with it."""
     with opened(answer("resp_1", "Hello"), answer("resp_2", "Bye")) as connection:
         connection.send(ASK)
         with Stream(connection) as stream:

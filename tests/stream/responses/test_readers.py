@@ -28,7 +28,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_what_is_left_unread_is_read_before_the_next() -> None:
-    """So a list of all answers holds whole ones."""
     messages = [
         *answer("resp_1", "Hel", "lo"),
         *answer("resp_2", "x", status="failed", **FAILED),
@@ -49,7 +48,6 @@ async def test_what_is_left_unread_is_read_before_the_next() -> None:
 
 @pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
 async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(names: list[str]) -> None:
-    """Also if its readers have left it early, and if the connection has only this one."""
     messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
     heard, aheard = list[str](), list[str]()
     with Stream(Items(*messages)) as stream:
@@ -64,7 +62,6 @@ async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(names
 
 @pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
 async def test_an_answer_of_which_only_readers_are_kept_goes_on(names: list[str]) -> None:
-    """They are given the whole answer; the loop gives the next one, also if it is all that is kept."""
     messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
     readers, areaders = list[Any](), list[Any]()
     responses = Stream(Items(*messages)).responses
@@ -83,7 +80,6 @@ async def test_an_answer_of_which_only_readers_are_kept_goes_on(names: list[str]
 
 @pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
 async def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(names: list[str]) -> None:
-    """So the loop gives the next one, as after an answer that nobody shared."""
     messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
     responses = Stream(Items(*messages)).responses
     aresponses = AsyncStream(AsyncItems(*messages)).responses
@@ -97,7 +93,6 @@ async def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(names: li
 
 
 async def test_a_view_of_a_stream_that_is_shared_no_more_goes_on() -> None:
-    """Once the stream and its readers are gone, nobody reads but the view."""
     pieces = ["The", " quick", " fox"]
     stream, astream = Stream(pieces, format="pieces"), AsyncStream(pieces, format="pieces")
     text, atext = stream.text, astream.text
@@ -109,7 +104,6 @@ async def test_a_view_of_a_stream_that_is_shared_no_more_goes_on() -> None:
 
 
 async def test_the_answers_of_a_shared_stream_are_refused() -> None:
-    """In words that say what to share, also to a loop that was there before."""
     messages = [SESSION, *answer("resp_1", "Hello")]
     with Stream(Items(*messages)) as stream:
         responses = stream.responses
@@ -180,7 +174,6 @@ def test_two_threads_are_one_too_many() -> None:
 
 
 async def test_a_session_that_was_closed_gives_nothing_more() -> None:
-    """Neither new answers nor the rest of one."""
     source = Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
     stream = Stream(source)
     response = next(stream.responses)
@@ -201,7 +194,6 @@ async def test_a_session_that_was_closed_gives_nothing_more() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_answers_that_nobody_closes_warn_of_nothing() -> None:
-    """There is nothing of their own to be closed."""
     with Stream(Items(SESSION, *answer("resp_1", "Hel", "lo"))) as stream:
         response = next(stream.responses)
         assert next(response.text) == "Hel"
@@ -287,7 +279,6 @@ async def test_a_connection_that_is_opened_by_the_stream_gives_its_answers() -> 
 
 
 async def test_an_answer_that_waits_is_given_by_the_next_loop() -> None:
-    """And closing it drops what has come of it."""
     one, two = answer("resp_1", "a"), answer("resp_2", "1", "2")
     mixed = [one[0], two[0], *two[1:-1], *one[1:], two[-1]]
     with Stream(Items(*mixed)) as stream:
@@ -303,7 +294,6 @@ async def test_an_answer_that_waits_is_given_by_the_next_loop() -> None:
 
 @on_asyncio
 async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
-    """Another thread has asked for it."""
     stream = AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello")))
     response = await anext(stream.responses)
     stream._driver.verdict.request_end("enough")  # noqa: SLF001 - what `stop` does in another thread

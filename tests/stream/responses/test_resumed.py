@@ -103,7 +103,6 @@ def answers(world: str, serve: Server, **options: Any) -> Any:
 @in_each_world
 @pytest.mark.parametrize("view", VIEWS_OF_ALL)
 def test_each_view_gives_the_same_wherever_the_connection_breaks(world: str, view: str) -> None:
-    """By an end of the body or an error, and whether the server repeats events or not."""
     for body, format in ((RUN, "langchain-protocol"), (SESSION, "anthropic-agents"), (RUN, None)):
         look = partial(read, world, view=view, format=format)
         whole, ended, _ = run_in(world, partial(look, broken_at(body, len(body))))
@@ -116,7 +115,6 @@ def test_each_view_gives_the_same_wherever_the_connection_breaks(world: str, vie
 
 @in_each_world
 def test_the_answers_are_those_of_a_loop_over_the_events(world: str) -> None:
-    """Each has its own id and ending, and the stream has the reports of all attempts."""
     given, error, stream = answers(world, broken_at(RUN, 4, OSError("gone"), overlap=3))
     _, _, looped = run_in(world, partial(read, world, broken_at(RUN, 4), "events"))
 
@@ -128,7 +126,6 @@ def test_the_answers_are_those_of_a_loop_over_the_events(world: str) -> None:
 
 @in_each_world
 def test_a_connection_may_break_again_and_be_refused(world: str) -> None:
-    """Before the first answer, too; each counts as an attempt."""
     script: list[Any] = [OSError("no route"), RUN[:3], OSError("no route"), RUN[2:9], RUN[9:]]
 
     def serve(attempt: Attempt) -> Body:
@@ -144,7 +141,6 @@ def test_a_connection_may_break_again_and_be_refused(world: str) -> None:
 
 @in_each_world
 def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
-    """It keeps what had arrived, and so does a server that has lost its place, or another run that begins."""
     other = [frame.replace(b"{\\", b"[\\") for frame in RUN]
     for attempts, rest, kind in ((1, RUN[4:], StreamTruncated), (4, other[2:], PositionLost)):
 
@@ -180,7 +176,6 @@ def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
 
 @in_each_world
 def test_another_answer_never_takes_the_place_of_one_that_has_begun(world: str) -> None:
-    """The other modes, which would ask for one, do not go on; before the first answer, they do."""
     given, error, stream = answers(world, broken_at(RUN, 4), retry=Retry(mode="restart", wait=0))
     assert (given, type(error), len(stream.attempts)) == ([], StreamTruncated, 1)
 
@@ -190,7 +185,6 @@ def test_another_answer_never_takes_the_place_of_one_that_has_begun(world: str) 
 
 @in_each_world
 def test_a_refused_request_is_made_again(world: str) -> None:
-    """At first, and where the run goes on; a refusal that stays is the error of the open answer."""
     heads = {"content-type": "text/event-stream"}
 
     async def ask(*bodies: Any) -> Any:
@@ -237,7 +231,6 @@ def graph_server(*ends: Act, heartbeat: float = 0.05) -> Loopback:
 @in_each_world
 @pytest.mark.parametrize("view", ["events", "text", "responses"])
 def test_a_view_ends_with_the_run_on_a_server_that_stays_open(world: str, view: str) -> None:
-    """It asks the server for nothing more then, and its connection is closed; so it is after a silence."""
     deadlines = Deadlines(idle_bytes=0.3)
 
     async def look(url: str) -> Any:

@@ -120,7 +120,6 @@ def body(*answers: list[dict[str, Any] | str]) -> list[bytes]:
 
 @each_format
 def test_each_answer_of_a_body_is_one_of_its_own(write: Any) -> None:
-    """At every chunking, and also a third one."""
     chunks = body(write("1", "first"), write("2", "second"), write("3", "third"))
     for source in (chunks, [b"".join(chunks)]):
         stream = Stream(source)
@@ -140,7 +139,6 @@ def test_a_stream_reads_the_first_answer_and_counts_the_other(write: Any) -> Non
 
 @each_format
 def test_the_same_answer_again_is_no_second_one(write: Any) -> None:
-    """Its id tells; what follows the end is ignored, as ever."""
     stream = Stream(body(write("1", "first"), write("1", "first")))
 
     assert ["first"] == [answer.final().text for answer in stream.responses]
@@ -149,7 +147,6 @@ def test_the_same_answer_again_is_no_second_one(write: Any) -> None:
 
 
 def test_a_second_answer_that_breaks_off_is_truncated() -> None:
-    """It has an ending of its own."""
     stream = Stream(body(chat("1", "first"), chat("2", "second")[:1]))
     first, second = stream.responses
     assert "first" == first.final().text
@@ -228,7 +225,6 @@ def test_an_answer_in_the_middle_of_another_cuts_it(write: Any) -> None:
 
 @named_starts
 def test_the_start_of_the_same_answer_may_come_again(write: Any) -> None:
-    """Its id tells that the answer goes on."""
     start, *rest = write("1", "first")
     for index in range(len(rest)):
         stream = Stream(_source(start, *rest[:index], start, *rest[index:]))
@@ -283,7 +279,6 @@ def test_an_empty_item_of_a_proxy_stays_empty() -> None:
 
 
 def test_a_finished_answer_without_its_end_is_whole() -> None:
-    """Another one that begins behind its finish reason is one of its own."""
     stream = Stream(body(anthropic("1", "first")[:-1], anthropic("2", "second")))
 
     assert ["first", "second"] == [answer.final().text for answer in stream.responses]

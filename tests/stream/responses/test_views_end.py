@@ -119,7 +119,6 @@ async def read(colour: str, items: list[Any], view_of: Callable[[Any], Any], for
 @pytest.mark.parametrize("view", VIEWS_OF_ALL)
 @pytest.mark.parametrize("name", BODIES)
 def test_each_view_ends_where_the_loop_ends(name: str, view: str, colour: str) -> None:
-    """Beyond that, it asks the source no more often than the loop, which looks once for the body's end."""
     format = name.partition(",")[0]
     looped = run_in(colour, read, colour, BODIES[name], VIEWS_OF_ALL["events"], format)
     asked, error = run_in(colour, read, colour, BODIES[name], VIEWS_OF_ALL[view], format)

@@ -84,7 +84,6 @@ COMPRESSED = sized(GZIPPED, headers=[("Content-Encoding", "gzip")])
     "script", [chunked(ANSWER), sized(BODY), COMPRESSED], ids=["chunked", "sized", "gzip"]
 )
 async def test_the_body_passes_and_is_seen(library: Any, script: Script) -> None:
-    """Its bytes reach the loop, decompressed as ever, and the message is whole."""
     for body, tapped, raised in [read(library, script), await read_later(library, script)]:
         assert (BODY, None) == (body, raised)
         assert tapped.message == WHOLE
@@ -350,8 +349,6 @@ async def test_a_body_need_not_be_a_generator() -> None:
 
 
 def test_a_response_that_was_begun_is_left_alone() -> None:
-    """What has been read of it is gone; the objects that pass are seen instead."""
-
     class Holder:
         def __init__(self, response: httpx2.Response) -> None:
             self.response = response

@@ -54,7 +54,6 @@ def test_closing_after_the_finish_reason_is_complete() -> None:
 
 @pytest.mark.anyio
 async def test_with_closes_a_generator() -> None:
-    """What has no `with` of its own is closed at its end, and the body's exception passes."""
     begun = later(payloads())
     with pytest.raises(KeyError), tap(source := Items(payloads())) as first:
         next(first)
@@ -274,8 +273,6 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_generator_is_stopped() -> None:
-    """It is over, and nothing can follow."""
-
     async def theirs() -> AsyncIterator[Any]:
         yield PAYLOADS[0]
         await anyio.sleep_forever()

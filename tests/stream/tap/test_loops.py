@@ -51,7 +51,6 @@ async def test_one_item_at_a_time_will_do() -> None:
 
 @in_one_test("count", range(len(PAYLOADS) + 1))
 def test_nothing_is_read_ahead(count: int) -> None:
-    """After each item the source was read so far, and the message holds so much; neither is ahead."""
     tapped = tap(source := Items(payloads()))
     for _ in range(count):
         next(tapped)
@@ -132,7 +131,6 @@ class Onwards:
 @pytest.mark.parametrize("count", [1, 2, len(PAYLOADS)])
 @pytest.mark.parametrize("kind", [Anew, Onwards])
 async def test_a_second_loop_doubles_nothing_and_misses_nothing(kind: Callable[[], Any], count: int) -> None:
-    """Whether it begins anew or goes on is told by its first item."""
     tapped: Any = tap(kind())
     for _ in zip(tapped, range(count), strict=False):
         pass
@@ -148,8 +146,6 @@ async def test_a_second_loop_doubles_nothing_and_misses_nothing(kind: Callable[[
 
 
 def test_a_loop_that_begins_anew_with_what_cannot_be_compared_is_left_alone() -> None:
-    """Of an item that gives no payload nobody knows whether it came before."""
-
     class Strange:
         def __iter__(self) -> Iterator[Any]:
             return iter([Failing()])
@@ -196,7 +192,6 @@ def _wreck(value: Any) -> None:
 
 
 def test_the_message_does_not_change_with_the_objects() -> None:
-    """What the loop does to its dicts afterwards is its own affair."""
     for item in (tapped := tap(payloads())):
         before = tapped.message
         _wreck(item)
@@ -252,7 +247,6 @@ def test_attributes_and_methods_are_the_streams() -> None:
 
 
 def test_a_mock_is_tapped_as_what_it_gives() -> None:
-    """It has every attribute, those of a whole answer and of a response, too."""
     mock = MagicMock()
     mock.__iter__.return_value = iter(payloads())
     tapped: Any = tap(mock)
@@ -277,7 +271,6 @@ async def test_what_is_awaited_is_tapped_for_an_async_loop() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_request_of_aiohttp_is_entered_by_the_tap() -> None:
-    """What it gives is aiohttp's own response."""
     with Loopback(chunked(ANSWER)) as server:
         async with aiohttp.ClientSession() as session:
             tapped: Any = tap(session.post(server.url))

@@ -87,7 +87,6 @@ def test_any_message_of_a_client_is_answered_or_ends_the_connection(
 @examples(150)
 @given(messages=st.lists(MESSAGES, max_size=6))
 def test_any_recording_can_be_played(format: str, messages: list[dict[str, Any]]) -> None:
-    """Also if its messages make no sense."""
     recording = Recording.of([json.dumps(each).encode() for each in messages], messages=True, format=format)
     session = open_session(format, lambda: recording)
     for number in range(3):
@@ -100,7 +99,7 @@ def test_any_recording_can_be_played(format: str, messages: list[dict[str, Any]]
 
 @FORMATS
 def test_a_message_that_is_nested_too_deeply_is_refused(format: str) -> None:
-    """It is not sent back, which would end in a RecursionError."""
+    """Sending it back would end in a RecursionError."""
     session = open_session(format, lambda: ANSWER.recording(format))
     session.receive('{"type": "session.update", "session": ' + '{"a":' * 50_000 + "1" + "}" * 50_001, 0.0)
     *_, last = session.take(0.0) or [b""]

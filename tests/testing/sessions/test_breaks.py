@@ -38,7 +38,6 @@ def played(format: str, fault: testing.faults.Fault, turns: int = 1) -> tuple[li
 @FORMATS
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4429])
 def test_the_server_closes_the_connection_with_a_code(format: str, code: int) -> None:
-    """After any message, in any turn, with its reason."""
     messages, error = played(format, faults.close(event=3, code=code, reason="Restarting"), turns=2)
 
     # The Realtime API has said `session.created` before.
@@ -48,7 +47,6 @@ def test_the_server_closes_the_connection_with_a_code(format: str, code: int) ->
 
 @FORMATS
 def test_the_server_closes_the_connection_in_place_of_an_answer(format: str) -> None:
-    """Before the first message of the turn."""
     messages, error = played(format, faults.close(event=0, code=1011))
 
     assert (messages, error.rcvd.code) == ([], 1011)
@@ -83,7 +81,6 @@ def test_the_connection_breaks_inside_a_message(format: str) -> None:
 
 
 def test_a_realtime_session_that_is_too_old_is_closed() -> None:
-    """It says so with an error before."""
     messages, error = played("openai-realtime", faults.connection_limit(event=2))
 
     assert (messages[-1]["error"]["code"], error.rcvd.code) == ("session_expired", 1001)
@@ -131,7 +128,6 @@ def test_a_session_goes_on_over_another_connection() -> None:
 
 
 def test_the_server_stops_in_the_middle_of_a_session() -> None:
-    """Whether an answer is being played or not."""
     stalled = HELLO.recording("gemini-live").with_fault(faults.stall(event=2))
     with testing.serve([stalled], sessions=True) as server, open_client(server, LIVE) as client:
         client.send(setup={})
@@ -157,14 +153,12 @@ def test_the_server_stops_in_the_middle_of_a_session() -> None:
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(fault: Any, said: str) -> None:
-    """When the answer is played, as for all faults."""
     with pytest.raises(MisuseError, match=said):
         HELLO.recording("openai-realtime").with_fault(fault())
 
 
 @pytest.mark.parametrize("fault", [faults.half_frame(), faults.connection_limit()], ids=str)
 def test_a_fault_of_sessions_needs_a_format_that_has_them(fault: testing.faults.Fault) -> None:
-    """The error names the formats that have them."""
     with pytest.raises(MisuseError, match="openai-realtime"):
         HELLO.recording("anthropic").with_fault(fault)
 
@@ -184,7 +178,6 @@ def test_a_recording_replays_its_closing_frame_without_a_server() -> None:
 
 @pytest.mark.slow
 def test_a_plain_server_breaks_inside_a_message_too(tmp_path: Any) -> None:
-    """Also when the recording comes from a file."""
     broken = HELLO.recording("openai-realtime").with_fault(faults.half_frame(event=3))
     closed = HELLO.recording("openai-realtime").with_fault(faults.close(event=3, code=1013, reason="Later"))
     for number, each in enumerate((broken, closed)):

@@ -43,7 +43,6 @@ def texts_of(messages: list[Any]) -> list[str]:
 
 
 def test_each_turn_gets_the_next_answer(client: Client) -> None:
-    """After the setup, whose answer is not repeated."""
     set_up(client)
     client.send(**ASK)
     assert texts_of(client.until_content("turnComplete")) == ["Hel", "lo"]
@@ -66,7 +65,6 @@ def test_a_turn_may_be_asked_for_in_several_ways(client: Client, said: dict[str,
 
 
 def test_the_model_waits_for_the_results_of_its_calls(client: Client) -> None:
-    """The next answer is what it says with them."""
     set_up(client)
     client.send(**ASK)
     client.until_content("turnComplete")
@@ -78,7 +76,6 @@ def test_the_model_waits_for_the_results_of_its_calls(client: Client) -> None:
 
 
 def test_the_model_waits_for_all_results() -> None:
-    """And then goes on with its answer, if the script does."""
     script = testing.script().tool_call("a", {}).tool_call("b", {}).text("Both").finish()
     with testing.serve(script, sessions=True) as server, open_client(server, LIVE) as client:
         set_up(client)
@@ -90,7 +87,6 @@ def test_the_model_waits_for_all_results() -> None:
 
 
 def test_who_speaks_while_the_model_waits_cancels_its_calls(client: Client) -> None:
-    """Then the next answer comes."""
     set_up(client)
     client.send(**ASK)
     client.until_content("turnComplete")
@@ -125,7 +121,6 @@ def test_who_speaks_interrupts_the_model(late: int) -> None:
 
 
 def test_a_session_is_resumed_by_its_handle() -> None:
-    """On another connection; each turn ends with a new handle."""
     with testing.serve([HELLO, AGAIN], sessions=True) as server:
         with open_client(server, LIVE) as client:
             set_up(client, sessionResumption={"transparent": True})
@@ -145,7 +140,6 @@ def test_a_session_is_resumed_by_its_handle() -> None:
 
 
 def test_an_unknown_handle_ends_the_connection() -> None:
-    """Its code is 1008, and the reason says why."""
     with testing.serve(HELLO, sessions=True) as server, open_client(server, LIVE) as client:
         client.send(setup={"sessionResumption": {"handle": "lost"}})
         with pytest.raises(exceptions.ConnectionClosed) as caught:
@@ -178,7 +172,7 @@ def test_the_server_announces_that_it_goes_away() -> None:
     ids=["no setup", "two setups", "no answer left"],
 )
 def test_an_error_closes_the_connection(messages: list[dict[str, Any]], code: int) -> None:
-    """This protocol has no message for it."""
+    """Gemini Live has no message for an error."""
     with testing.serve([HELLO], sessions=True) as server, open_client(server, LIVE) as client:
         for message in messages:
             client.send(**message)

@@ -36,7 +36,6 @@ def texts_of(messages: list[Any]) -> list[str]:
 
 
 def test_each_response_has_its_own_ids(client: Client) -> None:
-    """Although all are made by scripts."""
     ids: list[str] = []
     for _ in range(3):
         client.send("response.create")
@@ -47,7 +46,6 @@ def test_each_response_has_its_own_ids(client: Client) -> None:
 
 
 def test_an_update_of_the_session_is_confirmed_with_the_whole_session(client: Client) -> None:
-    """What it does not mention stays."""
     client.send("session.update", session={"instructions": "Be brief", "audio": {"output": {"voice": "ash"}}})
     updated = client.recv()
 
@@ -103,7 +101,6 @@ def test_an_item_is_truncated_to_what_was_heard_and_no_further(client: Client) -
 
 @pytest.mark.parametrize("end", [-1, "60", None])
 def test_a_place_that_is_none_is_refused(client: Client, end: object) -> None:
-    """So is an item that is none."""
     client.send("response.create")
     [item] = client.until("response.done")[-1]["response"]["output"]
     client.send("conversation.item.truncate", item_id=item["id"], content_index=0, audio_end_ms=end)
@@ -115,7 +112,6 @@ def test_a_place_that_is_none_is_refused(client: Client, end: object) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [0, 2])
 def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
-    """While it lasts, no other can be created; nothing of it comes in the next one."""
     paused = PAUSED.recording("openai-realtime").with_fault(faults.late(late))
     with (
         testing.serve([paused, HELLO], sessions=True, pace="recorded") as server,
@@ -157,7 +153,6 @@ def test_a_response_outside_the_conversation_may_be_created_meanwhile() -> None:
 
 @pytest.mark.slow
 def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> None:
-    """The rest of the cancelled one is left out."""
     arrivals = [*PAUSED.recording("openai-realtime").arrivals]
     end = arrivals[-1].at
     arrivals += [Arrival(end + at, data) for at, data in HELLO.recording("openai-realtime").arrivals]
@@ -175,7 +170,6 @@ def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> No
 
 
 def test_a_stalled_response_can_be_cancelled() -> None:
-    """Otherwise the client would have to leave."""
     stalled = HELLO.recording("openai-realtime").with_fault(faults.stall(event=6))
     with testing.serve([stalled, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
         client.send("response.create")
@@ -203,7 +197,6 @@ def test_a_recording_of_several_responses_waits_for_each_request() -> None:
 
 
 def test_a_refusal_is_an_error_of_the_session() -> None:
-    """And the next request is answered."""
     refused = HELLO.recording("openai-realtime").with_fault(faults.status(429, message="Slow down"))
     with testing.serve([refused, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
         client.send("response.create", event_id="mine")
@@ -216,6 +209,5 @@ def test_a_refusal_is_an_error_of_the_session() -> None:
 
 @pytest.mark.parametrize("kind", ["response.begin", "conversation.item.create"])
 def test_a_message_that_is_wrong_is_refused(client: Client, kind: str) -> None:
-    """With the id of the client's event."""
     client.send(kind, event_id="mine")
     assert client.recv()["error"]["event_id"] == "mine"

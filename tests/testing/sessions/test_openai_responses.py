@@ -48,8 +48,6 @@ def test_what_the_client_sent_can_be_seen() -> None:
 
 
 def test_a_function_sees_each_request_for_an_answer() -> None:
-    """It may answer by what is asked."""
-
     def answer(request: testing.Request) -> testing.Script:
         asked = request.json
         assert isinstance(asked, dict)
@@ -112,7 +110,6 @@ def test_a_failed_continuation_evicts_its_parent() -> None:
 
 
 def test_a_connection_that_is_too_old_creates_no_more_responses() -> None:
-    """Another connection goes on with the stored response."""
     old = HELLO.recording("openai-responses").with_fault(faults.connection_limit())
     with testing.serve([HELLO, old, AGAIN], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
@@ -125,7 +122,6 @@ def test_a_connection_that_is_too_old_creates_no_more_responses() -> None:
 
 
 def test_a_warm_up_gets_an_empty_response_that_can_be_continued() -> None:
-    """It uses up no answer."""
     with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
         warm = client.respond(generate=False, store=False)
 
@@ -144,7 +140,6 @@ PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 
 @pytest.mark.parametrize("late", [0, 2])
 def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
-    """And nothing of it comes in the next one."""
     paused = PAUSED.recording("openai-responses").with_fault(faults.late(late))
     with (
         testing.serve([paused, AGAIN], sessions=True, pace="recorded") as server,
@@ -162,7 +157,6 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
 
 
 def test_a_response_may_be_cancelled_before_it_begins() -> None:
-    """Its lane tells which one is meant, since it has no id yet."""
     silent = HELLO.recording("openai-responses").with_fault(faults.stall(event=0))
     with testing.serve([silent, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
         client.send("response.create", stream_id="a")
@@ -175,7 +169,6 @@ def test_a_response_may_be_cancelled_before_it_begins() -> None:
 
 
 def test_a_cancellation_without_a_response_is_an_error() -> None:
-    """The next response comes all the same."""
     with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
         client.send("response.cancel")
         assert client.recv()["error"]["code"] == "response_cancel_not_active"
@@ -229,7 +222,7 @@ def test_an_error_in_the_answer_is_nested() -> None:
 
 
 def test_a_request_without_an_answer_is_told_so() -> None:
-    """As an error of the protocol, since the test's mistake has to reach the test."""
+    """A mistake of the test has to reach the test."""
     with testing.serve([], sessions=True) as server, open_client(server, RESPONSES) as client:
         assert "prepare another" in client.respond()["error"]["message"]
 
@@ -244,7 +237,6 @@ def test_a_message_that_is_wrong_is_refused(message: str) -> None:
 
 
 def test_the_same_answers_are_played_over_http() -> None:
-    """For a client that falls back to a POST."""
     with testing.serve([HELLO, AGAIN], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
             client.respond()
@@ -288,7 +280,6 @@ def test_a_client_can_try_its_steering() -> None:
 
 @pytest.mark.parametrize(("steers", "code"), [(True, "response_already_completed"), (False, "invalid_value")])
 def test_input_for_nothing_is_refused(steers: bool, code: str) -> None:
-    """Also by a server whose answers take none."""
     with (
         testing.serve([HELLO], sessions=True, steers=steers) as server,
         open_client(server, RESPONSES) as client,

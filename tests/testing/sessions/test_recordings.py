@@ -47,7 +47,6 @@ def talk(server: testing.Server, format: str, path: Path | None = None) -> list[
 
 @FORMATS
 def test_a_recorded_session_is_played_turn_by_turn(format: str, tmp_path: Path) -> None:
-    """It says what the server said that was recorded."""
     with testing.serve(TURNS, sessions=True) as server:
         first = talk(server, format, tmp_path / "session.rec")
     with testing.serve(Recording.load(tmp_path / "session.rec"), sessions=True) as server:
@@ -67,7 +66,6 @@ def record_closed(reason: str, path: Path, **options: Any) -> Recording:
 
 
 def test_the_closing_frame_is_recorded(tmp_path: Path) -> None:
-    """So that a replay ends with the same code and reason."""
     recording = record_closed("Restart", tmp_path / "closed.rec")
 
     assert (recording.breaks, recording.close_frame) == ("close", (1012, "Restart"))
@@ -107,7 +105,6 @@ def test_what_follows_the_last_turn_is_not_an_answer() -> None:
 
 @pytest.mark.parametrize("message", [b"[1, 2]", b"no JSON", b"\xff\x00"])
 def test_messages_of_any_kind_are_played(message: bytes) -> None:
-    """They arrive as they were recorded."""
     start, *rest = TURNS[0].recording("gemini-live").chunks()
     recorded = Recording.of([start, message, *rest], messages=True, format="gemini-live")
     with testing.serve(recorded, sessions=True) as server, open_client(server, LIVE) as client:

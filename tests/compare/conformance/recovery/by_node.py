@@ -38,7 +38,6 @@ class NodePeer(NodePackages):
 
 
 def node_peers(folder: Path | None) -> list[NodePeer]:
-    """Return the peers of npm, to run in this folder."""
     return [
         NodePeer(
             "AI SDK",

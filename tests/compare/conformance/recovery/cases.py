@@ -100,5 +100,4 @@ CASES = [
 
 
 def digest(cases: Iterable[Case] = CASES) -> str:
-    """Return what tells these cases from others."""
     return digest_of([[*map(repr, cases)], [*map(repr, ANSWERS.values())], ARGUMENTS, FRAGMENTS])

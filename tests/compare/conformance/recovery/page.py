@@ -38,7 +38,6 @@ def _table(kept: dict[str, Any], *scenarios: str) -> str:
 
 
 def _kind(came: str) -> str:
-    """Return the kind of what came, for the count."""
     return came.partition(",")[0]
 
 
@@ -71,7 +70,6 @@ def _peers(kept: dict[str, Any]) -> str:
 
 
 def paragraphs(kept: dict[str, Any]) -> list[str]:
-    """Return the paragraphs of the section."""
     return [
         "## Only the first request fails",
         _table(kept, "once"),

@@ -37,7 +37,6 @@ def cases_of(peer: Peer) -> list[Case]:
 
 
 def cell_of(peer: Peer, case: Case) -> dict[str, Any]:
-    """Run a peer on a case, and return what came of it."""
     with playing(case) as world:
         told = peer.told(world)
     return {"came": judge(case.answer, told), "error": told.error, "requests": " ".join(world.requests)}

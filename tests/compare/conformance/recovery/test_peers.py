@@ -40,7 +40,6 @@ def test_every_peer_has_results_of_the_cases_of_today_and_no_other_has() -> None
 
 @pytest.mark.parametrize("name", _PEERS)
 def test_a_peer_is_claimed_only_at_a_version_with_results(name: str) -> None:
-    """Its results name every package that it is made of, and cover each of its cases."""
     peer, kept = _PEERS[name], _KEPT[name]
     cells = [(scenario, fault) for scenario, faults in kept["cells"].items() for fault in faults]
 
@@ -146,7 +145,6 @@ def _asked(*turns: tuple[str, str], answer: str = "text") -> Any:
 
 
 def test_a_model_goes_on_as_the_request_asks() -> None:
-    """It extends its own turn; behind a user's turn, it repeats what that turn quotes, and goes on."""
     begun, quoted = TRUTH[:100], TRUTH[80:100]
     extended = reply_to(_asked(("assistant", begun)))
     asked = reply_to(_asked(("assistant", begun), ("user", "Go on.")))
@@ -161,7 +159,6 @@ def test_a_model_goes_on_as_the_request_asks() -> None:
 
 
 def test_a_model_sends_a_call_again_that_was_wrong() -> None:
-    """Once it was run, the model says that it is done."""
     wrong = reply_to(_asked(("assistant", ""), ("tool", "The arguments are no JSON"), answer="call"))
     done = reply_to(_asked(("assistant", ""), ("tool", REMOVED), answer="call"))
 

@@ -115,7 +115,6 @@ def test_the_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> N
 
 
 def test_the_sdk_reads_token_counts_sources_and_images() -> None:
-    """They stand where its models of the answer have them."""
     script = (
         testing.script(id="r1", model="gemini-x")
         .media(b"\x89PNG", "image/png")

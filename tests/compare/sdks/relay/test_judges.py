@@ -84,7 +84,6 @@ def _protocol(judge: str) -> ProtocolName:
 
 
 def _cut_after_each(events: list[Event], protocol: str) -> list[bytes]:
-    """Return what was sent after each event of a run."""
     encoder, sent = create(cast("Any", protocol), lossy=True), b""
     return [sent := sent + b"".join(encoder.feed(event)) for event in events]
 
@@ -131,7 +130,6 @@ def test_a_client_reads_the_whole_answer(judge: str) -> None:
 
 @judges
 def test_a_client_is_told_of_an_error_in_the_middle(judge: str) -> None:
-    """Behind the text so far; it takes the answer for no whole one."""
     told = _heard()[judge, "error"]
 
     assert "Hello" == told.text
@@ -168,7 +166,6 @@ def test_three_steps_that_take_turns_stay_apart(judge: str) -> None:
 
 @pytest.mark.parametrize("judge", STEPS)
 def test_a_client_shows_plans_output_and_questions(judge: str) -> None:
-    """Of each plan and question the last word, beside all texts and the results of the tools."""
     told = _heard()[judge, "news"]
     news = {kind: found for kind, found in told.news if kind != "step"}
     results = [RESULTS[0] if judge == "ai ui-message" else json.dumps(RESULTS[0], separators=(",", ":"))]
@@ -183,7 +180,6 @@ def test_a_client_shows_plans_output_and_questions(judge: str) -> None:
 
 @pytest.mark.parametrize("judge", STEPS)
 def test_a_run_that_is_cut_after_any_event_is_valid_for_its_client(judge: str) -> None:
-    """It has what was sent, and complains of nothing."""
     events = run_with_news()
     for at in range(len(events)):
         told = _heard()[judge, f"cut {at}"]

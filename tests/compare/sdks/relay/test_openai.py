@@ -192,7 +192,6 @@ def test_every_payload_is_what_the_sdk_declares(case: str) -> None:
 
 
 def test_an_error_of_a_script_is_an_error_of_the_sdk() -> None:
-    """Where the SDK takes an object with `error` for one."""
     script = testing.script().text("Hel").error("Slow down", kind="rate_limited")
     for read, format in ((_chat_chunks, "openai-chat"), (_completions, "openai-completions")):
         with pytest.raises(openai.APIError, match="Slow down") as caught:

@@ -265,7 +265,6 @@ LAW: Law[list[bytes]] = Law(
 @of_a_client
 @few
 def test_a_client_reads_what_a_script_says(format: str, data: st.DataObject) -> None:
-    """The same text, reasoning, tool calls and reason."""
     said, heard = LAW.drawn(format, data)
     assert said == heard
 

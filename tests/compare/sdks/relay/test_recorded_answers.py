@@ -115,7 +115,7 @@ def test_a_client_reads_recorded_answers_as_we_do(judge: str) -> None:
 
 
 def test_the_answers_have_everything() -> None:
-    """Else the clients would agree on little."""
+    """Clients would agree on little if the answers lacked anything."""
     answers = drawn()
     complete = [answer for answer in answers if answer.error is None]
     broken = [answer for answer in answers if answer.error is not None]

@@ -35,7 +35,6 @@ def is_whole(tapped: Any, sdk: str) -> None:
 
 @each_sdk
 def test_the_loop_gets_the_sdks_own_objects(sdk: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are the very ones that the SDK makes, all of them, in their order."""
     made: list[Any] = []
     with Loopback(answer(BODIES[sdk])) as server, Client(sdk, server) as client:
         name = "_process_response_data"
@@ -133,7 +132,6 @@ def test_helpers_go_on_working(sdk: str, use: Callable[[Any], str], *, outside: 
 
 @pytest.mark.anyio
 async def test_async_helpers_go_on_working() -> None:
-    """The same for those that are awaited."""
     with Loopback(answer(CHAT)) as server:
         async with Client("openai", server, later=True) as client, tap(client.stream()) as first:
             await first.until_done()
@@ -213,8 +211,6 @@ async def test_a_generator_around_the_stream_is_read_by_its_objects(sdk: str, wa
 
 
 def test_a_generator_that_is_closed_early_is_stopped() -> None:
-    """Its own `close` closes what is beneath, and the message says so."""
-
     def observed(client: Client) -> Iterator[Any]:
         with client.create() as stream:
             yield from stream

@@ -54,7 +54,6 @@ def _preview_of(text: str, **options: Any) -> str:
 
 @given(st.lists(_CONTENT, min_size=1, max_size=3).map(lambda parts: f"w {' '.join(parts)} w"))
 def test_the_visible_text_of_valid_content_only_grows(text: str) -> None:
-    """At every prefix: one block, the beginning of what is seen in the end, no less than before."""
     previews = [_preview_of(text[:end]) for end in range(len(text) + 1)]
 
     assert [] == wrong_previews(previews, text)
@@ -134,7 +133,6 @@ def test_settled_text_never_changes(text: str, options: dict[str, Any]) -> None:
 @needs_recordings
 @pytest.mark.parametrize("share", sampled(range(6), one_in=6))
 def test_previews_of_recorded_answers_are_right(share: int) -> None:
-    """At every prefix of the paragraphs, headings, items and cells of recorded answers."""
     wrong = []
     late = []
     contents = {content for answer in recorded_answers() for content in inline_contents(answer)}

@@ -174,7 +174,6 @@ def test_a_box_to_tick_is_held_back_until_text_follows(text: str, expected: str)
     "text, expected", [("1. **", "1."), ("-![a", "-"), ("[- b](u", "- b"), ("# <b", "#")]
 )
 def test_in_a_line_of_its_own_no_block_can_begin(text: str, expected: str) -> None:
-    """A heading or a cell may begin with what would begin a block in a paragraph."""
     assert expected == shown(text, behind="# ")
 
 

@@ -85,7 +85,6 @@ def _cut(recorded: Recorded) -> RecordedAnswer | None:
 
 
 def _in_turn(recordings: Iterable[Recorded]) -> list[Recorded]:
-    """Return recordings with those of different formats in turn."""
     by_format: dict[str, list[Recorded]] = {}
     for each in recordings:
         by_format.setdefault(each.name.partition("/")[0], []).append(each)

@@ -140,7 +140,6 @@ class Said:
                 yield "text" if part in texts else _ORDERED.get(part.kind)
 
     def _choose_end(self, protocol: ProtocolName) -> str | None:
-        """Return the protocol's word for the reason of the end."""
         reason = self._message.finish_reason or "stop"
         self._loses("finish_reason", reason)
         if reason == "stop" and self._message.refusal and protocol == "anthropic":
