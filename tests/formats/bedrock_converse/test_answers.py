@@ -115,7 +115,6 @@ def test_a_stop_without_a_reason_in_an_open_block_is_a_cut() -> None:
 
 
 def test_a_second_finish_counts_and_tells_once() -> None:
-    """The same word again is no second event."""
     came = answer(finish())
 
     assert 1 == len([event for event in came.events if isinstance(event, Finish)])

@@ -29,7 +29,6 @@ def test_a_start_that_comes_again_begins_anew() -> None:
 
 
 def test_an_index_may_be_missing_or_written_otherwise() -> None:
-    """It is then the block that came last; a number may be a text or have a fraction of zero."""
     came = answer(text(0, "a"), text("0", "b"), text(0.0, "c"), text(None, "d"), text("x", "e"), stop({}))
 
     assert (TextPart(text="abcde", complete=True),) == came.message.parts
@@ -37,7 +36,6 @@ def test_an_index_may_be_missing_or_written_otherwise() -> None:
 
 
 def test_an_index_is_only_a_name() -> None:
-    """It may be negative or huge, and skip."""
     came = answer(text(-1, "a"), stop(-1), text(10**18, "b"), stop(10**18))
 
     assert ["a", "b"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
@@ -73,7 +71,6 @@ def test_blocks_of_empty_text_are_no_parts() -> None:
 
 
 def test_a_block_that_was_never_stopped_is_closed_by_the_end() -> None:
-    """A call in it is handed out if its arguments are whole, since the model came to its end."""
     came = read(START, text(0, "a"), text(1, "b"), tool(2), arguments(2, "{}"), finish("tool_use"))
 
     assert ["t1"] == [call.id for call in came.calls]
@@ -81,7 +78,6 @@ def test_a_block_that_was_never_stopped_is_closed_by_the_end() -> None:
 
 
 def test_a_block_may_be_started_again() -> None:
-    """While it is open that closes it; its call is handed out if it has arguments, and they are whole."""
     came = read(
         START,
         tool(0),
@@ -101,7 +97,6 @@ def test_a_block_may_be_started_again() -> None:
 
 
 def test_one_index_may_stand_for_all_that_the_model_says() -> None:
-    """Another kind of content begins a part of its own, and the one before is over."""
     came = answer(reasoning(0, text="a"), text(0, "b"), tool(0), arguments(0, "{}"), text(0, "c"))
 
     assert ["reasoning", "text", "tool_call", "text"] == [part.kind for part in came.message.parts]
@@ -125,7 +120,6 @@ def test_a_stop_without_a_block_is_ignored() -> None:
 
 
 def test_a_call_with_words_that_are_not_read_is_not_handed_out() -> None:
-    """They may be its arguments; numbers are none, nor is text beside an empty object."""
     lost, beside = delta(0, toolUse={"piece": '{"a": 1}'}), delta(0, toolPiece={"input": "x"})
     counted = delta(0, toolUse={"count": 3})
 
@@ -145,7 +139,6 @@ def test_a_part_is_done_when_its_block_stops() -> None:
 
 
 def test_what_comes_for_a_block_that_the_stop_of_the_answer_closed_is_counted() -> None:
-    """It gets a part of its own."""
     came = read(START, text(0, "Hel"), finish(), text(0, "lo"))
 
     assert "Hello" == came.message.text

@@ -29,7 +29,6 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
 
 
 def test_arguments_may_be_json_values_or_null() -> None:
-    """Values are written as JSON, null is nothing."""
     came = answer(tool(0), arguments(0, {"a": 1}), stop(0), tool(1), arguments(1, None), stop(1))
 
     assert ['{"a": 1}', ""] == [call.arguments_text for call in came.calls]
@@ -57,7 +56,6 @@ def test_arguments_may_be_json_values_or_null() -> None:
     ],
 )
 def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named) -> None:
-    """As it came, among the items of its kind; nothing else is disturbed."""
     came = answer(*before, misfit)
     (kind,) = misfit[1]["delta"]
 
@@ -68,7 +66,6 @@ def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named
 
 @pytest.mark.parametrize("data", ["?", "é", 7])
 def test_an_image_that_is_no_base64_is_carried(data: Any) -> None:
-    """As it came; what is an image beside it is one."""
     source = {"bytes": data}
     came = answer(block(0, image={"format": "png"}), delta(0, image={"source": source}))
 
@@ -77,7 +74,6 @@ def test_an_image_that_is_no_base64_is_carried(data: Any) -> None:
 
 
 def test_fields_of_reasoning_that_are_new_are_carried() -> None:
-    """Beside the text, which is taken."""
     came = answer(reasoning(0, text="a", depth=3))
 
     assert "a" == came.message.reasoning
@@ -120,7 +116,6 @@ def test_blocks_of_a_new_kind_are_carried() -> None:
 
 
 def test_events_of_a_new_kind_are_carried() -> None:
-    """By their name, or by their only field."""
     unknown = [
         event
         for event in read_frames(
@@ -142,7 +137,6 @@ def test_events_of_a_new_kind_are_carried() -> None:
 
 @pytest.mark.parametrize("piece", ["a", ""])
 def test_more_blocks_than_parts_are_allowed_is_an_error(piece: str) -> None:
-    """Also where they are empty; what came before is kept."""
     came = read(START, *[text(index, piece) for index in range(9)], limits=Limits(parts=4))
 
     assert isinstance(came.error, LimitExceeded)

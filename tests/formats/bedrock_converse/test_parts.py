@@ -15,7 +15,6 @@ B64 = base64.b64encode
 
 
 def test_reasoning_is_shown_with_the_signature_that_proves_it() -> None:
-    """Both come as deltas of one block, and go back with the next request."""
     came = answer(
         reasoning(0, text="Let me"),
         reasoning(0, text=" see"),
@@ -33,7 +32,6 @@ def test_reasoning_is_shown_with_the_signature_that_proves_it() -> None:
 
 
 def test_encrypted_reasoning_is_kept_as_base64() -> None:
-    """As text on the wire, as bytes in boto3's objects; pieces are put together."""
     secret, more = B64(b"secre").decode(), B64(b"ts").decode()
     whole = B64(b"secrets").decode()
     expected = (ReasoningPart(redacted=secret, complete=True),)
@@ -55,7 +53,6 @@ def test_pieces_that_are_no_base64_are_kept_one_after_the_other() -> None:
 
 
 def test_a_citation_names_the_text_that_follows_it() -> None:
-    """It comes before the text of its block; its places are the source's and stay in `provider_data`."""
     cited = {
         "title": "policy",
         "sourceContent": [{"text": "20 days "}, {"text": "of leave"}],
@@ -84,7 +81,6 @@ def test_the_source_of_a_citation_is_its_url_where_it_is_one() -> None:
 
 
 def test_an_image_is_decoded_piece_by_piece() -> None:
-    """From base64, or as bytes out of boto3's objects."""
     expected = (
         MediaPart(mime_type="image/png", data=b"abcd", complete=True, provider_data={"format": "png"}),
     )
@@ -104,7 +100,6 @@ def test_an_image_is_decoded_piece_by_piece() -> None:
 
 
 def test_an_image_may_lie_elsewhere_or_fail() -> None:
-    """Where it lies is its URL; why it failed is kept with it."""
     place = {"uri": "s3://bucket/a.png", "bucketOwner": "1"}
     (stored,) = parts(
         block(0, image={"format": "png"}), delta(0, image={"source": {"s3Location": place}}), stop(0)

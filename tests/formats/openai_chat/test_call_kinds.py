@@ -25,7 +25,6 @@ def test_a_nameless_call_of_another_type_is_kept_too() -> None:
 
 
 def test_a_custom_tools_input_is_free_text() -> None:
-    """It is no JSON; nulls in its later fragments say nothing."""
     nulls = {"index": 0, "id": None, "type": None, "function": None}
     got = calling(
         call("", index=0, id="c1", type="custom", body="custom", name="run"),
@@ -51,7 +50,6 @@ def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
 
 
 def test_a_custom_call_without_input_waits_for_the_finish() -> None:
-    """Another call's start does not end a call that has said nothing yet."""
     got = calling(
         call("", index=0, id="c1", type="custom", body="custom", name="run"),
         call("{}", index=1, id="c2", name="g"),
@@ -62,14 +60,12 @@ def test_a_custom_call_without_input_waits_for_the_finish() -> None:
 
 
 def test_a_call_of_an_unknown_type_is_read_like_any_other() -> None:
-    """The object in it that has a name and arguments is its body."""
     got = calling(call('{"q":1}', index=0, id="c1", type="mcp", body="mcp", name="find"))
 
     assert ([("find", '{"q":1}')], "mcp") == (got.called, got.calls[0].type)
 
 
 def test_the_legacy_function_call_is_one_call() -> None:
-    """From before there were tools: one call, without an id."""
     got = read(
         ROLE,
         chunk({"content": None, "function_call": {"name": "f", "arguments": ""}}),
@@ -138,7 +134,6 @@ def test_an_index_may_be_written_as_digits() -> None:
 
 
 def test_fields_of_a_call_may_come_with_any_fragment() -> None:
-    """The call has them all when it is handed out, and what was given before does not change."""
     got = calling(
         call('{"a"', index=0, id="c1", name="f", x=1),
         call(":", index=0, y=2, x=3),

@@ -19,7 +19,6 @@ from tokenstream.message import OpaquePart
 
 
 def test_a_call_is_handed_out_whole_at_the_finish() -> None:
-    """Its fragments come as deltas; the call comes once, with its arguments joined."""
     got = calling(
         call("", index=0, id="c1", type="function", name="get_weather"),
         call('{"ci', index=0),
@@ -34,7 +33,6 @@ def test_a_call_is_handed_out_whole_at_the_finish() -> None:
 
 
 def test_a_call_is_handed_out_when_the_next_one_starts() -> None:
-    """Its arguments are whole, and another call says that nothing more will come."""
     got = read(ROLE, call('{"a":1}', index=0, id="c1", name="f"), call("", index=1, id="c2", name="g"))
 
     assert [("f", '{"a":1}')] == got.called
@@ -42,7 +40,6 @@ def test_a_call_is_handed_out_when_the_next_one_starts() -> None:
 
 
 def test_a_text_ends_with_the_first_fragment_of_a_call() -> None:
-    """Its name may still go on, and its arguments may take long; no text waits for them."""
     decoder = Decoder("openai-chat")
     for payload in (ROLE, chunk({"content": "Let me see."})):
         decoder.feed(sse(payload))
@@ -54,7 +51,6 @@ def test_a_text_ends_with_the_first_fragment_of_a_call() -> None:
 
 
 def test_a_call_that_is_cut_is_never_handed_out() -> None:
-    """Also when its arguments look whole: nothing said that it ended."""
     for cut in ("", '{"path": "/hom', '{"path": "/home"}'):
         got = read(ROLE, call(cut, index=0, id="c1", name="rm"))
 
@@ -64,7 +60,6 @@ def test_a_call_that_is_cut_is_never_handed_out() -> None:
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", "error", "abort"])
 def test_the_call_that_was_being_written_is_not_handed_out_when_the_answer_was_cut(reason: str) -> None:
-    """It is kept in the message, with its text."""
     got = read(ROLE, call('{"a":1}', index=0, id="c1", name="rm"), chunk({}, reason), DONE)
 
     assert ([], {"call_open_at_end"}) == (got.calls, got.rules)
@@ -73,7 +68,6 @@ def test_the_call_that_was_being_written_is_not_handed_out_when_the_answer_was_c
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_calls_in_turns_without_arguments_yet_are_not_handed_out_when_the_answer_was_cut(reason: str) -> None:
-    """The first may have been about to get arguments as well; at an ordinary end it takes none."""
     calls = call("", index=0, id="c1", name="f"), call('{"x":', index=1, id="c2", name="g")
     cut = read(ROLE, *calls, chunk({}, reason), DONE)
     whole = calling(*calls, call("1}", index=1, id=None))
@@ -90,7 +84,6 @@ def test_a_stop_on_a_message_with_calls_means_tool_calls() -> None:
 
 
 def test_done_without_a_finish_reason_ends_the_calls() -> None:
-    """[DONE] counts as the finish, with a departure."""
     got = read(ROLE, call('{"a":1}', index=0, id="c1", name="f"), DONE)
 
     assert ([("f", '{"a":1}')], {"finish_missing"}) == (got.called, got.rules)
@@ -156,7 +149,6 @@ def test_a_call_that_never_gets_a_name_is_kept_but_is_no_call() -> None:
 
 
 def test_calls_of_several_choices_are_kept_apart() -> None:
-    """The same index and id may occur in each choice."""
     item = item_of("", index=0, id="c1", name="f")
     got = read(
         chunk({"role": "assistant", "tool_calls": [item]}),

@@ -57,7 +57,6 @@ def test_text_is_given_as_it_comes_and_once() -> None:
     ],
 )
 def test_a_spoken_answer_is_a_media_part_with_its_transcript(names: tuple[str, str]) -> None:
-    """Under today's names and the beta's; the audio is decoded, and no text of the answer."""
     format_of_audio = {"type": "audio/pcm", "rate": 24000}
     came = read(
         session(audio={"output": {"format": format_of_audio}}),
@@ -108,7 +107,7 @@ def test_the_beta_names_text_and_audio_formats_in_its_own_way() -> None:
 
 
 def test_a_call_is_handed_out_when_its_item_ends() -> None:
-    """Not with its arguments' end: that is also sent where the answer was cut."""
+    """The end of arguments is also sent where the answer was cut."""
     frames = [created(), call(), arguments('{"harbour"'), arguments(': "Brest"}')]
     ended = arguments_done('{"harbour": "Brest"}', name="get_tide")
     before = read(*frames, ended, end=False)
@@ -125,7 +124,6 @@ def test_a_call_is_handed_out_when_its_item_ends() -> None:
 
 @pytest.mark.parametrize("status", ["incomplete", "in_progress"])
 def test_a_call_that_was_cut_is_kept_and_never_handed_out(status: str) -> None:
-    """Its item says that it was, however whole its arguments look."""
     came = read(
         created(),
         call(),
@@ -168,7 +166,6 @@ def test_a_fragment_behind_the_end_of_the_arguments_adds_nothing() -> None:
 
 
 def test_content_that_comes_only_whole_is_given_whole() -> None:
-    """With its part's end, its item, or the response."""
     whole = {"type": "output_text", "text": "Hello"}
     spoken = {"type": "output_audio", "transcript": "Hi", "audio": "AAE="}
     by_part = answer(added(), part(), part_done(text="Hello"), finished())
@@ -217,7 +214,6 @@ def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
 
 
 def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
-    """Its error is its result."""
     came = answer(
         added("mcp_call", name="search"),
         finished("mcp_call", name="search", arguments="{}", error={"type": "http_error"}),
@@ -230,7 +226,6 @@ def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
 
 
 def test_an_item_of_an_unknown_type_is_carried() -> None:
-    """As it was at its end."""
     came = answer(
         added("mcp_list_tools", server_label="docs"),
         finished("mcp_list_tools", server_label="docs", tools=[{"name": "a"}]),

@@ -82,7 +82,6 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
 def test_what_strays_from_the_documents_is_taken_and_counted(
     frames: list[Payload], rule: str, said: str
 ) -> None:
-    """Under a rule of its own, and the text is whole."""
     came = read(*frames)
 
     assert came.error is None
@@ -94,7 +93,6 @@ def test_what_strays_from_the_documents_is_taken_and_counted(
 
 
 def test_a_call_without_a_name_waits_for_it() -> None:
-    """It is opened when its arguments' end, or its item's, says the name."""
     nameless = added("function_call", call_id="call_1")
     by_arguments = answer(nameless, arguments("{"), arguments_done("{}", name="get_tide"), call_done("{}"))
     by_item = answer(nameless, call_done("{}"))
@@ -108,7 +106,6 @@ def test_a_call_without_a_name_waits_for_it() -> None:
 
 
 def test_a_call_that_was_never_begun_is_taken_from_its_end() -> None:
-    """Its fragments lack a name; the end of its arguments has it."""
     came = answer(arguments('{"a"'), arguments_done('{"a": 1}', name="get_tide"), call_done('{"a": 1}'))
 
     assert [(one.id, one.name, one.arguments) for one in came.calls] == [("call_1", "get_tide", {"a": 1})]
@@ -124,7 +121,6 @@ def test_a_fragment_after_its_call_is_ignored() -> None:
 
 
 def test_a_call_without_an_end_is_handed_out_with_a_completed_response_only() -> None:
-    """Where the response was cut, it is not."""
     frames = [created(), call(), arguments("{}")]
 
     assert [one.id for one in read(*frames, done()).calls] == ["call_1"]
@@ -133,7 +129,6 @@ def test_a_call_without_an_end_is_handed_out_with_a_completed_response_only() ->
 
 
 def test_bounds_hold() -> None:
-    """On parts, on items that hold none, also at one index, and on responses that never end."""
     for step in (1, 0):
         parts = read(
             created(),
@@ -152,7 +147,6 @@ def test_bounds_hold() -> None:
 
 
 def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
-    """With the number of its frame."""
     error = read(frame(created()), b"[{}]").error
 
     assert isinstance(error, ProtocolError)
@@ -168,14 +162,12 @@ def test_what_is_whole_before_it_was_begun_waits_for_its_item() -> None:
 
 
 def test_a_call_whose_item_has_no_id_is_handed_out() -> None:
-    """It is known by its place."""
     came = answer(call(item=""), arguments("{}", where(item="")), call_done("{}", item=""))
 
     assert [(one.id, one.provider_data) for one in came.calls] == [("call_1", None)]
 
 
 def test_content_of_a_call_is_none_of_the_answer() -> None:
-    """A call's item has none."""
     came = answer(call(), call_done("{}", content=[{"type": "text", "text": "x"}]))
 
     assert (came.message.text, len(came.calls)) == ("", 1)

@@ -26,7 +26,6 @@ def progress_in(told: Told) -> list[ToolProgress]:
 
 
 def test_a_call_is_handed_out_once_its_input_is_available() -> None:
-    """Its fragments come before; what the server says of it beside its arguments is kept."""
     told = answer(
         call("input-start", **NAMED, title="Weather", dynamic=True),
         call("input-delta", inputTextDelta='{"city"'),
@@ -104,7 +103,6 @@ def test_input_that_is_null_is_no_arguments() -> None:
 
 
 def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
-    """It stays in the message, incomplete, and the refusal is its result, which is no part."""
     told = answer(
         call("input-start", **NAMED),
         call("input-delta", inputTextDelta='{"town": 1}'),
@@ -199,7 +197,6 @@ def test_progress_after_a_result_is_unknown_data() -> None:
 
 
 def test_preliminary_results_replace_each_other_and_stay_open() -> None:
-    """They are progress, and over only with the final one or with the answer."""
     told = tell(
         UIMessage(),
         call("input-available", **NAMED, providerExecuted=True, input={}),
@@ -349,7 +346,6 @@ def test_what_a_step_that_begins_anew_had_is_not_there_twice() -> None:
 
 
 def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
-    """It cannot be taken back, and what answered it must not look unanswered."""
     told = answer(
         call("input-available", **NAMED, input={}),
         call("output-available", output="sun"),

@@ -40,7 +40,6 @@ def _has(message: Message, says: Says) -> None:
 
 @in_one_test(("payloads", "says"), ROWS.values(), ids=ROWS)
 def test_a_server_that_has_its_own_way_says_the_same(payloads: list[Any], says: Says) -> None:
-    """Whatever its accent: text, reasoning, calls, finish reason, usage and data are where they belong."""
     got = read(*payloads)
 
     assert got.error is None
@@ -88,7 +87,6 @@ ERRORS: dict[str, tuple[Any, str]] = {
 @in_one_test("first", [True, False])
 @in_one_test(("payload", "kind"), ERRORS.values(), ids=ERRORS)
 def test_an_error_in_a_servers_own_shape_is_the_providers(payload: Any, kind: str, first: bool) -> None:
-    """Before the text and after it, with what had come."""
     got = read(payload) if first else read(ROLE, text("Hi"), payload, DONE)
 
     assert isinstance(got.error, ProviderError)
@@ -138,7 +136,6 @@ def test_steps_of_reasoning_are_parts_with_what_was_done() -> None:
     ],
 )
 def test_fields_of_the_same_name_that_hold_something_else_are_carried(payload: Any) -> None:
-    """As an event without a word of ours."""
     got = answer(text("Hi"), payload)
 
     assert "Hi" == got.message.text
@@ -147,7 +144,6 @@ def test_fields_of_the_same_name_that_hold_something_else_are_carried(payload: A
 
 @pytest.mark.parametrize("choices", [[7], [None], [{"message": {"content": "Hi"}, "finish_reason": "stop"}]])
 def test_choices_in_an_envelope_are_those_of_a_chunk(choices: Any) -> None:
-    """And what would break a chunk breaks it there too."""
     got = answer({"output": {"choices": choices}})
 
     assert (choices == [7]) == (got.error is not None)
@@ -232,7 +228,6 @@ def test_payloads_without_choices_are_read_at_a_glance_too(payloads: list[Any]) 
 
 
 def test_a_binary_message_in_a_run_of_text_is_read_in_the_plain_way() -> None:
-    """It has a name, and is no chunk like the last one."""
     plain = [text("a"), text("b"), {**text("c"), "created": 7}]
     format = OpenAIChat()
     for payload in plain:
@@ -263,5 +258,4 @@ def test_a_binary_message_in_a_run_of_text_is_read_in_the_plain_way() -> None:
     ],
 )
 def test_a_payload_of_a_servers_own_route_is_recognised(payload: Any, expected: bool) -> None:
-    """Where nothing in it is another format's."""
     assert expected == OpenAIChat.recognises(payload, "")
