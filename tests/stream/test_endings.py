@@ -201,7 +201,7 @@ def test_each_row_of_the_table_is_reached() -> None:
         decoder = Decoder()
         has_events = sum([len(decoder.feed(each)) for each in row.chunks])
         if row.chunks[-1] != HALF and has_events and decoder.error is None:
-            said = decoder._machine.link.connection.format.said()  # noqa: SLF001 - no user sees it
+            said = decoder._machine.link.connection.format.end_sign()  # noqa: SLF001 - no user sees it
             endings = ENDINGS[said]
             told = (endings.clean, endings.broken, endings.stopped, endings.left)
             seen = [each.split()[0] for each in (row.end, row.reset, row.stop, row.left)]

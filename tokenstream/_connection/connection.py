@@ -224,20 +224,20 @@ class Connection:
 
     @property
     def endings(self) -> Endings:
-        """The endings of the answer if its input ends here, from what the server has said in all of it."""
+        """The endings of the answer if its input ends here, from the sign in all that the server has sent."""
         format = self.format
-        said, is_open = format.said(), format.may_go_on or format.parts.finish_waits
-        is_open = is_open or said == "early reason"
-        if format.finished and said in ("nothing", "doubt"):
+        sign, is_open = format.end_sign(), format.may_go_on or format.parts.finish_waits
+        is_open = is_open or sign == "early reason"
+        if format.finished and sign in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
-            said = "open reason" if is_open else "reason"
-        elif not format.finished and said not in ("doubt", "sentinel"):
+            sign = "open reason" if is_open else "reason"
+        elif not format.finished and sign not in ("doubt", "sentinel"):
             # The terminal event may say that the answer was cut off.
-            said = "nothing"
+            sign = "nothing"
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
-        if said not in ANSWERED and is_open and (isinstance(format.error, ProtocolError) or self._is_cut):
-            said = "nothing"
-        return ENDINGS[said]
+        if sign not in ANSWERED and is_open and (isinstance(format.error, ProtocolError) or self._is_cut):
+            sign = "nothing"
+        return ENDINGS[sign]
 
     @property
     def _is_over(self) -> bool:

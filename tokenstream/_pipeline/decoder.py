@@ -107,7 +107,7 @@ class Decoder(ErrorKeeper):
 
         Args:
             complete: True if you know that the answer is over, for example because the iterator of an SDK
-                has ended: it stands for an end mark of the server. Evidence of a cut still wins, such as
+                has ended: it counts as an end mark of the server. Evidence of a cut still wins, such as
                 half of a call's arguments.
             now: A clock reading, in seconds; only the metrics use it.
         """
@@ -134,7 +134,7 @@ class Decoder(ErrorKeeper):
         """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
         if self.error is not None:
             return "error"
-        return "end" if self._intake.said in ANSWERED else None
+        return "end" if self._intake.end_sign in ANSWERED else None
 
     @property
     def message(self) -> Message:

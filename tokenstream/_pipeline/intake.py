@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.link import Link
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._state import Said, State
+    from tokenstream.formats._state import EndSign, State
     from tokenstream.stages._metrics.meter import Meter
 
 CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"
@@ -44,10 +44,13 @@ NO_EVENTS: CurrentEvents = ((), 0)
 class Sink(Protocol):
     """Takes the events of an input; what it does with them may change after each event."""
 
+    __slots__ = ()
+
     accumulator: Accumulator
     """Has the message."""
     on_read: Callable[[Any], bool]
-    """Called by `read` with each event; returns True if the event has content."""
+    """Called by `read` with each event; returns True if the event has content. It also adds the event to the
+    message, unless another part of the machine adds it later."""
     show_glanced: Callable[[Event | None], Event | None] | None
     """Takes an event of the fast path, which is in the message already; None if nobody judges it."""
     changes_events: bool
@@ -88,7 +91,7 @@ class Intake:
         "begun_at",
         "error",
         "resting",
-        "said",
+        "end_sign",
         "state",
     )
 
@@ -138,8 +141,8 @@ class Intake:
         # What is known of the end.
         self.state: State = "reading"
         """The state of the input."""
-        self.said: Said = "nothing"
-        """The last word of the server about the end, from the chunks that are used up."""
+        self.end_sign: EndSign = "nothing"
+        """The last sign of the end that the server has sent, in the chunks that are used up."""
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
         self.awaits_end_since: float | None = None
@@ -160,7 +163,7 @@ class Intake:
         """Forget everything of the last connection, except for what it has left to be returned."""
         self.error = self.chunk = self.glanced_event = self.current_frame = None
         self.shortcut = self.awaits_end_since = None
-        self.said, self.resting, self.state = "nothing", False, "reading"
+        self.end_sign, self.resting, self.state = "nothing", False, "reading"
         self.begun_at = self.now = now
         self.meter.go_on()
 
@@ -202,7 +205,7 @@ class Intake:
         if self.link.connection.framing_ended or not format.may_go_on:
             return format.early_choices
         is_within = self.last_frame is not None and self.current_frame is not self.last_frame
-        if format.said() == "open reason" and (is_within or any(map(has_content, self.unread_events))):
+        if format.end_sign() == "open reason" and (is_within or any(map(has_content, self.unread_events))):
             return choices
         return [index for index, choice in choices.items() if choice.has_reopened]
 
@@ -305,17 +308,18 @@ class Intake:
 
     def read_refusal(self, refusal: ErrorBody, chunk: bytes, *, is_last: bool) -> None:
         """Read a piece of the body of a response that is an error, which has no events."""
-        for piece in (chunk,) if self.link.coding is None else self.link.coding.slices(chunk):
+        coding = self.link.coding
+        for piece in (chunk,) if coding is None else coding.slices(chunk):
             refusal.feed(piece)
             if refusal.error is not None:
                 # Few compressed bytes may be a whole second of work.
                 break
         if is_last:
             refusal.end()
-        self.error = refusal.error or (None if self.link.coding is None else self.link.coding.error)
+        self.error = refusal.error or (None if coding is None else coding.error)
         self.meter.mark(self.now, frame=True)
         if refusal.ended:
-            self.said = "terminal"
+            self.end_sign = "terminal"
             self.meter.finish(self.now)
         self.state = "reading" if self.error is None and not refusal.ended else "ending"
 
@@ -366,8 +370,8 @@ class Intake:
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             connection.note("broken_after_finish")
-        if self.said == "sentinel" and self.error is None:
-            self.said = "terminal"  # the end of the input has confirmed it
+        if self.end_sign == "sentinel" and self.error is None:
+            self.end_sign = "terminal"  # the end of the input has confirmed it
         if self.events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
@@ -422,8 +426,8 @@ class Intake:
             self.end_input(now)
 
     def overrule(self) -> None:
-        """Forget what the server has said and every error: a guard decides the ending."""
-        self.error, self.said = None, "nothing"
+        """Forget the sign of the end and every error: a guard decides the ending."""
+        self.error, self.end_sign = None, "nothing"
 
     def dispose(self) -> None:
         """Let go of what refers back to this object."""
@@ -566,19 +570,19 @@ class Intake:
             if content_events:
                 meter.count_deltas(content_events)
             reader = connection.format
-            self.said = said = reader.said()
-            if said in ANSWERED:
+            self.end_sign = sign = reader.end_sign()
+            if sign in ANSWERED:
                 meter.finish(now)
             if reader.resting is not self.resting:
                 # The server has begun, or has ceased, to wait for the client.
                 self.resting, self.begun_at = not self.resting, now
             awaits_end_since = self.awaits_end_since
-            if said == "nothing" or not reader.awaits_end(said):
+            if sign == "nothing" or not reader.awaits_end(sign):
                 awaits_end_since = None
             elif awaits_end_since is None or content_events:
                 awaits_end_since = now
             self.awaits_end_since = awaits_end_since
-            is_ending = awaits_end_since is not None or self.error is not None or said in ANSWERED
+            is_ending = awaits_end_since is not None or self.error is not None or sign in ANSWERED
             if self.state in OPEN:
                 self.state = "ending" if is_ending else "reading"
             may_have_shortcut = not is_ending and reader.may_have_shortcut() and meter.content_chunks

@@ -166,7 +166,7 @@ def ends_at_once(_: Event) -> bool:
 
 
 class AttemptListener(Protocol):
-    """Is told what becomes of an attempt, and knows of those before."""
+    """Learns what becomes of an attempt, and knows of those before."""
 
     continued: bool
     """True for an answer that was joined from several requests, and so has no position to resume at."""
@@ -198,7 +198,7 @@ class Joining:
     def __init__(self, way: Way, listener: AttemptListener | None = None) -> None:
         self._way = way
         self.listener = listener
-        """Is told what becomes of an attempt; None if there is only one."""
+        """Learns what becomes of an attempt; None if there is only one."""
         self.hold: Hold | None = None
         """The events that are held back; None if none are held back."""
         self.seam: Splice | None = None

@@ -143,8 +143,8 @@ class Machine:
 
         A journal also gives the answer an address, its events positions, or the first event the id.
         """
-        head, told = self.link.head, self.link.connection.format.answer_id
-        is_kept = told or self.progress.last_event_id or (head is not None and "location" in head.headers)
+        head, own_id = self.link.head, self.link.connection.format.answer_id
+        is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None
 
     @property
@@ -175,7 +175,7 @@ class Machine:
         is_whole = self.link.connection.endings.broken == "complete" and not (
             self.intake.error or self.link.refusal
         )
-        has_end = self.intake.said in ANSWERED or all(
+        has_end = self.intake.end_sign in ANSWERED or all(
             each.finish_reason for each in self.accumulator.messages
         )
         if is_whole and has_end:

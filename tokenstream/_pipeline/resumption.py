@@ -133,13 +133,13 @@ class Resumption:
         if not is_unused:
             # `joining.begin` settles the way afterwards.
             machine.intake.drop_unread()
-        is_from_start = isinstance(renewal, Restart)
-        if machine.way.guarding is not None and kept_format is None:
+        is_from_start, guarding = isinstance(renewal, Restart), machine.way.guarding
+        if guarding is not None and kept_format is None:
             # Another answer arrives next, also if it continues the text of this one.
-            machine.way.guarding.guards.count_again()
-        if machine.way.guarding is not None and is_from_start:
+            guarding.guards.count_again()
+        if guarding is not None and is_from_start:
             # The guards that hold the answer back judge it from its start.
-            machine.way.guarding.guards.hold_again()
+            guarding.guards.hold_again()
         # Guards judge events that are held back only if those are the whole answer so far. A resumed answer
         # whose events are still held back keeps the value that it has.
         begins_anew = kept_format is None or joining.hold is None

@@ -171,7 +171,7 @@ class SplitTexts:
     def follow(self, delta: AnyEvent, inner: Follow) -> Follow:
         """Return a callback, with `inner` in it, for deltas of the same part that the fast path reads.
 
-        It returns False for a delta whose payload has to be decoded. None stands for no callback.
+        It returns False for a delta whose payload has to be decoded. None means no callback.
         """
         text = self._open_texts.get((delta.choice, self.original_index(delta.choice, delta.part)))
         # Only the text of text parts may contain tags.

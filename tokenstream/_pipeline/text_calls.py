@@ -39,7 +39,7 @@ class _ComparedCall:
     """The end of a text with the call, if its markup has none: the finish reason tells if it was cut off."""
 
     def may_be(self, other: _ComparedCall) -> bool:
-        """Return True if another call stands elsewhere, and has the same name."""
+        """Return True if another call is elsewhere, and has the same name."""
         is_other_kind = (self.text_call is None) is not (other.text_call is None)
         return is_other_kind and self.start.name == other.start.name
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.guarding import Guarding
+from tokenstream._pipeline.intake import Sink
 from tokenstream._pipeline.joining import Hold, Joining, ends_at_once
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._state import CLOSED, ENDINGS
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.guards import Guards
 
 
-class Way:
+class Way(Sink):
     """Passes each event of an input to the reader, through the parts that exist at that time.
 
     `pull` returns the events of the input; once that has ended, what the end has released (`events_left`);
@@ -65,13 +66,8 @@ class Way:
         "stopped_event",
     )
 
-    accumulator: Accumulator
-    """Has the message."""
     intake: Intake
     """The input, which `begin` sets."""
-    on_read: Callable[[Any], bool]
-    """Called by the input with each event; returns True if the event has content. It also adds the event to
-    the message, unless `joining` or `guarding` adds it later."""
     pull_unguarded: Callable[[], Event | None]
     """Returns the next event before the guards receive it: `read`, or `joining.pull`, which calls it."""
     pull: Callable[[], Event | None]
@@ -83,11 +79,9 @@ class Way:
         """Holds back, joins and compares events; None if that was never needed."""
         self.guarding: Guarding | None = None
         """Passes events to the guards; None if there are none, or if a guard has stopped the answer."""
-        self.show_glanced: Callable[[Event | None], Event | None] | None = None
-        """Passes an event of the fast path to the guards; None without guards."""
+        self.show_glanced = None
+        # A seam may begin to move parts in mid-answer; `Joining._add` then settles the way.
         self.changes_events = False
-        """True while events are held back, moved or dropped, so that no chunk may be read on the fast path.
-        A seam may begin to move parts in mid-answer; `Joining._add` then settles the way."""
         self.stopped_event: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         self.again: Event | None = None
@@ -224,10 +218,10 @@ class Way:
 
     @property
     def endings(self) -> Endings:
-        """The endings by what may come next, from what the server has said in all that the reader has."""
+        """The endings by what may come next, from the sign of the end that the reader has."""
         is_held = self.joining is not None and bool(self.joining.waiting)
-        is_amid = self.intake.said == "open reason" and bool(self.intake.reopened_choices)
-        return ENDINGS["nothing" if is_held or is_amid else self.intake.said]
+        is_amid = self.intake.end_sign == "open reason" and bool(self.intake.reopened_choices)
+        return ENDINGS["nothing" if is_held or is_amid else self.intake.end_sign]
 
     def drop_unread(self) -> None:
         """Drop the events that were not returned: those after the end of an attempt belong to nothing."""

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.resuming import Replay
-    from tokenstream.formats._state import Said
+    from tokenstream.formats._state import EndSign
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -340,8 +340,8 @@ class Format(ErrorKeeper, Resuming, ABC):
         is_over = self.finished or (self.ended and self.parts.has_parts)
         return None if is_over else self.doubt
 
-    def said(self) -> Said:
-        """Return what the server has said about the end of the answer, in all that was read."""
+    def end_sign(self) -> EndSign:
+        """Return the last sign of the end that the server has sent, in all that was read."""
         if self.ended:
             return "sentinel" if self.assumed and not self.finished else "terminal"
         choices, waits = self.parts.choices, False
@@ -351,7 +351,7 @@ class Format(ErrorKeeper, Resuming, ABC):
             waits = waits or choice.finish_waits
         else:
             if choices and self.finished:
-                end: Said = "open reason" if self.may_go_on else "reason"
+                end: EndSign = "open reason" if self.may_go_on else "reason"
                 return "waits" if waits else "early reason" if self.early_choices else end
         return "nothing" if self.doubt is None else "doubt"
 
@@ -365,11 +365,11 @@ class Format(ErrorKeeper, Resuming, ABC):
             if choice.early_finish is not None or (is_field and choice.is_early)
         ]
 
-    def awaits_end(self, said: Said) -> bool:
+    def awaits_end(self, sign: EndSign) -> bool:
         """Return True while only the end of the answer is left to come, or an error may have ended it."""
-        if not self.is_one_answer or said in ANSWERED or self.error is not None:
+        if not self.is_one_answer or sign in ANSWERED or self.error is not None:
             return False
-        return self.doubt is not None or (ENDINGS[said].ends_in_silence and not self.may_go_on)
+        return self.doubt is not None or (ENDINGS[sign].ends_in_silence and not self.may_go_on)
 
     @property
     def may_go_on(self) -> bool:

@@ -26,12 +26,12 @@ OPEN: tuple[State, ...] = ("reading", "sliced", "ending")
 CLOSED: tuple[State, ...] = ("ended", "shut")
 """The states in which no more input is accepted."""
 
-Said: TypeAlias = Literal[
+EndSign: TypeAlias = Literal[
     "nothing", "doubt", "early reason", "waits", "reason", "open reason", "sentinel", "terminal"
 ]
-"""The last word of a server about the end of its answer.
+"""The last sign of the end of its answer that a server has sent.
 
-| said         | the server has sent                                                                    |
+| sign         | the server has sent                                                                    |
 |--------------|----------------------------------------------------------------------------------------|
 | nothing      | no end                                                                                 |
 | doubt        | an error in an event that is not known, and no end                                     |
@@ -42,7 +42,7 @@ Said: TypeAlias = Literal[
 | sentinel     | a mere sentinel, such as `[DONE]`, which only a clean end of the input confirms        |
 | terminal     | a terminal event                                                                       |
 """
-ANSWERED: tuple[Said, ...] = ("sentinel", "terminal")
+ANSWERED: tuple[EndSign, ...] = ("sentinel", "terminal")
 """Words that come at the very end: only the rest of the connection follows."""
 
 
@@ -62,7 +62,7 @@ class Endings(NamedTuple):
     """True if a short silence is as good as a clean end; otherwise a long one breaks the answer off."""
 
 
-ENDINGS: dict[Said, Endings] = {
+ENDINGS: dict[EndSign, Endings] = {
     "nothing": Endings(None, "truncated", "stopped", "stopped", ends_in_silence=False),
     "doubt": Endings("failed", "failed", "stopped", "stopped", ends_in_silence=True),
     "early reason": Endings("complete", "truncated", "stopped", "stopped", ends_in_silence=False),

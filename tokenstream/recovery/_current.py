@@ -435,7 +435,7 @@ class CurrentAttempt:
             return None
         resume_requested = self.retry.mode == "resume"
         reader = machine.link.connection.format
-        if reader.said() == "terminal":
+        if reader.end_sign() == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None

@@ -84,35 +84,31 @@ _NO_CONTENT = 204
 
 def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -> StreamError | None:
     """Return the error of an attempt whose input has ended or, with a cause, failed; None for success."""
-    machine = current.machine
+    intake, refusal = current.machine.intake, current.machine.link.refusal
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal
-    if machine.link.refusal is not None:
+    if refusal is not None:
         # The response is an error instead of an answer; the format stays open, because it got none of it.
-        return _as_position_lost(current, machine.intake.error or machine.link.refusal.end())
-    has_failed = machine.intake.error is not None or cause is not None
+        return _as_position_lost(current, intake.error or refusal.end())
+    has_failed = intake.error is not None or cause is not None
     # After a mere sentinel, the end is only assumed, and the end of the format decides.
-    if machine.intake.said == "terminal" and not has_failed:
+    if intake.end_sign == "terminal" and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
-    is_lost = machine.intake.error is machine.intake.arrivals.lost
-    if machine.intake.error is not None and is_lost and machine.intake.said not in ANSWERED:
+    is_lost = intake.error is intake.arrivals.lost
+    if intake.error is not None and is_lost and intake.end_sign not in ANSWERED:
         # The connection brought another answer than the resumed one, and nothing of it was read. So the open
         # parts stay open for the next attempt.
-        return _as_position_lost(current, machine.intake.error)
-    if machine.intake.error is None and current.position is not None:
+        return _as_position_lost(current, intake.error)
+    if intake.error is None and current.position is not None:
         # The server can replay the answer: the format stays open, because the next attempt may resume it.
         error = current.resumption.cut_short(cause)
         if error is not None:
             return _as_position_lost(current, error)
         # The answer is complete, or only the end of the format shows if it is: `finish` ends the format.
-    machine.intake.finish(cause, now)
+    intake.finish(cause, now)
     # An attempt that ended without an error may still have brought a useless answer.
-    return (
-        _find_outcome(current)
-        if machine.intake.error is None
-        else _as_position_lost(current, machine.intake.error)
-    )
+    return _find_outcome(current) if intake.error is None else _as_position_lost(current, intake.error)
 
 
 def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamError:

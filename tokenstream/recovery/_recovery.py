@@ -175,7 +175,7 @@ class Recovery:
 
     def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
         """End the stream, because no further attempt is made."""
-        current, refusal = self._current, self._joining.refusal
+        current, refusal, intake = self._current, self._joining.refusal, self._machine.intake
         self._has_given_up = True
         if refusal is not None and current.is_at_limit:
             # The continuation does not join the answer, which is whole without it.
@@ -193,16 +193,16 @@ class Recovery:
             self.record_end(None, now)
             if self._last_break is not None:
                 note_refused_seams(self._last_break, current.reports)
-                self._machine.intake.fail(self._last_break)
+                intake.fail(self._last_break)
             return
         note_refused_seams(error, current.reports)
         if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
-            self._machine.intake.finish(error, now)
+            intake.finish(error, now)
             return
         # End the parts that were kept open for a continuation.
-        self._machine.intake.finish(cause, now)
-        pass_notes(error, self._machine.intake.error)
+        intake.finish(cause, now)
+        pass_notes(error, intake.error)
         if is_awaited(current):
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
@@ -212,7 +212,7 @@ class Recovery:
             add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
-            self._machine.intake.fail(error)
+            intake.fail(error)
 
     def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""

@@ -123,7 +123,7 @@ class Spending:
         tokens = math.inf if purse is None or purse.tokens is None else self._taken.tokens
         if cost <= most and self._spent_tokens + self._tokens_now <= tokens:
             return None
-        if self._machine.link.connection.format.said() not in ("nothing", "doubt"):
+        if self._machine.link.connection.format.end_sign() not in ("nothing", "doubt"):
             # All of it has arrived, and is paid for.
             return None
         if purse is None:

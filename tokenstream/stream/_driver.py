@@ -292,10 +292,10 @@ class Driver(UncopyableObject):
             return False
         if intake.error is not None:
             return True
-        if intake.said in ANSWERED:
+        if intake.end_sign in ANSWERED:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_held = self.way.changes_events and intake.said == "terminal"
+            is_held = self.way.changes_events and intake.end_sign == "terminal"
             is_judged_now = is_held or self.link.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, intake.now):
                 return True
@@ -320,7 +320,7 @@ class Driver(UncopyableObject):
     @property
     def is_after_end(self) -> bool:
         """True once the terminal event, or an error, has come: the rest of the connection is all that may."""
-        return self.intake.said in ANSWERED or self.intake.error is not None
+        return self.intake.end_sign in ANSWERED or self.intake.error is not None
 
     def reads_on(self) -> bool:
         """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
@@ -458,7 +458,7 @@ class Driver(UncopyableObject):
         if error is not None:
             self._end_input(error, now)
         elif self.silence.is_over:
-            # Nothing has followed the finish reason, so the answer ends as it stands.
+            # Nothing has followed the finish reason, so the answer ends as it is.
             self._end_input(None, now)
         else:
             self.intake.give_late(now)
