@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Callable
 
     import regex
 
-__all__ = ["AnyEvent", "AnyMatch", "AnyPattern", "ErasedGeneric", "FromHTTPX", "Json", "JsonObject"]
+__all__ = [
+    "AnyEvent",
+    "AnyMatch",
+    "AnyPattern",
+    "DeltaCallback",
+    "ErasedGeneric",
+    "FromHTTPX",
+    "Json",
+    "JsonObject",
+    "RuleNote",
+]
 
 Json: TypeAlias = Any
 """A JSON value that nobody has checked: an object, an array, a text, a number, a boolean or null."""
@@ -19,6 +30,10 @@ AnyEvent: TypeAlias = Any
 """An event whose fields are read because of its class, or because of its `kind`."""
 FromHTTPX: TypeAlias = Any
 """An object of httpx or of httpx2: their classes are different, their attributes the same."""
+DeltaCallback: TypeAlias = "Callable[[Any], bool | None]"
+"""Is called with each delta that was read without decoding its payload; returns False to have it decoded."""
+RuleNote: TypeAlias = "Callable[[str], None]"
+"""Counts a departure from a server's documentation, by the name of its rule."""
 AnyPattern: TypeAlias = "re.Pattern[str] | regex.Pattern[str]"
 """A compiled pattern, of `re` or of `regex`."""
 AnyMatch: TypeAlias = "re.Match[str] | regex.Match[str]"

@@ -11,7 +11,7 @@ from tokenstream.stages._text.scanning import Passage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback
     from tokenstream.events import ReasoningDelta
     from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
@@ -188,7 +188,7 @@ class TaggedText:
         self.passes_to = self.receiver if (self.direct or self.passes)("") else None
         return pieces
 
-    def shorten(self, event: AnyEvent, accept: Callable[[Any], bool | None] | None) -> bool:
+    def shorten(self, event: AnyEvent, accept: DeltaCallback | None) -> bool:
         """Read the text of a delta from the fast path, and leave it what is decided by now.
 
         Return False if that is not one text of the receiving part, or the format does not `accept` the delta:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded
-from tokenstream.partial_json._events import Place, StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json._events import KeyOrIndex, Place, StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class OpenPlace(Place):
 
     __slots__ = ("container",)
 
-    def __init__(self, parent: OpenPlace | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
+    def __init__(self, parent: OpenPlace | None, key: KeyOrIndex, container: Any) -> None:  # noqa: ANN401 - a dict or a list
         self.parent = parent
         self.key = key
         # `Place` builds both paths when they are first asked for: its own, and that of the element used last.
@@ -89,7 +89,7 @@ class Document:
         """The innermost of `frames`; None at the top level."""
         self.container: Any = None
         """The dict or list of `frame`; None at the top level."""
-        self.key: str | int = 0
+        self.key: KeyOrIndex = 0
         """Key or index in `container` of the current value, or of the next one."""
 
         # The open string, number or literal.

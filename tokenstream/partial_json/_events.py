@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyOrIndex: TypeAlias = str | int
+"""The key of a member of an object, or the index of an element of an array."""
+Path: TypeAlias = tuple[KeyOrIndex, ...]
 """The keys and indexes that lead to a value; () is the document itself."""
 
 JSONKind: TypeAlias = Literal["object", "array", "string", "number", "literal"]

@@ -20,7 +20,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
@@ -34,7 +34,7 @@ _UNDECIDED = (*_OBJECTS, BARE, END)
 class _LatentParts(Parts):
     """The parts of an answer whose format is not known yet; made when asked for, as they seldom are."""
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         self._arguments = limits, note
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute that is not set yet

@@ -28,7 +28,7 @@ from tokenstream.formats._kit.told_text import settle
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject, RuleNote
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.told_text import TextFinder
@@ -68,9 +68,7 @@ class EventStage(Protocol):
         """Return the index, of a part that is no text, before this stage renumbered it."""
         ...
 
-    def follow(
-        self, delta: AnyEvent, inner: Callable[[Any], bool | None] | None
-    ) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: AnyEvent, inner: DeltaCallback | None) -> DeltaCallback | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
         Such a delta is made without decoding its payload, so that it does not reach `feed`. If the function
@@ -144,7 +142,7 @@ class AnswerEvents:
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         self.limits = limits
         self.note = note
         self.documented: Collection[str] | None = None

@@ -10,8 +10,9 @@ from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Hashable, Iterator
 
+    from tokenstream._basics.loose import RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
@@ -42,7 +43,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     __slots__ = ("_closed", "_open", "_waiting", "is_restarted", "newest")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self.newest = -1
         """Index of the block that was opened last."""

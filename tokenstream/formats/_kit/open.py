@@ -25,9 +25,7 @@ from tokenstream.formats._kit.repeated import (
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event, Finish
 
 ValueT = TypeVar("ValueT")
@@ -252,7 +250,7 @@ class OpenCall(OpenPart):
             return self.is_empty
         return says_no_arguments(self.arguments.join() + self.placeholder) or self.breaks_off
 
-    def drop_placeholder(self, note: Callable[[str], None]) -> None:
+    def drop_placeholder(self, note: RuleNote) -> None:
         """Drop an empty object that comes in place of the arguments, which follow it.
 
         No event can take it back, but the call will be handed out without it.
@@ -393,7 +391,7 @@ class OpenChoice:
         return [part for part in self.opened.values() if isinstance(part, OpenCall)]
 
 
-def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
+def join_halves(part: OpenPart, text: str, note: RuleNote) -> str:
     """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves."""
     if part.held:
         text, part.held = part.held + text, ""

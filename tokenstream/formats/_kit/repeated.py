@@ -17,7 +17,7 @@ from tokenstream.partial_json._strict.numbers import may_be_too_long
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, JsonObject, RuleNote
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.message import ToolCall
@@ -146,7 +146,7 @@ class RepeatedArguments:
         self._read_length = 0
         """Number of characters of the arguments that it has read."""
 
-    def is_repeated(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
+    def is_repeated(self, text: str, call: OpenCall, note: RuleNote) -> bool:
         """Return True if a fragment is all arguments of a call again, or an empty object after them."""
         if says_no_arguments(text):
             is_again, rule = self._is_whole(call), "arguments_placeholder"

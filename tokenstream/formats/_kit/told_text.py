@@ -21,6 +21,7 @@ from tokenstream.events import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import RuleNote
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
 
@@ -81,7 +82,7 @@ def added_by(events: Iterable[Any], told: ToldText) -> str:
 
 
 def settle(
-    events: Sequence[Event], find_text: TextFinder | None, note: Callable[[str], None]
+    events: Sequence[Event], find_text: TextFinder | None, note: RuleNote
 ) -> tuple[list[Event], ProtocolError | None]:
     """Replace each `ToldText`, a whole text that the server repeats, by a delta with what is missing.
 
@@ -121,7 +122,7 @@ def settle(
 
 
 def _settle_one(
-    told: ToldText, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
+    told: ToldText, before: list[Event], find_text: TextFinder | None, note: RuleNote
 ) -> str | ProtocolError | PartStart:
     """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ.
 
@@ -202,11 +203,7 @@ class GrowingTexts:
     __slots__ = ("_given", "_has_grown", "_held", "_latest", "_report_change", "grows", "note")
 
     def __init__(
-        self,
-        note: Callable[[str], None],
-        report_change: Callable[[str, str], None],
-        *,
-        grows: bool | None = None,
+        self, note: RuleNote, report_change: Callable[[str, str], None], *, grows: bool | None = None
     ) -> None:
         self.grows = grows
         """True if each text contains the ones before it, False if each is a piece, None if not yet known."""

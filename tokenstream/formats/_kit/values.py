@@ -12,9 +12,9 @@ from tokenstream._values.parts import make_usage
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.message import FinishReason, Usage
 
 TO_STANDARD = str.maketrans("-_", "+/")
@@ -64,7 +64,7 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         raise ProtocolError(f"{what} are nested too deeply, or are not JSON values") from None
 
 
-def fragment_text(value: object, note: Callable[[str], None]) -> str | None:
+def fragment_text(value: object, note: RuleNote) -> str | None:
     """Return a piece of a call's arguments as text, also one sent as a JSON value; None if it is neither."""
     if is_dict(value) or is_list(value):
         note("arguments_parsed")
@@ -129,7 +129,7 @@ def marks_in(
     return marks
 
 
-def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
+def worst_of(marks: Sequence[Mark], note: RuleNote) -> Mark:
     """Return the worst mark of an answer's end, the first of equals; a contradiction is a departure."""
     ranks = set(map(_rank_of, marks))
     # A reason that is not known goes with any other than one of a whole answer.

@@ -30,9 +30,9 @@ from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
@@ -81,7 +81,7 @@ class Custom(Format):
         """Return False: a mapping is used only if the caller passes it."""
         return False
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that keeps the fast path from taking the sentinel for a delta.
 
         A sentinel that is a JSON object may look like a delta. For such a sentinel, the callback

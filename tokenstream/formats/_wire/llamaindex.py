@@ -13,9 +13,7 @@ from tokenstream.formats._kit.values import base64_bytes, json_text, worst_of
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.limits import Limits
@@ -93,7 +91,7 @@ class LlamaIndex(Format):
         """Return True: no payload is an error, since LlamaIndex raises errors."""
         return True
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that counts the characters of later text deltas; None if the delta is not text.
 
         The fast path reads these deltas without `read`, which counts the characters of all others.

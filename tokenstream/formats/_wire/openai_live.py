@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._fast.path import Fast
@@ -15,9 +15,9 @@ from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.sessions import Readers
@@ -119,7 +119,7 @@ class OpenAILive(SessionEvents):
         """True until the session is closed: its events do not tell when somebody has finished speaking."""
         return not self.ended
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+    def follow(self, delta: Event) -> DeltaCallback:
         """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 

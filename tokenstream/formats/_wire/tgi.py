@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
@@ -12,9 +12,7 @@ from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.values import counts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -76,7 +74,7 @@ class TGI(Format):
             return isinstance(token.get("text"), str) and fields_except(payload, "token") is not None
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+    def follow(self, delta: Event) -> DeltaCallback:
         """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 

@@ -5,7 +5,7 @@ OpenAI's transcripts of files have events in the style of the Responses API, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
@@ -16,9 +16,7 @@ from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import Readers
@@ -136,7 +134,7 @@ class Transcription(SessionEvents):
         """True if an utterance of a session has ended, and none is being spoken or transcribed."""
         return self._session and self._ended_last is not None and not (self._open or self._speaking)
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that has a delta decoded if it may be the one before it again.
 
         If the delta is not from a delta event, return `always_decode`: the event had a whole text, which the

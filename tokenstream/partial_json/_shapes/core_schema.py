@@ -9,6 +9,7 @@ from tokenstream.partial_json._show import find_show_in_schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream.partial_json._events import KeyOrIndex
     from tokenstream.partial_json._show import ShowUnit
 
 CoreSchema: TypeAlias = dict[str, Any]
@@ -289,7 +290,7 @@ def list_single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a
     """Return the keys of an alias; None if a path of the alias leads into a nested value."""
     if isinstance(alias, str):
         return [alias]
-    paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
+    paths: list[list[KeyOrIndex]] = alias if isinstance(alias[0], list) else [alias]
     keys = [path[0] for path in paths if len(path) == 1]
     # An index, which is not a str, finds nothing in an object.
     return [key for key in keys if isinstance(key, str)] if len(keys) == len(paths) else None
@@ -301,7 +302,7 @@ def is_plain_default(schema: CoreSchema) -> bool:
 
 
 def find_schemas_within(
-    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: KeyOrIndex, *, attribute: bool
 ) -> list[CoreSchema] | None:
     """Return the schemas that the value at a key may have, to check the next step of a path.
 
@@ -323,7 +324,7 @@ def find_schemas_within(
 
 
 def _step_to_field(
-    schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+    schema: CoreSchema, config: CoreSchema, key: KeyOrIndex, *, attribute: bool
 ) -> list[CoreSchema] | None:
     """Return a list with the schema of the field that a key names.
 
@@ -341,7 +342,7 @@ def _step_to_field(
     return None if extra == "allow" else []
 
 
-def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
+def _step_to_element(schema: CoreSchema, key: KeyOrIndex) -> list[CoreSchema]:
     """Return the schemas of the elements that an index of a list or tuple may mean."""
     if not isinstance(key, int):
         return []
@@ -355,7 +356,7 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
 
 
 def _step_through(
-    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: KeyOrIndex, *, attribute: bool
 ) -> list[CoreSchema] | None:
     """Return the schemas at a key in all alternatives of a schema; None if any schema is possible.
 

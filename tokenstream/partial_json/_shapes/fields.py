@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import SchemaValidator
 
+    from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._shapes.assembly import LayeredSchema
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, SchemaField
     from tokenstream.partial_json._shapes.pydantic_shapes import PydanticSlots
@@ -150,14 +151,14 @@ class _FieldsStructure(AssembledStructure):
         """Cached validators for the assembly, by the fields that they read from the text."""
         self._late_validators: dict[str, SchemaValidator] = {}
         """The validators of late fields, which receive the fields before theirs."""
-        self._texts: dict[tuple[str | int, ...], str] = {}
+        self._texts: dict[Path, str] = {}
         """Cached texts for the assembly, by the keys in them."""
         self._writer: FieldWriter | None = None
         """Writes the fields that have serializer methods."""
 
     # -- slots and names -----------------------------------------------------------
 
-    def find_slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: KeyOrIndex) -> Slot | None:
         """Return the slot of the field that a key belongs to; None if it belongs to no field."""
         name = self._names.get(str(key))
         if name is None:
@@ -171,7 +172,7 @@ class _FieldsStructure(AssembledStructure):
             self._slots[name] = slot
         return slot
 
-    def find_name(self, key: str | int) -> str | int:
+    def find_name(self, key: KeyOrIndex) -> KeyOrIndex:
         """Return the name of the field that a key belongs to; the key itself if it belongs to no field."""
         return self._names.get(str(key), key)
 
@@ -179,18 +180,18 @@ class _FieldsStructure(AssembledStructure):
         """Make the defaults of the fields, to show for fields that have not arrived."""
         return make_defaults(self._types, self._schema, self._config)
 
-    def locate(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: KeyOrIndex) -> Path:
         """Return the location that errors give for the value at a key, relative to the object."""
         return (*self.prefix, self._locate_key(key))
 
-    def _locate_key(self, key: str | int) -> str | int:
+    def _locate_key(self, key: KeyOrIndex) -> KeyOrIndex:
         """Return the key or the field's name, whichever the class uses in the locations of its errors."""
         return key if self._by_alias else self.find_name(key)
 
     # -- serialization ---------------------------------------------------------------
 
     def write(
-        self, name: str | int, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
+        self, name: KeyOrIndex, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
     ) -> str | None:
         """Return the JSON of a field's value, written by its serializer method if the class has one.
 
@@ -222,17 +223,17 @@ class _FieldsStructure(AssembledStructure):
 
     # -- late fields: their validators need the fields before them ----------------
 
-    def is_late(self, key: str | int) -> bool:
+    def is_late(self, key: KeyOrIndex) -> bool:
         """Return True if a key belongs to a late field, whose validators need the fields before it."""
         return self._names.get(str(key)) in self._late
 
-    def read_late(self, entries: Entries) -> list[str | int]:
+    def read_late(self, entries: Entries) -> list[KeyOrIndex]:
         """Read each late field whose preceding fields are all known; return the keys of the fields read.
 
         A late field is one whose validators need the fields before it. Its value replaces the
         unread entry in `entries`.
         """
-        read_keys: list[str | int] = []
+        read_keys: list[KeyOrIndex] = []
         if not self._late:
             return read_keys
         # In the order of the fields, up to the first field that has not arrived or cannot be read.
@@ -253,7 +254,7 @@ class _FieldsStructure(AssembledStructure):
             entries_before[key] = entry
         return read_keys
 
-    def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> object:
+    def _read_after(self, name: str, key: KeyOrIndex, text: str, entries_before: Entries) -> object:
         """Return the value of a late field, which needs the fields before it; an entry if it is not valid."""
         known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
         json_text = _write_object([*_list_entry_texts(entries_before), (key, text)])
@@ -286,7 +287,7 @@ class _FieldsStructure(AssembledStructure):
 
     # -- keys without a field ------------------------------------------------------
 
-    def accepts_extra(self, key: str | int, text: str) -> bool:
+    def accepts_extra(self, key: KeyOrIndex, text: str) -> bool:
         """Validate a key that belongs to no field; return False if the type ignores such keys."""
         if self._extra_validator is None:
             return False
@@ -307,7 +308,7 @@ class _FieldsStructure(AssembledStructure):
 
         Several keys of one field raise `ContextNeeded`: the object must be read as a whole.
         """
-        known_values: dict[str | int, Any] = {}
+        known_values: dict[KeyOrIndex, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():
             name = self._names.get(str(key))
@@ -436,7 +437,7 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
     return schema["type"] == "default" and bool(checked)
 
 
-def _list_entry_texts(entries: Entries) -> list[tuple[str | int, str]]:
+def _list_entry_texts(entries: Entries) -> list[tuple[KeyOrIndex, str]]:
     """Return each key with the JSON of its value if that is still unread, or else with "0".
 
     The "0" only takes the place of a value that was read before, which the validator gets separately.
@@ -444,6 +445,6 @@ def _list_entry_texts(entries: Entries) -> list[tuple[str | int, str]]:
     return [(key, entry.text if entry.__class__ is UnreadEntry else "0") for key, entry in entries.items()]
 
 
-def _write_object(fields: list[tuple[str | int, str]]) -> str:
+def _write_object(fields: list[tuple[KeyOrIndex, str]]) -> str:
     """Return the JSON of an object, from keys and the JSON of their values."""
     return f"{{{','.join([f'{json.dumps(key)}:{text}' for key, text in fields])}}}"

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json._events import JSONKind
+    from tokenstream.partial_json._events import JSONKind, KeyOrIndex
     from tokenstream.partial_json._shapes.assembly import Config
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
@@ -202,7 +202,7 @@ class PydanticSlot(Slot):
         """The types that a value may have: the members of a union, or only the type itself."""
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
-    def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+    def find_slots_within(self, key: KeyOrIndex, *, attribute: bool) -> Sequence[Slot] | None:
         """Return the slots of the types that a value at a key may have; None if any type is possible."""
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
@@ -241,7 +241,7 @@ class _ArrayStructure(AssembledStructure):
         changed_schema = strip_ref(layered.schema) | {"items_schema": items}
         self._validator = types.make_validator(changed_schema, layered.config)
 
-    def find_slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: KeyOrIndex) -> Slot | None:
         """Return the slot that reads the item at an index; None if a tuple has no such item."""
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
@@ -264,7 +264,7 @@ class _MappingStructure(AssembledStructure):
             strip_ref(schema) | {"values_schema": KNOWN_BY_NUMBER}, layered.config
         )
 
-    def find_slot(self, key: str | int) -> Slot:
+    def find_slot(self, key: KeyOrIndex) -> Slot:
         """Return the slot that reads the dict's values; it is the same for every key."""
         return self._slot
 

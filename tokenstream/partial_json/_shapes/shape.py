@@ -21,7 +21,7 @@ from tokenstream.partial_json._shapes.write import write_plain_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream.partial_json._events import JSONKind
+    from tokenstream.partial_json._events import JSONKind, KeyOrIndex, Path
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
@@ -37,7 +37,7 @@ class NestedErrors(NamedTuple):
     This way no object or array around the value has to copy all its errors with longer locations.
     """
 
-    loc: tuple[str | int, ...]
+    loc: Path
     """The location of the value in the object or array around it."""
     errors: FoundErrors
 
@@ -96,7 +96,7 @@ class TypeNames(NamedTuple):
         return alias if uses_alias or alias is None else name
 
 
-def locate_errors(loc: tuple[str | int, ...], errors: FoundErrors) -> tuple[dict[str, Any], ...]:
+def locate_errors(loc: Path, errors: FoundErrors) -> tuple[dict[str, Any], ...]:
     """Return the errors of a nested value, each with its complete location."""
     out: list[dict[str, Any]] = []
     # A stack, from whose end errors are taken: hence the reversed order.
@@ -120,7 +120,7 @@ class ValueStructure(ABC):
     """True if keys without a slot, such as an object's unknown fields, are hidden."""
 
     @abstractmethod
-    def find_slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: KeyOrIndex) -> Slot | None:
         """Return the slot that reads the value at a key; None if the type does not define the key."""
 
     @abstractmethod
@@ -130,19 +130,19 @@ class ValueStructure(ABC):
         `InvalidValue` says that they make none, and `ContextNeeded` that it must be read as a whole.
         """
 
-    def find_name(self, key: str | int) -> str | int:
+    def find_name(self, key: KeyOrIndex) -> KeyOrIndex:
         """Return the name of the field that is read from a key; the key itself if the value has no fields."""
         return key
 
-    def locate(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: KeyOrIndex) -> Path:
         """Return the location that errors give for the value at a key, relative to the object or array."""
         return (*self.prefix, key)
 
-    def is_late(self, key: str | int) -> bool:
+    def is_late(self, key: KeyOrIndex) -> bool:
         """Return True if the value at a key can only be read after the values of other keys."""
         return False
 
-    def read_late(self, entries: Entries) -> list[str | int]:
+    def read_late(self, entries: Entries) -> list[KeyOrIndex]:
         """Read the late values that can be read now into `entries`, and return their keys.
 
         A value is late if it can only be validated after other values of the object.
@@ -154,13 +154,13 @@ class ValueStructure(ABC):
         return None
 
     def write(
-        self, name: str | int, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
+        self, name: KeyOrIndex, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
     ) -> str | None:
         """Return the JSON of one validated value in the object or array; None if the value is left out."""
         slot = self.find_slot(name)
         return write_plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
-    def accepts_extra(self, key: str | int, text: str) -> bool:
+    def accepts_extra(self, key: KeyOrIndex, text: str) -> bool:
         """Return True if a key of no field belongs to the object; raise `InvalidValue` if it is forbidden."""
         return True
 
@@ -171,7 +171,7 @@ class TagChoice(ValueStructure):
     discriminators: tuple[str, ...]
     """The keys that may hold the tag; if several are present, the first in this order decides."""
 
-    def find_slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: KeyOrIndex) -> Slot | None:
         """Return None: before the tag has chosen a structure, no key has a slot to read its value."""
         return None
 
@@ -233,7 +233,7 @@ class Slot(ABC):
         """Return True for a pydantic root model; snapshots show its root value in place of the model."""
         return False
 
-    def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+    def find_slots_within(self, key: KeyOrIndex, *, attribute: bool) -> Sequence[Slot] | None:
         """Return the slots of the types that a value at a key may have, to check the next step of a path.
 
         The sequence is empty if no value can be there. The result is None if any value can be there.

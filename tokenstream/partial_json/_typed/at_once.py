@@ -27,6 +27,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, make_r
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tokenstream.partial_json._events import KeyOrIndex
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._typed.partial import Partial
 
@@ -175,7 +176,7 @@ def as_draft(value: Any, slots: tuple[Slot, ...] | None, make: type[Partial[Any]
     """
     slot = slots[0] if slots is not None and len(slots) == 1 else None
 
-    def show(member: object, key: str | int) -> object:
+    def show(member: object, key: KeyOrIndex) -> object:
         return as_draft(member, find_slots_at(slot, (key,)), make)
 
     value = cast("Any", unwrap_root(value))

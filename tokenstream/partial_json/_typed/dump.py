@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tokenstream._basics.loose import Json
+    from tokenstream.partial_json._events import KeyOrIndex
     from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.state import SnapshotState
@@ -207,7 +208,7 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
 
 def _dump_value(
     structure: ValueStructure | None,
-    name: str | int,
+    name: KeyOrIndex,
     value: object,
     get_fields: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,

@@ -10,7 +10,7 @@ from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import ValueStart
+    from tokenstream.partial_json._events import KeyOrIndex, Path, ValueStart
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.partial_json._typed.state import FaultLink
@@ -49,7 +49,7 @@ class OpenContainer:
         self,
         parent: OpenContainer | None,
         event: ValueStart,
-        name: str | int | None,
+        name: KeyOrIndex | None,
         slot: Slot,
         structure: ValueStructure | None,
         *,
@@ -63,7 +63,7 @@ class OpenContainer:
         self.key = 0 if event.key is None else event.key
         self.start = event.offset
         self.is_object = event.kind == "object"
-        self.cached_location: tuple[str | int, ...] | None = None
+        self.cached_location: Path | None = None
         """Cached `location`, which stays valid: the containers around an open one keep their structure."""
         self.fault_before = fault_before
         """The newest validation error before the object or array; None if there was none."""
@@ -86,11 +86,11 @@ class OpenContainer:
         """True if the text must be read again as a whole when the object or array closes."""
         self.entries: Entries = {}
         """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if all is read as a whole."""
-        self.invalid_keys: set[str | int] = set()
+        self.invalid_keys: set[KeyOrIndex] = set()
         """Keys whose values are invalid."""
-        self.tag_values: dict[str | int, Any] = {}
+        self.tag_values: dict[KeyOrIndex, Any] = {}
         """Maps possible discriminators of a `TagChoice` to their values."""
-        self.used_discriminators: set[str | int] = set()
+        self.used_discriminators: set[KeyOrIndex] = set()
         """Discriminators that were used for a choice; if one is repeated, the object must be read again."""
 
         # Its appearance in snapshots.
@@ -108,7 +108,7 @@ class OpenContainer:
         self.fillers: dict[str, Any] | None = None
         """Maps fields that have not arrived to the values to show for them; None if there are none."""
 
-    def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
+    def find_child(self, key: KeyOrIndex) -> tuple[Slot, KeyOrIndex | None]:
         """Return the slot that reads a key's value, and the name under which it is shown (None: hidden)."""
         structure = self.structure
         if structure is None or isinstance(structure, TagChoice):
@@ -121,7 +121,7 @@ class OpenContainer:
         return PLAIN_SLOT, None if structure.hides_unknown_keys else key
 
     def add_value(
-        self, name: str | int | None, value: object, *, is_final: bool = True, is_plain: bool = False
+        self, name: KeyOrIndex | None, value: object, *, is_final: bool = True, is_plain: bool = False
     ) -> None:
         """Add a finished value to the view, hidden if its name is None; it may change until it `is_final`."""
         if isinstance(name, str):
@@ -131,7 +131,7 @@ class OpenContainer:
                 self.unvalidated.add(len(self.values))
             self.values.add(value, is_plain=is_plain)
 
-    def mark_final(self, name: str | int | None) -> None:
+    def mark_final(self, name: KeyOrIndex | None) -> None:
         """Record that a value which is shown as plain data is final: it will not be validated later."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
@@ -139,7 +139,7 @@ class OpenContainer:
             self.add_value(name, value, is_plain=True)
 
     def make_view(
-        self, name: str | int | None = None, growing: object = MISSING
+        self, name: KeyOrIndex | None = None, growing: object = MISSING
     ) -> GrowingObject | GrowingArray:
         """Return the object or array as far as it has arrived, for a snapshot."""
         if not self.is_object:
@@ -151,7 +151,7 @@ class OpenContainer:
         return GrowingObject(self.log, field_name, growing if isinstance(name, str) else MISSING)
 
     @property
-    def location(self) -> tuple[str | int, ...]:
+    def location(self) -> Path:
         """The beginning of the locations of errors inside the object or array."""
         # Not recursive: documents may be nested more deeply than calls.
         not_cached: list[OpenContainer] = []
@@ -165,6 +165,6 @@ class OpenContainer:
             node = inner
         return location
 
-    def locate(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: KeyOrIndex) -> Path:
         """Return the location of a key in errors, relative to this container."""
         return (key,) if self.structure is None else self.structure.locate(key)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from tokenstream._basics.loose import Json
+    from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._typed.paths import RecordedPath
@@ -114,7 +115,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         # From the newest to the oldest that was found in this object; a link without errors cancels the
         # older errors of its value.
         newest_first: list[tuple[dict[str, Any], ...]] = []
-        cancelled: set[tuple[str | int, ...]] = set()
+        cancelled: set[Path] = set()
         fault = self._state.faults
         while fault is not None and fault is not self._state.faults_before:
             if fault.errors is None:
@@ -389,7 +390,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         is_field = name in (self._type_names.field_names or ())
         return validated if is_field or self._members.find(name) is not MISSING else MISSING
 
-    def _get_at(self, key: str | int) -> object:
+    def _get_at(self, key: KeyOrIndex) -> object:
         """Return what has arrived of the value at a key or index; MISSING if nothing has."""
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 

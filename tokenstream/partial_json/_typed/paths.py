@@ -21,6 +21,7 @@ from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._shapes.shape import Slot, TypeNames
     from tokenstream.partial_json._typed.partial import Partial
 
@@ -73,18 +74,18 @@ class Snapshot:
     __slots__ = ()
 
 
-_get_at: attrgetter[Callable[[str | int], object]] = attrgetter("_get_at")
+_get_at: attrgetter[Callable[[KeyOrIndex], object]] = attrgetter("_get_at")
 """Returns the method of a `Partial` that reads a member as it is: its public names belong to fields."""
 
 
-def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
+def check_keys(path: tuple[Any, ...]) -> Path:
     """Return a path unchanged, if it consists of names, keys and indexes."""
     if all(isinstance(key, str | int) for key in path):
         return path
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
-def is_final_at(value: object, key: str | int) -> bool:
+def is_final_at(value: object, key: KeyOrIndex) -> bool:
     """Return True if the member of a growing value at a key is finished."""
     if _is_partial(value):
         return value.is_complete(key)
@@ -93,7 +94,9 @@ def is_final_at(value: object, key: str | int) -> bool:
     return isinstance(value, GrowingArray) and value.is_final(key)
 
 
-def is_as_typed(holder: object, key: str | int | None, value: object, slots: tuple[Slot, ...] | None) -> bool:
+def is_as_typed(
+    holder: object, key: KeyOrIndex | None, value: object, slots: tuple[Slot, ...] | None
+) -> bool:
     """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type."""
     if value is MISSING or slots is None:
         return value is not MISSING
@@ -117,7 +120,7 @@ def is_as_typed(holder: object, key: str | int | None, value: object, slots: tup
     return key is not None
 
 
-def get_member(value: object, key: str | int) -> object:
+def get_member(value: object, key: KeyOrIndex) -> object:
     """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
         return _get_at(value)(key)
@@ -144,7 +147,7 @@ def list_names(value: object) -> list[str] | None:
     return None if found == [None] * 3 else [*chain.from_iterable(filter(None, found))]
 
 
-def find_slots_at(slot: Slot | None, path: Iterable[str | int]) -> tuple[Slot, ...] | None:
+def find_slots_at(slot: Slot | None, path: Iterable[KeyOrIndex]) -> tuple[Slot, ...] | None:
     """Return the slots of the types that the value at a path may have; None if they are unknown."""
     slots: tuple[Slot, ...] | None = None if slot is None else (slot,)
     for key in path:
@@ -158,7 +161,7 @@ def unwrap_root(value: Any) -> object:  # noqa: ANN401 - any value
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
-def _get_entry(value: Mapping[Any, Any], key: str | int) -> object:
+def _get_entry(value: Mapping[Any, Any], key: KeyOrIndex) -> object:
     """Return the value of a mapping at a key, or MISSING; a growing mapping has integer keys as text."""
     found = value.get(key, MISSING)
     if found is not MISSING:
@@ -197,7 +200,7 @@ def is_array(value: object) -> TypeGuard[Sequence[Any]]:
 class RecordedPath(NamedTuple):
     """The path that a function such as `lambda r: r.steps[0]` describes, and the types of the value there."""
 
-    keys: tuple[str | int, ...]
+    keys: Path
     """Names of fields, keys and indexes, outermost first."""
     slots: tuple[Slot, ...] | None
     """Slots of the types that the value may have; None if they are unknown."""
@@ -206,12 +209,12 @@ class RecordedPath(NamedTuple):
 class _Trail(NamedTuple):
     """The path from a function's argument, as in `lambda r: r.title`, to the value of a `_Recorder`."""
 
-    keys: tuple[str | int, ...]
+    keys: Path
     slots: tuple[Slot, ...] | None
     """Slots of the types that the value may have; None if they are unknown."""
     source_text: str
     """The path as the function's code has it, for messages."""
-    tested: list[tuple[str | int, ...]]
+    tested: list[Path]
     """Paths of the values whose truth the function has tested."""
 
 
@@ -270,7 +273,7 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         ('steps', 0, 'title')
     """
     # The paths of the objects that the function tests, as in `r.best.title if r.best else None`.
-    tested: list[tuple[str | int, ...]] = []
+    tested: list[Path] = []
     start = _Recorder(_Trail((), None if slot is None else (slot,), "r", tested))
     try:
         result = function(start)
@@ -310,7 +313,7 @@ def _refuse(recorder: _Recorder, what: str) -> NoReturn:
     )
 
 
-def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorder:
+def _extend(recorder: _Recorder, key: KeyOrIndex, *, attribute: bool) -> _Recorder:
     """Return a recorder of the path with one more step."""
     keys, slots, source_text, tested = _get_trail(recorder)
     source_text = f"{source_text}.{key}" if attribute else f"{source_text}[{key!r}]"
@@ -326,7 +329,7 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
 
 
 def _find_slots(
-    slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
+    slots: tuple[Slot, ...] | None, key: KeyOrIndex, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
     """Return the slots of the types that the value after one more step of a path may have.
 
@@ -342,7 +345,7 @@ def _find_slots(
     return None if slots is None else tuple(inner_slots)
 
 
-def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
+def _describe_fields(slots: tuple[Slot, ...], key: KeyOrIndex, *, attribute: bool) -> str:
     """Return the part of an error message that says which fields a type has, instead of the one requested."""
     all_type_names = [slot.type_names for slot in slots if slot.type_names is not None]
     names = [name for type_names in all_type_names for name in type_names.field_names or ()]

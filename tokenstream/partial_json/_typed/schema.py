@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
+    from tokenstream.partial_json._events import KeyOrIndex
     from tokenstream.partial_json._shapes.shape import Slot
 
 T = TypeVar("T")
@@ -284,7 +285,7 @@ def refuse_struct(type_: object) -> None:
         refuse_struct(inner)
 
 
-def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
+def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[KeyOrIndex]) -> str:
     """Return the location and message of the first error, and how many there are; hide words of the model."""
     first, more = errors[0], len(errors) - 1
     location = _describe_location(first, type_words)
@@ -294,7 +295,7 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
 
 
 def describe_invalid(
-    title: str, errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]
+    title: str, errors: Sequence[Mapping[str, Any]], type_words: Collection[KeyOrIndex]
 ) -> str:
     """Return the message for an invalid output: the first error, with nothing that a model wrote."""
     return f"the output is not a valid {title}: {describe_first_fault(errors, type_words)}"
@@ -322,7 +323,7 @@ def collect_words(schema: object) -> frozenset[str]:
     return frozenset(words)
 
 
-def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:
+def _describe_location(error: Mapping[str, Any], type_words: Collection[KeyOrIndex]) -> str:
     """Return the location of an error as text; keys that the model may have made up are hidden."""
     keys = [str(key) if isinstance(key, int) or key in type_words else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:

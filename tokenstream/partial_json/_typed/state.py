@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._events import Path
     from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shapes.shape import FoundErrors
@@ -80,7 +81,7 @@ class FaultLink(NamedTuple):
     """
 
     before: FaultLink | None
-    location: tuple[str | int, ...]
+    location: Path
     """Location of the value."""
     errors: FoundErrors | None
     """The errors; None cancels earlier errors at the same location."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream.partial_json._events import CONTAINERS, StringDelta, ValueDone
+from tokenstream.partial_json._events import CONTAINERS, KeyOrIndex, Path, StringDelta, ValueDone
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import (
     PLAIN_SLOT,
@@ -102,7 +102,7 @@ class ValueTree:
         """The slot of the open string, number or literal."""
         self._scalar_start = 0
         """The offset at which the open string, number or literal begins."""
-        self._scalar_name: str | int | None = None
+        self._scalar_name: KeyOrIndex | None = None
         """The name under which the open string, number or literal is shown; None if it is hidden."""
         self._scalar_in_whole = False
         """True if the open string, number or literal is part of a value that is read as a whole."""
@@ -204,7 +204,7 @@ class ValueTree:
         node, key, kind = self._top, event.key, event.kind
         slot: Slot = self._slot
         # The document itself has no name, and is visible: None would hide it.
-        name: str | int | None = ""
+        name: KeyOrIndex | None = ""
         if node is not None and key is not None:
             slot, name = node.find_child(key)
             # After the choice of a structure, another discriminator counts as a repetition of the first.
@@ -233,7 +233,7 @@ class ValueTree:
         return self._text is not None
 
     def _begin_container(
-        self, event: ValueStart, name: str | int | None, slot: Slot, show_unit: ShowUnit, *, in_whole: bool
+        self, event: ValueStart, name: KeyOrIndex | None, slot: Slot, show_unit: ShowUnit, *, in_whole: bool
     ) -> OpenContainer:
         """Make an object or array, which has just begun, the innermost open one; return its node."""
         structure = None if in_whole else slot.find_structure(event.kind)
@@ -249,7 +249,7 @@ class ValueTree:
         )
         return self._top
 
-    def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
+    def _note_repeated_key(self, node: OpenContainer, key: KeyOrIndex) -> None:
         """Mark an object with a repeated key to be read again when it closes: the key's last value counts."""
         node.must_reread = True
         if key in node.invalid_keys:
@@ -338,7 +338,7 @@ class ValueTree:
         # The text of a lenient document may be almost-JSON, so the value is written as JSON.
         return json.dumps(plain_data) if document.lenient else document.log.cut(start, end)
 
-    def _read_entry(self, node: OpenContainer | None, key: str | int, slot: Slot, text: str) -> object:
+    def _read_entry(self, node: OpenContainer | None, key: KeyOrIndex, slot: Slot, text: str) -> object:
         """Validate the text of a value; return its entry: the value, `InvalidEntry` or `UnreadEntry`."""
         try:
             return slot.read(text)
@@ -347,9 +347,9 @@ class ValueTree:
         except ContextNeeded:
             return UnreadEntry(text)
 
-    def _add_fault(self, node: OpenContainer | None, key: str | int, errors: FoundErrors) -> InvalidEntry:
+    def _add_fault(self, node: OpenContainer | None, key: KeyOrIndex, errors: FoundErrors) -> InvalidEntry:
         """Record the errors of an invalid value at a key of `node` (None: the document); return its entry."""
-        location: tuple[str | int, ...] = ()
+        location: Path = ()
         if node is not None:
             node.invalid_keys.add(key)
             location = (*node.location, *node.locate(key))
@@ -359,9 +359,9 @@ class ValueTree:
     def _store(
         self,
         node: OpenContainer | None,
-        key: str | int,
+        key: KeyOrIndex,
         *,
-        name: str | int | None,
+        name: KeyOrIndex | None,
         slot: Slot,
         entry: object,
         shown: object,
@@ -393,7 +393,7 @@ class ValueTree:
         self,
         node: OpenContainer,
         structure: ValueStructure,
-        key: str | int,
+        key: KeyOrIndex,
         slot: Slot,
         entry: Any,  # noqa: ANN401 - any value
     ) -> None:
@@ -418,7 +418,7 @@ class ValueTree:
                 node.add_value(structure.find_name(late_key), late_entry)
 
     def _keep_extra(
-        self, node: OpenContainer, structure: ValueStructure, key: str | int, entry: UnreadEntry
+        self, node: OpenContainer, structure: ValueStructure, key: KeyOrIndex, entry: UnreadEntry
     ) -> None:
         """Keep the value of a key that the type does not define, unless the type ignores such keys."""
         try:

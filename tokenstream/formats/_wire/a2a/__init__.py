@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
@@ -22,7 +22,7 @@ from tokenstream.formats._wire.a2a.parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
@@ -144,7 +144,7 @@ class A2A(Format):
             self.parts.report_unknown_fields(payload, _ENVELOPE)
         self._READERS[kind](self, content)
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that counts the characters of later deltas, if they add to an artifact.
 
         If the artifact was sent whole, return `always_decode`, which has later payloads decoded: each of them

@@ -13,9 +13,9 @@ from tokenstream.formats._kit.values import base64_bytes, counts_in
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -95,7 +95,7 @@ class TaskParts(Parts):
 
     __slots__ = ("_artifacts", "last_run")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._artifacts: dict[tuple[str, str], Content] = {}
         """The artifacts by the ids of their task and their own."""

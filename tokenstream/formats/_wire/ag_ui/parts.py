@@ -23,7 +23,7 @@ from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import Json, JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import Part
@@ -52,7 +52,7 @@ class RunParts(NamedParts):
     id_field = "messageId"
     text_fields = _CONTENT_FIELDS
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._chunked_part: tuple[str, str] | None = None
         """The key of the open part that consists of chunks; any other event of the message closes it."""

@@ -19,7 +19,7 @@ from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -222,7 +222,7 @@ class BedrockConverse(Format):
         else:
             self._read_other(payload, event)
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None."""
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, is_list
 from tokenstream.errors import ProtocolError
@@ -22,7 +22,7 @@ from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.entry import Read
@@ -199,7 +199,7 @@ class BedrockInvoke(Format):
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
         return events
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return the callback of the model's format for later deltas like this one; None if there is none.
 
         The fast path calls it for each delta that it reads.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, is_dict, text_of, whole_number
 from tokenstream._values.parts import make_usage
@@ -15,9 +15,7 @@ from tokenstream.formats._kit.values import Mark, marks_in, worst_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -177,7 +175,7 @@ class _CountedParts(Parts):
 
     __slots__ = ("_counts", "_report", "unread_delta")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._counts: dict[str, int] = {}
         """The last counts, by their names in `Usage`."""
@@ -261,7 +259,7 @@ class PlainModel(Format):
             self._read_item(shape, item, number if index is None else index, (shape.index,))
         self.parts.report_unknown_fields(payload, (*shape.fields, *PADDING))
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that stores each later delta, so that its token counts can be read later.
 
         The fast path reads these deltas without `read`, which records the token counts of all others.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
@@ -14,7 +14,7 @@ from tokenstream.formats._wire.cohere.v2 import V2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.limits import Limits
@@ -105,7 +105,7 @@ class Cohere(V2):
         kind = text_of(payload, "type", "event_type") or event
         return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a function that counts each later delta without the event name that v2 documents.
 
         Such a delta is a departure from the documentation. The fast path reads it without `read`, which

@@ -22,9 +22,7 @@ from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.errors import ProviderError
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
@@ -67,7 +65,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     __slots__ = ("_part_indexes", "plan")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._part_indexes: dict[int, int] = {}
         """Maps the index of each content block to the index of its part."""

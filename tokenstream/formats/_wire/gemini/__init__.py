@@ -7,7 +7,7 @@ from base64 import b64encode
 from enum import Enum
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import (
     dict_of,
@@ -26,9 +26,7 @@ from tokenstream.formats._kit.values import worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import KeyPath
@@ -233,7 +231,7 @@ class Gemini(Format):
             events += parts.count_delta(events[0])
         return events
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+    def follow(self, delta: Event) -> DeltaCallback:
         """Return a function that keeps the token counts of each delta that is not decoded."""
         return self._gemini_parts.store_delta
 

@@ -22,7 +22,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event, Finish
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
@@ -80,7 +80,7 @@ class GeminiParts(CallParts):
         "usage_interval",
     )
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         # The current payload.
         self.decoded = False

@@ -30,7 +30,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -40,7 +40,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     __slots__ = ("reported",)
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self.reported: list[ReportedStep] = []
         """The steps so far, in the order of their starts."""

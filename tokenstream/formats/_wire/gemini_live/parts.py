@@ -13,7 +13,7 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
@@ -33,7 +33,7 @@ class LiveTurn(SessionParts):
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._audio: OpenPart | None = None
         """The turn's audio part, once there is any audio or transcript."""

@@ -30,7 +30,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import FinishReason
@@ -251,7 +251,7 @@ def citation_of(annotation: JsonObject) -> Citation:
     )
 
 
-def reason_in(metadata: JsonObject, note: Callable[[str], None], *reasons: str | None) -> str | None:
+def reason_in(metadata: JsonObject, note: RuleNote, *reasons: str | None) -> str | None:
     """Return the provider's word for the finish reason, the worst of several; None if the answer goes on.
 
     Further words may be those of the event that has the metadata.
@@ -260,9 +260,7 @@ def reason_in(metadata: JsonObject, note: Callable[[str], None], *reasons: str |
     return worst_of(marks, note)[1] if marks else None
 
 
-def finish_in(
-    finish: JsonObject, metadata: JsonObject, note: Callable[[str], None]
-) -> tuple[FinishReason, str] | None:
+def finish_in(finish: JsonObject, metadata: JsonObject, note: RuleNote) -> tuple[FinishReason, str] | None:
     """Return the finish reason of a `message-finish` event and the word for it; None if it names none.
 
     The provider's own word decides, and LangChain's if the provider's is not known.

@@ -45,7 +45,7 @@ from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, P
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -267,7 +267,7 @@ class OpenAIChat(Format):
             is_in_pieces = dict_of(asked, "parameters").get("incremental_output")
             self._messages_grow = not is_in_pieces if isinstance(is_in_pieces, bool) else None
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a function that says which later deltas must be decoded; None if none of them must.
 
         The function returns False for a delta whose payload must be decoded; see `Format.follow`.

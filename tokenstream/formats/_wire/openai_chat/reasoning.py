@@ -15,9 +15,7 @@ from tokenstream._values.parts import READ_FROM
 from tokenstream.message import ReasoningPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
@@ -78,7 +76,7 @@ class ChatReasoning:
             for step in dicts_of(delta.get(name)):
                 self._read_step(step)
 
-    def follow(self) -> Callable[[Any], bool | None] | None:
+    def follow(self) -> DeltaCallback | None:
         """Return a function to call with each later delta of plain reasoning; see `Format.follow`."""
         part, text = self._current, self._text
         if part is None or text is None:

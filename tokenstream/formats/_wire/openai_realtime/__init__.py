@@ -21,7 +21,7 @@ from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
@@ -132,7 +132,7 @@ class OpenAIRealtime(SessionEvents):
         """True while no response is open: the user may be silent for any time."""
         return not self._open_responses
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that has a delta decoded if it may be the one before it again.
 
         If the delta is not from a delta event, return `always_decode`: the event had a whole text, and the

@@ -14,7 +14,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -33,7 +33,7 @@ class RealtimeOutputs(SessionParts):
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._by_id: dict[str, RealtimeItem] = {}
         """The items of the open responses, by id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_list, says_nothing, text_of
 from tokenstream._values.event_base import are_equal_deltas
@@ -32,9 +32,7 @@ from tokenstream.formats._wire.openai_responses.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
@@ -263,7 +261,7 @@ class OpenAIResponses(Format):
         self._decoded = isinstance(frame, dict)
         return super().feed_plainly(frame)
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+    def follow(self, delta: Event) -> DeltaCallback:
         """Return a callback that stores each later delta, for its sequence number, and counts its characters.
 
         The fast path reads these deltas without `read`, which does the same for all others.

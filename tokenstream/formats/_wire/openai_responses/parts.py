@@ -38,9 +38,9 @@ from tokenstream.formats._wire.openai_responses.words import custom_tools_in, me
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
@@ -100,7 +100,7 @@ class ResponseItems(SessionParts):
     # A saved state has the number of this delta instead.
     unkept = frozenset({"unread_delta"})
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         # The numbers of events.
         self.number: int | None = None

@@ -32,7 +32,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
@@ -222,7 +222,7 @@ class TokenStream(Format):
         """Return a function that reads frames without decoding; None if the frames have ids to read."""
         return None if self._sse_id else super().frame_shortcut()
 
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a function that sets the run's step of each later delta, and records the delta's position.
 
         The fast path reads only the text of later deltas; see `Format.follow`. The result is None if they

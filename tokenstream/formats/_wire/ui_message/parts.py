@@ -16,7 +16,7 @@ from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, Serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
@@ -37,7 +37,7 @@ class UIParts(NamedParts):
     id_field = "id"
     text_fields = _TEXT_FIELDS
 
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
         """Data parts and results, whose content later payloads may replace, by type and id."""
