@@ -169,9 +169,10 @@ def test_the_picture_of_the_house_is_the_one_that_its_imports_make() -> None:
 
 def _writes(tree: ast.AST, name: str) -> set[str]:
     """Return the attributes that code writes of an object of a name."""
-    targets = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    stored = [node for node in targets if isinstance(node.ctx, ast.Store)]
-    return {node.attr for node in stored if ast.unparse(node.value).split(".")[-1].lstrip("_") == name}
+    nodes = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    ]
+    return {node.attr for node in nodes if re.search(rf"\b_?{name}$", ast.unparse(node.value))}
 
 
 @pytest.mark.parametrize("part", ["Intake", "Way", "Link"])
@@ -182,20 +183,15 @@ def test_each_attribute_of_a_machine_has_its_writer_in_the_table(part: str) -> N
     home = PACKAGE / "_pipeline" / f"{name}.py"
     methods = {each.name: each for each in ast.walk(parsed(home)) if isinstance(each, ast.FunctionDef)}
     written = {each: _writes(method, "self") for each, method in methods.items()}
-    for _ in range(2):
-        # What the methods write that a method calls.
-        for each, method in methods.items():
-            called = set(re.findall(r"self\.(\w+)", ast.unparse(method)))
-            written[each] |= {attribute for other in called & {*methods} for attribute in written[other]}
+    for each, method in [*methods.items()] * 2:  # with what the methods write that a method calls
+        called = {*methods} & {*re.findall(r"self\.(\w+)", ast.unparse(method))}
+        written[each] |= {attribute for other in called for attribute in written[other]}
     changed = set().union(*(written[each] for each in methods if each not in ("__init__", "dispose")))
 
     assert {each for each in changed if not each.startswith("_")} - {"accumulator", "intake"} == {*dict(rows)}
-    for attribute, asked in rows:
-        assert [] == [each for each in re.findall(r"`(\w+)`", asked) if attribute not in written[each]], (
-            attribute
-        )
-    others = {path: _writes(parsed(path), name) for path in _MODULES if path != home}
-    assert {"now"} >= set().union(*others.values()), others
+    pairs = [(attribute, each) for attribute, asked in rows for each in re.findall(r"`(\w+)`", asked)]
+    assert [] == [(attribute, each) for attribute, each in pairs if attribute not in written[each]]
+    assert {"now"} >= set().union(*(_writes(parsed(path), name) for path in _MODULES if path != home))
 
 
 def test_few_reach_into_the_private_parts_of_others() -> None:

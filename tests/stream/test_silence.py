@@ -22,10 +22,14 @@ def silence_of(**deadlines: float | None) -> tuple[Silence, Machine]:
     return Silence(Deadlines(**deadlines), machine), machine
 
 
-def arrive(machine: Machine, now: float) -> None:
-    machine.intake.push(HEL, now)
+def give(machine: Machine, chunk: Any, now: float) -> None:
+    machine.intake.push(chunk, now)
     while machine.way.pull() is not None:
         pass
+
+
+def arrive(machine: Machine, now: float) -> None:
+    give(machine, HEL, now)
 
 
 def test_the_deadline_is_the_earliest_of_those_that_run() -> None:
@@ -130,12 +134,6 @@ FILTERED = wire.chat({}, "content_filter")
 HEARTBEAT = b": here\n\n"
 
 
-def give(machine: Machine, chunk: bytes, now: float) -> None:
-    machine.intake.push(chunk, now)
-    while machine.way.pull() is not None:
-        pass
-
-
 def test_an_answer_that_has_finished_is_waited_for_a_second_only() -> None:
     silence, machine = silence_of()
     arrive(machine, 1.0)
@@ -225,9 +223,7 @@ def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str,
     machine.meter.begin(0.0, wrapped=False)
     silence = Silence(Deadlines(), machine)
     for frame in frames:
-        machine.intake.push(frame, 1.0)
-        while machine.way.pull() is not None:
-            pass
+        give(machine, frame, 1.0)
     silence.since = 1.0
 
     assert silence.deadline == 301.0

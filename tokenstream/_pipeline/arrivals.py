@@ -94,10 +94,7 @@ class Arrivals:
     def sort(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Yield the frames in a chunk that is compressed, or whose frames are looked at one by one.
-
-        Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
-        """
+        """Yield the frames of a chunk one by one, and of compressed data, which may grow a lot, by slices."""
         meter, reorder, kept = self._meter, self.reorder, self._kept
         # At its end, the connection may read more frames, which it then logs and keeps itself.
         connection.log, connection.kept_frames = self.log, kept
@@ -138,10 +135,7 @@ class Arrivals:
             return True
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
-        """Prepare for another connection, which resumes the answer of `kept_format`, or begins a new one.
-
-        If the server `skips_ids`, a gap in their numbers does not mean a loss.
-        """
+        """Prepare to resume the answer of `kept_format`, or for a new one; no loss if ids are skipped."""
         self.lost, self.ready = None, []
         if self.log is None:
             return

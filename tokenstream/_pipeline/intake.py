@@ -196,10 +196,7 @@ class Intake:
 
     @property
     def reopened_choices(self) -> Collection[int]:
-        """Indexes of the choices whose reason is not their last, as where a server gives one with each chunk.
-
-        Content has followed the reason, or more was read already than the reader has.
-        """
+        """Indexes of the choices after whose reason content came, or was read that the reader lacks."""
         format = self.link.connection.format
         choices = format.parts.choices
         if self.link.connection.framing_ended or not format.may_go_on:

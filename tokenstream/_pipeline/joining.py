@@ -229,10 +229,7 @@ class Joining:
 
     @property
     def changes_events(self) -> bool:
-        """True if events are held back, moved or dropped, so that no chunk may be read on the fast path.
-
-        A seam alone does not prevent the fast path while its `moves` is False: it leaves deltas unchanged.
-        """
+        """True if events are held, moved or dropped, which bars the fast path; a seam may move none."""
         moves = self.seam is not None and not self.seam.is_over and self.seam.moves
         return self.hold is not None or moves
 
@@ -274,11 +271,7 @@ class Joining:
     # -- the way of an event -----------------------------------------------
 
     def pull(self) -> Event | None:
-        """Return the next event, which the message now contains.
-
-        The result is None when more input is needed, at the end, or after a refusal. With guards, a `Finish`
-        is added to the message only afterwards.
-        """
+        """Return the next event, which the message has now but for a guarded `Finish`; None to read more."""
         if self.refusal is not None:
             return None
         way = self._way

@@ -41,10 +41,7 @@ class Observes(Protocol):
     """An observer of a machine, such as a tracer; the methods are called by the stream's code."""
 
     def ended(self, machine: Machine) -> None:
-        """Record that the answer has ended; the machine may call this method more than once for an answer.
-
-        By then, the ending is set, and the error, if there is one, has the partial answer.
-        """
+        """Record that the answer has ended, perhaps again: the ending is set, an error has the partial."""
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
         """Return a function that makes each call's context manager, around the one that `within` makes."""
@@ -139,10 +136,7 @@ class Machine:
         self.intake.restore(unreturned, checkpoint.events_seen)
 
     def find_answer_id(self) -> str | None:
-        """Return the answer's id at a relay with a journal; the header alone does not show that there is one.
-
-        A journal also gives the answer an address, its events positions, or the first event the id.
-        """
+        """Return the answer's id at a journal, which also gives an address, positions or an event with it."""
         head, own_id = self.link.head, self.link.connection.format.answer_id
         is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None

@@ -195,10 +195,7 @@ class Resumption:
     # -- the end of a connection -------------------------------------------
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """End the framing of a connection that broke off, but not the format; return the error, if any.
-
-        The result is also None if only the end of the format shows if the answer is complete.
-        """
+        """End the framing of a broken connection, not the format; return the error, if one is certain."""
         machine = self.machine
         connection = machine.link.connection
         cause = machine.intake.end_coding(cause, machine.intake.now)

@@ -367,10 +367,7 @@ class Splice:
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """Stop waiting for the answer's unfinished text if an event shows that no more of it will follow.
-
-        If this is the first such event, the result is True: the caller then adds the end of the text.
-        """
+        """Stop waiting for the answer's open text at an event after it; return True the first time."""
         if self._open_part is None or self._joined_part is not None:
             return False
         if _may_precede_text(event):
@@ -380,10 +377,7 @@ class Splice:
         return True
 
     def _index_in_answer(self, event: AnyEvent) -> int | None:
-        """Return the index of an event's part in the answer; a part that is new gets the next free index.
-
-        An event without a part, or of another choice, which is not continued, keeps what it has.
-        """
+        """Return the index of an event's part in the answer: the next free one for a new part."""
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]
         index = self._indexes.get(event.part)
@@ -474,10 +468,7 @@ def _may_precede_text(event: Event) -> bool:
 
 
 def _is_beside_text(event: AnyEvent, classes: tuple[type[Any], ...]) -> bool:
-    """Return True if an event has one of these classes, or is about the answer as a whole.
-
-    Of the latter, such as unknown events, only a `Finish` says that no more text follows.
-    """
+    """Return True for an event of these classes, or about the whole answer; a `Finish` ends its text."""
     return isinstance(event, classes) or (event.part is None and not isinstance(event, Finish))
 
 

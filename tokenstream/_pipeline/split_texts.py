@@ -169,10 +169,7 @@ class SplitTexts:
             self._calls_of(event).read_own(event, out)
 
     def follow(self, delta: AnyEvent, inner: Follow) -> Follow:
-        """Return a callback, with `inner` in it, for deltas of the same part that the fast path reads.
-
-        It returns False for a delta whose payload has to be decoded. None means no callback.
-        """
+        """Return a callback, around `inner`, for later deltas of the part; it returns False to decode one."""
         text = self._open_texts.get((delta.choice, self.original_index(delta.choice, delta.part)))
         # Only the text of text parts may contain tags.
         return inner if text is None or text.receiver != delta.part else text.follow(inner)

@@ -66,6 +66,8 @@ class Way(Sink):
         "stopped_event",
     )
 
+    on_read: Callable[[Any], bool]
+    show_glanced: Callable[[Event | None], Event | None] | None
     intake: Intake
     """The input, which `begin` sets."""
     pull_unguarded: Callable[[], Event | None]
