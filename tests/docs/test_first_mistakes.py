@@ -193,15 +193,6 @@ def test_what_reads_answers_takes_few_options(function: Any) -> None:
     assert _TAKEN[function].split() == [*inspect.signature(function).parameters]
 
 
-@pytest.mark.parametrize("function", [connect, aconnect])
-def test_a_request_takes_its_address_alone_by_position(function: Any) -> None:
-    """No method before it, and no payload behind it."""
-    with pytest.raises(MisuseError, match="takes the address first, not the method POST: write"):
-        function("POST", _URL)
-    with pytest.raises(MisuseError, match="takes only the address by position; pass the payload as"):
-        function(_URL, {"stream": True})
-
-
 def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
     """The signature stays as it is written."""
     wrong: Any = Stream
@@ -352,10 +343,8 @@ def _any(value: object) -> Any:
         (lambda: _any(Message()).response_metadata, r"`message\.provider_data`"),
         (lambda: _any(Budget)(100), r"takes these arguments by name: tokens=, characters="),
         (lambda: _any(ToolResults)(Message(), ["7"]), r"a dict, \{call\.id: result\}"),
-        (lambda: ToolResults(Message(), {"find": 1}), r"write \{call\.id: result\}"),
         (lambda: _any(MarkdownPrinter()).show("text"), r"stream\.text\.markdown_blocks\(\), not a str"),
         (lambda: _any(relay).respond(aconnect(_URL).text), r"a relay sends an AsyncStream"),
-        (lambda: connect(_URL, json='{"model": "m"}'), r"json= is JSON already: pass the dict"),
         (lambda: _any(connect(_URL)).result({"type": "object"}), r"`dict` for any JSON object"),
         (lambda: exec("from tokenstream import ToolResults"), r"from tokenstream\.turns import ToolResults"),
         (lambda: _any(connect(_URL)).text(), "'TextView' object is not callable"),
@@ -439,21 +428,6 @@ def _refused() -> Any:
 
 
 # -- tools, taps, recordings, types -------------------------------------------------------
-
-
-@pytest.mark.parametrize("several", [[max], (max,), {max}])
-def test_a_list_of_tools_is_unpacked(several: Any) -> None:
-    """A tool is a function or a type."""
-    with pytest.raises(MisuseError, match=r"is no tool: pass each .*, as in validated_calls\(\*tools\)"):
-        connect(_URL).validated_calls(several)
-
-
-@pytest.mark.parametrize("make", [lambda: connect(_URL), lambda: aconnect(_URL)])
-def test_a_stream_needs_no_tap(make: Any) -> None:
-    with pytest.raises(
-        MisuseError, match=r"is already a stream: read it, without a tap, .* its message is \.message"
-    ):
-        tap(make())
 
 
 @pytest.mark.parametrize("body", [b"data: x", bytearray(b"x"), "data: x"])
