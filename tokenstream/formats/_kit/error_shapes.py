@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
 
 KIND_FIELDS = ("type", "object", "event_type", "event")
 """Fields that name the kind of an event."""
@@ -46,7 +49,7 @@ _SUCCESSES = frozenset({"200", "ok", "success"})
 """Codes and reasons that report no error, in lower case; a code of zeros does not, either."""
 
 
-def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
+def find_details(payload: JsonObject, event: str) -> JsonObject | str | None:
     """Return the object or text in a payload that describes an error; None if there is no error.
 
     Example:
@@ -69,7 +72,7 @@ def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | 
     return None
 
 
-def _find_unusual_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
+def _find_unusual_details(payload: JsonObject) -> JsonObject | str | None:
     """Return what describes an error in a payload that has one of `_SIGNS`; None if there is no error."""
     # MiniMax repeats this object in regular payloads, with status code 0.
     base = payload.get("base_resp")
@@ -88,7 +91,7 @@ def _find_unusual_details(payload: dict[str, Any]) -> dict[str, Any] | str | Non
     return payload if payload.keys() <= _FIELDS_BESIDE_ERRORS and first_listed(payload) else None
 
 
-def _find_sole_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
+def _find_sole_details(payload: JsonObject) -> JsonObject | str | None:
     """Return what describes an error in the only field of a payload; None if it is no error."""
     name, value = next(iter(payload.items()))
     if name in _SOLE_TEXTS and isinstance(value, str) and value:
@@ -104,7 +107,7 @@ def _find_sole_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
     return error if error and (is_dict(error) or isinstance(error, str)) else None
 
 
-def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
+def _says_failure(payload: JsonObject, reasons: list[str]) -> bool:
     """Return True if a field of a payload beside the reason says that a request has failed."""
     statuses = [payload.get(name) for name in STATUS_FIELDS]
     if any(isinstance(status, int) and status >= LOWEST_ERROR_STATUS for status in statuses):
@@ -124,14 +127,14 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
     return is_reason and all(text.casefold() not in _SUCCESSES for text in words)
 
 
-def first_object(value: object) -> dict[str, Any] | None:
+def first_object(value: object) -> JsonObject | None:
     """Return an object, or the first one of an array, in which some servers send an error; else None."""
     if is_dict(value):
         return value
     return value[0] if is_list(value) and value and is_dict(value[0]) else None
 
 
-def first_listed(details: dict[str, Any]) -> dict[str, Any]:
+def first_listed(details: JsonObject) -> JsonObject:
     """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none."""
     for name in ("detail", "errors", "error"):
         listed = details.get(name)

@@ -344,7 +344,10 @@ class Scripts:
             # Redis does not have the script yet; this command also stores it.
             value = await self._ask(("EVAL", script, *run), seconds)
         if isinstance(value, Exception):
-            raise _unavailable_error(value) from value
+            # Not with the text of the cause, which may have the host, the port or the name of a user: people
+            # answer requests with it.
+            msg = f"the journal's Redis cannot be used now ({type(value).__name__})"
+            raise JournalError(msg, kind="unavailable") from value
         return value
 
     async def _ask(self, command: tuple[object, ...], seconds: float) -> Any:  # noqa: ANN401 - a reply or an error
@@ -396,17 +399,6 @@ class Scripts:
             if not reply.done():
                 # An error is a result, because an exception that nobody waits for is logged.
                 reply.set_result(value)
-
-
-def _unavailable_error(error: Exception) -> JournalError:
-    """Return the error for a Redis that cannot be used.
-
-    Its text is not that of the cause, which may contain the host, the port or the name of a user: people
-    answer requests with it.
-    """
-    return JournalError(
-        f"the journal's Redis cannot be used now ({type(error).__name__})", kind="unavailable"
-    )
 
 
 @cache

@@ -384,13 +384,9 @@ def _decode_base64(text: bytes) -> bytes:
         raise _InvalidLine("it is not base64: restore the recorded line") from None
 
 
-def _add_lf(text: bytes) -> bytes:
-    """Return the bytes of a chunk that a line with the mark `|` writes: the line's text and a line feed."""
-    return text + b"\n"
-
-
 _DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
-    b"|": _add_lf,
+    # The line feed after the text is part of the chunk.
+    b"|": lambda text: text + b"\n",
     b"+": bytes,
     b"~": _unescape_text,
     b"=": _decode_base64,
