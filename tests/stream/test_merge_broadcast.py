@@ -220,14 +220,14 @@ def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
 @pytest.mark.slow
 def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    look = SyncHub.poll
+    look = SyncHub.look_now
 
     def counted(*of: Any) -> Any:
         nonlocal looks
         looks += 1
         return look(*of)
 
-    monkeypatch.setattr(SyncHub, "poll", counted)
+    monkeypatch.setattr(SyncHub, "look_now", counted)
     _beside_slow("sync", Seen(), "reads")
 
     assert looks < 60

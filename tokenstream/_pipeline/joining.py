@@ -178,6 +178,7 @@ class AttemptListener(Protocol):
 
     def refuse_other_answer(self, event: Event) -> bool:
         """Return True, and set the error, if an event begins another answer than the resumed one."""
+        ...
 
     def note_release(self, *, continued: bool) -> None:
         """Note that events of this attempt are returned now, perhaps as `continued` from another request."""
