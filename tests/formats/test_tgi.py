@@ -10,7 +10,7 @@ from tests.formats.told import DONE, Told, tell
 from tests.support.formats import TGI
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import ProtocolError, ProviderError
+from tokenstream.errors import ProviderError
 
 
 def token(text: Any, index: int = 1, **fields: Any) -> dict[str, Any]:
@@ -162,10 +162,6 @@ def test_text_of_another_type_is_no_text() -> None:
 
     assert "a" == got.message.text
     assert [None, 7, "</s>"] == [item["text"] for item in got.message.provider_data["special_tokens"]]
-
-
-def test_a_payload_that_is_no_json_object_is_an_error() -> None:
-    assert isinstance(read(token("a"), token("b"), b"[{}]").error, ProtocolError)
 
 
 @in_one_test(

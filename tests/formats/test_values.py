@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from tests.formats.told import tell
+from tests.support import registry
+from tests.support.recordings import frames_of
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
-from tokenstream import Decoder, Stream
+from tokenstream import Decoder, Stream, testing
 from tokenstream.errors import ProtocolError
+from tokenstream.formats import custom
+from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import MediaPart
 
 
@@ -45,10 +50,45 @@ def test_values_are_written_as_json() -> None:
     assert '{"a": ["é", null]}' == _called({"a": ["é", None]})
 
 
-def test_what_is_no_json_is_an_error_of_ours() -> None:
-    """An SDK of somebody else may hand over Python's own objects."""
-    with pytest.raises(ProtocolError, match="too deeply"):
-        _called({"a": object()})
+ODD = {"a": {1}}
+
+
+def _tool_use(arguments: Any) -> dict[str, Any]:
+    tool = {"toolUseId": "t", "name": "f", "input": arguments}
+    return {"output": {"message": {"content": [{"toolUse": tool}]}}, "stopReason": "tool_use"}
+
+
+@in_one_test(
+    ("format", "payload"),
+    [
+        ("gemini", {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": ODD}}]}}]}),
+        ("ollama", {"message": {"tool_calls": [{"function": {"name": "f", "arguments": ODD}}]}}),
+        ("bedrock-converse", _tool_use(ODD)),
+        ("cohere", {"event_type": "tool-calls-generation", "tool_calls": [{"name": "f", "parameters": ODD}]}),
+        ("ui-message", {"type": "tool-input-available", "toolCallId": "c", "toolName": "f", "input": ODD}),
+        (custom(text="text", finish="stop"), {"stop": ODD}),
+    ],
+)
+def test_what_is_no_json_is_an_error_of_ours(format: Any, payload: dict[str, Any]) -> None:
+    """An SDK of somebody else may hand over Python's own objects; no call is handed out with them."""
+    stream = Stream([payload], format=format)
+    with pytest.raises(ProtocolError, match=r"not JSON values|too deeply"):
+        stream.final()
+
+    assert not any(call.complete for call in stream.message.tool_calls)
+
+
+@in_one_test("bad", [b"{", b"[{}]", b"<html>", b"a few words"])
+@in_one_test("name", [name for name in testing.all_formats if name != "text"])
+def test_a_payload_that_is_no_json_object_is_an_error(name: str, bad: bytes) -> None:
+    """Before the text and after it, with what had come; the error has the number of the frame."""
+    frames = frames_of(b"".join(testing.script().text("Hel", "lo").finish("stop").chunks(name)))
+    for place in range(1, len(frames) - 1):
+        told = tell(registry.create(name, limits=DEFAULT_LIMITS), *frames[:place], bad, *frames[place:])
+
+        assert isinstance(told.error, ProtocolError)
+        assert place + 1 == told.error.event
+        assert tell(registry.create(name, limits=DEFAULT_LIMITS), *frames[:place]).text == told.text
 
 
 @pytest.mark.parametrize(

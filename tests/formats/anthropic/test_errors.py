@@ -23,7 +23,7 @@ from tests.formats.anthropic.payloads import (
 from tests.formats.anthropic.support import HELLO, OPEN
 from tests.support.formats import Anthropic
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.errors import LimitExceeded, ProviderError
 from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
@@ -134,14 +134,6 @@ def test_errors_come_in_every_shape(frame: Any) -> None:
     assert isinstance(came.error, ProviderError)
     assert (came.text, came.calls) == ("Hello", [])
     assert len(came.message.tool_calls) == 1
-
-
-@pytest.mark.parametrize("payload", [b"{", b"[{}]", b"<html>", b"a few words"])
-def test_a_payload_that_is_no_object_is_an_error_of_the_protocol(payload: bytes) -> None:
-    came = read(start(), *HELLO, payload)
-
-    assert isinstance(came.error, ProtocolError)
-    assert (came.error.event, came.text) == (6, "Hello")
 
 
 def test_too_many_parts_are_an_error_that_names_the_bound() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tokenstream import Stream
-from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDone
 from tokenstream.message import (
     Citation,
@@ -158,9 +157,3 @@ def test_a_whole_answer_after_the_same_in_pieces_is_taken_once() -> None:
 
     assert "Hello" == stream.final().text
     assert "content_twice" in stream.departures.details
-
-
-def test_arguments_that_are_no_json_values_are_a_fault() -> None:
-    """Only payloads made in Python can have them."""
-    with pytest.raises(ProtocolError, match="not JSON values"):
-        Stream([answer({"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": {1}}}})]).final()

@@ -334,10 +334,3 @@ def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
 @pytest.mark.parametrize("payload", [START, said("Hi"), chunk(text="I"), generated(A), end(), WHOLE])
 def test_a_first_payload_is_recognised(payload: Payload) -> None:
     assert ("cohere", False) == registry.detect(payload, "")
-
-
-def test_parameters_that_are_no_json_values_are_a_fault() -> None:
-    """Only payloads made in Python can have them."""
-    calls = [{"name": "now", "parameters": {"zones": {1}}}]
-    with pytest.raises(ProtocolError, match="not JSON values"):
-        Stream([{"event_type": "tool-calls-generation", "is_finished": False, "tool_calls": calls}]).final()

@@ -161,13 +161,6 @@ def test_a_path_that_leads_nowhere_shows_as_an_empty_answer() -> None:
     assert ("", "complete", {"answer_empty"}) == (told.message.text, told.message.ending, told.rules)
 
 
-def test_a_finish_reason_that_is_no_json_is_a_protocol_error() -> None:
-    """Only payloads that were made in Python can hold such."""
-    told = tell(simple(), {"result": {"stop": {1}}}, plain=True)
-
-    assert isinstance(told.error, ProtocolError)
-
-
 def test_lines_of_json_are_read_too() -> None:
     """The framing is found out from the bytes."""
     body = b'{"result": {"delta": "Hi"}}\n{"result": {"stop": "done"}}\n'

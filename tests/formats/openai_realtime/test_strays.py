@@ -15,7 +15,6 @@ from tests.formats.openai_realtime.payloads import (
     done,
     event,
     finished,
-    frame,
     part,
     read,
     session,
@@ -26,7 +25,7 @@ from tests.formats.openai_realtime.payloads import (
 from tests.formats.openai_realtime.support import HELLO
 from tests.support.formats import OpenAIRealtime
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded
 from tokenstream.limits import Limits
 
 STRAYS: dict[str, tuple[list[Payload], str, str]] = {
@@ -144,13 +143,6 @@ def test_bounds_hold() -> None:
 
     assert isinstance(responses.error, LimitExceeded)
     assert responses.error.limit == "choices"
-
-
-def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
-    error = read(frame(created()), b"[{}]").error
-
-    assert isinstance(error, ProtocolError)
-    assert error.event == 2
 
 
 def test_what_is_whole_before_it_was_begun_waits_for_its_item() -> None:

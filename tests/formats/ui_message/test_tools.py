@@ -10,7 +10,6 @@ from tests.formats.told import DONE, Told, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tests.support.formats import UIMessage
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallStart, ToolProgress, ToolResult
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
@@ -399,11 +398,3 @@ def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:
         told.message.finish_reason,
         told.rules,
     )
-
-
-def test_input_that_is_no_json_is_a_protocol_error() -> None:
-    """Only payloads that were made in Python can hold such."""
-    told = tell(UIMessage(), call("input-available", **NAMED, input={1, 2}), plain=True)
-
-    assert isinstance(told.error, ProtocolError)
-    assert [] == told.calls
