@@ -5,12 +5,16 @@
 * What a class says of a member that its twin without `Async` has too is said once, at the twin.
 * A name's entry has the shortest path from which the name can be imported, and stands on the page of the
   module that it belongs to.
-* A type that signatures name, and that nobody imports, stands with its values below the list of the pages.
+* A type that signatures name, and that nobody imports, stands below the list of the pages: an alias with its
+  values, a class with its attributes.
+* A class that only the library makes has no signature: its constructor takes private arguments, or objects of
+  a class that nobody imports.
 """
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -91,10 +95,11 @@ _MEMBERS = (
 
 _ASYNC = re.compile(r"\b(?:Async(?=[A-Z])|async |await )")
 """What differs in words that say the same of an asynchronous member."""
+_CONSTRUCTORS = ("__init__", "__new__")
 _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, tuple"
 """Bases whose members are described elsewhere."""
 
-_NAME = re.compile(r"\b[A-Z]\w+")
+_NAME = re.compile(r"\b_?[A-Z]\w+")
 """A name in an annotation that may be a type's."""
 _TYPE = ":type:"
 _DOCSTRING_LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>https?://[^)\s]+)\)")
@@ -110,6 +115,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", set_targets)
     # Before napoleon, which makes fields of the sections.
     app.connect("autodoc-process-docstring", say_once, priority=400)
+    app.connect("autodoc-process-signature", hide_constructor)
     app.connect("autodoc-process-docstring", convert_docstring)
     # After napoleon.
     app.connect("autodoc-process-docstring", keep_summary, priority=600)
@@ -134,6 +140,12 @@ class Entry(NamedTuple):
     def page(self) -> str:
         """The page of its own that a large class has; in small letters, it differs from the module's, too."""
         return f"{self.module}.{self.name}"
+
+    @property
+    def target(self) -> str:
+        """The path of its entry: the words on a constant are found only in the module that assigns it."""
+        value = self.value
+        return self.path if callable(value) and hasattr(value, "__name__") else f"{self.module}.{self.name}"
 
     @property
     def value(self) -> Any:
@@ -214,7 +226,8 @@ def _type_entry(name: str) -> str:
     """Return the directive that describes a type of `types_in_signatures`."""
     values, docstring = types_in_signatures()[name]
     words = textwrap.indent(_to_rst(docstring), "   ")
-    return f".. py:type:: {name}\n   :canonical: {values}\n\n{words}\n"
+    head = f".. py:type:: {name}\n   :canonical: {values}" if values else f".. py:class:: {name}"
+    return f"{head}\n\n{words}\n"
 
 
 def _module_page(module: str, found: list[Entry]) -> str:
@@ -245,8 +258,7 @@ def _entry(entry: Entry) -> str:
         return f".. auto{kind}:: {entry.path}\n{_members(value)}"
     if callable(value) and hasattr(value, "__name__"):
         return f".. autofunction:: {entry.path}\n"
-    # The words on a constant are found only in the module that assigns it.
-    return f".. autodata:: {entry.module}.{entry.name}\n"
+    return f".. autodata:: {entry.target}\n"
 
 
 def _members(value: type) -> str:
@@ -320,23 +332,29 @@ def _find_entry(target: str) -> str:
 
 @functools.cache
 def public_paths() -> dict[str, list[str]]:
-    """Return the import paths of each public name."""
+    """Return the paths of the entries of each public name."""
     paths: dict[str, list[str]] = {}
     for entry in itertools.chain.from_iterable(entries().values()):
-        paths.setdefault(entry.name, []).append(entry.path)
+        paths.setdefault(entry.name, []).append(entry.target)
     return paths
 
 
 @functools.cache
 def types_in_signatures() -> dict[str, tuple[str, str]]:
-    """Return the values and the words of each type that public signatures name, and no module exports."""
+    """Return the values and the words of each type that public signatures name, and no module exports.
+
+    A class has no values; its words end with its attributes.
+    """
     found: dict[str, tuple[str, str]] = {}
-    named = [(module, name) for entry in itertools.chain(*entries().values()) for module, name in _named(entry)]
+    named = [each for entry in itertools.chain(*entries().values()) for each in _named(entry)]
+    seen: set[tuple[str, str]] = set()
     for module, name in named:
-        if name in public_paths() or name in found or (known := _find_type(module, name)) is None:
+        if (module, name) in seen or (known := _find_type(module, name)) is None:
             continue
+        seen.add((module, name))
         home, values, docstring = known
-        found[name] = values, docstring
+        if name not in public_paths():
+            found.setdefault(name, (values, docstring))
         # What it is made of may be a type of the same kind.
         named += [(home, other) for other in _NAME.findall(values)]
     return found
@@ -347,8 +365,12 @@ def _named(entry: Entry) -> Iterable[tuple[str, str]]:
     value = entry.value
     bases = [base for base in getattr(value, "__mro__", ()) if base.__module__.startswith("tokenstream")]
     members = [member for base in bases for name, member in vars(base).items() if _is_shown(name)]
-    for member in [value, *members]:
-        of_property = member.fget if isinstance(member, property) else member
+    for base in bases:
+        yield from _assigned(base)
+    if inspect.isclass(value) and _is_made_here(value):
+        members = [member for member in members if getattr(member, "__name__", "") not in _CONSTRUCTORS]
+    for member in [value, *bases, *members]:
+        of_property = member.fget if isinstance(member, property) else getattr(member, "func", member)
         each = getattr(member, "__func__", of_property)
         # The constructor of a named tuple is made in no module.
         if (inspect.isclass(each) or inspect.isfunction(each)) and each.__module__ in sys.modules:
@@ -358,9 +380,41 @@ def _named(entry: Entry) -> Iterable[tuple[str, str]]:
                 yield from ((each.__module__, name) for text in texts for name in _NAME.findall(text))
 
 
+def _assigned(value: type) -> Iterable[tuple[str, str]]:
+    """Return the names in the annotations of the attributes that the methods of a class assign."""
+    made = [node for node in _tree(value.__module__).body if getattr(node, "name", "") == value.__name__]
+    for node in itertools.chain.from_iterable(map(ast.walk, made)):
+        match node:
+            case ast.AnnAssign(target=ast.Attribute(attr=name), annotation=annotation) if _is_shown(name):
+                yield from ((value.__module__, each) for each in _NAME.findall(ast.unparse(annotation)))
+
+
 def _is_shown(name: str) -> bool:
     """Return whether a page shows a member or a parameter of this name, or its signature."""
-    return not name.startswith("_") or name in {"__init__", "__new__"}
+    return not name.startswith("_") or name in _CONSTRUCTORS
+
+
+def hide_constructor(
+    app: Sphinx, kind: str, name: str, value: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str, None] | None:
+    """Leave out the signature of a class that only the library makes."""
+    return ("", None) if inspect.isclass(value) and _is_made_here(value) else None
+
+
+def _is_made_here(value: type) -> bool:
+    """Return whether only the library makes objects of a class. The fields of a dataclass are shown in any case."""
+    makers = [made for name in _CONSTRUCTORS if inspect.isfunction(made := getattr(value, name))]
+    arguments = [(maker.__module__, *each) for maker in makers for each in inspect.get_annotations(maker).items()]
+    if dataclasses.is_dataclass(value):
+        return any(argument.startswith("_") for _, argument, _ in arguments)
+    names = [
+        (module, name)
+        for module, _, annotation in arguments
+        for name in _NAME.findall(str(annotation))
+        if name not in public_paths() and module in sys.modules
+    ]
+    found = [_find_type(module, name) for module, name in names]
+    return any(known is not None and not known[1] for known in found)
 
 
 def _find_type(module: str, name: str) -> tuple[str, str, str] | None:
@@ -376,12 +430,13 @@ def _types_of(module: str) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[
     """Return the types that a module assigns, with values and words, and the place of each name that it imports."""
     types: dict[str, tuple[str, str]] = {}
     imported: dict[str, tuple[str, str]] = {}
-    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
-    bodies = [node.body for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.If, ast.Try))]
+    bodies = [node.body for node in ast.walk(_tree(module)) if isinstance(node, (ast.Module, ast.If, ast.Try))]
     for node, after in itertools.chain.from_iterable(itertools.pairwise([*body, ast.Pass()]) for body in bodies):
         match node:
             case ast.ImportFrom(module=str(other)) if other.startswith("tokenstream"):
                 imported |= {name.asname or name.name: (other, name.name) for name in node.names}
+            case ast.ClassDef(name=name):
+                types[name] = "", _describe_class(node)
             case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias"), value=ast.expr() as made):
                 values = made.value if isinstance(made, ast.Constant) else ast.unparse(made)
                 match after:
@@ -390,6 +445,25 @@ def _types_of(module: str) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[
                     case _:
                         types[name] = str(values), ""
     return types, imported
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(inspect.getsource(importlib.import_module(module)))
+
+
+def _describe_class(made: ast.ClassDef) -> str:
+    """Return the docstring of a class, and a list of its attributes."""
+    rows: list[str] = []
+    for node, after in itertools.pairwise(made.body):
+        match node, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                if _is_shown(name):
+                    rows.append(f"* `{name}`: {' '.join(words.split())}")
+            case _:
+                pass
+    return "\n".join([ast.get_docstring(made) or "", "", *rows])
 
 
 def say_once(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from tokenstream.stages._markdown.spans import (
     LONGEST,
@@ -24,7 +24,7 @@ from tokenstream.stages._markdown.spans import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Math = Literal["dollar", "brackets"]
+Math: TypeAlias = Literal["dollar", "brackets"]
 
 _WAIT: Final = -1
 """Result of a scan step that needs more text."""

@@ -179,9 +179,8 @@ def status(
     headers = {"content-type": reply.content_type}
     if retry_after is not None:
         headers["retry-after"] = f"{retry_after:g}"
-    return _replace_answer(
-        recording, b"".join(data for _, data in reply.chunks), status=code, headers=headers
-    )
+    # The JSON of a refusal is one chunk.
+    return _replace_answer(recording, reply.chunks[0][1], status=code, headers=headers)
 
 
 @fault

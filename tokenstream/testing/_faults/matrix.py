@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import AllRecordingFields, Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
-_CutKind: TypeAlias = Literal["cut", "close", "reset"]
-_CUT_KINDS: dict[_CutKind, tuple[str, Breaks | None]] = {
+CutKind: TypeAlias = Literal["cut", "close", "reset"]
+_CUT_KINDS: dict[CutKind, tuple[str, Breaks | None]] = {
     "cut": ("cut", None),
     "close": ("closed", "close"),
     "reset": ("reset", "reset"),
@@ -31,7 +31,7 @@ _CUT_KINDS: dict[_CutKind, tuple[str, Breaks | None]] = {
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
-def every_cut(recording: Playable, *, every: int = 1, how: _CutKind = "cut") -> Sequence[Recording]:
+def every_cut(recording: Playable, *, every: int = 1, how: CutKind = "cut") -> Sequence[Recording]:
     r"""Return a sequence of copies of a recording, each cut at a different byte of its body.
 
     A copy is made when it is accessed, and has no bytes of its own: even thousands of
@@ -97,9 +97,9 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 class _Cuts(Sequence[Recording]):
     """A sequence of the copies that `every_cut` makes of a recording."""
 
-    def __init__(self, whole: Recording, offsets: Sequence[int], how: _CutKind) -> None:
+    def __init__(self, whole: Recording, offsets: Sequence[int], how: CutKind) -> None:
         self.whole = whole
-        self.how: _CutKind = how
+        self.how: CutKind = how
         self._offsets = offsets
         self._chunk_ends = chunk_ends(whole)
 

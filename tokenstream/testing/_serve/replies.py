@@ -11,7 +11,7 @@ from tokenstream.testing._recordings.frames import SSE, FramingName, cut_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from email.message import Message as Headers
+    from email.message import Message as EmailMessage
 
     from tokenstream._basics.loose import Json
     from tokenstream.testing._recordings.recording import Breaks
@@ -41,7 +41,7 @@ class Request:
     """The method, such as "POST"."""
     path: str
     """The path with its query, as sent."""
-    headers: Headers
+    headers: EmailMessage
     """The headers, whose names are in lower case."""
     body: bytes
     """The body, as received."""
