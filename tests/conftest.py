@@ -84,7 +84,7 @@ NOT_QUICK = (
     "tests/partial_json/test_patch.py::test_patches_lead_to_each_draft",
     "tests/properties/test_patterns",
     "tests/reasoning_tags/test_laws.py::test_sync_and_async_are_the_same_at_every_cut",
-    "tests/recovery/test_joint_laws.py::test_every_chunking_of_a_reply_is_joined_alike",
+    "tests/recovery/test_overlap_laws.py::test_every_chunking_of_a_reply_is_joined_alike",
     "tests/relay/test_memory_",
     "tests/relay/test_redis",
     "tests/relay/test_shutdown",

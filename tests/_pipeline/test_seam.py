@@ -9,8 +9,8 @@ import pytest
 
 from tests.project import ROOT
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._basics.joint import AskedJoint, PrefixJoint
-from tokenstream._pipeline.seam import Splice
+from tokenstream._basics.overlap import AskedOverlap, PrefixOverlap
+from tokenstream._pipeline.seam import SeamJoiner
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -44,7 +44,7 @@ def joined(before: list[Event], after: list[Event], *, prefill: bool = True) -> 
     for event in before:
         accumulator.feed(event)
     given = accumulator.message.text
-    seam = Splice(accumulator, PrefixJoint(given, echoes=False) if prefill else AskedJoint(given))
+    seam = SeamJoiner(accumulator, PrefixOverlap(given, echoes=False) if prefill else AskedOverlap(given))
     held = 1
     while held < len(after) and not seam.look_for_overlap(after[held - 1]):
         held += 1

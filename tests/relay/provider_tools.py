@@ -33,5 +33,5 @@ def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
 def told_result(result: ServerToolResult) -> ToolResult:
     """Return the event that follows the part of a result."""
     told = ToolResult(result.id, result.content, result.error, provider_executed=True)
-    told.told_before = True
+    told.is_repeat = True
     return told

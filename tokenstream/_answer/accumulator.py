@@ -18,7 +18,7 @@ from tokenstream._answer.usage import GrowingUsage, estimate
 from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_place
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_list
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream._values.parts import make_value
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
@@ -526,7 +526,7 @@ class Accumulator(ErrorKeeper):
         """Fill in a `ToolResult` that follows the end of a part, from that part; change no other event."""
         if not isinstance(event, ToolResult) or event.id or event.output is not None:
             return
-        if is_told(event):
+        if is_repeat(event):
             part = self._ended_result
             event.id, event.output, event.error = part.id, part.content, part.error
 
@@ -551,7 +551,7 @@ class Accumulator(ErrorKeeper):
         if event.content is None:
             part = choice.get_or_begin_part(event.part, TextPart)
             event.content = part.build(complete=True)
-            event.told_before = True  # deltas have told all of the content
+            event.is_repeat = True  # deltas had all of the content
             part.finish(event.content)
             if isinstance(event.content, ServerToolResult):
                 self._ended_result = event.content
@@ -611,7 +611,7 @@ class Accumulator(ErrorKeeper):
     def _take_restart(self, event: AnyEvent) -> bool:
         """Discard the answer, except delivered calls and spent tokens; return False: it is not content."""
         if event.discarded is None:
-            event.discarded, event.told_before = self.message, True  # earlier events have told all of it
+            event.discarded, event.is_repeat = self.message, True  # earlier events had all of it
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
         current, earlier = GivenUpAnswer(self._choices, head, event), self.given_up
@@ -692,5 +692,5 @@ def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
             id=result.id, output=result.output, error=result.error, provider_executed=result.provider_executed
         )
         for result in choice.results
-        if not is_told(result) and choice.refused.get(result.id) is not result
+        if not is_repeat(result) and choice.refused.get(result.id) is not result
     )

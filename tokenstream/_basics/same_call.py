@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 Likeness: TypeAlias = Literal["equal", "none", "empty", "unreadable", "other"]
 """How arguments compare with those of a call: "none" is no text, "empty" an empty object or null, and
 "unreadable" no JSON value."""
-CallPlace: TypeAlias = Literal["again", "after"]
+ArgumentsPlace: TypeAlias = Literal["again", "after"]
 """Where arguments come for a call that was handed out: in a call that begins again, with the same id, index,
 name and type, or after the end of the call itself."""
 CallVerdict: TypeAlias = Literal["repeated", "another", "contradicts"]
 
-_VERDICTS: Mapping[Likeness, Mapping[CallPlace, CallVerdict]] = {
+_VERDICTS: Mapping[Likeness, Mapping[ArgumentsPlace, CallVerdict]] = {
     "equal": {"again": "repeated", "after": "repeated"},
     "none": {"again": "repeated", "after": "repeated"},
     "empty": {"again": "another", "after": "repeated"},
@@ -33,7 +33,7 @@ _VERDICTS: Mapping[Likeness, Mapping[CallPlace, CallVerdict]] = {
 _NO_ARGUMENTS = re.compile(r"\s*+(?:(?:\{\s*+\}|null)\s*+)?")
 
 
-def judge(place: CallPlace, before: str, arguments: str, *, is_json: bool = True) -> CallVerdict:
+def judge(place: ArgumentsPlace, before: str, arguments: str, *, is_json: bool = True) -> CallVerdict:
     """Return what arguments say about a call that was handed out with the arguments `before`.
 
     | they are   | in a call that begins again | after its end |

@@ -11,7 +11,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
-from tokenstream.formats._kit.told_text import added_by
+from tokenstream.formats._kit.whole_text import added_by
 from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told_text import TextFinder, ToldText
+    from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.formats._state import Endings
@@ -74,11 +74,11 @@ class Connection:
         "_departures",
         "_find_text",
         "_found",
+        "_is_known_over",
         "_last_events",
         "_limits",
         "_make_stage",
         "_offered",
-        "_told_over",
         "_url",
         "error",
         "format",
@@ -114,7 +114,7 @@ class Connection:
         """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
-        self._told_over = False
+        self._is_known_over = False
         """True if the caller knows at the end of the input that the answer is over."""
         self.kept_frames: deque[Frame] | None = None
         """The frames that were read and that `stream.payloads` has not given yet; None if nobody asks."""
@@ -172,7 +172,7 @@ class Connection:
 
     def take_end(self) -> None:
         """Take from the caller that the answer is over when its input ends, as if an end mark had come."""
-        self._told_over = True
+        self._is_known_over = True
 
     def _use_format(self, format: Format) -> None:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""
@@ -195,13 +195,13 @@ class Connection:
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
 
-    def _find_arrived(self, told: ToldText) -> str:
+    def _find_arrived(self, whole: WholeText) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
 
         The text so far is in the message, or in events that the message does not contain yet.
         """
-        arrived = "" if self._find_text is None else self._find_text(told)
-        return arrived + added_by(self._last_events, told)
+        arrived = "" if self._find_text is None else self._find_text(whole)
+        return arrived + added_by(self._last_events, whole)
 
     @property
     def is_untouched(self) -> bool:
@@ -517,7 +517,7 @@ class Connection:
         if self.error is None and isinstance(self.framing, Bypass) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
-        if self._told_over and self.error is None and not format.ended and not self.tail:
+        if self._is_known_over and self.error is None and not format.ended and not self.tail:
             # The mark notes a missing reason; `end` finds a cut in what lies before it.
             format.read_sentinel()
         # The input ends inside a frame, which may have held more of the answer.

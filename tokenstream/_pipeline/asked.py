@@ -41,12 +41,12 @@ class AskedFacts:
     The address of a response takes precedence over that of the request, which may have been redirected.
     """
 
-    __slots__ = ("_asked", "_given_id", "_model", "_random_id", "_told_id", "_url", "find_attempt")
+    __slots__ = ("_asked", "_given_id", "_model", "_random_id", "_reported_id", "_url", "find_attempt")
 
     def __init__(self) -> None:
         self.find_attempt: Callable[[], AttemptFacts] | None = None
         """Returns the facts about the current attempt; None if there is only one."""
-        self._told_id: str | None = None
+        self._reported_id: str | None = None
         """The id of the answer that readers of a relay get; None if there is none."""
         self._given_id: str | None = None
         """The id of the answer that the caller has given; None if there is none."""
@@ -78,8 +78,8 @@ class AskedFacts:
     def name_answer(self, id: str) -> str:
         """Note the id under which readers of a relay know the answer; return the one that all have."""
         # A stream with several readers keeps the first one's.
-        self._told_id = self._told_id or id
-        return self._told_id
+        self._reported_id = self._reported_id or id
+        return self._reported_id
 
     def make_origin(
         self, link: Link, meter: Meter, events: int, now: float, error: StreamError | None
@@ -99,7 +99,7 @@ class AskedFacts:
         host, port, path = place_of(url, model)
         source_id = self._given_id or _clean(link.named_id)
         self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
-        answer_id = self._told_id or source_id or self._random_id
+        answer_id = self._reported_id or source_id or self._random_id
         return Origin(
             host=host,
             port=port,

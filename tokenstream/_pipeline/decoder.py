@@ -9,7 +9,7 @@ from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.payloads import payload_of
-from tokenstream.formats._kit.errors import is_unsaid
+from tokenstream.formats._kit.errors import is_vague
 from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Decoder(ErrorKeeper):
         A provider's error that says nothing about itself waits for one that does, or for `end`.
         """
         intake = self._intake
-        return None if intake.state not in CLOSED and is_unsaid(intake.error) else intake.error
+        return None if intake.state not in CLOSED and is_vague(intake.error) else intake.error
 
     @property
     def stop(self) -> str | None:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 
-FastPath: TypeAlias = "Callable[[Any, float], Event | None]"
+Glance: TypeAlias = "Callable[[Any, float], Event | None]"
 """Reads a chunk that arrived at a time; returns its event, or None if the chunk must be read in full."""
 
 
 def make_glance(  # noqa: C901 - what runs for every token is in one place
     intake: Intake, accumulator: Accumulator, read: Callable[[Any], Event | None]
-) -> FastPath:
+) -> Glance:
     """Return the fast path: a function that reads a chunk in a single call.
 
     It adds the chunk's delta to the message, and returns the delta. When it returns None for a chunk,

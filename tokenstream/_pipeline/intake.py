@@ -17,7 +17,7 @@ from tokenstream._pipeline.glance import make_glance
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, ProviderError, StreamInterrupted
 from tokenstream.events import TextDelta, ToolCallStart
 from tokenstream.formats._detect.unknown import describe_bad_piece
-from tokenstream.formats._kit.errors import is_unsaid
+from tokenstream.formats._kit.errors import is_vague
 from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.stages._content import has_content
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._connection.status import ErrorBody
-    from tokenstream._pipeline.glance import FastPath
+    from tokenstream._pipeline.glance import Glance
     from tokenstream._pipeline.link import Link
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._state import EndSign, State
+    from tokenstream.formats._state import EndSign, InputState
     from tokenstream.stages._metrics.meter import Meter
 
 CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"
@@ -129,9 +129,9 @@ class Intake:
         """Returns the next event that the input contains, or None when more input is needed."""
 
         # The fast path.
-        self.shortcut: FastPath | None = None
+        self.shortcut: Glance | None = None
         """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
-        self.glance: FastPath | None = None
+        self.glance: Glance | None = None
         """The fast path that was created last: `shortcut` is that, or calls it, while there is one."""
         self.glanced_event: Event | None = None
         """The event of a payload that was read on the fast path: in the message, but not yet returned."""
@@ -139,7 +139,7 @@ class Intake:
         """A clock for measuring how long reading takes; None to measure nothing."""
 
         # What is known of the end.
-        self.state: State = "reading"
+        self.state: InputState = "reading"
         """The state of the input."""
         self.end_sign: EndSign = "nothing"
         """The last sign of the end that the server has sent, in the chunks that are used up."""
@@ -551,7 +551,7 @@ class Intake:
                     error = self.error = reader.error or accumulator.error
                     # The framing is ahead of the format by the rest of the chunk.
                     self.current_frame = frame
-                    is_read_on = link.reads_after_error is not None or is_unsaid(error)
+                    is_read_on = link.reads_after_error is not None or is_vague(error)
                     if not (is_read_on and reader.reads_on):
                         break
             else:

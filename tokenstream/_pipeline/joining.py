@@ -18,18 +18,18 @@ from tokenstream.events import (
     ToolCallDone,
     UsageUpdate,
 )
-from tokenstream.formats._kit.told_text import added_by
+from tokenstream.formats._kit.whole_text import added_by
 from tokenstream.formats._state import CLOSED
 from tokenstream.stages._content import GROWING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.seam import Splice
+    from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream._pipeline.way import Way
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.told_text import ToldText
+    from tokenstream.formats._kit.whole_text import WholeText
     from tokenstream.message import Checkpoint, Usage
 
 
@@ -202,7 +202,7 @@ class Joining:
         """Learns what becomes of an attempt; None if there is only one."""
         self.hold: Hold | None = None
         """The events that are held back; None if none are held back."""
-        self.seam: Splice | None = None
+        self.seam: SeamJoiner | None = None
         """Joins a continuation to the answer; None for a connection with the answer itself."""
         self._cleaned: deque[Event] = deque()
         """Events of a continuation, without the markers of its request, that are returned next."""
@@ -244,7 +244,7 @@ class Joining:
         self.hold = hold
         self._way.settle()
 
-    def begin(self, hold: Hold, seam: Splice | None, *, shows_held: bool) -> None:
+    def begin(self, hold: Hold, seam: SeamJoiner | None, *, shows_held: bool) -> None:
         """Begin another attempt, with a seam if it is a continuation; guards may see events while held."""
         self.shows_held = shows_held
         self.seam, self.refusal, self._format_name = seam, None, ""
@@ -288,7 +288,7 @@ class Joining:
                 return relocated
         return way.intake.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
 
-    def _pull_after(self, seam: Splice) -> Event | None:
+    def _pull_after(self, seam: SeamJoiner) -> Event | None:
         """Return the next event of a continuation, without markers of the request; None to read more."""
         way, cleaned = self._way, self._cleaned
         glanced = way.intake.glanced_event
@@ -382,14 +382,14 @@ class Joining:
             self._format_name = name
         return self.hold is not None
 
-    def find_text(self, told: ToldText) -> str:
+    def find_text(self, whole: WholeText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         way, hold, seam = self._way, self.hold, self.seam
         if hold is not None:
             # While the events of a new answer are held back, the message may still be that of the old answer.
             resumes_answer = way.intake.link.kept_format is not None
-            in_message = way.find_own_text(told) if resumes_answer else ""
-            return in_message + added_by((*hold.ready, *hold.held), told)
+            in_message = way.find_own_text(whole) if resumes_answer else ""
+            return in_message + added_by((*hold.ready, *hold.held), whole)
         if seam is None:
-            return way.find_own_text(told)
-        return seam.find_text(told, way.find_own_text(seam.locate(told)))
+            return way.find_own_text(whole)
+        return seam.find_text(whole, way.find_own_text(seam.locate(whole)))

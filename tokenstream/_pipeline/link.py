@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told_text import TextFinder
+    from tokenstream.formats._kit.whole_text import TextFinder
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
     from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._pipeline.seam import Splice
+    from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
@@ -29,7 +29,7 @@ class Resume(NamedTuple):
 class Continue(NamedTuple):
     """Another connection brings a second answer, whose text goes on where the first one broke off."""
 
-    seam: Splice
+    seam: SeamJoiner
     """Joins the second answer to the first."""
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.joint import MarkerFilter, breaks_line_behind_marker, holds_markers, without_markers
+from tokenstream._basics.overlap import MarkerFilter, breaks_line_after_marker, holds_markers, without_markers
 from tokenstream._providers.apis import api_named
 from tokenstream._values.parts import BESIDE, WORDED
 from tokenstream.events import (
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream._answer.accumulator import Accumulator
-    from tokenstream._basics.joint import Joint
     from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.overlap import Overlap
     from tokenstream.events import Event
-    from tokenstream.formats._kit.told_text import ToldText
+    from tokenstream.formats._kit.whole_text import WholeText
     from tokenstream.message import Part
 
 _BESIDE_TEXT = (ReasoningDelta, CitationAdded)
@@ -56,7 +56,7 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 """Kinds of parts with ids to which other parts refer."""
 
 
-class Splice:
+class SeamJoiner:
     """Changes the events of a continuation so that they go on with the answer that broke off.
 
     1. The first events are held back, and `look_for_overlap` gets each of them, until the overlap is known.
@@ -65,17 +65,17 @@ class Splice:
 
     Args:
         accumulator: Holds the answer.
-        joint: Finds the overlap.
+        overlap: Finds the overlap.
         marked: True if the request quoted the answer's last words between markers, such as `<last_words>`.
             The model may copy these markers, so they are removed from its text.
     """
 
-    def __init__(self, accumulator: Accumulator, joint: Joint, *, marked: bool = False) -> None:
+    def __init__(self, accumulator: Accumulator, overlap: Overlap, *, marked: bool = False) -> None:
         message, self._cut_calls = accumulator.message, accumulator.cut_calls
         # The model is asked to make them again.
         parts = message.parts[: len(message.parts) - len(self._cut_calls)]
         self._accumulator = accumulator
-        self._joint = joint
+        self._overlap = overlap
         # The answer before the continuation.
         self._part_count = len(parts)
         """The number of parts that the answer had before the continuation."""
@@ -90,7 +90,7 @@ class Splice:
         self._text_before = message.text
         """The answer's text before the continuation."""
         if self._open_part is None:
-            joint.close_text()
+            overlap.close_text()
         self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
         """The text of the answer's unfinished part before the continuation."""
         self._known_fields = frozenset(message.provider_data)
@@ -150,7 +150,7 @@ class Splice:
     @property
     def known_confidence(self) -> float | None:
         """Confidence from 0 to 1 that no text is lost or repeated at the seam; None until that is known."""
-        return self._joint.confidence if self._joint.decided else None
+        return self._overlap.confidence if self._overlap.decided else None
 
     def look_for_overlap(self, event: Event) -> bool:
         """Look in the next held-back event for repeated text; return True once all of that is known."""
@@ -166,40 +166,40 @@ class Splice:
         # Something other than text follows.
         self._end_search()
         if isinstance(event, RefusalDelta) or _kind_of(event) == "refusal":
-            self._joint.doubt()
+            self._overlap.doubt()
         elif isinstance(event, Finish) and not self._text_searched and event.reason not in _NATURAL_ENDS:
             # Nothing was written, and the model does not say that nothing was left to write.
-            self._joint.doubt()
+            self._overlap.doubt()
         elif self._open_part is None and not self._text_searched and _needs_reasoning(event):
-            self._joint.trust()
+            self._overlap.trust()
         return True
 
     def _search(self, text: str) -> bool:
         """Search the next piece of the continuation's text for the overlap; return True once it is known."""
         self._text_searched += text
-        return self._joint.feed(text if self._search_filter is None else self._search_filter.feed(text))
+        return self._overlap.feed(text if self._search_filter is None else self._search_filter.feed(text))
 
     def _end_search(self) -> None:
         """End the search for repeated text, since no more text is to be compared."""
         if self._search_filter is not None and (rest := self._search_filter.flush()):
-            self._joint.feed(rest)
-        self._joint.end()
+            self._overlap.feed(rest)
+        self._overlap.end()
 
     def make_announcement(self) -> Resumed:
         """End the search for repeated text, and return the event that announces the continuation."""
-        joint = self._joint
-        if not joint.decided:
+        overlap = self._overlap
+        if not overlap.decided:
             self._end_search()
         trailing_space = self._text_before[len(self._text_before.rstrip()) :]
-        breaks_line = self._search_filter is not None and breaks_line_behind_marker(self._text_searched)
+        breaks_line = self._search_filter is not None and breaks_line_after_marker(self._text_searched)
         if breaks_line and "\n" not in trailing_space:
             # The model has written a line break after a marker, where the answer has none: it may belong to
             # the marker or to the text.
-            joint.doubt()
+            overlap.doubt()
         return Resumed(
             mode="continue",
-            dropped=joint.dropped,
-            confidence=joint.confidence,
+            dropped=overlap.dropped,
+            confidence=overlap.confidence,
             at=len(self._part_before),
             id=self.id,
             model=self.model,
@@ -233,7 +233,7 @@ class Splice:
 
     def drop_overlap(self, events: Iterable[Event]) -> list[Event]:
         """Return the held events without the repeated text; `relocate` changes their indexes later."""
-        to_drop = self._joint.dropped
+        to_drop = self._overlap.dropped
         joined: list[Event] = []
         for number, index in enumerate(self._left_open, 1):
             # Replaced by `relocate`, as `_UNCONTINUED` is.
@@ -327,25 +327,25 @@ class Splice:
         self._update_references(moved)
         return moved
 
-    def locate(self, told: ToldText) -> ToldText:
-        """Return a copy of `told`, a part's whole text, in which the part has its index in the answer."""
-        located = copy(told)
-        located.part = self._indexes.get(told.part, -1)
+    def locate(self, whole: WholeText) -> WholeText:
+        """Return a copy of `whole`, a part's whole text, in which the part has its index in the answer."""
+        located = copy(whole)
+        located.part = self._indexes.get(whole.part, -1)
         return located
 
-    def find_text(self, told: ToldText, in_answer: str) -> str:
+    def find_text(self, whole: WholeText, in_answer: str) -> str:
         """Return a continued part's text so far; `in_answer` also has the text before the continuation."""
-        if told.part in self._left_out:
+        if whole.part in self._left_out:
             # The answer leaves the part out, so the comparison has to find nothing missing.
-            return told.text
-        if told.kind != "text":
+            return whole.text
+        if whole.kind != "text":
             return in_answer
-        begins_at = len(self._part_before) if told.part == self._joined_part else 0
-        unmarked = told.text if self._answer_filter is None else without_markers(told.text)
+        begins_at = len(self._part_before) if whole.part == self._joined_part else 0
+        unmarked = whole.text if self._answer_filter is None else without_markers(whole.text)
         # The overlap has arrived, but was dropped; the answer has what came after it.
-        found = unmarked[: self._dropped[told.part]] + in_answer[begins_at:]
+        found = unmarked[: self._dropped[whole.part]] + in_answer[begins_at:]
         # If only the markers make a difference, nothing is missing.
-        return told.text if found == unmarked else found
+        return whole.text if found == unmarked else found
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True for a head, citation or start that the answer has, and in parts that are left out."""
@@ -405,7 +405,7 @@ class Splice:
             return citation.model_copy(update={"cites": self._indexes.get(citation.cites, citation.cites)})
         before = self._text_before if citation.cites is None else self._part_before
         # The provider counts the overlap as text of the continuation.
-        before = before[: max(0, len(before) - self._joint.dropped)]
+        before = before[: max(0, len(before) - self._overlap.dropped)]
         # Google counts bytes, all other providers count characters.
         api = api_named(self._accumulator.format)
         counts_bytes = api is not None and api.counts_bytes

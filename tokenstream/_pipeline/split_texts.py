@@ -19,8 +19,8 @@ from tokenstream.events import (
     TextDelta,
     ToolCallStart,
 )
-from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT
+from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
@@ -54,10 +54,10 @@ def wanted_of(make_stage: StageFactory | None) -> ScanTargets:
     return wanted
 
 
-def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `ToldText`
+def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `WholeText`
     """Return True if an event adds to its answer, so that a call in the reasoning before it was no call."""
     content = event.content if isinstance(event, PartStart) else event
-    if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | ToldText):
+    if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | WholeText):
         return bool(content.text.strip())
     return not isinstance(event, PartDone | CitationAdded)
 
@@ -147,7 +147,7 @@ class SplitTexts:
             self._calls[event.choice] = calls
         return calls
 
-    def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `ToldText`
+    def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `WholeText`
         """Add the events that replace an event of a part."""
         text = self._open_texts.get((event.choice, event.part))
         if isinstance(event, TextDelta) or (text is not None and isinstance(event, ReasoningDelta)):
@@ -157,7 +157,7 @@ class SplitTexts:
             or (isinstance(event.content, ReasoningPart) and self._wanted.dialects and self._parts.offered)
         ):
             self._start(text, event, event.content, out)
-        elif isinstance(event, ToldText):  # the whole text of a part, which the server repeats at its end
+        elif isinstance(event, WholeText):  # the whole text of a part, which the server repeats at its end
             self._compare(event, out)
         elif isinstance(event, PartDone) and text is not None:
             self._end(text, event, out)
@@ -221,21 +221,21 @@ class SplitTexts:
         if delta.text or getattr(delta, "signature", None):
             self._write(text, delta, out)
 
-    def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+    def _compare(self, whole: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare a part's whole text with what has arrived; add an end that its open text lacks."""
-        key = told.choice, told.part
+        key = whole.choice, whole.part
         open_text = self._open_texts.get(key)
         text = open_text or self._ended_texts.get(key)
-        if text is None or (open_text is None and told.choice not in self._tagged_choices):
+        if text is None or (open_text is None and whole.choice not in self._tagged_choices):
             # The message has the text just as the server has sent it.
-            out.append(self._numbers.place(told))
+            out.append(self._numbers.place(whole))
             return
-        is_same, missing = text.is_beginning_of(told.text), told.text[text.length :]
+        is_same, missing = text.is_beginning_of(whole.text), whole.text[text.length :]
         if is_same and open_text is not None:
-            self._write(text, TextDelta(missing, choice=told.choice, part=text.part, raw=told.raw), out)
-        elif not (is_same and not missing.strip()) and len(told.text.strip()) >= text.length:
+            self._write(text, TextDelta(missing, choice=whole.choice, part=text.part, raw=whole.raw), out)
+        elif not (is_same and not missing.strip()) and len(whole.text.strip()) >= text.length:
             # A shorter text is ignored, any other one is a difference; so is an end that an ended text lacks.
-            moved = copy(told)
+            moved = copy(whole)
             moved.part = text.receiver if text.receiver >= 0 else self._numbers.find(*key)
             out.append(moved)
 
@@ -307,8 +307,8 @@ class SplitTexts:
         if text.inside is False:
             self._end_receiver(text, event, out)
         for part in text.texts:
-            told = ToldText("", 0, choice=event.choice, part=part)
-            words = find_text(told) + added_by(out, told)
+            whole = WholeText("", 0, choice=event.choice, part=part)
+            words = find_text(whole) + added_by(out, whole)
             done = ReasoningPart(text=words, complete=True)
             out.append(PartDone(done, choice=event.choice, part=part, raw=event.raw))
         text.texts.clear()
@@ -371,7 +371,7 @@ class SplitTexts:
         is_own = self._open_texts.get((event.choice, event.part)) is text
         if text is None or (is_own and not text.followers):
             return False
-        if _is_content(event) and not (is_own and isinstance(event, ToldText)):
+        if _is_content(event) and not (is_own and isinstance(event, WholeText)):
             self._end_thoughts(event, out, is_whole=False)
             return False
         text.followers.append(event)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.intake import Intake
     from tokenstream._pipeline.joining import AttemptListener
     from tokenstream.events import Event, Finish
-    from tokenstream.formats._kit.told_text import ToldText
+    from tokenstream.formats._kit.whole_text import WholeText
     from tokenstream.formats._state import Endings
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards
@@ -203,15 +203,15 @@ class Way(Sink):
             return
         self.accumulator.name_format(name)
 
-    def find_text(self, told: ToldText) -> str:
+    def find_text(self, whole: WholeText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
-        return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
+        return self.find_own_text(whole) if self.joining is None else self.joining.find_text(whole)
 
-    def find_own_text(self, told: ToldText) -> str:
+    def find_own_text(self, whole: WholeText) -> str:
         """Return the text that the message has for a part."""
-        parts = self.accumulator.parts_from(told.choice, told.part)
+        parts = self.accumulator.parts_from(whole.choice, whole.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
-        return told.find_in(content)
+        return whole.find_in(content)
 
     def find_late_usage(self) -> Usage | None:
         """Return token counts that no event has reported; None while the first events are held back."""

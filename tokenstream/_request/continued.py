@@ -21,8 +21,8 @@ from tokenstream.stream._continuation import Prefix
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-    from tokenstream._basics.joint import Prefill
     from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.overlap import Prefill
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
@@ -166,7 +166,7 @@ class ContinuationRequests:
         shape = _SHAPES[name]
         payload: JsonObject = deepcopy(self._payload)
         if shape.is_text:
-            # `Joint` drops the white space at the answer's end if the model writes it again.
+            # `Overlap` drops the white space at the answer's end if the model writes it again.
             payload[shape.turns] += attempt.message.text.rstrip()
         else:
             payload[shape.turns] = self._make_turns(payload[shape.turns], attempt, name)

@@ -140,24 +140,24 @@ class CallEvent(PartEvent):
 class SummingEvent(AnswerEvent):
     """An event whose content may only repeat that of earlier events of the answer, such as a `Restarted`."""
 
-    __slots__ = ("told_before",)
+    __slots__ = ("is_repeat",)
 
-    told_before: bool
+    is_repeat: bool
     """True if earlier events already contained all of it, so that a relay need not repeat it."""
 
 
-def is_told(event: AnyEvent) -> bool:
+def is_repeat(event: AnyEvent) -> bool:
     """Return True if earlier events already contained all of an event's content."""
     # The attribute is set only where it is True.
-    return getattr(event, "told_before", False)
+    return getattr(event, "is_repeat", False)
 
 
 class SummingPartEvent(PartEvent):
     """An event whose content may only repeat that of earlier events of its part: a `PartDone`."""
 
-    __slots__ = ("told_before",)
+    __slots__ = ("is_repeat",)
 
-    told_before: bool
+    is_repeat: bool
     """True if earlier events already contained all of it, so that a relay need not repeat it."""
 
 

@@ -46,7 +46,7 @@ from tokenstream.formats._kit.errors import (
     classify_error,
     exception_error,
     is_aside,
-    is_unsaid,
+    is_vague,
     provider_error,
     text_error,
 )
@@ -436,8 +436,8 @@ class Format(ErrorKeeper, Resuming, ABC):
 
     def _read_after_error(self, payload: JsonObject, event: str) -> list[Event]:
         """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
-        further = provider_error(payload, event) if is_unsaid(self.error) else None
-        if further is not None and not is_unsaid(further):
+        further = provider_error(payload, event) if is_vague(self.error) else None
+        if further is not None and not is_vague(further):
             self.error = further
             self.classify_error(further)
         return self._read_facts(payload, event)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from tokenstream.message import Ending
 
-State: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "shut"]
+InputState: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "shut"]
 """The state of a machine's input, which says if a driver reads on.
 
 | state   | is entered by                                                     | a driver then         |
@@ -21,9 +21,9 @@ State: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "s
 
 A machine that is shut stays so. From all other states, `Resumption.renew` leads back to reading.
 """
-OPEN: tuple[State, ...] = ("reading", "sliced", "ending")
+OPEN: tuple[InputState, ...] = ("reading", "sliced", "ending")
 """The states in which more of the answer may follow."""
-CLOSED: tuple[State, ...] = ("ended", "shut")
+CLOSED: tuple[InputState, ...] = ("ended", "shut")
 """The states in which no more input is accepted."""
 
 EndSign: TypeAlias = Literal[

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.resumption import Resumption
-    from tokenstream._pipeline.seam import Splice
+    from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
@@ -326,7 +326,7 @@ class CurrentAttempt:
         )
 
     @property
-    def _head(self) -> Message | MessageStart | Splice | Parts | None:
+    def _head(self) -> Message | MessageStart | SeamJoiner | Parts | None:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self.resumption.joining.seam is not None:
             return self.resumption.joining.seam

@@ -25,7 +25,7 @@ from tokenstream.stream._prices import NO_PRICE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.joint import Prefill
+    from tokenstream._basics.overlap import Prefill
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
-    from tokenstream._pipeline.seam import Splice
+    from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream._sources import LazySource
     from tokenstream.events import Event
     from tokenstream.recovery._itinerary import Itinerary
@@ -382,10 +382,10 @@ class Recovery:
             return []
         restarted = Restarted(machine.accumulator.message, restart_cause)
         # The reader knows the abandoned message from earlier events, so a relay need not send it.
-        restarted.told_before = True
+        restarted.is_repeat = True
         return [restarted]
 
-    def _announce_continuation(self, seam: Splice) -> list[Event] | None:
+    def _announce_continuation(self, seam: SeamJoiner) -> list[Event] | None:
         """Return the event to deliver before a continuation; None to discard it, because it does not join."""
         machine, current, least = self._machine, self._current, self._retry.seam.least
         announced = seam.make_announcement()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 from tokenstream._basics.elsewhere import explain_all_options
-from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
+from tokenstream._basics.overlap import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream.errors import (
     AnswerRejected,
     ErrorKind,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, is_recognizable
-from tokenstream._pipeline.seam import Splice
+from tokenstream._basics.overlap import UNKNOWN, AskedOverlap, Overlap, PrefixOverlap, is_recognizable
+from tokenstream._pipeline.seam import SeamJoiner
 from tokenstream._values.parts import BESIDE
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import ToolCallStart
@@ -193,17 +193,17 @@ def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continua
     return Continuation(message, opener.prefix(message), current.retry.seam.ask)
 
 
-def make_seam(current: CurrentAttempt, continuation: Continuation) -> Splice:
+def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner:
     """Return the seam that joins the text of a continuation to the answer."""
     before, prefix = continuation.message.text, continuation.prefix
     if prefix is None:
         # The model is asked in a user's turn, and may repeat some of its last words.
-        joint: Joint = AskedJoint(before)
+        overlap: Overlap = AskedOverlap(before)
     else:
-        joint = PrefixJoint(before, echoes=prefix.echoes, known=prefix.known)
+        overlap = PrefixOverlap(before, echoes=prefix.echoes, known=prefix.known)
     # Only the default text of the user's turn has markers.
     marked = prefix is None and continuation.ask is None
-    return Splice(current.machine.accumulator, joint, marked=marked)
+    return SeamJoiner(current.machine.accumulator, overlap, marked=marked)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:

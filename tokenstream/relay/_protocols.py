@@ -253,7 +253,7 @@ def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
 def _result(result: ServerToolResult) -> list[Event]:
     """Return the events of the result of a tool that the provider has run."""
     repeated = ToolResult(result.id, result.content, result.error, provider_executed=True)
-    repeated.told_before = True
+    repeated.is_repeat = True
     return [PartStart(result, part=1), PartDone(result, part=1), repeated]
 
 

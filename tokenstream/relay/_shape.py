@@ -190,7 +190,7 @@ class Shaping(ErrorKeeper):
             content = content.model_copy(update={"text": "".join(text.sent)})
         done = PartDone(content, choice=event.choice, part=event.part)
         # The deltas have contained the whole text already.
-        done.told_before = True
+        done.is_repeat = True
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
@@ -223,5 +223,5 @@ def _strip_restart(event: Restarted) -> Event:
     """
     stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
     # Encoders leave the content of such an event out.
-    stripped.told_before = True
+    stripped.is_repeat = True
     return _set_step(stripped, event.step)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.told_text import ToldText
+    from tokenstream.formats._kit.whole_text import WholeText
     from tokenstream.message import Ending, FinishReason, ToolCall, Usage
     from tokenstream.steps._step import Step
 
@@ -122,15 +122,15 @@ class ModelAnswer:
             self.step.feed(event)
 
 
-def _find_arrived(find_answer: Callable[[], ModelAnswer | None], told: ToldText) -> str:
+def _find_arrived(find_answer: Callable[[], ModelAnswer | None], whole: WholeText) -> str:
     """Return the text that an answer has of a part; the format that asks does not keep the answer."""
     answer = find_answer()
     # Before this answer has begun, the last message of the step is that of the answer before. The message
     # is that of the first choice, so the text of other choices is not known.
     message = answer.step.message if answer is not None and answer.has_begun else None
-    if message is None or told.choice or told.part >= len(message.parts):
+    if message is None or whole.choice or whole.part >= len(message.parts):
         return ""
-    return told.find_in(message.parts[told.part])
+    return whole.find_in(message.parts[whole.part])
 
 
 class TextAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.joint import LAST_WORDS, anchor_of
+from tokenstream._basics.overlap import LAST_WORDS, anchor_of
 from tokenstream._providers.apis import api_named
 from tokenstream._values.parts import BESIDE
 from tokenstream.errors import MisuseError, NotExpressible

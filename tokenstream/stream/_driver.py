@@ -15,7 +15,7 @@ from tokenstream._sources import reading_error
 from tokenstream._sources.causes import find_foreign
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
-from tokenstream.formats._kit.errors import is_unsaid
+from tokenstream.formats._kit.errors import is_vague
 from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stream._cancelling import EndVerdict
@@ -332,7 +332,7 @@ class Driver(UncopyableObject):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived after the provider's error is read before the error is raised."""
         # An error that says nothing may be followed by one that does.
-        may_read_on = self.link.reads_after_error or is_unsaid(self.intake.error)
+        may_read_on = self.link.reads_after_error or is_vague(self.intake.error)
         if not (may_read_on and self.link.connection.format.reads_on and self.verdict.end_request is None):
             return False
         return self.limits_after_end().allow(self.machine, self.clock())
@@ -550,7 +550,7 @@ class Driver(UncopyableObject):
         So does the first one after an error that says something about itself.
         """
         limits = self._rest_limits
-        if limits is None or (limits.waits_for_error and not is_unsaid(self.intake.error)):
+        if limits is None or (limits.waits_for_error and not is_vague(self.intake.error)):
             limits = self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
         return limits
 
@@ -624,7 +624,7 @@ class Driver(UncopyableObject):
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if not self.has_ended:
             # An error after which the driver has read on comes before the stop.
-            decided_ending = None if is_unsaid(self.intake.error) else self._decide_ending(ending)
+            decided_ending = None if is_vague(self.intake.error) else self._decide_ending(ending)
             self.way.stop(self.clock())
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)

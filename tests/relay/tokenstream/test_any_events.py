@@ -12,7 +12,7 @@ from tests.relay.tokenstream.support import Read
 from tests.support.effort import examples
 from tokenstream import events as told
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.formats._wire.tokenstream import PARTS
 from tokenstream.message import (
@@ -153,7 +153,7 @@ def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> N
     again = Read(body, "tokenstream")
 
     # The reader adds the result of a part, which is not sent.
-    sent = [event for event in again.events if not (isinstance(event, told.ToolResult) and is_told(event))]
+    sent = [event for event in again.events if not (isinstance(event, told.ToolResult) and is_repeat(event))]
     assert events == sent
     assert "complete" == again.stream.message.ending
 

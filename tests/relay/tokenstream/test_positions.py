@@ -86,7 +86,7 @@ def test_an_answer_that_begins_again_begins_again() -> None:
     events: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},')]
     again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2}]'), told.Finish("stop")]
     told_ = Restarted(Message.model_construct())
-    told_.told_before = True
+    told_.is_repeat = True
     body = written([*events, told_, *again])
     stream = Stream(iter(body))
 
@@ -98,7 +98,7 @@ def test_an_answer_that_begins_again_begins_again() -> None:
 def test_an_answer_that_was_held_back_begins_again_as_any_other() -> None:
     """A rule that holds an answer back until it has decided changes nothing in what its views give."""
     told_ = Restarted(Message.model_construct())
-    told_.told_before = True
+    told_.is_repeat = True
     first: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},'), TextDelta('{"a":2},')]
     again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2},{"a":3}]'), told.Finish("stop")]
     body = written([*first, told_, *again])
@@ -110,7 +110,7 @@ def test_an_answer_that_was_held_back_begins_again_as_any_other() -> None:
 def test_the_tokens_of_each_request_are_counted_wherever_a_client_goes_on() -> None:
     """A client that leaves and comes back has in its sum what was given up before, or knows that it lacks."""
     begun_anew = Restarted(Message.model_construct())
-    begun_anew.told_before = True
+    begun_anew.is_repeat = True
     counted = told.UsageUpdate(Usage(input_tokens=9, output_tokens=5))
     rest: list[Event] = [told.UsageUpdate(Usage(input_tokens=9, output_tokens=1)), TextDelta("Bye")]
     rest += [told.UsageUpdate(Usage(output_tokens=7)), told.Finish("stop")]

@@ -23,7 +23,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.count_paths import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
-from tokenstream.formats._kit.told_text import settle
+from tokenstream.formats._kit.whole_text import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject, RuleNote
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.formats._kit.told_text import TextFinder
+    from tokenstream.formats._kit.whole_text import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import ReasoningPart, RefusalPart, TextPart, Usage
 
@@ -199,7 +199,7 @@ class AnswerEvents:
         """Returns True for a finish that is a pause after which another answer goes on; None if none is."""
         self.withheld: Finish | None = None
         """The finish that was not reported, because another answer goes on; None if there is none."""
-        # Whole texts, which servers repeat at the end of a part: `ToldText` events.
+        # Whole texts, which servers repeat at the end of a part: `WholeText` events.
         self.begins_inside = False
         """True if the input begins inside the answer: the start of its first text may not have arrived."""
         self.starts: dict[tuple[int, int], TextPart | ReasoningPart | RefusalPart] = {}
@@ -207,7 +207,7 @@ class AnswerEvents:
         self.find_text: TextFinder | None = None
         """Returns the text of a part in the message; None if there is no message."""
         self.whole_text_repeated = False
-        """True if there is a `ToldText` among the events made since the last call of `take`."""
+        """True if there is a `WholeText` among the events made since the last call of `take`."""
         self.difference: ProtocolError | None = None
         """The error for content that contradicts what was reported before; None if there is none."""
 
@@ -234,7 +234,7 @@ class AnswerEvents:
             out = self.stage.feed(out)
             self.difference = self.difference or self.stage.error
         if self.whole_text_repeated:
-            # A `ToldText` event has the whole text of a part. What the message lacks of the text replaces it.
+            # A `WholeText` event has the whole text of a part. What the message lacks of it replaces it.
             self.whole_text_repeated = False
             out, difference = settle(out, self.find_text, self.note)
             self.difference = self.difference or difference

@@ -226,7 +226,7 @@ def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> P
     return error
 
 
-def is_unsaid(error: StreamError | None) -> TypeGuard[ProviderError]:
+def is_vague(error: StreamError | None) -> TypeGuard[ProviderError]:
     """Return True for a provider's error that says nothing about itself."""
     if not isinstance(error, ProviderError) or error.provider_message or error.code:
         return False
@@ -235,7 +235,7 @@ def is_unsaid(error: StreamError | None) -> TypeGuard[ProviderError]:
 
 def more_telling(first: ErrorT | None, second: ErrorT | None) -> ErrorT | None:
     """Return the first of two errors, unless it says nothing about itself."""
-    return second if second is not None and (first is None or is_unsaid(first)) else first
+    return second if second is not None and (first is None or is_vague(first)) else first
 
 
 def is_aside(payload: JsonObject, event: str) -> bool:

@@ -41,10 +41,10 @@ class OpenPart:
         "index",
         "is_written",
         "kind",
+        "repeated_to",
         "signature",
-        "told",
-        "told_read",
         "waits",
+        "whole_text",
     )
 
     def __init__(self, kind: str, choice: int, index: int) -> None:
@@ -61,24 +61,24 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
-        self.told = ""
-        """The whole text, if the server has told it at the end of the part; "" before that."""
-        self.told_read = 0
+        self.whole_text = ""
+        """The whole text, if the server has repeated it at the end of the part; "" before that."""
+        self.repeated_to = 0
         """Number of characters of it that had arrived before, or that deltas have repeated since."""
 
     def tell(self, whole: str, arrived: int) -> None:
-        """Note that the server has told the whole text, of which `arrived` characters had come as deltas."""
-        if whole != self.told:
+        """Note that the server has repeated the whole text, of which `arrived` characters came as deltas."""
+        if whole != self.whole_text:
             # If all had come, the server may send the deltas once more, from the first one on.
-            self.told, self.told_read = whole, arrived if arrived < len(whole) else 0
+            self.whole_text, self.repeated_to = whole, arrived if arrived < len(whole) else 0
 
-    def repeats_told(self, delta: str) -> bool:
-        """Return True if a delta repeats what comes later in the text that was told, or its end."""
+    def repeats_whole_text(self, delta: str) -> bool:
+        """Return True if a delta repeats what comes later in the whole text, or its end."""
         # The search only goes forward, so that many deltas take no longer than the text is.
-        place = self.told.find(delta, self.told_read)
+        place = self.whole_text.find(delta, self.repeated_to)
         if place < 0:
-            return self.told.endswith(delta)
-        self.told_read = place + len(delta)
+            return self.whole_text.endswith(delta)
+        self.repeated_to = place + len(delta)
         return True
 
     @property

@@ -38,8 +38,8 @@ from tokenstream.formats._kit.open import (
     mend_surrogates,
 )
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, text_of_arguments
-from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
+from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ _BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
 }
 _ANSWERS = frozenset({"text", "refusal", "media"})
 """Kinds of parts that answer by themselves, as calls of the application's tools do."""
-_TOLD_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
+_WHOLE_TEXT_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
 """Maps kinds of parts to the kinds of their texts, if these have other names."""
 _WITHDRAWN_DATA = {"dropped": True}
 _WITHDRAWN: dict[str, Part] = {
@@ -191,9 +191,9 @@ class Parts(AnswerEvents):
         """Return the text of a part, as far as it has arrived; "" if no message holds it."""
         if self.find_text is None:
             return ""
-        kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
-        told = ToldText("", 0, kind, choice=part.choice, part=part.index)
-        return self.find_text(told) + added_by(self._out, told)
+        kind: Any = _WHOLE_TEXT_KINDS.get(part.kind, part.kind)
+        repeat = WholeText("", 0, kind, choice=part.choice, part=part.index)
+        return self.find_text(repeat) + added_by(self._out, repeat)
 
     def go_through_pauses(
         self, withholds: Callable[[Finish], bool], paused: Message | None, *, counts_bytes: bool
@@ -211,7 +211,7 @@ class Parts(AnswerEvents):
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
-        if part.told and self.is_told(part, text):
+        if part.whole_text and self.is_in_whole_text(part, text):
             return
         # Halves of surrogate pairs occur only in text that is not ASCII.
         if part.held or not text.isascii():
@@ -239,15 +239,15 @@ class Parts(AnswerEvents):
             self.add(part, text)
         part.tell(text, 0)
 
-    def is_told(self, part: OpenPart, delta: str) -> bool:
-        """Return True if the whole text of a part has told a delta after it, and count it.
+    def is_in_whole_text(self, part: OpenPart, delta: str) -> bool:
+        """Return True if a delta after the whole text of a part repeats some of it, and count it.
 
         Raises:
-            ProtocolError: The delta is not in the text that was told.
+            ProtocolError: The delta does not repeat it.
         """
-        if not part.told or not delta:
+        if not part.whole_text or not delta:
             return False
-        if part.repeats_told(delta):
+        if part.repeats_whole_text(delta):
             self.note("content_twice")
             return True
         raise self._refuse(
@@ -272,12 +272,12 @@ class Parts(AnswerEvents):
         part.held = ""
         if whole:
             self._note_content(part)
-        kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
+        kind: Any = _WHOLE_TEXT_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
-        told: Any = ToldText(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
-        told.ended, told.rewritten, told.open = part.closed, rewritten, None if goes_on else part
-        told.start = self.starts.get((part.choice, part.index))
-        self._out.append(told)  # `take` replaces it by a delta with the missing text
+        repeat: Any = WholeText(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        repeat.ended, repeat.rewritten, repeat.open = part.closed, rewritten, None if goes_on else part
+        repeat.start = self.starts.get((part.choice, part.index))
+        self._out.append(repeat)  # `take` replaces it by a delta with the missing text
         self.whole_text_repeated = True
 
     def record_written_part(self, part: OpenPart) -> None:
@@ -295,7 +295,7 @@ class Parts(AnswerEvents):
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
         """Add data or a transcript to a media part; half a surrogate pair waits for its other half."""
-        if transcript and self.is_told(part, transcript):
+        if transcript and self.is_in_whole_text(part, transcript):
             transcript = ""
         if transcript and (part.held or not transcript.isascii()):
             transcript = join_halves(part, transcript, self.note)
@@ -473,7 +473,7 @@ class Parts(AnswerEvents):
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
-        if not fragment or (call.told and self.is_told(call, fragment)):
+        if not fragment or (call.whole_text and self.is_in_whole_text(call, fragment)):
             return
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
@@ -539,7 +539,7 @@ class Parts(AnswerEvents):
         "all".
         """
         if call.closed or arguments is None:
-            self.compare_told(call.choice, call.sent_id, arguments)
+            self.compare_arguments(call.choice, call.sent_id, arguments)
             return
         if self.may_hold_surrogates:
             arguments = mend_surrogates(arguments)
@@ -577,7 +577,7 @@ class Parts(AnswerEvents):
                 raise self._refuse_change()
             self.note("call_after_done")
 
-    def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
+    def compare_arguments(self, choice: int, sent_id: str, arguments: object) -> None:
         """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
         if self.choice(choice).ended.differ_from(sent_id, text_of_arguments(arguments)):
             raise self._refuse_change()
@@ -817,5 +817,5 @@ def make_result_of_part(choice: int, raw: Json) -> ToolResult:
     Only the accumulator has the whole content of a part whose result arrived in pieces.
     """
     result = ToolResult("", provider_executed=True, choice=choice, raw=raw)
-    result.told_before = True
+    result.is_repeat = True
     return result

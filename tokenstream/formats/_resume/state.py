@@ -19,7 +19,7 @@ from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.open import NO_PART, CallsInTurn, OpenCall, OpenChoice, OpenPart
 from tokenstream.formats._kit.repeated import EndedCalls, LateArguments, RepeatedArguments, Wholeness
@@ -91,8 +91,8 @@ class StateWriter:
             # The step of a run is not a field of the event's class.
             step = {} if value.step is None else {"step": value.step}
             # Nor is the mark that a result repeats the part before it.
-            told = {"told": True} if kind is _events.ToolResult and is_told(value) else {}
-            return {"event": [kind.__name__, *written], **step, **told}
+            repeat = {"repeat": True} if kind is _events.ToolResult and is_repeat(value) else {}
+            return {"event": [kind.__name__, *written], **step, **repeat}
         if kind is ToolCall and self._layout:
             # The id suffices, because the message has the call. Events that are saved alone have no layout.
             return {"call": value.id}
@@ -168,8 +168,8 @@ class StateReader:
                 # The step of a run is not a field of the event's class.
                 if "step" in saved:
                     event.step = saved["step"]
-                if "told" in saved:
-                    event.told_before = True
+                if "repeat" in saved:
+                    event.is_repeat = True
                 return event
             case {"call": call_id}:
                 # If no message has the call, one with only the id takes its place.

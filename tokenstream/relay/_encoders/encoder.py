@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._values.error_kinds import ERROR_KINDS
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -127,7 +127,7 @@ class Encoder(SoundStage, Vocabulary):
         handler_name = self.handlers.get(event.__class__)
         if handler_name is None:
             # The format has no place for events of this class, or the class is newer than this encoder.
-            if not is_told(event):
+            if not is_repeat(event):
                 self.lose(event)
             return []
         if self._is_replaced or self.leaves_out(event):

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
@@ -135,14 +135,14 @@ def payload_of(event: Event, *, raw: bool = False) -> JsonObject | None:
     if name is None or (cls in (ProviderData, Unknown) and not raw):
         return None
     if isinstance(event, ToolResult):
-        if is_told(event):
+        if is_repeat(event):
             return None
         event = prepare_result(event, raw=raw)
     payload: JsonObject = {"type": name}
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
-    is_known = may_be_known and is_told(event)
+    is_known = may_be_known and is_repeat(event)
     hidden = _HIDDEN_KEYS_OF_START if cls is MessageStart else _HIDDEN_KEYS
     for field, key, default in _FIELDS[cls]:
         is_private = key in hidden and not raw

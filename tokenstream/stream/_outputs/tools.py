@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     ToolLike: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
-    OnceStore: TypeAlias = CallStore | None
+    SyncOnceStore: TypeAlias = CallStore | None
     AsyncOnceStore: TypeAlias = AnyCallStore | None
 
     class CallOptions(TypedDict, total=False):
         """The options of `Stream.validated_calls`."""
 
         lenient: Lenient
-        once: OnceStore
+        once: SyncOnceStore
 
     class AsyncCallOptions(TypedDict, total=False):
         """The options of `AsyncStream.validated_calls` for calls that run as often as they are read."""
@@ -107,18 +107,18 @@ class CallViews(SyncChoiceBase):
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: SyncOnceStore = None, **named: OfType[A1]
     ) -> ToolCallView[ToolCall[A1]]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: SyncOnceStore = None, **named: OfFunction[R1]
     ) -> ToolCallView[CallOf[R1]]: ...
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncOnceStore = None, **named: object
     ) -> ToolCallView[ToolCall]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncOnceStore = None, **named: object
     ) -> ToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -189,18 +189,18 @@ class CallViews(SyncChoiceBase):
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
     @overload
     def tool_partials(
-        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: SyncOnceStore = None, **named: OfType[A1]
     ) -> View[CallDraft[A1]]: ...
     @overload
     def tool_partials(
-        self, /, *, lenient: Lenient = False, once: OnceStore = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: SyncOnceStore = None, **named: OfFunction[R1]
     ) -> View[DraftOf[R1]]: ...
     @overload
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncOnceStore = None, **named: object
     ) -> View[CallDraft]: ...
     def tool_partials(
-        self, /, *tools: object, lenient: Lenient = False, once: OnceStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncOnceStore = None, **named: object
     ) -> View[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._pipeline.intake import NEVER
 from tokenstream.errors import StreamStalled
-from tokenstream.formats._kit.errors import is_unsaid
+from tokenstream.formats._kit.errors import is_vague
 from tokenstream.limits import DEFAULT_DEADLINES, Default
 from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
 
@@ -294,7 +294,7 @@ class RestLimits(NamedTuple):
         """
         comments: float = machine.link.connection.comments
         until: float = now + REST_SECONDS
-        if is_unsaid(machine.intake.error):
+        if is_vague(machine.intake.error):
             seconds, deadline = silence.deadlines.after_finish, silence.deadline
             ends = (None if seconds is None else now + seconds, deadline)
             comments, until = math.inf, min((end for end in ends if end is not None), default=math.inf)

@@ -133,7 +133,7 @@ class PartCursor:
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):
             part = self._part
             # If the reader can build the same part from the earlier events, it need not be sent again.
-            done.told_before = self._start is part.start and part.build(complete=True) == final
+            done.is_repeat = self._start is part.start and part.build(complete=True) == final
         return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:

@@ -8,8 +8,8 @@ from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import base64_bytes, counts_in
+from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class TaskParts(Parts):
 
     def _text_of(self, run: Run) -> str:
         """Return the text of a run as far as it has arrived; "" if there is no message."""
-        texts = [ToldText("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
+        texts = [WholeText("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
         find = self.find_text
         return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in texts])
 

@@ -227,7 +227,7 @@ class ProtocolBlocks:
         if text is None or kind != block.part.kind:
             self._parts.note("part_after_close")
             return False
-        if not self._parts.is_told(block.part, text):
+        if not self._parts.is_in_whole_text(block.part, text):
             self._parts.note("part_after_close")
             self._DELTAS[f"{kind}-delta"](self, self._make_block(index, block.kind), {kind: text})
         return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import LEGACY, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
-from tokenstream.formats._kit.told_text import GrowingTexts
+from tokenstream.formats._kit.whole_text import GrowingTexts
 from tokenstream.formats._wire.openai_chat.call import Fragment, is_repetition
 
 if TYPE_CHECKING:

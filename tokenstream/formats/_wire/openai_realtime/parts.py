@@ -150,7 +150,7 @@ class RealtimeOutputs(SessionParts):
             return None
         index = self._content_index(payload)
         content = item.contents.get(index)
-        if content is not None and (content.part.told or not content.part.closed):
+        if content is not None and (content.part.whole_text or not content.part.closed):
             return content
         self.note("part_unannounced" if content is None else "part_after_close")
         return self._open_content(item, index, type)

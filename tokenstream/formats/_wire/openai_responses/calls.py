@@ -65,7 +65,7 @@ class CallItem(ResponseItem):
         """Open the call once it has a name; close it if the item is complete."""
         if self.ended and self._call is None:
             if complete and self.type in _CALL_TYPES:
-                self.parts.compare_told(0, self._sent_id, arguments_of(item, self.type))
+                self.parts.compare_arguments(0, self._sent_id, arguments_of(item, self.type))
             return
         # If OpenAI described the tool, the item has no name, and its other fields are the arguments.
         is_applications_tool = self.type in _CALL_TYPES
@@ -155,7 +155,7 @@ class CallItem(ResponseItem):
         if self._call is not None:
             self.parts.add_arguments(self._call, text)
         elif self.ended:
-            if self._custom_call is None or not self.parts.is_told(self._custom_call, text):
+            if self._custom_call is None or not self.parts.is_in_whole_text(self._custom_call, text):
                 self.parts.add_late(0, self._sent_id, text)
         else:
             self.parts.note("call_unnamed")
@@ -172,7 +172,7 @@ class CallItem(ResponseItem):
         if self._call is not None:
             self._set_arguments(self._call, text)
         elif self.ended:
-            self.parts.compare_told(0, self._sent_id, text)
+            self.parts.compare_arguments(0, self._sent_id, text)
         else:
             # The call still has no name. This text replaces the fragments.
             self._unnamed = TextLog()

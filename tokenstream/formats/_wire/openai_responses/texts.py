@@ -130,7 +130,7 @@ class TextItem(ResponseItem):
         if section is not None:
             # Some servers give a text and a refusal one index.
             is_other = not _ANSWER_KINDS ^ {section.part.kind, self.kind_of(content)}
-            if not is_other and (section.part.told or not section.part.closed):
+            if not is_other and (section.part.whole_text or not section.part.closed):
                 return section
             self.parts.note("part_index_reused")
             self.parts.close(section.part)

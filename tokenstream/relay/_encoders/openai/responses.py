@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._values.event_base import is_told
+from tokenstream._values.event_base import is_repeat
 from tokenstream.events import ToolResult
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
@@ -208,7 +208,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         The status "incomplete" tells a result from an error, for which the item has no field. The output of
         a tool that has failed follows the error as another text.
         """
-        if is_told(event):
+        if is_repeat(event):
             return ()
         result, part = prepare_result(event, raw=True), -1 - len(self.items)
         has_failed = result.error is not None

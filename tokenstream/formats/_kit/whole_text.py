@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
 
-ToldKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
+WholeTextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _FIELDS: dict[str, tuple[type[Any], str]] = {
     "text": (TextDelta, "text"),
     "reasoning": (ReasoningDelta, "text"),
@@ -41,19 +41,19 @@ _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript", "arguments"})
 
 
 @dataclass(slots=True)
-class ToldText(PartEvent):
+class WholeText(PartEvent):
     """The whole text of a part, as the server repeats it after the pieces; the application never sees it.
 
-    A format adds a `ToldText` to its events, and so need not keep the text itself. Before the events are
-    returned, `settle` compares the text with the message, and replaces the `ToldText` by a delta with the end
-    that the message lacks, if any.
+    A format adds a `WholeText` to its events, and so need not keep the text itself. Before the events are
+    returned, `settle` compares the text with the message, and replaces the `WholeText` by a delta with what
+    the message lacks at its end, if anything.
     """
 
     text: str
     """The whole text."""
     length: int
     """Number of characters that the format has reported; used if there is no message to compare with."""
-    kind: ToldKind = "text"
+    kind: WholeTextKind = "text"
     """The kind of text."""
     ended: bool = False
     """True if the end of the part was reported; it is reported again after text that was missing."""
@@ -69,14 +69,14 @@ class ToldText(PartEvent):
         return getattr(content, _ATTRIBUTES.get(self.kind, "text"), "")
 
 
-TextFinder: TypeAlias = Callable[[ToldText], str]
-"""Returns the text, as far as it has arrived, of the part whose whole text a `ToldText` repeats."""
+TextFinder: TypeAlias = Callable[[WholeText], str]
+"""Returns the text, as far as it has arrived, of the part whose whole text a `WholeText` repeats."""
 
 
-def added_by(events: Iterable[Any], told: ToldText) -> str:
-    """Return the text that events add to the part that `told` is about."""
-    kind, field = _FIELDS[told.kind]
-    place = (kind, told.choice, told.part)
+def added_by(events: Iterable[Any], whole: WholeText) -> str:
+    """Return the text that events add to the part that `whole` is about."""
+    kind, field = _FIELDS[whole.kind]
+    place = (kind, whole.choice, whole.part)
     deltas = [event for event in events if (event.__class__, event.choice, event.part) == place]
     return "".join([getattr(delta, field) for delta in deltas])
 
@@ -84,22 +84,22 @@ def added_by(events: Iterable[Any], told: ToldText) -> str:
 def settle(
     events: Sequence[Event], find_text: TextFinder | None, note: RuleNote
 ) -> tuple[list[Event], ProtocolError | None]:
-    """Replace each `ToldText`, a whole text that the server repeats, by a delta with what is missing.
+    """Replace each `WholeText`, a whole text that the server repeats, by a delta with what is missing.
 
     Return the events, and the error or None. A whole text that differs from what arrived is an error, and the
     events after it are left out. White space at the ends of a text makes no difference; it is only counted.
 
     Example:
-        >>> settle([ToldText("Hello", 3)], lambda told: "Hel", print)
+        >>> settle([WholeText("Hello", 3)], lambda whole: "Hel", print)
         text_completed
         ([TextDelta(choice=0, part=0, text='lo')], None)
-        >>> print(str(settle([ToldText("Hello", 3)], lambda told: "Help", print)[1]).partition(":")[0])
+        >>> print(str(settle([WholeText("Hello", 3)], lambda whole: "Help", print)[1]).partition(":")[0])
         the whole text of part 0 differs from its deltas
     """
     settled: list[Event] = []
     event: Any
     for event in events:
-        if event.__class__ is not ToldText:
+        if event.__class__ is not WholeText:
             settled.append(event)
             continue
         missing = _settle_one(event, settled, find_text, note)
@@ -122,29 +122,29 @@ def settle(
 
 
 def _settle_one(
-    told: ToldText, before: list[Event], find_text: TextFinder | None, note: RuleNote
+    whole: WholeText, before: list[Event], find_text: TextFinder | None, note: RuleNote
 ) -> str | ProtocolError | PartStart:
-    """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ.
+    """Return what has not arrived of the text in `whole` ("" if nothing), or the error if the texts differ.
 
     If the input begins inside the text, return the start of the part, with the beginning of the text.
     """
     if find_text is None:
         # Without a message to compare with, all after the length that has arrived is missing.
-        return told.text[told.length :]
-    arrived = find_text(told) + added_by(before, told)
-    missing = _find_missing(told.text, arrived)
-    if told.rewritten:
+        return whole.text[whole.length :]
+    arrived = find_text(whole) + added_by(before, whole)
+    missing = _find_missing(whole.text, arrived)
+    if whole.rewritten:
         return missing or ""
-    if missing is None and told.start is not None and arrived and told.text.endswith(arrived):
-        beginning = told.start.model_copy(update={"text": told.text.removesuffix(arrived)})
-        return PartStart(beginning, choice=told.choice, part=told.part, raw=told.raw)
-    if missing is None and told.kind not in _OFTEN_REWRITTEN:
+    if missing is None and whole.start is not None and arrived and whole.text.endswith(arrived):
+        beginning = whole.start.model_copy(update={"text": whole.text.removesuffix(arrived)})
+        return PartStart(beginning, choice=whole.choice, part=whole.part, raw=whole.raw)
+    if missing is None and whole.kind not in _OFTEN_REWRITTEN:
         return ProtocolError(
-            f"the whole text of part {told.part} differs from its deltas: {len(arrived)} characters arrived, "
-            f"the server then repeats {len(told.text)}, and the first difference is at character "
-            f"{_count_common(told.text, arrived)}; what had arrived is in .partial"
+            f"the whole text of part {whole.part} differs from its deltas: {len(arrived)} characters "
+            f"arrived, the server then repeats {len(whole.text)}, and the first difference is at character "
+            f"{_count_common(whole.text, arrived)}; what had arrived is in .partial"
         )
-    if not missing and told.text != arrived:
+    if not missing and whole.text != arrived:
         note("text_rewritten")
     return missing or ""
 
@@ -160,10 +160,10 @@ def _find_missing(whole: str, arrived: str) -> str | None:
     return whole[len(arrived) :] if whole.startswith(arrived) else None
 
 
-def _delta_of(told: ToldText, missing: str) -> Event:
+def _delta_of(whole: WholeText, missing: str) -> Event:
     """Return the delta that adds a missing text."""
-    kind, field = _FIELDS[told.kind]
-    delta: Event = kind(**{field: missing}, choice=told.choice, part=told.part, raw=told.raw)
+    kind, field = _FIELDS[whole.kind]
+    delta: Event = kind(**{field: missing}, choice=whole.choice, part=whole.part, raw=whole.raw)
     return delta
 
 

@@ -1,10 +1,10 @@
-"""The joint between a broken-off answer and its continuation: where the continuation's new text begins.
+"""The overlap of a broken-off answer and its continuation: where the continuation's new text begins.
 
 When an answer breaks off, another request may ask the model to continue it. The continuation may first
-repeat words of the answer. A `Joint` finds the number of characters to drop from the continuation's
+repeat words of the answer. An `Overlap` finds the number of characters to drop from the continuation's
 beginning for that reason, and the confidence in that number. As long as more text could change the
-result, the joint is undecided. A model may also copy the markers that enclose the answer's last words in the
-request, which must be removed.
+result, the overlap is undecided. A model may also copy the markers that enclose the answer's last words in
+the request, which must be removed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LAST_WORDS = ("<last_words>", "</last_words>")
 _MARKERS = ("\n</last_words>", *LAST_WORDS)
 """The texts to remove: the markers, and the line break before a closing marker on a line of its own."""
 _MARKER = re.compile(r"\n?</last_words>|<last_words>")
-_LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
+_LINE_BREAK_AFTER = re.compile(r"</last_words>\s*\n")
 
 
 def anchor_of(answer: str) -> str:
@@ -69,7 +69,7 @@ def is_recognizable(answer: str) -> bool:
     return len(anchor_of(answer)) >= _SHORTEST_OVERLAP
 
 
-class Joint:
+class Overlap:
     """Finds the number of characters at a continuation's beginning that repeat the broken-off answer.
 
     An answer breaks off, and another request asks the model to continue it. The text of this continuation
@@ -174,7 +174,7 @@ class Joint:
         return True
 
 
-class PrefixJoint(Joint):
+class PrefixOverlap(Overlap):
     """Finds the new text of a continuation if the answer so far was sent as a prefix to continue.
 
     Such a continuation does not repeat the answer's last words, so there is nothing to compare. The result
@@ -187,8 +187,8 @@ class PrefixJoint(Joint):
         known: True if the server is known to continue a prefix.
 
     Example:
-        >>> joint = PrefixJoint("Once upon ", echoes=True)
-        >>> joint.feed("Once upon"), joint.feed(" a time"), joint.dropped, joint.confidence
+        >>> overlap = PrefixOverlap("Once upon ", echoes=True)
+        >>> overlap.feed("Once upon"), overlap.feed(" a time"), overlap.dropped, overlap.confidence
         (False, True, 10, 1.0)
     """
 
@@ -229,7 +229,7 @@ class PrefixJoint(Joint):
         return _DOUBTFUL if self._echoes or seems_echoed else self._highest
 
 
-class AskedJoint(Joint):
+class AskedOverlap(Overlap):
     """Finds the new text of a continuation if the model was asked to begin with the answer's last words.
 
     The request that continues the broken-off answer quotes these words: the *anchor*.
@@ -238,8 +238,8 @@ class AskedJoint(Joint):
         answer: The text of the answer so far.
 
     Example:
-        >>> joint = AskedJoint("Once upon a time there was ")
-        >>> joint.feed("Once upon a time there was a king"), joint.dropped, joint.confidence
+        >>> overlap = AskedOverlap("Once upon a time there was ")
+        >>> overlap.feed("Once upon a time there was a king"), overlap.dropped, overlap.confidence
         (True, 27, 1.0)
     """
 
@@ -393,12 +393,12 @@ def holds_markers(text: str) -> bool:
     return _MARKER.search(text) is not None
 
 
-def breaks_line_behind_marker(text: str) -> bool:
+def breaks_line_after_marker(text: str) -> bool:
     """Return True if a line break follows the marker `</last_words>`.
 
     It is unknown whether the model meant the line break as part of the marker or of the answer's text.
     """
-    return _LINE_BREAK_BEHIND.search(text) is not None
+    return _LINE_BREAK_AFTER.search(text) is not None
 
 
 def without_markers(text: str) -> str:

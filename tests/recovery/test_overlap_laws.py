@@ -1,4 +1,4 @@
-"""Wherever a text is cut and however its rest begins: a joint that is called sure is the right one."""
+"""Wherever a text is cut and however its rest begins: a overlap that is called sure is the right one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Stream
-from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
+from tokenstream._basics.overlap import AskedOverlap, Overlap, PrefixOverlap
 from tokenstream.errors import StreamError
 
 SURE = 0.9
@@ -98,12 +98,12 @@ SERVERS: list[Server] = [
 ]
 
 
-def joined(joint: Joint, pieces: list[str]) -> tuple[int, float]:
+def joined(overlap: Overlap, pieces: list[str]) -> tuple[int, float]:
     """Feed all pieces, and return what is dropped and how sure that is."""
     for piece in pieces:
-        joint.feed(piece)
-    joint.end()
-    return joint.dropped, joint.confidence
+        overlap.feed(piece)
+    overlap.end()
+    return overlap.dropped, overlap.confidence
 
 
 def repeats_itself_there(given: str, reply: str, rest: str) -> bool:
@@ -136,7 +136,7 @@ def check(texts: list[str], count: int, server: Server, *, repetitive: bool = Fa
     told: Counter[float] = Counter()
     for text, cut, chance in cuts_of(texts, count):
         given, reply = text[:cut], server(text, cut, chance)
-        dropped, confidence = joined(AskedJoint(given), pieces_of(reply, chance.choice([0, 1, 4, 30])))
+        dropped, confidence = joined(AskedOverlap(given), pieces_of(reply, chance.choice([0, 1, 4, 30])))
         told[confidence] += 1
         found, expected = given + reply[dropped:], text
         if reply == reply.strip():
@@ -154,26 +154,26 @@ each_server = pytest.mark.parametrize("server", SERVERS)
 
 
 @each_server
-def test_a_sure_joint_is_right(server: Server) -> None:
+def test_a_sure_overlap_is_right(server: Server) -> None:
     check(recorded_texts(), 1_000 // len(SERVERS), server)
 
 
 @pytest.mark.slow
 @each_server
-def test_a_sure_joint_is_right_anywhere(server: Server) -> None:
+def test_a_sure_overlap_is_right_anywhere(server: Server) -> None:
     check(recorded_texts(), trials(20_000), server)
 
 
 @pytest.mark.few_rows(3)
 @each_server
-def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server) -> None:
+def test_a_sure_overlap_is_right_in_a_text_that_repeats_itself(server: Server) -> None:
     """Tables, lists, code and laughter."""
     check(REPETITIVE, 200, server, repetitive=True)
 
 
 @pytest.mark.slow
 @each_server
-def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server) -> None:
+def test_a_sure_overlap_is_right_in_a_text_that_repeats_itself_anywhere(server: Server) -> None:
     check(REPETITIVE, trials(20_000), server, repetitive=True)
 
 
@@ -182,7 +182,7 @@ def check_prefix(count: int) -> None:
         given, base = text[:cut], text[:cut].rstrip()
         for echoes, reply in ((False, text[len(base) :]), (True, base + text[len(base) :])):
             pieces = pieces_of(reply, chance.choice([0, 1, 4, 30]))
-            dropped, _ = joined(PrefixJoint(given, echoes=echoes), pieces)
+            dropped, _ = joined(PrefixOverlap(given, echoes=echoes), pieces)
 
             assert text == given + reply[dropped:]
 
@@ -223,42 +223,42 @@ def seams(draw: st.DrawFn) -> tuple[str, str, list[str]]:
     return before, reply, [reply[begin:end] for begin, end in pairwise([0, *places, len(reply)])]
 
 
-JOINTS: dict[str, Callable[[str], Joint]] = {
-    "asked": AskedJoint,
-    "behind a prefix": lambda before: PrefixJoint(before, echoes=None),
-    "behind a prefix that comes back": lambda before: PrefixJoint(before, echoes=True),
+OVERLAPS: dict[str, Callable[[str], Overlap]] = {
+    "asked": AskedOverlap,
+    "after a prefix": lambda before: PrefixOverlap(before, echoes=None),
+    "after a prefix that comes back": lambda before: PrefixOverlap(before, echoes=True),
 }
 
 
-@pytest.mark.parametrize("kind", JOINTS)
+@pytest.mark.parametrize("kind", OVERLAPS)
 @examples(150)
 @given(seams())
 def test_every_chunking_of_a_reply_is_joined_alike(kind: str, seam: tuple[str, str, list[str]]) -> None:
     """What is decided early is what all of the reply says."""
     before, reply, pieces = seam
-    make = JOINTS[kind]
+    make = OVERLAPS[kind]
     whole = joined(make(before), [reply])
 
     assert whole == joined(make(before), pieces) == joined(make(before), list(reply))
     assert 0 <= whole[0] <= len(reply)
 
 
-@in_one_test("kind", JOINTS)
+@in_one_test("kind", OVERLAPS)
 @in_one_test("repeated", [999, 1_000, 1_001, 1_100, 1_279, 1_281, 1_500])
 def test_a_long_repetition_is_joined_alike_in_every_chunking(kind: str, repeated: int) -> None:
     """What is not looked for piece by piece is not found in one piece either."""
     before = " ".join(map(str, range(600)))
     reply = before[-repeated:] + " and that is all"
 
-    make = JOINTS[kind]
+    make = OVERLAPS[kind]
 
     assert joined(make(before), [reply]) == joined(make(before), list(reply))
 
 
 def test_a_server_that_does_not_echo_goes_on_with_a_text_of_one_character_over_and_over() -> None:
     """A rest that begins as the whole prefix does is no echo for sure."""
-    joint = PrefixJoint("-" * 20, echoes=None)
-    dropped, confidence = joined(joint, ["-" * 20 + "\nText"])
+    overlap = PrefixOverlap("-" * 20, echoes=None)
+    dropped, confidence = joined(overlap, ["-" * 20 + "\nText"])
 
     assert dropped == 0 or confidence < SURE
 
@@ -269,7 +269,7 @@ def test_a_long_answer_of_the_same_letters_is_compared_in_linear_time(answer: st
     """A server that repeats such an answer first is known by all of it."""
     pieces = [answer[start : start + 1_000] for start in range(0, len(answer), 1_000)]
 
-    assert len(answer) == joined(AskedJoint(answer), [*pieces, " And more."])[0]
+    assert len(answer) == joined(AskedOverlap(answer), [*pieces, " And more."])[0]
 
 
 @given(st.text("ab", min_size=16, max_size=60))
@@ -277,13 +277,13 @@ def test_an_echo_is_sure_unless_the_answer_ends_as_it_begins(answer: str) -> Non
     shortest = min(SHORTEST_OVERLAP, (len(answer) + 1) // 2)
     ends_as_it_begins = any(answer.endswith(answer[:length]) for length in range(shortest, len(answer)))
 
-    assert (not ends_as_it_begins) == (joined(AskedJoint(answer), [answer, " more"])[1] >= SURE)
+    assert (not ends_as_it_begins) == (joined(AskedOverlap(answer), [answer, " more"])[1] >= SURE)
 
 
-@pytest.mark.parametrize("kind", JOINTS)
+@pytest.mark.parametrize("kind", OVERLAPS)
 def test_an_empty_reply_drops_nothing(kind: str) -> None:
     """The model may have had nothing to add."""
-    assert joined(JOINTS[kind]("Once upon a time "), []) == joined(
-        JOINTS[kind]("Once upon a time "), ["", ""]
+    assert joined(OVERLAPS[kind]("Once upon a time "), []) == joined(
+        OVERLAPS[kind]("Once upon a time "), ["", ""]
     )
-    assert joined(JOINTS[kind]("Once upon a time "), [])[0] == 0
+    assert joined(OVERLAPS[kind]("Once upon a time "), [])[0] == 0
