@@ -71,7 +71,7 @@ def _interface() -> Iterator[str]:
 
 def _classes(package: list[Module]) -> Iterator[str]:
     names = shared_names(package)
-    yield f"{len(names)} names of several classes"
+    yield f"{len(names)} names of several classes or aliases"
     yield from (f"    {name:24} {', '.join(places)}" for name, places in names.items())
     yield "foreign writes for each 1,000 functions, and methods that only assign"
     by_room = sorted(writes(package).items(), key=lambda item: -item[1].per_thousand)

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ _PARTICIPLE = re.compile(
 )
 _NO_PARTICIPLES = {"Feed", "Open", "Screen", "Seed", "Restarted", "Resumed", "Stopped"}
 """Nouns, a verb, and events that are part of the interface."""
+_QUOTED = re.compile(r"`[^`\n]+`")
+_PRIVATE = re.compile(r"(?<!\w)_\w+")
+_PRIVATE_IN = re.compile(r"(?:(\w+)[./])?(?<!\w)(_\w*[^\W_])(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,30 @@ def lines_by_kind(of: Iterable[Module]) -> Counter[str]:
     return counts
 
 
-def class_names(of: list[Module]) -> dict[str, list[str]]:
-    """Return the names of classes, without their underscores, each with the modules that define one."""
+def type_names(of: list[Module]) -> dict[str, list[str]]:
+    """Return the names of classes and aliases, without underscores, each with the modules that define one."""
     places = defaultdict[str, list[str]](list)
     for module in of:
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.ClassDef):
-                places[node.name.strip("_")].append(module.name)
+            match node:
+                case ast.ClassDef(name) | ast.AnnAssign(ast.Name(name), ast.Name("TypeAlias")):
+                    places[name.strip("_")].append(module.name)
     return dict(sorted(places.items()))
 
 
 def shared_names(of: list[Module]) -> dict[str, list[str]]:
-    return {name: where for name, where in class_names(of).items() if len(where) > 1}
+    return {name: where for name, where in type_names(of).items() if len(where) > 1}
+
+
+def stale_names(of: list[Module]) -> set[str]:
+    """Return the private names that the text has in backticks, and nothing in the package defines."""
+    text = "\n".join(module.text for module in of)
+    paths = {part for module in of for part in pairwise(module.name.removesuffix(".py").split("/"))}
+    rooms, names = {room for room, _ in paths}, {name for _, name in paths}
+    names.update(_PRIVATE.findall(_QUOTED.sub("", text)))
+    quoted = _PRIVATE_IN.findall(" ".join(_QUOTED.findall(text)))
+    known = paths | {(room, name) for room, name in quoted if name in names and room not in rooms}
+    return {name for room, name in quoted if (room, name) not in known}
 
 
 def participles(names: Iterable[str]) -> list[str]:
