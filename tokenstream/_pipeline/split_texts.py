@@ -107,6 +107,7 @@ class SplitTexts:
         return out
 
     def _replace(self, events: Sequence[Event], out: list[Event]) -> None:
+        """Add what replaces events: the parts that are found in their texts."""
         for event in events:
             if event.part is None:
                 if isinstance(event, Restarted):

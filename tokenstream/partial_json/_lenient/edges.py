@@ -109,10 +109,9 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
     end: int = _ROOT_TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     may_continue_later = end == len(text) and len(token) <= MOST_LENGTH and not reader.text_ended
+    reader.scanned_length = len(token) if may_continue_later else 0
     if may_continue_later:
-        reader.scanned_length = len(token)
         return reader.hold_back(position)
-    reader.scanned_length = 0
     if is_too_long(token) and NUMBER(token) is not None:
         reader.begin_number(position, out)
         # Sets the document's error.
