@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -21,13 +21,13 @@ from tokenstream.limits import Limits
 class PlainUI(UIMessage):
     """The format without its short way."""
 
-    fast = None
+    fast: ClassVar[Any] = None
 
 
 class PlainRun(AGUI):
     """The format without its short way."""
 
-    fast = None
+    fast: ClassVar[Any] = None
 
 
 def ui(kind: str, **fields: Any) -> dict[str, Any]:

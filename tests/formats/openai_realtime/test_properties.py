@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, ClassVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +81,7 @@ EVERYTHING = [
 class Plain(OpenAIRealtime):
     """The format without its short way."""
 
-    fast = None
+    fast: ClassVar[Any] = None
 
 
 PIECES = pieces()
