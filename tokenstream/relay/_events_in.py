@@ -183,8 +183,9 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
         return driver.step_now
     if isinstance(driver, ReaderDriver):
         # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.
+        hub = driver.hub
         take: Callable[[], Awaitable[Event | None]] = partial(
-            driver.hub.look_now, partial(driver.hub.take_event, driver.cursor)
+            hub.look_now, partial(hub.take_event, driver.cursor), hub.driver.step_now
         )
         return take
     return None
