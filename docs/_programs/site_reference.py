@@ -454,7 +454,7 @@ def _tree(module: str) -> ast.Module:
 
 
 def _describe_class(made: ast.ClassDef) -> str:
-    """Return the docstring of a class, and a list of its attributes."""
+    """Return the docstring of a class without its example, which is the library's own, and its attributes."""
     rows: list[str] = []
     for node, after in itertools.pairwise(made.body):
         match node, after:
@@ -463,7 +463,8 @@ def _describe_class(made: ast.ClassDef) -> str:
                     rows.append(f"* `{name}`: {' '.join(words.split())}")
             case _:
                 pass
-    return "\n".join([ast.get_docstring(made) or "", "", *rows])
+    words = (ast.get_docstring(made) or "").partition("\nExample:")[0]
+    return "\n".join([words, "", *rows])
 
 
 def say_once(app: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:

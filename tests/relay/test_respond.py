@@ -120,6 +120,17 @@ async def test_a_run_a_reader_of_a_shared_stream_and_any_events_are_sent_as_well
     assert b'"Let me look."' in (await sent(run.events(), protocol="ui-message")).body
 
 
+async def test_a_slow_reader_of_a_shared_stream_catches_up() -> None:
+    """All that has arrived meanwhile is sent at once, and nothing is lost."""
+    shared = AsyncStream(Source(*CHUNKS, ends=True)).broadcast()
+    slow = Client(slow=partial(anyio.sleep, 0.005))
+
+    await slow.call(relay.respond(shared.reader(), protocol="ui-message"))
+
+    assert Stream(slow.body).final().text == "Let me look."
+    assert slow.ended
+
+
 REMARKED: list[Any] = [
     PartStart(TextPart(phase="commentary")),
     TextDelta("I'll look it up."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any, ClassVar
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) 
 class _Decoding(TokenStream):
     """Decodes every payload."""
 
-    fast = None
+    fast: ClassVar[Any] = None
 
 
 def _glances(recorded: Recorded) -> None:
