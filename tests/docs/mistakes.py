@@ -726,7 +726,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "…'s pattern is not a",
     ),
     "ten thousand messages, or a storage of others": ("… keeps no calls:", "… messages of the"),
-    "a server or what lies on the way, which no program mends": (
+    "a server or what lies on the way, which a program here would have to break": (
         "the body is a",
         "the body's compression is broken (…);",
         "the event stream cannot",
@@ -735,7 +735,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "this server's GET /global/event",
         "… redirects endlessly; check",
     ),
-    "asking anew is any request": (
+    "a checkpoint of another version or run, or a server that goes on with another answer": (
         "the answer began again,",
         "the payloads were not kept:",
         "the checkpoint has no",

@@ -177,7 +177,7 @@ def collected() -> Iterator[None]:
 @pytest.mark.usefixtures("collected")
 @pytest.mark.quick
 @in_one_test(("words", "mistaken"), PROGRAMS.items(), ids=str, by=lambda words, _: _group_of(words))
-def test_a_mistake_is_told_with_the_way_out(words: str, mistaken: Program) -> None:
+def test_the_message_of_a_mistake_says_the_way_out(words: str, mistaken: Program) -> None:
     pattern = ".*".join(map(re.escape, words.split("…")))
     with pytest.raises(TokenStreamError, match=pattern):
         mistaken()

@@ -32,7 +32,7 @@ TESTS: dict[str, dict[str, str]] = {
         "": "compare/sdks/tap/test_whole.py::test_the_loop_gets_the_sdks_own_objects"
     },
     "unknown events kept; departures named": {
-        "unknown events kept": "_pipeline/test_decoder.py::test_unknown_events_say_what_is_known",
+        "unknown events kept": "formats/test_tgi.py::test_a_payload_that_is_no_token_is_an_unknown_event",
         "departures named": "docs/test_departures_doc.py::test_no_detail_is_noted_that_has_no_name",
     },
     "verdict: clean end without finish is no success": {
@@ -40,7 +40,7 @@ TESTS: dict[str, dict[str, str]] = {
     },
     "two calls on one index / interleaved calls right": {
         "two calls on one index": "formats/openai_chat/test_growing.py::test_calls_with_one_index_are_known…",
-        "interleaved calls right": "formats/openai_chat/test_glance.py::test_fields_of_calls_in_turns_are…",
+        "interleaved calls right": "formats/openai_chat/test_call_fragments.py::test_fragments_find…",
     },
     "cut arguments never a call": {
         "": "_connection/test_truncation.py::test_a_tool_call_that_was_cut_is_kept_but_not_complete"
@@ -84,7 +84,7 @@ TESTS: dict[str, dict[str, str]] = {
     "schema from function, arguments checked, run while streaming, results as turns": {
         "schema from function": "schemas/tools/test_forms.py::test_what_a_function_says_of_itself_is_in…",
         "arguments checked": "stages/test_tools.py::test_a_call_with_invalid_arguments_has_an_error",
-        "run while streaming": "stream/test_run.py::test_both_kinds_of_stream_do_the_same",
+        "run while streaming": "router/test_tools.py::test_tools_come_after_the_handlers_of_the_same_event",
         "results as turns": "turns/test_results.py::test_results_follow_the_assistants_turn_in_the_order…",
     },
     "exactly once over retries and processes (store)": {
@@ -101,9 +101,7 @@ TESTS: dict[str, dict[str, str]] = {
         "approval": "relay/encode/test_approvals.py::test_a_call_that_waits_for_approval_is_shown_as_such",
         "human in the loop": "steps/test_waiting_runs.py::test_a_tool_that_waits_has_the_result_of_the…",
     },
-    "partial on every exception": {
-        "": "testing/test_replay.py::test_both_drivers_read_the_same_of_every_fault"
-    },
+    "partial on every exception": {"": "faults/driver.py::_look_at"},
     "retry mid-stream / continue with reported confidence": {
         "retry mid-stream": "recovery/test_restart.py::test_several_restarts_compare_with_all_that_was_given",
         "continue with reported confidence": "recovery/test_continue.py::test_whoever_reads_sees_one_answer",
@@ -112,9 +110,12 @@ TESTS: dict[str, dict[str, str]] = {
         "routes": "recovery/routes/test_choosing.py::test_begins_with_the_fastest_route_once_each_was…",
         "fallback": "recovery/routes/test_counting.py::test_a_route_has_its_own_attempts_and_then_the_next…",
         "hedge": "recovery/test_hedge.py::test_the_second_attempt_is_read_where_it_shows_content_first",
-        "price cap": "money/test_room.py::test_ends_if_the_purse_has_room",
+        "price cap": "recovery/routes/test_costs.py::test_is_an_error_for_final_and_the_end_of_a_loop…",
     },
-    "deadline on every silence (sync too)": {"": "stream/test_deadlines.py::test_each_deadline_fires"},
+    "deadline on every silence (sync too)": {
+        "deadline on every silence": "stream/test_deadlines.py::test_each_deadline_fires",
+        "(sync too)": "stream/test_deadlines_sync.py::test_a_silent_answer_meets_its_deadline",
+    },
     "pauses, background, continuation tokens as one answer": {
         "pauses": "recovery/test_pauses.py::test_a_paused_answer_goes_on_by_itself",
         "background": "recovery/test_background.py::test_the_rest_is_taken_from_the_finished_response",
@@ -150,7 +151,7 @@ TESTS: dict[str, dict[str, str]] = {
     },
     "markdown blocks, repaired": {
         "markdown blocks": "stages/markdown/test_blocks.py::test_a_text_is_cut_into_its_blocks",
-        "repaired": "stages/markdown/test_law.py::test_recorded_answers_hold_the_law",
+        "repaired": "stages/markdown/test_law.py::test_documents_by_hand_hold_the_law",
     },
     "redact across chunks": {
         "redact across chunks": "stages/test_redact.py::test_the_pieces_joined_are_what_sub_makes_of_the…",

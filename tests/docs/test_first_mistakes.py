@@ -193,6 +193,21 @@ def test_what_reads_answers_takes_few_options(function: Any) -> None:
     assert _TAKEN[function].split() == [*inspect.signature(function).parameters]
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda: _any(aconnect)("POST", _URL), "the address first, not the method POST: write"),
+        (lambda: _any(aconnect)(_URL, {"stream": True}), "only the address by position; pass the payload as"),
+        (lambda: connect(_URL).validated_calls((max,)), r"pass each .*, as in validated_calls\(\*tools\)"),
+        (lambda: connect(_URL).validated_calls({max}), r"pass each .*, as in validated_calls\(\*tools\)"),
+        (lambda: tap(aconnect(_URL)), r"is already a stream: read it, .* its message is \.message"),
+    ],
+)
+def test_what_is_given_in_a_form_of_others_is_refused_with_ours(mistake: Any, words: str) -> None:
+    with pytest.raises(MisuseError, match=words):
+        mistake()
+
+
 def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
     """The signature stays as it is written."""
     wrong: Any = Stream

@@ -78,11 +78,11 @@ def test_what_is_no_json_is_an_error_of_ours(format: Any, payload: dict[str, Any
     assert not any(call.complete for call in stream.message.tool_calls)
 
 
-@in_one_test("bad", [b"{", b"[{}]", b"<html>", b"a few words"])
+@in_one_test("bad", [b"{", b'{"choices": [}', b"[{}]", b"<html>", b"a few words"])
 @in_one_test("name", [name for name in testing.all_formats if name != "text"])
 def test_a_payload_that_is_no_json_object_is_an_error(name: str, bad: bytes) -> None:
     """Before the text and after it, with what had come; the error has the number of the frame."""
-    frames = frames_of(b"".join(testing.script().text("Hel", "lo").finish("stop").chunks(name)))
+    frames = frames_of(b"".join(testing.script().text("Hel", "lo", "!").finish("stop").chunks(name)))
     for place in range(1, len(frames) - 1):
         told = tell(registry.create(name, limits=DEFAULT_LIMITS), *frames[:place], bad, *frames[place:])
 

@@ -98,7 +98,7 @@ def _texts(stream: Stream) -> Iterator[str]:
 @in_one_test("ends", _ENDS)
 @in_one_test("told", [True, False])
 @pytest.mark.parametrize("kind", _KINDS)
-def test_deltas_that_a_whole_text_has_reported_before_are_not_added_again(
+def test_deltas_that_a_whole_text_has_had_before_are_not_added_again(
     kind: str, at: int, ends: tuple[str, ...], told: bool
 ) -> None:
     """Wherever the end of a text comes among its deltas, the text is complete, and in the message once."""

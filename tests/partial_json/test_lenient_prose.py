@@ -101,7 +101,7 @@ _READ: list[tuple[str, Any, str]] = [
 ]
 """Texts, with their values and the repairs that they take."""
 _REFUSED: list[tuple[str, int, Any]] = [
-    # Nothing shows, except where it begins as an array does.
+    # Without a document nothing shows, except where the text begins as an array does.
     ("I cannot do that.", 17, None),
     ("I cannot {do} that.", 19, None),
     ("See [1, 2].", 11, None),
@@ -128,7 +128,7 @@ _REFUSED: list[tuple[str, int, Any]] = [
     ("[NULL_FIELD] is empty", 21, None),
     ("[" + "x" * 300 + "](http://x.y)", 1, []),
     ("[" + " " * 1_100 + "x](http://x.y)", 1_101, []),
-    # Or what may be two, or prose: the first stays readable.
+    # What may be two documents, or prose: the first stays readable.
     ('{"a": 1}{"a": 1', 8, {"a": 1}),
     ('"a": 1, "b": 2', 14, {"a": 1}),
     ('{"a": 1}{"b": 2}', 8, {"a": 1}),

@@ -8,7 +8,7 @@ from tests.partial_json.lenient_texts import what_is_read, what_is_refused
 from tests.support.tables import in_one_test
 
 _READ: list[tuple[str, Any, str]] = [
-    # What follows it shows that it does not end the string.
+    # What follows a quote shows that it does not end the string.
     ('{"b": "say "hi" now"}', {"b": 'say "hi" now'}, "inner_quote@11 inner_quote@14"),
     ('{"b": "a "quoted", word", "c": 1}', {"b": 'a "quoted", word', "c": 1}, "inner_quote@9 inner_quote@16"),
     (
@@ -102,7 +102,7 @@ _READ: list[tuple[str, Any, str]] = [
 ]
 """Texts, with their values and the repairs that they take."""
 _REFUSED: list[tuple[str, int, Any]] = [
-    # It may end the string or belong to it, or one may be missing.
+    # A quote may end the string or belong to it, or one may be missing.
     ('{"b": "say "hi" // there"}', 14, {"b": 'say "hi'}),
     ('{"a": "x "] y"}', 13, {"a": 'x "] y'}),
     ('{"a": "x", .5}', 14, {"a": 'x", .5}'}),

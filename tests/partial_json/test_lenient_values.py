@@ -49,7 +49,7 @@ _READ: list[tuple[str, Any, str]] = [
         "tuple@6 tuple@19 trailing_comma@21 tuple@30",
     ),
     ('{"a": 1, "b": 12 }', {"a": 1, "b": 12}, ""),
-    # Too many, missing, or semicolons.
+    # Commas: too many, missing, or semicolons.
     ('{"a": 1, "b": "x",}', {"a": 1, "b": "x"}, "trailing_comma@17"),
     ("[1, 2, 3,]", [1, 2, 3], "trailing_comma@8"),
     ("[1,,2,]", [1, 2], "extra_comma@3 trailing_comma@5"),
@@ -106,7 +106,7 @@ _READ: list[tuple[str, Any, str]] = [
 ]
 """Texts, with their values and the repairs that they take."""
 _REFUSED: list[tuple[str, int, Any]] = [
-    # Or with none: nothing of it shows, unless it seemed whole.
+    # A value with no reading: nothing of it shows, unless it seemed whole.
     ('{"a": 1,000}', 6, {}),
     ("[1,000]", 3, [1]),
     ('{"a": 007}', 6, {}),
@@ -152,7 +152,7 @@ _REFUSED: list[tuple[str, int, Any]] = [
     ("{a" + " " * 1_100 + ": 1}", 1, {}),
     ("[1: 2]", 1, []),
     ("(1)", 3, None),
-    # What follows a wrong one has two places.
+    # What follows a wrong bracket has two places.
     ('{"l": [1, 2}, "b": 3}', 12, {"l": [1, 2]}),
     ('{"x": {"l": [1, 2}, "b": 3}', 20, {"x": {"l": [1, 2]}}),
     ("[[1, 2}, [3]]", 9, [[1, 2]]),

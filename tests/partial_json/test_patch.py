@@ -190,7 +190,7 @@ def test_a_patch_tells_what_has_changed() -> None:
     ]
 
 
-def test_strings_may_be_reported_by_what_they_grew_by() -> None:
+def test_a_patch_may_send_only_what_a_string_grew_by() -> None:
     """An operation of our own, also where a piece finishes the string, and more."""
     patches = _patches(append=True, by_alias=True)
 

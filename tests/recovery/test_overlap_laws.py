@@ -1,4 +1,4 @@
-"""Wherever a text is cut and however its rest begins: a overlap that is called sure is the right one."""
+"""Wherever a text is cut and however its rest begins: an overlap that is called sure is the right one."""
 
 from __future__ import annotations
 

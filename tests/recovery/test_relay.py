@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.relay.tokenstream.support import frame, line, written
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Retry, Stream, relay, testing
+from tokenstream import Checkpoint, Message, Retry, Stream, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
 
@@ -153,6 +155,15 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
     assert isinstance(error, PositionLost)
 
 
+_GOES_ON = """
+import sys
+from tokenstream import Checkpoint, Stream
+
+kept = Checkpoint.model_validate_json(sys.argv[1])
+print(Stream.from_checkpoint(kept, [sys.stdin.buffer.read()]).final().model_dump_json())
+"""
+
+
 def test_an_answer_goes_on_in_another_process() -> None:
     """A checkpoint has the position, and what reading on takes."""
     for place, protocol in ((7, "tokenstream"), (9, "ndjson")):
@@ -163,6 +174,9 @@ def test_an_answer_goes_on_in_another_process() -> None:
         assert kept.position == place
         stream = Stream.from_checkpoint(kept, frames[place:])
         assert Stream(frames).final() == stream.final()
+        command = [sys.executable, "-c", _GOES_ON, kept.model_dump_json()]
+        there = subprocess.run(command, input=b"".join(frames[place:]), stdout=subprocess.PIPE, check=True)
+        assert Stream(frames).final() == Message.model_validate_json(there.stdout)
 
 
 def test_without_ids_nothing_is_asked_again() -> None:

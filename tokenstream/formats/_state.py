@@ -15,9 +15,9 @@ InputState: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended
 | reading | a new connection; a chunk after which the answer simply continues | reads on              |
 | sliced  | the first slices of a compressed chunk                            | looks at the clock    |
 | ending  | a chunk with an error, a terminal event or the last finish reason | asks recovery         |
-| resting | `Machine.rest`: recovery does not go on with another connection   | reads the rest        |
-| ended   | `Machine.finish`, `end_with`                                      | pulls what is left    |
-| shut    | `Machine.cut`, and so a guard's stop                              | pulls the `Stopped`   |
+| resting | `Intake.rest`: recovery does not go on with another connection   | reads the rest        |
+| ended   | `Intake.finish`, `Way.end_with`                                   | pulls what is left    |
+| shut    | `Intake.cut`, and so a guard's stop                               | pulls the `Stopped`   |
 
 A machine that is shut stays so. From all other states, `Resumption.renew` leads back to reading.
 """

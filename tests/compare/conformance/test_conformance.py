@@ -212,7 +212,7 @@ def _breaking(_: list[bytes]) -> Any:
     raise LookupError(msg)
 
 
-def test_a_reader_that_raises_has_reported_which_error_it_raised() -> None:
+def test_a_reader_that_raises_says_which_error_it_raised() -> None:
     """A peer's exception is a result and not the end of the run; Ctrl-C is the end of the run."""
     reader = PythonReader("x", how="", packages=(), modules=(), events_of=_breaking, sse=("data",))
     case = sse_cases.SSECase("data_x", b"a", [])

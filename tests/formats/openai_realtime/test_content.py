@@ -156,7 +156,7 @@ def test_a_call_that_only_the_response_tells_is_given_whole() -> None:
     assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
 
 
-def test_a_fragment_behind_the_end_of_the_arguments_adds_nothing() -> None:
+def test_a_fragment_after_the_end_of_the_arguments_adds_nothing() -> None:
     whole, pieces = '{"harbour": "Brest"}', [*map(arguments, ('{"harbour"', ': "Bre', 'st"}'))]
     frames = [created(), call(), *pieces[:2], arguments_done(whole), pieces[2], call_done(whole), done()]
     came = read(*frames)

@@ -10,6 +10,7 @@ import pytest
 from tests.relay.journal_laws.support import fails_as, two_journals
 from tests.relay.journals import Answer, journal_fails, message_of, read, records_of, texts_of, until
 from tests.relay.storage_laws import Opened
+from tokenstream import AsyncStream, testing
 from tokenstream.relay.journal import Entry, Journal
 
 
@@ -20,6 +21,16 @@ async def _is_unknown(journal: Journal, id: str, end: int) -> bool:
 
 class ReadingLaws:
     """Readers see every event once, or are told what they cannot see."""
+
+    async def test_records_have_the_payloads_of_the_server_if_asked(self, opened: Opened) -> None:
+        chunks = testing.script().text("Hello").finish("stop").chunks("openai-chat")
+        async with two_journals(opened) as (one, other, *_):
+            ids = [await one.start(AsyncStream(chunks), raw=raw) for raw in (True, False)]
+            kept, plain = [await read(other, id) for id in ids]
+
+        assert any(b'"raw":{' in record for record in records_of(kept))
+        assert not any(b'"raw"' in record for record in records_of(plain))
+        assert "Hello" == message_of(kept)[0].text
 
     async def test_every_reader_sees_every_event_once_in_order(self, opened: Opened) -> None:
         """From any position, at any time of joining, with any cuts, in any process: the same records."""
