@@ -215,7 +215,7 @@ class Intake:
         return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Accept the next input in any form; `pull` then returns its events."""
+        """Accept the next input in any form; `read` then returns its events."""
         if chunk.__class__ is dict and self._read_at_a_glance(chunk, now):
             return
         if is_dict(chunk):
@@ -237,7 +237,7 @@ class Intake:
         self.read_plainly(chunk, now)
 
     def read_plainly(self, chunk: object, now: float) -> None:
-        """Let `pull` read this input, and no fast path."""
+        """Let `read` take this input, and no fast path."""
         self.chunk, self.now, self.shortcut = chunk, now, None
 
     def convert(self, chunk: Any) -> Any:  # noqa: ANN401 - as above
@@ -247,7 +247,7 @@ class Intake:
         return converted
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a payload on the fast path into `glanced_event`; return False if `pull` has to read it."""
+        """Read a payload on the fast path into `glanced_event`; return False if `read` has to take it."""
         # Not with guards: the event would wait in `glanced_event`, where a guard cannot stop it.
         if (
             self.shortcut is None
@@ -257,7 +257,7 @@ class Intake:
             return False
         self.glanced_event = self.shortcut(cast("Any", payload), now)
         if self.glanced_event is None:
-            # The fast path has stored the payload in `chunk`, for `pull`. That is undone here, because `push`
+            # The fast path has stored the payload in `chunk`, for `read`. That is undone here, because `push`
             # has to check the payload first, and stores it only then.
             self.chunk = None
             return False
@@ -296,9 +296,10 @@ class Intake:
         return self.give(chunk, now)
 
     def give_late(self, now: float) -> None:
-        """Release the frames that waited long enough for missing ones; `pull` then returns their events."""
-        self.error = self.error or self.arrivals.tick(now)
-        if self.error is not None and self.state == "reading":
+        """Release the frames that waited long enough for missing ones; `read` then returns their events."""
+        gap = self.arrivals.tick(now)
+        self.error = self.error or gap
+        if gap is not None and self.state == "reading":
             self.state = "ending"
         if self.arrivals.ready:
             self.read_plainly(b"", now)
@@ -328,7 +329,7 @@ class Intake:
         return self.link.coding.error
 
     def leave(self, events: Sequence[Event]) -> None:
-        """Let `pull` return these events after all others; a checkpoint contains them until then."""
+        """Let `read` return these events after all others; a checkpoint contains them until then."""
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 

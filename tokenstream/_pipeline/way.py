@@ -245,10 +245,10 @@ class Way(Sink):
 
     def cut(self, now: float) -> None:
         """Stop reading here: drop what was not decoded or was held back, but not a due `Stopped` event."""
-        self.intake.cut(now)
         if self.guarding is not None:
             # Nothing waits for a guard any more, not even the end of the answer.
             self.guarding.forget_finish()
+        self.intake.cut(now)
         self.settle()
 
     def end_for_guard(self, stopped: Stopped | None) -> None:
