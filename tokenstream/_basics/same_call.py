@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Likeness: TypeAlias = Literal["equal", "none", "empty", "unreadable", "other"]
-"""How arguments compare with those of a call: "none" is no text, "empty" an empty object or null, and
+"""Likeness of arguments to those of a call: "none" is no text, "empty" an empty object or null, and
 "unreadable" no JSON value."""
 ArgumentsPlace: TypeAlias = Literal["again", "after"]
-"""Where arguments come for a call that was handed out: in a call that begins again, with the same id, index,
-name and type, or after the end of the call itself."""
+"""Place of arguments for a call that was handed out: "again" in a call that begins again, with the same id,
+index, name and type, or "after" the end of the call itself."""
 CallVerdict: TypeAlias = Literal["repeated", "another", "contradicts"]
 
 _VERDICTS: Mapping[Likeness, Mapping[ArgumentsPlace, CallVerdict]] = {

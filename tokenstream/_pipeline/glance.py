@@ -53,7 +53,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
             return _sample(intake, chunk, now)
         intake.now = now
         size = meter.bytes + len(chunk)
-        # A chunk that exceeds the limit is left to `pull`, which reports the error.
+        # A chunk that exceeds the limit is left to `Intake.read`, which reports the error.
         event: Any = read(chunk) if size <= max_bytes else None
         if event is None:
             intake.read_plainly(chunk, now)

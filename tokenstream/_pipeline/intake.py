@@ -66,7 +66,7 @@ class Intake:
     """
 
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
-        # What it works with, and never replaces.
+        # Parts that it works with, and never replaces.
         "_keep",
         "_sink",
         "arrivals",
@@ -86,7 +86,7 @@ class Intake:
         "glanced_event",
         "shortcut",
         "timer",
-        # What is known of the end.
+        # Facts of the end.
         "awaits_end_since",
         "begun_at",
         "error",
@@ -138,7 +138,7 @@ class Intake:
         self.timer = timer
         """A clock for measuring how long reading takes; None to measure nothing."""
 
-        # What is known of the end.
+        # Facts of the end.
         self.state: InputState = "reading"
         """The state of the input."""
         self.end_sign: EndSign = "nothing"

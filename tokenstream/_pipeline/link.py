@@ -1,4 +1,4 @@
-"""What an answer is read from: one connection after the other, each with the head of its response."""
+"""Connections that an answer is read from, one after the other, each with the head of its response."""
 
 from __future__ import annotations
 

@@ -215,8 +215,7 @@ class Way(Sink):
 
     def find_late_usage(self) -> Usage | None:
         """Return token counts that no event has reported; None while the first events are held back."""
-        holds_back = self.joining is not None and self.joining.hold is not None
-        return None if holds_back else self.intake.link.connection.format.late_usage()
+        return None if self.holds_back else self.intake.link.connection.format.late_usage()
 
     @property
     def endings(self) -> Endings:

@@ -59,7 +59,7 @@ other member may be an argument, or not."""
 
 
 def _leave_out(_text: str) -> None:
-    """Take a text that is no part of a call, and keep nothing of it."""
+    """Drop a text that belongs to no call."""
 
 
 @cache
