@@ -55,11 +55,18 @@ def _spoken(folder: Path) -> list[str]:
 
 
 def test_speech_begins_while_the_answer_arrives(tmp_path: Path) -> None:
-    """A sentence that is whole is spoken while the model pauses in the next one, without Markdown's marks."""
-    script = testing.script().text("It is **3.5 km**. It").silence(0.7).text(" is far. Go!").finish("stop")
-    with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path) as program:
+    """A sentence that is whole is spoken while the model pauses in the next one."""
+    script = testing.script().text("It is far. It").silence(60).text(" is so far.").finish("stop")
+    with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path):
         wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
+
+        assert ["It is far."] == _spoken(tmp_path)
         assert "answering" == provider.exchanges[0].outcome
+
+
+def test_an_answer_is_spoken_without_marks_of_markdown(tmp_path: Path) -> None:
+    script = testing.script().text("It is **3.5 km**. It", " is far. Go!").finish("stop")
+    with testing.serve(script) as provider, _program(provider, tmp_path) as program:
         printed, errors = program.communicate(timeout=20)
 
     assert ["It is 3.5 km.", "It is far.", "Go!"] == _spoken(tmp_path)

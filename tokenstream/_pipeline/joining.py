@@ -62,7 +62,7 @@ class Hold:
             function may also set `Joining.refusal`.
     """
 
-    __slots__ = ("_dropped", "_held", "_on_release", "_until", "is_met", "ready", "released")
+    __slots__ = ("_dropped", "_on_release", "_until", "held", "is_met", "ready", "released")
 
     def __init__(
         self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
@@ -73,7 +73,8 @@ class Hold:
         """Called at the release: returns events to be returned first, or None to drop the held events."""
         self.is_met = False
         """True once the event that ends the hold has arrived; guards may extend the hold beyond it."""
-        self._held: list[Event] = []
+        self.held: list[Event] = []
+        """Events that are held back."""
         self._dropped: list[Event] = []
         """Events that were held back and then discarded; `start` and `usage` still read them."""
         self.ready: deque[Event] = deque()
@@ -83,13 +84,13 @@ class Hold:
 
     def keep(self, event: Event) -> None:
         """Hold an event back."""
-        self._held.append(event)
+        self.held.append(event)
         if self._until(event):
             self.is_met = True
 
     def drop(self) -> None:
         """Discard the held events, and hold back no more."""
-        self._dropped, self._held, self._on_release = self._held, [], None
+        self._dropped, self.held, self._on_release = self.held, [], None
         self.ready.clear()
         self.released = True
 
@@ -100,12 +101,12 @@ class Hold:
 
     def adopt(self, other: Hold) -> None:
         """Take over the events that another hold, of the connection before, holds or was about to return."""
-        self._held = [*other.held]
+        self.held = [*other.held]
         self.ready.extend(other.ready)
 
     def take_events_left(self, events: list[Event]) -> None:
         """Take the decoded events of a connection that has ended: held, or returned next if none are."""
-        if not self._held:
+        if not self.held:
             self.ready.extend(events)
             return
         for event in events:
@@ -119,19 +120,19 @@ class Hold:
         # None means that the held events have to be dropped.
         if announcements is not None:
             self.ready.extend(announcements)
-            self.ready.extend(self._held)
-        self._held = []
+            self.ready.extend(self.held)
+        self.held = []
         self.released = True
 
     @property
-    def held(self) -> tuple[Event, ...]:
-        """The events that are held back."""
-        return tuple(self._held)
+    def waiting(self) -> tuple[Event, ...]:
+        """The events that are held back, or were held back and have not been returned yet."""
+        return (*self.ready, *self.held)
 
     @property
     def start(self) -> MessageStart | None:
         """The start of the message, if it is or was among the held events; otherwise None."""
-        for event in self._dropped or self._held:
+        for event in self._dropped or self.held:
             if isinstance(event, MessageStart):
                 return event
         return None
@@ -141,14 +142,14 @@ class Hold:
         """Number of bytes of the texts of held events."""
         texts = [
             getattr(event, "text", "") or getattr(event, "fragment", "")
-            for event in self._dropped or self._held
+            for event in self._dropped or self.held
         ]
         return sum(map(size_of, texts))
 
     @property
     def usage(self) -> Usage:
         """The token counts that held events reported; empty if they reported none."""
-        events = self._dropped or self._held
+        events = self._dropped or self.held
         if not events:
             return NO_USAGE
         counts, final = GrowingUsage(), False
@@ -237,7 +238,7 @@ class Joining:
     @property
     def waiting(self) -> tuple[Event, ...]:
         """The events that are held back, or were held back and have not been returned yet."""
-        return () if self.hold is None else (*self.hold.ready, *self.hold.held)
+        return () if self.hold is None else self.hold.waiting
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back the next events, which the message does not contain before they are returned."""
@@ -389,7 +390,7 @@ class Joining:
             # While the events of a new answer are held back, the message may still be that of the old answer.
             resumes_answer = way.intake.link.kept_format is not None
             in_message = way.find_own_text(whole) if resumes_answer else ""
-            return in_message + added_by((*hold.ready, *hold.held), whole)
+            return in_message + added_by(hold.waiting, whole)
         if seam is None:
             return way.find_own_text(whole)
         return seam.find_text(whole, way.find_own_text(seam.locate(whole)))

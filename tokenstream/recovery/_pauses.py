@@ -144,8 +144,7 @@ class Pauses:
         self.paused = paused
         self._left[finish.reason] -= 1
         number = self._first_number = current.next_number
-        hold = self._joining.hold
-        self._held = () if hold is None else (*hold.ready, *hold.held)
+        self._held = self._joining.waiting
         route = self._machine.accumulator.route
         if finish.reason == "pause":
             return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
@@ -162,8 +161,7 @@ class Pauses:
             return "it has several choices"
         if paused.finish.reason == "pause":
             return opener.why_paused(paused)
-        hold = self._joining.hold
-        if hold is not None and any(is_visible(event) for event in (*hold.ready, *hold.held)):
+        if any(is_visible(event) for event in self._joining.waiting):
             # A message that lacks these events cannot be continued.
             return "some of it is still held back"
         is_shown = self._current.hold.released or self._current.has_content
@@ -171,9 +169,8 @@ class Pauses:
 
     def _make_message(self) -> Message:
         """Return the answer so far, with the events that are held back."""
-        machine, hold = self._machine, self._joining.hold
+        machine, waiting = self._machine, self._joining.waiting
         message = machine.accumulator.message
-        waiting = () if hold is None else (*hold.ready, *hold.held)
         if not waiting:
             return message
         accumulator = Accumulator()
