@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.compare.benchmarks.beside_json import beside_json
-from tests.compare.benchmarks.escapes import escapes
 from tests.compare.benchmarks.followers import followers
 from tests.compare.benchmarks.formats import formats
 from tests.compare.benchmarks.imports import imports
 from tests.compare.benchmarks.load import load
 from tests.compare.benchmarks.markdown import markdown
-from tests.compare.benchmarks.marks import marks
-from tests.compare.benchmarks.markup import markup
 from tests.compare.benchmarks.partial_json import partial_json
 from tests.compare.benchmarks.relay import relay
 from tests.compare.benchmarks.service import service
 from tests.compare.benchmarks.short import short
-from tests.compare.benchmarks.sockets import sockets
 from tests.compare.benchmarks.timing import Plan
 from tests.compare.benchmarks.typed_objects import typed_objects
 from tests.compare.benchmarks.views import views
@@ -69,14 +65,10 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,
-    "escapes": escapes,
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
     "whole_json": whole_json,
     "beside_json": beside_json,
-    "marks": marks,
-    "markup": markup,
     "short": short,
-    "sockets": sockets,
     "relay": relay,
     "load": load,
     "followers": followers,

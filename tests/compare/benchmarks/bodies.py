@@ -116,11 +116,7 @@ def _openai_chunk(source: random.Random, choices: list[Any], usage: object = Non
 
 def openai_chat(count: int, seed: int = 0) -> Body:
     """Return a chat completion of `count` pieces of text, key for key as OpenAI sends it."""
-    return openai_chat_of(tokens(count, seed), seed)
-
-
-def openai_chat_of(texts: list[str], seed: int = 0) -> Body:
-    source, count = random.Random(seed), len(texts)
+    texts, source = tokens(count, seed), random.Random(seed)
 
     def said(delta: dict[str, Any], finish: str | None = None) -> Chunk:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -14,7 +14,7 @@ from tests.compare.benchmarks.tables import Table
 from tests.support import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator
 
     from tests.compare.benchmarks.timing import Plan
 
@@ -79,79 +79,6 @@ async def _measure(port: int, path: str, streams: int, tokens: int) -> list[floa
     return late
 
 
-async def _spaced(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    """Give chunks, each in a turn of the loop of its own."""
-    for chunk in chunks:
-        await asyncio.sleep(0)
-        yield chunk
-
-
-async def _call(app: Any) -> None:
-    """Call an application for a client that takes everything at once."""
-    gone = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(_: Any) -> None:
-        pass
-
-    asgi = {"spec_version": "2.3"}
-    scope = {"type": "http", "method": "GET", "path": "/chat", "headers": [], "asgi": asgi}
-    await app(scope, receive, send)
-
-
-def _costs(plan: Plan) -> Table:
-    """Return what an event takes in each kind of response, without a network."""
-    from sse_starlette import EventSourceResponse
-    from starlette.responses import StreamingResponse
-
-    from tokenstream import AsyncStream
-    from tokenstream import relay as ours
-
-    chunks = [_TOKEN % number for number in range(plan.events)] + [wire.chat({}, "stop") + wire.DONE]
-
-    async def through_journal() -> None:
-        async with ours.MemoryJournal() as journal:
-            await _call(ours.respond(AsyncStream(_spaced(chunks)), journal=journal))
-
-    ways: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-        "StreamingResponse, ready-made bytes": lambda: _call(StreamingResponse(_spaced(chunks))),
-        "EventSourceResponse of sse-starlette, ready-made bytes": lambda: _call(
-            EventSourceResponse(_spaced(chunks))
-        ),
-        "`AsyncStream` alone": lambda: _read_alone(chunks),
-        "`respond`, to openai-chat": lambda: _call(
-            ours.respond(AsyncStream(_spaced(chunks)), protocol="openai-chat")
-        ),
-        "`respond`, to tokenstream": lambda: _call(ours.respond(AsyncStream(_spaced(chunks)))),
-        "`respond` through a MemoryJournal, to tokenstream": through_journal,
-    }
-    rows = []
-    for name, read in ways.items():
-        best = float("inf")
-        for _ in range(plan.rounds):
-            begun = time.process_time()
-            asyncio.run(read())
-            best = min(best, time.process_time() - begun)
-        rows.append([name, f"{best / plan.events * 1e6:.1f}"])
-    return Table(
-        "An event in a response, without a network: µs",
-        ["", "µs"],
-        rows,
-        ["Each event comes in a turn of the loop of its own, which is part of it."],
-    )
-
-
-async def _read_alone(chunks: list[bytes]) -> None:
-    from tokenstream import AsyncStream
-
-    async with AsyncStream(_spaced(chunks)) as stream:
-        async for _ in stream:
-            pass
-
-
 def relay(plan: Plan) -> list[Table]:
     """Return how late tokens come by each way, the ways in turns, the calmest round of each."""
     streams, tokens, rounds = plan.streams, plan.tokens, plan.rounds
@@ -170,13 +97,12 @@ def relay(plan: Plan) -> list[Table]:
         added = "" if path == "/bare" else f"{p99 - bare[0]:+.2f}"
         rows.append([_WAYS[path], f"{middle:.2f}", f"{p99:.2f}", added])
     return [
-        _costs(plan),
         Table(
             f"{streams} streams of 50 tokens a second on loopback, uvicorn: how late a token is, in ms",
             ["", "median", "p99", "p99 beside bare"],
             rows,
             ["From when the upstream makes it to the client, which is another process; the calmest round."],
-        ),
+        )
     ]
 
 

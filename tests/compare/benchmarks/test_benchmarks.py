@@ -11,19 +11,15 @@ from tests.compare.benchmarks.answers import ANSWERS
 from tests.compare.benchmarks.contenders import runner
 from tests.compare.benchmarks.documents import fragments, steps_text, string
 from tests.compare.benchmarks.documents import plan as document_of
-from tests.compare.benchmarks.escapes import escapes
 from tests.compare.benchmarks.followers import followers
 from tests.compare.benchmarks.formats import formats, read_by_us
 from tests.compare.benchmarks.markdown import markdown
-from tests.compare.benchmarks.marks import marks
-from tests.compare.benchmarks.markup import markup
 from tests.compare.benchmarks.partial_json import READING_ON, partial_json, readers
 from tests.compare.benchmarks.partial_json import Reader as JSONReader
 from tests.compare.benchmarks.relay import relay
 from tests.compare.benchmarks.sdks import SDKS
 from tests.compare.benchmarks.service import service
 from tests.compare.benchmarks.short import short
-from tests.compare.benchmarks.sockets import sockets
 from tests.compare.benchmarks.timing import Plan
 from tests.compare.benchmarks.turns import light_heap
 from tests.compare.benchmarks.typed_objects import OURS as SNAPSHOTS
@@ -52,7 +48,6 @@ _TINY = Plan(
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
-    recordings=10,
     streams=5,
     tokens=3,
 )
@@ -68,21 +63,7 @@ def loop_of_readers() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "section",
-    [
-        escapes,
-        followers,
-        marks,
-        markup,
-        partial_json,
-        relay,
-        service,
-        short,
-        sockets,
-        views,
-        written_drafts,
-        whole_json,
-    ],
+    "section", [followers, partial_json, relay, service, short, views, written_drafts, whole_json]
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""

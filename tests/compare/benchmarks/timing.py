@@ -17,7 +17,6 @@ class Plan:
         imports: Processes for each import.
         documents: Characters of the JSON documents that grow.
         objects: Objects of the list that fills in.
-        recordings: Recordings whose marks are compared.
         streams: Answers that a server gives at once.
         tokens: Tokens of each of them.
     """
@@ -29,6 +28,5 @@ class Plan:
     imports: int = 15
     documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
     objects: int = 1_000
-    recordings: int = 100
     streams: int = 100
     tokens: int = 250
