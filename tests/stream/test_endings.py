@@ -16,7 +16,7 @@ from tests.support.wire import DONE, claude, claude_close, claude_delta, claude_
 from tokenstream import AsyncStream, Deadlines, Decoder, Retry, Stream, resilient, tap
 from tokenstream.errors import StreamError
 from tokenstream.events import Finish, TextDelta
-from tokenstream.formats._state import ENDINGS
+from tokenstream.formats._endings import ENDINGS
 from tokenstream.testing import script
 
 TEXT = [chunk({"role": "assistant", "content": "Hel"}), chunk({"content": "lo"})]

@@ -11,8 +11,8 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
+from tokenstream.formats._endings import ANSWERED, ENDINGS
 from tokenstream.formats._kit.whole_text import added_by
-from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Bypass, TextBody, WholeMessages
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats._endings import Endings
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
-    from tokenstream.formats._state import Endings
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 

@@ -9,8 +9,8 @@ from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.payloads import payload_of
+from tokenstream.formats._endings import ANSWERED, CLOSED
 from tokenstream.formats._kit.errors import is_vague
-from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
     from tokenstream._providers.apis import FormatName

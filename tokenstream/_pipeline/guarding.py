@@ -9,7 +9,7 @@ from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.request_facts import mask_of
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from tokenstream._pipeline.glance import make_glance
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, ProviderError, StreamInterrupted
 from tokenstream.events import TextDelta, ToolCallStart
 from tokenstream.formats._detect.unknown import describe_bad_piece
+from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.errors import is_vague
-from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.stages._content import has_content
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.link import Link
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._state import EndSign, InputState
+    from tokenstream.formats._endings import EndSign, InputState
     from tokenstream.stages._metrics.meter import Meter
 
 CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"

@@ -18,8 +18,8 @@ from tokenstream.events import (
     ToolCallDone,
     UsageUpdate,
 )
+from tokenstream.formats._endings import CLOSED
 from tokenstream.formats._kit.whole_text import added_by
-from tokenstream.formats._state import CLOSED
 from tokenstream.stages._content import GROWING
 
 if TYPE_CHECKING:

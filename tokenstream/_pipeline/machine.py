@@ -19,7 +19,7 @@ from tokenstream._pipeline.link import Link
 from tokenstream._pipeline.way import Way
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamInterrupted
-from tokenstream.formats._state import ANSWERED
+from tokenstream.formats._endings import ANSWERED
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
 from tokenstream.stages._metrics.meter import Meter

@@ -9,7 +9,7 @@ from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.intake import Sink
 from tokenstream._pipeline.joining import Hold, Joining, ends_at_once
 from tokenstream.events import PartDone, Stopped
-from tokenstream.formats._state import CLOSED, ENDINGS
+from tokenstream.formats._endings import CLOSED, ENDINGS
 from tokenstream.stages._content import has_content
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.intake import Intake
     from tokenstream._pipeline.joining import AttemptListener
     from tokenstream.events import Event, Finish
+    from tokenstream.formats._endings import Endings
     from tokenstream.formats._kit.whole_text import WholeText
-    from tokenstream.formats._state import Endings
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards
 

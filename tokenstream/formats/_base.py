@@ -39,6 +39,7 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
+from tokenstream.formats._endings import ANSWERED, ENDINGS
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import (
@@ -53,7 +54,6 @@ from tokenstream.formats._kit.errors import (
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._resume.resuming import Resuming
-from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
+    from tokenstream.formats._endings import EndSign
     from tokenstream.formats._resume.resuming import Replay
-    from tokenstream.formats._state import EndSign
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]

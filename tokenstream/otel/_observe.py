@@ -13,7 +13,7 @@ from weakref import ref
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.otel._attempts import (
     find_last,
     has_spans,

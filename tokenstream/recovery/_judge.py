@@ -8,7 +8,7 @@ from tokenstream._answer.accumulator import Accumulator
 from tokenstream._pipeline.joining import is_visible
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
-from tokenstream.formats._state import ANSWERED
+from tokenstream.formats._endings import ANSWERED
 from tokenstream.message import ToolCall
 from tokenstream.recovery._retry import find_fault
 

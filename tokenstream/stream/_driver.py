@@ -14,9 +14,9 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import reading_error
 from tokenstream._sources.causes import find_foreign
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import is_vague
-from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stream._cancelling import EndVerdict
 from tokenstream.stream._log import inform, log

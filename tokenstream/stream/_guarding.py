@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.stages._guards.guards import Guards, make_rule
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.limits import check_option
 from tokenstream.message import ToolCall
 

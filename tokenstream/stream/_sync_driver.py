@@ -15,7 +15,7 @@ from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream.errors import MisuseError, PurseUnavailable
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun

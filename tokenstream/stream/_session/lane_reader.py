@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._reading.items import WAITED, SourceOpened
 from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from tokenstream._basics.kept_errors import frameless, raised_anew
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.formats._state import CLOSED
+from tokenstream.formats._endings import CLOSED
 from tokenstream.limits import Deadlines
 from tokenstream.stream._log import warn
 from tokenstream.stream._opening import prepare_machine
