@@ -105,12 +105,6 @@ def test_an_answer_is_sent_as_anthropic_documents_it() -> None:
     assert expected == sent(script, "anthropic")
 
 
-def test_each_event_has_the_name_that_is_its_type() -> None:
-    """SDKs tell events by their names."""
-    chunks = testing.script().text("Hi").finish().chunks("anthropic")
-    assert b'event: message_stop\ndata: {"type":"message_stop"}\n\n' == chunks[-1]
-
-
 def test_all_counts_are_in_the_end_under_anthropics_names() -> None:
     """`message_delta` has the full counts, those of the request too, and those of thinking."""
     script = (
@@ -166,15 +160,6 @@ def test_a_ping_is_sent_where_it_happens() -> None:
     expected = [*block(0, TEXT, *said("Hel", "lo")), *end("end_turn", output_tokens=0)]
     expected.insert(2, ("ping", {"type": "ping"}))
     assert expected == body_of(script)
-
-
-def test_a_pause_is_silence_between_events() -> None:
-    """What comes behind it comes later; nothing else is sent."""
-    script = testing.script().text("Hel").silence(90).text("lo").finish()
-    recording = script.recording("anthropic")
-
-    assert [0.0, 0.0, 0.0, 90.0, 90.0, 90.0, 90.0] == [at for at, _ in recording.arrivals]
-    assert "text/event-stream; charset=utf-8" == recording.content_type
 
 
 WEB = {

@@ -182,26 +182,5 @@ def test_a_purse_that_is_gone_is_a_503(way: str, tmp_path: Path, caplog: pytest.
     assert {each.levelname for each in caplog.records if "tokenstream" in each.name} == {"WARNING"}
 
 
-def test_the_sdk_of_openai_asks_once() -> None:
-    openai: Any = pytest.importorskip("openai")
-    asked = list[str]()
-
-    async def ask() -> None:
-        async with relay.MemoryJournal() as journal:
-            app = make_app("respond", "openai-chat", Purse(most=10), journal)
-
-            async def count(scope: Any, receive: Any, send: Any) -> None:
-                asked.append(scope["path"])
-                await app({**scope, "path": "/"}, receive, send)
-
-            client = httpx.AsyncClient(transport=httpx.ASGITransport(count))
-            sdk = openai.AsyncOpenAI(base_url="http://relay.test", api_key="k", http_client=client)
-            await sdk.chat.completions.create(model="m", messages=[], stream=True)
-
-    with pytest.raises(openai.APIStatusError, match="402"):
-        anyio.run(ask)
-    assert asked == ["/chat/completions"]
-
-
 def test_an_error_of_the_purse_is_one_of_a_stream() -> None:
     assert issubclass(CostExceeded, StreamError)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
-import anyio
 import pytest
 import websockets.asyncio.server
 import websockets.sync.client
@@ -21,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.relay.follow.support import memory_journal
 from tests.support.asgi import Client
-from tests.support.served import by_uvicorn
+from tests.support.served import by_uvicorn, by_websockets
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError
@@ -243,37 +241,21 @@ def _litestar() -> Any:
     return Litestar([plain], openapi_config=None, logging_config=None)
 
 
-@contextmanager
-def _by_websockets() -> Generator[str, None, None]:
-    started, stop, ports = threading.Event(), threading.Event(), list[int]()
-
-    async def handle(ws: Any) -> None:
-        await relay.websocket(ws, _answer(), origins=[PAGE])
-
-    def wait() -> None:
-        started.set()
-        stop.wait()
-
-    async def serve() -> None:
-        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
-            ports.append(server.sockets[0].getsockname()[1])
-            await anyio.to_thread.run_sync(wait)
-
-    thread = threading.Thread(target=anyio.run, args=(serve,))
-    thread.start()
-    assert started.wait(PATIENCE)
-    try:
-        yield f"http://127.0.0.1:{ports[0]}/"
-    finally:
-        stop.set()
-        thread.join(PATIENCE)
+async def _handle(ws: Any) -> None:
+    await relay.websocket(ws, _answer(), origins=[PAGE])
 
 
-@pytest.fixture(params=["fastapi", "litestar", "websockets"])
+_SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "fastapi": lambda: by_uvicorn(_fastapi()),
+    "litestar": lambda: by_uvicorn(_litestar()),
+    "websockets": lambda: by_websockets(_handle),
+}
+
+
+@pytest.fixture(params=_SERVERS)
 def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """Yield a kind of server, and the address of its WebSocket."""
-    made = {"fastapi": lambda: by_uvicorn(_fastapi()), "litestar": lambda: by_uvicorn(_litestar())}
-    with made.get(request.param, _by_websockets)() as url:
+    with _SERVERS[request.param]() as url:
         yield request.param, url.replace("http", "ws", 1)
 
 

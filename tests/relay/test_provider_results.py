@@ -298,19 +298,6 @@ def test_a_ui_message_marks_what_the_provider_runs() -> None:
     ] == marked
 
 
-@pytest.mark.parametrize("protocol", ["ui-message", "ag-ui"])
-def test_a_call_without_an_id_gets_one(protocol: ProtocolName) -> None:
-    """Google runs code under no id; clients find the result of a call by its id."""
-    call, result = CALL.model_copy(update={"id": ""}), ServerToolResult(content=7)
-    stream = read_through(ran(result, call), protocol)
-    (found,) = results_in(stream)
-    read = stream.message.parts[0]
-
-    assert isinstance(read, ServerToolCall)
-    assert ("", read.id) != (read.id, "")
-    assert (read.id, 7) == (found.id, found.output)
-
-
 @pytest.mark.parametrize("protocol", ["ui-message", "ag-ui", "openai-responses"])
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3)], ids=["in a row", "by turns"])
 def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: tuple[int, ...]) -> None:
@@ -334,11 +321,3 @@ def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: 
     assert [({"n": 1}, "found 1"), ({"n": 2}, "found 2")] == [
         (json.loads(calls[result.id].arguments_text), result.content) for result in results
     ]
-
-
-def test_a_result_without_its_call_has_no_place_in_a_ui_message(caplog: pytest.LogCaptureFixture) -> None:
-    """Clients fail at the result of a call that they do not know; the log says what was lost."""
-    events = ran(ServerToolResult(id="srv_0", name="look_up_result", content=7))
-
-    assert [] == results_in(read_through(events, "ui-message"))
-    assert 1 == len([record for record in caplog.records if "tool_result" in record.message])

@@ -183,20 +183,6 @@ async def test_whatever_belongs_to_an_owner_expires(server: RedisServer) -> None
     assert not [name for name, seconds in lives.items() if seconds <= 0]
 
 
-@anyio_tests
-async def test_two_prefixes_know_nothing_of_each_other(server: RedisServer) -> None:
-    """Two applications in one database have answers of the same id."""
-    async with (
-        two_journals(server, prefix="a:") as (one, _, beside),
-        relay.RedisJournal(beside, prefix="b:") as other,
-    ):
-        await one.start(Answer("one", over=True).stream, id="id")
-        await other.start(Answer("other", over=True).stream, id="id")
-
-        assert {"one"} == texts_of(await read(one, "id"))
-        assert {"other"} == texts_of(await read(other, "id"))
-
-
 @pytest.mark.slow
 @anyio_tests
 @pytest.mark.parametrize("fault", ["away for longer than a lease", "restarted empty"])

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
-import websockets.asyncio.server
 from fastapi import FastAPI, WebSocket
 
 from tests.relay.follow.support import failing, memory_journal
 from tests.support.asgi import Client
-from tests.support.served import by_uvicorn
+from tests.support.served import by_uvicorn, by_websockets
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
@@ -201,27 +200,13 @@ def test_a_socket_that_is_never_read_holds_no_provider() -> None:
 
 def test_a_socket_of_websockets_that_is_never_read_is_let_go() -> None:
     """The server of the package `websockets` has another way to wait for its reader."""
-    flood, ended, stop, ports = _Flood(), threading.Event(), threading.Event(), list[int]()
-    started = threading.Event()
+    flood, ended = _Flood(), threading.Event()
 
     async def handle(ws: Any) -> None:
         assert not await relay.websocket(ws, flood.stream(), timing=_TIMING)
         ended.set()
 
-    async def serve() -> None:
-        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
-            ports.append(server.sockets[0].getsockname()[1])
-            started.set()
-            await anyio.to_thread.run_sync(stop.wait)
-
-    thread = threading.Thread(target=anyio.run, args=(serve,))
-    thread.start()
-    try:
-        assert started.wait(PATIENCE)
-        with _never_reading(f"http://127.0.0.1:{ports[0]}/", _UPGRADE):
-            assert ended.wait(PATIENCE)
-    finally:
-        stop.set()
-        thread.join(PATIENCE)
+    with by_websockets(handle) as url, _never_reading(url, _UPGRADE):
+        assert ended.wait(PATIENCE)
 
     assert 1 == flood.closed

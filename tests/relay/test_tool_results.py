@@ -18,7 +18,7 @@ from tests.relay.journals import events_of
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
-from tokenstream import Checkpoint, Stream, relay, testing
+from tokenstream import Checkpoint, Stream, relay
 from tokenstream._values.event_base import AnswerEvent
 from tokenstream.events import (
     Event,
@@ -35,11 +35,9 @@ from tokenstream.events import (
 )
 from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay import MemoryJournal
-from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
-    from pathlib import Path
 
     from tokenstream.relay import ProtocolName
 
@@ -118,16 +116,6 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
     assert "complete" == stream.message.ending
 
 
-@pytest.mark.slow
-@each_with_results
-@given(calls_in_turns())
-def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events: list[Event]) -> None:
-    once = list(read_back([*events, Finish("tool_calls")], protocol, raw=True))
-    again = list(read_back(once, protocol, raw=True))
-
-    assert results_in(once) == results_in(again)
-
-
 @each_with_results
 def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: ProtocolName) -> None:
     """`turns` writes it into the next request, behind the assistant's turn."""
@@ -151,18 +139,6 @@ def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> N
             checkpoint = Checkpoint.model_validate_json(stream.checkpoint().model_dump_json())
         after = list(Stream.from_checkpoint(checkpoint, body))
         assert results_in(events) == results_in([*before, *after])
-
-
-@pytest.mark.parametrize("protocol", WITH_RESULTS)
-def test_a_recording_has_the_results(protocol: ProtocolName, tmp_path: Path) -> None:
-    events = [*call_of("c", 0), ToolResult("c", {"n": [1]}, provider_executed=True), Finish("stop")]
-    body = b"".join(relay.encode(events, protocol))
-    for _ in testing.record([body], tmp_path / "answer.rec"):
-        pass
-    format: Any = "tokenstream" if protocol == "ndjson" else protocol
-    found = Recording.load(tmp_path / "answer.rec").stream(format=format)
-
-    assert events[-2:-1] == results_in(found)
 
 
 @dataclass
@@ -291,17 +267,6 @@ def test_ag_ui_has_the_content_as_text() -> None:
         each.get("metadata", {}).get("tokenstream") for each in found
     ]
     assert len({each["messageId"] for each in found}) == len(found)
-
-
-@pytest.mark.parametrize(
-    "protocol", [name for name in PROTOCOLS if relay.losses(name).get("tool_result") == ()]
-)
-def test_a_protocol_without_a_word_for_results_says_so_once_for_each_answer(
-    protocol: ProtocolName, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The answer is sent all the same."""
-    events: list[Event] = [TextDelta("Hi"), ToolResult("c", 1), Finish("stop")]
-    assert _told_losses(events, protocol, caplog) == [_words(protocol, "tool_result")] * 2
 
 
 def test_a_response_has_an_item_for_each_result() -> None:

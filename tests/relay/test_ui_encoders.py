@@ -303,17 +303,6 @@ def test_the_error_of_a_run_tells_its_finish_reason(reason: FinishReason) -> Non
     assert (reason, True) == (message.finish_reason, error is not None)
 
 
-def test_a_run_that_fails_without_a_finish_reason_tells_none() -> None:
-    """An error of the provider has no finish reason, and the relay adds none to it."""
-    (failure,) = [
-        each
-        for each in bare(testing.script().text("Hi").error("Busy").chunks("ag-ui"))
-        if each["type"] == "RUN_ERROR"
-    ]
-
-    assert "metadata" not in failure
-
-
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui"])
 def test_an_error_before_all_else_has_a_head(format: str) -> None:
     """The documents say what comes first."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-import uvicorn
 import websockets.asyncio.server
 import websockets.sync.client
 from fastapi import FastAPI, WebSocket
@@ -22,7 +20,7 @@ from litestar.handlers import websocket
 from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.proxies import free_port
+from tests.support.served import by_uvicorn, by_websockets
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import MisuseError
@@ -90,68 +88,29 @@ def litestar_app() -> Any:
     return Litestar([endpoint, unaccepted], openapi_config=None, logging_config=None)
 
 
-@contextmanager
-def by_uvicorn(app: Any) -> Generator[int, None, None]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", ws="websockets-sansio"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            threading.Event().wait(0.01)
-        yield port
-    finally:
-        server.should_exit = True
-        thread.join(PATIENCE)
+async def handle(ws: Any) -> None:
+    if ws.request.path == "/unaccepted":
+        await relay.websocket(ws, AsyncStream(body("whole")))
+    else:
+        await talk(ws, ws.recv)
 
 
-@contextmanager
-def by_websockets(_: Any) -> Generator[int, None, None]:
-    started, stop, ports = threading.Event(), threading.Event(), list[int]()
-
-    async def handle(ws: Any) -> None:
-        if ws.request.path == "/unaccepted":
-            await relay.websocket(ws, AsyncStream(body("whole")))
-        else:
-            await talk(ws, ws.recv)
-
-    async def serve() -> None:
-        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
-            ports.append(server.sockets[0].getsockname()[1])
-            await anyio.to_thread.run_sync(wait)
-
-    def wait() -> None:
-        # This thread is the fixture's, and not that of the first test.
-        started.set()
-        stop.wait()
-
-    thread = threading.Thread(target=anyio.run, args=(serve,))
-    thread.start()
-    assert started.wait(PATIENCE)
-    try:
-        yield ports[0]
-    finally:
-        stop.set()
-        thread.join(PATIENCE)
-
-
-SERVERS = {
-    "fastapi": (by_uvicorn, fastapi_app),
-    "litestar": (by_uvicorn, litestar_app),
-    "websockets": (by_websockets, lambda: None),
+SERVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "fastapi": lambda: by_uvicorn(fastapi_app(), ws="websockets-sansio"),
+    "litestar": lambda: by_uvicorn(litestar_app(), ws="websockets-sansio"),
+    "websockets": lambda: by_websockets(handle),
 }
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    serve, app = SERVERS[request.param]
-    with serve(app()) as found:
-        yield found
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with SERVERS[request.param]() as found:
+        yield found.replace("http", "ws", 1)
 
 
 @contextmanager
-def connected(port: int, path: str = "/") -> Generator[Any, None, None]:
-    with websockets.sync.client.connect(f"ws://127.0.0.1:{port}{path}", open_timeout=PATIENCE) as ws:
+def connected(url: str, path: str = "") -> Generator[Any, None, None]:
+    with websockets.sync.client.connect(f"{url}{path}", open_timeout=PATIENCE) as ws:
         yield ws
 
 
@@ -162,9 +121,9 @@ def answer(ws: Any, until: str = "end") -> list[Any]:
     return told
 
 
-def test_each_event_is_one_message_and_the_next_question_may_follow(port: int) -> None:
+def test_each_event_is_one_message_and_the_next_question_may_follow(url: str) -> None:
     """The messages are the lines of the protocol; the connection stays open, whichever way an answer ends."""
-    with connected(port) as ws:
+    with connected(url) as ws:
         for _ in range(2):
             ws.send(json.dumps({"name": "whole"}))
             told = answer(ws)
@@ -178,15 +137,15 @@ def test_each_event_is_one_message_and_the_next_question_may_follow(port: int) -
             told.append(ws.recv(timeout=PATIENCE))
         payloads = [json.loads(message) for message in told[:-1]]
         assert Stream(payloads, format="openai-chat").final().text == "Hello"
-    with connected(port, "/unaccepted") as ws:
+    with connected(url, "unaccepted") as ws:
         assert len(answer(ws)) > 3
 
 
 @pytest.mark.parametrize("name", ["silent", "events"])
-def test_the_client_stops_an_answer(port: int, name: str) -> None:
+def test_the_client_stops_an_answer(url: str, name: str) -> None:
     """The upstream is closed, the client is told, and may ask the next question."""
     closed.clear()
-    with connected(port) as ws:
+    with connected(url) as ws:
         ws.send(json.dumps({"name": name}))
         answer(ws, until="text_delta")
         ws.send('{"type":"stop"}')
@@ -208,11 +167,11 @@ def test_the_client_stops_an_answer(port: int, name: str) -> None:
     ],
 )
 def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
-    port: int, message: str | bytes, code: int
+    url: str, message: str | bytes, code: int
 ) -> None:
     """The client is told in the protocol, and by the code of the close."""
     closed.clear()
-    with connected(port) as ws:
+    with connected(url) as ws:
         ws.send(json.dumps({"name": "silent"}))
         answer(ws, until="text_delta")
         ws.send(message)
@@ -224,10 +183,10 @@ def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
     assert closed == ["silent"]
 
 
-def test_a_client_that_goes_ends_the_answer(port: int) -> None:
+def test_a_client_that_goes_ends_the_answer(url: str) -> None:
     """The upstream is closed though it is silent."""
     closed.clear()
-    with connected(port) as ws:
+    with connected(url) as ws:
         ws.send(json.dumps({"name": "silent"}))
         answer(ws, until="text_delta")
     wait_for(lambda: bool(closed))

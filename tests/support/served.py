@@ -6,15 +6,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import anyio
 import httpx
 import uvicorn
+import websockets.asyncio.server
 
 from tests.support.proxies import free_port
 from tests.support.timing import PATIENCE, wait_for
@@ -87,12 +88,11 @@ class Hand:
 
 
 @contextmanager
-def by_uvicorn(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Generator[str, None, None]:
+def by_uvicorn(app: Any, **options: Any) -> Generator[str, None, None]:
     """Serve an ASGI application with uvicorn, and yield its address."""
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="error", lifespan=lifespan, timeout_graceful_shutdown=1)
-    )
+    options = {"lifespan": "off", "timeout_graceful_shutdown": 1, **options}
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -101,6 +101,31 @@ def by_uvicorn(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Generator
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.should_exit = True
+        thread.join(PATIENCE)
+
+
+@contextmanager
+def by_websockets(handle: Callable[[Any], Awaitable[None]]) -> Generator[str, None, None]:
+    """Serve connections with the package `websockets`, and yield the address."""
+    started, stop, ports = threading.Event(), threading.Event(), list[int]()
+
+    async def serve() -> None:
+        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
+            ports.append(server.sockets[0].getsockname()[1])
+            await anyio.to_thread.run_sync(wait)
+
+    def wait() -> None:
+        # This thread is the server's, and not that of the first test.
+        started.set()
+        stop.wait()
+
+    thread = threading.Thread(target=anyio.run, args=(serve,))
+    thread.start()
+    assert started.wait(PATIENCE)
+    try:
+        yield f"http://127.0.0.1:{ports[0]}/"
+    finally:
+        stop.set()
         thread.join(PATIENCE)
 
 

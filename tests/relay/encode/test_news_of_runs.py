@@ -16,16 +16,7 @@ from tests.stream.bodies import later
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
 from tokenstream import Steps, Stream, relay
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import (
-    Event,
-    StepDelta,
-    StepDone,
-    StepStart,
-    StepUpdate,
-    StepWaiting,
-    TextDelta,
-    ToolResult,
-)
+from tokenstream.events import Event, StepDelta, StepDone, StepStart, StepUpdate, StepWaiting, TextDelta
 from tokenstream.relay import ProtocolName
 from tokenstream.relay._events_in import merge_deltas
 
@@ -251,10 +242,3 @@ def test_news_before_all_else_have_a_head(protocol: ProtocolName) -> None:
         sent = _payloads([event], protocol)
         assert sent[0]["type"] in ("start", "RUN_STARTED")
         assert not _read([*relay.encode([event], protocol)], protocol).final().text
-
-
-@pytest.mark.parametrize("protocol", [*OWN, *UI])
-def test_results_of_all_tools_are_there(protocol: ProtocolName) -> None:
-    stream = _read([*relay.encode(run_with_news(), protocol)], protocol)
-
-    assert [*RESULTS] == [event.output for event in stream if isinstance(event, ToolResult)]

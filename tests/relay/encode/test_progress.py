@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.relay.news import run_with_news
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.encoders import PROTOCOLS, create, read_as
 from tokenstream import Router, Steps, Stream, relay
@@ -175,7 +174,3 @@ def test_a_page_gets_the_progress_while_the_tool_runs() -> None:
 
     assert gate.is_set()
     assert b'"output":"Oslo"' in b"".join(sent)
-
-
-def test_the_runs_of_all_tests_of_protocols_have_progress() -> None:
-    assert 2 == sum(isinstance(event, ToolProgress) for event in run_with_news())

@@ -8,7 +8,6 @@ import pytest
 
 from tests.relay.encoders.support import each_format, each_provider
 from tests.relay.sent import decoded, losses_of, relayed
-from tests.support.encoders import load
 from tests.support.scripts import told
 from tests.support.tables import in_one_test
 from tokenstream import testing
@@ -24,7 +23,6 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ToolCall
-from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,12 +131,3 @@ def test_scripts_of_odd_shapes_are_read_as_they_are(format: str, shape: str) -> 
         found.pop("tool_calls")
 
     assert expected == found
-
-
-@pytest.mark.parametrize("format", [format for format in all_formats if load(format).choices])
-def test_choices_keep_apart(format: str) -> None:
-    script = testing.script().text("A").choice(1).text("B").choice(0).text("a").finish()
-    script = script.choice(1).finish("length")
-    messages = decoded(script.chunks(format), format).messages
-
-    assert [("Aa", "stop"), ("B", "length")] == [(each.text, each.finish_reason) for each in messages]

@@ -5,11 +5,8 @@ Neither is derived from the other: a format reads many words for a reason, and a
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.support import encoders, registry
 from tests.support.tables import in_one_test
-from tokenstream import Stream, testing
 from tokenstream.message import FinishReason
 from tokenstream.relay import ProtocolName
 
@@ -56,12 +53,3 @@ def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
     unwritten = set(registry.load(name).finish_reasons.values()) - {*encoder.words} - stood_in
 
     assert unwritten - {"unknown"} == NOT_WRITTEN.get(name, (set(), ""))[0]
-
-
-@in_one_test("name", [name for name in encoders.names() if name != "text"])
-def test_the_reasons_of_every_protocol_come_back(name: Any) -> None:
-    reasons: set[FinishReason] = {"stop", "length"}
-    for reason in reasons & encoders.load(name).words.keys():
-        chunks = testing.script().text("Hello").finish(reason).chunks(name)
-        with Stream(chunks, format=name) as stream:
-            assert reason == stream.final().finish_reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,12 +12,12 @@ import anyio
 import httpx
 import pytest
 
-from tests.relay.follow.support import answer_to, failing, memory_journal, read_body, without_notes
+from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
 from tests.relay.journals import Answer, read
 from tests.support.asgi import Client
 from tests.support.encoders import load
-from tokenstream import AsyncStream, Retry, Stream, aconnect, relay
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream import AsyncStream, Retry, aconnect, relay
+from tokenstream.errors import StreamError
 from tokenstream.events import Finish, TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -318,15 +317,3 @@ async def test_our_own_client_follows_a_journal_over_cuts() -> None:
             assert "complete" == stream.message.ending
             assert len(transport.asked) > 1
             assert transport.asked[-1] is not None
-
-
-async def test_our_own_client_follows_a_journal() -> None:
-    """What a journal sends is a stream of ours, with its ending and its error."""
-    async with memory_journal(lease=math.inf) as journal:
-        id = await journal.start(failing(StreamInterrupted("cut"), "Hel"))
-        client = await answer_to(journal, id)
-        stream = Stream([client.body], format="tokenstream")
-        with pytest.raises(StreamInterrupted) as caught:
-            stream.final()
-
-    assert "Hel" == caught.value.partial.text

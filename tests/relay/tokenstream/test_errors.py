@@ -6,7 +6,7 @@ import pytest
 
 from tests.relay.tokenstream.support import END, Read, frame, record, written
 from tests.support.tables import in_one_test
-from tokenstream import Stream, errors, testing
+from tokenstream import errors, testing
 from tokenstream import events as told
 from tokenstream.errors import (
     ConnectError,
@@ -104,14 +104,6 @@ def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
     assert "Hel" == again.partial.text
     truncated = isinstance(error, StreamInterrupted | StreamTruncated | StreamStalled)
     assert ("truncated" if truncated else "failed") == again.partial.ending
-
-
-def test_a_stopped_answer_is_stopped() -> None:
-    """No error is raised for an answer that somebody has stopped; it is not complete."""
-    body = written([TextDelta("Hel"), told.Stopped("off topic")], ending="stopped")
-    message = Stream(body).final()
-
-    assert ("Hel", "stopped") == (message.text, message.ending)
 
 
 @pytest.mark.slow
