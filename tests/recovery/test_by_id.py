@@ -1,14 +1,11 @@
-"""A message belongs to an answer by its id, and never by its order: in replays, sessions, rounds and runs.
-
-`PLACES`, at the end, has a function for each place where answers meet; one test goes through them.
-"""
+"""A message belongs to an answer by its id, and never by its order: in replays, sessions and rounds."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import httpx
@@ -17,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recovery.attempts import in_each_world, play
-from tests.recovery.in_agents import in_agents
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
@@ -496,55 +492,3 @@ def test_what_the_last_event_repeats_is_compared(gap: int) -> None:
         assert (WHOLE[0].strip(), WHOLE[1], "complete") == (text.strip(), calls, stream.message.ending)
     else:
         assert not stream.message.complete
-
-
-# -- the law -------------------------------------------------------------------
-
-Told = Iterator[tuple[Any, Any]]
-"""Pairs of what a reader should have been told, and what it was told."""
-
-
-def in_replays(choose: random.Random) -> Told:
-    """Begin each replay anywhere before the break."""
-    for stream, events in STREAMS.items():
-        cut = choose.randrange(2, len(events) - 1)
-        bodies = [_as_reads(events[:cut], choose.choice([1, 3, 99])), events[choose.randrange(cut + 1) :]]
-        yield (stream, *WHOLE, None), (stream, *_read("sync", bodies))
-
-
-def in_sessions(choose: random.Random) -> Told:
-    """Mix each answer with messages of those before it."""
-    for api in APIS:
-        with serving(LateServer(api, choose.randrange(99))) as url, talking("sync", url, model="m") as talk:
-            for number in range(1, 4):
-                answered = talk.ask(f"Question {number}")
-                yield (_said(api, number), None), (answered.text, answered.error)
-
-
-def in_rounds(choose: random.Random) -> Told:
-    """Break an answer that calls a tool once, in any of its rounds."""
-    for api in APIS:
-        server = RoundsServer(api)
-        server.hangups[choose.randrange(2, 20)] = None
-        with serving(server) as url, talking("sync", url, model="m", retry=RESTART) as talk:
-            said, message, runs, error = _ask_with_tool(talk, "text")
-        yield ("A look first. It is half past nine, and raining.", ["clock"], None), (said, runs, error)
-        yield said, message.text
-
-
-PLACES: list[Callable[[random.Random], Told]] = [in_replays, in_sessions, in_rounds, in_agents]
-"""Where messages of several answers, or several tellings of one, meet; add a function for another place."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("seed", range(8))
-def test_a_message_belongs_to_the_answer_that_its_id_names(
-    place: Callable[[random.Random], Told], seed: int
-) -> None:
-    """What is of another answer, late or repeated changes nothing."""
-    pairs = list(place(random.Random(seed)))
-
-    assert pairs
-    for expected, told in pairs:
-        assert expected == told

@@ -75,29 +75,6 @@ WHATEVER = Retry(mode="continue", wait=0, seam=Seam(least=0))
 """Joins what is not known to belong together."""
 
 
-def test_a_sentence_before_the_rest_is_dropped() -> None:
-    """The words that the request quotes are waited for; the confidence is then lower."""
-    server = says(lambda given: "Sure, here is the rest:\n\n" + obeys(given))
-
-    held = play("sync", [cut(), server], GO_ON, format="openai-chat")
-
-    assert (TEXT, 0.8) == (text_of(held), seam(held).confidence)
-
-
-@in_each_world
-def test_a_doubtful_continuation_is_refused_where_the_caller_says_so(world: str) -> None:
-    """The error is the one that broke off the answer, and says so; both sources are closed."""
-    retry = Retry(mode="continue", wait=0, seam=Seam(least=0.9), attempts=2)
-    other = says(lambda _: "Ein Fluss kümmert sich nicht um einen Stein.")
-    played = play(world, [cut(), other], retry, format="openai-chat")
-
-    assert isinstance(played.error, StreamTruncated)
-    assert GIVEN == played.error.partial.text == played.message.text == text_of(played)
-    assert "least=0.9" in "".join(played.error.__notes__)
-    assert [0, 1] == played.closed
-    assert [] == [event for event in played.given if isinstance(event, Resumed)]
-
-
 def test_what_does_not_join_is_given_as_it_is_where_the_caller_says_so() -> None:
     """In another language, say: nothing is dropped, and the confidence says that nobody knows."""
     other = "Ein Fluss kümmert sich nicht um einen Stein."
@@ -210,14 +187,6 @@ def test_another_answer_beside_it_is_not_gone_on_with() -> None:
     played = play("sync", [both, SCRIPT.chunks("openai-chat")], GO_ON, format="openai-chat")
 
     assert ("restart", "it has several choices") == (played.asked[1].mode, played.asked[1].why)
-
-
-def test_auto_does_not_go_on_where_the_caller_makes_the_request() -> None:
-    """An `open` that knows of no continuation would ask from zero, and be joined to what there is."""
-    played = play("sync", [cut(), SCRIPT.chunks("openai-chat")], Retry(wait=0), format="openai-chat")
-
-    assert isinstance(played.error, StreamTruncated)
-    assert (GIVEN, 1) == (played.message.text, len(played.asked))
 
 
 @pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])

@@ -406,7 +406,8 @@ def test_every_driver_raises_what_broke_off_the_answer_where_the_seam_is_doubtfu
 
         assert isinstance(played.error, StreamTruncated)
         assert "".join(played.given) == played.message.text == PROSE[:71]
-        assert any("confidence" in note for note in played.error.__notes__)
+        assert any("confidence" in note and "least=0.9" in note for note in played.error.__notes__)
+        assert [0, 1] == played.closed
 
 
 # -- what goes back ------------------------------------------------------------

@@ -202,15 +202,6 @@ def test_text_that_does_not_join_is_not_shown() -> None:
     assert [False] == [call.complete for call in seen.message.tool_calls]
 
 
-def test_a_call_in_the_middle_of_a_text_that_is_open_is_not_believed() -> None:
-    """The text may lack words."""
-    place = next(number for number, chunk in enumerate(answer("openai-chat", TEXT)) if b"sails" in chunk)
-    seen = read(Caller("openai-chat", "", place), AUTO, VIEWS["text"])
-
-    assert isinstance(seen.error, StreamInterrupted)
-    assert "the confidence at the seam is 0.5" in seen.notes
-
-
 @pytest.mark.parametrize("view", ["text", "events"])
 def test_an_answer_with_a_whole_call_before_the_cut_one_is_not_continued(view: str) -> None:
     script = testing.script().text(TEXT).tool_call("find", {"boat": "this", "knots": 1}, id="c0")

@@ -122,6 +122,7 @@ def test_no_two_lines_of_two_answers_look_the_same(world: str, caplog: pytest.Lo
     lines = [record.getMessage() for record in caplog.records if record.name == "tokenstream"]
 
     assert len(lines) == len({*lines}) == 3 * 4
+    assert "wonderful" not in caplog.text
 
 
 def test_handlers_that_write_json_get_the_fields(caplog: pytest.LogCaptureFixture) -> None:

@@ -102,18 +102,6 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> 
             start(opens, retry)
 
 
-def test_a_source_that_was_read_already_is_refused() -> None:
-    """What `open` is to do stands in the message."""
-    source = iter(WHOLE[:3])
-    with (
-        resilient(lambda: source, Retry(mode="restart", wait=0)) as stream,
-        pytest.raises(MisuseError, match="open a new one each time"),
-    ):
-        list(stream.text)
-
-    assert stream.closed
-
-
 @in_each_world
 def test_another_format_in_mid_answer_is_compared_as_any_other(world: str) -> None:
     """A format that is found out may be another one; its text goes on, or the first error is raised."""

@@ -114,18 +114,6 @@ def test_an_interaction_is_polled_alike(world: str) -> None:
     assert ["POST interactions", *["GET interactions/i1"] * 3] == server.asked
 
 
-def test_a_poll_that_fails_is_an_attempt() -> None:
-    """The response still runs, so it is not asked for anew."""
-    busy = httpx.Response(503, json={"error": {"message": "busy"}})
-    server = Server(QUEUED, busy, QUEUED, busy, DONE)
-    stream = server.read("sync", Retry(wait=0, pauses=1, attempts=4))
-
-    assert TEXT == stream.message.text
-    assert ["POST responses", *["GET responses/resp_1"] * 4] == server.asked
-    with pytest.raises(StreamError):
-        Server(QUEUED, busy, QUEUED, busy, DONE).read("sync", Retry(wait=0, pauses=1, attempts=3))
-
-
 def test_a_stream_that_is_too_old_to_be_resumed_is_polled() -> None:
     cut = next(place for place, chunk in enumerate(WHOLE) if b"upon" in chunk)
     unfinished = {**FINISHED, "status": "in_progress", "output": []}

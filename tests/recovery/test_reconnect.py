@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -180,17 +180,3 @@ def test_each_attempt_has_one_client_of_the_library_and_closes_it(
         read(world, server)
 
     assert [True] * (cuts + 1) == [client.is_closed for client in made]
-
-
-VIEWS: dict[str, Callable[[Any], object]] = {
-    "events": list,
-    "text": lambda stream: list(stream.text),
-    "deltas": lambda stream: list(stream.deltas),
-    "items": lambda stream: list(stream.items(str)),
-    "partials": lambda stream: list(stream.partials(list[str])),
-    "tool_calls": lambda stream: list(stream.tool_calls),
-    "final": lambda stream: stream.final(),
-    "result": lambda stream: stream.result(list[str]),
-}
-WORDS = [numbered("a", '["Once'), numbered("b", '", "up'), numbered("c", 'on"]'), END]
-"""An answer whose events have ids without an order."""

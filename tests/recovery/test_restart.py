@@ -26,6 +26,7 @@ def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
 
     assert isinstance(played.error, StreamTruncated)
     assert 'Retry(mode="restart") begins again' in "".join(played.error.__notes__)
+    assert (played.error.partial.text, len(played.asked)) == ("Hello wonder", 1)
 
 
 @in_each_world
@@ -70,15 +71,6 @@ def test_a_restart_that_shows_nothing_leaves_what_was_given(world: str) -> None:
     assert played.error.partial.text == played.message.text == "Hello wonder"
     assert not any(isinstance(event, Restarted) for event in played.given)
     assert len(played.asked) == 3
-
-
-@in_each_world
-def test_without_a_restart_nothing_is_asked_again_once_something_was_shown(world: str) -> None:
-    """Chat completions cannot be resumed, so `auto` raises."""
-    played = play(world, [WHOLE[:CUT], WHOLE], Retry(wait=0))
-
-    assert isinstance(played.error, StreamTruncated)
-    assert (played.error.partial.text, len(played.asked)) == ("Hello wonder", 1)
 
 
 @in_each_world
@@ -141,17 +133,6 @@ def test_structured_output_that_comes_again_is_not_given_again(world: str, view:
         given = played.given if isinstance(expected, list) else "".join(played.given)
 
         assert (given, played.error) == (expected, None)
-
-
-@in_each_world
-def test_another_item_in_the_place_of_one_that_was_given_raises(world: str) -> None:
-    first, other = ([f"[{items}]"] for items in ("1, 2, 3, 4", "1, 3, 3, 4"))
-    whole = testing.script().text(first[0]).finish("stop").chunks("openai-chat")
-    differs = testing.script().text(other[0]).finish("stop").chunks("openai-chat")
-    played = play(world, [whole[:-3], differs], RESTART, lambda stream: stream.items(int))
-
-    assert played.given[:2] == [1, 2]
-    assert isinstance(played.error, StreamTruncated)
 
 
 @in_each_world

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recovery.attempts import Played, in_each_world, play
 from tests.recovery.continuing import PREFIX, last_words, text_of
-from tokenstream import Message, Retry, Seam, Stream, relay, testing
+from tokenstream import Message, Retry, Seam, testing
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
@@ -163,18 +163,6 @@ def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str)
     ]
     assert [None, 0.5, 1.0] == [report.confidence for report in played.reports]
     assert [0, 1, 2] == sorted(set(played.closed))
-
-
-@in_each_world
-def test_the_error_that_broke_off_the_answer_is_raised_once_no_attempt_is_left(world: str) -> None:
-    text, cut = TEXTS["prose"], 50
-    bodies = [answer(OTHERS[name](text[:cut], text[cut:]), 5) for name in ("refusal", "other words")]
-    played = play(world, [broken(text, cut), *bodies], Retry(mode="continue", wait=0), format="openai-chat")
-
-    assert isinstance(played.error, StreamTruncated)
-    assert text[:cut] == text_of(played) == played.error.partial.text == played.message.text
-    assert any("confidence" in note for note in played.error.__notes__)
-    assert "truncated" == played.message.ending
 
 
 def test_a_call_in_place_of_the_rest_is_not_handed_out() -> None:
@@ -351,14 +339,3 @@ def test_a_doubtful_join_is_a_warning_in_the_log(caplog: pytest.LogCaptureFixtur
     (message,) = caplog.messages
     assert "0.8" in message
     assert "stone" not in message
-
-
-def test_a_relay_tells_where_an_answer_was_joined() -> None:
-    text = TEXTS["prose"]
-    played = play(
-        "sync", [broken(text, 50), answer(JOINING["exact"](text[:50], text[50:]), 5)], ASKED,
-        format="openai-chat",
-    )  # fmt: skip
-    received = Stream([*relay.encode(played.given, "tokenstream")], format="tokenstream").final()
-
-    assert played.message.joined == received.joined

@@ -11,7 +11,7 @@ from tests.recovery.attempts import in_each_world
 from tests.support import wire
 from tests.support.either import Each, connect_in, got, inside, run_in
 from tests.support.loopback import OPEN, Loopback, Script, chunked, refusing_url, sized
-from tokenstream import AsyncStream, Retry, Stream, aconnect, testing
+from tokenstream import AsyncStream, Retry, Stream, testing
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -139,25 +139,6 @@ def test_a_stopped_stream_is_not_waited_for() -> None:
 def test_there_is_nothing_else_to_wait_for() -> None:
     with Stream([HELLO]) as stream, pytest.raises(MisuseError, match='first="head" or first="event"'):
         stream.wait_open("body")  # type: ignore[arg-type]
-
-
-def test_a_web_handler_answers_502_where_the_provider_does_not_answer() -> None:
-    async def handle(url: str) -> tuple[int, bytes]:
-        stream = aconnect(url, json={})
-        async with stream:
-            try:
-                await stream.wait_open()
-            except StreamError as error:
-                return 502, str(error).encode()
-            return 200, "".join([piece async for piece in stream.text]).encode()
-
-    with Loopback(BUSY, chunked([HELLO])) as server:
-        refused = anyio.run(handle, server.url)
-        answered = anyio.run(handle, server.url)
-
-    assert refused[0] == 502
-    assert b"busy" in refused[1]
-    assert answered == (200, b"Hello")
 
 
 def test_an_async_stream_of_a_body_at_hand_is_open() -> None:

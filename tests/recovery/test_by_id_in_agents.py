@@ -1,24 +1,17 @@
-"""Agents' runs in which the messages of several turns meet, for the law that ids tell whose they are."""
+"""Agents' runs in which the messages of several turns meet: what is late, or sent again, changes no other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
 
 from tokenstream import Steps
 from tokenstream.steps._agents.acp import ACP
 
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator
-
 _TURNS = 5
-
-
-def in_agents(choose: random.Random) -> Iterator[tuple[Any, Any]]:
-    """Mix the turns of an agent with late updates, tell answers again, and count a session over loops."""
-    yield from _late_updates(choose)
-    yield from _told_again(choose)
-    yield from _counted_over_loops(choose)
 
 
 # -- late updates ----------------------------------------------------------------
@@ -194,3 +187,16 @@ def _counted_over_loops(choose: random.Random) -> Iterator[tuple[Any, Any]]:
             if choose.random() < 0.6:
                 loops.append([])
         yield _expected(agent), _told_of([lines for lines in loops if lines], agent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("meeting", [_late_updates, _told_again, _counted_over_loops])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_message_belongs_to_the_turn_that_its_id_names(
+    meeting: Callable[[random.Random], Iterator[tuple[Any, Any]]], seed: int
+) -> None:
+    pairs = list(meeting(random.Random(seed)))
+
+    assert pairs
+    for expected, told in pairs:
+        assert expected == told
