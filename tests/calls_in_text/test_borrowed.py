@@ -49,7 +49,6 @@ def test_no_slip_in_the_first_of_two_calls_gives_it_what_the_second_has(written:
 
 @in_one_test("written", [*WRITERS])
 def test_some_slips_in_the_first_of_two_calls_give_it_nothing_of_the_second(written: str) -> None:
-    """The law above, over a sample of each dialect."""
     _keeps_apart(written, most=12)
 
 

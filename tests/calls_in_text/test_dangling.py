@@ -58,7 +58,6 @@ def test_an_opening_in_front_of_a_call_of_the_api_is_left_out_or_reported(format
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_opening_is_left_out_or_reported(format: str) -> None:
-    """The law above, over all rows."""
     for opening in OPENINGS:
         _is_left_out_or_told(format, opening)
 

@@ -101,7 +101,6 @@ def test_a_text_about_the_markup_is_no_call(text: str) -> None:
 
 
 def test_harmony_may_name_the_tool_before_the_channel() -> None:
-    """The recipient of a message stands in its role, or in its channel."""
     stream = Stream([_body("<|start|>assistant to=functions.look<|channel|>commentary json<|message|>{}")])
     stream.final()
 

@@ -179,7 +179,6 @@ def test_calls_at_the_end_of_reasoning_are_bounded() -> None:
 
 
 def test_an_answer_that_is_cut_off_has_all_of_its_reasoning() -> None:
-    """At any place: what was held back is reasoning."""
     text = "I look. " + HERMES
     for cut in range(len(text) + 1):
         stream = Stream(thought(text[:cut], finish=None) or [chat({})], **READS)

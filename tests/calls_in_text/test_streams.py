@@ -95,7 +95,6 @@ def test_arguments_arrive_as_they_are_written() -> None:
 
 
 def test_every_chunking_gives_the_same_in_both_colours() -> None:
-    """Events, messages and departures do not depend on the chunks."""
     sent = b"".join(body(f"<think>Hm <tool_call></think>\n\nSo:\n{HERMES}\nand\n{FUNCTION} Done."))
     options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True), "tools": [look]}
     expected = read([sent], **options)
@@ -333,6 +332,5 @@ def test_a_tap_and_the_async_stream_take_the_option() -> None:
     ["nonsense", "nemotron", "internlm", "functiongemma", "granite", "jamba", ("hermes", "x"), 3, [None]],
 )
 def test_a_name_that_is_no_dialect_is_refused(wrong: Any) -> None:
-    """The error lists the dialects."""
     with pytest.raises(MisuseError, match=r"dialects are anthropic, cohere"):
         Stream([], tags=Tags(calls=wrong))

@@ -68,7 +68,6 @@ def test_calls_that_are_written_are_read_as_the_same(dialect: str) -> None:
 @pytest.mark.parametrize("value", HARD)
 @pytest.mark.parametrize("dialect", WRITTEN)
 def test_any_value_is_written_or_refused(dialect: str, value: str) -> None:
-    """No value is changed by the markup."""
     call = Call("look", {"text": value, "items": [value], "box": {value: value}})
     content = message_of(*called([call])).to_openai_chat(dialect=dialect)["content"]
 
@@ -148,7 +147,6 @@ def test_text_that_is_left_out_takes_no_call_with_it() -> None:
 
 @pytest.mark.parametrize("name", [*sorted({*NAMES} - {*WRITTEN}), "nonsense", True, ("hermes",), ""])
 def test_a_dialect_whose_results_are_no_text_is_refused(name: Any) -> None:
-    """The error names those that can be written, and says what else to do."""
     assert {*WRITTEN} == MARKUPS.keys() <= {*NAMES}
     message = message_of(CALL)
     results = ToolResults(message, {"call_0": "noon"})

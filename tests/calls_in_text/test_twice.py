@@ -144,7 +144,6 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("format", BODIES)
 def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) -> None:
-    """Events, messages and departures do not depend on the chunks."""
     sent = b"".join(BODIES[format]([Sent(True, "pay", 6), *ORDERS[order], Sent(False, "pay", 7)]))
     options: dict[str, Any] = {"tags": Tags(calls=True), "format": format}
     expected = read([sent], **options)

@@ -98,7 +98,6 @@ def test_markers_leave_the_text_and_tell_their_place(
 
 @pytest.mark.parametrize("text", [text for text, _, _ in TEXTS])
 def test_every_cut_gives_the_same_citations(text: str) -> None:
-    """Cut anywhere, and character by character."""
     expected = split([text])
 
     assert expected == split(list(text))
@@ -244,7 +243,6 @@ def test_a_session_takes_the_option(colour: str) -> None:
 
 
 def test_all_other_readers_take_the_option() -> None:
-    """A decoder, a tap, a route and an answer in several attempts."""
     sent, option = body("a[^1]"), "footnote"
     decoder = Decoder(tags=Tags(citations=option))
     for chunk in sent:
@@ -266,6 +264,5 @@ def test_all_other_readers_take_the_option() -> None:
 
 @pytest.mark.parametrize("wrong", ["nonsense", ("cite", "x"), 3])
 def test_a_name_that_is_no_marker_is_refused(wrong: Any) -> None:
-    """The error lists the markers."""
     with pytest.raises(MisuseError, match=r"the markers are openai, footnote"):
         Stream([], tags=Tags(citations=wrong))

@@ -30,7 +30,6 @@ _BODIES = {"openai-chat": CHAT, "anthropic": _CLAUDE, "text": _TEXT}
 
 @pytest.mark.parametrize("format", _BODIES)
 def test_the_first_payload_tells_the_format(format: str) -> None:
-    """A first payload with a format's marks is enough, whole or byte by byte."""
     for chunks in ([_BODIES[format]], bytewise(_BODIES[format])):
         assert greets(read(chunks), format)
 
@@ -49,7 +48,6 @@ def test_mistral_is_a_name_for_openai_chat() -> None:
 
 
 def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
-    """Who names an unknown format reads which ones there are."""
     with pytest.raises(MisuseError, match=r"openai-chat, .*text, pieces") as caught:
         Stream([], format=cast("Any", "openai"))
 
@@ -82,7 +80,6 @@ def test_what_says_nothing_is_waited_through(format: str, before: bytes) -> None
 
 
 def test_pings_before_the_start_of_the_message_are_anthropics() -> None:
-    """A ping may come first; what follows tells."""
     assert greets(read([wire.claude("ping") + _CLAUDE]), "anthropic")
 
 

@@ -48,7 +48,6 @@ def test_the_charset_of_a_stream_is_utf_8_whatever_its_label_says() -> None:
 @pytest.mark.parametrize("status", [200, 204])
 @pytest.mark.parametrize("body", [b"", b"\n", b": ping\n\n", b"retry: 10\n\n"], ids=repr)
 def test_a_body_without_an_event_is_truncated(status: int, body: bytes) -> None:
-    """An empty success is no success: no event came."""
     reading = respond(b"" if status == 204 else body, status=status)
     error = reading.error
 

@@ -73,7 +73,6 @@ def test_a_whole_answer_is_read_as_one(format: str, indent: int | None) -> None:
 
 @pytest.mark.parametrize("format", _WHOLE)
 def test_a_whole_answer_that_was_cut_is_truncated(format: str) -> None:
-    """Half a document is no answer."""
     body = json.dumps(_WHOLE[format]).encode()
     for cut in range(1, len(body), 7):
         reading = read([body[:cut]])

@@ -32,7 +32,6 @@ def test_a_path_has_one_format(path: str, format: str) -> None:
 )
 @given(st.data())
 def test_no_path_of_an_api_is_that_of_another(api: APIRecord, data: st.DataObject) -> None:
-    """Each path that its expression allows is told from those of all other APIs."""
     path = data.draw(st.from_regex(f"^(/v1|/models/m)?(?:{api.paths})$", fullmatch=True))
 
     assert [api.name] == [name for end, name in registry.path_patterns() if end.search(path)]

@@ -143,7 +143,6 @@ _TOLD = [
 
 @in_one_test("kind, words", _TOLD)
 def test_the_page_says_by_which_words_they_are_recognised(kind: str, words: str) -> None:
-    """Each code and text of the table."""
     assert kind == _kind_of(words)
 
 

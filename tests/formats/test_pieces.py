@@ -45,7 +45,6 @@ def test_what_looks_like_an_end_or_an_error_is_text() -> None:
 
 
 def test_an_empty_piece_is_a_heartbeat() -> None:
-    """A heartbeat gives no event."""
     assert Pieces().feed("") == []
 
 
@@ -60,6 +59,5 @@ def test_bounds_hold_for_pieces() -> None:
 
 @pytest.mark.parametrize("piece", [b"Hello", {"text": "Hello"}, None])
 def test_anything_but_text_is_a_mistake_of_the_caller(piece: Any) -> None:
-    """The error says what was passed."""
     with pytest.raises(MisuseError, match=type(piece).__name__):
         Pieces().feed(piece)

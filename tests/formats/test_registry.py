@@ -160,7 +160,6 @@ def test_a_format_that_fails_to_recognise_recognises_nothing(install: Callable[.
 
 
 def test_an_unknown_name_lists_installed_formats_too(install: Callable[..., None]) -> None:
-    """Who names an unknown format reads which ones there are."""
     install(ACME, "acme_seven:Acme")
 
     with pytest.raises(MisuseError, match=r"openai-chat.*acme"):

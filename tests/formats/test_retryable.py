@@ -183,7 +183,6 @@ def test_a_mapping_says_which_words_are_worth_asking_again_after() -> None:
 
 @pytest.mark.parametrize("retryable", [{"busy": "yes"}, {"busy": 1}, ["busy"], "busy"])
 def test_a_mapping_refuses_what_is_no_answer_to_that(retryable: Any) -> None:
-    """True or False, by word."""
     with pytest.raises(MisuseError, match="retryable"):
         custom(text="t", retryable=retryable)
 

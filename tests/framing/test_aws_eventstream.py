@@ -37,7 +37,6 @@ def read(chunks: list[bytes], limits: Limits | None = None) -> tuple[list[EventS
 
 
 def test_messages_are_the_same_at_every_chunking() -> None:
-    """Where the chunks were cut is never visible in the frames."""
     common = {":content-type": "application/json"}
     expected = [
         EventStreamMessage(

@@ -155,7 +155,6 @@ def test_events_before_the_fault_are_handed_out_and_nothing_after() -> None:
 
 
 def test_reset_ends_an_error() -> None:
-    """A new connection starts anew."""
     parser = SSEParser(limits=Limits(line=20))
     parser.feed(b"x" * 21)
     parser.reset()

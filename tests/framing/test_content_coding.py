@@ -90,7 +90,6 @@ def _chunks(body: bytes, cuts: list[int]) -> list[bytes]:
 def test_any_chunking_of_the_compressed_bytes_gives_the_same_text(
     name: str, text: bytes, cuts: list[int]
 ) -> None:
-    """Where the chunks were cut is never visible."""
     body = compressed(name, text)
 
     assert (text, None, True) == decoded(CODINGS[name][0], _chunks(body, cuts))
@@ -401,7 +400,6 @@ def test_python_s_own_zstd_is_taken_where_it_is_there(monkeypatch: pytest.Monkey
 
 
 def test_text_and_bytes_after_the_end_are_misuse() -> None:
-    """The calling code is wrong, and is told."""
     decoder = ContentDecoder("gzip", limits=DEFAULT)
     text: Any = "text"
     with pytest.raises(MisuseError, match="takes the bytes of a body, not str"):

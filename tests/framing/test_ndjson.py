@@ -48,7 +48,6 @@ RULES: dict[str, tuple[bytes, list[bytes]]] = {
 
 @in_one_test("rule", RULES)
 def test_each_rule_holds_at_every_chunking(rule: str) -> None:
-    """Where the chunks were cut is never visible in the payloads."""
     body, expected = RULES[rule]
 
     assert all(expected == read(chunks) for chunks in chunkings(body))

@@ -87,7 +87,6 @@ CLAUSES: dict[str, tuple[bytes, list[ServerSentEvent]]] = {
 
 @in_one_test("clause", CLAUSES)
 def test_each_clause_of_the_standard_holds_at_every_chunking(clause: str) -> None:
-    """Where the chunks were cut is never visible in the events."""
     body, expected = CLAUSES[clause]
 
     assert all(expected == read(chunks)[0] for chunks in chunkings(body))

@@ -55,7 +55,6 @@ def test_one_event_to_a_chunk_gives_what_the_plain_way_gives(chunks: list[bytes]
 
 @given(whole_blocks, st.integers(1, 40))
 def test_many_events_to_a_chunk_give_what_the_plain_way_gives(blocks: list[bytes], times: int) -> None:
-    """Runs of events of one kind, and where they break off."""
     assert_same([b"".join(block * times for block in blocks), b"".join(blocks)], DEFAULT)
 
 

@@ -23,7 +23,6 @@ def mix(a: list[int]) -> None:
 
 
 def test_the_page_lists_every_repair() -> None:
-    """The names of the closed list, in its order."""
     assert list(get_args(RepairName)) == sorted(get_args(RepairName)) == [name for name, _, _ in _ROWS]
 
 

@@ -168,11 +168,9 @@ _REFUSED: list[tuple[str, int, Any]] = [
 
 @in_one_test("text, value, repairs", _READ)
 def test_text_around_a_document_is_left_out(text: str, value: Any, repairs: str) -> None:
-    """Text around a document is left out; a document may come twice, or without a bracket."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
 @in_one_test("text, offset, value", _REFUSED)
 def test_no_document_and_two_documents_are_refused(text: str, offset: int, value: Any) -> None:
-    """A text with no document is refused, and so is one with two: the first stays readable."""
     assert (offset, repr(value)) == what_is_refused(text)

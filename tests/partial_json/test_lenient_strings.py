@@ -140,7 +140,6 @@ _REFUSED: list[tuple[str, int, Any]] = [
 
 @in_one_test("text, value, repairs", _READ)
 def test_strings_are_read_as_they_are_meant(text: str, value: Any, repairs: str) -> None:
-    """Quotes, escapes and line ends of models are read as they are meant, and a cut string ends."""
     assert (repr(value), repairs) == what_is_read(text)
 
 

@@ -183,11 +183,9 @@ _REFUSED: list[tuple[str, int, Any]] = [
 
 @in_one_test("text, value, repairs", _READ)
 def test_values_are_read_as_they_are_meant(text: str, value: Any, repairs: str) -> None:
-    """Values, commas and brackets are repaired where only one value can be meant."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
 @in_one_test("text, offset, value", _REFUSED)
 def test_values_with_two_readings_are_refused(text: str, offset: int, value: Any) -> None:
-    """What has two readings, or none, is refused; what is before it shows."""
     assert (offset, repr(value)) == what_is_refused(text)

@@ -42,7 +42,6 @@ def test_objects_are_read_field_by_field(type_: Any) -> None:
 
 @pytest.mark.parametrize("type_", [list[int], tuple[int, ...], tuple[int, str], list[Step] | None])
 def test_arrays_are_read_element_by_element(type_: Any) -> None:
-    """Lists and tuples are put together of their elements."""
     assert _is_taken_apart(type_, "array")
     assert not _is_taken_apart(type_)
 

@@ -78,7 +78,6 @@ def test_an_element_that_has_not_come_is_an_index_error() -> None:
 
 
 def test_a_name_that_has_not_come_is_a_key_error() -> None:
-    """A view is a mapping like others."""
     view = GrowingObject(_log([("a", 1)]))
 
     with pytest.raises(KeyError):
@@ -126,7 +125,6 @@ def test_views_look_like_what_they_show() -> None:
 
 
 def test_views_can_be_pickled() -> None:
-    """What comes out is equal to what went in."""
     views = [GrowingArray([1], 2), GrowingObject(_log([("a", 1)]), "b", [3])]
 
     assert views == pickle.loads(pickle.dumps(views))

@@ -20,7 +20,6 @@ def _long(document: str) -> str:
 
 @given(documents(repeat=True))
 def test_a_whole_document_is_what_json_loads_gives(text: str) -> None:
-    """Types and the order of keys included."""
     parser = PartialJSONParser()
     parser.feed(_long(text))
     parser.end()

@@ -80,13 +80,11 @@ def test_texts_become_what_a_reader_of_the_whole_would_make_of_them(recorded: Re
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", part_of(shared(), one_in=3), ids=lambda recorded: recorded.name)
 def test_recordings_of_real_servers_keep_the_same_law(recorded: Recorded) -> None:
-    """The law above, over a third of what was recorded, and over everything in a thorough run."""
     _holds(recorded, [whole(recorded.body), seeded(recorded.body, recorded.name)])
 
 
 @pytest.mark.parametrize("recorded", _TAGGED, ids=lambda recorded: recorded.name)
 def test_sync_and_async_are_the_same_at_every_cut(recorded: Recorded) -> None:
-    """Events, messages and departures do not depend on the chunks, nor on the world."""
     expected = read(per_event(recorded.body), tags=Tags(reasoning=True))
 
     assert expected.message is not None

@@ -66,7 +66,6 @@ def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
 
 
 def test_views_give_reasoning_as_it_comes() -> None:
-    """The text has none of it, and the loop over both has everything in order."""
     chunks = [chat({"content": text}) for text in ["<thi", "nk>a ", "b</think>c", " <th", "d"]]
     body = [*chunks, chat({}, "stop"), DONE]
 
@@ -78,7 +77,6 @@ def test_views_give_reasoning_as_it_comes() -> None:
 
 
 def test_each_choice_starts_fresh() -> None:
-    """The tags of one answer say nothing of another."""
     body = [
         chat({"content": "<think>a"}),
         chat({"content": "b"}, index=1),

@@ -38,7 +38,6 @@ def at_every_cut(text: str, **options: Any) -> tuple[list[tuple[str, str]], set[
 
 
 def test_each_row_has_a_case() -> None:
-    """One that is added is read by the tests of this module."""
     assert THOUGHTS.keys() == {name_of(written) for written in MARKUPS}
 
 

@@ -15,7 +15,6 @@ ERROR = 10**0.05 - 1
 
 
 def test_there_are_64_buckets() -> None:
-    """Whatever comes: the size of a histogram never grows."""
     gaps = GapHistogram.of([10.0**power for power in range(-9, 9)])
 
     assert 64 == len(gaps.counts)
@@ -68,6 +67,5 @@ def test_two_histograms_add_up_to_one_of_all_gaps() -> None:
 
 
 def test_a_histogram_adds_to_nothing_else() -> None:
-    """A number has no buckets."""
     with pytest.raises(TypeError):
         GapHistogram() + 1  # type: ignore[operator]

@@ -92,6 +92,5 @@ def test_the_error_names_the_missing_package() -> None:
 
 @pytest.mark.parametrize("longest", [0, True, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    """Said when the stage is made."""
     with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Graphemes(longest=longest)

@@ -109,7 +109,6 @@ def test_seconds_pass_while_nothing_comes() -> None:
     ],
 )
 def test_a_budget_that_bounds_nothing_is_refused(bounds: Any, why: str) -> None:
-    """The error is raised when the budget is made, and says why."""
     with pytest.raises(MisuseError, match=why):
         Budget(**bounds)
 
@@ -358,7 +357,6 @@ def test_looking_for_a_pattern_is_linear() -> None:
     ],
 )
 def test_an_object_that_is_not_a_rule_is_refused(rule: Any, options: Any, why: str) -> None:
-    """The error is raised when the rule is passed, and says why."""
     with Stream(b"") as stream, pytest.raises(MisuseError, match=why):
         stream.guard(rule, **options)
 

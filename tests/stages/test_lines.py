@@ -38,7 +38,6 @@ def test_a_line_is_returned_with_its_ending() -> None:
 
 @given(cut())
 def test_every_fragmentation_gives_the_same_lines_and_they_are_the_text(drawn: tuple[str, list[str]]) -> None:
-    """The lines are those that a pattern finds in the whole."""
     text, pieces = drawn
 
     assert re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text) == run(Lines(), pieces)
@@ -66,6 +65,5 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -
 
 @pytest.mark.parametrize("longest", [0, True, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    """Said when the stage is made."""
     with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Lines(longest=longest)

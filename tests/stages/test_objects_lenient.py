@@ -186,7 +186,6 @@ def test_an_invalid_element_is_an_error_with_the_text_that_was_read() -> None:
     "make", [lambda: Partials(_ANY), lambda: Items(_ANY, "steps"), lambda: Field("title")]
 )
 def test_nothing_is_repaired_unless_it_is_asked_for(make: Callable[[], Any]) -> None:
-    """Strict JSON is the default."""
     stage = make()
     run(stage, [_ALMOST])
 

@@ -87,7 +87,6 @@ def _tokens(pattern: str, text: str) -> list[str]:
 @pytest.mark.parametrize("pattern", sampled(_BOUNDED + _UNBOUNDED, one_in=3))
 @given(pieces=any_pieces(_ALPHABET))
 def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
-    """However a text is cut, its matches are replaced as if it had come at once."""
     assert re.sub(pattern, _mark, "".join(pieces)) == _redact(pattern, pieces, with_=_mark, max_length=1000)
 
 
@@ -208,7 +207,6 @@ def test_a_long_key_is_redacted_whole(size: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("secret", ["sk-12345678", "4111-1111-1111-1111"])
 def test_no_character_of_a_match_shows_at_any_cut(secret: str) -> None:
-    """Before a match is decided nothing of it is given, wherever it is cut."""
     pattern = r"sk-\w{8}|\d{4}(?:-\d{4}){3}"
     text = f"The key is {secret}, keep it."
     for first in range(len(text) + 1):
@@ -296,7 +294,6 @@ def test_a_function_returns_the_replacement_of_each_match() -> None:
     ],
 )
 def test_a_pattern_that_no_stream_can_follow_is_refused(pattern: Any, said: str) -> None:
-    """The error comes at construction, and says why."""
     with pytest.raises(MisuseError, match=said):
         Redact(pattern)
 

@@ -147,7 +147,6 @@ def test_a_stream_that_was_joined_in_the_middle_is_returned_at_once() -> None:
     ],
 )
 def test_invalid_arguments_are_refused(nonsense: dict[str, Any]) -> None:
-    """The error is raised when the stage is made."""
     with pytest.raises(MisuseError, match=f"{next(iter(nonsense))}="):
         Reorder(**nonsense)
 

@@ -121,7 +121,6 @@ OPTIONS = st.fixed_dictionaries(
 def test_every_fragmentation_gives_the_same_pieces(
     options: dict[str, Any], drawn: tuple[str, list[str]]
 ) -> None:
-    """Cuts between pieces of text make no difference, whatever the options."""
     text, pieces = drawn
 
     assert run(Sentences(**options), [text]) == run(Sentences(**options), pieces)
@@ -258,7 +257,6 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(case: tuple[str, bool],
 @in_one_test("name", ["first", "longest"])
 @in_one_test("value", [0, -1, True, 2.5, "9"])
 def test_a_bound_is_a_whole_number_above_0(name: str, value: Any) -> None:
-    """Said when the stage is made."""
     options: dict[str, Any] = {name: value}
     with pytest.raises(MisuseError, match=f"{name}= takes a whole number"):
         Sentences(**options)

@@ -90,6 +90,5 @@ def test_nothing_is_lost_where_nobody_ticks(pieces: list[str], gaps: list[float]
 
 @pytest.mark.parametrize("seconds", [0, -0.1, float("inf"), "1"])
 def test_an_invalid_delay_is_refused(seconds: float) -> None:
-    """The error is raised when the stage is made, and not in the loop."""
     with pytest.raises(MisuseError, match="max_delay= takes a number of seconds above 0"):
         Smooth(seconds)

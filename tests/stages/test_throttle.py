@@ -76,6 +76,5 @@ def test_the_text_so_far_is_given_as_often_as_the_pieces_before_it() -> None:
 
 @pytest.mark.parametrize("hz", [0, -1, float("nan"), float("inf"), "20", True, None])
 def test_an_invalid_rate_is_refused(hz: float) -> None:
-    """The error is raised when the stage is made, and not in the loop."""
     with pytest.raises(MisuseError, match="hz= takes a number of pieces a second above 0"):
         Throttle(hz)

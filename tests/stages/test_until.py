@@ -38,7 +38,6 @@ _PATTERNS = [
 
 @given(marker=st.text(_ALPHABET, min_size=1, max_size=4), include=st.booleans(), pieces=any_pieces(_ALPHABET))
 def test_a_text_ends_at_its_marker(marker: str, include: bool, pieces: list[str]) -> None:
-    """Text before the first marker is returned, and the marker as well with `include`."""
     before, found, _ = "".join(pieces).partition(marker)
     stage = Until(marker, include=include)
 
@@ -131,6 +130,5 @@ def test_a_chain_tells_that_no_more_is_needed() -> None:
     ],
 )
 def test_a_marker_that_cannot_be_found_is_refused(marker: Any, said: str) -> None:
-    """The error comes at construction, and says why."""
     with pytest.raises(MisuseError, match=said):
         Until(marker)

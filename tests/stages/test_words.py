@@ -72,7 +72,6 @@ def test_a_word_is_given_with_the_first_character_after_it() -> None:
 def test_every_fragmentation_gives_the_same_pieces_and_they_are_the_text(
     drawn: tuple[str, list[str]],
 ) -> None:
-    """Cuts between pieces of text make no difference."""
     text, pieces = drawn
     given_ = run(Words(), pieces)
 
@@ -165,6 +164,5 @@ def test_without_regex_a_long_word_is_cut_between_characters_and_their_marks() -
 
 @pytest.mark.parametrize("longest", [0, -1, True, 2.5, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    """Said when the stage is made."""
     with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Words(longest=longest)

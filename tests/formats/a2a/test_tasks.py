@@ -199,7 +199,6 @@ def test_an_error_of_json_rpc_ends_the_answer(code: int, retryable: bool) -> Non
 
 
 def test_artifacts_that_alternate_are_parts_of_their_own() -> None:
-    """Each piece is added to its own artifact."""
     got = read(
         artifact("one ", id="a"),
         artifact("eins ", id="b"),
@@ -513,7 +512,6 @@ def test_the_number_of_artifacts_is_bounded() -> None:
     plain=st.booleans(),
 )
 def test_whatever_a_server_sends_only_our_errors_come_out(frames: list[Any], *, plain: bool) -> None:
-    """Payloads in any order, with fields of any type in any place."""
     got = tell(A2A(), *frames, plain=plain)
 
     assert got.error is None or isinstance(got.error, StreamError)

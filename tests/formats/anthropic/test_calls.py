@@ -98,7 +98,6 @@ def test_arguments_that_are_in_the_start_as_text_are_taken_as_they_are() -> None
 
 
 def test_who_made_a_call_is_kept_with_it() -> None:
-    """Fields that only this provider has go with the call."""
     came = read(*answer(tool(0, caller={"type": "direct"}), stop(0)))
 
     assert came.calls[0].provider_data == {"caller": {"type": "direct"}}
@@ -176,7 +175,6 @@ def test_results_of_server_tools_are_parts_and_their_errors_are_content(kind: st
 
 
 def test_the_error_of_an_mcp_server_is_in_the_content() -> None:
-    """The block says that there is one."""
     content = [{"type": "text", "text": "no such city"}]
     start = block(0, "mcp_tool_result", tool_use_id="srv_1", content=content, is_error=True)
     came = read(*answer(start, stop(0), *HELLO))

@@ -137,7 +137,6 @@ def test_errors_come_in_every_shape(frame: Any) -> None:
 
 
 def test_too_many_parts_are_an_error_that_names_the_bound() -> None:
-    """Every buffer has one; what came before it stays."""
     came = read(*answer(*HELLO, tool(1), tool(2)), format=Anthropic(limits=Limits(parts=2)))
 
     assert isinstance(came.error, LimitExceeded)

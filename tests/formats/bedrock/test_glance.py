@@ -61,7 +61,6 @@ def test_deltas_of_converse_known_by_their_bytes_give_what_decoding_gives(
     spaces: bool,
     limited: bool,
 ) -> None:
-    """Events, raw payloads, departures, message and count of frames do not tell which way was taken."""
     frames = [frame(*START)]
     for piece, pad, more in zip(pieces, padding, extra, strict=False):
         _, said = text(0, piece) if kind == "text" else reasoning(0, text=piece)
@@ -134,7 +133,6 @@ def test_chunks_known_by_their_bytes_give_what_decoding_gives(
     spaces: bool,
     limited: bool,
 ) -> None:
-    """Whatever model is within: events, raw payloads, departures, message and count of frames."""
     first, make = MODELS[model]
     frames = [packed(payload) for payload in first]
     for piece, pad, more in zip(pieces, padding, extra, strict=False):

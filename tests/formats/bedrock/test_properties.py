@@ -75,7 +75,6 @@ def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list
 
 @given(strayed(INNER, *OUR_OWN))
 def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) -> None:
-    """Payloads of all models in one stream, each of them changed."""
     chunks = [json.dumps(each, default=str).encode() for each in events]
 
     is_sound(read(BedrockInvoke(), [{"chunk": {"bytes": each}} for each in chunks]))

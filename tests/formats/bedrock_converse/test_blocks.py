@@ -50,7 +50,6 @@ def test_a_start_without_content_is_a_text_to_come() -> None:
 
 
 def test_a_start_may_hold_the_first_piece() -> None:
-    """Text, reasoning and arguments are taken from there."""
     came = answer(
         block(0, text="a"),
         stop(0),
@@ -129,7 +128,6 @@ def test_a_call_with_words_that_are_not_read_is_not_handed_out() -> None:
 
 
 def test_a_part_is_done_when_its_block_stops() -> None:
-    """Who shows parts as they are done need not wait for the answer's end."""
     converse = BedrockConverse()
     for told in (START, text(0, "Hello"), reasoning(1, text="Hm")):
         converse.feed(frame(*told))

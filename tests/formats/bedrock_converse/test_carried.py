@@ -81,7 +81,6 @@ def test_fields_of_reasoning_that_are_new_are_carried() -> None:
 
 
 def test_results_and_images_may_lack_their_start() -> None:
-    """The part is opened, and counted."""
     came = answer(
         delta(0, toolResult=[{"text": "a"}]), stop(0), delta(1, image={"source": {"bytes": "YQ=="}}), stop(1)
     )

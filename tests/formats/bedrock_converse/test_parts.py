@@ -46,7 +46,6 @@ def test_encrypted_reasoning_is_kept_as_base64() -> None:
 
 
 def test_pieces_that_are_no_base64_are_kept_one_after_the_other() -> None:
-    """What cannot be decoded is not changed."""
     assert (ReasoningPart(redacted="?!", complete=True),) == parts(
         reasoning(0, redactedContent="?"), reasoning(0, redactedContent="!"), stop(0)
     )

@@ -99,7 +99,6 @@ def test_a_name_tells_where_the_type_is_missing() -> None:
 
 
 def test_other_bounds_hold() -> None:
-    """More parts than `Limits.parts` end the stream with an error."""
     came = read_by(Cohere(limits=Limits(parts=1)), frame(start()), frame(block(0)), frame(block(1)))
 
     assert "parts" in str(came.error)

@@ -22,7 +22,6 @@ from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 
 def test_text_comes_piece_by_piece() -> None:
-    """Each content-delta is a piece; the block's end closes its part."""
     came = read(*answer(block(0), text(0, "Hel"), text(0, "lo"), stop(0)))
 
     assert ["MessageStart", "PartStart", "TextDelta", "TextDelta", "PartDone", "UsageUpdate", "Finish"] == [
@@ -38,7 +37,6 @@ def test_text_comes_piece_by_piece() -> None:
 
 
 def test_thinking_is_reasoning_and_apart_from_the_text() -> None:
-    """A block says of which type it is, and each is a part of its own."""
     came = read(
         *answer(block(0, "thinking"), text(0, "Hm", "thinking"), stop(0), block(1), text(1, "4"), stop(1))
     )

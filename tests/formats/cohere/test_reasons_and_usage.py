@@ -38,7 +38,6 @@ from tokenstream.errors import ProviderError
     ],
 )
 def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
-    """The provider's word is kept beside."""
     came = read(*answer(block(0), text(0, "Hi"), stop(0), reason=word))
 
     assert (reason, word) == (came.message.finish_reason, came.message.raw_finish_reason)

@@ -67,7 +67,6 @@ def test_the_signature_of_a_call_is_kept_with_it() -> None:
 
 
 def test_a_call_ends_the_text_before_it() -> None:
-    """Text after it is another part."""
     told = gemini(chunk(text("a"), call("f"), text("b")), STOP)
 
     assert told.kinds == ["text", "tool_call", "text"]
@@ -210,7 +209,6 @@ def test_a_piece_that_goes_on_with_nothing_is_ignored() -> None:
 
 
 def test_the_number_of_calls_is_bounded() -> None:
-    """Beyond the bound the stream ends."""
     told = gemini(*[chunk(call("f"))] * 4, limits=Limits(tool_calls=3))
 
     assert isinstance(told.error, LimitExceeded)

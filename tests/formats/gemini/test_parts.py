@@ -121,7 +121,6 @@ def test_media_split_the_text_around_them() -> None:
 
 
 def test_a_file_is_media_with_an_address() -> None:
-    """`fileUri` tells where it is."""
     told = one({"fileData": {"mimeType": "video/mp4", "fileUri": "gs://b/v.mp4"}})
 
     assert told.message.parts == (MediaPart(mime_type="video/mp4", url="gs://b/v.mp4", complete=True),)
@@ -204,7 +203,6 @@ def test_a_hosted_tool_is_none_of_the_applications() -> None:
     ],
 )
 def test_a_part_of_another_kind_or_shape_is_carried_as_it_came(part: Payload, kind: str) -> None:
-    """Nothing is dropped, and nothing is fatal."""
     assert one(part).message.parts == (OpaquePart(type=kind, data=part, complete=True),)
 
 

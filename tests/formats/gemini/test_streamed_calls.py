@@ -131,14 +131,12 @@ def test_two_streamed_calls_follow_each_other() -> None:
 
 
 def test_a_signature_may_come_with_any_piece() -> None:
-    """The call that is handed out has it."""
     told = streamed({**call(willContinue=True), "thoughtSignature": "c2ln"}, call())
 
     assert told.calls[0].provider_data == {"thoughtSignature": "c2ln", "made_up_id": True}
 
 
 def test_calls_of_different_candidates_do_not_mix() -> None:
-    """Each candidate has its own open call."""
     told = gemini(
         chunk(call("f", willContinue=True)),
         chunk(call("g", willContinue=True), index=1),

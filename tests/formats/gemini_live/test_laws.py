@@ -56,7 +56,6 @@ PIECES = st.one_of(st.text(max_size=4), st.sampled_from(["", "\ud83d", "\ude00",
 
 @given(written=st.lists(st.tuples(st.sampled_from(SHAPES), PIECES), max_size=10))
 def test_text_read_at_a_glance_is_what_reading_in_full_gives(written: list[tuple[Payload, str]]) -> None:
-    """Whatever the text is, and whatever comes between."""
     shaped = [json.dumps(shape).replace(json.dumps(PIECE), json.dumps(piece)) for shape, piece in written]
     payloads: list[Payload | bytes] = [text("a"), *[each.encode() for each in shaped], text("b"), DONE]
 

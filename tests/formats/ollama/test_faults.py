@@ -28,7 +28,6 @@ EVERYTHING = [
 
 
 def test_bounds_hold() -> None:
-    """More calls than `Limits.tool_calls` end the stream with an error."""
     came = read_by(Ollama(limits=Limits(tool_calls=1)), written(said("", tool_calls=[CALL, CALL])))
 
     assert isinstance(came.error, LimitExceeded)

@@ -82,7 +82,6 @@ def test_the_legacy_function_call_is_one_call() -> None:
 @pytest.mark.parametrize("field", ["tool_calls", "function_call"])
 @pytest.mark.parametrize("value", [7, "x", True])
 def test_calls_that_are_no_calls_are_carried(field: str, value: Any) -> None:
-    """A field of the wrong type is not lost."""
     assert value == answer(chunk({field: value})).message.provider_data[field]
 
 

@@ -90,7 +90,6 @@ def test_done_without_a_finish_reason_ends_the_calls() -> None:
 
 
 def test_arguments_that_are_no_json_are_kept_and_never_handed_out() -> None:
-    """The call stays in the message, not complete."""
     got = calling(call('{"a":', index=0, id="c1", name="f"))
 
     assert ([], {"call_invalid"}) == (got.calls, got.rules)

@@ -212,7 +212,6 @@ def test_an_image_that_is_no_base64_is_carried() -> None:
 
 
 def test_audio_that_is_no_object_is_carried() -> None:
-    """A field of the wrong type is not lost."""
     assert 7 == answer(chunk({"audio": 7})).message.provider_data["audio"]
 
 

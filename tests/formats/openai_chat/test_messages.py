@@ -121,12 +121,10 @@ def test_a_whole_message_may_hold_anything_that_a_delta_holds() -> None:
 
 @pytest.mark.parametrize("message", ["a", 7, [1]])
 def test_a_message_that_is_no_object_is_carried(message: Any) -> None:
-    """A field of the wrong type is not lost."""
     assert message == answer(chunk(message=message)).message.provider_data["message"]
 
 
 def test_text_beside_an_empty_delta_is_the_text() -> None:
-    """Where the delta has none, it is not lost."""
     got = answer(chunk({}, text=""), chunk({}, text="Hel"), chunk({}, text="lo"), chunk({}, text=7))
 
     assert ("Hello", 7) == (got.message.text, got.message.provider_data["text"])

@@ -111,7 +111,6 @@ def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
 
 @given(_MUTATED)
 def test_shortcuts_change_nothing(payloads: list[Any]) -> None:
-    """Comparing with the payload before gives what reading gives: events, payloads, departures, errors."""
     assert read(*payloads, shortcuts=False).outcome == read(*payloads).outcome
 
 

@@ -74,13 +74,11 @@ def test_reasoning_is_read_in_every_spelling_and_never_twice(first: Any, second:
 
 
 def test_reasoning_in_two_fields_is_counted() -> None:
-    """The departure says that it was taken once."""
     assert {"reasoning_twice"} == answer(chunk({"reasoning_content": "a", "reasoning": "a"})).rules
     assert {"reasoning_twice"} == answer(_details(_thought("a"), reasoning="a")).rules
 
 
 def test_reasoning_that_differs_in_two_fields_is_not_lost() -> None:
-    """One is shown, the other carried."""
     got = answer(
         chunk({"reasoning_content": "all ", "reasoning": ""}),
         chunk({"reasoning_content": "of it", "reasoning": "a summary"}),

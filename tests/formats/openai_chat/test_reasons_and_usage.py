@@ -54,7 +54,6 @@ def test_a_finish_reason_that_is_no_text_is_carried() -> None:
 
 
 def test_an_answer_without_done_is_complete_with_a_departure() -> None:
-    """A finish reason is enough."""
     got = read(ROLE, text("a"), FINISH)
 
     assert ("complete", {"done_missing"}) == (got.message.ending, got.rules)
@@ -123,7 +122,6 @@ def test_usage_that_is_repeated_unchanged_is_reported_once() -> None:
 
 
 def test_usage_that_is_empty_says_nothing() -> None:
-    """No report is no report."""
     got = answer({**chunk({}, usage={}), "usage": {}, "x_groq": {"usage": {}}})
 
     assert (Usage(), {"answer_empty"}) == (got.message.usage, got.rules)
@@ -131,7 +129,6 @@ def test_usage_that_is_empty_says_nothing() -> None:
 
 @pytest.mark.parametrize("usage", [7, "many", [1]])
 def test_usage_that_is_no_object_is_carried(usage: Any) -> None:
-    """A field of the wrong type is not lost."""
     got = answer({**text("a"), "usage": usage}, chunk({}, usage=usage), {**text("b"), "x_groq": usage})
 
     assert (usage, usage, "ab") == (got.carried["usage"], got.carried["x_groq"], got.message.text)

@@ -89,7 +89,6 @@ def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: i
 
 @pytest.mark.parametrize("index", [-1, True, 0.5, "x", "9" * 5_000, {}, "²"])
 def test_a_choice_with_an_index_that_is_none_is_an_error(index: Any) -> None:
-    """What is no index at all is a fault of the protocol."""
     got = read(text("a"), chunk({"content": "b"}, choice=index))
 
     assert isinstance(got.error, ProtocolError)
@@ -119,18 +118,15 @@ def test_a_choice_that_stands_alone_is_read() -> None:
 
 
 def test_choices_that_are_no_list_are_carried() -> None:
-    """A field of the wrong type is not lost."""
     assert "none" == answer({**HEAD, "choices": "none"}).carried["choices"]
 
 
 def test_a_choice_that_is_no_object_is_an_error() -> None:
-    """What stands in the list of choices must be choices."""
     assert isinstance(read({**HEAD, "choices": ["a"]}).error, ProtocolError)
 
 
 @pytest.mark.parametrize("delta", ["a", 7, ["a"], True])
 def test_a_delta_that_is_no_object_is_carried(delta: Any) -> None:
-    """A field of the wrong type is not lost."""
     got = answer(chunk(delta))
 
     assert (None, delta) == (got.error, got.message.provider_data["delta"])
@@ -138,7 +134,6 @@ def test_a_delta_that_is_no_object_is_carried(delta: Any) -> None:
 
 @pytest.mark.parametrize("refusal", [7, True, 0.5])
 def test_a_refusal_that_is_no_text_is_carried(refusal: Any) -> None:
-    """A field of the wrong type is not lost."""
     assert refusal == answer(chunk({"refusal": refusal})).carried["refusal"]
 
 

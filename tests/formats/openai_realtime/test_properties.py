@@ -103,7 +103,6 @@ PLACES = st.sampled_from(
 def test_messages_read_at_a_glance_give_what_reading_in_full_gives(
     pieces: list[str], places: list[Payload], late: bool
 ) -> None:
-    """Whatever the text is, whatever part it names, and also after the end."""
     deltas = [frame(text(piece, place)) for piece, place in zip(pieces, places, strict=False)]
     frames = [
         frame(created()),

@@ -64,7 +64,6 @@ def test_a_response_that_failed_is_a_provider_error_at_the_end() -> None:
 
 
 def test_usage_is_read_in_our_names() -> None:
-    """Text, audio and cached tokens."""
     usage = {
         "total_tokens": 30,
         "input_tokens": 20,

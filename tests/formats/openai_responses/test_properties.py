@@ -186,7 +186,6 @@ def test_deltas_known_by_their_bytes_give_what_decoding_gives(
     ascii_only: bool,
     named: bool,
 ) -> None:
-    """Whatever the text is, however the server spells JSON, and whatever it gets wrong."""
     frames = [frame(created()), frame(added(opening))]
     for number, (piece, spoil) in enumerate(zip(["a", *pieces], [SPOILERS[0], *spoilers], strict=False), 7):
         data = spoil(written(kind, index, piece, number, order, spelling, ascii_only))

@@ -19,7 +19,6 @@ from tokenstream.stages._objects.partials import Partials
 
 
 def test_snapshots_are_equal_when_they_show_the_same() -> None:
-    """Two snapshots of the same text are equal, however it came, and only then."""
     text = f'{{"name": "x", "steps": [{STEP}, {{"title": "a'
     draft: Partials[Any] = Partials(Recipe)
     for piece in pieces_of(text, 3):
@@ -83,7 +82,6 @@ def test_a_repr_shows_what_there_is() -> None:
 
 
 def test_rich_shows_names_and_values() -> None:
-    """`__rich_repr__` gives the fields, or the value."""
     draft = partial_of(Step, '{"title": "x", "minutes": 2, ')
 
     assert [("title", "x"), ("minutes", 2)] == list(draft.__rich_repr__())

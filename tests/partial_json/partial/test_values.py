@@ -68,7 +68,6 @@ def test_the_last_word_is_the_objects() -> None:
 
 
 def test_final_is_the_validated_object() -> None:
-    """A whole, valid document gives its object, each time the same."""
     draft = partial_of(Step, '{"title": "x"}')
 
     assert (Step(title="x"), True) == (draft.final(), draft.final() is draft.final())

@@ -52,7 +52,6 @@ def test_a_match_may_go_on_in_the_next_item(make: Any) -> None:
 
 
 def test_a_stage_without_a_match_lets_the_stages_after_it_end() -> None:
-    """A filter that holds nothing is no reason to wait."""
     chain: Chain[str, str] = Chain(stages.Redact("secret"), stages.Words())
 
     assert [*chain.feed("One two"), *chain.end_item()] == ["One", " two"]

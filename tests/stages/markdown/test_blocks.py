@@ -57,7 +57,6 @@ def test_a_text_is_cut_into_its_blocks(text: str, expected: list[str]) -> None:
 
 
 def test_a_block_is_returned_again_when_it_has_changed() -> None:
-    """A changed block keeps its id; at most one returned block is open, and it is the last one."""
     blocks = MarkdownBlocks()
     given = [
         [(block.id, block.closed, block.source) for block in blocks.feed(piece)]
@@ -73,7 +72,6 @@ def test_a_block_is_returned_again_when_it_has_changed() -> None:
 
 
 def test_a_snapshot_never_changes() -> None:
-    """A snapshot that is read later shows the block as it was, whatever has arrived since."""
     blocks = MarkdownBlocks()
     (first,) = blocks.feed("- a *b\n- c")
     (second,) = blocks.feed(" d\n  e")
