@@ -43,7 +43,6 @@ def _keeps_apart(written: str, *, most: int | None = None) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("written", WRITERS)
 def test_no_slip_in_the_first_of_two_calls_gives_it_what_the_second_has(written: str) -> None:
-    """One to three characters are missing, or one is another, or a whole tag is missing."""
     _keeps_apart(written)
 
 
@@ -57,7 +56,6 @@ def test_some_slips_in_the_first_of_two_calls_give_it_nothing_of_the_second(writ
 )
 @pytest.mark.parametrize("outer", [("<tool_call>\n", "\n</tool_call>"), ("", "")])
 def test_a_parameter_whose_head_has_no_end_ends_with_its_call(parameter: str, outer: tuple[str, str]) -> None:
-    """The call is told, and not run; the text and the call behind it are there."""
     first = f"{outer[0]}<function=delete>\n{parameter}\n</function>{outer[1]}"
     text = f"{first}\nThen I look.\n{WRITERS['qwen'][1]([READ])}"
     for pieces in ([text], list(text), cuts(text, range(0, len(text), 7))):

@@ -51,7 +51,6 @@ def _is_left_out_or_told(format: Any, opening: str) -> None:
     ("format", "opening"), [(each, one) for each in FORMATS for one in OPENINGS[FORMATS.index(each) :: 70]]
 )
 def test_an_opening_in_front_of_a_call_of_the_api_is_left_out_or_reported(format: str, opening: str) -> None:
-    """Whole, without its last character, or with a line ending, however it arrives."""
     _is_left_out_or_told(format, opening)
 
 

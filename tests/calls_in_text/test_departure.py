@@ -93,7 +93,6 @@ LONG = ["```" + LEAKS["hermes"][1] * 2_000, "<tool_call>" + " " * 20_000, "<tool
 
 @pytest.mark.parametrize("text", [*TALK, *LONG], ids=lambda text: text[:40])
 def test_a_text_about_the_markup_is_no_call(text: str) -> None:
-    """Markup in code and half an opening are left alone; a long text of them is read once."""
     stream = Stream([_body(text)])
     stream.final()
 

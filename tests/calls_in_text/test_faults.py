@@ -56,7 +56,6 @@ def test_a_missing_brace_takes_no_other_call_with_it(written: str) -> None:
     ],
 )
 def test_arguments_that_end_too_early_are_reported(arguments: str, read_calls: int, broken: int) -> None:
-    """One brace is added; where that makes no JSON, the call is incomplete, and the next one is read."""
     begin, end = "<|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>", "<|tool_call_end|>"
     calls = f'{begin}{arguments}{end}{begin}{{"text": "b"}}{end}'
     events = at_every_cut(f"<|tool_calls_section_begin|>{calls}<|tool_calls_section_end|>", "kimi")
@@ -133,7 +132,6 @@ def test_a_value_keeps_its_line_endings(written: str, value: str) -> None:
 
 @pytest.mark.parametrize("written", ["qwen", "seed", "minimax", "anthropic"])
 def test_a_line_with_the_next_element_ends_a_value(written: str) -> None:
-    """The end that is missing is told as a repair."""
     dialect, write = WRITERS[written]
     call = Call("look", {"text": "a\nb", "items": ["x"]})
     events = at_every_cut(re.sub("\n?</parameter>", "", write([call]), count=1), dialect)
@@ -223,7 +221,6 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
     ],
 )
 def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) -> None:
-    """Other heads, and ends that a model or its server writes behind a call; the text goes on after them."""
     for answer, around in ((text, ""), (f"Ok.\n{text}\nDone.", "Ok.\nDone.")):
         events = read([answer], tools=["look"])
         for pieces in (list(answer), *[cuts(answer, [place]) for place in range(1, len(answer), 5)]):
@@ -249,7 +246,6 @@ def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) 
 def test_an_object_in_pythons_quotes_is_the_same_object(
     members: str, calls: int, broken: int, told: str | None
 ) -> None:
-    """With other members, it is incomplete; with another name, or no literal, it is text."""
     text = f"<tool_call>{{{members}}}</tool_call>"
     events = at_every_cut(text, "hermes", tools=["look"])
 

@@ -100,7 +100,6 @@ def _written_in(row: Dialect, opening: str) -> str:
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
 def test_each_row_of_the_table_is_read_and_reported_at_every_cut(row: Dialect, opening: str) -> None:
-    """One that needs a name is told only if the text is nothing else; in code, none is told."""
     text = _written_in(row, opening)
     names = [row.name] if row.named_only else []
     offered = offered_in({"tools": TOOLS[:1]})
@@ -142,7 +141,6 @@ def test_a_fence_of_json_is_a_call_only_if_it_is_the_whole_text(fence: str) -> N
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_a_text_that_is_cut_off_gives_the_same_at_every_cut(written: str) -> None:
-    """The beginning of the markup is a call that is not handed out, or text; never both."""
     dialect, text, calls, _ = _answer(written, 3)
     for size in range(1, len(text), 1 + len(text) // 60):
         beginning = text[:size]
@@ -157,7 +155,6 @@ def test_a_text_that_is_cut_off_gives_the_same_at_every_cut(written: str) -> Non
 
 @pytest.mark.parametrize("written", [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}])
 def test_all_dialects_may_be_read_at_once(written: str) -> None:
-    """Each opening tells its dialect; those that need a name are left out."""
     for seed in range(5):
         _, text, calls, around = _answer(written, seed)
         events = read([text])
@@ -168,7 +165,6 @@ def test_all_dialects_may_be_read_at_once(written: str) -> None:
 
 @pytest.mark.parametrize("written", WRITERS)
 def test_markup_in_code_is_text(written: str) -> None:
-    """In a fence or a code span, it comes out as it was, within the piece in which it arrived."""
     dialect, write = WRITERS[written]
     markup = write([make_call(random.Random(written))])
     span = markup.replace("\n", " ").replace("``", "")

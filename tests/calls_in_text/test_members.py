@@ -53,7 +53,6 @@ def events_of(around: str, *objects: dict[str, Any], between: str = ", ") -> Any
 @pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("around", AROUND)
 def test_each_of_three_members_may_hold_the_arguments(around: str, holder: str) -> None:
-    """Beside one of them, any other member is left out."""
     for others in [{}, *OF_THE_CALL, *STRANGE]:
         for members in ({holder: ARGUMENTS} | others, others | {holder: ARGUMENTS}):
             for each in objects_of(members):

@@ -117,7 +117,6 @@ def test_parsers_are_read_from_wheels_without_what_they_import(tmp_path: Path) -
 
 
 def test_an_index_without_the_wheel_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The program ends with what pip says of it."""
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
 

@@ -40,7 +40,6 @@ def calls_in(message: Message) -> list[tuple[str, object]]:
 
 @pytest.mark.parametrize(("format", "signature"), FORMATS)
 def test_every_format_hands_it_out_at_the_finish_reason(format: Any, signature: str | None) -> None:
-    """Reasoning stays without its signature, which is of both; blank text behind it changes nothing."""
     script = testing.script().reasoning("I look. ", HERMES[:20], HERMES[20:], signature=signature)
     for sent in (script, testing.script().reasoning("I look. " + HERMES, signature=signature).text("\n")):
         chunks = sent.finish("stop").chunks(format)

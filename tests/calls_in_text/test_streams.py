@@ -80,7 +80,6 @@ def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
 
 
 def test_arguments_arrive_as_they_are_written() -> None:
-    """The start comes once the name is closed, and each piece with the bytes that it is from."""
     text = '<tool_call>{"name": "look", "arguments": {"at": "' + "x" * 50 + '"}}</tool_call>'
     decoder = Decoder(tags=Tags(calls=True))
     seen: list[tuple[int, str]] = []
@@ -109,7 +108,6 @@ def test_every_chunking_gives_the_same_in_both_colours() -> None:
 
 
 def test_parameters_get_the_types_of_the_schema() -> None:
-    """The tools are those of the option, also as in a request to any API; else every value is a string."""
     table = Tools(look)
     lists = (table.to_openai_chat, table.to_openai_responses, table.to_anthropic, table.to_gemini)
     namespace = [{"type": "namespace", "name": "look", "tools": table.to_openai_responses()}]
@@ -143,7 +141,6 @@ def test_a_name_with_a_namespace_or_a_channel_is_the_known_tool(name: str, is_in
 @pytest.mark.parametrize("name", _FORMS)
 @pytest.mark.parametrize("is_in_text", [True, False])
 def test_a_view_that_is_given_a_tool_knows_it_by_such_a_name(name: str, is_in_text: bool) -> None:
-    """Without `tools=`: checked calls, drafts and a router know what the model means, with a repair."""
     call = chat_call(0, '{"at": "x"}', id="c", name=name)
     sent = body(HERMES.replace("look", name)) if is_in_text else [chat(call), chat({}, "tool_calls"), DONE]
     options: dict[str, Any] = {"tags": Tags(calls=True)}
@@ -201,7 +198,6 @@ def test_bare_dialects_need_their_name_and_known_tools() -> None:
 @pytest.mark.parametrize("finish", ["length", "content_filter", None])
 @pytest.mark.parametrize("size", range(30, len(HERMES)))
 def test_an_answer_that_is_cut_off_hands_out_no_call_without_its_end(finish: str | None, size: int) -> None:
-    """The call stays incomplete, like a call of the API."""
     stream = Stream(body(HERMES[:size], finish), tags=Tags(calls=True))
     events: list[object] = []
     try:
@@ -264,7 +260,6 @@ def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
 
 @pytest.mark.parametrize("limits", [Limits(tool_calls=3), Limits(parts=3)])
 def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
-    """By the same limits as other calls; what came before stays readable."""
     stream = Stream(body(HERMES * 5), tags=Tags(calls=True), limits=limits)
     with pytest.raises(LimitExceeded):
         list(stream)

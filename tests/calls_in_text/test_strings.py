@@ -67,7 +67,6 @@ def test_arguments_within_a_string_are_mended_too(raw: str, meant: str, repairs:
 
 @pytest.mark.parametrize(("raw", "meant", "repairs"), RAW)
 def test_lists_in_parameters_are_mended_too(raw: str, meant: str, repairs: list[str]) -> None:
-    """A text stays as it is: its parameter has no quotes."""
     markup = (
         f'<tool_call><function=look><parameter=items>["{raw}"]</parameter>'
         f'<parameter=text>{{"{raw}"}}</parameter></function></tool_call>'

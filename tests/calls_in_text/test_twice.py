@@ -252,7 +252,6 @@ def test_the_call_of_the_api_shows_that_one_without_its_end_is_whole(amount: int
 
 
 def test_arguments_are_compared_as_json() -> None:
-    """Keys in another order, and spaces, make no difference; another value does."""
     texts = ['{"a": 1, "b": [true]}', '{"a": 1, "b": [1]}']
     text = "".join(f'<tool_call>{{"name": "f", "arguments": {each}}}</tool_call>' for each in texts)
     call = chat_call(0, '{"b":[true],"a":1}', id="api_0", name="f")
@@ -275,7 +274,6 @@ def test_what_is_held_back_is_bounded() -> None:
 
 
 def test_each_choice_and_each_answer_has_calls_of_its_own() -> None:
-    """A call in the text of one choice is not that of another one."""
     own = chat_call(0, '{"amount": 5}', id="api_0", name="pay")
     body = [chat({"content": markup("pay", 5)}), chat(own, index=1)]
     body += [chat({}, "stop"), chat({}, "tool_calls", index=1), DONE]

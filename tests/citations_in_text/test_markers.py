@@ -87,7 +87,6 @@ def split(pieces: Any) -> tuple[str, list[Citation]]:
 def test_markers_leave_the_text_and_tell_their_place(
     text: str, left: str, cited: list[tuple[str, str]]
 ) -> None:
-    """A marker in code, a link, an entry of a list, and what only looks like a marker come out unchanged."""
     given, citations = split([text])
 
     assert left == given
@@ -147,7 +146,6 @@ def test_sources_that_are_known_are_reported() -> None:
 
 
 def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
-    """Whatever follows the opening, it is given back soon."""
     for opening in ("【1†", "[", "[^", "<cite index=", "<"):
         scanner, given, size = MarkerScanner(MARKERS, ()), 0, 0
         for _ in range(400):
@@ -160,7 +158,6 @@ def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
 
 
 def test_a_stream_has_the_citations_of_its_text() -> None:
-    """Each is a part of the message, and does not end the text around it."""
     message = Stream(body(CITED), tags=Tags(citations=True)).final()
 
     assert ["text", "citation", "citation", "citation"] == [part.kind for part in message.parts]
@@ -226,7 +223,6 @@ def test_a_page_sees_citations_where_the_protocol_has_them(protocol: Any) -> Non
 
 
 def test_citations_are_bounded_as_other_parts_are() -> None:
-    """What came before stays readable."""
     stream = Stream(body("a[^1]" * 9), tags=Tags(citations=True), limits=Limits(parts=4))
     with pytest.raises(LimitExceeded):
         list(stream)

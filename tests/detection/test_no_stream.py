@@ -59,7 +59,6 @@ _WHOLE = {"openai-chat": _COMPLETION, "anthropic": _MESSAGE}
 @pytest.mark.parametrize("indent", [None, 2], ids=["one line", "indented"])
 @pytest.mark.parametrize("format", _WHOLE)
 def test_a_whole_answer_is_read_as_one(format: str, indent: int | None) -> None:
-    """A server that refuses to stream answers with one document: it is the same message."""
     body = json.dumps(_WHOLE[format], indent=indent).encode()
     for chunks in ([body], bytewise(body), [body + b"\n"]):
         reading = read(chunks)
@@ -123,7 +122,6 @@ def test_an_error_status_is_a_status_error_whatever_the_body(body: bytes) -> Non
 
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/event-stream", None])
 def test_a_web_page_is_no_stream(content_type: str | None) -> None:
-    """A login page or a proxy's page is `NotAStream`, with its title and its start."""
     page = b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>data: x\n\n</body></html>"
     error = respond(page, content_type).error
 

@@ -49,7 +49,6 @@ def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any
 
 @pytest.mark.parametrize("named", ["anthropic", "openai-chat", "ollama", "openai-completions"])
 def test_payloads_of_no_known_format_are_reported_as_unknown(named: Any) -> None:
-    """The count is that of the payloads, without pings and the sentinel."""
     error = end_of([PING, wire.sse({"foo": 1}), wire.sse({"foo": 2}), wire.DONE], named).error
 
     assert type(error) is ProtocolError
@@ -71,7 +70,6 @@ def test_an_answer_without_any_payload_may_be_asked_for_again(format: Any, chunk
 
 
 def test_a_custom_format_knows_a_payload_by_any_of_its_paths() -> None:
-    """The text may be empty, and the id be all that was met."""
     format = custom(text="result.delta", id="request")
 
     assert end_of([wire.sse({"request": "r1"})], format).error is None

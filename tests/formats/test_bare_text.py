@@ -107,7 +107,6 @@ def test_json_is_text(piece: str) -> None:
 
 @pytest.mark.parametrize("end", [b"[DONE]", b" [DONE]", b"[DONE] ", ServerSentEvent(b"[DONE]", "end")])
 def test_done_is_the_end(end: Any) -> None:
-    """Space around it and the event's name change nothing."""
     format = Text()
     _, whole = read(format, b"Hello", end, b"late")
 

@@ -116,7 +116,6 @@ PIECES = pieces(most=40)
 )
 @in_one_test("before", [0, 1, 2, 30])
 def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, before: int) -> None:
-    """Other ids, ends, errors and broken payloads go the long way, and so does what follows them."""
     piece = ui("text-delta", id="0", delta="a")
     frames = [UI[6], ui("text-start", id="1"), *[piece] * before, between, *[piece] * 3, DONE]
 

@@ -72,7 +72,6 @@ def test_calls_are_put_together_by_their_index() -> None:
 
 @pytest.mark.parametrize("args", ['{"port": "Brest"}', {"port": "Brest"}], ids=["text", "values"])
 def test_calls_without_an_index_are_whole(args: Any) -> None:
-    """A name begins one, and what has none goes on with the last."""
     got = read(calling(None, args, "tide", "a"), calling(None, args, "tide", "b"), STOP)
 
     assert [("a", "Brest"), ("b", "Brest")] == [(call.id, call.arguments["port"]) for call in got.calls]

@@ -83,7 +83,6 @@ def complete_calls(told: Told) -> list[str]:
 
 
 def test_blocks_add_up_to_the_message_of_a_model() -> None:
-    """Text, a call in pieces, tokens, and the provider's word for the end."""
     usage = {"input_tokens": 3, "output_tokens": 5, "input_token_details": {"cache_read": 2}}
     told = read(
         start(), *HELLO, *CALL, end(0, type="text", text="Hello"), CALLED, finish("stop", usage=usage)
@@ -264,7 +263,6 @@ def test_a_subagent_is_not_the_answer() -> None:
 
 
 def test_each_answer_of_a_graph_is_read_in_turn() -> None:
-    """`responses` has one for each message of the graph."""
     said = [(response.final().text, response.message.finish_reason) for response in Stream(AGENT).responses]
 
     assert [("I ask the helper.", "tool_calls"), ("It is sunny in Oslo.", "stop")] == said

@@ -53,7 +53,6 @@ def test_pieces_add_up_to_the_text_of_a_message() -> None:
 
 
 def test_each_agents_text_is_a_part_of_its_own() -> None:
-    """A part says whose it is; two messages of one agent are two parts as well."""
     told = read(STARTED, said("Hel"), said("lo", id="msg_2"), said("!", id="msg_2", index=1), DONE)
 
     assert ["Hel", "lo", "!"] == [part.text for part in parts_of(told)]
@@ -61,7 +60,6 @@ def test_each_agents_text_is_a_part_of_its_own() -> None:
 
 
 def test_content_of_every_kind_has_a_place() -> None:
-    """Chunks of text, thinking with its signature, sources, images and files."""
     told = read(
         STARTED,
         said({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "s"}),

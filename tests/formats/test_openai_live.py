@@ -177,7 +177,6 @@ def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]
     ],
 )
 def test_the_end_of_an_item_tells_what_its_pieces_are(pieces: list[str], end: str, city: str) -> None:
-    """A call is handed out with all of its arguments, once each."""
     ended = item("done", arguments=end, status="completed")
     told = read(STARTED, item("added", arguments=""), *map(argued, pieces), ended, ENDED, closed())
 

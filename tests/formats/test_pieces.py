@@ -17,7 +17,6 @@ from tokenstream.message import TextPart
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_what_comes_out_is_what_went_in(pieces: list[str]) -> None:
-    """Piece by piece, whatever stands in it; the end of the input is the end."""
     format = Pieces()
     events = [event for piece in pieces for event in format.feed(piece)] + format.end()
 

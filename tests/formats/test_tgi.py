@@ -34,7 +34,6 @@ def read(*frames: Any, **options: Any) -> Told:
 
 
 def test_the_counts_of_the_end_are_the_usage() -> None:
-    """`input_length` and `generated_tokens`, with the report as it was sent."""
     usage = read(token("Hello"), END).message.usage
 
     assert (7, 3) == (usage.input_tokens, usage.output_tokens)
@@ -46,7 +45,6 @@ def test_the_counts_of_the_end_are_the_usage() -> None:
     [("length", "length"), ("eos_token", "stop"), ("stop_sequence", "stop_sequence"), ("moon", "unknown")],
 )
 def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
-    """A word that nobody knows is kept as it came."""
     message = read(token("a", details={"finish_reason": word}, generated_text="a")).message
 
     assert (expected, word) == (message.finish_reason, message.raw_finish_reason)

@@ -67,7 +67,6 @@ def test_messages_are_the_same_at_every_chunking() -> None:
 
 
 def test_every_type_of_header_is_read() -> None:
-    """The protocol has ten types of headers; a time is a number, a UUID its bytes."""
     body = message(
         {
             "yes": Typed(0, None),
@@ -119,7 +118,6 @@ def test_the_kind_of_a_message_is_in_its_headers(headers: dict[str, object], kin
 
 @given(chunked(st.sampled_from([BODY, BODY[:-1], BODY + FIRST[:11], FIRST[:12]]), most=30))
 def test_any_cut_gives_what_the_whole_body_gives(case: tuple[bytes, list[bytes]]) -> None:
-    """Messages, error and tail do not depend on the chunks."""
     body, chunks = case
 
     assert read([body]) == read(chunks)
@@ -127,7 +125,6 @@ def test_any_cut_gives_what_the_whole_body_gives(case: tuple[bytes, list[bytes]]
 
 @given(st.integers(0, len(BODY) * 8 - 1), st.data())
 def test_a_bit_that_was_flipped_is_never_read_as_content(bit: int, data: st.DataObject) -> None:
-    """What comes before it is delivered; the message itself is an error, or never becomes whole."""
     broken = bytearray(BODY)
     broken[bit // 8] ^= 1 << bit % 8
     right, _, _ = read([BODY])
@@ -258,7 +255,6 @@ def test_headers_that_repeat_are_read_once_and_the_others_each_time() -> None:
 
 
 def test_a_new_connection_begins_with_reset() -> None:
-    """What was held, the error and the end are forgotten."""
     parser = AWSEventStreamParser()
     parser.feed(FIRST[:-1] + b"?")
     assert parser.error is not None

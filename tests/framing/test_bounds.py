@@ -131,7 +131,6 @@ def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
 
 @in_one_test("framing", [SSEParser, NDJSONParser, JSONArrayParser])
 def test_misuse_says_what_to_do(framing: type[Parser]) -> None:
-    """Text, and bytes after the end, even none."""
     parser = framing()
     text: Any = "[1]\n"
     with pytest.raises(MisuseError, match=rf"{framing.__name__}\.feed takes bytes .* not str"):
@@ -143,7 +142,6 @@ def test_misuse_says_what_to_do(framing: type[Parser]) -> None:
 
 
 def test_events_before_the_fault_are_handed_out_and_nothing_after() -> None:
-    """Errors keep their place in line, and stay."""
     parser = SSEParser(limits=Limits(line=20))
     events = parser.feed(b"data: a\n\ndata: b\n\n" + b"x" * 21 + b"\n\ndata: c\n\n")
 

@@ -57,7 +57,6 @@ def test_each_rule_holds_at_every_chunking(rule: str) -> None:
 
 @given(chunked(json_arrays))
 def test_any_array_reads_as_its_elements(drawn: tuple[bytes, list[bytes]]) -> None:
-    """What the elements are is what the JSON decoder makes of the whole."""
     body, chunks = drawn
     text = str(body, "utf-8", "surrogatepass")
     elements = [json.loads(str(element, "utf-8", "surrogatepass")) for element in read(chunks)]
@@ -106,7 +105,6 @@ FAULTS: dict[str, tuple[bytes, list[bytes], int, str]] = {
 
 @in_one_test("fault", FAULTS)
 def test_what_is_no_array_is_an_error_with_its_place(fault: str) -> None:
-    """What came before it is handed out, nothing after; the same at every chunking."""
     body, expected, offset, says = FAULTS[fault]
     for chunks in chunkings(body):
         parser = JSONArrayParser()
@@ -176,7 +174,6 @@ AS_SENT = st.lists(
     st.just(Limits()) | st.builds(Limits, line=st.integers(2, 20), event=st.integers(2, 20)),
 )
 def test_short_cuts_give_what_the_plain_way_gives(chunks: list[bytes], limits: Limits) -> None:
-    """Elements, errors and what is left, after each chunk."""
     fast, plain = JSONArrayParser(limits=limits), JSONArrayParser(limits=limits)
     for chunk in chunks:
         assert plain.feed(chunk) == fast.frames(chunk)
@@ -208,7 +205,6 @@ ONE_BY_ONE = st.lists(
 def test_what_reads_an_element_like_the_last_one_leaves_the_parser_as_the_plain_way_does(
     chunks: list[bytes], first: bytes, bound: int
 ) -> None:
-    """Elements, errors with their place, and what is left, after each chunk."""
     limits = Limits(line=bound)
     fast, plain = JSONArrayParser(limits=limits), JSONArrayParser(limits=limits)
     read: Callable[[bytes], bytes | None] | None = None

@@ -88,7 +88,6 @@ def test_the_direction_comes_first_and_then_the_id(
 
 
 def test_lines_that_are_no_messages_are_counted() -> None:
-    """Logs, single values, and headers as in the Language Server Protocol."""
     parser = JSONRPCParser()
 
     assert len(parser.feed(b'hello\n{"id": 0, "result": 1}\nlog: x\n3\n{"a": \n[]\n[4]\n')) == 1
@@ -99,7 +98,6 @@ def test_lines_that_are_no_messages_are_counted() -> None:
 
 
 def test_a_line_of_json_among_server_sent_events_is_an_error() -> None:
-    """Events before it are given; its beginning is in the error."""
     parser = JSONRPCParser()
 
     assert len(parser.feed(b'data: {"method": "a"}\n\n{"error": {"code": 5')) == 1
@@ -118,7 +116,6 @@ def test_a_line_of_json_among_server_sent_events_is_an_error() -> None:
     ],
 )
 def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
-    """Messages before it are given."""
     limits = Limits(event=100, depth=8)
     first = b'{"method": "a"}'
     start = {b"d": b"data: " + first + b"\n\n"}

@@ -55,7 +55,6 @@ def test_each_rule_holds_at_every_chunking(rule: str) -> None:
 
 @given(chunked(json_lines))
 def test_any_body_reads_as_its_lines(drawn: tuple[bytes, list[bytes]]) -> None:
-    """The whole body split at LF, less CR before it, is what is read in pieces."""
     body, chunks = drawn
     *lines, _ = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     expected = [re.sub(rb"\r\Z", b"", line) for line in lines if re.search(rb"[^ \t\r]", line)]
@@ -79,7 +78,6 @@ def state(parser: PlainNDJSONParser) -> tuple[Any, ...]:
 def test_short_cuts_give_what_the_plain_way_gives(
     drawn: tuple[bytes, list[bytes]] | list[bytes], limits: Limits
 ) -> None:
-    """Payloads, errors and what is left, after each chunk."""
     fast, plain = NDJSONParser(limits=limits), PlainNDJSONParser(limits=limits)
     for chunk in drawn if isinstance(drawn, list) else drawn[1]:
         assert plain.feed(chunk) == fast.frames(chunk)
@@ -87,7 +85,6 @@ def test_short_cuts_give_what_the_plain_way_gives(
 
 
 def test_payloads_before_the_fault_are_handed_out_and_nothing_after() -> None:
-    """Errors keep their place in line, stay, and carry the start of the line."""
     parser = NDJSONParser(limits=Limits(line=4, tail=3))
 
     assert [b"1", b"2"] == parser.feed(b"1\n2\n12345\n3\n")

@@ -94,7 +94,6 @@ def test_each_clause_of_the_standard_holds_at_every_chunking(clause: str) -> Non
 
 @given(chunked(event_streams))
 def test_any_stream_reads_as_the_standard_says(drawn: tuple[bytes, list[bytes]]) -> None:
-    """Events, ids, retry and comments equal those of the whole text, decoded first and split then."""
     body, chunks = drawn
     oracle = Whatwg(body)
     events, parser = read(chunks)
@@ -112,7 +111,6 @@ def test_any_stream_reads_as_the_standard_says(drawn: tuple[bytes, list[bytes]])
 @needs_cases
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_verified_cases_hold_at_every_chunking(case: dict[str, Any]) -> None:
-    """What browsers agree on: events, the id of a reconnection, the reconnection time."""
     expected = (
         [(e["event"], e["data"], e["id"], e.get("retry")) for e in case["events"]],
         case["final_last_event_id"],
@@ -237,7 +235,6 @@ def test_reset_keeps_the_id_and_forgets_the_rest() -> None:
 
 
 def test_an_event_shows_what_it_is() -> None:
-    """What is as always is left out, and a long payload is cut."""
     assert "ServerSentEvent(b'a')" == repr(event("a"))
     assert "ServerSentEvent(b'a', event='x', id='1', retry=2)" == repr(event("a", "x", "1", 2))
     assert f"ServerSentEvent(b'{'a' * 80}'…)" == repr(event("a" * 81))

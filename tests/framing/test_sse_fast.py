@@ -43,13 +43,11 @@ def assert_same(chunks: list[bytes], limits: Limits) -> None:
 
 @given(chunked(event_streams), bounds | st.just(DEFAULT))
 def test_short_cuts_give_what_the_plain_way_gives(drawn: tuple[bytes, list[bytes]], limits: Limits) -> None:
-    """Frames, ids, retry, counts, errors and what is left, after each chunk."""
     assert_same(drawn[1], limits)
 
 
 @given(whole_blocks, bounds | st.just(DEFAULT))
 def test_one_event_to_a_chunk_gives_what_the_plain_way_gives(chunks: list[bytes], limits: Limits) -> None:
-    """The shortest of the short cuts, with the state that other events leave between."""
     assert_same([b"\n", *chunks], limits)
 
 

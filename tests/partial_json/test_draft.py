@@ -125,7 +125,6 @@ def test_aliases_are_read_and_names_are_shown() -> None:
 
 
 def test_an_unknown_key_shows_only_where_the_model_keeps_it() -> None:
-    """Keys that the model ignores do not show, those it allows do, those it forbids are wrong at once."""
     kept, ignored = partial_of(Extra, '{"z": [1, {"y": "tex'), partial_of(Step, '{"z": [1, {"y": "tex')
     forbidden = partial_of(ByName, '{"z": [1], ')
 

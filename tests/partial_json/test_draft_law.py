@@ -24,7 +24,6 @@ def _name(case: Any) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("type_, texts", CASES, ids=_name)
 def test_the_end_is_what_pydantic_makes_of_the_whole(type_: Any, texts: list[str]) -> None:
-    """`final()` is what `validate_json` gives: of one piece, of single characters, of any two pieces."""
     for text in texts:
         cuts = [[], list(range(len(text))), *([cut] for cut in range(len(text)))]
 

@@ -172,7 +172,6 @@ class Numbers(RootModel[list[dt.date]]):
     ],
 )
 def test_types_of_every_kind_are_written(type_: Any, text: str, wanted: Any) -> None:
-    """Models, dataclasses, typed dicts, root models and plain data, while they are open."""
     draft = partial_of(type_, text)
 
     assert draft.to_python() == json.loads(draft.to_json()) == wanted

@@ -21,7 +21,6 @@ _EVENTS: list[JSONEvent] = [
 
 
 def test_the_events_of_a_document_say_where_and_what() -> None:
-    """A value starts, a string grows by the piece, a value is done; offsets count characters."""
     parser = PartialJSONParser()
 
     assert [
@@ -56,7 +55,6 @@ def test_an_event_equals_its_like_alone(event: JSONEvent) -> None:
 
 @pytest.mark.parametrize("event", _EVENTS, ids=repr)
 def test_an_event_can_be_kept_and_sent(event: JSONEvent) -> None:
-    """Pickled, copied, or written as the call that makes it."""
     assert event == pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == eval(repr(event))
 
 

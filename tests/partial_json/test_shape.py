@@ -36,7 +36,6 @@ def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:
     "type_", [Recipe, After, Fields, Node, Plain, Options, Extra, Configured, Roots, Pet, dict[str, int]]
 )
 def test_objects_are_read_field_by_field(type_: Any) -> None:
-    """Models, dataclasses and typed dicts, with validators behind them, are put together of their fields."""
     assert _is_taken_apart(type_)
 
 

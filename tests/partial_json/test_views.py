@@ -26,7 +26,6 @@ def _log(fields: list[tuple[str, Any]]) -> FieldLog:
 
 @given(before=_FIELDS, behind=_FIELDS)
 def test_an_object_view_is_the_dict_of_its_moment(before: list[Any], behind: list[Any]) -> None:
-    """Whatever comes later, also for a name that it has: items, order, length and `in` are as they were."""
     log = _log(before)
     view = GrowingObject(log)
     for name, value in behind:
@@ -39,7 +38,6 @@ def test_an_object_view_is_the_dict_of_its_moment(before: list[Any], behind: lis
 
 @given(fields=_FIELDS, name=st.sampled_from("abcd"))
 def test_a_field_that_grows_stands_for_a_finished_one(fields: list[Any], name: str) -> None:
-    """The tail is the last field, or the newer value of one that is there."""
     view = GrowingObject(_log(fields), name, -1)
     wanted = {**dict(fields), name: -1}
 
@@ -51,7 +49,6 @@ def test_a_field_that_grows_stands_for_a_finished_one(fields: list[Any], name: s
     values=st.lists(st.integers(), max_size=8), more=st.lists(st.integers(), max_size=3), tail=st.booleans()
 )
 def test_an_array_view_is_the_list_of_its_moment(values: list[int], more: list[int], tail: bool) -> None:
-    """Elements, slices, indexes from both ends and what is finished are as they were."""
     held = list(values)
     view = GrowingArray(held, 0 if tail else MISSING)
     held += more
@@ -67,7 +64,6 @@ def test_an_array_view_is_the_list_of_its_moment(values: list[int], more: list[i
 
 
 def test_an_element_that_has_not_come_is_an_index_error() -> None:
-    """The message tells how many have."""
     view = GrowingArray([1, 2])
 
     with pytest.raises(IndexError, match="no element 2 yet: 2 have arrived"):
@@ -97,7 +93,6 @@ def test_text_is_joined_when_somebody_looks() -> None:
 
 
 def test_views_are_equal_to_what_they_show() -> None:
-    """A list or tuple of the same elements, a mapping of the same fields; nothing else."""
     array, mapping = GrowingArray([1, 2]), GrowingObject(_log([("a", 1)]))
 
     assert array == [1, 2] == GrowingArray([1, 2])
@@ -110,7 +105,6 @@ def test_views_are_equal_to_what_they_show() -> None:
 
 
 def test_views_look_like_what_they_show() -> None:
-    """A repr is that of a list or dict, cut where it is long or deep."""
     deep: Any = 1
     for _ in range(100):
         deep = GrowingArray([GrowingObject(_log([("a", deep)]))])

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def test_events_tell_of_parts_of_reasoning() -> None:
-    """Each begins, grows and ends, and every event has the payload that it came of."""
     chunks = [chat({"content": text}) for text in ["<think>a", "b</think>", "\n\nc", " d"]]
     _, events = decoded([*chunks, chat({}, "stop"), DONE], tags=Tags(reasoning=("think",)))
     shown = [

@@ -47,7 +47,6 @@ def stopped_by(budget: Budget, events: list[Event]) -> int | None:
 
 
 def test_characters_of_all_that_a_model_writes_count() -> None:
-    """Text, reasoning and arguments; the answer may be as long as the bound, and no longer."""
     said: list[Event] = [
         ReasoningDelta("1234"),
         ToolCallStart("a", "tool"),
@@ -193,7 +192,6 @@ def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
     ],
 )
 def test_what_repeats_itself_for_a_purpose_is_left_alone(text: str) -> None:
-    """Rules, tables, matrices, padding, laughter, lists, one word in a list of values."""
     repetition = Repetition()
     repetition.feed("Look: " + text + "\nThat was it, with some more text behind it.")
 
@@ -217,7 +215,6 @@ def _recorded_texts() -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 def test_no_recorded_answer_is_taken_for_a_loop() -> None:
-    """Text, reasoning and arguments; not even where two times are too many."""
     texts, alarms = _recorded_texts(), []
     for name, text in texts:
         repetition = Repetition(times=2)
@@ -285,7 +282,6 @@ def found_after(pattern: str, text: str, size: int) -> str | None:
     ],
 )
 def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: str, upto: str | None) -> None:
-    """Character by character, and across pieces."""
     assert upto == found_after(pattern, text, 1)
     for size in (2, 3, 100):
         assert (upto is None) is (found_after(pattern, text, size) is None)

@@ -16,7 +16,6 @@ from tokenstream.stages import Lines
 
 
 def test_each_kind_of_end_ends_a_line() -> None:
-    """LF, CR LF and CR; an empty line is a line."""
     for pieces in fragmentations("one\ntwo\r\nthree\r\n\nfour\r\rfive"):
         assert ["one\n", "two\r\n", "three\r\n", "\n", "four\r", "\r", "five"] == run(Lines(), pieces)
 

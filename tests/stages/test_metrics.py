@@ -24,7 +24,6 @@ def test_no_mark_is_set_before_its_event_has_arrived() -> None:
 
 
 def test_marks_are_seconds_from_the_start() -> None:
-    """First byte, first frame, first content, first tool call, first text."""
     meter = Meter(10.0, wrapped=True)
     meter.mark(10.5, frame=False)
     meter.mark(11.0, frame=True)
@@ -46,7 +45,6 @@ def test_marks_are_seconds_from_the_start() -> None:
 
 
 def test_gaps_and_stalls() -> None:
-    """The longest gap, and how many were longer than two seconds."""
     meter = Meter(0.0)
     for now in (1.0, 1.5, 4.0, 4.1, 7.0, 7.2):
         meter.mark_content(now)

@@ -32,7 +32,6 @@ from tokenstream.stages._objects.items import Field
     ],
 )
 def test_a_field_returns_its_text(at: Any, text: str, expected: str) -> None:
-    """Whatever pieces the document comes in; null, and a list without elements, give nothing."""
     for pieces in fragmentations(text):
         field = Field(at)
 
@@ -62,7 +61,6 @@ def test_each_piece_is_returned_when_it_arrives() -> None:
     ],
 )
 def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None, says: str) -> None:
-    """The error names the path and the kind of value there, but never the model's text."""
     for pieces in fragmentations(text):
         field = Field(at)
         given_out = run(field, pieces)
@@ -92,7 +90,6 @@ def test_of_several_matches_a_value_that_is_no_string_gives_an_error_in_its_plac
 
 @pytest.mark.parametrize("at", ["*.t", "1.t"])
 def test_fail_fast_stops_at_the_first_value_that_is_no_string(at: str) -> None:
-    """Earlier strings are returned; nothing after the value is read, even with a wildcard."""
     for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}]'):
         field = Field(at, fail_fast=True)
         given_out = [piece for each in pieces for piece in field.feed(each)]
@@ -131,7 +128,6 @@ def test_an_invalid_path_is_refused_when_the_stage_is_made() -> None:
 def test_the_pieces_of_a_field_add_up_to_its_value(
     document: Any, wanted: str, size: int, escaped: bool
 ) -> None:
-    """The joined pieces equal the value that `json.loads` reads, however the text is cut."""
     text = json.dumps({"before": document, "in": [{"side": wanted}], "after": document}, ensure_ascii=escaped)
     field = Field("in.0.side")
 

@@ -157,7 +157,6 @@ def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
 
 @in_one_test("end", range(21))
 def test_a_document_that_is_cut_gives_its_whole_elements(end: int) -> None:
-    """The open one is never given, and the error says that the document is not whole."""
     text = '{"a": ["x", "y", {}]}'[:end]
     items = Items[Any](_ANY, "a")
 

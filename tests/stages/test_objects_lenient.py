@@ -40,7 +40,6 @@ _RECIPE = Recipe(title="Pan's", steps=[Step(text="Mix", done=True), Step(text="B
 
 
 def test_an_object_is_read_from_almost_json() -> None:
-    """Prose around it, a fence, single quotes, bare keys, comments, commas too many, words of Python."""
     for pieces in fragmentations(_ALMOST):
         drafts = Partials(Recipe, lenient=True)
 
@@ -50,7 +49,6 @@ def test_an_object_is_read_from_almost_json() -> None:
 
 
 def test_elements_are_read_from_almost_json() -> None:
-    """Each validated as what it is meant to be."""
     for pieces in fragmentations(_ALMOST):
         items = Items(Step, "steps", lenient=True)
 
@@ -59,7 +57,6 @@ def test_elements_are_read_from_almost_json() -> None:
 
 
 def test_a_field_is_read_from_almost_json() -> None:
-    """The joined pieces are the string that the model meant."""
     for pieces in fragmentations(_ALMOST):
         field = Field("title", lenient=True)
 

@@ -94,7 +94,6 @@ ROWS = [row.replace("\\n", "\n").replace("\\r", "\r").split("|") for row in CASE
 
 @in_one_test("row", ROWS, ids="|".join)
 def test_a_text_comes_sentence_by_sentence(row: list[str]) -> None:
-    """Each with the white space behind it; the same however it arrives."""
     for pieces in fragmentations("".join(row)):
         assert row == run(Sentences(), pieces)
 
@@ -138,7 +137,6 @@ def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
 
 @given(st.integers(1, 20) | st.none(), st.integers(1, 30) | st.none(), texts())
 def test_the_pieces_joined_are_the_text(first: int | None, longest: int | None, text: str) -> None:
-    """None is empty, and none is longer than it may be."""
     pieces = run(Sentences(first=first, longest=longest), [text])
 
     assert (text, True) == ("".join(pieces), all(pieces))

@@ -37,7 +37,6 @@ def anyio_backend() -> str:
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_the_recorded_task_reads_alike_in_every_version(wire: str) -> None:
-    """Progress, text in three pieces, data, and files."""
     body = next(path for path in _OURS if path.stem == f"task-{wire}").read_bytes()
     message = Stream([body]).final()
 
@@ -97,7 +96,6 @@ async def test_a_real_server_is_read(wire: str, question: str, text: str, reason
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize(("question", "words"), [("fail", "is down"), ("reject", "do not do that")])
 async def test_a_failure_of_a_real_server_is_an_error(wire: str, question: str, words: str) -> None:
-    """The error has the agent's words."""
     needed("a2a")
     async with http_client() as client, aconnect(**ask(question, wire), client=client) as stream:
         with pytest.raises(ProviderError, match=words):

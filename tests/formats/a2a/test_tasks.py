@@ -166,7 +166,6 @@ def test_a_question_that_repeats_an_artifact_is_shown_once() -> None:
 
 @pytest.mark.parametrize(("word", "kind"), [("failed", "unknown"), ("rejected", "invalid_request")])
 def test_a_failure_is_an_error_with_the_agents_words(word: str, kind: str) -> None:
-    """The text that had arrived is kept."""
     got = read(*HELLO, status(word, "No luck."))
 
     assert isinstance(got.error, ProviderError)
@@ -187,7 +186,6 @@ def test_a_canceled_task_is_cancelled() -> None:
 
 @pytest.mark.parametrize(("code", "retryable"), [(-32603, True), (-32001, False)])
 def test_an_error_of_json_rpc_ends_the_answer(code: int, retryable: bool) -> None:
-    """The error has the code that the server sent."""
     got = read(artifact("Hel"), {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}})
 
     assert isinstance(got.error, ProviderError)
@@ -227,7 +225,6 @@ def test_an_append_to_an_unknown_artifact_opens_it() -> None:
 
 
 def test_more_after_the_last_chunk_is_a_new_part() -> None:
-    """Nothing is lost, and the departure is counted."""
     got = read(*HELLO, artifact("!", append=True), DONE)
 
     assert ["Hello", "!"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
@@ -235,14 +232,12 @@ def test_more_after_the_last_chunk_is_a_new_part() -> None:
 
 
 def test_the_parts_of_an_update_are_joined() -> None:
-    """Text beside text is one text; empty text is none."""
     got = read(artifact("Hel", "", "lo"), DONE)
 
     assert ["Hello"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
 
 
 def test_the_fields_of_an_artifact_are_with_its_part() -> None:
-    """Metadata that come later are merged."""
     first = {"artifactId": "a", "name": "report", "parts": [piece("Hel")], "metadata": {"unit": "C"}}
     later = {"artifactId": "a", "parts": [piece("lo", metadata={"n": 2})], "metadata": {"pages": 1}}
     got = read(
@@ -437,7 +432,6 @@ def test_messages_with_one_id_are_told_apart_by_their_state_and_content(earlier:
 
 
 def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
-    """A file in place of text, less text, or text where a file was."""
     other = payload("artifact-update", taskId="t1", artifact={"artifactId": "a1", "parts": [{"data": 1}]})
 
     assert {"text_rewritten"} == read(artifact("Hello"), artifact("Hel"), DONE).rules

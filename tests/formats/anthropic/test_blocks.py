@@ -42,7 +42,6 @@ def test_a_compaction_in_pieces_goes_back_whole() -> None:
 
 
 def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
-    """The part stays as its start said."""
     came = read(start(), block(0, "compaction", content="a"), delta(0, "compaction_delta", content=None))
 
     assert came.message.parts == (OpaquePart(type="compaction", data={"type": "compaction", "content": "a"}),)
@@ -50,7 +49,6 @@ def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
 
 @pytest.mark.parametrize("ending", [[], [stop(0)], [finish()], [STOP], [tool(0)], [start()]])
 def test_a_compaction_in_many_deltas_is_whole_however_it_ends(ending: list[Payload]) -> None:
-    """Stopped, finished, replaced or cut: the message has all that came."""
     pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(5)]
     came = read(start(), block(0, "compaction", content=None), *pieces, *ending)
 
@@ -70,7 +68,6 @@ def test_a_compaction_in_many_deltas_is_not_reported_again_with_each() -> None:
 
 
 def test_a_fallback_changes_the_model() -> None:
-    """From there on another model answers; the part says why."""
     content = {"from": {"model": "claude-x"}, "to": {"model": "claude-y"}, "trigger": {"type": "refusal"}}
     came = read(*answer(block(0, "fallback", **content), stop(0), *HELLO))
 

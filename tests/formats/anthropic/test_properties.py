@@ -73,7 +73,6 @@ EVERYTHING = [
     ],
 )
 def test_what_comes_between_two_deltas_is_not_overlooked(between: ServerSentEvent) -> None:
-    """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
     frames = [frame(start()), frame(block(0, "text", text=""))]
     frames += [frame(text(0, "a")), frame(text(0, "a")), between, frame(text(0, "c")), frame(text(0, "c"))]
 

@@ -105,7 +105,6 @@ STRAYS: dict[str, tuple[list[Payload], str, dict[str, int]]] = {
 def test_an_answer_that_strays_is_read_and_what_was_done_is_counted(
     payloads: list[Payload], expected: str, departures: dict[str, int]
 ) -> None:
-    """No text is lost or doubled, the answer is complete, and each rule that bent has its name."""
     came = read(*payloads)
 
     assert (came.text, came.message.text, came.error) == (expected, expected, None)
@@ -141,7 +140,6 @@ def test_blocks_written_in_turns_keep_their_own_text() -> None:
 
 
 def test_words_in_the_block_of_a_call_are_not_lost() -> None:
-    """The call is whole, and what the model has written or thought beside it is a part of its own."""
     words, thought = delta(0, "text_delta", text="Rain."), delta(0, "thinking_delta", thinking="So")
     came = read(*answer(tool(0), words, thought, stop(0)))
 
@@ -177,7 +175,6 @@ def test_a_delta_that_does_not_fit_its_block_is_carried(sent: Payload) -> None:
     ],
 )
 def test_a_delta_with_a_wrong_type_is_carried(sent: Payload) -> None:
-    """Whatever a server puts there, the text goes on."""
     came = read(*answer(OPEN, sent, text(0, "Hello"), stop(0)))
 
     assert (came.text, came.departures) == ("Hello", {"delta_misfits": 1})

@@ -203,7 +203,6 @@ def test_a_byte_that_was_changed_is_seen_at_a_glance_too(name: str, data: st.Dat
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_message_of_another_kind_ends_the_short_way(name: str) -> None:
-    """An exception, a message with other headers, one beyond a bound: what decoding gives."""
     body = BODIES[name][:12]
     other = body[6].replace(b":message-type", b":message-tyqe")
     for odd in (exception("throttlingException", {"message": "m"}), other, b"", body[6] + body[6][:3]):
@@ -277,7 +276,6 @@ _MORE_THAN_TEXT: dict[str, list[dict[str, Any]]] = {
 def test_chunks_that_say_more_than_text_give_at_a_glance_what_decoding_gives(
     payloads: list[dict[str, Any]],
 ) -> None:
-    """What a model's format keeps of each delta is kept of all."""
     chunks = [chunk(payload) for payload in payloads]
 
     assert seen(BedrockInvoke.name, chunks, shortcuts=False) == seen(

@@ -36,7 +36,6 @@ def test_text_is_what_its_deltas_say() -> None:
 
 
 def test_usage_is_read_under_all_its_names() -> None:
-    """Cached tokens come under two names, and the report is kept as it came."""
     report = {
         "inputTokens": 11,
         "outputTokens": 236,
@@ -64,7 +63,6 @@ def test_metadata_may_come_before_the_stop_and_may_be_missing() -> None:
 
 
 def test_what_the_metadata_say_beside_usage_is_kept() -> None:
-    """Traces, tiers and the like stand in `provider_data`; a prompt router tells the model."""
     trace = {"guardrail": {"actionReason": "x"}, "promptRouter": {"invokedModelId": "nova"}}
     came = read(START, finish(), ("metadata", {"trace": trace, "serviceTier": {"type": "flex"}, "p": "ab"}))
 

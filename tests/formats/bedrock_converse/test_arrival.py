@@ -33,7 +33,6 @@ ANSWER = [START, text(0, "Hel"), text(0, "lo"), stop(0), finish(), USAGE]
     ids=["binary", "objects", "lines", "SSE", "agents' objects", "agents' SSE", "with the others as null"],
 )
 def test_however_it_comes_it_is_the_same_answer(frames: list[Any]) -> None:
-    """Out of the binary framing, as boto3 gives it, and as gateways pass it on."""
     expected = read(*ANSWER)
     came = read_frames(BedrockConverse(), frames)
 

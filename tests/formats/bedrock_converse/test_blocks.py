@@ -20,7 +20,6 @@ from tokenstream.message import TextPart
 
 
 def test_a_start_that_comes_again_begins_anew() -> None:
-    """What is open is closed, and a call in it is not handed out."""
     came = answer(text(0, "a"), tool(1), arguments(1, "{}"), START, text(0, "b"))
 
     assert "ab" == came.message.text
@@ -104,7 +103,6 @@ def test_one_index_may_stand_for_all_that_the_model_says() -> None:
 
 
 def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
-    """Text is added; arguments are ignored, since their call was handed out."""
     came = answer(text(0, "a"), stop(0), text(0, "b"), stop(0))
     late = answer(tool(0), arguments(0, "{}"), stop(0), arguments(0, "{}"), stop(0))
 

@@ -93,7 +93,6 @@ def test_results_and_images_may_lack_their_start() -> None:
 
 
 def test_blocks_of_a_new_kind_are_carried() -> None:
-    """A call without a name is one, too."""
     came = answer(
         block(0, video={"format": "mp4"}),
         stop(0),

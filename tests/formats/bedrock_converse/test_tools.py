@@ -56,14 +56,12 @@ def test_a_stop_after_a_call_means_the_call() -> None:
 
 
 def test_what_a_call_says_of_itself_is_kept_for_the_next_request() -> None:
-    """Fields that have no word here are its provider_data."""
     (call,) = answer(tool(0, cache="x"), arguments(0, "{}"), stop(0)).calls
 
     assert {"cache": "x"} == call.provider_data
 
 
 def test_a_tool_that_bedrock_runs_itself_is_none_of_the_clients() -> None:
-    """Call and result are parts of the message, and no call is handed out."""
     came = answer(
         tool(0, name="nova_grounding", type="server_tool_use"),
         arguments(0, '{"query"'),

@@ -48,7 +48,6 @@ def parts(*blocks: Any) -> tuple[Part, ...]:
 
 
 def test_an_answer_that_was_not_streamed_is_a_whole_message() -> None:
-    """Text, end, token counts, and whatever else stands beside them."""
     message, departures = read(
         answer(
             {"text": "Hel"},
@@ -92,7 +91,6 @@ def test_a_call_has_its_arguments_as_values_and_is_handed_out_once() -> None:
 
 
 def test_blocks_are_the_parts_that_they_are_in_a_stream() -> None:
-    """Reasoning with what proves it, citations before their text, results, images, and blocks unknown."""
     citation = {"title": "Laws", "location": {"web": {"url": "https://laws.example"}}}
 
     assert (
@@ -145,7 +143,6 @@ def test_the_response_of_boto3_is_read_without_its_head() -> None:
 
 
 def test_a_whole_answer_after_the_same_in_pieces_is_taken_once() -> None:
-    """What has come is not given twice."""
     stream = Stream(
         [
             {"messageStart": {"role": "assistant"}},

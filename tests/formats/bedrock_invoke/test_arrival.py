@@ -32,7 +32,6 @@ from tokenstream.framing import EventStreamMessage
     ids=["boto3", "boto3 on the wire", "bare", "line", "line with line breaks"],
 )
 def test_however_it_comes_it_is_the_same_answer(wrap: Any) -> None:
-    """Out of the binary framing, as boto3 gives it, and as gateways pass it on."""
     expected = read(*ANTHROPIC)
     came = read_frames(BedrockInvoke(), [wrap(json.dumps(payload).encode()) for payload in ANTHROPIC])
 
@@ -94,7 +93,6 @@ def test_an_exception_is_the_providers_error() -> None:
     ],
 )
 def test_a_chunk_that_is_none_is_an_error(frame: Any, what: str) -> None:
-    """What came before is kept."""
     came = read_frames(BedrockInvoke(), [chunk({"generation": "a"}), frame, chunk({"generation": "b"})])
 
     assert isinstance(came.error, ProtocolError)
@@ -163,7 +161,6 @@ def test_a_chunk_of_nothing_is_a_heartbeat() -> None:
 
 
 def test_a_whole_answer_in_the_last_payload_of_cohere_has_one_end() -> None:
-    """Where nothing came before it, its text and its end are taken, once."""
     whole = {"id": "r", "generations": [{"text": "Hello", "finish_reason": "COMPLETE"}]}
     came = frames({"is_finished": True, "finish_reason": "COMPLETE", "response": whole})
 

@@ -87,7 +87,6 @@ def test_a_plan_is_reasoning_of_a_type_of_its_own() -> None:
 
 
 def test_log_probabilities_are_joined_over_the_stream() -> None:
-    """Each content-delta may hold those of its piece."""
     first, second = {"text": "Hel", "token_ids": [1]}, {"text": "lo", "token_ids": [2]}
     came = read(
         *answer(

@@ -99,7 +99,6 @@ BETWEEN = [
     ids=["v2", "nameless", "v1"],
 )
 def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, first: Any) -> None:
-    """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
     frames = [frame(start()), frame(block(0)), *[first] * 4, between, *[first] * 3]
 
     assert read_by(without_shortcuts(Cohere()), *frames).outcome == read_by(Cohere(), *frames).outcome

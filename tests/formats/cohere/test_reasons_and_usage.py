@@ -46,7 +46,6 @@ def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
 
 @pytest.mark.parametrize("error", ["the model crashed", {"message": "the model crashed"}])
 def test_an_error_is_the_providers_and_keeps_what_came(error: Any) -> None:
-    """The finish reason ERROR fails the answer; its words stand beside it."""
     came = read(
         start(), block(0), text(0, "Hel"), tool(0), arguments(0, '{"a": 1}'), end("ERROR", error=error)
     )

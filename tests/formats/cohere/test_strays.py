@@ -31,7 +31,6 @@ def test_content_without_its_start_opens_its_part() -> None:
 
 
 def test_content_after_its_end_is_a_new_part() -> None:
-    """What was closed stays as it was handed out."""
     came = read(*answer(block(0), text(0, "a"), stop(0), text(0, "b"), stop(0), block(0), stop(0)))
 
     assert ["a", "b", ""] == [part.text for part in came.message.parts if part.kind == "text"]
@@ -39,7 +38,6 @@ def test_content_after_its_end_is_a_new_part() -> None:
 
 
 def test_a_start_on_an_open_index_closes_what_was_there() -> None:
-    """Of a call, arguments that are whole are handed out."""
     came = read(
         *answer(
             block(0),

@@ -174,7 +174,6 @@ def test_arguments_that_the_list_of_calls_leaves_out_are_those_of_the_pieces() -
 
 
 def test_odd_calls_are_tolerated() -> None:
-    """A fragment without its call is carried, a name twice is counted, a call without a name is unknown."""
     came = read(
         START,
         delta(0, parameters="{}"),

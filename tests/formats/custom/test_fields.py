@@ -67,7 +67,6 @@ def test_heartbeats_are_no_content() -> None:
     ],
 )
 def test_an_error_is_found_in_the_usual_places_and_in_the_mappings(frame: Any) -> None:
-    """What came before it is kept."""
     told = tell(custom(text="t", error="problem"), {"t": "Hi"}, frame, {"t": "no"})
 
     assert isinstance(told.error, ProviderError)
@@ -137,7 +136,6 @@ def _made(options: dict[str, Any]) -> Any:
     ],
 )
 def test_an_option_that_makes_no_sense_says_what_to_do(options: dict[str, Any], says: str) -> None:
-    """At once, and not with the first payload."""
     with pytest.raises(MisuseError, match=says):
         _made(options)
 

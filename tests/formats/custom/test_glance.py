@@ -68,7 +68,6 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Any]) -
 def test_pieces_read_at_a_glance_give_what_reading_gives(
     path: str, pieces: list[str], extra: list[dict[str, Any]], name: str
 ) -> None:
-    """Whatever the text is, and whatever else the server says."""
     frames: list[Any] = []
     for piece, more in zip(pieces, [*extra, *[{}] * len(pieces)], strict=False):
         payload: Any = {"result": [{"delta": piece}], **more}

@@ -159,7 +159,6 @@ def test_a_server_that_nobody_knows_is_read_by_what_its_error_proposes(server: s
 
 
 def test_a_text_that_is_repeated_from_its_beginning_has_no_mapping() -> None:
-    """The error says why, and what to do."""
     advice = _proposed(_body([{"so_far": "It "}, {"so_far": "It rains "}, {"so_far": "It rains today."}]))
 
     assert "repeats the text so far in 'so_far', which no mapping reads: yield what each adds" in advice

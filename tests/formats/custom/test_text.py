@@ -18,7 +18,6 @@ from tokenstream.limits import Limits
 
 
 def test_a_path_says_where_the_text_is() -> None:
-    """Pieces are joined; the finish reason is the end, in our words and the server's."""
     told = tell(simple(), *HI, STOP)
 
     assert ("Hello", "stop", "done", "complete") == (
@@ -67,7 +66,6 @@ def test_reasoning_has_a_path_of_its_own() -> None:
 
 
 def test_only_the_named_events_hold_text() -> None:
-    """Events of another name are carried, whatever their data."""
     told = tell(
         custom(text="t", event=["token", "message"]),
         ("token", {"t": "H"}),
@@ -82,7 +80,6 @@ def test_only_the_named_events_hold_text() -> None:
 
 
 def test_only_payloads_that_say_so_hold_text() -> None:
-    """One value or several to choose from, by path."""
     format = custom(text="t", where={"type": "delta", "n": [1, 2]})
     told = tell(
         format,
@@ -96,7 +93,6 @@ def test_only_payloads_that_say_so_hold_text() -> None:
 
 
 def test_bare_data_are_text_as_they_are() -> None:
-    """White space, JSON and all; what is empty is a heartbeat."""
     told = tell(
         custom(text="", event="output", end="done"),
         *[("output", piece) for piece in (b"", b" ", b"\n", b'{"a": 1}', b"[DONE]")],
@@ -176,7 +172,6 @@ def test_without_an_end_in_the_mapping_the_end_of_the_input_is_the_answers() -> 
 
 @pytest.mark.parametrize("options", [{"sentinel": "[DONE]"}, {"end": "end"}, {"finish": "f"}])
 def test_an_end_that_the_mapping_has_must_come(options: dict[str, Any]) -> None:
-    """A cut stream is not called complete."""
     told = tell(custom(text="t", **options), {"t": "Hi"})
 
     assert isinstance(told.error, StreamTruncated)
@@ -193,7 +188,6 @@ def test_a_sentinel_is_the_end() -> None:
 
 
 def test_the_event_that_is_the_end_may_say_more() -> None:
-    """A reason, usage, an error: what paths lead to is read; else its name is the reason."""
     format = custom(text="t", finish="reason", end=["done", "end"], usage={"output_tokens": "n"})
     whole = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3}))
     named = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("end", b"null"), {"t": "late"})

@@ -47,7 +47,6 @@ def test_a_call_without_an_id_has_one_of_ours() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"args": {}}, {"args": None}])
 def test_a_call_without_arguments_has_an_empty_object(fields: Payload) -> None:
-    """Left out, empty or null."""
     assert [done.arguments_text for done in gemini(chunk(call("f", **fields)), STOP).calls] == ["{}"]
 
 
@@ -135,7 +134,6 @@ def test_a_call_with_a_string_that_was_to_go_on_is_never_handed_out() -> None:
 @pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "OTHER", "CONTINUATION"])
 @pytest.mark.parametrize("values", [[], [value("$.a", numberValue=1)]])
 def test_a_call_that_the_end_cut_is_never_handed_out(reason: str, values: list[Payload]) -> None:
-    """However whole it looks, and also before its first argument."""
     told = gemini(chunk(call("f", willContinue=True)), chunk(*values), chunk(finish=reason))
 
     assert told.calls == []
@@ -143,7 +141,6 @@ def test_a_call_that_the_end_cut_is_never_handed_out(reason: str, values: list[P
 
 
 def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
-    """The error says that it was inside a call."""
     told = gemini(chunk(call("f", willContinue=True)), chunk(value("$.a", numberValue=1)))
 
     assert told.calls == []

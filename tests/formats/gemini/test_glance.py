@@ -56,7 +56,6 @@ each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 @each_way
 def test_whole_chunks_read_at_a_glance_give_what_decoding_gives(way: Way) -> None:
-    """Thoughts and text, usage and the end; what an event was made of, too."""
     chunks = way([*answer(40, 300), *answer(5, 5), STOP])
     glanced, whole = Decoder("gemini"), Decoder("gemini")
     events = [event for each in chunks for event in glanced.feed(each)] + glanced.end()

@@ -59,7 +59,6 @@ def test_snapshots_that_repeat_a_source_name_it_once() -> None:
 
 
 def test_sources_without_a_passage_are_named_at_the_end() -> None:
-    """Each once, whether or not its passage was sent with an earlier snapshot."""
     told = gemini(
         chunk(text("a"), groundingMetadata=grounding(WEB, IMAGE, supports=[support(0, 1, 0)])),
         chunk(finish="STOP", groundingMetadata=grounding(WEB, IMAGE, {"other": {}}, supports=[])),
@@ -144,7 +143,6 @@ def test_why_an_answer_ended_is_reported_in_a_sentence(*, before: bool) -> None:
 
 
 def test_log_probabilities_are_joined_over_the_stream() -> None:
-    """One item for each token, with the candidates that stood beside it."""
     chosen = {"token": "a", "logProbability": -0.1}
     top = {"candidates": [{"token": "b", "logProbability": -2}]}
     result = {"chosenCandidates": [chosen], "topCandidates": [top], "logProbabilitySum": -0.1}

@@ -206,7 +206,6 @@ def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Paylo
 
 
 def test_a_piece_without_a_value_may_end_a_string() -> None:
-    """The string that goes on at its path."""
     told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a"), call())
 
     assert [done.arguments for done in told.calls] == [{"a": "x"}]
@@ -284,7 +283,6 @@ def pieces_of(inside: Any, path: str = "$", *, letters: bool = True) -> list[Pay
 
 @given(objects)
 def test_any_object_can_be_streamed(expected: Any) -> None:
-    """The pieces joined are the arguments, and these are the object."""
     told = streamed(*pieces_of(expected), call())
 
     assert [done.arguments for done in told.calls] == [expected]

@@ -114,7 +114,6 @@ def test_what_else_a_call_says_is_within_it() -> None:
 
 
 def test_calls_come_whole() -> None:
-    """Several in one message; arguments are an object, or missing; what has no name is carried."""
     came = read(
         tool_call(
             {"id": "a", "name": "get_tide", "args": {"harbour": "Brést"}}, {"name": "now"}, {"id": "b"}

@@ -116,7 +116,6 @@ def test_one_turn_can_be_picked_out() -> None:
 
 
 def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
-    """The handle to resume it with, the warning before its end, what the user said."""
     came = read(
         {"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}},
         content(inputTranscription={"text": "Hello?"}),

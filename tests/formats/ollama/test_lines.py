@@ -83,7 +83,6 @@ def test_reasoning_in_two_fields_is_used_once() -> None:
 
 
 def test_statistics_are_the_usage() -> None:
-    """Counts under our names, and the whole report as it was sent; what is absent stays None."""
     usage = read(said("Hi"), end()).message.usage
     cached = read(line(done=True, response="Hi", done_reason="stop", eval_count=3)).message.usage
 
@@ -101,7 +100,6 @@ def test_the_time_of_the_answer_is_that_of_its_first_line() -> None:
 
 
 def test_calls_come_whole_and_are_handed_out_at_once() -> None:
-    """Several in a line or in several; ids where the server sends them, and made up where it does not."""
     sent = {"id": "call_x", "type": "function", "function": {"index": 0, "name": "b", "arguments": {}}}
     came = read(said("", tool_calls=[CALL, sent]), said("", tool_calls=[CALL]), end())
 
@@ -115,7 +113,6 @@ def test_calls_come_whole_and_are_handed_out_at_once() -> None:
 
 
 def test_odd_calls_are_tolerated() -> None:
-    """Arguments as text, or none; a call without a name, or that is none at all."""
     calls = [
         {"function": {"name": "a", "arguments": '{"x": 1}'}},
         {"function": {"name": "b", "arguments": None}},
@@ -147,7 +144,6 @@ def test_images_are_decoded() -> None:
 
 
 def test_log_probabilities_are_joined_over_the_stream() -> None:
-    """Each line may have those of its piece."""
     came = read(
         {**said("a"), "logprobs": [{"token": "a"}]}, {**said("b"), "logprobs": [{"token": "b"}]}, end()
     )
@@ -156,7 +152,6 @@ def test_log_probabilities_are_joined_over_the_stream() -> None:
 
 
 def test_what_has_no_word_of_ours_is_carried() -> None:
-    """Fields of the line and of its message, and what has another type than it should."""
     came = read(
         {**said(3, tool_name="t", tool_calls={"a": 1}), "remote_model": "r", "response": [1], "logprobs": 2},
         end(),

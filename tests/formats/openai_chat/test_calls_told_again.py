@@ -35,7 +35,6 @@ def handed_out(got: Read) -> list[tuple[str, str, str]]:
 def test_the_whole_call_after_its_fragments_is_the_same_call(
     ids: Payload, arguments: Any, name: str | None, index: Payload
 ) -> None:
-    """Equal as JSON, with the same id or none, and no other name."""
     got = read(*PAY, call(arguments, name=name, **index, **ids), FINISH, DONE)
 
     assert [PAID] == handed_out(got)

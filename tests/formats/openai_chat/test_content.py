@@ -16,7 +16,6 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 
 
 def test_content_may_be_a_list_of_parts() -> None:
-    """Text, refusal, image, and what nobody knows, each in its place."""
     got = answer(
         chunk(
             {
@@ -95,7 +94,6 @@ def test_annotations_are_citations_of_the_text() -> None:
 
 
 def test_annotations_of_other_kinds_are_citations_too() -> None:
-    """Flat ones, files, and those of a text in a list."""
     flat = {"type": "url_citation", "url": "https://example.org/a", "title": ""}
     file = {"type": "file_citation", "file_citation": {"file_id": "f1", "quote": "words"}}
     listed = {"type": "text", "text": "a", "annotations": [{"type": 7, "url": "https://example.org/b"}]}

@@ -41,7 +41,6 @@ def test_the_time_of_each_chunk_is_that_of_the_first() -> None:
 
 
 def test_log_probabilities_add_up() -> None:
-    """Each list is added to those before it, also those of a refusal."""
     one, two, three = ({"token": t, "logprob": -0.5} for t in "abc")
     got = answer(
         text("a", logprobs={"content": [one], "refusal": None}),

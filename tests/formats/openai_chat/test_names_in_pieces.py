@@ -36,7 +36,6 @@ def _with_tools(tools: Any, *payloads: Any) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_name_in_any_pieces_is_one_name(seed: int) -> None:
-    """Law: with the id in each piece or not, as pieces or snapshots, and with arguments in any pieces."""
     way = random.Random(seed)
     name, arguments = (
         "look_up_" + "".join(way.choices("abcxyz_", k=way.randint(1, 20))) + "z",

@@ -36,7 +36,6 @@ from tokenstream.framing import ServerSentEvent
     ],
 )
 def test_an_error_in_any_shape_ends_the_stream(frame: Any, kind: str, words: str) -> None:
-    """What came before is kept; the provider's words are in the message."""
     got = read(ROLE, text("a"), frame, text("b"), DONE)
 
     assert isinstance(got.error, ProviderError)

@@ -97,7 +97,6 @@ def test_whatever_arrives_only_our_own_errors_come_out(payloads: list[Any]) -> N
 
 @given(_MUTATED)
 def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
-    """Text deltas are the text, and argument deltas the arguments, whatever arrives."""
     got = read(*payloads)
 
     for message in got.messages:

@@ -95,7 +95,6 @@ def test_reasoning_of_another_shape_breaks_nothing(value: Any) -> None:
 
 
 def test_a_signature_is_kept_with_its_reasoning() -> None:
-    """Byte for byte, with the fields that the server wants back."""
     got = answer(
         _details(_thought("Let ", format="anthropic-claude-v1", signature=""), reasoning="Let "),
         _details(_thought("me", format="anthropic-claude-v1"), reasoning="me"),

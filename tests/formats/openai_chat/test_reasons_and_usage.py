@@ -19,7 +19,6 @@ from tokenstream.message import Usage
 
 @in_one_test("word, expected", [("stop", "stop"), ("length", "length"), ("a new one", "unknown")])
 def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
-    """A reason that nobody knows is `unknown`; the server's word is kept."""
     got = read(text("a"), chunk({}, word), DONE)
 
     assert (expected, word, "complete") == (

@@ -39,7 +39,6 @@ def test_an_id_that_changes_is_counted() -> None:
 
 
 def test_ids_that_are_no_text_are_passed_over() -> None:
-    """A payload's head may hold anything."""
     got = read({**text("a"), "id": 7, "model": ["m"]}, {**FINISH, "id": 8}, DONE)
 
     assert ("a", None) == (got.message.text, got.message.id)
@@ -81,7 +80,6 @@ def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
 
 @pytest.mark.parametrize("index, expected", [(None, 0), ("2", 2), (2, 2)])
 def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: int) -> None:
-    """An index may be missing or be text."""
     got = read(chunk({"role": "assistant", "content": "a"}, "stop", choice=index), DONE)
 
     assert [(expected, "a")] == [(m.choice, m.text) for m in got.messages if m.text]

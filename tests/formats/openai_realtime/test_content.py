@@ -30,7 +30,6 @@ from tokenstream.events import TextDelta
 
 
 def test_text_is_given_as_it_comes_and_once() -> None:
-    """The done events, the item and the response say it again."""
     whole = {"type": "output_text", "text": "Hello"}
     came = read(
         session(),
@@ -185,7 +184,6 @@ def test_content_that_comes_only_whole_is_given_whole() -> None:
 
 
 def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
-    """An MCP call, its arguments in pieces, and its output."""
     item: Payload = {"name": "search", "server_label": "docs"}
     came = answer(
         added("mcp_call", arguments="", **item),

@@ -149,7 +149,6 @@ def test_responses_that_are_written_in_turns_keep_their_own_parts() -> None:
     ],
 )
 def test_the_end_of_the_connection_is_a_verdict(frames: list[Payload], ending: type | None) -> None:
-    """Inside a response, or before any, it was cut; after all, it is the end; without any, it is not read."""
     error = read(*frames).error
 
     assert (None if error is None else type(error)) is ending

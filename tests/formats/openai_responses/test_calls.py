@@ -163,7 +163,6 @@ def test_what_the_application_runs_or_decides_is_a_call_of_that_type(
 
 
 def test_a_web_search_tells_how_far_it_is_and_what_it_looked_for() -> None:
-    """Each step is told once more as the part's start; at last the whole item is there."""
     item = {"id": "ws_1", "type": "web_search_call", "status": "in_progress"}
     over = {**item, "status": "completed", "action": {"type": "search", "query": "cats"}}
     came = said(

@@ -43,7 +43,6 @@ def test_the_answer_begins_with_its_id_model_and_role() -> None:
 
 
 def test_two_messages_of_one_response_are_told_apart() -> None:
-    """A commentary and the final answer are items of their own; the text is both, joined."""
     came = said(*hello(0, id="msg_a", phase="commentary"), *hello(1, id="msg_b", phase="final_answer"))
 
     assert came.message.text == "HelloHello"
@@ -62,7 +61,6 @@ def test_a_phase_that_is_none_of_ours_is_none(phase: Any) -> None:
 
 
 def test_a_refusal_is_no_text() -> None:
-    """The response is completed all the same."""
     refusal = {"type": "refusal", "refusal": "I can't."}
     came = said(
         added(message()),
@@ -96,7 +94,6 @@ def test_a_refusal_is_no_text() -> None:
 )
 @pytest.mark.parametrize("name", ["output_text.annotation.added", "output_text_annotation.added"])
 def test_annotations_are_citations_of_their_text(annotation: Payload, expected: Citation, name: str) -> None:
-    """Each is given once, however often the text comes with all of them; the older name is read too."""
     text = output_text("Hello", annotation)
     came = said(
         added(message()),

@@ -106,7 +106,6 @@ def test_the_segments_of_a_transcript_have_speakers() -> None:
 @SIZES
 @pytest.mark.parametrize("endpoint", ["image_generation", "image_edit"])
 def test_each_preview_of_an_image_replaces_the_one_before(endpoint: str, size: int) -> None:
-    """The final image replaces them all."""
     usage = {
         "input_tokens": 9,
         "input_tokens_details": {"text_tokens": 5, "image_tokens": 4},
@@ -134,7 +133,6 @@ def test_each_preview_of_an_image_replaces_the_one_before(endpoint: str, size: i
 
 
 def test_a_cut_or_failed_answer_of_an_endpoint_is_an_error() -> None:
-    """What arrived stays in the message."""
     delta = {"type": "speech.audio.delta", "audio": coded(b"ID3")}
     failure = {"type": "error", "error": {"code": "server_error", "message": "No"}}
 

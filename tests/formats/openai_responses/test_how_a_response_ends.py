@@ -84,7 +84,6 @@ def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
 
 
 def test_a_response_that_failed_is_an_error_of_the_provider() -> None:
-    """What had come is kept, and the reason is told in its words."""
     failure = {"code": "server_error", "message": "The model broke."}
     came = read(
         *map(
@@ -286,7 +285,6 @@ def test_a_first_payload_tells_the_format(payload: Payload, event_name: str, exp
 
 
 def test_events_come_in_the_order_of_the_wire() -> None:
-    """The end comes last, after usage and what else the response says."""
     came = said(*hello())
     kinds = [type(event).__name__ for event in came.events if not isinstance(event, Unknown)]
 

@@ -231,7 +231,6 @@ def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
     ],
 )
 def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
-    """Other texts, other names, ends and errors go the long way, and so does what follows them."""
     plain = [frame({**delta(text), "sequence_number": 12}) for text in "aacc"]
     frames = [frame(created()), frame(added(message())), frame(part_added()), *plain[:2], between, *plain[2:]]
 

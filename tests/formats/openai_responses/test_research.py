@@ -45,7 +45,6 @@ RESEARCH = [
 
 @pytest.mark.parametrize("size", [1, 19, 100_000])
 def test_sources_of_a_search_are_citations_and_thoughts_are_reasoning(size: int) -> None:
-    """Each source and each thought once, although items repeat the events, in every chunking."""
     body = b"".join(
         b"event: " + payload["type"].encode() + b"\ndata: " + frame(payload).payload + b"\n\n"
         for payload in answer(*RESEARCH)

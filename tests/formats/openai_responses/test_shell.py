@@ -102,7 +102,6 @@ def test_a_command_grows_as_the_arguments_of_its_call(size: int) -> None:
 
 
 def test_a_command_is_shown_while_it_is_typed() -> None:
-    """If the answer is cut off there, the message has the beginning of the action."""
     came = read(*map(frame, numbered(created(), opened(), command("delta", delta="rm -"))))
 
     assert came.message.tool_calls[0].arguments_text == '{"commands": ["rm -'
@@ -116,7 +115,6 @@ def test_a_command_is_shown_while_it_is_typed() -> None:
     hosted=st.booleans(),
 )
 def test_commands_may_be_typed_in_turns(commands: list[str], size: int, seed: int, *, hosted: bool) -> None:
-    """In any order of their pieces, the fragments add up to the action, and no departure is counted."""
     queues = [typed(text, place, size) for place, text in enumerate(commands)]
     order = [place for place, queue in enumerate(queues) for _ in queue]
     random.Random(seed).shuffle(order)
@@ -160,7 +158,6 @@ def test_an_action_that_differs_from_its_pieces_counts() -> None:
 
 
 def test_an_item_without_its_action_has_the_commands_of_its_pieces() -> None:
-    """The JSON is closed when the item ends."""
     came = said(opened(), *typed("ls"), done({**CALL, "status": "completed"}))
 
     assert [call.arguments for call in came.calls] == [{"commands": ["ls"]}]

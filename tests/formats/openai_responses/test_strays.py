@@ -62,7 +62,6 @@ def test_an_item_without_an_index_is_its_id() -> None:
 
 
 def test_nothing_is_lost_where_neither_item_nor_index_was_sent() -> None:
-    """An item is opened for what comes."""
     came = said(
         {"type": "response.output_text.delta", "delta": "Hi"},
         {"type": "response.output_item.done", "item": call("{}", "completed")},
@@ -75,7 +74,6 @@ def test_nothing_is_lost_where_neither_item_nor_index_was_sent() -> None:
 
 @pytest.mark.parametrize("index", ["0", -1, 10**30])
 def test_any_number_is_an_index(index: Any) -> None:
-    """Written as digits, below zero or huge: it names an item, and nothing is as large as it."""
     came = said(*[{**payload, "output_index": index} for payload in hello()])
 
     assert (came.text, came.message.text, came.departures) == ("Hello", "Hello", {})
@@ -171,7 +169,6 @@ def test_a_citation_for_an_item_that_is_over_names_its_text() -> None:
     ],
 )
 def test_what_fits_no_item_is_carried(payload: Payload) -> None:
-    """Nothing is added to a part of another kind."""
     came = said(
         added(message()),
         part_added(),

@@ -295,7 +295,6 @@ def test_two_items_on_one_index_may_be_written_in_turns() -> None:
 
 
 def test_an_item_that_is_still_open_is_closed_by_another_one_on_its_index() -> None:
-    """A call is handed out where its arguments are a whole object."""
     came = said(added(call(id=None)), arguments("{}"), added(call(id=None, call_id="b")), arguments("{}"))
 
     assert [found.id for found in came.calls] == ["call_1", "b"]
@@ -303,7 +302,6 @@ def test_an_item_that_is_still_open_is_closed_by_another_one_on_its_index() -> N
 
 
 def test_an_end_of_another_type_is_an_item_of_its_own() -> None:
-    """What was open on that index is closed."""
     came = said(added(message()), delta("Hi"), done(reasoning("So")), output=[])
 
     assert (came.message.text, came.message.reasoning) == ("Hi", "So")

@@ -82,7 +82,6 @@ ALL = (
 
 
 def test_a_field_is_an_attribute_and_an_item() -> None:
-    """What has come is there both ways; what has not come is MISSING, also for `in` and loops."""
     draft = partial_of(Recipe, '{"name": "x", "st')
 
     assert ("x", "x", MISSING, MISSING) == (draft.name, draft["name"], draft.steps, draft["steps"])
@@ -165,7 +164,6 @@ def test_a_path_leads_through_what_grows_and_what_is_finished() -> None:
     ],
 )
 def test_a_path_leads_into_finished_values_of_every_kind(path: tuple[str | int, ...], value: Any) -> None:
-    """Fields of models, dataclasses and named tuples, elements, keys; never a method."""
     draft = partial_of(All, ALL)
 
     assert value == draft.get(*path)
@@ -214,7 +212,6 @@ HOLDERS = (
     ],
 )
 def test_get_works_on_what_it_returns_open_or_closed(path: tuple[str | int, ...]) -> None:
-    """Key by key, or with the whole path in one call: it is the same at every piece."""
     (first, *keys, field), draft = path, Partials(Holders)
     steps, at_once = list[Any](), list[Any]()
     for character in HOLDERS:
@@ -270,7 +267,6 @@ def test_a_path_has_one_key_for_each_step() -> None:
 
 
 def test_without_a_path_it_is_the_whole() -> None:
-    """`get()` gives the value, `is_complete()` tells of the document."""
     draft = partial_of(list[int], "[1, 2")
 
     assert ([1], False) == (draft.get(), draft.is_complete())

@@ -73,7 +73,6 @@ def test_a_copy_is_the_snapshot_itself() -> None:
 
 
 def test_a_repr_shows_what_there_is() -> None:
-    """Names and values as far as they have come; long lists are cut, and told how long they are."""
     many = partial_of(list[int], f"[{', '.join(map(str, range(30)))}, ")
 
     assert "Partial[Step](title='x', …)" == repr(partial_of(Step, '{"title": "x'))
@@ -104,7 +103,6 @@ def test_allowed_extra_fields_are_attributes_once_they_came() -> None:
 
 @pytest.mark.parametrize("type_", [list[Step], tuple[Step, ...], TypeAdapter(list[Step] | None), Steps])
 def test_a_draft_of_a_list_is_used_like_one(type_: Any) -> None:
-    """Elements, length, indexes from both ends, slices and `in`, while it grows and once it is whole."""
     growing, whole = (
         partial_of(type_, f'[{STEP}, {{"title": "la'),
         partial_of(type_, f'[{STEP}, {{"title": "last"}}]'),

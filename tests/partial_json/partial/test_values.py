@@ -39,7 +39,6 @@ def test_what_is_finished_is_complete() -> None:
 
 
 def test_plain_data_is_in_value() -> None:
-    """`value` is what the text says so far, as JSON has it: of the document, and of an object inside."""
     draft = partial_of(Owner, '{"favourite": {"called": "a", "kind": "bi')
 
     assert {"favourite": {"called": "a", "kind": "bi"}} == draft.value
