@@ -9,6 +9,7 @@ import pytest
 from tests.formats import test_langchain_protocol as protocol
 from tests.formats.anthropic import payloads as anthropic
 from tests.formats.bedrock import payloads as bedrock
+from tests.formats.calls import WIRES
 from tests.formats.cohere import payloads as cohere
 from tests.formats.gemini_interactions import support as steps
 from tests.formats.openai_realtime import payloads as realtime
@@ -103,6 +104,17 @@ def test_a_mark_without_a_reason_in_an_open_part_is_a_cut(name: str) -> None:
         assert ("truncated", "") == (empty.message.ending, empty.message.text), mark
         assert (None, "complete", "Low tide") == (whole.error, whole.message.ending, whole.message.text), mark
         assert "finish_missing" in whole.departures
+
+
+@in_one_test("name", PIECES.keys() & WIRES.keys())
+def test_a_mark_without_a_reason_in_an_open_call_is_a_cut(name: str) -> None:
+    """Nothing says that the call is whole, however whole it looks."""
+    wire = WIRES[name]
+    for mark in PIECES[name][2]:
+        cut = read(name, *wire.begins, wire.start(0), wire.piece(0, '{"n": 1}'), mark)
+
+        assert ("truncated", []) == (cut.message.ending, cut.calls), mark
+        assert {"finish_missing", "call_open_at_end"} <= cut.rules
 
 
 @pytest.mark.parametrize("name", ["openai-chat", "openai-completions"])

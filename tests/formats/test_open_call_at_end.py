@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.anthropic import payloads as anthropic
 from tests.formats.openai_chat.payloads import FINISH, call, chunk, item_of, read, text
 from tests.formats.told import DONE
 from tests.recovery.attempts import in_each_world, play
 from tests.support.streams import json_values
-from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
@@ -29,17 +27,6 @@ def begun(arguments: str, **options: Any) -> dict[str, Any]:
 def sent(*payloads: dict[str, Any] | bytes) -> list[bytes]:
     """Return SSE events."""
     return [sse(each.decode() if isinstance(each, bytes) else each) for each in payloads]
-
-
-@in_one_test("length", [*range(1, len(WEATHER))])
-def test_done_after_arguments_that_are_not_closed_is_a_cut(length: int) -> None:
-    """No server ends a call there: something on the way has lost the rest."""
-    got = read(text("I look."), begun(WEATHER[:length]), DONE)
-
-    assert ("truncated", "I look.") == (got.message.ending, got.message.text)
-    assert isinstance(got.error, StreamTruncated)
-    (open_call,) = got.message.tool_calls
-    assert (WEATHER[:length], False, []) == (open_call.arguments_text, open_call.complete, got.called)
 
 
 CUT: list[dict[str, Any] | bytes] = [begun('{"path": "/srv'), b"[DONE]"]
@@ -119,11 +106,6 @@ def test_free_text_of_a_custom_tool_proves_nothing() -> None:
     assert ("complete", [("list", '{"path": "/srv')]) == (got.message.ending, got.called)
 
 
-def test_text_without_a_finish_reason_stays_complete() -> None:
-    """Some servers never send one."""
-    assert "complete" == read(text('{"path": "/srv'), DONE).message.ending
-
-
 def test_one_cut_call_among_whole_ones_is_enough() -> None:
     """Calls that ended before are handed out, as in any answer that breaks off."""
     items = [item_of('{"a": 1}', name="one", index=0, id="a"), item_of('{"a":', name="two", index=1, id="b")]
@@ -132,19 +114,14 @@ def test_one_cut_call_among_whole_ones_is_enough() -> None:
     assert ("truncated", [("one", '{"a": 1}')]) == (got.message.ending, got.called)
 
 
-@pytest.mark.parametrize("end", [anthropic.STOP, b"[DONE]"])
-def test_an_anthropic_answer_without_a_stop_reason_is_cut_there_as_well(end: Any) -> None:
-    """`message_stop` alone says no more than `[DONE]`."""
-    got = anthropic.read(anthropic.start(), anthropic.tool(0), anthropic.arguments(0, '{"path": "/srv'), end)
-
-    assert ("truncated", True, []) == (got.message.ending, got.truncated, got.calls)
-    assert '{"path": "/srv' == got.message.tool_calls[0].arguments_text
-
-
 @given(json_values, st.data())
 def test_each_proper_beginning_of_an_object_is_cut(value: Any, data: st.DataObject) -> None:
     whole = json.dumps({"value": value})
     length = data.draw(st.integers(1, len(whole) - 1))
 
-    assert read(begun(whole[:length]), DONE).truncated
+    cut = read(text("I look."), begun(whole[:length]), DONE)
+    (call,) = cut.message.tool_calls
+
+    assert (True, "I look.", []) == (cut.truncated, cut.message.text, cut.called)
+    assert (whole[:length], False) == (call.arguments_text, call.complete)
     assert not read(begun(whole), DONE).truncated

@@ -107,37 +107,3 @@ def test_a_match_is_always_what_decoding_finds(
         expected = {key: value for key, value in payload.items() if key not in ("obfuscation", "p")}
 
         assert {**expected, "choices": [{"delta": {"content": found}}]} == decoded
-
-
-@pytest.mark.parametrize(
-    "sent, path",
-    [
-        pytest.param(b'{"text":"\\u0048el"}', ("text",), id="the text is written with escapes"),
-        pytest.param(b'{"a":"Hel","text":"\\u0048el"}', ("text",), id="the same words stand elsewhere"),
-        pytest.param(b'{"a":{"text":"Hel"},"text":"H\\u0065l"}', ("text",), id="under the same name, too"),
-        pytest.param(b'{"text":"Hel","text":"He\\u006c"}', ("text",), id="the name occurs twice"),
-    ],
-)
-def test_a_payload_whose_text_cannot_be_found_has_no_template(sent: bytes, path: tuple[str]) -> None:
-    """The proof is that another text in its place is found where the first one was."""
-    assert PayloadShape.learn(sent, json.loads(sent), path) is None
-
-
-def test_a_text_that_occurs_too_often_is_given_up() -> None:
-    payload = {"x": [{"content": "a"}] * 40, "choices": [{"delta": {"content": "a"}}]}
-
-    assert PayloadShape.learn(_bytes(payload), payload, _PATH) is None
-
-
-def test_padding_within_the_answer_is_no_padding() -> None:
-    """A field of that name elsewhere means something."""
-    payload = {"choices": [{"delta": {"content": "a", "p": "x"}}]}
-
-    assert PayloadShape.learn(_bytes(payload), payload, _PATH) is None
-
-
-def test_what_is_no_json_has_no_template() -> None:
-    """Padding that hides the end of a key, or the like."""
-    payload = _payload()
-
-    assert PayloadShape.learn(_bytes(payload)[:-1], payload, _PATH) is None

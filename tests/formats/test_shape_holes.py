@@ -76,6 +76,9 @@ def test_padding_elsewhere_is_no_hole() -> None:
     [
         pytest.param({"text": "a"}, b'{"text": "\\u0061"}', id="written otherwise"),
         pytest.param({"text": "a" * 5_000}, None, id="long"),
+        pytest.param(
+            {"a": {"text": "Hel"}, "text": "Hel"}, b'{"a":{"text":"Hel"},"text":"H\\u0065l"}', id="twice"
+        ),
         pytest.param({"text": "a", "n": -918273645}, None, id="the number of the proof"),
         pytest.param({"text": "a", "n": 1, "more": {"n": "codeprobe"}}, None, id="the code of the proof"),
         pytest.param(

@@ -57,14 +57,3 @@ def test_only_a_payload_of_the_same_bytes_around_two_equal_texts_matches(
 def test_a_payload_where_another_text_would_change_more_is_not_learnt_from(payload: bytes) -> None:
     """The text must stand in its own field and in one that says nothing of the answer."""
     assert _learnt(payload) is None
-
-
-def test_payloads_in_several_lines_have_no_frame() -> None:
-    """A line break would end a line of the event stream."""
-    flat, broken = _learnt(PLAIN), _learnt(PLAIN.replace(b",", b",\n"))
-
-    assert flat is not None
-    assert broken is not None
-    assert flat.takes_one_line
-    assert not broken.takes_one_line
-    assert "Hel" == flat.make_match_between(b"data: ", b"\n\n")(b"data: " + PLAIN + b"\n\n")

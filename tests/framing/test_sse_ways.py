@@ -71,18 +71,3 @@ def test_a_chunk_of_nothing_but_lines_of_data_is_read_at_once(
     SSEParser().frames(chunk)
 
     assert whole == tried
-
-
-@pytest.mark.parametrize("event", [_NAMED[0], _BARE[0]], ids=["named", "bare"])
-def test_an_event_with_more_than_its_usual_lines_is_read_line_by_line(
-    event: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second line of data belongs to it; it is no event of its own."""
-    chunk = event + event[:-1] + b"data: more\n\n" + event
-    one_by_one = SSEParser()
-    expected = [frame for byte in bytewise(chunk) for frame in one_by_one.frames(byte)]
-    read_slowly, frames = _lines_one_by_one([chunk], monkeypatch)
-
-    assert 3 == len(frames)
-    assert expected == frames
-    assert b"data: more" in read_slowly

@@ -56,22 +56,6 @@ def test_json_loads_takes_words_that_are_no_json(text: str) -> None:
     assert not _ours(text)[0]
 
 
-@given(documents(repeat=True, lone=False))
-def test_orjson_gives_the_same_value(text: str) -> None:
-    """The package orjson makes floats of numbers beyond 64 bits, or refuses them."""
-    taken, value = _verdict(needed("orjson").loads, text)
-
-    assert same(value, _ours(text)[1]) or re.search(r"\d{19}|e[+]?\d{3}", text) is not None
-    assert taken or re.search(r"e[+]?\d{3}", text) is not None
-
-
-@pytest.mark.parametrize("text", [r'"\ud83d"', '["\\ude00"]'])
-def test_orjson_refuses_half_a_surrogate_pair(text: str) -> None:
-    """Disagreement: json.loads keeps it, and so does this parser."""
-    assert not _verdict(needed("orjson").loads, text)[0]
-    assert same([True, json.loads(text)], [*_ours(text)])
-
-
 # -- cut texts -------------------------------------------------------------------------------
 
 

@@ -8,11 +8,9 @@ import sys
 import pytest
 from hypothesis import given
 
-from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders
-from tests.support.texts import fragmentations, pieces_of, run
-from tokenstream.errors import MisuseError
+from tests.support.text_stages import borders, cut, letter_borders
+from tests.support.texts import fragmentations, run
 from tokenstream.stages import Graphemes
 
 LETTERS = {
@@ -67,18 +65,6 @@ def test_the_pieces_are_the_text_and_whole_letters_of_it(drawn: tuple[str, list[
     assert set(borders(given_)) <= letter_borders(text)
 
 
-@pytest.mark.parametrize("size", [0, 1, 5])
-@pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
-def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
-    """A letter without an end is cut."""
-    assert "" == grows_too_fast(Graphemes, HOSTILE[name], size)
-    graphemes = Graphemes(longest=50)
-    for piece in pieces_of(HOSTILE[name] * 200, size):
-        graphemes.feed(piece)
-
-        assert len("".join(graphemes.end())) <= 50
-
-
 @pytest.mark.slow
 def test_the_error_names_the_missing_package() -> None:
     """The error is raised when the stage is made, and not in the middle of an answer."""
@@ -88,9 +74,3 @@ def test_the_error_names_the_missing_package() -> None:
     assert 1 == done.returncode
     assert "MisuseError: " in done.stderr
     assert 'pip install "regex>=20' in done.stderr
-
-
-@pytest.mark.parametrize("longest", [0, True, "9"])
-def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    with pytest.raises(MisuseError, match="longest= takes a whole number"):
-        Graphemes(longest=longest)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.sampling import sampled
-from tests.support.text_stages import HOSTILE, cut, grows_too_fast
-from tests.support.texts import fragmentations, pieces_of, run
-from tokenstream.errors import MisuseError
+from tests.support.text_stages import cut
+from tests.support.texts import fragmentations, run
 from tokenstream.stages import Lines
 
 
@@ -49,20 +46,3 @@ def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[s
 
     assert run(Lines(longest=longest), [text]) == given_
     assert (text, True) == ("".join(given_), all(len(line.rstrip("\r\n")) <= longest for line in given_))
-
-
-@pytest.mark.parametrize("size", [0, 1, 5])
-@pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
-def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
-    assert "" == grows_too_fast(Lines, HOSTILE[name], size)
-    lines = Lines(longest=50)
-    for piece in pieces_of(HOSTILE[name] * 200, size):
-        lines.feed(piece)
-
-        assert len("".join(lines.end())) <= 51
-
-
-@pytest.mark.parametrize("longest", [0, True, "9"])
-def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    with pytest.raises(MisuseError, match="longest= takes a whole number"):
-        Lines(longest=longest)

@@ -39,29 +39,16 @@ _ALMOST = (
 _RECIPE = Recipe(title="Pan's", steps=[Step(text="Mix", done=True), Step(text="Bake")])
 
 
-def test_an_object_is_read_from_almost_json() -> None:
+def test_an_object_its_elements_and_a_field_are_read_from_almost_json() -> None:
     for pieces in fragmentations(_ALMOST):
-        drafts = Partials(Recipe, lenient=True)
-
-        assert _RECIPE == run(drafts, pieces)[-1].final()
-        assert drafts.error is None
-    assert _RECIPE == output_of(Recipe, _ALMOST, lenient=True)
-
-
-def test_elements_are_read_from_almost_json() -> None:
-    for pieces in fragmentations(_ALMOST):
-        items = Items(Step, "steps", lenient=True)
-
-        assert _RECIPE.steps == run(items, pieces)
-        assert items.error is None
-
-
-def test_a_field_is_read_from_almost_json() -> None:
-    for pieces in fragmentations(_ALMOST):
+        drafts, items = Partials(Recipe, lenient=True), Items(Step, "steps", lenient=True)
         field = Field("title", lenient=True)
 
+        assert _RECIPE == run(drafts, pieces)[-1].final()
+        assert _RECIPE.steps == run(items, pieces)
         assert "Pan's" == "".join(map(str, run(field, pieces)))
-        assert field.error is None
+        assert drafts.error is items.error is field.error is None
+    assert _RECIPE == output_of(Recipe, _ALMOST, lenient=True)
 
 
 def test_a_document_without_an_end_is_closed() -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
@@ -78,30 +76,6 @@ def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
         assert [False] * (len(flat) - 1) + [True] == [snapshot.complete for snapshot in flat]
         assert drafts.error is None
         assert drafts.complete
-
-
-def test_a_piece_that_changes_nothing_that_shows_gives_no_snapshot() -> None:
-    """White space, a key that has no value yet, a number whose end is not seen."""
-    drafts = Partials(Recipe)
-    counts = [
-        len(drafts.feed(piece))
-        for piece in [
-            '{"title": "Pan',
-            "cakes",
-            '", ',
-            '"ser',
-            'ves": ',
-            "1",
-            "2",
-            ", ",
-            '"steps": [',
-            " ",
-            "]}",
-            " ",
-        ]
-    ]
-
-    assert [1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0] == counts
 
 
 def test_an_invalid_value_shows_at_once_and_is_raised_at_the_end() -> None:
@@ -261,22 +235,6 @@ def test_an_object_that_its_own_validator_refuses_is_an_error_at_its_end() -> No
     assert {()} == {snapshot.errors for snapshot in snapshots[:-1]}
     assert isinstance(drafts.error, OutputInvalid)
     assert [()] == [error["loc"] for error in drafts.error.errors]
-
-
-@given(
-    recipe=st.builds(
-        Recipe,
-        title=st.text(max_size=5),
-        serves=st.none() | st.integers(),
-        steps=st.lists(st.builds(Step, text=st.text(max_size=3), minutes=st.integers()), max_size=3),
-    ),
-    size=st.integers(1, 9),
-    indent=st.none() | st.just(2),
-)
-def test_the_last_snapshot_equals_pydantics_value(recipe: Recipe, size: int, indent: int | None) -> None:
-    text = recipe.model_dump_json(indent=indent)
-
-    assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == output_of(Recipe, text)
 
 
 @needs_recordings

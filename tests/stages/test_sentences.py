@@ -12,7 +12,6 @@ from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders, texts
 from tests.support.texts import fragmentations, pieces_of, run
-from tokenstream.errors import MisuseError
 from tokenstream.stages import Sentences
 
 # A bar stands between two sentences.
@@ -123,16 +122,6 @@ def test_every_fragmentation_gives_the_same_pieces(
     text, pieces = drawn
 
     assert run(Sentences(**options), [text]) == run(Sentences(**options), pieces)
-
-
-@given(cut())
-def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
-    stage, so_far, given_ = Sentences(), "", []
-    for piece in drawn[1]:
-        so_far += piece
-        given_ += stage.feed(piece)
-
-        assert run(Sentences(), [so_far])[:-1] == given_
 
 
 @given(st.integers(1, 20) | st.none(), st.integers(1, 30) | st.none(), texts())
@@ -250,11 +239,3 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(case: tuple[str, bool],
         sentences.feed(piece)
 
     assert sum(map(len, sentences.end())) <= 2_500
-
-
-@in_one_test("name", ["first", "longest"])
-@in_one_test("value", [0, -1, True, 2.5, "9"])
-def test_a_bound_is_a_whole_number_above_0(name: str, value: Any) -> None:
-    options: dict[str, Any] = {name: value}
-    with pytest.raises(MisuseError, match=f"{name}= takes a whole number"):
-        Sentences(**options)

@@ -48,19 +48,6 @@ def test_words_stay_whole() -> None:
     assert max(map(len, ticked)) == 1
 
 
-@pytest.mark.parametrize(
-    "letter", ["e\u0301", "👩‍👩‍👧", "👍🏽", "🇳🇴", "1️⃣", "\r\n", "각", "\u1100\u1161\u11a8", "ก็"], ids=ascii
-)
-def test_no_letter_is_torn_apart(letter: str) -> None:
-    smooth = Smooth(max_delay=3.0)
-    pieces = smooth.feed(f"a{letter}b{letter}c", now=0.0)
-    pieces += [piece for n in range(1, 200) for piece in smooth.tick(n / 60)]
-
-    assert "".join(pieces) == f"a{letter}b{letter}c"
-    assert all(len(piece.split(letter)[0]) <= 1 for piece in pieces)
-    assert set(pieces) <= {"a", "b", "c", letter, f"a{letter}", f"b{letter}", f"{letter}b", f"{letter}c"}
-
-
 @given(arrivals(), st.floats(0.02, 2), st.booleans())
 def test_the_pieces_joined_are_the_text_and_none_is_late(
     given_: list[tuple[float, str]], max_delay: float, whole: bool

@@ -11,19 +11,9 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.text_stages import (
-    HOSTILE,
-    borders,
-    cut,
-    grows_too_fast,
-    letter_borders,
-    texts,
-    word_borders,
-)
-from tests.support.texts import fragmentations, pieces_of, run
-from tokenstream.errors import MisuseError
+from tests.support.text_stages import borders, cut, letter_borders, texts, word_borders
+from tests.support.texts import fragmentations, run
 from tokenstream.stages import Words
 from tokenstream.stages._text import units
 
@@ -79,16 +69,6 @@ def test_every_fragmentation_gives_the_same_pieces_and_they_are_the_text(
     assert (text, True) == ("".join(given_), all(given_))
 
 
-@given(cut())
-def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
-    stage, so_far, given_ = Words(), "", []
-    for piece in drawn[1]:
-        so_far += piece
-        given_ += stage.feed(piece)
-
-        assert run(Words(), [so_far])[:-1] == given_
-
-
 # Of marks without a letter, and of half a flag, that judge says other than UAX #29 does.
 _ODD = regex.compile(r"(?:\A|[\r\n\u2028])[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]|\p{RI}")
 
@@ -111,17 +91,6 @@ def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[
 
     assert run(Words(longest=longest), [text]) == given_
     assert (text, True) == ("".join(given_), all(0 < len(piece) <= longest for piece in given_))
-
-
-@pytest.mark.parametrize("size", [0, 1, 5])
-@pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
-def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
-    assert "" == grows_too_fast(Words, HOSTILE[name], size)
-    words = Words(longest=50)
-    for piece in pieces_of(HOSTILE[name] * 200, size):
-        words.feed(piece)
-
-        assert len("".join(words.end())) <= 50
 
 
 @pytest.fixture
@@ -160,9 +129,3 @@ def test_without_regex_a_long_word_is_cut_between_characters_and_their_marks() -
     assert ["👍🏽", "👍🏽"] == run(Words(longest=3), ["👍🏽👍🏽"])
     assert ["👩‍", "👧x"] == run(Words(longest=2), ["👩‍👧x"])
     assert ["ab", "🇩🇪"] == run(Words(longest=3), ["ab🇩🇪"])
-
-
-@pytest.mark.parametrize("longest", [0, -1, True, 2.5, "9"])
-def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
-    with pytest.raises(MisuseError, match="longest= takes a whole number"):
-        Words(longest=longest)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
-from tests.formats.bedrock_converse.support import answer, events_of, read
+from tests.formats.bedrock_converse.support import answer, read
 from tests.support.tables import in_one_test
-from tokenstream import Stream
-from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
 
@@ -124,13 +120,3 @@ OPEN: list[dict[str, Any]] = [
     {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}},
     {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}},
 ]
-
-
-def test_done_in_an_open_call_is_a_cut() -> None:
-    """Nothing says that the call is whole."""
-    stream = Stream([events_of(*OPEN) + b"data: [DONE]\n\n"])
-    with pytest.raises(StreamTruncated):
-        stream.final()
-
-    assert not stream.message.tool_calls[0].complete
-    assert {"finish_missing", "call_open_at_end"} == set(stream.departures.details)

@@ -110,14 +110,3 @@ def test_usage_counts_tokens_before_billed_units() -> None:
     billed = read(start(), end(usage={"billed_units": {"input_tokens": 3}})).message.usage
     assert billed is not None
     assert (3, None) == (billed.input_tokens, billed.output_tokens)
-
-
-def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
-    """Nothing says why it ended, or that the call was whole."""
-    came = read_by(Cohere(), *map(frame, [start(), tool(0), arguments(0, "{}")]), b"[DONE]")
-
-    assert ("truncated", [], None) == (came.message.ending, came.calls, came.message.finish_reason)
-    assert {"finish_missing": 1, "call_open_at_end": 1} == came.departures
-    finished = Cohere()
-    finished.parts.finish(0, "stop", None)
-    assert {"answer_empty": 1} == read_by(finished, b"[DONE]").departures

@@ -42,22 +42,6 @@ def test_the_whole_call_after_its_fragments_is_the_same_call(
     assert "call_repeated" in got.rules
 
 
-@ids
-def test_it_may_come_with_the_finish_reason(ids: Payload) -> None:
-    """Some gateways tell a call again with the finish reason."""
-    last = chunk({"tool_calls": [item_of(PAID[2], name="pay", index=0, **ids)]}, "tool_calls")
-
-    assert [PAID] == handed_out(read(*PAY, last, DONE))
-
-
-@ids
-def test_it_may_come_after_the_call_was_handed_out(ids: Payload) -> None:
-    other = call("{}", name="look", index=1, id="b")
-    again = call(PAID[2], name="pay", index=0, **ids)
-
-    assert [PAID, ("b", "look", "{}")] == handed_out(read(*PAY, other, again, again, FINISH, DONE))
-
-
 def test_each_tool_of_several_runs_once_when_all_are_sent_again() -> None:
     other = [call('{"km": ', name="go", index=1, id="b"), call("7}", index=1)]
     again = [item_of(PAID[2], name="pay", index=0, id="a"), item_of('{"km": 7}', name="go", index=1, id="b")]

@@ -12,7 +12,6 @@ from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError
-from tokenstream.events import Finish, MessageStart, PartStart, TextDelta
 from tokenstream.framing import ServerSentEvent
 
 # -- errors --------------------------------------------------------------------------------------------
@@ -101,15 +100,6 @@ def test_what_only_looks_like_an_error_is_none(fields: Any) -> None:
 def test_a_chunk_is_recognised_by_what_it_holds(payload: Any, expected: bool | None) -> None:
     """An empty list of choices decides nothing, and neither does a choice that says nothing yet."""
     assert expected is OpenAIChat.recognises(payload, "")
-
-
-def test_objects_that_are_already_decoded_are_read_too() -> None:
-    """An SDK's stream yields them."""
-    made = OpenAIChat()
-    events = [event for payload in (ROLE, text("a"), text("b"), FINISH) for event in made.feed(payload)]
-
-    assert [MessageStart, PartStart, TextDelta, TextDelta] == [type(event) for event in events[:4]]
-    assert isinstance(events[-1], Finish)
 
 
 def test_events_with_an_id_or_a_name_are_read_too() -> None:

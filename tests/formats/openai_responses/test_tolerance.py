@@ -179,14 +179,6 @@ def test_free_text_that_was_sent_whole_is_whole() -> None:
     assert [found.arguments for found in came.calls] == ["DROP"]
 
 
-def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
-    """Nothing says that it is whole; the text stands."""
-    came = read(*map(frame, [created(), *hello(), added(call(), 1), arguments('{"n": 1}', 1)]), b"[DONE]")
-
-    assert (came.calls, came.message.text, came.message.ending) == ([], "Hello", "truncated")
-    assert came.departures == {"finish_missing": 1, "call_open_at_end": 1}
-
-
 def test_a_call_without_a_name_is_no_call() -> None:
     item = call("{}", "completed", name="")
     came = said(added(item), arguments("{}"), done(item))
