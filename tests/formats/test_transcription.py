@@ -13,9 +13,8 @@ from tests.support.packages import needed
 from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.events import Finish
-from tokenstream.limits import Limits
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "transcription"}
 FILES = [name for name in RECORDED if "openai_session" not in name]
@@ -239,13 +238,6 @@ def test_a_session_that_only_transcribes_is_none_of_realtime(payload: dict[str, 
     stream = Stream([payload, said("Hi")], format="openai-realtime")
     with pytest.raises(ProtocolError, match="looks like transcription"):
         stream.final()
-
-
-def test_open_utterances_are_bounded() -> None:
-    committed = [event("input_audio_buffer.committed", item_id=f"item_{n}") for n in range(4)]
-    told = tell(Transcription(limits=Limits(parts=3)), SESSION, *committed)
-
-    assert isinstance(told.error, LimitExceeded)
 
 
 def test_the_objects_of_mistralai_are_read_like_their_bytes() -> None:

@@ -27,9 +27,8 @@ from tests.support import wire as lines
 from tests.support.formats import A2A
 from tests.support.reading import read as read_body
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Finish, PartDone, TextDelta
-from tokenstream.limits import Limits
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 HELLO = [artifact("Hel"), artifact("lo", append=True, lastChunk=True)]
@@ -481,13 +480,6 @@ def test_an_artifact_without_an_id_is_read() -> None:
     nameless = payload("artifact-update", taskId="t1", artifact={"parts": [piece("Hi")]})
 
     assert ("Hi", {"part_index_missing"}) == ((got := read(nameless, DONE)).message.text, got.rules)
-
-
-def test_the_number_of_artifacts_is_bounded() -> None:
-    got = read(*[artifact(id=str(number)) for number in range(9)], limits=Limits(parts=8))
-
-    assert isinstance(got.error, LimitExceeded)
-    assert "parts" == got.error.limit
 
 
 @given(

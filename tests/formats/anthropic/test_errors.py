@@ -23,10 +23,9 @@ from tests.formats.anthropic.payloads import (
 from tests.formats.anthropic.support import HELLO, OPEN
 from tests.support.formats import Anthropic
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, ProviderError
+from tokenstream.errors import ProviderError
 from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import Limits
 
 # -- names of SSE events -------------------------------------------------------
 
@@ -134,13 +133,6 @@ def test_errors_come_in_every_shape(frame: Any) -> None:
     assert isinstance(came.error, ProviderError)
     assert (came.text, came.calls) == ("Hello", [])
     assert len(came.message.tool_calls) == 1
-
-
-def test_too_many_parts_are_an_error_that_names_the_bound() -> None:
-    came = read(*answer(*HELLO, tool(1), tool(2)), format=Anthropic(limits=Limits(parts=2)))
-
-    assert isinstance(came.error, LimitExceeded)
-    assert (came.error.limit, came.text) == ("parts", "Hello")
 
 
 # -- detection ---------------------------------------------------------------------

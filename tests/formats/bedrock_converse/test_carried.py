@@ -6,24 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock.payloads import (
-    START,
-    Named,
-    arguments,
-    block,
-    delta,
-    frame,
-    reasoning,
-    stop,
-    text,
-    tool,
-)
+from tests.formats.bedrock.payloads import Named, arguments, block, delta, frame, reasoning, stop, text, tool
 from tests.formats.bedrock.payloads import read as read_frames
-from tests.formats.bedrock_converse.support import answer, read
+from tests.formats.bedrock_converse.support import answer
 from tests.support.formats import BedrockConverse
 from tests.support.tables import in_one_test
-from tokenstream import Limits
-from tokenstream.errors import LimitExceeded
 from tokenstream.events import Unknown
 from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
 
@@ -131,11 +118,3 @@ def test_events_of_a_new_kind_are_carried() -> None:
     ]
 
     assert ["heartbeatEvent", "SDK_UNKNOWN_MEMBER", "init_event_loop", "event"] == [e.name for e in unknown]
-
-
-@pytest.mark.parametrize("piece", ["a", ""])
-def test_more_blocks_than_parts_are_allowed_is_an_error(piece: str) -> None:
-    came = read(START, *[text(index, piece) for index in range(9)], limits=Limits(parts=4))
-
-    assert isinstance(came.error, LimitExceeded)
-    assert "parts" == came.error.limit

@@ -22,7 +22,6 @@ from tests.support import registry
 from tests.support.formats import Cohere
 from tokenstream import Decoder
 from tokenstream.events import MessageStart
-from tokenstream.limits import Limits
 
 WHOLE: Payload = {
     "id": "m1",
@@ -96,12 +95,6 @@ def test_a_name_tells_where_the_type_is_missing() -> None:
 
 
 # -- at a glance --------------------------------------------------------------
-
-
-def test_other_bounds_hold() -> None:
-    came = read_by(Cohere(limits=Limits(parts=1)), frame(start()), frame(block(0)), frame(block(1)))
-
-    assert "parts" in str(came.error)
 
 
 def test_a_head_that_comes_late_is_taken() -> None:

@@ -13,7 +13,6 @@ from tests.formats.told import DONE
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallStart
-from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ToolCall
 
 # -- whole calls --------------------------------------------------------------------
@@ -203,13 +202,6 @@ def test_a_piece_that_goes_on_with_nothing_is_ignored() -> None:
 
 
 # -- bounds --------------------------------------------------------------------------------
-
-
-def test_the_number_of_calls_is_bounded() -> None:
-    told = gemini(*[chunk(call("f"))] * 4, limits=Limits(tool_calls=3))
-
-    assert isinstance(told.error, LimitExceeded)
-    assert len(told.calls) == 3
 
 
 def test_arguments_that_no_json_can_be_are_an_error() -> None:

@@ -10,9 +10,8 @@ from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text
 from tests.formats.gemini.support import gemini
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, UsageUpdate
-from tokenstream.limits import Limits
 from tokenstream.message import TextPart
 
 # -- usage ----------------------------------------------------------------------------
@@ -236,14 +235,3 @@ def test_an_index_that_is_none_is_an_error(index: Any) -> None:
     assert isinstance(told.error, ProtocolError)
     assert told.error.event == 2
     assert told.message.text == "a"
-
-
-def test_bounds_hold() -> None:
-    many = [chunk(text("a", thoughtSignature="c2ln"))] * 5
-    told = gemini(*many, limits=Limits(parts=3))
-    assert isinstance(told.error, LimitExceeded)
-    assert told.error.limit == "parts"
-
-    told = gemini(*[chunk(text("a"), index=index) for index in (0, 10**9, 2)], limits=Limits(choices=2))
-    assert isinstance(told.error, LimitExceeded)
-    assert told.error.limit == "choices"

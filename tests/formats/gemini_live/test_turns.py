@@ -11,7 +11,6 @@ from tests.formats.gemini_live.support import (
     SETUP,
     Payload,
     content,
-    inline,
     read,
     spoken,
     text,
@@ -20,7 +19,7 @@ from tests.formats.gemini_live.support import (
 from tests.support import registry
 from tests.support.formats import GeminiLive
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, StreamTruncated
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, InputTranscript, MessageStart, Unknown
 from tokenstream.limits import Limits
 
@@ -177,9 +176,3 @@ def test_it_is_known_by_its_fields(payload: Payload, known: bool) -> None:
     assert GeminiLive.recognises(payload, "") is known
     if known:
         assert registry.detect(payload, "")[0] == "gemini-live"
-
-
-def test_bounds_hold() -> None:
-    came = read(*[inline(b"x", "image/png")] * 5, format=GeminiLive(limits=Limits(parts=3)))
-
-    assert isinstance(came.error, LimitExceeded)

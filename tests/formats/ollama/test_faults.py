@@ -6,12 +6,8 @@ import json
 
 import pytest
 
-from tests.formats.cohere.payloads import read_by, written
 from tests.formats.ollama.support import CALL, end, line, said
-from tests.support.formats import Ollama
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded
-from tokenstream.limits import Limits
 
 EVERYTHING = [
     said("", thinking="Hm"),
@@ -25,13 +21,6 @@ EVERYTHING = [
     line(done=True, response="", done_reason="stop", context=[1, 2]),
     {"error": "e"},
 ]
-
-
-def test_bounds_hold() -> None:
-    came = read_by(Ollama(limits=Limits(tool_calls=1)), written(said("", tool_calls=[CALL, CALL])))
-
-    assert isinstance(came.error, LimitExceeded)
-    assert 1 == len(came.calls)
 
 
 def test_a_call_that_is_no_list_is_a_call() -> None:

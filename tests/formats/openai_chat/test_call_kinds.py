@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from tests.formats.openai_chat.payloads import ROLE, answer, call, chunk, read
+from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
 from tests.formats.openai_chat.support import FIRST, SECOND, calling
 from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
@@ -77,12 +75,6 @@ def test_the_legacy_function_call_is_one_call() -> None:
 
     assert ([("f", FIRST)], "function_call", set()) == (got.called, got.calls[0].type, got.rules)
     assert "tool_calls" == got.message.finish_reason
-
-
-@pytest.mark.parametrize("field", ["tool_calls", "function_call"])
-@pytest.mark.parametrize("value", [7, "x", True])
-def test_calls_that_are_no_calls_are_carried(field: str, value: Any) -> None:
-    assert value == answer(chunk({field: value})).message.provider_data[field]
 
 
 def test_a_signature_on_a_call_is_kept_with_it() -> None:

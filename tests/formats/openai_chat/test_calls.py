@@ -164,18 +164,6 @@ def test_calls_of_several_choices_are_kept_apart() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "payloads",
-    [[call("{}", index=n, id=f"c{n}", name="f") for n in range(4)], [call("{}", index=n) for n in range(4)]],
-)
-def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
-    """`Limits.tool_calls` bounds them, named or not."""
-    got = calling(*payloads, limits=Limits(tool_calls=3))
-
-    assert isinstance(got.error, LimitExceeded)
-    assert "tool_calls" == got.error.limit
-
-
 @in_one_test(
     "name",
     [call(None, index=0, name="f"), call(None, id="c1", name="f"), call("", index=0, id="c1", name="f")],

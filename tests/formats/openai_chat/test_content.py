@@ -209,10 +209,6 @@ def test_an_image_that_is_no_base64_is_carried() -> None:
     assert 1 == got.departures["media_invalid"]
 
 
-def test_audio_that_is_no_object_is_carried() -> None:
-    assert 7 == answer(chunk({"audio": 7})).message.provider_data["audio"]
-
-
 def test_images_come_whole() -> None:
     """OpenRouter sends them as data URLs."""
     url = "data:image/png;base64," + b64encode(b"png").decode()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.formats.openai_chat.payloads import HEAD, answer, chunk, text
+from tests.support.tables import in_one_test
 from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
 
@@ -80,3 +82,27 @@ def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:
 def test_pings_are_heartbeats() -> None:
     """A heartbeat gives no event, and neither does an event without data."""
     assert answer().events == answer(ServerSentEvent(b"{}", event="ping"), b"").events
+
+
+@in_one_test(
+    "field, payload, values",
+    [
+        ("delta", chunk, [7, True, "a", ["a"]]),
+        ("message", lambda value: chunk(message=value), [7, "a", [1]]),
+        ("refusal", lambda value: chunk({"refusal": value}), [7, True, 0.5]),
+        ("audio", lambda value: chunk({"audio": value}), [7]),
+        ("tool_calls", lambda value: chunk({"tool_calls": value}), [7, True, "x"]),
+        ("function_call", lambda value: chunk({"function_call": value}), [7, True, "x"]),
+        ("usage", lambda value: chunk({}, usage=value), [7, "many", [1]]),
+        ("usage", lambda value: {**text(""), "usage": value}, [7, "many", [1]]),
+        ("x_groq", lambda value: {**text(""), "x_groq": value}, [7, "many", [1]]),
+        ("choices", lambda value: {**HEAD, "choices": value}, ["none"]),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_carried(
+    field: str, payload: Callable[[Any], Any], values: list[Any]
+) -> None:
+    for value in values:
+        got = answer(text("a"), payload(value), text("b"))
+
+        assert (None, "ab", value) == (got.error, got.message.text, got.carried[field])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, chunk, read, text
@@ -117,11 +115,6 @@ def test_a_whole_message_may_hold_anything_that_a_delta_holds() -> None:
     assert {"text", "reasoning", "media", "tool_call"} == set(got.kinds)
     assert (5, "a", "b") == (len(got.kinds), got.message.text, got.message.reasoning)
     assert ([("f", "{}")], "P") == (got.called, got.message.provider_data["provider"])
-
-
-@pytest.mark.parametrize("message", ["a", 7, [1]])
-def test_a_message_that_is_no_object_is_carried(message: Any) -> None:
-    assert message == answer(chunk(message=message)).message.provider_data["message"]
 
 
 def test_text_beside_an_empty_delta_is_the_text() -> None:

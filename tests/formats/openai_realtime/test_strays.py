@@ -25,7 +25,6 @@ from tests.formats.openai_realtime.payloads import (
 from tests.formats.openai_realtime.support import HELLO
 from tests.support.formats import OpenAIRealtime
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded
 from tokenstream.limits import Limits
 
 STRAYS: dict[str, tuple[list[Payload], str, str]] = {
@@ -125,24 +124,6 @@ def test_a_call_without_an_end_is_handed_out_with_a_completed_response_only() ->
     assert [one.id for one in read(*frames, done()).calls] == ["call_1"]
     assert read(*frames, done(status="incomplete")).calls == []
     assert read(*frames).calls == []
-
-
-def test_bounds_hold() -> None:
-    for step in (1, 0):
-        parts = read(
-            created(),
-            *[added(item=f"i{n}", index=n * step) for n in range(5)],
-            format=OpenAIRealtime(limits=Limits(parts=3)),
-        )
-
-        assert isinstance(parts.error, LimitExceeded)
-        assert parts.error.limit == "parts"
-    responses = read(
-        *[created(f"resp_{n}") for n in range(5)], format=OpenAIRealtime(limits=Limits(choices=3))
-    )
-
-    assert isinstance(responses.error, LimitExceeded)
-    assert responses.error.limit == "choices"
 
 
 def test_what_is_whole_before_it_was_begun_waits_for_its_item() -> None:

@@ -34,10 +34,8 @@ from tests.support.reading import aread
 from tests.support.reading import read as read_body
 from tests.support.tables import in_one_test
 from tokenstream import tap
-from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta, Unknown
 from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 
@@ -337,13 +335,3 @@ def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
 
     assert (came.message.finish_reason, came.message.ending) == ("stop", "complete")
     assert came.message.raw_finish_reason == "completed"
-
-
-@pytest.mark.parametrize("name", ["parts", "tool_calls"])
-def test_items_are_bounded(name: str) -> None:
-    item = message() if name == "parts" else call()
-    limited = OpenAIResponses(limits=Limits(**{name: 3}))
-    came = read(*[frame(added({**item, "id": f"i{n}"}, -(10**n))) for n in range(5)], format=limited)
-
-    assert isinstance(came.error, LimitExceeded)
-    assert came.error.limit == name
