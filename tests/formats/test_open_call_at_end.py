@@ -17,8 +17,6 @@ from tests.support.wire import sse
 from tokenstream import Retry, Stream
 from tokenstream.errors import StreamTruncated
 
-WEATHER = '{"path": "/srv/harbour", "depth": [1, 2], "all": true}'
-
 
 def begun(arguments: str, **options: Any) -> dict[str, Any]:
     return call(arguments, name="list", index=0, id="c", **options)

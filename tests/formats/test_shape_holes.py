@@ -24,12 +24,6 @@ def learn(
     return PayloadShape.learn(written, value, path, changing=numbers)
 
 
-def like(text: str, **fields: Any) -> bytes:
-    """A payload whose text is another one, and some fields, by the names they have in the inner object."""
-    inner = {**VALUE["inner"], "text": text, **fields}
-    return json.dumps({**VALUE, "inner": inner}).encode()
-
-
 PLAIN: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel"}, "last": 9}
 
 

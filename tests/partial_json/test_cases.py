@@ -17,8 +17,6 @@ _INVALID = cases("invalid_json_cases.json")
 pytestmark = needs_cases
 
 _SIZES = [0, 1, 2, 3, 7]
-_SHORT = 150
-"""Characters up to which a prefix is cut everywhere; the few longer ones repeat themselves."""
 _KEEP = Allow.STR | Allow.NUM | Allow.ARR | Allow.OBJ
 _GENERATED = {case["name"]: case for case in _PARTIAL.get("generated", [])}
 
@@ -58,23 +56,6 @@ def test_a_prefix_shows_its_numbers_where_they_are_allowed(size: int) -> None:
         for case in _PARTIAL["cases"]
         if not _is_right(read(case["prefix"], size, allow=_KEEP), case.get("expect_keep", case["expect"]))
     ]
-
-    assert [] == wrong
-
-
-@pytest.mark.parametrize("allow, mode", [(None, "expect"), (_KEEP, "expect_keep")])
-def test_a_prefix_shows_the_same_wherever_it_is_cut_in_two(allow: int | None, mode: str) -> None:
-    wrong = []
-    for case in _PARTIAL["cases"]:
-        prefix = case["prefix"]
-        for cut in range(1, len(prefix[:_SHORT])):
-            parser = PartialJSONParser(allow=allow)
-            parser.feed(prefix[:cut])
-            if cut % 2:
-                _ = parser.value
-            parser.feed(prefix[cut:])
-            if not _is_right(parser, case.get(mode, case["expect"])):
-                wrong.append((case["name"], cut))
 
     assert [] == wrong
 

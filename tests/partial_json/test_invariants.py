@@ -7,12 +7,10 @@ import json
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, events_of, grew, joined, read, same
-from tests.support.effort import THOROUGH, examples, trials
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser, StringDelta, ValueDone, ValueStart
@@ -23,7 +21,6 @@ _LETTERS = [
     *("\n",),
 ]
 _ALLOWED = st.integers(0, 63)
-_ONE_MILLION = 1_000_000
 
 
 def _shown_after_each_character(text: str, **options: Any) -> list[Any]:
@@ -225,58 +222,3 @@ def test_invariant_10_no_text_makes_it_raise(text: str, allow: int, decimals: bo
         assert [] == parser.feed("[1]")
         assert parser.error is error
         assert parser.value is value
-
-
-def _hold_all(text: str, *, lone: bool) -> None:
-    """Hold every invariant that is about the prefixes of a document, for each of its prefixes."""
-    parser = PartialJSONParser()
-    taken: list[Any] = []
-    starts: dict[tuple[Any, ...], int] = {}
-    done: list[tuple[str, Any]] = []
-    for character in text:
-        for event in parser.feed(character):
-            if isinstance(event, ValueStart):
-                starts[event.path] = event.offset
-            elif isinstance(event, ValueDone):
-                done.append((text[starts[event.path] : event.offset], event.value))
-        taken.append(parser.snapshot() if parser.has_value else [])
-        assert parser.error is None, "invariant 4"
-    parser.end()
-    assert same(json.loads(text), parser.value), "invariant 2"
-    assert all(grew(before, after) for before, after in pairwise(taken) if before != []), "invariant 1"
-    for length, snapshot in enumerate(taken, 1):
-        at_once = read(text[:length])
-        # Taken while it grew, and looked at when all is over.
-        assert same(at_once.snapshot() if at_once.has_value else [], snapshot), "invariants 3, 8"
-        assert lone or json.dumps(snapshot, ensure_ascii=False).encode(), "invariant 6"
-    # The text says what a value is, in the end as when it was finished.
-    assert all(same(json.loads(part), value) for part, value in done), "invariants 7, 9"
-
-
-def _hold_on_faults(text: str, position: int, character: str) -> None:
-    """Hold the invariants about what is no JSON, where a prefix goes on with a wrong character."""
-    text = text[: position % (len(text) + 1)] + character
-    parser = PartialJSONParser()
-    parser.feed(text)
-
-    assert (parser.error is None) is _can_go_on(text), "invariants 5, 10"
-
-
-@pytest.mark.slow
-def test_the_invariants_hold_over_a_million_prefixes() -> None:
-    seen: list[int] = []
-
-    @given(documents(), documents(lone=False), documents(), st.integers(0, 999), st.sampled_from(_LETTERS))
-    @examples(trials(6_300, one_in=40))
-    def hold(one: str, two: str, three: str, position: int, character: str) -> None:
-        # Several documents in one: making them up takes longer than reading them.
-        text = f"[{one},{two},{three},{one},{two}]"
-        _hold_all(text, lone=True)
-        _hold_all(two, lone=False)
-        _hold_on_faults(text, position, character)
-        seen.append(len(text) + len(two))
-
-    hold()
-
-    # How long the documents of fewer runs are is left to chance.
-    assert sum(seen) >= (_ONE_MILLION if THOROUGH else len(seen))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import answer, read
 from tests.support.tables import in_one_test
@@ -113,10 +111,3 @@ def test_a_second_finish_counts_and_tells_once() -> None:
 
     assert 1 == len([event for event in came.events if isinstance(event, Finish)])
     assert {"finish_repeated": 1, "answer_empty": 1} == came.departures
-
-
-OPEN: list[dict[str, Any]] = [
-    {"messageStart": {"role": "assistant"}},
-    {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}},
-    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}},
-]
