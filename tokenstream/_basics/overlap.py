@@ -304,7 +304,8 @@ class AskedOverlap(Overlap):
         through_anchor = text[: anchor_at + len(self._anchor)]
         if anchor_at >= 0 and self._base.endswith(through_anchor):
             return len(through_anchor)
-        return self._find_overlap(text)
+        lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
+        return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 
     def _confidence_in(self, repeated: str, is_distinct: bool, beyond: str) -> float:  # noqa: FBT001 - one fact
         """Return the confidence that the first words of a continuation repeat the answer's end.
@@ -341,11 +342,6 @@ class AskedOverlap(Overlap):
             return True
         # True if the text occurs in the answer's end, and more of the answer follows it there.
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
-
-    def _find_overlap(self, text: str) -> int:
-        """Return the length of the longest beginning of `text` with which the answer ends; 0 if none."""
-        lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
-        return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 
 
 def _is_preamble(words: str) -> bool:

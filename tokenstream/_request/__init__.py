@@ -404,9 +404,8 @@ def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tup
     headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.
     items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
-    return [(name, value) for name, value in (items() if items else headers) if _lowered(name) not in names]
-
-
-def _lowered(name: object) -> str:
-    """Return a header's name as text in lower case."""
-    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()
+    return [
+        (name, value)
+        for name, value in (items() if items else headers)
+        if (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower() not in names
+    ]

@@ -315,7 +315,9 @@ class _IdempotencyKey:
         if self._key is None:
             return options
         if attempt.mode != "resume":
-            needs_new_key = self._note_payload(options.get("json"), attempt)
+            payload = options.get("json")
+            last, self._payload = self._payload, payload
+            needs_new_key = not attempt.is_repetition or payload != last
             # The first request has the caller's own key.
             if needs_new_key and attempt.mode != "start":
                 self._number = next(self._numbers)
@@ -324,11 +326,6 @@ class _IdempotencyKey:
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})
         ]
         return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
-
-    def _note_payload(self, payload: object, attempt: Attempt) -> bool:
-        """Remember a payload; return True if another key is needed: it differs, or content came before."""
-        last, self._payload = self._payload, payload
-        return not attempt.is_repetition or payload != last
 
 
 def _resuming_arguments(attempt: Attempt, asked: RequestTuple) -> RequestTuple:

@@ -195,7 +195,14 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
         """Send a request with a session; the request has its headers already, such as those of `auth`."""
         timeout = session.timeout
         if self._sets_timeout:
-            timeout = _convert_timeout(request.extensions.get("timeout") or {})
+            timeouts = request.extensions.get("timeout") or {}
+            connect, pool = timeouts.get("connect"), timeouts.get("pool")
+            timeout = aiohttp.ClientTimeout(
+                # aiohttp's `connect` includes the wait for a free place in the pool.
+                connect=None if connect is None or pool is None else connect + pool,
+                sock_connect=connect,
+                sock_read=timeouts.get("read"),
+            )
         elif timeout == _DEFAULT_TIMEOUT:
             # Nobody has chosen it, and it would abort an answer after five minutes.
             timeout = _UNBOUNDED_ANSWER
@@ -216,17 +223,6 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
             timeout=timeout,
             **settings,
         )
-
-
-def _convert_timeout(timeouts: dict[str, float | None]) -> aiohttp.ClientTimeout:
-    """Convert the timeouts of httpx to those of aiohttp, which has none for writing."""
-    connect, pool = timeouts.get("connect"), timeouts.get("pool")
-    return aiohttp.ClientTimeout(
-        # aiohttp's `connect` includes the wait for a free place in the pool.
-        connect=None if connect is None or pool is None else connect + pool,
-        sock_connect=connect,
-        sock_read=timeouts.get("read"),
-    )
 
 
 def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSession:

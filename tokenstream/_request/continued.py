@@ -169,7 +169,12 @@ class ContinuationRequests:
             # `Overlap` drops the white space at the answer's end if the model writes it again.
             payload[shape.turns] += attempt.message.text.rstrip()
         else:
-            payload[shape.turns] = self._make_turns(payload[shape.turns], attempt, name)
+            original = payload[shape.turns]
+            turns = [{"role": "user", "content": original}] if isinstance(original, str) else original
+            # Mistral's format is `openai-chat`, but its API wants turns of another shape, its dialect.
+            row = api_at(self._host)
+            dialect = name if row is None or row.dialect is None else row.dialect
+            payload[shape.turns] = [*turns, *attempt.continuation(dialect)]
             if attempt.asked is not None and attempt.asked.prefix is not None:
                 payload |= attempt.asked.prefix.extra
         if attempt.limit_left is not None:
@@ -179,14 +184,6 @@ class ContinuationRequests:
                     # `least`: the lowest limit that the API accepts.
                     _put(payload, path, max(attempt.limit_left, shape.least))
         return with_other_body(self._options, payload)
-
-    def _make_turns(self, original: Any, attempt: Attempt, format: str) -> list[Any]:  # noqa: ANN401 - turns, or a text
-        """Return the turns of the original request, followed by those that ask for the rest of the answer."""
-        turns = [{"role": "user", "content": original}] if isinstance(original, str) else original
-        # Mistral's format is `openai-chat`, but its API wants turns of another shape, its dialect.
-        row = api_at(self._host)
-        dialect = format if row is None or row.dialect is None else row.dialect
-        return [*turns, *attempt.continuation(dialect)]
 
     @cached_property
     def _address(self) -> SplitResult:

@@ -120,7 +120,10 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     if type(item) in _UNCHANGED_TYPES or item is None:
         return item
     if _is_message(item):
-        return _convert_message(item)
+        kind = item.__class__
+        # A class of proto-plus wraps a protobuf message, which its `pb` returns.
+        json_format: Any = importlib.import_module("google.protobuf.json_format")
+        return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
     if is_object(item):
         return _convert_object(item)
     if is_mapping(item):
@@ -175,14 +178,6 @@ def _is_message(item: object) -> bool:
     """Return True for a protobuf or proto-plus message, which gRPC clients yield."""
     kind = item.__class__
     return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
-
-
-def _convert_message(item: Any) -> object:  # noqa: ANN401 - an object of google-genai
-    """Return a protobuf message as the JSON value that the same API sends over HTTP."""
-    kind = item.__class__
-    # A class of proto-plus wraps a protobuf message, which its `pb` returns.
-    json_format: Any = importlib.import_module("google.protobuf.json_format")
-    return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
 def _is_bare(item: object) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.events import Event
     from tokenstream.message import Ending
-    from tokenstream.steps import RunEvents, Step, Turn
+    from tokenstream.steps import RunEvents, Step
 
 
 class JSONLines:
@@ -183,7 +183,14 @@ def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
             "context", write_pairs({"used": str(run.context_used), "size": str(run.context_size or "?")})
         )
     for number, turn in enumerate(run.turns, 1):
-        _print_turn(number, turn)
+        figures = write_pairs(list_counts(turn.usage)) + _write_known(cost=turn.cost)
+        print_row(f"turn {number}", f"{turn.state}{figures}")
+        if turn.error is not None:
+            print_row("", one_line(turn.error))
+        if turn.result is not None:
+            print_row(
+                "", quote_text(turn.result) if isinstance(turn.result, str) else to_compact_json(turn.result)
+            )
     for label, text in list_plans_and_questions(run, waits):
         print_row(label, text)
 
@@ -201,18 +208,6 @@ def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[
         answered = "answered" if event.answered else "no answer was seen"
         rows.append(("question", f"{answered}: {to_compact_json(event.request)}"))
     return rows
-
-
-def _print_turn(number: int, turn: Turn) -> None:
-    """Print a turn: its state, tokens and cost, then its result or its error."""
-    figures = write_pairs(list_counts(turn.usage)) + _write_known(cost=turn.cost)
-    print_row(f"turn {number}", f"{turn.state}{figures}")
-    if turn.error is not None:
-        print_row("", one_line(turn.error))
-    if turn.result is not None:
-        print_row(
-            "", quote_text(turn.result) if isinstance(turn.result, str) else to_compact_json(turn.result)
-        )
 
 
 def _write_known(**values: str | float | None) -> str:

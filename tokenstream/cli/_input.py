@@ -248,7 +248,14 @@ def build_request(options: argparse.Namespace) -> RequestParts:
         if not any(name.lower() == "content-type" for name, _ in headers):
             # Without a type of its own, a body is JSON.
             headers.append(("Content-Type", "application/json"))
-            _refuse_invalid_json(content)
+            try:
+                json.loads(content)
+            except (ValueError, RecursionError) as error:  # a body that is nested too deeply
+                raise CommandFailed(
+                    f"the data is not JSON ({error}); "
+                    "if that is intended, name its type with -H 'Content-Type: …'",
+                    status=MISUSE,
+                ) from None
     method = options.method or ("GET" if options.data is None else "POST")
     # Bytes that are not UTF-8 are sent unchanged, as curl does.
     encoded = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
@@ -334,15 +341,6 @@ def _read_data(argument: str) -> bytes:
         if argument.startswith("@"):
             return open_file(argument[1:], stack).read()
     return argument.encode("utf-8", "surrogateescape")
-
-
-def _refuse_invalid_json(content: bytes) -> None:
-    """Raise `CommandFailed` if the body of a request is not JSON."""
-    try:
-        json.loads(content)
-    except (ValueError, RecursionError) as error:  # a body that is nested too deeply
-        msg = f"the data is not JSON ({error}); if that is intended, name its type with -H 'Content-Type: …'"
-        raise CommandFailed(msg, status=MISUSE) from None
 
 
 def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:

@@ -129,7 +129,11 @@ class Spending:
         if purse is None:
             estimated = ", by estimate" if usage.basis == "estimated" else ""
             return f"the budget of {most:g} for the answer is used up{estimated}"
-        booking = self._plan_more(purse)
+        rest = self._total.minus(self._taken)
+        least = Amount(max(rest.money, 0), max(rest.tokens, 0))
+        # A little ahead of what the answer has cost, if there is room.
+        ahead = Amount(self._taken.money // _AHEAD, self._taken.tokens // _AHEAD)
+        booking = Booking(purse, (least.plus(ahead), least))
         if self.waits:
             self._lacks = booking
             return None
@@ -211,13 +215,6 @@ class Spending:
         """Return what takes more from the purse; None unless the answer has cost more than was taken."""
         lacks, self._lacks = self._lacks, None
         return lacks
-
-    def _plan_more(self, purse: Purse) -> Booking:
-        """Return what takes the rest of what the answer has cost and, if there is room, a little ahead."""
-        rest = self._total.minus(self._taken)
-        least = Amount(max(rest.money, 0), max(rest.tokens, 0))
-        ahead = Amount(self._taken.money // _AHEAD, self._taken.tokens // _AHEAD)
-        return Booking(purse, (least.plus(ahead), least))
 
     def note_booked(self, added: Amount | None, spent: Amount) -> None:
         """Note what was taken beside the first amount, or stop the answer because there was no room."""

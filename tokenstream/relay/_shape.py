@@ -104,7 +104,15 @@ class Shaping(ErrorKeeper):
             case TextDelta():
                 return self._add_text(event, event.text, now)
             case PartStart() if event.content.kind == "text":
-                return self._start_part(event, now)
+                content: Any = event.content
+                if not content.text:
+                    self._get_text(event)
+                    return [event]
+                # The start of a part may contain text that no delta repeats.
+                bare = PartStart(
+                    content.model_copy(update={"text": ""}), choice=event.choice, part=event.part
+                )
+                return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
             case PartDone():
                 return self._end_part(event, now)
             case CitationAdded() | Finish() if _choice_and_step(event) in self._last_text:
@@ -163,16 +171,6 @@ class Shaping(ErrorKeeper):
             # The waiting events keep waiting, since the text before them is still held back.
             return []
         return text.send(deltas)
-
-    def _start_part(self, event: PartStart, now: float) -> list[Event]:
-        """Return the start of a text part, emptied of any text in it, and then that text, transformed."""
-        content: Any = event.content
-        if not content.text:
-            self._get_text(event)
-            return [event]
-        # The start of a part may contain text that no delta repeats.
-        bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
-        return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
         """Return the text that the stages of a text part have held back, and the end of any part."""

@@ -221,7 +221,14 @@ def run(*, program: str, fast: bool = False) -> int:
     if screen.console is not None:
         # Tables and markdown, which rich draws, get the width of the other output.
         screen.console.width = screen.width
-    _print_introduction(screen, fast=fast)
+    screen.print_caption(
+        "A server on this machine sends recorded answers over HTTP"
+        f"{'' if fast else ', at the pace of a model'}. Each part opens its stream with this line, and then "
+        "runs the line that it shows:"
+    )
+    screen.print_code(OPENING)
+    output = "lines with | are" if screen.answer_margin else "the rest is"
+    screen.print_caption(f"Lines with # are remarks; {output} output.")
     answers = [part.answer for part in PARTS if part.answer is not None]
     replies = {answer.path: iter(answer.replies(fast=fast)) for answer in answers}
 
@@ -245,18 +252,6 @@ def run(*, program: str, fast: bool = False) -> int:
     screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
     screen.print_line(f"Try yours:  {program} inspect --help")
     return 0 if all(as_expected) else 1
-
-
-def _print_introduction(screen: Screen, *, fast: bool) -> None:
-    """Print what the demo does, the line that opens each stream, and how to tell the output from remarks."""
-    screen.print_caption(
-        "A server on this machine sends recorded answers over HTTP"
-        f"{'' if fast else ', at the pace of a model'}. Each part opens its stream with this line, and then "
-        "runs the line that it shows:"
-    )
-    screen.print_code(OPENING)
-    output = "lines with | are" if screen.answer_margin else "the rest is"
-    screen.print_caption(f"Lines with # are remarks; {output} output.")
 
 
 class _DemoPlayer:

@@ -209,10 +209,24 @@ class Endpoints:
                 return await self._start_answer(scope, receive, self._answer)
             case [id]:
                 _check_method(method, "GET", "HEAD")
-                return await self._follow_answer(scope, id)
+                # Some readers cannot set a header.
+                query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+                last_event_id = read_header(scope, b"last-event-id") or query.get("after", [""])[0]
+                owner = await self._find_owner(scope)
+                return follow(
+                    self._journal,
+                    id,
+                    last_event_id,
+                    protocol=self._protocol,
+                    owner=owner,
+                    timing=self._timing,
+                )
             case [id, "stop"]:
                 _check_method(method, "POST")
-                return await self._stop_answer(scope, id)
+                state = await self._journal.stop(id, owner=await self._find_owner(scope))
+                if state == "unknown":
+                    raise JournalError("no answer has this id", kind="unknown_answer")
+                return _JSONResponse(200, {"state": state}, {"x-answer-id": quote_id(id)})
             case _:
                 raise _refuse(404, "not_found", "there is nothing here")
 
@@ -240,23 +254,6 @@ class Endpoints:
         if refusal is not None:
             return _to_response(refusal, outlet.served)
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
-
-    async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
-        """Return the response that sends an answer of the journal from the position in the request on."""
-        # Some readers cannot set a header.
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        last_event_id = read_header(scope, b"last-event-id") or query.get("after", [""])[0]
-        owner = await self._find_owner(scope)
-        return follow(
-            self._journal, id, last_event_id, protocol=self._protocol, owner=owner, timing=self._timing
-        )
-
-    async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
-        """Stop an answer of the journal; return the response that says if it was stopped or had ended."""
-        state = await self._journal.stop(id, owner=await self._find_owner(scope))
-        if state == "unknown":
-            raise JournalError("no answer has this id", kind="unknown_answer")
-        return _JSONResponse(200, {"state": state}, {"x-answer-id": quote_id(id)})
 
     async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
         """Return the owner on whose behalf a request acts; None for answers without an owner."""

@@ -241,14 +241,11 @@ class HTTPDelivery(Delivery):
         if self.shutting_down:
             await self._send_last_chunk()
         if self._disconnected and not self._head_begun:
-            await self._send_status_to_gone_reader()
+            from anyio import move_on_after
 
-    async def _send_status_to_gone_reader(self) -> None:
-        """Send a head (status 499) to a reader that has gone before the head: middleware requires one."""
-        from anyio import move_on_after
-
-        with move_on_after(_LAST_CHUNK_SECONDS):
-            await self._send_complete(Refusal(_CLIENT_CLOSED_REQUEST, b""))
+            # Middleware requires a head, though nobody reads it.
+            with move_on_after(_LAST_CHUNK_SECONDS):
+                await self._send_complete(Refusal(_CLIENT_CLOSED_REQUEST, b""))
 
     async def _send_last_chunk(self) -> None:
         """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.

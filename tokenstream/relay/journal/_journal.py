@@ -127,7 +127,13 @@ class Journal:
         try:
             # After an error in the block, the producers get no time to finish: they are cancelled below.
             if error is None:
-                await self._end_producers()
+                import anyio
+
+                await self.run_out()
+                report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
+                with anyio.move_on_after(self.lease):
+                    for producer in list(self._producers.values()):
+                        await producer.finished.wait()
         finally:
             for feed in list(self._feeds.values()):
                 feed.fail(JournalError(_CLOSED, kind="closed"))
@@ -444,15 +450,5 @@ class Journal:
         if self._drained_at is None:
             self._drained_at = anyio.current_time() + self._drain
         with anyio.CancelScope(deadline=self._drained_at):
-            for producer in list(self._producers.values()):
-                await producer.finished.wait()
-
-    async def _end_producers(self) -> None:
-        """Let the producers run for `drain` seconds; interrupt the others, which write their last records."""
-        import anyio
-
-        await self.run_out()
-        report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
-        with anyio.move_on_after(self.lease):
             for producer in list(self._producers.values()):
                 await producer.finished.wait()

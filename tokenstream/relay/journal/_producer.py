@@ -365,7 +365,7 @@ class Producer:
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
             else:
-                # As `_note_written` does with a part of the queue; but this is all of it, for each token.
+                # As `_flush` does with a part of the queue; but this is all of it, for each token.
                 self._last_written += len(batch)
                 size, self._queued_bytes, self._queued = self._queued_bytes, 0, []
                 self._tell_written(first, batch, size, is_last=False)
@@ -390,16 +390,13 @@ class Producer:
                 if error.kind != "fenced":
                     await self._write_early_end()
                 break
-            self._note_written(batch, sum(map(len, batch)), is_last=is_last)
+            size = sum(map(len, batch))
+            first = self._last_written + 1
+            self._last_written += len(batch)
+            self._queued_bytes -= size
+            del self._queued[: len(batch)]
+            self._tell_written(first, batch, size, is_last=is_last)
             self._has_room.notify()
-
-    def _note_written(self, batch: tuple[bytes, ...], size: int, *, is_last: bool) -> None:
-        """Remove records that are in the storage now from the queue, and call `tell_written` with them."""
-        first = self._last_written + 1
-        self._last_written += len(batch)
-        self._queued_bytes -= size
-        del self._queued[: len(batch)]
-        self._tell_written(first, batch, size, is_last=is_last)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer; log that, once."""

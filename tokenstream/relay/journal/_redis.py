@@ -67,7 +67,10 @@ class RedisStorage(Storage):
         if max_bytes < 1 or expire < 0:
             raise MisuseError("max_bytes must be at least 1, and expire not negative")
         check_prefix(prefix)
-        _check_client(client)
+        _, async_client = client_classes("RedisJournal")
+        if not isinstance(client, async_client):
+            kind = f"{type(client).__module__}.{type(client).__qualname__}"
+            raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
         redis_client: Any = client
         max_connections: int = redis_client.connection_pool.max_connections
         if max_connections < 2:
@@ -321,14 +324,6 @@ class RedisJournal(Journal):
         except RuntimeError as error:
             raise MisuseError("RedisJournal runs under asyncio only, as redis-py does") from error
         return await super().__aenter__()
-
-
-def _check_client(client: object) -> None:
-    """Check that an object is an asyncio client of redis-py."""
-    _, async_client = client_classes("RedisJournal")
-    if not isinstance(client, async_client):
-        kind = f"{type(client).__module__}.{type(client).__qualname__}"
-        raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
 
 
 @lru_cache(maxsize=4_096)

@@ -113,21 +113,18 @@ class StoredAnswer:
         before = self.size
         self.size += size
         if self.size > self.limit:
-            self._trim()
+            # The oldest records go, but the last one stays.
+            while self.size > self.limit and len(self._records) - self._trimmed > 1:
+                self.size -= len(self._records[self._trimmed])
+                self._trimmed += 1
+                self.begin += 1
+            if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
+                # More records were trimmed than are moved here, so the cost per record stays constant.
+                del self._records[: self._trimmed]
+                self._trimmed = 0
         grown = self.size - before
         self.share.grow(grown)
         return grown
-
-    def _trim(self) -> None:
-        """Trim the oldest records beyond the limit, but keep the last one."""
-        while self.size > self.limit and len(self._records) - self._trimmed > 1:
-            self.size -= len(self._records[self._trimmed])
-            self._trimmed += 1
-            self.begin += 1
-        if self._trimmed > max(MIN_TRIMMED, len(self._records) // 2):
-            # More records were trimmed than are moved here, so the cost per record stays constant.
-            del self._records[: self._trimmed]
-            self._trimmed = 0
 
     def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
         """Return at most `limit` records after a position; none if the next record was trimmed."""

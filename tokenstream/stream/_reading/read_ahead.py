@@ -196,7 +196,10 @@ class ReadAhead:
             self._ring()
             if close is not None:
                 # The `close` method did not wait for this thread, which therefore closes the source.
-                _close_late(close)
+                try:
+                    close()
+                except Exception as error:  # noqa: BLE001 - a source may raise anything
+                    log("closing the source failed: %s", type(error).__name__)
 
     def _open(self, opening: LazySource) -> bool:
         """Open the source after its delay; return False if the thread should end."""
@@ -243,11 +246,3 @@ class ReadAhead:
         """Wake the loop that reads this stream together with other streams, if there is one."""
         if self.bell is not None:
             self.bell.set()
-
-
-def _close_late(close: Callable[[], object]) -> None:
-    """Close a source that the loop has left; log an error, which no caller could catch."""
-    try:
-        close()
-    except Exception as error:  # noqa: BLE001 - a source may raise anything
-        log("closing the source failed: %s", type(error).__name__)

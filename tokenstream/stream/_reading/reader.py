@@ -479,7 +479,10 @@ class Reader:
         try:
             if self._task_scope is not None and self._task_scope.cancel_called and not source.entered:
                 # The source was opened although the opening had been cancelled.
-                await _close_shielded(source)
+                from anyio import move_on_after
+
+                with move_on_after(CLOSING_SECONDS, shield=True):
+                    await close_source(source)
             else:
                 await close_source(source)
         except Exception as error:  # noqa: BLE001 - raised when the stream is closed
@@ -511,14 +514,6 @@ class Reader:
             # A KeyboardInterrupt has already left the loop; asyncio warns if nobody retrieves it here.
             task.exception()
         self._mark_ended()
-
-
-async def _close_shielded(source: AsyncSource) -> None:
-    """Close a source, even if the task was cancelled; give up after `CLOSING_SECONDS`."""
-    from anyio import move_on_after
-
-    with move_on_after(CLOSING_SECONDS, shield=True):
-        await close_source(source)
 
 
 async def close_source(source: AsyncSource) -> None:

@@ -199,22 +199,18 @@ class LogWordCursor(LogCursor[ItemT]):
         self._words = words if is_read else None
         self._to = self._read.get(self._part, 0)
         if self._has:
-            found = self._skip_runs(log, found)
+            new: list[tuple[int, str]] = []
+            for part, text in found:
+                if part != ENDED:
+                    new.append((part, self._skip(log.words[part].kind, text) or ""))
+                elif not self._has:
+                    new.append((part, text))
+            found = new
         if not self._has and not log.is_void:
             # Nothing is compared any more, so that further words can be taken from their events. The log of a
             # choice that has not begun is void.
             self._turns = turns
         return [each for each in found if each[1] or each[0] == ENDED]
-
-    def _skip_runs(self, log: AnswerLog, found: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Return what the reader lacks of runs; of what it has, no item ends once more."""
-        new: list[tuple[int, str]] = []
-        for part, text in found:
-            if part != ENDED:
-                new.append((part, self._skip(log.words[part].kind, text) or ""))
-            elif not self._has:
-                new.append((part, text))
-        return new
 
     def _note_read(self) -> None:
         """Count what was read of the last run."""

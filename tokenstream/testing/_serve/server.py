@@ -199,7 +199,11 @@ class Listener(socketserver.TCPServer):
     def _serve_connection(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
         """Serve a connection until it ends, in its own thread."""
         if self._tls is not None:
-            connection = self._add_tls(connection, self._tls)
+            with self._lock:
+                thread = self._open_connections.pop(connection)
+                secured = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                self._open_connections[secured] = thread
+            connection = secured
         try:
             # Clients may reset a connection or distrust a certificate at any time; this is no error here.
             with contextlib.suppress(ConnectionError, SSLError):
@@ -209,14 +213,6 @@ class Listener(socketserver.TCPServer):
             with self._lock:
                 del self._open_connections[connection]
                 connection.close()
-
-    def _add_tls(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
-        """Return a connection that uses TLS; the handshake takes place at its first read."""
-        with self._lock:
-            thread = self._open_connections.pop(connection)
-            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            self._open_connections[secured] = thread
-        return secured
 
     def add_exchange(self, request: Request) -> tuple[Exchange, int]:
         """Add a request to the list `exchanges`; return its `Exchange`, and its number, from 1."""
@@ -270,7 +266,13 @@ class _ServedConnection(BaseHTTPRequestHandler):
         try:
             reply = refused_reply or self._choose_reply(request, exchange, number)
             if reply.messages:
-                self._hold_conversation(request, reply, exchange)
+                from tokenstream.testing._serve.websocket import WebSocketExchange
+
+                # No HTTP request can follow on the connection.
+                self.close_connection = True
+                cut = WebSocketExchange(self.connection, exchange).hold(request, reply)
+                if cut is not None:
+                    self._cut_body(cut, exchange)
             else:
                 self._send(reply, exchange, number)
         except ConnectionError:
@@ -374,16 +376,6 @@ class _ServedConnection(BaseHTTPRequestHandler):
             return True
         self._cut_body(reply.cut, exchange)
         return False
-
-    def _hold_conversation(self, request: Request, reply: Reply, exchange: Exchange) -> None:
-        """Answer a request that opens a WebSocket."""
-        from tokenstream.testing._serve.websocket import WebSocketExchange
-
-        # No HTTP request can follow on the connection.
-        self.close_connection = True
-        cut = WebSocketExchange(self.connection, exchange).hold(request, reply)
-        if cut is not None:
-            self._cut_body(cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         """Send the status line and the headers of a reply."""

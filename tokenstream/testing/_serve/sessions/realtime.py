@@ -258,7 +258,10 @@ class GeminiLiveSession(ServedSession):
             if content.get("turnComplete"):
                 self.ask(request)
         elif is_dict(result := request.get("toolResponse")):
-            self._take_results(result, request)
+            ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
+            self._open_calls = [id for id in self._open_calls if id not in ids]
+            if not self._open_calls:
+                self.ask(request)
         elif is_dict(given := request.get("realtimeInput")):
             if "activityStart" in given or "text" in given:
                 self._interrupt()
@@ -305,13 +308,6 @@ class GeminiLiveSession(ServedSession):
                 self.send(message)
         else:
             self.cancel(turn, *ending)
-
-    def _take_results(self, result: SessionPayload, request: SessionPayload) -> None:
-        """Go on with the answer once the results of all calls have come."""
-        ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
-        self._open_calls = [id for id in self._open_calls if id not in ids]
-        if not self._open_calls:
-            self.ask(request)
 
     def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Close the connection: this protocol has no messages for errors."""
