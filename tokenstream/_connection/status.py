@@ -284,21 +284,19 @@ class ErrorBody:
         >>> from tokenstream._connection.head import ResponseHead
         >>> body = ErrorBody(ResponseHead(status=429))
         >>> body.feed(b'{"error": "slow down"}')
-        >>> body.ended, body.end().kind
+        >>> body.document.whole, body.end().kind
         (True, 'rate_limited')
     """
 
-    __slots__ = ("_body", "_document", "_expected", "_head", "_limits", "ended", "error")
+    __slots__ = ("_body", "_expected", "_head", "_limits", "document", "error")
 
     def __init__(
         self, head: ResponseHead, *, limits: Limits = DEFAULT_LIMITS, expected: FormatChoice = None
     ) -> None:
         self._head, self._limits, self._expected = head, limits, expected
         self._body = bytearray()
-        self._document = Wholeness()
-        """Detects that the body is one whole JSON document."""
-        self.ended = False
-        """True once the body is one whole JSON document, after which nothing follows."""
+        self.document = Wholeness()
+        """Detects that the body is one whole JSON document, after which nothing follows."""
         self.error: StreamError | None = None
         """The error that the body describes; None before its end, or the limit, was reached."""
 
@@ -307,8 +305,7 @@ class ErrorBody:
         piece = piece[: max(0, _MAX_BODY_BYTES - len(self._body))]
         self._body.extend(piece)
         # latin-1 suffices: JSON's punctuation is ASCII, whose bytes occur in no other UTF-8 character.
-        self._document.add(str(piece.removeprefix(BOM), "latin-1"))
-        self.ended = self._document.whole
+        self.document.add(str(piece.removeprefix(BOM), "latin-1"))
         if len(self._body) >= _MAX_BODY_BYTES:
             self.end()
 

@@ -316,10 +316,10 @@ class Intake:
             refusal.end()
         self.error = refusal.error or (None if coding is None else coding.error)
         self.meter.mark(self.now, frame=True)
-        if refusal.ended:
+        if refusal.document.whole:
             self.end_sign = "terminal"
             self.meter.finish(self.now)
-        self.state = "reading" if self.error is None and not refusal.ended else "ending"
+        self.state = "reading" if self.error is None and not refusal.document.whole else "ending"
 
     def end_coding(self, cause: StreamError | None, now: float) -> StreamError | None:
         """End the content coding after a clean end of the input; return its error, or else `cause`."""
@@ -342,8 +342,6 @@ class Intake:
             return
         self.end_input(now)
         link, connection = self.link, self.link.connection
-        if is_over:
-            connection.take_end()
         if link.refusal is not None:
             self.error = self.error or link.refusal.end()
             return
@@ -355,7 +353,7 @@ class Intake:
         if reorder is not None and cause is None and self.error is None:
             late_events, self.error = connection.end_order(reorder, now)
             self.events_left += late_events
-        is_broken = self._end_connection(cause)
+        is_broken = self._end_connection(cause, is_over=is_over)
         # A checkpoint made from now on contains the events that are not returned yet (`current_events`). It
         # does not contain the events that only close open parts, because it is from before these.
         events_in_checkpoint = self.events_left[:]
@@ -375,7 +373,7 @@ class Intake:
             self.now = now
             self.meter.mark(now, frame=True)
 
-    def _end_connection(self, cause: StreamError | None) -> bool:
+    def _end_connection(self, cause: StreamError | None, *, is_over: bool) -> bool:
         """End framing and format; return True if the transport or malformed bytes have broken the end."""
         connection = self.link.connection
         if self.error is not None:
@@ -387,7 +385,7 @@ class Intake:
             # An SDK raises what the provider has sent as an event.
             connection.format.note("error_after_finish")
             cause = None
-        self.events_left += connection.end(broken=cause is not None)
+        self.events_left += connection.end(broken=cause is not None, is_over=is_over)
         self.error = connection.error or cause
         self._take_wait()
         return connection.error is None and cause is not None and _is_of_transport(cause)
