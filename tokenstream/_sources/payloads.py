@@ -216,7 +216,8 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
             return None
         excluded = {*_FIELDS_ADDED_ANYWHERE, *_FIELDS_ADDED_BY_TYPE.get(str(kind), ())}
     else:
-        payload = framework_payload_of(item)
+        make = _find_converter(item.__class__)
+        payload = None if make is None else make(item)
         if payload is not None:
             return payload
     if not hasattr(item, "model_dump"):
@@ -283,12 +284,6 @@ class Converter:
         if is_dict(payload):
             return _bytes_of_part(payload) if "PayloadPart" in payload else payload
         return keep(_check_server_value(payload, self._items))
-
-
-def framework_payload_of(item: Any) -> JsonObject | None:  # noqa: ANN401 - any object
-    """Return the payload for an object from a framework's stream; None for any other object."""
-    make = _find_converter(item.__class__)
-    return None if make is None else make(item)
 
 
 @lru_cache

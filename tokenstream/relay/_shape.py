@@ -38,20 +38,6 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 
 
-def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
-    """Return the functions that create the stages which a shape applies to a text."""
-    # The function transforms a view that has no text: the view records the stages that it would apply.
-    with Stream([], format="pieces") as empty:
-        shaped = shape(empty.text)
-    plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
-    if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
-        raise MisuseError(
-            "shape= takes a function that returns the text view it is given, transformed so that it gives "
-            "text in pieces, such as lambda text: text.redact(pattern).words()"
-        )
-    return tuple(step.make for step in plan.steps)
-
-
 class _ShapedText:
     """A text part that is being transformed, with the stages for this part."""
 
@@ -87,7 +73,16 @@ class Shaping(ErrorKeeper):
     """
 
     def __init__(self, shape: Shape) -> None:
-        self._stages = stages_of(shape)
+        # The function transforms a view that has no text: the view records the stages that it would apply.
+        with Stream([], format="pieces") as empty:
+            shaped = shape(empty.text)
+        plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
+        if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
+            raise MisuseError(
+                "shape= takes a function that returns the text view it is given, transformed so that it "
+                "gives text in pieces, such as lambda text: text.redact(pattern).words()"
+            )
+        self._stages = tuple(step.make for step in plan.steps)
         """Functions that create the stages for a part."""
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""

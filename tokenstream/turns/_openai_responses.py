@@ -56,7 +56,15 @@ class _OpenAIResponsesTurn(AssistantTurn):
         self._unfinished, self._continued = self._find_unfinished_reasoning()
         """Ids of the reasoning items that the API would refuse, which are left out; `_continued` has those of
         them before a text that was cut off, and was continued by another request."""
-        self._orphans = self._find_orphans()
+        # The API refuses a part after reasoning that is left out, if it is sent with its id.
+        self._orphans = set[int]()
+        is_left_out = False
+        for index, part in enumerate(self.message.parts):
+            if isinstance(part, ReasoningPart):
+                id = text_of(self.fields(part), "id")
+                is_left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
+            elif is_left_out:
+                self._orphans.add(index)
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
         self._written_server_calls: set[str] = set()
         """Ids of the server tools' calls that were written."""
@@ -100,21 +108,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         # Any other item is sent as it came, which needs its type.
         data = part.data if part.kind == "opaque" and self.is_own else fields
         return text_of(data, "type") is not None
-
-    def _find_orphans(self) -> set[int]:
-        """Return the indexes of the parts that come after reasoning which is left out of the turn.
-
-        The API refuses such a part if it is sent with its id.
-        """
-        indexes: set[int] = set()
-        is_left_out = False
-        for index, part in enumerate(self.message.parts):
-            if isinstance(part, ReasoningPart):
-                id = text_of(self.fields(part), "id")
-                is_left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
-            elif is_left_out:
-                indexes.add(index)
-        return indexes
 
     def _find_fields(self, part: Part, index: int) -> JsonObject:
         """Return a part's provider fields, without the id if the reasoning before the part is left out."""

@@ -85,12 +85,6 @@ class Hub(EventQueue[DriverT]):
         """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, caller)
 
-    def begin_leading(self, caller: object) -> None:
-        """Let a thread or task read for all readers."""
-        self.leader = caller
-        # The pump seems busy to all others, and refuses their reads; only now it may be read.
-        self.driver.pump.busy = False
-
     def end_leading(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         """Wake the other readers after a read for all; return True if each raises the exception itself."""
         self.leader = None
@@ -156,7 +150,9 @@ class _Leadership:
         self._caller = caller
 
     def __enter__(self) -> None:
-        self._hub.begin_leading(self._caller)
+        self._hub.leader = self._caller
+        # The pump seems busy to all others, and refuses their reads; only now it may be read.
+        self._hub.driver.pump.busy = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 _CLIENT_MEMBERS = ("build_request", "event_hooks", "send")
 
 
-def is_client(source: object) -> bool:
-    """Return True for an httpx or httpx2 client, sync or async."""
-    return isinstance(getattr(source, "event_hooks", None), dict) and all(
-        hasattr(source, name) for name in _CLIENT_MEMBERS
-    )
-
-
 def refuse_earlier(terms: Terms) -> None:
     """Raise if the folder contains files with the names that this client's recordings will have."""
     # The first file may have no number. In the pattern of the others, a character that no file name
@@ -149,7 +142,9 @@ def record(
         numbers=itertools.count(1),
     )
     refuse_extension(terms.path)
-    if is_client(source):
+    if isinstance(getattr(source, "event_hooks", None), dict) and all(
+        hasattr(source, name) for name in _CLIENT_MEMBERS
+    ):
         if not overwrite:
             refuse_earlier(terms)
         note_answers(source, terms)
