@@ -25,7 +25,6 @@ from tokenstream.relay.journal._journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
-    from types import TracebackType
 
     from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
@@ -76,9 +75,7 @@ class FollowOutlet(Outlet):
         """The id of the answer in its journal."""
         return self.id
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         # The follower exists only once `open` has succeeded.
         if self._has_begun:
             self._follower.close()

@@ -11,7 +11,6 @@ from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
-    from types import TracebackType
     from typing import Any, ClassVar, Self
 
     from tokenstream.relay._asgi.asking import AskedPosition
@@ -55,9 +54,7 @@ class Outlet(ABC):
         return None
 
     @abstractmethod
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Close the source of the chunks."""
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:

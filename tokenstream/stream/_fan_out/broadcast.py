@@ -20,7 +20,6 @@ from tokenstream.stream._views.choices import StreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.errors import StreamError
@@ -357,9 +356,7 @@ class BroadcastReader(ReaderFacts, StreamOfEvents):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

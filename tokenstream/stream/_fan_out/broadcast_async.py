@@ -21,7 +21,6 @@ from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-    from types import TracebackType
     from typing import Self
 
     import anyio
@@ -327,9 +326,7 @@ class AsyncBroadcastReader(ReaderFacts, AsyncStreamOfEvents):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
 

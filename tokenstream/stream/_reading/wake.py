@@ -18,7 +18,6 @@ from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
 _IDLE_SECONDS = 10.0
@@ -211,9 +210,7 @@ class ReadTimer:
         with suppress(RuntimeError):
             self._last = timers.set(LEAST_WAIT, partial(shut_down, self._find_socket))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # The first one may have set the second one meanwhile.
         if self._timer is not None:
             self._timer.cancel()

@@ -17,7 +17,6 @@ from tokenstream.testing._serve.sessions.session import SessionStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from ssl import SSLContext
-    from types import TracebackType
     from typing import Self
 
     from tokenstream._providers.apis import ScriptFormat
@@ -111,9 +110,7 @@ class Server(ReplayServer):
         await to_thread.run_sync(self.start)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         from anyio import CancelScope, to_thread
 
         # `stop` blocks, and the server must be stopped even if the caller is cancelled.

@@ -28,7 +28,6 @@ from tokenstream.testing._serve.replies import Chunk, Exchange, FramingName, Rep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ssl import SSLContext
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.testing._recordings.recording import Breaks
@@ -123,9 +122,7 @@ class ReplayServer:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
 
