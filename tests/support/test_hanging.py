@@ -6,11 +6,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from tests.project import ROOT
-from tests.support.hanging import waiting_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,27 +22,6 @@ async def never():
 def test_that_hangs():
     asyncio.run(never())
 """
-
-
-async def _wait_for(event: anyio.Event) -> None:
-    await event.wait()
-
-
-@pytest.mark.anyio
-async def test_each_task_is_reported_with_the_line_at_which_it_waits(anyio_backend: str) -> None:
-    async def outer(event: anyio.Event) -> None:
-        await _wait_for(event)
-
-    event, told = anyio.Event(), ""
-    async with anyio.create_task_group() as group:
-        group.start_soon(outer, event)
-        await anyio.wait_all_tasks_blocked()
-        told = "\n".join(waiting_tasks())
-        event.set()
-
-    assert f"{anyio_backend} task " in told
-    assert " in outer\n" in told
-    assert told.index(" in outer\n") < told.index(" in _wait_for\n")
 
 
 @pytest.mark.slow

@@ -75,13 +75,6 @@ async def test_within_an_event_loop_it_is_awaited() -> None:
 
 
 @pytest.mark.anyio
-async def test_within_an_event_loop_the_other_says_so() -> None:
-    """`assert_stream` of an async handler names the one to use there."""
-    with pytest.raises(MisuseError, match=r"await testing\.aassert_stream"):
-        assert_stream(_aread, _HELLO)
-
-
-@pytest.mark.anyio
 async def test_within_an_event_loop_a_plain_handler_is_proved_as_anywhere() -> None:
     assert "Hello, wörld" == assert_stream(_read, _HELLO, cuts=8)
 
@@ -113,13 +106,6 @@ def test_a_path_is_a_recording(tmp_path: Path) -> None:
     path.write_bytes(_HELLO.recording().body)
 
     assert "Hello, wörld" == assert_stream(_read, path, cuts=8)
-
-
-def test_what_cannot_be_replayed_is_reported() -> None:
-    """A value of another type is misuse."""
-    nothing: Any = [b"data"]
-    with pytest.raises(MisuseError, match="a list cannot be replayed"):
-        assert_stream(_read, nothing)
 
 
 # -- what a handler does wrong -------------------------------------------------

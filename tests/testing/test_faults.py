@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
-from tests.support.aws_eventstream import event as aws
 from tests.support.playing import Playback, read, three_worlds
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
@@ -36,10 +35,6 @@ ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output
 CHAT = ANSWER.recording("openai-chat")
 WHOLE = "Hello €"
 SSE = Recording.of([sse("a"), sse("b"), sse("c"), DONE], format="text", name="abc")
-LINES = Recording.of([b'{"a": 1}\n', b'{"a": 2}\n', b'{"a": 3}\n'])
-ARRAY = Recording.of([b'[{"a": 1}\n', b',\n{"a": 2}\n', b',\n{"a": 3}', b"\n]"])
-SOCKET = Recording.of([b'{"n": 1}', b'{"n": 2}', b'{"n": 3}'], messages=True, name="socket")
-BINARY = Recording.of([aws("messageStart", {}), aws("messageStop", {"a": 1})])
 
 
 @dataclass

@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from tests.support.timing import PATIENCE, wait_for
-from tests.support.wire import DONE, sse
-from tokenstream import AsyncStream, aconnect, connect, testing
+from tokenstream import aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Recording, Request, Server
 from tokenstream.testing._serve import serve as _tls
@@ -53,26 +52,6 @@ def test_a_script_is_sent_as_the_provider_would_send_it(server: Server) -> None:
     )
 
 
-def test_what_was_asked_is_noted(server: Server) -> None:
-    """Method, path, headers and body, in the order in which requests came."""
-    _post(server, json={"model": "m"}, headers={"X-Name": "value"})
-    httpx.get(f"{server.url}/chat/completions?a=b", trust_env=False)
-
-    first, second = server.requests
-    assert ("POST", CHAT, {"model": "m"}, "value") == (
-        first.method,
-        first.path,
-        first.json,
-        first.headers["x-name"],
-    )
-    assert ("GET", "/chat/completions?a=b", "/chat/completions", b"") == (
-        second.method,
-        second.path,
-        second.route,
-        second.body,
-    )
-
-
 def test_the_addresses_differ_in_their_scheme_alone(server: Server) -> None:
     """HTTP and WebSockets have the same port."""
     assert server.url.startswith("http://127.0.0.1:")
@@ -87,41 +66,21 @@ def test_the_address_may_be_chosen() -> None:
             pass
 
 
-def test_a_recording_keeps_its_status_and_headers() -> None:
-    headers = {"content-type": "application/json", "retry-after": "7", "content-length": "999"}
-    with testing.serve(Recording.of([b'{"error": {}}'], status=429, headers=headers)) as server:
-        response = _post(server, "/anything")
-
-    assert (429, b'{"error": {}}') == (response.status_code, response.content)
-    assert ("application/json", "7") == (response.headers["content-type"], response.headers["retry-after"])
-    assert "content-length" not in response.headers
-
-
-def test_a_format_that_cannot_be_recognised_is_an_error_of_the_client() -> None:
+@pytest.mark.parametrize(
+    ("played", "path", "says"),
+    [
+        (HELLO, "/text", "the path /text does not determine"),
+        (Recording.of([b"Hello"], headers={"x-name": "a\nb"}), CHAT, "header x-name cannot be sent"),
+        (Recording.of([b"{}"], messages=True), "/v1/realtime", "connect to ws://"),
+    ],
+)
+def test_what_cannot_be_sent_is_an_error_of_the_client(played: Any, path: str, says: str) -> None:
     """The server says what is missing, in the place where the test's client shows it."""
-    with testing.serve(HELLO) as server:
-        response = _post(server, "/text")
+    with testing.serve(played) as server:
+        response = _post(server, path)
 
     assert 500 == response.status_code
-    assert "the path /text does not determine" in response.json()["error"]["message"]
-
-
-def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
-    with testing.serve(Recording.of([b"Hello"], headers={"x-name": "a\nb"})) as server:
-        response = _post(server)
-
-    assert 500 == response.status_code
-    assert "header x-name cannot be sent" in response.json()["error"]["message"]
-
-
-def test_a_function_sees_the_request() -> None:
-    def choose(request: Request) -> Script:
-        return BYE if request.json["stream"] else HELLO
-
-    with testing.serve(choose, format="text") as server:
-        response = _post(server, "/", json={"stream": True})
-
-    assert sse("Bye") + DONE == response.content
+    assert says in response.json()["error"]["message"]
 
 
 def test_a_function_that_fails_is_reported_to_the_client_and_to_its_thread(
@@ -157,12 +116,20 @@ def test_a_connection_really_breaks(breaks: Literal["close", "reset"], error: ty
     assert ("cut", len(cut.body)) == (exchange.outcome, exchange.sent)
 
 
-def test_a_stall_lasts_until_the_client_leaves() -> None:
+over_both = pytest.mark.parametrize("tls", [False, True])
+STALLED = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
+
+
+def _trust(server: Server, tls: bool) -> Any:
+    return server.client_context if tls else True
+
+
+@over_both
+def test_a_stall_lasts_until_the_client_leaves(tls: bool) -> None:
     """For ever is until somebody gives up; the server notices."""
-    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with testing.serve(stalled) as server:
+    with testing.serve(STALLED, tls=tls) as server:
         with pytest.raises(httpx.ReadTimeout):
-            _post(server, timeout=_READ_SHORTLY)
+            _post(server, timeout=_READ_SHORTLY, verify=_trust(server, tls))
         wait_for(lambda: bool(server.exchanges))
         [exchange] = server.exchanges
 
@@ -170,11 +137,12 @@ def test_a_stall_lasts_until_the_client_leaves() -> None:
         assert "abandoned" == exchange.outcome
 
 
-def test_a_stall_ends_with_the_server() -> None:
-    """Leaving the block takes no longer than it must, and is no client's doing."""
-    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with testing.serve(stalled) as server:
-        stream = connect(f"{server.url}{CHAT}", json={})
+@over_both
+def test_a_stall_ends_with_the_server(tls: bool) -> None:
+    """Leaving the block takes no longer than it must, and is no client's doing; also beneath TLS."""
+    with testing.serve(STALLED, tls=tls) as server:
+        client = httpx.Client(verify=_trust(server, tls), trust_env=False)
+        stream = connect(f"{server.url}{CHAT}", client=client)
         assert "Hel" == next(iter(stream.text))
         began = time.monotonic()
 
@@ -182,6 +150,7 @@ def test_a_stall_ends_with_the_server() -> None:
     assert not server.exchanges[0].closed
     with pytest.raises(StreamInterrupted):
         stream.final()
+    client.close()
 
 
 def test_a_connection_that_the_client_closes_is_noted() -> None:
@@ -195,31 +164,6 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
         wait_for(lambda: exchange.closed)
 
         assert "answered" == exchange.outcome
-
-
-@pytest.mark.slow
-def test_pauses_are_real() -> None:
-    slow = testing.script().text("a").silence(0.3).text("b").finish()
-    with testing.serve(slow, pace="recorded") as server:
-        began = time.monotonic()
-        assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text
-
-        assert time.monotonic() - began >= 0.3
-
-
-def test_what_cannot_be_played_does_not_start() -> None:
-    """The error is where the mistake is."""
-    wrong: Any = object()
-    with pytest.raises(MisuseError, match="a object cannot be played"):
-        testing.serve(wrong)
-
-
-def test_messages_of_a_websocket_are_not_sent_otherwise() -> None:
-    """The client is told which address it wants."""
-    with testing.serve(Recording.of([b"{}"], messages=True)) as server:
-        response = _post(server, "/v1/realtime")
-
-    assert (500, True) == (response.status_code, "connect to ws://" in response.text)
 
 
 @pytest.mark.anyio
@@ -255,17 +199,6 @@ async def test_neither_start_nor_stop_blocks_the_loop(monkeypatch: pytest.Monkey
     assert threading.current_thread() not in threads
 
 
-@pytest.mark.anyio
-async def test_a_stream_of_a_response_is_read() -> None:
-    """An answer in single bytes reaches a client that reads as they come."""
-    async with (
-        testing.serve(HELLO, chunking="bytes") as server,
-        httpx.AsyncClient(trust_env=False) as client,
-        client.stream("POST", f"{server.url}{CHAT}") as response,
-    ):
-        assert "Hello" == (await AsyncStream(response).final()).text
-
-
 def test_it_may_speak_tls() -> None:
     with testing.serve(HELLO, tls=True) as server:
         assert server.url.startswith("https://127.0.0.1:")
@@ -294,32 +227,6 @@ def test_over_tls_nothing_comes_that_was_not_asked_for() -> None:
             with pytest.raises(TimeoutError):
                 # Beneath TLS, whose own messages are no data.
                 socket.socket.recv(secured, 1, socket.MSG_PEEK)
-
-
-def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
-    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with testing.serve(stalled, tls=True) as server:
-        with pytest.raises(httpx.ReadTimeout):
-            _post(server, timeout=_READ_SHORTLY, verify=server.client_context)
-        wait_for(lambda: bool(server.exchanges))
-        [exchange] = server.exchanges
-
-        assert exchange.over.wait(PATIENCE)
-        assert "abandoned" == exchange.outcome
-
-
-def test_over_tls_a_stall_ends_with_the_server() -> None:
-    """The thread that waits is woken beneath TLS."""
-    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with testing.serve(stalled, tls=True) as server:
-        client = httpx.Client(verify=server.client_context, trust_env=False)
-        stream = connect(f"{server.url}{CHAT}", client=client)
-        assert "Hel" == next(iter(stream.text))
-        began = time.monotonic()
-
-    assert time.monotonic() - began < 3
-    stream.close()
-    client.close()
 
 
 def test_only_tls_needs_trust() -> None:

@@ -231,14 +231,6 @@ def test_a_server_is_stopped_twice_and_started_again() -> None:
         assert 200 == httpx.post(f"{server.url}/text", trust_env=False).status_code
 
 
-def test_a_port_that_is_taken_is_reported_at_the_start(server: ReplayServer) -> None:
-    """The system's own error tells it, and nothing stays open."""
-    second = ReplayServer({}, port=_port(server))
-    with pytest.raises(OSError, match=r"in use|socket"):
-        second.start()
-    second.stop()
-
-
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(min_value=1, max_value=60))
 def test_a_reply_that_is_cut_holds_exactly_the_bytes_before(pieces: list[bytes], size: int) -> None:
     """Cutting at n leaves the first n bytes, at the moments that they had."""
