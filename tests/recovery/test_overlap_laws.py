@@ -18,7 +18,7 @@ from tests.support.recordings import ours, shared
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
 from tokenstream import Stream
-from tokenstream._basics.overlap import AskedOverlap, Overlap, PrefixOverlap
+from tokenstream._basics.overlap import AskedOverlap, MarkerFilter, Overlap, PrefixOverlap, without_markers
 from tokenstream.errors import StreamError
 
 SURE = 0.9
@@ -151,17 +151,13 @@ def share_of_sure(told: Counter[float]) -> float:
 
 
 each_server = pytest.mark.parametrize("server", SERVERS)
+_MANY_CUTS = pytest.param(trials(20_000), marks=pytest.mark.slow, id="anywhere")
 
 
 @each_server
-def test_a_sure_overlap_is_right(server: Server) -> None:
-    check(recorded_texts(), 1_000 // len(SERVERS), server)
-
-
-@pytest.mark.slow
-@each_server
-def test_a_sure_overlap_is_right_anywhere(server: Server) -> None:
-    check(recorded_texts(), trials(20_000), server)
+@pytest.mark.parametrize("count", [160, _MANY_CUTS])
+def test_a_sure_overlap_is_right(server: Server, count: int) -> None:
+    check(recorded_texts(), count, server)
 
 
 @pytest.mark.few_rows(3)
@@ -177,7 +173,9 @@ def test_a_sure_overlap_is_right_in_a_text_that_repeats_itself_anywhere(server: 
     check(REPETITIVE, trials(20_000), server, repetitive=True)
 
 
-def check_prefix(count: int) -> None:
+@pytest.mark.parametrize("count", [1_000, _MANY_CUTS])
+def test_an_overlap_after_a_prefix_is_found(count: int) -> None:
+    """Where the server does as it is said to do, with or without giving the prefix back."""
     for text, cut, chance in cuts_of(recorded_texts() + REPETITIVE, count):
         given, base = text[:cut], text[:cut].rstrip()
         for echoes, reply in ((False, text[len(base) :]), (True, base + text[len(base) :])):
@@ -185,16 +183,6 @@ def check_prefix(count: int) -> None:
             dropped, _ = joined(PrefixOverlap(given, echoes=echoes), pieces)
 
             assert text == given + reply[dropped:]
-
-
-def test_an_overlap_after_a_prefix_is_found() -> None:
-    """Where the server does as it is said to do, with or without giving the prefix back."""
-    check_prefix(1_000)
-
-
-@pytest.mark.slow
-def test_an_overlap_after_a_prefix_is_found_anywhere() -> None:
-    check_prefix(trials(20_000))
 
 
 def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely() -> None:
@@ -205,7 +193,7 @@ def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely() -> No
 
 
 _fragments = st.sampled_from(
-    ["ha ", "ha", "a", "\n", "  ", "Go on", " and so it goes on and on and on", "日本", "."]
+    ["ha ", "ha", "a", "\n", "  ", " " * 300, "Go on", " and so it goes on and on and on", "日本", "."]
 )
 _texts = st.lists(_fragments, max_size=12).map("".join)
 
@@ -223,8 +211,15 @@ def seams(draw: st.DrawFn) -> tuple[str, str, list[str]]:
     return before, reply, [reply[begin:end] for begin, end in pairwise([0, *places, len(reply)])]
 
 
+def after_a_text_that_had_ended(before: str) -> Overlap:
+    overlap = AskedOverlap(before)
+    overlap.close_text()
+    return overlap
+
+
 OVERLAPS: dict[str, Callable[[str], Overlap]] = {
     "asked": AskedOverlap,
+    "asked after the text's end": after_a_text_that_had_ended,
     "after a prefix": lambda before: PrefixOverlap(before, echoes=None),
     "after a prefix that comes back": lambda before: PrefixOverlap(before, echoes=True),
 }
@@ -283,7 +278,22 @@ def test_an_echo_is_sure_unless_the_answer_ends_as_it_begins(answer: str) -> Non
 @pytest.mark.parametrize("kind", OVERLAPS)
 def test_an_empty_reply_drops_nothing(kind: str) -> None:
     """The model may have had nothing to add."""
-    assert joined(OVERLAPS[kind]("Once upon a time "), []) == joined(
-        OVERLAPS[kind]("Once upon a time "), ["", ""]
-    )
-    assert joined(OVERLAPS[kind]("Once upon a time "), [])[0] == 0
+    nothing, empty = [joined(OVERLAPS[kind]("Once upon a time "), pieces) for pieces in ([], ["", ""])]
+
+    assert nothing == empty
+    assert nothing[0] == 0
+
+
+def test_space_after_all_of_a_text_that_had_ended_is_not_awaited_without_end() -> None:
+    """Each piece would be joined to all before it."""
+    overlap = after_a_text_that_had_ended("That is all.")
+
+    assert any(overlap.feed(piece) for piece in ["That is all.", *" " * 1_000])
+
+
+@given(st.lists(st.sampled_from(["<last_", "words>", "</", "<last_words>", "</last_words>", "\n"])))
+def test_every_chunking_loses_the_same_markers(pieces: list[str]) -> None:
+    """Text before and after a marker makes no other marker."""
+    markers = MarkerFilter()
+
+    assert without_markers("".join(pieces)) == "".join(map(markers.feed, pieces)) + markers.flush()

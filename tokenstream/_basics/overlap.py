@@ -272,10 +272,11 @@ class AskedOverlap(Overlap):
         3. An overlap: a beginning of the continuation, of any other length, ends the answer.
         """
         if self._echoed_all:
-            if self._is_closed and not (ended or beyond.strip()):
+            words = beyond[:_LONGEST_WAIT].strip()
+            if self._is_closed and not (ended or words or len(beyond) >= _LONGEST_WAIT):
                 # More text would be a text that the answer does not have: the answer's had ended.
                 return False
-            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct, beyond)
+            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct, words)
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
@@ -422,10 +423,11 @@ class MarkerFilter:
 
     def feed(self, piece: str) -> str:
         """Take the next piece of the text; return the text that is certainly not part of a marker."""
-        text = without_markers(self._held + piece)
-        held = max((_length_begun(text, marker) for marker in _MARKERS), default=0)
+        # Text before and after a marker is not joined to another marker.
+        *before, text = _MARKER.split(self._held + piece)
+        held = max(_length_begun(text, marker) for marker in _MARKERS)
         self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        return "".join(before) + text[: len(text) - held]
 
     def flush(self) -> str:
         """Return the text that was held back as the possible beginning of a marker; no more text follows."""
