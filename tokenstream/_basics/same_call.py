@@ -52,10 +52,11 @@ def judge(place: ArgumentsPlace, before: str, arguments: str, *, is_json: bool =
 
 def compare(before: str, arguments: str, *, is_json: bool = True) -> Likeness:
     """Compare arguments with those of a call; `is_json` is False for a tool that takes free text."""
-    if arguments.strip() == before.strip():
+    text = arguments.strip()
+    if text == before.strip():
         return "equal"
-    if not is_json or not arguments.strip():
-        return "other" if arguments.strip() else "none"
+    if not is_json or not text:
+        return "other" if text else "none"
     form = form_of(arguments)
     if form is None:
         return "unreadable"

@@ -202,12 +202,13 @@ class OpenCall(OpenPart):
     def keeps_repeating(self, fragment: str) -> bool:
         """Add a fragment to an unreported call; return False once it repeats no call in `may_repeat`."""
         position = self.arguments.length
-        if not position and self.type != "custom" and fragment.isspace():
-            # White space after the start of a finished call does not make it another one.
-            return True
-        if not position and looks_whole(fragment):
-            # Equal arguments may be spelt in another way than the first time, such as without spaces.
-            fragment = find_equal(fragment, self.may_repeat)
+        if not position and self.type != "custom":
+            if fragment.isspace():
+                # White space after the start of a finished call does not make it another one.
+                return True
+            if looks_whole(fragment) or says_no_arguments(fragment):
+                # Equal arguments may be spelt in another way than the first time, such as without spaces.
+                fragment = find_equal(fragment, self.may_repeat)
         self.arguments.append(fragment)
         self.may_repeat = [
             finished for finished in self.may_repeat if finished.arguments_text.startswith(fragment, position)
