@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
@@ -182,12 +181,7 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     if isinstance(driver, AsyncDriver):
         return driver.step_now
     if isinstance(driver, ReaderDriver):
-        # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.
-        hub = driver.hub
-        take: Callable[[], Awaitable[Event | None]] = partial(
-            hub.look_now, partial(hub.take_event, driver.cursor), hub.driver.step_now
-        )
-        return take
+        return driver.poll
     return None
 
 

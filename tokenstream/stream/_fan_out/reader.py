@@ -253,10 +253,11 @@ class ReaderDriver(UncopyableObject):
         """Begin to read for a loop that also reads other streams."""
         self.hub.begin_polling(bell)
 
-    def poll(self, bell: ArrivalBell) -> FromHub:
-        """Return the next event for a loop that also reads other streams; None if no event has arrived."""
-        hub = self.hub
-        return hub.look_now(partial(hub.take_event, self.cursor), partial(hub.driver.poll, bell))
+    def poll(self, bell: ArrivalBell | None = None) -> FromHub:
+        """Return the next event; None if none has arrived: its arrival sets the bell, if there is one."""
+        hub, driver = self.hub, self.hub.driver
+        read = driver.step_now if bell is None else partial(driver.poll, bell)
+        return hub.look_now(partial(hub.take_event, self.cursor), read)
 
     # -- opening and ending --------------------------------------------------
 
