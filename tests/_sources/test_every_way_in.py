@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests._sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
+from tests._sources.ways import ASYNC_WAYS, WAYS, Way
 from tests.support.either import Each, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, OPEN, REQUEST, Loopback, chunked_head, http_chunk
 from tests.support.packages import needed
@@ -35,29 +35,24 @@ every_way = pytest.mark.parametrize("way", WAYS, ids=str)
 every_async_way = pytest.mark.parametrize("way, backend", _ASYNC_ROWS)
 
 
-def _whole_twice(way: Way | AsyncWay) -> Loopback:
+def _whole_twice(way: Way) -> Loopback:
     answer = [chunked_head(), *map(http_chunk, way.body), LAST_CHUNK]
     return Loopback([*answer, REQUEST, *answer, OPEN])
 
 
-def _whole_at_once_twice(way: Way | AsyncWay) -> Loopback:
+def _whole_at_once_twice(way: Way) -> Loopback:
     answer = chunked_head() + http_chunk(b"".join(way.body)) + LAST_CHUNK
     return Loopback([answer, REQUEST, answer, OPEN])
 
 
-def _cut(way: Way | AsyncWay) -> Loopback:
+def _cut(way: Way) -> Loopback:
     return Loopback([chunked_head(), *map(http_chunk, way.body[:3]), FIN])
 
 
-def _silent(way: Way | AsyncWay, gate: threading.Event) -> Loopback:
+def _silent(way: Way, gate: threading.Event) -> Loopback:
     """Answer in part, and go on only when the gate is open."""
     first, rest = way.body[:2], way.body[2:3]
     return Loopback([chunked_head(), *map(http_chunk, first), gate, *map(http_chunk, rest), OPEN])
-
-
-def _import(way: Way | AsyncWay) -> None:
-    for module in way.needs:
-        needed(module)
 
 
 def _closes_at_once(server: Loopback, since: float) -> None:
@@ -67,7 +62,7 @@ def _closes_at_once(server: Loopback, since: float) -> None:
     at_once(since, connection.closed_at)
 
 
-def _leaves_a_connection_to_use_or_none(way: Way | AsyncWay, server: Loopback) -> None:
+def _leaves_a_connection_to_use_or_none(way: Way, server: Loopback) -> None:
     """Assert that the first of two requests has left a connection that carried the second, or is closed."""
     requests = [len(connection.requests) for connection in server.connections]
     assert [2] == requests or (not way.reuses and server.connection().closed_within(_SOON))
@@ -82,19 +77,19 @@ def _holds_no_connection_back(server: Loopback) -> None:
 # -- both -------------------------------------------------------------------
 
 
-async def _opened(way: Way | AsyncWay, ask: Any) -> Any:
-    return Stream(ask()) if isinstance(way, Way) else AsyncStream(await ask())
+async def _opened(way: Way, ask: Any) -> Any:
+    return AsyncStream(await ask()) if way.backends else Stream(ask())
 
 
-async def _see(way: Way | AsyncWay, check: Callable[..., None], *about: Any) -> None:
+async def _see(way: Way, check: Callable[..., None], *about: Any) -> None:
     """Check what a server has seen; a loop goes on meanwhile, so that whoever closes in a task can."""
-    if isinstance(way, Way):
-        check(*about)
-    else:
+    if way.backends:
         await anyio.to_thread.run_sync(check, *about)
+    else:
+        check(*about)
 
 
-async def _read_to_the_end(way: Way | AsyncWay, server: Loopback) -> None:
+async def _read_to_the_end(way: Way, server: Loopback) -> None:
     async with inside(way.open(server.url)) as ask:
         for _ in range(2):
             async with inside(await _opened(way, ask)) as stream:
@@ -107,7 +102,7 @@ async def _read_to_the_end(way: Way | AsyncWay, server: Loopback) -> None:
         _leaves_a_connection_to_use_or_none(way, server)
 
 
-async def _stop_at_the_first_text(way: Way | AsyncWay, server: Loopback) -> None:
+async def _stop_at_the_first_text(way: Way, server: Loopback) -> None:
     async with inside(way.open(server.url)) as ask:
         for _ in range(2):
             async with inside(await _opened(way, ask)) as stream:
@@ -119,7 +114,7 @@ async def _stop_at_the_first_text(way: Way | AsyncWay, server: Loopback) -> None
         await _see(way, _holds_no_connection_back, server)
 
 
-async def _read_to_the_break(way: Way | AsyncWay, server: Loopback) -> None:
+async def _read_to_the_break(way: Way, server: Loopback) -> None:
     async with inside(way.open(server.url)) as ask:
         stream = await _opened(way, ask)
         pieces: list[str] = []
@@ -136,7 +131,7 @@ async def _read_to_the_break(way: Way | AsyncWay, server: Loopback) -> None:
         await _see(way, _closes_at_once, server, since)
 
 
-async def _drop(way: Way | AsyncWay, server: Loopback) -> None:
+async def _drop(way: Way, server: Loopback) -> None:
     async with inside(way.open(server.url)) as ask:
         stream = await _opened(way, ask)
         assert "Hel" == await anext(Each(stream.text))
@@ -166,7 +161,7 @@ every_program = pytest.mark.parametrize("program, serve", PROGRAMS.values(), ids
 @tried_again
 def test_it_ends_as_its_answer_does(way: Way, program: Any, serve: Any) -> None:
     """Read whole, stopped, broken or dropped, it leaves the message and the connection as it should."""
-    _import(way)
+    needed(way.needs)
     with serve(way) as server:
         run_in("sync", program, way, server)
 
@@ -177,8 +172,8 @@ def test_it_ends_as_its_answer_does(way: Way, program: Any, serve: Any) -> None:
 @every_program
 @every_async_way
 @tried_again
-def test_it_ends_as_its_answer_does_async(way: AsyncWay, backend: str, program: Any, serve: Any) -> None:
-    _import(way)
+def test_it_ends_as_its_answer_does_async(way: Way, backend: str, program: Any, serve: Any) -> None:
+    needed(way.needs)
     with serve(way) as server:
         run_in(backend, program, way, server)
 
@@ -190,7 +185,7 @@ def test_it_ends_as_its_answer_does_async(way: AsyncWay, backend: str, program: 
 @tried_again
 def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
     """The loop ends as at the end of the answer; what had come is kept; the server sees it."""
-    _import(way)
+    needed(way.needs)
     gate = threading.Event()
     with _silent(way, gate) as server, way.open(server.url) as ask:
         stream = Stream(ask())
@@ -219,7 +214,7 @@ def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
 @tried_again
 def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
     """The interrupt passes unchanged; the partial is whole."""
-    _import(way)
+    needed(way.needs)
     with _silent(way, threading.Event()) as server, way.open(server.url) as ask:
         stream = Stream(ask())
         since = time.monotonic()
@@ -239,8 +234,8 @@ def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
 @every_async_way
 @pytest.mark.parametrize("where", ["task", "thread"])
 @tried_again
-def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backend: str, where: str) -> None:
-    _import(way)
+def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: Way, backend: str, where: str) -> None:
+    needed(way.needs)
 
     async def main(server: Loopback) -> None:
         since: list[float] = []
@@ -271,9 +266,9 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
 @pytest.mark.few_rows(4)
 @every_async_way
 @tried_again
-def test_a_cancelled_loop_closes_it(way: AsyncWay, backend: str) -> None:
+def test_a_cancelled_loop_closes_it(way: Way, backend: str) -> None:
     """The cancellation passes unchanged, the source is closed before it leaves, the partial is whole."""
-    _import(way)
+    needed(way.needs)
 
     async def main(server: Loopback) -> None:
         since: list[float] = []

@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tests.stream.bodies import chunk
-from tests.support.wire import DONE, sse
+from tokenstream import testing
 
-CHAT = [
-    chunk({"role": "assistant", "content": ""}),
-    chunk({"content": "Hel"}),
-    chunk({"content": "lo"}),
-    chunk({}, "stop"),
-    DONE,
-]
+_HELLO = testing.script().text("Hel", "lo").finish("stop")
+CHAT = _HELLO.chunks("openai-chat")
 """An answer as openai-chat sends it."""
-
-
-def _event(name: str, **fields: Any) -> bytes:
-    return sse({"type": name, **fields}, event=name)
-
-
-def _text(text: str) -> bytes:
-    return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
-
-
-CLAUDE = [
-    _event(
-        "message_start",
-        message={
-            "id": "m1",
-            "type": "message",
-            "role": "assistant",
-            "model": "m",
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": {"input_tokens": 1, "output_tokens": 1},
-        },
-    )
-    + _event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-    _text("Hel"),
-    _text("lo"),
-    _event("content_block_stop", index=0)
-    + _event(
-        "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 3}
-    ),
-    _event("message_stop"),
-]
-"""The same answer as anthropic sends it."""
-
-Ask: TypeAlias = Callable[[], Any]
-"""Gives what a user hands to `Stream`, for one request more of the same client."""
-AsyncAsk: TypeAlias = Callable[[], Awaitable[Any]]
-"""The same for `AsyncStream`; what it gives when it was awaited may be awaitable itself."""
+_START, _OPEN, *_REST = _HELLO.chunks("anthropic")
+CLAUDE = [_START + _OPEN, *_REST]
+"""The same answer as anthropic sends it; the first text is the second chunk here, too."""
+_Ask: TypeAlias = Callable[[Any, str], Any]
+"""Asks with a client at an address, and gives what a user hands over."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +25,13 @@ class Way:
     """A way in."""
 
     name: str
-    needs: tuple[str, ...]
-    """Modules without which it cannot be tried."""
-    body: list[bytes]
-    open: Callable[[str], AbstractContextManager[Ask]]
+    needs: str
+    """The module without which it cannot be tried."""
+    body: Sequence[bytes]
+    open: Callable[[str], Any]
     """Opens a client, and gives what asks with it, any number of times."""
+    backends: Sequence[str] = ()
+    """The event loops of an asynchronous one. What it gives when it was awaited may be awaitable itself."""
     reachable: bool = True
     """Whether a blocked read can be woken."""
     reuses: bool = True
@@ -84,56 +41,63 @@ class Way:
         return self.name
 
 
-@dataclass(frozen=True)
-class AsyncWay:
-    """An asynchronous way in."""
+def _way(name: str, client: Callable[[str], Any], ask: _Ask, *, needs: str = "", **more: Any) -> Way:
+    @contextmanager
+    def opened(url: str) -> Generator[Any]:
+        with client(url) as own:
+            yield lambda: ask(own, url)
 
-    name: str
-    needs: tuple[str, ...]
-    body: list[bytes]
-    open: Callable[[str], AbstractAsyncContextManager[AsyncAsk]]
-    backends: tuple[str, ...] = ("asyncio", "trio")
-    reuses: bool = True
-
-    def __str__(self) -> str:
-        return self.name
+    return Way(name, needs or name.partition("-")[0], more.pop("body", CHAT), opened, **more)
 
 
-def _load(name: str) -> Any:
-    return importlib.import_module(name)
+def _async_way(
+    name: str,
+    client: Callable[[str], Any],
+    ask: _Ask,
+    *,
+    needs: str = "",
+    awaited: bool = False,
+    backends: Sequence[str] = ("asyncio", "trio"),
+    **more: Any,
+) -> Way:
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncGenerator[Any]:
+        async with client(url) as own:
+
+            async def asked() -> Any:
+                given = ask(own, url)
+                return await given if awaited else given
+
+            yield asked
+
+    return Way(name, needs or name.partition("-")[0], more.pop("body", CHAT), opened, backends, **more)
+
+
+def _client(library: str, kind: str, **options: Any) -> Callable[[str], Any]:
+    return lambda _: getattr(importlib.import_module(library), kind)(**options)
 
 
 # -- libraries that only carry bytes ----------------------------------------
-
-
-def _httpx(library: str, hand_over: Callable[[Any, str], Any]) -> Callable[[str], Any]:
-    @contextmanager
-    def opened(url: str) -> Generator[Any]:
-        with _load(library).Client(timeout=None) as client:
-            yield lambda: hand_over(client, url)
-
-    return opened
-
-
-def _httpx_async(library: str, hand_over: Callable[[Any, str], Any]) -> Callable[[str], Any]:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncGenerator[Any]:
-        async with _load(library).AsyncClient(timeout=None) as client:
-
-            async def ask() -> Any:
-                return hand_over(client, url)
-
-            yield ask
-
-    return opened
 
 
 def _sent(client: Any, url: str) -> Any:
     return client.send(client.build_request("POST", url), stream=True)
 
 
+def _stream(client: Any, url: str) -> Any:
+    return client.stream("POST", url)
+
+
+def _posted(client: Any, url: str) -> Any:
+    return client.post(url)
+
+
 def _event_source(client: Any, url: str) -> Any:
-    return _load("httpx_sse").EventSource(_sent(client, url))
+    return importlib.import_module("httpx_sse").EventSource(_sent(client, url))
+
+
+async def _async_event_source(client: Any, url: str) -> Any:
+    return importlib.import_module("httpx_sse").EventSource(await _sent(client, url))
 
 
 def _chunks(client: Any, url: str) -> Iterator[bytes]:
@@ -147,106 +111,43 @@ async def _async_chunks(client: Any, url: str) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _async_event_source(client: Any, url: str) -> Any:
-    return _load("httpx_sse").EventSource(await _sent(client, url))
-
-
-@contextmanager
-def _requests(url: str) -> Generator[Any]:
-    with _load("requests").Session() as session:
-        yield lambda: session.post(url, stream=True)
-
-
-@contextmanager
-def _urllib3(url: str) -> Generator[Any]:
-    with _load("urllib3").PoolManager() as pool:
-        yield lambda: pool.request("POST", url, preload_content=False, retries=False)
-
-
-def _aiohttp(*, awaited: bool) -> Callable[[str], Any]:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncGenerator[Any]:
-        aiohttp = _load("aiohttp")
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-
-            async def ask() -> Any:
-                asked = session.post(url)
-                return (await asked) if awaited else asked
-
-            yield ask
-
-    return opened
+def _session(_: str) -> Any:
+    aiohttp = importlib.import_module("aiohttp")
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
 
 
 # -- SDKs --------------------------------------------------------------------
 
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+_CLAUDE_ASKED = {**_ASKED, "max_tokens": 9}
+_CHATS: dict[str, _Ask] = {
+    "": lambda client, _: client.chat.completions.create(**_ASKED, stream=True),
+    "-helper": lambda client, _: client.chat.completions.stream(**_ASKED),
+    "-raw": lambda client, _: client.chat.completions.with_raw_response.create(**_ASKED, stream=True),
+    "-streamed": lambda client, _: client.chat.completions.with_streaming_response.create(
+        **_ASKED, stream=True
+    ),
+}
+_CLAUDES: dict[str, _Ask] = {
+    "": lambda client, _: client.messages.create(**_CLAUDE_ASKED, stream=True),
+    "-helper": lambda client, _: client.messages.stream(**_CLAUDE_ASKED),
+    "-raw": lambda client, _: client.messages.with_raw_response.create(**_CLAUDE_ASKED, stream=True),
+}
 
 
-def _sdk(library: str, kind: str, hand_over: Callable[[Any], Any]) -> Callable[[str], Any]:
-    @contextmanager
-    def opened(url: str) -> Generator[Any]:
-        with getattr(_load(library), kind)(base_url=url, api_key="k", max_retries=0, timeout=None) as client:
-            yield lambda: hand_over(client)
-
-    return opened
-
-
-def _sdk_async(library: str, kind: str, hand_over: Callable[[Any], Any]) -> Callable[[str], Any]:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncGenerator[Any]:
-        client = getattr(_load(library), kind)(base_url=url, api_key="k", max_retries=0, timeout=None)
-        async with client:
-
-            async def ask() -> Any:
-                return hand_over(client)
-
-            yield ask
-
-    return opened
-
-
-def _chat(client: Any) -> Any:
-    return client.chat.completions.create(**_ASKED, stream=True)
-
-
-def _chat_helper(client: Any) -> Any:
-    return client.chat.completions.stream(**_ASKED)
-
-
-def _chat_raw(client: Any) -> Any:
-    return client.chat.completions.with_raw_response.create(**_ASKED, stream=True)
-
-
-def _chat_streamed(client: Any) -> Any:
-    return client.chat.completions.with_streaming_response.create(**_ASKED, stream=True)
-
-
-def _claude(client: Any) -> Any:
-    return client.messages.create(**_ASKED, max_tokens=9, stream=True)
-
-
-def _claude_helper(client: Any) -> Any:
-    return client.messages.stream(**_ASKED, max_tokens=9)
-
-
-def _claude_raw(client: Any) -> Any:
-    return client.messages.with_raw_response.create(**_ASKED, max_tokens=9, stream=True)
-
-
-def _around(ask: Callable[[Any], Any]) -> Callable[[Any], Iterator[Any]]:
+def _around(ask: _Ask) -> _Ask:
     """Hide the response, as wrappers for observability do."""
 
-    def passed(client: Any) -> Iterator[Any]:
-        with ask(client) as stream:
+    def passed(client: Any, url: str) -> Iterator[Any]:
+        with ask(client, url) as stream:
             yield from stream
 
     return passed
 
 
-def _around_async(ask: Callable[[Any], Any]) -> Callable[[Any], AsyncIterator[Any]]:
-    async def passed(client: Any) -> AsyncIterator[Any]:
-        asked = ask(client)
+def _around_async(ask: _Ask) -> _Ask:
+    async def passed(client: Any, url: str) -> AsyncIterator[Any]:
+        asked = ask(client, url)
         async with asked if hasattr(asked, "__aenter__") else await asked as stream:
             async for item in stream:
                 yield item
@@ -254,103 +155,48 @@ def _around_async(ask: Callable[[Any], Any]) -> Callable[[Any], AsyncIterator[An
     return passed
 
 
-_OPENAI, _ANTHROPIC = ("openai",), ("anthropic",)
+def _of_sdks(way: Callable[..., Way], prefix: str, around: Callable[[_Ask], _Ask]) -> Iterator[Way]:
+    for kind, body, asks in (("OpenAI", CHAT, _CHATS), ("Anthropic", CLAUDE, _CLAUDES)):
+        library = kind.lower()
+
+        def client(url: str, library: str = library, kind: str = prefix + kind) -> Any:
+            options: dict[str, Any] = {"api_key": "k", "max_retries": 0, "timeout": None}
+            return getattr(importlib.import_module(library), kind)(base_url=url, **options)
+
+        for end, ask in asks.items():
+            yield way(f"{library}{end}", client, ask, body=body)
+        for end in ("", "-helper"):
+            # openai leaves the body at `[DONE]`, so what comes after that is not read.
+            hidden = {"reachable": False, "reuses": kind != "OpenAI"}
+            yield way(f"{library}{end}-hidden", client, around(asks[end]), body=body, **hidden)
+
+
+_HTTPX = _client("httpx", "Client", timeout=None)
 WAYS = [
-    Way("httpx", ("httpx",), CHAT, _httpx("httpx", _sent)),
-    Way("httpx2", ("httpx2",), CHAT, _httpx("httpx2", _sent)),
-    Way("httpx-stream", ("httpx",), CHAT, _httpx("httpx", lambda client, url: client.stream("POST", url))),
-    Way("httpx-sse", ("httpx_sse",), CHAT, _httpx("httpx", _event_source)),
-    Way("requests", ("requests",), CHAT, _requests),
-    Way("urllib3", ("urllib3",), CHAT, _urllib3),
-    Way("openai", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat)),
-    Way("openai-helper", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_helper)),
-    Way("openai-raw", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_raw)),
-    Way("openai-streamed", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_streamed)),
-    # The SDK leaves the body at `[DONE]`, so what comes after that is not read.
-    Way(
-        "openai-hidden",
-        _OPENAI,
-        CHAT,
-        _sdk("openai", "OpenAI", _around(_chat)),
-        reachable=False,
-        reuses=False,
+    _way("httpx", _HTTPX, _sent),
+    _way("httpx2", _client("httpx2", "Client", timeout=None), _sent),
+    _way("httpx-stream", _HTTPX, _stream),
+    _way("httpx-sse", _HTTPX, _event_source, needs="httpx_sse"),
+    _way("requests", _client("requests", "Session"), lambda client, url: client.post(url, stream=True)),
+    _way(
+        "urllib3",
+        _client("urllib3", "PoolManager"),
+        lambda client, url: client.request("POST", url, preload_content=False, retries=False),
     ),
-    Way(
-        "openai-helper-hidden",
-        _OPENAI,
-        CHAT,
-        _sdk("openai", "OpenAI", _around(_chat_helper)),
-        reachable=False,
-        reuses=False,
-    ),
-    Way("anthropic", _ANTHROPIC, CLAUDE, _sdk("anthropic", "Anthropic", _claude)),
-    Way("anthropic-helper", _ANTHROPIC, CLAUDE, _sdk("anthropic", "Anthropic", _claude_helper)),
-    Way("anthropic-raw", _ANTHROPIC, CLAUDE, _sdk("anthropic", "Anthropic", _claude_raw)),
-    Way(
-        "anthropic-hidden",
-        _ANTHROPIC,
-        CLAUDE,
-        _sdk("anthropic", "Anthropic", _around(_claude)),
-        reachable=False,
-    ),
-    Way(
-        "anthropic-helper-hidden",
-        _ANTHROPIC,
-        CLAUDE,
-        _sdk("anthropic", "Anthropic", _around(_claude_helper)),
-        reachable=False,
-    ),
-    Way("iterable-of-bytes", ("httpx",), CHAT, _httpx("httpx", _chunks), reachable=False),
+    *_of_sdks(_way, "", _around),
+    _way("iterable-of-bytes", _HTTPX, _chunks, needs="httpx", reachable=False),
 ]
 """What a `Stream` takes that comes over HTTP."""
 
+_ASYNC_HTTPX = _client("httpx", "AsyncClient", timeout=None)
 ASYNC_WAYS = [
-    AsyncWay("httpx", ("httpx",), CHAT, _httpx_async("httpx", _sent)),
-    AsyncWay("httpx2", ("httpx2",), CHAT, _httpx_async("httpx2", _sent)),
-    AsyncWay(
-        "httpx-stream",
-        ("httpx",),
-        CHAT,
-        _httpx_async("httpx", lambda client, url: client.stream("POST", url)),
-    ),
-    AsyncWay("httpx-sse", ("httpx_sse",), CHAT, _httpx_async("httpx", _async_event_source)),
-    AsyncWay("aiohttp", ("aiohttp",), CHAT, _aiohttp(awaited=True), backends=("asyncio",)),
-    AsyncWay("aiohttp-unawaited", ("aiohttp",), CHAT, _aiohttp(awaited=False), backends=("asyncio",)),
-    AsyncWay("openai", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat)),
-    AsyncWay("openai-helper", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_helper)),
-    AsyncWay("openai-raw", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_raw)),
-    AsyncWay("openai-streamed", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_streamed)),
-    AsyncWay(
-        "openai-hidden",
-        _OPENAI,
-        CHAT,
-        _sdk_async("openai", "AsyncOpenAI", _around_async(_chat)),
-        reuses=False,
-    ),
-    AsyncWay(
-        "openai-helper-hidden",
-        _OPENAI,
-        CHAT,
-        _sdk_async("openai", "AsyncOpenAI", _around_async(_chat_helper)),
-        reuses=False,
-    ),
-    AsyncWay("anthropic", _ANTHROPIC, CLAUDE, _sdk_async("anthropic", "AsyncAnthropic", _claude)),
-    AsyncWay(
-        "anthropic-helper", _ANTHROPIC, CLAUDE, _sdk_async("anthropic", "AsyncAnthropic", _claude_helper)
-    ),
-    AsyncWay("anthropic-raw", _ANTHROPIC, CLAUDE, _sdk_async("anthropic", "AsyncAnthropic", _claude_raw)),
-    AsyncWay(
-        "anthropic-hidden",
-        _ANTHROPIC,
-        CLAUDE,
-        _sdk_async("anthropic", "AsyncAnthropic", _around_async(_claude)),
-    ),
-    AsyncWay(
-        "anthropic-helper-hidden",
-        _ANTHROPIC,
-        CLAUDE,
-        _sdk_async("anthropic", "AsyncAnthropic", _around_async(_claude_helper)),
-    ),
-    AsyncWay("iterable-of-bytes", ("httpx",), CHAT, _httpx_async("httpx", _async_chunks)),
+    _async_way("httpx", _ASYNC_HTTPX, _sent),
+    _async_way("httpx2", _client("httpx2", "AsyncClient", timeout=None), _sent),
+    _async_way("httpx-stream", _ASYNC_HTTPX, _stream),
+    _async_way("httpx-sse", _ASYNC_HTTPX, _async_event_source, needs="httpx_sse"),
+    _async_way("aiohttp", _session, _posted, awaited=True, backends=("asyncio",)),
+    _async_way("aiohttp-unawaited", _session, _posted, backends=("asyncio",)),
+    *_of_sdks(_async_way, "Async", _around_async),
+    _async_way("iterable-of-bytes", _ASYNC_HTTPX, _async_chunks, needs="httpx"),
 ]
 """What an `AsyncStream` takes that comes over HTTP."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.ci.checks import COMPARE, ROOT, SLOW, Checks, contributors_commands, run_tests
-from tests.ci.lanes import Failed, Lane, Outcome, Shell, chosen, notes, run_lanes, table
+from tests.ci.lanes import Failed, Lane, Shell, chosen, notes, run_lanes
 from tests.project import PYPROJECT
-from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,42 +53,6 @@ def test_a_lane_begins_after_those_that_it_waits_for_also_if_they_fail(tmp_path:
     ]
 
 
-def test_a_lane_of_two_processes_is_not_overtaken(tmp_path: Path) -> None:
-    began = list[str]()
-    lanes = [
-        Lane("first", lambda _: began.append("first")),
-        Lane("large", lambda _: began.append("large"), processes=2),
-        Lane("small", lambda _: began.append("small")),
-    ]
-
-    run_lanes(lanes, 2, tmp_path)
-
-    assert ["first", "large", "small"] == began
-
-
-def test_beside_a_lane_of_two_processes_small_ones_overtake_the_next(tmp_path: Path) -> None:
-    """The end of the first one leaves two free, so that no process idles until then."""
-    began, overtaken = list[str](), threading.Event()
-
-    def wait(_: Shell) -> None:
-        assert overtaken.wait(PATIENCE)
-        began.append("first over")
-
-    def overtake(_: Shell) -> None:
-        began.append("small")
-        overtaken.set()
-
-    lanes = [
-        Lane("first", wait, processes=2),
-        Lane("large", lambda _: began.append("large"), processes=2),
-        Lane("small", overtake),
-    ]
-
-    run_lanes(lanes, 3, tmp_path)
-
-    assert ["small", "first over", "large"] == began
-
-
 def test_what_a_lane_says_is_printed_whole_when_it_is_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,23 +89,6 @@ def test_lanes_are_chosen_with_what_they_wait_for() -> None:
     assert _names(lanes[:-1]) == _names(chosen(lanes, []))
     with pytest.raises(KeyError, match="weel"):
         chosen(lanes, ["weel"])
-
-
-def test_the_table_shows_what_is_worth_cutting() -> None:
-    """The longest lane comes first; the last line says how busy the cores were."""
-    outcomes = [
-        Outcome(Lane("environment", _nothing), 0, 20, 15),
-        Outcome(Lane("slow tests", _nothing), 20, 180, 300, "pytest ended with 1", tried_again=True),
-        Outcome(Lane("browser", _nothing), 20, 100, 90, tried_again=True),
-    ]
-
-    assert [
-        "lane         began  seconds  processor",
-        "slow tests      20      180        300  FAILED",
-        "browser         20      100         90  passed at its second try",
-        "environment      0       20         15",
-        "200 s in all; 405 s of processor time, 101% of 2 cores",
-    ] == table(outcomes, cores=2).splitlines()
 
 
 _FAILING_ONCE = """

@@ -17,7 +17,6 @@ import pytest
 from tests.cli.commands import RECORDINGS
 from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
-from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.cli import _demo as demo
 from tokenstream.cli import main
@@ -103,18 +102,12 @@ def _joined(text: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     firsts = re.findall(r"^-- \d/\d .*\n\n>>> (.*)$", shown, re.MULTILINE)
     expected = [part.code[0] if part.opening == demo.OPENING else part.opening for part in demo.PARTS]
 
     assert expected == firsts
     assert f">>> {demo.OPENING}\n" in shown
-
-
-@in_one_test("code", [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))])
-def test_a_line_of_code_fits_the_screen(code: str) -> None:
-    assert len(f">>> {code}") <= demo.MAX_WIDTH
 
 
 def test_the_code_that_is_shown_is_what_runs(
@@ -280,21 +273,6 @@ def test_a_pipe_that_closes_early_ends_the_demo_quietly() -> None:
         complaint = process.stderr.read()
 
     assert (141, b"") == (process.wait(), complaint)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [(["dmeo"], "invalid choice: 'dmeo'"), (["demo", "--quick"], "unrecognized arguments: --quick")],
-)
-def test_a_wrong_command_line_is_explained(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Argparse names what is wrong, and the status is 2."""
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-
-    assert 2 == caught.value.code
-    assert complaint in capsys.readouterr().err
 
 
 def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -49,7 +49,6 @@ from tokenstream.message import ServerToolResult
 from tokenstream.stages import Budget
 from tokenstream.steps import Peer
 from tokenstream.terminal import MarkdownPrinter
-from tokenstream.testing import Recording
 from tokenstream.turns import ToolResults
 
 
@@ -191,21 +190,6 @@ def test_an_option_of_another_library_is_named_with_ours(make: Any, words: str) 
 def test_what_reads_answers_takes_few_options(function: Any) -> None:
     """The signature of a function that reads answers shows each of its options."""
     assert _TAKEN[function].split() == [*inspect.signature(function).parameters]
-
-
-@pytest.mark.parametrize(
-    ("mistake", "words"),
-    [
-        (lambda: _any(aconnect)("POST", _URL), "the address first, not the method POST: write"),
-        (lambda: _any(aconnect)(_URL, {"stream": True}), "only the address by position; pass the payload as"),
-        (lambda: connect(_URL).validated_calls((max,)), r"pass each .*, as in validated_calls\(\*tools\)"),
-        (lambda: connect(_URL).validated_calls({max}), r"pass each .*, as in validated_calls\(\*tools\)"),
-        (lambda: tap(aconnect(_URL)), r"is already a stream: read it, .* its message is \.message"),
-    ],
-)
-def test_what_is_given_in_a_form_of_others_is_refused_with_ours(mistake: Any, words: str) -> None:
-    with pytest.raises(MisuseError, match=words):
-        mistake()
 
 
 def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
@@ -443,13 +427,6 @@ def _refused() -> Any:
 
 
 # -- tools, taps, recordings, types -------------------------------------------------------
-
-
-@pytest.mark.parametrize("body", [b"data: x", bytearray(b"x"), "data: x"])
-def test_a_body_is_put_into_a_list_for_a_recording(body: Any) -> None:
-    """Elements of bytes would be numbers."""
-    with pytest.raises(MisuseError, match=r"of a single (bytes|bytearray|str): Recording\.of\(\[body\]\)"):
-        Recording.of(body)
 
 
 def test_a_typed_dict_of_typing_names_typing_extensions() -> None:

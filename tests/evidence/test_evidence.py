@@ -10,10 +10,9 @@ import pytest
 
 from tests.evidence import __main__ as program
 from tests.evidence import parts
-from tests.evidence.counts import Reached, by_room, reached
+from tests.evidence.counts import Reached, reached
 from tests.evidence.functions import functions
 from tests.evidence.parts import PROGRAMS, Part, measure, settings
-from tests.evidence.tables import list_of_functions, table_of_rooms
 from tests.project import ROOT
 
 _MODULE = '''"""A module."""
@@ -87,27 +86,6 @@ def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reach
         "Answer.read.inner": {17: "recordings"},
         "left": {26: "neither"},
     } == {each.function.name: dict(each.statements) for each in found}
-
-
-@pytest.mark.slow
-def test_the_table_has_rooms_and_their_sum(found: list[Reached]) -> None:
-    assert [
-        "room  statements    recordings      programs       neither",
-        "room           6       4   67%       1   17%       1   17%",
-        "all            6       4   67%       1   17%       1   17%",
-    ] == table_of_rooms(found, [*_RUNS]).splitlines()
-    assert {"room": 6} == {room: counts.total() for room, counts in by_room(found).items()}
-
-
-@pytest.mark.slow
-def test_a_room_is_listed_by_functions(found: list[Reached]) -> None:
-    assert [
-        "   1 of    4  room/module.py:9 Answer.read: 12",
-        "   1 of    1  room/module.py:25 left: 26",
-    ] == list_of_functions(found, "room", ["programs", "neither"]).splitlines()
-    assert "   3 of    4  room/module.py:9 Answer.read: 11, 16–19" in list_of_functions(
-        found, "room", ["recordings"]
-    )
 
 
 def test_the_tests_that_run_programs_are_there() -> None:

@@ -107,15 +107,6 @@ def test_each_test_is_run_once_and_reported(tmp_path: Path) -> None:
 
 @_needs_fork
 @pytest.mark.slow
-def test_the_first_failure_ends_all_processes_if_that_is_asked_for(tmp_path: Path) -> None:
-    done = _run(tmp_path, "forked", _HUNDRED, "--processes", "3", "-x")
-
-    assert done.returncode == 1
-    assert "stopping after 1 failures" in done.stdout
-
-
-@_needs_fork
-@pytest.mark.slow
 def test_a_process_that_dies_is_reported_with_the_test_that_it_ran(tmp_path: Path) -> None:
     """What the others have found is told, too."""
     dying = _HUNDRED.replace("== 30", "== 30: os._exit(5)\n    if number == -1")

@@ -13,7 +13,7 @@ import httpx
 import httpx2
 import pytest
 
-from tests._sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
+from tests._sources.ways import ASYNC_WAYS, WAYS, Way
 from tests.support.loopback import Loopback, chunked, chunked_head, http_chunk, sized
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, testing
@@ -87,8 +87,7 @@ def read_items(source: Any) -> None:
 
 @pytest.mark.parametrize("way", DIRECT, ids=str)
 def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -> None:
-    for module in way.needs:
-        needed(module)
+    needed(way.needs)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
         read_own(record(ask(), path))
 
@@ -100,8 +99,7 @@ def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -
 )
 def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: bool) -> None:
     """Either the source is recorded, if that is possible, or the Stream around it."""
-    for module in way.needs:
-        needed(module)
+    needed(way.needs)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
         stream = Stream(record(ask(), path)) if within else record(Stream(ask()), path)
         assert "Hello" == stream.final().text
@@ -113,11 +111,10 @@ def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: 
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", [way for way in ASYNC_WAYS if not way.name.endswith("hidden")], ids=str)
 async def test_an_async_stream_is_recorded_while_ours_reads_it(
-    path: Path, way: AsyncWay, anyio_backend: str
+    path: Path, way: Way, anyio_backend: str
 ) -> None:
     """Around whatever an AsyncStream takes, awaited or not."""
-    for module in way.needs:
-        needed(module)
+    needed(way.needs)
     if anyio_backend not in way.backends:
         return
     with Loopback(chunked(way.body)) as server:
@@ -145,8 +142,7 @@ async def test_an_async_sdks_own_stream_is_recorded(path: Path, sdk: str) -> Non
 @pytest.mark.parametrize("way", HIDDEN, ids=str)
 def test_where_the_bytes_are_hidden_the_error_says_what_to_record(path: Path, way: Way) -> None:
     """A generator of an SDK's objects, as wrappers for observability are."""
-    for module in way.needs:
-        needed(module)
+    needed(way.needs)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
         items = record(ask(), path)
         with pytest.raises(MisuseError, match=r"record the HTTP client to pass to the SDK"):
@@ -161,8 +157,7 @@ AROUND = r"cannot be recorded itself: record the Stream .* testing\.record\(Stre
 
 @pytest.mark.parametrize("way", FOR_A_STREAM, ids=str)
 def test_where_only_a_stream_can_be_recorded_the_error_says_so(path: Path, way: Way) -> None:
-    for module in way.needs:
-        needed(module)
+    needed(way.needs)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
         source = ask()
         with pytest.raises(MisuseError, match=AROUND):
