@@ -89,11 +89,6 @@ Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 
-def _is_about_answer(event: Event) -> bool:
-    """Return True for token counts, and for ids and fields of the answer as a whole."""
-    return isinstance(event, UsageUpdate | MessageStart) or (isinstance(event, ProviderData) and event.shared)
-
-
 class Format(ErrorKeeper, Resuming, ABC):
     """A wire format: turns the frames of one connection into events.
 
@@ -675,7 +670,12 @@ class Format(ErrorKeeper, Resuming, ABC):
             state.opened, state.current_part = opened, current
             state.finish, state.early_finish, state.finish_waits = finish, early, waits
         has_more = has_more or any(isinstance(event, _FURTHER) for event in events)
-        return [event for event in events if _is_about_answer(event)], has_more
+        return [
+            event
+            for event in events
+            if isinstance(event, UsageUpdate | MessageStart)
+            or (isinstance(event, ProviderData) and event.shared)
+        ], has_more
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

@@ -203,7 +203,7 @@ class Reorder(ErrorKeeper):
     def _get_frame_id(self, frame: object) -> FrameId:
         """Return the number or the id of a frame; None if it has neither."""
         value: Any = self._find_at_path(frame) if self._key is None else self._key(frame)
-        if isinstance(value, str) and _is_number(value):
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
             return int(value)
         # In Python, True and False are integers, too.
         return value if isinstance(value, int | str) and not isinstance(value, bool) else None
@@ -306,8 +306,3 @@ class Reorder(ErrorKeeper):
         # The server has the missing frame and may send it if asked to continue from there.
         self.error.retryable = True
         return []
-
-
-def _is_number(text: str) -> bool:
-    """Return True if an id is a number: it consists of digits, and of at most `_MAX_DIGITS`."""
-    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS

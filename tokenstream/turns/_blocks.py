@@ -155,7 +155,10 @@ class _BedrockTurn(AssistantTurn):
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         """Return True if Converse can express a server tool's result or call; the input must be an object."""
         if isinstance(part, ServerToolResult):
-            return bool(part.id) and _is_content(part.content)
+            return bool(part.id) and (
+                is_list(part.content)
+                and all(is_dict(item) and item.keys() <= _RESULT_KEYS for item in part.content)
+            )
         return bool(part.id and part.name) and object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
@@ -190,11 +193,6 @@ class _BedrockTurn(AssistantTurn):
             return "media"
         self.written.append({"image": {"format": format, "source": source}})
         return None
-
-
-def _is_content(items: object) -> bool:
-    """Return True if Converse takes these items as the content of a tool's result."""
-    return is_list(items) and all(is_dict(item) and item.keys() <= _RESULT_KEYS for item in items)
 
 
 def to_cohere(message: Message, drop: Drop) -> JsonObject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.first_frames import truncation_error
@@ -100,18 +100,6 @@ class UndetectedFormat(Format):
     def read(self, payload: JsonObject, event: str) -> None:
         """Raise an error: the real format, once known, reads the payloads."""
         raise ProtocolError(_NOT_KNOWN)
-
-    def position_of(self, payload: JsonObject) -> int | str | None:
-        """Raise an error: only the real format knows if its payloads have positions."""
-        raise MisuseError(_NOT_KNOWN)
-
-    def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Raise an error: only the real format knows which payloads begin an answer."""
-        raise MisuseError(_NOT_KNOWN)
-
-    def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Raise an error: only the real format knows which payloads only look like errors."""
-        raise MisuseError(_NOT_KNOWN)
 
     def take_request(self, asked: object) -> None:
         """Note the JSON of the request, for the format that will be found."""

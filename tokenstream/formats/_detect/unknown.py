@@ -155,7 +155,12 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     seen = [(_event_of(frame), dict(_walk(object_of(frame, limits)))) for frame in frames]
     seen = [(event, fields) for event, fields in seen if fields]
     paths = [path for _, fields in seen for path in fields]
-    texts = Counter(path for _, fields in seen for path, value in fields.items() if _may_be_text(path, value))
+    texts = Counter(
+        path
+        for _, fields in seen
+        for path, value in fields.items()
+        if isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
+    )
     texts = texts or _find_varying(fields for _, fields in seen)
     if not texts:
         return (
@@ -207,10 +212,6 @@ def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
             yield from _walk(each, f"{path}.{key}" if path else str(key))
     if path and not items:
         yield path, value
-
-
-def _may_be_text(path: str, value: object) -> bool:
-    return isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
 
 
 def _find_varying(payloads: Iterable[Mapping[str, object]]) -> Counter[str]:

@@ -163,11 +163,6 @@ class EventLog:
             "keeps_items": ids.keeps_items,
         }
 
-    @property
-    def _is_full(self) -> bool:
-        """True if the oldest event in `_pending` has to become a digest."""
-        return self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS
-
     def begin_replay(self, format: Format | None, *, skips_ids: bool = False) -> None:
         """Expect a connection that goes on with the answer, from wherever its server begins.
 
@@ -194,7 +189,7 @@ class EventLog:
             return self._check_repeated(frame)
         self._pending.append(frame)
         self._bytes += size_of(frame)
-        while format is not None and self._is_full:
+        while format is not None and (self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS):
             self._fold_one()
         return False
 

@@ -291,10 +291,6 @@ class AnthropicAgents(HostedSession):
         if not self.ended and failure is None:
             self.conclude()
 
-    def _read_error(self, payload: JsonObject) -> None:
-        """Keep the error of an event, after which the agent may try again."""
-        self.note_error(payload)
-
     def _read_request_end(self, payload: JsonObject) -> None:
         """Add the tokens of a request, and close the previews that it has left open."""
         usage = usage_of(payload)
@@ -355,7 +351,7 @@ class AnthropicAgents(HostedSession):
 
     _OF_SESSION: ClassVar[dict[str, _EventReader]] = {
         "session.status_idle": _read_idle,
-        "session.error": _read_error,
+        "session.error": HostedSession.note_error,
         **dict.fromkeys(_ENDS_OF_SESSION, _read_end),
     }
     _OF_ANSWER: ClassVar[dict[str, _EventReader]] = {

@@ -153,23 +153,19 @@ class MistralConversations(Format):
             if signature:
                 self.parts.add_signature(self._open_part(payload, "reasoning"), signature)
         elif kind == "tool_reference":
-            self._cite(chunk)
+            self.parts.cite(
+                0,
+                Citation(
+                    url=text_of(chunk, "url"),
+                    title=text_of(chunk, "title"),
+                    text=text_of(chunk, "description"),
+                    cites=None if self._written_part is NO_PART else self._written_part.index,
+                    provider_data=chunk,
+                ),
+            )
         else:
             self._close_written()
             self.parts.whole(0, _part_of(kind, chunk))
-
-    def _cite(self, chunk: JsonObject) -> None:
-        """Add a source, which a tool has found, as a citation of the text written last."""
-        self.parts.cite(
-            0,
-            Citation(
-                url=text_of(chunk, "url"),
-                title=text_of(chunk, "title"),
-                text=text_of(chunk, "description"),
-                cites=None if self._written_part is NO_PART else self._written_part.index,
-                provider_data=chunk,
-            ),
-        )
 
     def _write(self, payload: JsonObject, kind: str, text: str) -> None:
         """Add text to the part that `_open_part` returns for it, unless the text is empty."""

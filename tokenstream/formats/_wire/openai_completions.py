@@ -216,10 +216,6 @@ class OpenAICompletions(Format):
         else:
             self._read_field(index, name, value)
 
-    def _read_logprobs(self, index: int, name: str, value: object) -> None:
-        """Report the log probabilities of a choice's tokens."""
-        report_logprobs(self.parts, name, value, index)
-
     def _read_items(self, index: int, name: str, value: object) -> None:
         """Report the items of a list, or a single value as the only item; nothing if the value is empty."""
         if not says_nothing(value):
@@ -264,7 +260,7 @@ class OpenAICompletions(Format):
     _CHOICE_READERS: ClassVar[dict[str, _CompletionReader]] = {
         "text": _read_text,
         **dict.fromkeys(_REASONING_FIELDS, _read_text),
-        "logprobs": _read_logprobs,
+        "logprobs": lambda self, index, name, value: report_logprobs(self.parts, name, value, index),
         "token_ids": _read_items,
     }
 

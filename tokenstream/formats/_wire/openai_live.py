@@ -256,7 +256,7 @@ class OpenAILive(SessionEvents):
         if not is_done:
             return
         self.parts.complete_arguments(call, text_of(item, "input" if type == "custom" else "arguments") or "")
-        self.parts.end_at_mark(call, whole=_is_whole(item))
+        self.parts.end_at_mark(call, whole=text_of(item, "status") not in _CUT_STATUSES)
         del response.calls[key]
 
     def _end_response(self, id: str, error: str | None) -> None:
@@ -284,11 +284,6 @@ class OpenAILive(SessionEvents):
         "response.event": _read_nested,
         "error": SessionEvents.read_error,
     }
-
-
-def _is_whole(item: JsonObject) -> bool:
-    """Return True for an item that was not cut off."""
-    return text_of(item, "status") not in _CUT_STATUSES
 
 
 _PROOFS = {

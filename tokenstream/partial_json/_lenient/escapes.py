@@ -54,11 +54,6 @@ def is_command(text: str, position: int) -> bool | None:
     return name in _COMMANDS
 
 
-def begins_path(before: str) -> bool:
-    r"""Return True if a string that begins with `before` and then a backslash is a file path."""
-    return _PATH_ROOT(before) is not None
-
-
 def is_rest_of_path(text: str, position: int, before: str, quotes: str) -> bool | None:
     r"""Return True if a file path extends from a position to the closing quote; None if later text decides.
 
@@ -223,7 +218,7 @@ class EscapeReader:
         if not self.has_raw_backslash:
             self.has_raw_backslash = self.repair_log.has_raw_backslash = True
             # `ending` is the text before the backslash.
-            self.in_path = begins_path(self.ending)
+            self.in_path = _PATH_ROOT(self.ending) is not None
             self._note_mixture(offset)
 
     def _note_doubtful_escape(self, offset: int) -> None:

@@ -58,7 +58,8 @@ def make_fields(
     names: dict[str, str] = {}
     for name, field in list_fields(schema):
         keys = find_keys(name, field, schema, config)
-        if keys is None or not _is_simple(types, field):
+        inner = types.definitions.resolve(field["schema"])
+        if keys is None or not is_plain_default(inner) or field.get("init", True) is False:
             # The field is in a nested value, or not read from the document, or its default may replace it.
             return None
         # If two fields read the same key, its value cannot be read as the value of one field.
@@ -89,13 +90,6 @@ def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema |
         return MISSING
     # Pydantic wraps the default, which may itself be None.
     return MISSING if found is None else found.value
-
-
-def _is_simple(types: PydanticSlots, field: CoreSchema) -> bool:
-    """Return True if a field is read from the document, and its default never replaces an invalid value."""
-    return (
-        is_plain_default(types.definitions.resolve(field["schema"])) and field.get("init", True) is not False
-    )
 
 
 class _FieldsStructure(AssembledStructure):

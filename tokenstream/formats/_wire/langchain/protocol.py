@@ -292,9 +292,6 @@ class LangChainProtocol(HostedSession):
         self._note_provider(dict_of(event, "metadata"))
         self._read_usage(event)
 
-    def _read_block_start(self, event: JsonObject) -> None:
-        self._blocks.begin(event)
-
     def _read_delta(self, event: JsonObject) -> None:
         if not self._blocks.add(event):
             self.parts.unknown(text_of(dict_of(event, "delta"), "type") or "delta", event)
@@ -349,7 +346,7 @@ class LangChainProtocol(HostedSession):
 
     _READERS: ClassVar[dict[str, _ProtocolReader]] = {
         START: _read_start,
-        "content-block-start": _read_block_start,
+        "content-block-start": lambda self, event: self._blocks.begin(event),
         "content-block-delta": _read_delta,
         "content-block-finish": lambda self, event: self._blocks.end(event),
         FINISH: _read_finish,

@@ -374,17 +374,11 @@ class OpenAIChat(Format):
         # Read now, like the other fields whose values most chunks repeat.
         self.parts.fields.update(id=id, model=model)
 
-    def _read_id(self, key: str, value: object) -> None:
-        """Store the field `key`, and report its value as the answer's id if it is text."""
+    def _read_head(self, key: str, value: object) -> None:
+        """Store the answer's id or model, and report the value if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
-            self.parts.head(id=value)
-
-    def _read_model(self, key: str, value: object) -> None:
-        """Store the field `key`, and report its value as the answer's model if it is text."""
-        self.parts.fields[key] = value
-        if isinstance(value, str):
-            self.parts.head(model=value)
+            self.parts.head(**{key: value})
 
     def _read_created(self, payload: JsonObject) -> None:
         """Report the time of the answer if the payload has it; called until a time was reported."""
@@ -475,7 +469,7 @@ class OpenAIChat(Format):
         ChoiceReader.DELTA_READERS, ["tokens"]
     )
     """Documented fields of choices and deltas that never hold content."""
-    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_head, "model": _read_head}
     ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
         "usage": _read_usage,
         "x_groq": _read_groq,

@@ -219,10 +219,6 @@ class ChoiceReader:
             self._has_choice_text = True
             self.content.write("text", value)
 
-    def _read_logprobs(self, key: str, value: object) -> None:
-        """Report the log probabilities of the choice's tokens."""
-        report_logprobs(self._parts, key, value, self.index)
-
     def _read_usage(self, key: str, value: object) -> None:
         """Read the answer's token counts; report anything but an object as an unknown field."""
         if not is_dict(value):
@@ -304,16 +300,6 @@ class ChoiceReader:
         else:
             self.read_delta_field(key, value)
 
-    def _read_audio(self, key: str, value: object) -> None:
-        """Read `audio`: a piece of the spoken answer, and of its transcript."""
-        self.content.record_kind("audio")
-        self.content.read_audio(value)
-
-    def _read_images(self, key: str, value: object) -> None:
-        """Read `images`: a list of images, each of which arrives whole."""
-        self.content.record_kind("images")
-        self.content.read_images(value)
-
     def _refuse(self, key: str, value: object) -> None:
         """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
         self.error = refusal(SNOWFLAKE)
@@ -321,15 +307,15 @@ class ChoiceReader:
     CHOICE_READERS: ClassVar[dict[str, _FieldReader]] = {
         "message": _read_message,
         "text": _read_choice_text,
-        "logprobs": _read_logprobs,
+        "logprobs": lambda self, key, value: report_logprobs(self._parts, key, value, self.index),
         "usage": _read_usage,
         "error": _read_error,
     }
     DELTA_READERS: ClassVar[dict[str, _FieldReader]] = {
         "content": _read_content,
         "refusal": _read_refusal,
-        "audio": _read_audio,
-        "images": _read_images,
+        "audio": lambda self, _key, value: self.content.read_audio(value),
+        "images": lambda self, _key, value: self.content.read_images(value),
         "annotations": lambda self, _key, value: self.content.read_annotations(value),
         "search_results": lambda self, _key, value: self.content.read_sources(value),
         "citations": lambda self, _key, value: self.content.read_sources(value),

@@ -268,11 +268,13 @@ class ChatContent:
 
     def read_images(self, items: object) -> None:
         """Read `images`: whole images as data URLs."""
+        self.record_kind("images")
         for item in dicts_of(items):
             self._read_image(item)
 
     def read_audio(self, audio: object) -> None:
         """Read a piece of a spoken answer: audio in base64, and the transcript of the audio."""
+        self.record_kind("audio")
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return

@@ -194,7 +194,7 @@ class ChatReasoning:
             # Only a detail with an index may have its signature in pieces.
             if text or not signature or item.get("index") is None:
                 part = None
-        fields = _fields_of(item)
+        fields = fields_except(item, *_DETAIL_TEXT_FIELDS, "signature") or {}
         whole = text or self._repeated
         repeats = part is None and self._plain_part and self._parts.has_text(self._plain_part, whole)
         if repeats:
@@ -310,11 +310,6 @@ def _text_field_of(item: JsonObject) -> str:
     """Return the name of the field in which a detail of this kind has its text."""
     by_type = {"thinking": "thinking", "reasoning.summary": "summary"}.get(str(item.get("type")), "text")
     return next((name for name in _DETAIL_TEXT_FIELDS if name in item), by_type)
-
-
-def _fields_of(item: JsonObject) -> JsonObject:
-    """Return the fields of a detail that are not its text or its signature."""
-    return fields_except(item, *_DETAIL_TEXT_FIELDS, "signature") or {}
 
 
 def text_within(value: object) -> str:
