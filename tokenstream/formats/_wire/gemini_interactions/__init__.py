@@ -97,7 +97,6 @@ class GeminiInteractions(Format):
     __slots__ = (
         "_event_id",
         "_event_ids",
-        "_goes_on",
         "_ids_are_shared",
         "_read_events",
         "_reported_id",
@@ -151,8 +150,6 @@ class GeminiInteractions(Format):
         """The id of the last event."""
         self._event_ids: list[str] = []
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
-        self._goes_on = False
-        """True once another connection goes on with the answer, whose end may repeat all of it."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
         self._read_events: dict[str, int] = {}
@@ -245,11 +242,6 @@ class GeminiInteractions(Format):
         self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
         return is_known and not self._ids_are_shared
 
-    def prepare_to_continue(self) -> None:
-        """Prepare for another connection, which goes on after the position that it is asked for."""
-        super().prepare_to_continue()
-        self._goes_on = True
-
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
         if self.error is None and not self.ended:
@@ -312,14 +304,6 @@ class GeminiInteractions(Format):
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
 
-    def _read_completed(self, payload: JsonObject) -> None:
-        """Read the ended interaction, which has the outcome, and report unknown fields."""
-        interaction = dict_of(payload, "interaction")
-        steps = _steps_of(interaction)
-        if self._goes_on and steps and text_of(interaction, "status") != "failed":
-            self._steps.repeat_steps(steps)
-        self._read_ended_interaction(interaction)
-
     def _read_whole_interaction(self, interaction: JsonObject) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
@@ -360,7 +344,9 @@ class GeminiInteractions(Format):
     _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, JsonObject], None]]] = {
         "interaction.created": _read_created,
         "interaction.status_update": _read_status_update,
-        "interaction.completed": _read_completed,
+        "interaction.completed": lambda self, payload: self._read_ended_interaction(
+            dict_of(payload, "interaction")
+        ),
         "step.start": _start_step,
         "step.delta": _read_delta,
         "step.stop": _stop_step,
