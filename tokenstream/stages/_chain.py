@@ -15,8 +15,6 @@ FirstT = TypeVar("FirstT")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
-T4 = TypeVar("T4")
-T5 = TypeVar("T5")
 
 
 class Chain(ErrorKeeper, Generic[InT_contra, OutT]):
@@ -66,35 +64,12 @@ class Chain(ErrorKeeper, Generic[InT_contra, OutT]):
     ) -> None: ...
     @overload
     def __init__(
-        self,
-        first: Stage[InT_contra, T1],
-        second: Stage[T1, T2],
-        third: Stage[T2, T3],
-        fourth: Stage[T3, T4],
-        fifth: Stage[T4, OutT],
-        /,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        first: Stage[InT_contra, T1],
-        second: Stage[T1, T2],
-        third: Stage[T2, T3],
-        fourth: Stage[T3, T4],
-        fifth: Stage[T4, T5],
-        sixth: Stage[T5, OutT],
-        /,
-    ) -> None: ...
-    @overload
-    def __init__(
         self: Chain[FirstT, Any],
         first: Stage[FirstT, T1],
         second: Stage[T1, T2],
         third: Stage[T2, T3],
-        fourth: Stage[T3, T4],
-        fifth: Stage[T4, T5],
-        sixth: Stage[T5, Any],
-        seventh: Stage[Any, Any],
+        fourth: Stage[T3, Any],
+        fifth: Stage[Any, Any],
         /,
         *others: Stage[Any, Any],
     ) -> None: ...
