@@ -167,13 +167,6 @@ def test_a_run_without_its_start_is_read_with_a_departure() -> None:
     assert ("Hello", "r", {"start_missing"}) == (told.message.text, told.message.id, told.rules)
 
 
-def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
-    """Servers that name their events may leave the type out."""
-    told = tell(AGUI(), START, *HELLO, ("RUN_FINISHED", {"runId": "r"}))
-
-    assert ("complete", {"type_missing"}) == (told.message.ending, told.rules)
-
-
 @pytest.mark.parametrize(
     ("payload", "ours"),
     [

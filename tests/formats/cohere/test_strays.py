@@ -15,11 +15,9 @@ from tests.formats.cohere.payloads import (
     text,
     tool,
     tool_stop,
-    written,
 )
 from tests.formats.cohere.support import read
 from tests.support.formats import Cohere
-from tokenstream.framing import ServerSentEvent
 
 
 def test_content_without_its_start_opens_its_part() -> None:
@@ -134,21 +132,6 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
     )
     assert "p" not in data
     assert ["content-delta", "z", "w", "y", "new"] == came.unknown
-
-
-def test_the_name_of_an_event_and_its_type_are_compared() -> None:
-    """The payload counts; a type or a name that is missing is counted."""
-    body = text(0, "Hi")
-    untyped = {name: value for name, value in body.items() if name != "type"}
-    other = read_by(Cohere(), frame(start()), frame(block(0)), ServerSentEvent(written(body), "content-end"))
-    named = read_by(
-        Cohere(), frame(start()), frame(block(0)), ServerSentEvent(written(untyped), "content-delta")
-    )
-    nameless = read_by(Cohere(), written(start()), written(block(0)), *[written(body)] * 9)
-
-    assert ("Hi", 1) == (other.text, other.departures["event_name_differs"])
-    assert ("Hi", 1) == (named.text, named.departures["type_missing"])
-    assert ("Hi" * 9, 11) == (nameless.text, nameless.departures["event_name_missing"])
 
 
 def test_content_after_the_finish_reason_is_added() -> None:

@@ -155,15 +155,6 @@ def test_previews_of_the_api_had_other_names() -> None:
     assert told.rules == set()
 
 
-def test_the_type_of_an_event_counts_and_not_its_name() -> None:
-    nameless = {"interaction": {"status": "completed"}}
-    told = read(("step.stop", created()[1]), ("interaction.completed", nameless))
-
-    assert told.message.complete
-    assert told.rules == {"event_name_differs", "type_missing", "answer_empty"}
-    assert read(created()[1], completed()[1]).message.complete
-
-
 def test_a_second_start_is_counted() -> None:
     told = read(created(), created(id="i2"), completed())
 

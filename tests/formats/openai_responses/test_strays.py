@@ -35,7 +35,6 @@ from tests.support.reading import read as read_body
 from tests.support.tables import in_one_test
 from tokenstream import tap
 from tokenstream.events import PartDelta, ToolCallDelta, Unknown
-from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 
@@ -304,28 +303,6 @@ def test_a_start_that_comes_again_changes_nothing() -> None:
     came = read(*map(frame, [created(), *hello(), created(), ended()]))
 
     assert (came.text, came.departures) == ("Hello", {"start_repeated": 1})
-
-
-@pytest.mark.parametrize(
-    "event_name, departure",
-    [("response.output_text.done", "event_name_differs"), ("error", "event_name_differs")],
-)
-def test_the_payload_counts_where_the_name_of_its_event_differs(event_name: str, departure: str) -> None:
-    """Names are put back by proxies, and wrongly."""
-    came = read(frame(created()), ServerSentEvent(frame(delta("Hi")).payload, event_name))
-
-    assert (came.text, came.departures[departure]) == ("Hi", 1)
-
-
-def test_the_name_of_the_event_counts_where_the_payload_has_no_type() -> None:
-    """The documents say the name twice."""
-    payload = delta("Hi")
-    del payload["type"]
-    came = read(
-        frame(created()), *[ServerSentEvent(frame(payload).payload, "response.output_text.delta")] * 2
-    )
-
-    assert (came.text, came.departures["type_missing"]) == ("HiHi", 2)
 
 
 @pytest.mark.parametrize("status", [None, "in_progress", 7])

@@ -286,10 +286,3 @@ def test_strays_are_tolerated_and_counted(payloads: list[Any], rule: str, text: 
 
     assert (None, text) == (told.error, told.message.text)
     assert rule in told.rules
-
-
-def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
-    """Servers that name their events may leave the type out."""
-    told = tell(UIMessage(), START, ("text-start", {"id": "0"}), *HELLO[1:], ("finish", {}), DONE)
-
-    assert ("Hello", {"type_missing"}) == (told.message.text, told.rules)
