@@ -26,6 +26,7 @@ from tests.formats.told import tell
 from tests.support import wire as lines
 from tests.support.formats import A2A
 from tests.support.reading import read as read_body
+from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Finish, PartDone, TextDelta
@@ -89,23 +90,6 @@ def test_the_message_of_the_last_status_may_be_the_only_answer() -> None:
     assert set() == got.rules
 
 
-def test_a_last_message_beside_artifacts_is_no_text() -> None:
-    """Messages should not carry results, so it is a remark; often it repeats the artifact."""
-    got = read(*HELLO, status("completed", "Done."))
-
-    assert "Hello" == got.message.text
-    assert ["Done."] == [said["parts"][0]["text"] for said in got.message.provider_data["status_messages"]]
-
-
-def test_messages_while_the_task_works_are_progress() -> None:
-    got = read(status("working", "Looking …"), status("working", "Found."), *HELLO, DONE)
-
-    assert "Hello" == got.message.text
-    assert ["Looking …", "Found."] == [
-        said["parts"][0]["text"] for said in got.message.provider_data["status_messages"]
-    ]
-
-
 @pytest.mark.parametrize("word", ["input-required", "auth-required"])
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_question_to_the_user_is_text_and_a_pause(word: str, wire: str) -> None:
@@ -133,34 +117,12 @@ def test_the_user_sees_the_pause_although_the_stream_stays_open() -> None:
     assert not format.ended
 
 
-def test_a_task_that_was_answered_goes_on_in_the_same_stream() -> None:
-    """The answer goes on with it, and its last finish reason counts."""
-    got = read(status("auth-required", "Log in."), status("working"), *HELLO, DONE)
-
-    assert "Log in.Hello" == got.message.text
-    assert ("stop", "complete", set()) == (got.message.finish_reason, got.message.ending, got.rules)
-
-
-def test_a_task_that_ends_after_a_question_is_complete() -> None:
-    """The user need not answer in this stream."""
-    got = read(status("input-required", "Which?"), status("completed"))
-
-    assert ("Which?", "stop", set()) == (got.message.text, got.message.finish_reason, got.rules)
-
-
 def test_a_stream_that_is_cut_inside_an_update_after_a_question_is_truncated() -> None:
     """The task may have gone on in that update."""
     body = lines.sse(status("input-required", "Which?"))
 
     assert read_body([body]).error is None
     assert isinstance(read_body([body + b'data: {"jsonrpc"']).error, StreamTruncated)
-
-
-def test_a_question_that_repeats_an_artifact_is_shown_once() -> None:
-    """Agents that send their text as an artifact repeat it as the question."""
-    assert (
-        "Which town?" == read(artifact("Which town?"), status("input-required", "Which town?")).message.text
-    )
 
 
 @pytest.mark.parametrize(("word", "kind"), [("failed", "unknown"), ("rejected", "invalid_request")])
@@ -192,19 +154,94 @@ def test_an_error_of_json_rpc_ends_the_answer(code: int, retryable: bool) -> Non
     assert "Hel" == got.message.text
 
 
+def update(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return payload("artifact-update", taskId="t1", artifact={**fields, "parts": [*parts]})
+
+
+ASKED = status("input-required", "Which?")
+TEXTS: dict[str, tuple[list[Any], list[str], set[str]]] = {
+    "artifacts that alternate": (
+        [
+            artifact("one ", id="a"),
+            artifact("eins ", id="b"),
+            artifact("two", id="a", append=True),
+            artifact("zwei", id="b", append=True),
+        ],
+        ["one two", "eins zwei"],
+        set(),
+    ),
+    "texts within an update": ([artifact("Hel", "", "lo")], ["Hello"], set()),
+    # The start may have been lost; what arrived is shown.
+    "an append to an unknown artifact": ([artifact("lo", append=True)], ["lo"], {"part_unopened"}),
+    "more after the last chunk": ([*HELLO, artifact("!", append=True)], ["Hello", "!"], {"part_after_close"}),
+    "an artifact without an id": ([update(piece("Hi"))], ["Hi"], {"part_index_missing"}),
+    # Without `append`, it begins anew, and later pieces belong to the new one.
+    "an artifact that is sent anew": (
+        [artifact("Draft"), artifact("Fin"), artifact("al", append=True)],
+        ["Final"],
+        {"text_rewritten"},
+    ),
+    "a shorter artifact": ([artifact("Hello"), artifact("Hel")], ["Hel"], {"text_rewritten"}),
+    "an artifact without a text any more": ([artifact("Hello"), artifact()], [], {"text_rewritten"}),
+    "data in place of a text": (
+        [artifact("Hello"), update({"data": 1}, artifactId="a1")],
+        [],
+        {"text_rewritten"},
+    ),
+    "a text in place of data": (
+        [update({"data": 1}, artifactId="a1"), artifact("Hello")],
+        ["Hello"],
+        {"text_rewritten"},
+    ),
+    "a text in place of data and text": (
+        [update({"data": 1}, piece("old"), artifactId="a1"), artifact("new")],
+        ["new"],
+        {"text_rewritten"},
+    ),
+    # The user need not answer in this stream; if he does, the answer goes on with it.
+    "a question, and the end": ([ASKED], ["Which?"], set()),
+    "a question that is answered": (
+        [status("auth-required", "Log in."), status("working"), *HELLO],
+        ["Log in.", "Hello"],
+        set(),
+    ),
+    # Agents that send their text as an artifact repeat it as the question.
+    "a question that repeats an artifact": ([artifact("Which?"), ASKED], ["Which?"], set()),
+    # A client that comes back gets the last status again.
+    "a question that the whole task repeats": (
+        [ASKED, payload("task", id="t1", status=ASKED["result"]["statusUpdate"]["status"])],
+        ["Which?"],
+        set(),
+    ),
+}
+"""What a task sends before it is completed, the texts of its parts, and what is counted."""
+
+
+@in_one_test("name", TEXTS)
+def test_the_updates_of_a_task_add_up_to_its_texts(name: str) -> None:
+    frames, texts, rules = TEXTS[name]
+    got = read(*frames, status("completed"))
+
+    assert texts == [part.text for part in got.message.parts if isinstance(part, TextPart) and part.text]
+    assert ("stop", "complete", rules) == (got.message.finish_reason, got.message.ending, got.rules)
+    data = [
+        part.type for part in got.message.parts if isinstance(part, OpaquePart) and part.type != "dropped"
+    ]
+    assert ["data"] * (name == "data in place of a text") == data
+
+
+def test_messages_beside_artifacts_are_remarks() -> None:
+    """Messages should not carry results, and often repeat the artifact."""
+    progress = status("working", "Looking …")
+    got = read(progress, progress, status("working", "Found."), *HELLO, status("completed", "Done."))
+
+    assert "Hello" == got.message.text
+    assert ["Looking …", "Found.", "Done."] == [
+        said["parts"][0]["text"] for said in got.message.provider_data["status_messages"]
+    ]
+
+
 # -- artifacts ---------------------------------------------------------------
-
-
-def test_artifacts_that_alternate_are_parts_of_their_own() -> None:
-    got = read(
-        artifact("one ", id="a"),
-        artifact("eins ", id="b"),
-        artifact("two", id="a", append=True),
-        artifact("zwei", id="b", append=True),
-        DONE,
-    )
-
-    assert ["one two", "eins zwei"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
 
 
 def test_the_last_chunk_ends_the_part() -> None:
@@ -213,27 +250,6 @@ def test_the_last_chunk_ends_the_part() -> None:
     kinds = [type(event) for event in got.events if isinstance(event, TextDelta | PartDone)]
 
     assert [TextDelta, TextDelta, PartDone, TextDelta, PartDone] == kinds
-
-
-def test_an_append_to_an_unknown_artifact_opens_it() -> None:
-    """The start may have been lost; what arrived is shown."""
-    got = read(artifact("lo", append=True), DONE)
-
-    assert "lo" == got.message.text
-    assert {"part_unopened"} == got.rules
-
-
-def test_more_after_the_last_chunk_is_a_new_part() -> None:
-    got = read(*HELLO, artifact("!", append=True), DONE)
-
-    assert ["Hello", "!"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
-    assert {"part_after_close"} == got.rules
-
-
-def test_the_parts_of_an_update_are_joined() -> None:
-    got = read(artifact("Hel", "", "lo"), DONE)
-
-    assert ["Hello"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
 
 
 def test_the_fields_of_an_artifact_are_with_its_part() -> None:
@@ -359,21 +375,6 @@ def test_a_task_that_is_sent_once_more_at_the_end_changes_nothing(times: int) ->
     assert {"end_repeated"} == read(*HELLO, DONE, DONE).rules
 
 
-def test_a_doubled_status_message_is_kept_once() -> None:
-    progress = status("working", "Looking …")
-    got = read(progress, progress, *HELLO, DONE)
-
-    assert 1 == len(got.message.provider_data["status_messages"])
-
-
-def test_a_question_that_the_whole_task_repeats_is_shown_once() -> None:
-    """A client that comes back gets the last status again."""
-    asked = status("input-required", "Which?")
-    again = payload("task", id="t1", status=asked["result"]["statusUpdate"]["status"])
-
-    assert "Which?" == read(asked, again).message.text
-
-
 def test_an_artifact_that_is_sent_whole_each_time_grows() -> None:
     """Some servers replace it by a longer one with each update."""
     got = read(artifact("H"), artifact("Hel"), artifact("Hello"), DONE)
@@ -392,28 +393,12 @@ def test_the_growth_is_not_mistaken_for_appended_text() -> None:
     assert ["A", "B", "C", "D"] == got.texts
 
 
-def test_an_artifact_that_is_sent_anew_replaces_what_has_arrived_of_it() -> None:
-    """Without `append`, it begins anew, and later pieces belong to the new one."""
-    got = read(artifact("Draft"), artifact("Fin"), artifact("al", append=True), DONE)
-
-    assert "Final" == got.message.text
-    assert {"text_rewritten"} == got.rules
-
-
 def test_a_snapshot_of_another_artifact_is_beside_what_has_arrived() -> None:
     got = read(artifact("Draft"), task("working", whole("Dr")), DONE)
 
     assert "Draft" == got.message.text
     assert {"text_rewritten"} == got.rules
     assert [piece("Dr")] == got.message.provider_data["artifacts.a1"]["parts"]
-
-
-def test_an_artifact_with_a_file_is_replaced_as_a_whole() -> None:
-    file = {"artifactId": "a1", "parts": [{"data": {"a": 1}}, piece("old")]}
-    got = read(payload("artifact-update", taskId="t1", artifact=file), artifact("new"), DONE)
-
-    assert "new" == got.message.text
-    assert ["dropped"] == [part.type for part in got.message.parts if isinstance(part, OpaquePart)]
 
 
 @pytest.mark.parametrize("earlier", ["Think", "What", "What size?"])
@@ -428,15 +413,6 @@ def test_messages_with_one_id_are_told_apart_by_their_state_and_content(earlier:
     answered = read(told("working", earlier), told("completed", "Done."))
 
     assert ("What size?", "Done.") == (asked.message.text, answered.message.text)
-
-
-def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
-    other = payload("artifact-update", taskId="t1", artifact={"artifactId": "a1", "parts": [{"data": 1}]})
-
-    assert {"text_rewritten"} == read(artifact("Hello"), artifact("Hel"), DONE).rules
-    assert {"text_rewritten"} == read(artifact("Hello"), artifact(), DONE).rules
-    assert {"text_rewritten"} == read(artifact("Hello"), other, DONE).rules
-    assert {"text_rewritten"} == read(other, artifact("Hello"), DONE).rules
 
 
 def test_a_stream_compares_with_its_message() -> None:
@@ -474,12 +450,6 @@ def test_other_tasks_change_the_id() -> None:
 
     assert ("t1", "Hello!") == (got.message.id, got.message.text)
     assert {"id_changed"} == got.rules
-
-
-def test_an_artifact_without_an_id_is_read() -> None:
-    nameless = payload("artifact-update", taskId="t1", artifact={"parts": [piece("Hi")]})
-
-    assert ("Hi", {"part_index_missing"}) == ((got := read(nameless, DONE)).message.text, got.rules)
 
 
 @given(

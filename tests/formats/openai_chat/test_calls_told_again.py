@@ -84,13 +84,6 @@ def test_the_older_form_has_one_call() -> None:
     assert [("pay", PAID[2])] == read(*payloads, FINISH, DONE).called
 
 
-def test_two_equal_calls_in_one_list_are_two_calls() -> None:
-    """Nothing tells one of them again."""
-    both = [item_of("{}", name="roll", index=0), item_of("{}", name="roll", index=0)]
-
-    assert [("roll", "{}")] * 2 == read(chunk({"tool_calls": both}), FINISH, DONE).called
-
-
 @pytest.mark.parametrize("shortcuts", [True, False])
 def test_fragments_without_a_name_are_sent_again_on_the_fast_path_as_well(shortcuts: bool) -> None:
     pieces = ["{", *[f'"{number}": {number}, ' for number in range(40)], '"last": {}', "}"]

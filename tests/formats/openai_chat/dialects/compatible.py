@@ -146,9 +146,4 @@ COMPATIBLE: dict[str, tuple[list[Any], Says]] = {
         ],
         Says("Hi you", output_tokens=7, data={"sentence_id": 1}),
     ),
-    # -- Others
-    "models that think in tags: the tags are text": (
-        [ROLE, text("<think>"), text("Hm</think>"), text("Hi"), FINISH, DONE],
-        Says("<think>Hm</think>Hi"),
-    ),
 }

@@ -19,45 +19,6 @@ OPEN_MODELS: dict[str, tuple[list[Any], Says]] = {
         Says("Hi", data={"seed": 7}, rules={"text_twice"}),
     ),
     # -- Mistral
-    "mistral: content as a list": (
-        [
-            chunk(
-                {
-                    "role": "assistant",
-                    "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}],
-                }
-            ),
-            chunk(
-                {
-                    "content": [
-                        {"type": "thinking", "thinking": [{"type": "text", "text": " so"}], "closed": True}
-                    ]
-                }
-            ),
-            chunk(
-                {"content": [{"type": "text", "text": "Yes"}, {"type": "reference", "reference_ids": [1]}]}
-            ),
-            {**FINISH, "usage": USAGE},
-            DONE,
-        ],
-        Says("Yes", "Hm so", output_tokens=7, kinds=["reasoning", "text", "citation"]),
-    ),
-    "mistral: content of kinds without a word": (
-        [
-            ROLE,
-            chunk(
-                {
-                    "content": [
-                        {"type": "tool_file", "tool": "t", "file_id": "f"},
-                        {"type": "tool_reference", "title": "T"},
-                    ]
-                }
-            ),
-            FINISH,
-            DONE,
-        ],
-        Says(kinds=["opaque", "citation"]),
-    ),
     "mistral: calls whole in one list, as objects, without ids": (
         [
             ROLE,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.formats.openai_chat.payloads import HEAD, chunk
-
 ARGUMENTS = '{"city": "Oslo"}'
 CALLED = [("get_weather", ARGUMENTS)]
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
@@ -28,15 +26,6 @@ class Says:
     """The kinds of the message's parts."""
     rules: set[str] = field(default_factory=set)
     """The departures, but for `role_missing`."""
-
-
-def one(delta: Any = None, finish: Any = None, *, top: Any = None, **beside: Any) -> dict[str, Any]:
-    """One chunk; `top` stands beside its choices, and the rest beside its delta."""
-    return {**chunk(delta, finish, **beside), **(top or {})}
-
-
-def bare(**fields: Any) -> dict[str, Any]:
-    return {**HEAD, "choices": [], **fields}
 
 
 FOUND = [
