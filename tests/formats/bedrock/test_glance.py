@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.formats.bedrock.payloads import START, USAGE, finish, frame, outcome, read, reasoning, stop, text
+from tests.formats.bedrock.payloads import START, USAGE, finish, outcome, read, stop, text
 from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
 from tests.formats.told import without_shortcuts
 from tests.support.aws_eventstream import chunk, converse, event, exception
-from tests.support.formats import BedrockConverse, BedrockInvoke
+from tests.support.formats import BedrockInvoke
 from tests.support.in_turns import decoded as seen
 from tokenstream import Decoder, Limits
 from tokenstream.events import Event, TextDelta
-from tokenstream.framing import EventStreamMessage
 
 PIECES = pieces()
 PER_MODEL = settings(max_examples=settings().max_examples // 3)
@@ -48,31 +47,6 @@ def written(payload: Any, *, ascii_only: bool, spaces: bool) -> bytes:
     separators = (", ", ": ") if spaces else (",", ":")
     as_text = json.dumps(payload, ensure_ascii=ascii_only, separators=separators)
     return as_text.encode("utf-8", "surrogatepass")
-
-
-@given_deltas
-@pytest.mark.parametrize("kind", ["text", "reasoning"])
-def test_deltas_of_converse_known_by_their_bytes_give_what_decoding_gives(
-    kind: str,
-    pieces: list[str],
-    padding: list[Any],
-    extra: list[dict[str, Any]],
-    ascii_only: bool,
-    spaces: bool,
-    limited: bool,
-) -> None:
-    frames = [frame(*START)]
-    for piece, pad, more in zip(pieces, padding, extra, strict=False):
-        _, said = text(0, piece) if kind == "text" else reasoning(0, text=piece)
-        payload = {**said, **more, **({} if pad is None else {"p": pad})}
-        data = written(payload, ascii_only=ascii_only, spaces=spaces)
-        frames += [EventStreamMessage(data, "contentBlockDelta")] * 2
-    frames += [frame(*stop(0)), frame(*finish())]
-    limits = Limits(digits=100) if limited else None
-
-    assert outcome(read(without_shortcuts(BedrockConverse(limits=limits)), frames)) == outcome(
-        read(BedrockConverse(limits=limits), frames)
-    )
 
 
 MODELS: dict[str, tuple[list[dict[str, Any]], Any]] = {

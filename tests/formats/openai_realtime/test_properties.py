@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.mutations import pieces, strayed
+from tests.formats.mutations import strayed
 from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
@@ -32,7 +32,6 @@ from tests.formats.openai_realtime.payloads import (
 )
 from tests.formats.told import is_sound
 from tests.support.formats import OpenAIRealtime
-from tokenstream import Decoder
 
 SPOKEN = where("resp_2", "item_2")
 CALLED = where("resp_2", "item_3", 1)
@@ -82,45 +81,6 @@ class Plain(OpenAIRealtime):
     """The format without its short way."""
 
     fast: ClassVar[Any] = None
-
-
-PIECES = pieces()
-PLACES = st.sampled_from(
-    [
-        where(),
-        where(),
-        where(),
-        where(content=1),
-        where(item="item_2"),
-        where("resp_2"),
-        {**where(), "content_index": "0"},
-        {**where(), "item_id": ["item_1"]},
-    ]
-)
-
-
-@given(pieces=PIECES, places=st.lists(PLACES, min_size=8, max_size=8), late=st.booleans())
-def test_messages_read_at_a_glance_give_what_reading_in_full_gives(
-    pieces: list[str], places: list[Payload], late: bool
-) -> None:
-    deltas = [frame(text(piece, place)) for piece, place in zip(pieces, places, strict=False)]
-    frames = [
-        frame(created()),
-        frame(added()),
-        frame(part()),
-        *[frame(text("a"))] * 2,
-        *([frame(done()), *deltas] if late else [*deltas, frame(done())]),
-    ]
-    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
-
-    told_by = []
-    for format_ in (OpenAIRealtime(), Plain()):
-        decoder = Decoder(format_)
-        events = [one for each in frames for one in decoder.feed(each)] + decoder.end()
-        raws = [one.raw for one in events]
-        told_by.append((events, raws, decoder.message, decoder.metrics, repr(decoder.error)))
-
-    assert told_by[0] == told_by[1]
 
 
 def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:

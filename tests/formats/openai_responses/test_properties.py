@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.mutations import SPELLINGS, pieces
 from tests.formats.openai_responses.payloads import (
     Payload,
     Read,
@@ -37,13 +35,7 @@ from tests.formats.openai_responses.payloads import (
 from tests.formats.told import without_shortcuts
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
-from tokenstream import Decoder
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.events import Event
 
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -107,108 +99,6 @@ EVERYTHING = numbered(
 def told(came: Read) -> Any:
     """Return all that a user can see."""
     return came.outcome, came.sequence_number
-
-
-PIECES = pieces('","logprobs":[]')
-SPOILERS: list[Callable[[bytes], bytes]] = [
-    lambda data: data,
-    lambda data: data + b" ",
-    lambda data: data[:-1],
-    lambda data: data.replace(b'"delta"', b'"delta":1,"delta"'),
-    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":0'),
-    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":-'),
-    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":"1",  "n":'),
-    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":1234567890123456'),
-    lambda data: data.replace(b'"output_index":0', b'"output_index":1'),
-    lambda data: data.replace(b'"output_index":0', b'"output_index":false'),
-    lambda data: data.replace(b'"logprobs":[]', b'"logprobs":[{"token":"a"}]'),
-    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"\\u0041'),
-    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"'),
-    lambda data: data.replace(b"a", b"\xff"),
-]
-ORDERS = st.permutations(["type", "sequence_number", "item_id", "output_index", "place", "delta", "more"])
-
-
-def written(
-    kind: str,
-    index: str,
-    text: str,
-    number: int,
-    order: list[str],
-    spelling: tuple[str, str],
-    ascii_only: bool,
-) -> bytes:
-    fields: dict[str, Payload] = {
-        "type": {"type": kind},
-        "sequence_number": {"sequence_number": number},
-        "item_id": {"item_id": "item_0"},
-        "output_index": {"output_index": 0},
-        "place": {index: 0},
-        "delta": {"delta": text},
-        "more": {"logprobs": [], "obfuscation": "x" * (number % 5)},
-    }
-    payload = {name: value for key in order for name, value in fields[key].items()}
-    data = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
-    return data.encode("utf-8", "surrogatepass")
-
-
-@pytest.mark.few_rows(3)
-@given(
-    pieces=PIECES,
-    spelling=SPELLINGS,
-    order=ORDERS,
-    spoilers=st.lists(st.sampled_from([*SPOILERS[:1] * 8, *SPOILERS[1:]]), min_size=8, max_size=8),
-    ascii_only=st.booleans(),
-    named=st.booleans(),
-)
-@pytest.mark.parametrize(
-    "opening, kind, index",
-    [
-        (message(), "response.output_text.delta", "content_index"),
-        (message(), "response.refusal.delta", "content_index"),
-        (reasoning(), "response.reasoning_summary_text.delta", "summary_index"),
-        (reasoning(), "response.reasoning_text.delta", "content_index"),
-        (call(), "response.function_call_arguments.delta", "other_index"),
-        (SQL, "response.custom_tool_call_input.delta", "other_index"),
-        (MCP, "response.mcp_call_arguments.delta", "other_index"),
-        (HOSTED, "response.code_interpreter_call_code.delta", "content_index"),
-    ],
-)
-def test_deltas_known_by_their_bytes_give_what_decoding_gives(
-    opening: Payload,
-    kind: str,
-    index: str,
-    pieces: list[str],
-    spelling: tuple[str, str],
-    order: list[str],
-    spoilers: list[Callable[[bytes], bytes]],
-    ascii_only: bool,
-    named: bool,
-) -> None:
-    frames = [frame(created()), frame(added(opening))]
-    for number, (piece, spoil) in enumerate(zip(["a", *pieces], [SPOILERS[0], *spoilers], strict=False), 7):
-        data = spoil(written(kind, index, piece, number, order, spelling, ascii_only))
-        frames.append(ServerSentEvent(data, kind if named else "message"))
-    frames += [frame(done(opening)), frame(ended())]
-
-    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
-    heads = [f"event: {item.event}\n" if item.event != "message" else "" for item in frames]
-    chunks = [
-        b"%bdata: %b\n\n" % (head.encode(), item.payload) for head, item in zip(heads, frames, strict=True)
-    ]
-    assert whole(chunks, without_shortcuts(OpenAIResponses())) == whole(chunks, OpenAIResponses())
-
-
-def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
-    """Read chunks that are one event each, as a driver does, and return all that a user can see."""
-    decoder = Decoder(format)
-    events: list[Event] = []
-    for chunk in chunks:
-        events += decoder.feed(chunk)
-    events += decoder.end()
-    departures = decoder.departures.details
-    raws = [event.raw for event in events]
-    return events, raws, decoder.message, departures, repr(decoder.error)
 
 
 @in_one_test(
