@@ -33,7 +33,6 @@ def _seen(reading: Reading) -> dict[str, Any]:
 @pytest.mark.slow
 @given(cut=chunked(bodies()))
 def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> None:
-    """Events, messages, departures and the error are the same for every way to cut a stream into chunks."""
     body, chunks = cut
 
     assert _seen(read([body])) == _seen(read(chunks))
@@ -56,7 +55,6 @@ def test_the_borders_of_chunks_mean_nothing_in_broken_streams_either(
 @_asynchronous
 @given(cut=chunked(bodies() | any_bytes))
 async def test_sync_and_async_see_the_same(cut: tuple[bytes, list[bytes]]) -> None:
-    """`Stream` and `AsyncStream` give equal events, messages and errors for equal chunks."""
     _, chunks = cut
 
     assert read(chunks).seen() == (await aread(chunks)).seen()
@@ -123,7 +121,6 @@ def _grew(before: Message, after: Message) -> bool:
 
 @given(body=bodies())
 def test_snapshots_only_grow_and_never_change(body: bytes) -> None:
-    """What was in a message stays in the later ones, and a message that was kept is the same for ever."""
     kept: list[tuple[Message, str]] = []
     stream = Stream([body])
     try:
@@ -140,7 +137,6 @@ def test_snapshots_only_grow_and_never_change(body: bytes) -> None:
 
 @given(body=bodies())
 def test_messages_go_through_json_and_back(body: bytes) -> None:
-    """Every message, whole or cut, is equal to what its own JSON says."""
     for message in read([body]).messages:
         assert message == Message.model_validate_json(message.model_dump_json())
 

@@ -39,7 +39,6 @@ def serving(*steps: Any, tls: bool = False) -> Loopback:
 
 
 def open_after(*pieces: bytes) -> Loopback:
-    """Return a server that sends pieces, then nothing more."""
     return serving(*pieces, Act.OPEN)
 
 
@@ -148,12 +147,10 @@ class Scripted:
 
 
 async def texts_of(stream: AsyncStream) -> list[str]:
-    """Read all pieces of text."""
     return [piece async for piece in stream.text]
 
 
 async def first_text(stream: AsyncStream) -> str:
-    """Read up to the first piece of text."""
     async for event in stream:
         if isinstance(event, TextDelta):
             return event.text
@@ -172,7 +169,6 @@ def is_closed(server: Loopback) -> bool:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
     with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - another thread's condition
             await anyio.sleep(0.002)
@@ -186,7 +182,6 @@ async def when(condition: Callable[[], object], act: Callable[[], object]) -> No
 
 
 async def cancelled_when(condition: Callable[[], object], read: Callable[[], Awaitable[object]]) -> None:
-    """Cancel a read once something is so."""
     scope = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
         with scope:

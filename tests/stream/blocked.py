@@ -72,14 +72,12 @@ class _Trusting(HTTPAdapter):
 
 
 def by_requests(url: str, stack: ExitStack, **options: Any) -> Stream:
-    """Wrap a response of requests."""
     session = stack.enter_context(requests.Session())
     session.mount("https://", _Trusting())
     return Stream(session.post(url, stream=True), **options)
 
 
 def by_urllib3(url: str, stack: ExitStack, **options: Any) -> Stream:
-    """Wrap a response of urllib3."""
     pool = stack.enter_context(urllib3.PoolManager(ssl_context=client_context()))
     return Stream(pool.request("POST", url, preload_content=False), **options)
 

@@ -45,7 +45,6 @@ async def _read(stream: Any, source: Source | AsyncSource, view: Callable[[Any],
 def read_sync(
     chunks: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None, **options: Any
 ) -> dict[str, Any]:
-    """Read a body to its end through `Stream`."""
     source = Source(chunks, cause)
     return at_once(_read(Stream(source, **options), source, view))
 
@@ -57,8 +56,6 @@ def read_async(
     backend: str = "asyncio",
     **options: Any,
 ) -> dict[str, Any]:
-    """Read a body to its end through `AsyncStream`."""
-
     async def main() -> dict[str, Any]:
         source = AsyncSource(chunks, cause)
         return await _read(AsyncStream(source, **options), source, view)

@@ -67,7 +67,6 @@ class Cell:
         self.requests = self.opened = self.closed = 0
 
     def reach(self, place: str) -> None:
-        """Raise the exception, if this is its place."""
         if place != self.place:
             return
         if self.column == "signal":

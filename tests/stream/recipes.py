@@ -136,21 +136,17 @@ def title_in(error: Any) -> Any:
 
 @dataclass
 class Seen:
-    """What a reader saw."""
-
     items: list[Any] = field(default_factory=list)
     error: TokenStreamError | LookupError | None = None
     ending: str = ""
     closed: bool = False
 
     def note(self, stream: Stream | AsyncStream, source: Source | AsyncSource) -> None:
-        """Note how the stream stands."""
         self.ending = stream.message.ending
         # A task that reads ahead may be at the end before the loop is.
         self.closed = self.ending != "streaming" and source.closed == 1
 
     def told(self) -> dict[str, Any]:
-        """Return it as values that can be compared."""
         error = self.error
         names = ("text", "offset", "errors", "best", "partial", "limit")
         return {

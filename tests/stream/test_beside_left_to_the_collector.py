@@ -209,7 +209,6 @@ async def test_an_awaited_guard_leaves_nothing(reason: str | None) -> None:
 
 @pytest.mark.anyio
 async def test_a_stream_that_cannot_be_resumed_leaves_nothing() -> None:
-    """The error is all that comes of it."""
     with Stream(reading(BODY)) as begun:
         next(begun)
         checkpoint = begun.checkpoint()

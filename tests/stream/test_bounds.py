@@ -106,7 +106,6 @@ def test_deadlines_are_looked_at_whenever_bytes_arrive(deadlines: Deadlines, ste
 
 
 def test_content_in_time_meets_no_deadline() -> None:
-    """A slow answer that goes on is no stall."""
     clock = Clock()
     steps = [(4.0, item) for item in ANSWER]
     stream = on(clock, Stream, clock.body(*steps), deadlines=Deadlines(first_event=5.0, idle_content=30.0))
@@ -115,7 +114,6 @@ def test_content_in_time_meets_no_deadline() -> None:
 
 
 def test_metrics_count_from_the_clock_that_was_given() -> None:
-    """The four marks, the gaps, and tokens per second from the reported usage."""
     clock = Clock()
     steps = [(0.5, b": hello\n\n"), *[(0.25, item) for item in ANSWER]]
     stream = on(clock, Stream, clock.body(*steps), started_at=99.0)

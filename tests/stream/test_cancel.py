@@ -47,7 +47,6 @@ def has_begun(stream: AsyncStream) -> Callable[[], object]:
 
 
 def expire(scope: anyio.CancelScope) -> None:
-    """Have the time of a scope run out now."""
     scope.deadline = anyio.current_time()
 
 

@@ -54,7 +54,6 @@ pytestmark = pytest.mark.anyio
 
 @every_kind
 async def test_the_end_of_the_input_closes(kind: str) -> None:
-    """The loop has ended, nobody has closed anything, and the server sees the end."""
     async with AsyncExitStack() as stack:
         with serving(*HELLO) as server:
             stream = await begin(kind, server, stack)
@@ -144,7 +143,6 @@ class Own(BaseException):
 @every_kind
 @pytest.mark.parametrize("raised", [KeyError("mine"), KeyboardInterrupt(), SystemExit(3), Own()])
 async def test_what_the_block_raises_leaves_it_unchanged(kind: str, raised: BaseException) -> None:
-    """The very same exception, in no group; the connection is closed before it leaves."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -202,7 +200,6 @@ async def test_break_alone_leaves_the_stream_open_and_reading_goes_on() -> None:
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_aclose_closes_and_closing_twice_is_fine(kind: str, block: bool) -> None:
-    """What was read is kept."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -244,7 +241,6 @@ async def test_aclose_by_another_task_ends_a_read_in_progress_normally(kind: str
 
 
 async def test_two_tasks_that_close_both_wait_until_it_is_closed() -> None:
-    """Whoever comes second is not told that it is done before it is."""
     gate = anyio.Event()
     done: list[int] = []
 

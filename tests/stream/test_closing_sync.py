@@ -131,7 +131,6 @@ def test_each_way_out_closes_the_connection(opener: Opener, leave: Callable[[Str
 @every_opener
 @tried_again
 def test_a_stream_that_is_collected_closes_the_connection_and_warns(opener: Opener) -> None:
-    """Nobody can read it any more."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
         read_two(stream)
         connection = server.connection()
@@ -285,7 +284,6 @@ def test_reading_on_after_close_is_refused_and_nothing_is_lost() -> None:
 
 
 def test_close_tells_once_that_it_failed() -> None:
-    """The stream is closed all the same, and the source is asked once."""
     source = Stubborn(ANSWER)
     stream = Stream(source)
     next(stream)

@@ -203,7 +203,6 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
 
 @in_and_out
 async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
-    """Everything that had arrived before it is handed out first."""
     source = Scripted(HEL, LO, LO, 9.0, survives=False)
     stream = AsyncStream(source, deadlines=Deadlines(total=0.2))
     pieces: list[str] = []
@@ -220,7 +219,6 @@ async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
 
 @in_and_out
 async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> None:
-    """What there is, then the same error."""
     stream = silent_after(HEL).astream(deadlines=Deadlines(idle_bytes=60))
     error = await stalled(stream, block)
     view = stream.text

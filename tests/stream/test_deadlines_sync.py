@@ -63,7 +63,6 @@ SHORT: dict[str, Deadlines] = {
 
 
 def by_http_client(url: str, stack: ExitStack, **options: Any) -> Stream:
-    """Wrap a response of http.client."""
     host = url.partition("://")[2]
     if url.startswith("https"):
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, context=client_context())
@@ -75,7 +74,6 @@ def by_http_client(url: str, stack: ExitStack, **options: Any) -> Stream:
 
 
 def by_urlopen(url: str, stack: ExitStack, **options: Any) -> Stream:
-    """Wrap a response of urllib.request."""
     context = client_context() if url.startswith("https") else None
     response = urllib.request.urlopen(url, b"{}", context=context)
     stack.callback(response.close)
@@ -83,7 +81,6 @@ def by_urlopen(url: str, stack: ExitStack, **options: Any) -> Stream:
 
 
 def by_openai(url: str, stack: ExitStack, **options: Any) -> Stream:
-    """Wrap a stream of the openai SDK."""
     client = httpx.Client(verify=client_context(), trust_env=False)
     sdk = stack.enter_context(needed("openai").OpenAI(base_url=url, api_key="k", http_client=client))
     asked = sdk.chat.completions.create(model="m", messages=[], stream=True)
@@ -119,7 +116,6 @@ WAYS = [
 @pytest.mark.slow_rows("connect, chunked, total")
 @pytest.mark.parametrize("opener, body, limit", WAYS)
 def test_a_silent_answer_meets_its_deadline(opener: Opener, body: Script, limit: str) -> None:
-    """The error names the deadline, has the text so far, and the connection is closed."""
     with Loopback(body) as server, ExitStack() as stack:
         stream = opener(server.url, stack, deadlines=SHORT[limit])
         error = _stall_of(stream)

@@ -64,7 +64,6 @@ class Transport(ConnectionError):
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 @pytest.mark.parametrize("body", BODIES, ids=str)
 def test_both_drivers_give_the_same(body: str, view: str, cause: Exception | None) -> None:
-    """Items, error, message, departures and closing are the same, on asyncio and on trio."""
     expected = read_sync(BODIES[body], VIEWS[view], cause)
 
     assert expected["closed"] == 1
@@ -77,8 +76,6 @@ def test_both_drivers_give_the_same(body: str, view: str, cause: Exception | Non
     [(Stream, AsyncStream), (Broadcast, AsyncBroadcast), (BroadcastReader, AsyncBroadcastReader)],
 )
 def test_both_drivers_have_the_same_methods(sync: type, asynchronous: type) -> None:
-    """Every public name of one exists in the other, with the same arguments."""
-
     def signatures(kind: type) -> dict[str, str]:
         names = {name for name in dir(kind) if not name.startswith("_")} | {"__init__"}
         found = {}
@@ -102,7 +99,6 @@ def test_the_message_never_runs_ahead_of_the_loop() -> None:
 
 
 def test_a_fault_does_not_swallow_what_came_before_in_its_chunk() -> None:
-    """Errors keep their place in line, and the error carries what had arrived."""
     body = b"".join([chunk({"content": "Hel"}), chunk({"content": "lo"}), sse("{]"), chunk({"content": "!"})])
     texts = []
     stream = Stream([body])
@@ -141,7 +137,6 @@ def test_an_error_is_raised_once_and_then_the_events_are_over() -> None:
 
 
 def test_final_returns_the_answer_or_raises_what_broke_it() -> None:
-    """`final()` reads to the end, before, during and after other reading."""
     stream = Stream(ANSWER)
     next(stream)
 
@@ -153,7 +148,6 @@ def test_final_returns_the_answer_or_raises_what_broke_it() -> None:
 
 
 def test_the_transport_breaking_is_distinguished_from_the_input_ending() -> None:
-    """The transport's own error is the cause."""
     cause = Transport("reset")
     with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
         Stream(Source(ANSWER[:4], cause)).final()
@@ -213,7 +207,6 @@ def test_broken_compression_is_no_interruption() -> None:
 
 
 def test_a_choice_that_finished_before_the_cut_is_complete() -> None:
-    """Each choice has its ending."""
     body = [chunk({"content": "a"}, choice=1), chunk({"content": "b"}), chunk({}, "stop", choice=1)]
     stream = Stream(body)
     with pytest.raises(StreamTruncated):
@@ -225,7 +218,6 @@ def test_a_choice_that_finished_before_the_cut_is_complete() -> None:
 
 @pytest.mark.parametrize("source", [42, None, {"a": 1}, object()])
 def test_what_cannot_be_read_is_refused_with_a_way_out(source: Any) -> None:
-    """The error names what can be read."""
     with pytest.raises(MisuseError, match="httpx"):
         Stream(source)
     with pytest.raises(MisuseError, match="httpx"):
@@ -234,7 +226,6 @@ def test_what_cannot_be_read_is_refused_with_a_way_out(source: Any) -> None:
 
 @pytest.mark.anyio
 async def test_the_wrong_colour_is_refused_with_the_right_class() -> None:
-    """An asynchronous source is for `AsyncStream`, the other for `Stream`."""
     asynchronous: Any = AsyncSource(ANSWER)
     synchronous: Any = Source(ANSWER)
     with pytest.raises(MisuseError, match="AsyncStream"):
@@ -251,7 +242,6 @@ def test_a_source_of_something_else_than_bytes_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda item: item.decode()])
 def test_bytes_may_come_in_any_form(kind: Any) -> None:
-    """Chunks may be bytes, bytearray, memoryview, or wire text."""
     assert Stream([kind(item) for item in ANSWER]).final().text == "Let me see."
 
 

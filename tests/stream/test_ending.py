@@ -22,7 +22,6 @@ ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 
 def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
-    """The loop that meets a stop ends normally; the ending is `stopped`."""
     source = Source([b"".join(ANSWER)])
     stream = Stream(source)
     texts = []
@@ -42,8 +41,6 @@ def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
 
 
 def test_a_read_within_a_read_is_refused() -> None:
-    """A source that reads its own stream is refused at once."""
-
     def body() -> Any:
         yield ANSWER[0]
         with misuse("concurrent"):
@@ -127,7 +124,6 @@ def test_what_a_server_sends_after_the_end_does_not_hold_the_loop(again: bytes, 
 
 
 def test_data_after_the_end_is_ignored_and_counted() -> None:
-    """Text after `[DONE]` belongs to nothing."""
     stream = Stream([*ANSWER, chunk({"content": "more"})])
 
     assert stream.final().text == "Let me see."

@@ -133,7 +133,6 @@ def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded
 
 @each_recording
 def test_a_reader_who_looks_after_every_event_is_given_the_words_as_they_come(recorded: Recorded) -> None:
-    """Nothing is joined, and nothing is given twice."""
     events = read([recorded.body], format=recorded.format).events
     _, found = told(events, every)
 

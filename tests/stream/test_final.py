@@ -50,14 +50,12 @@ def _seen(recording: Recording, read: Callable[[Stream], object], **options: Any
 @pytest.mark.parametrize("chunking", ["events", 61])
 @pytest.mark.parametrize("recording", sampled(RECORDINGS, one_in=4))
 def test_final_comes_to_what_a_loop_comes_to(recording: Recording, chunking: str | int) -> None:
-    """The message, the departures, the metrics, the error and what is closed are the same."""
     looped = _seen(recording, list, chunking=chunking)
     assert looped == _seen(recording, Stream.final, chunking=chunking)
     assert looped["closed"]
 
 
 def test_final_goes_on_where_a_loop_has_come_to() -> None:
-    """Events that were taken before are not taken again."""
     stream = ANSWER.stream("anthropic")
     taken = [next(stream) for _ in range(5)]
     assert 5 == len(taken)

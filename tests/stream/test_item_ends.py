@@ -160,7 +160,6 @@ class Reading:
 
 
 def read_sync(reading: Reading, **options: Any) -> None:
-    """Read a view in a `for` loop."""
     with Stream(reading.feed(), **options) as stream:
         for item in reading.shape(stream.text):
             reading.items.append(item)
@@ -192,7 +191,6 @@ def read_async(reading: Reading, backend: str = "asyncio", *, shared: bool = Fal
 
 
 def read_shared(reading: Reading, **options: Any) -> None:
-    """Read a view of one reader of a broadcast."""
     with Stream(reading.feed(), **options) as stream:
         for item in reading.shape(stream.broadcast().reader().text):
             reading.items.append(item)

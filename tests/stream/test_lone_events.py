@@ -215,8 +215,6 @@ def _check_cancelled_reads(run: Run, read: Callable[[AsyncStream], Any], *, seed
 
 @on_both_loops
 def test_a_cancelled_read_of_a_merge_loses_nothing(run: Run) -> None:
-    """Each piece of both streams is given once, in its order."""
-
     async def main() -> None:
         streams = {name: AsyncStream(one_by_one(BODY, end)) for name in "ab"}
         texts, cancelled = dict.fromkeys(streams, ""), 0

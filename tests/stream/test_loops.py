@@ -134,7 +134,6 @@ def test_a_stream_whose_loop_is_over_is_over_too(ended: str, other: str) -> None
 @every_other
 @pytest.mark.parametrize("end", ["stop", "aclose"])
 def test_a_stream_whose_loop_is_over_can_be_ended_elsewhere(ended: str, other: str, end: str) -> None:
-    """Nothing is waited for, nothing is raised."""
     streams: list[AsyncStream] = []
 
     async def begin() -> None:

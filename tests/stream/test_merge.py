@@ -43,7 +43,6 @@ def test_a_pair_is_named() -> None:
 
 @every_kind
 def test_nothing_to_merge_ends_at_once(kind: str) -> None:
-    """A loop of either kind does."""
     assert [] == read_merged(kind, {}).pairs
 
 

@@ -177,7 +177,6 @@ def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
 
 @every_kind
 def test_requests_go_out_side_by_side(kind: str) -> None:
-    """None waits for the answer of another."""
     begun: list[int] = []
     all_begun, all_begun_async = threading.Barrier(4), anyio.Event()
 

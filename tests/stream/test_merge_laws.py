@@ -116,7 +116,6 @@ def _merged_async(bodies: list[list[bytes]], order: list[Any], kind: str) -> Tol
 def test_each_stream_gives_what_it_gives_alone(
     arrivals: tuple[list[list[bytes]], list[Any]], kind: str
 ) -> None:
-    """Nothing is lost, doubled or out of its order, and every kind of loop sees the same."""
     bodies, order = arrivals
     actual = _merged(bodies, order) if kind == "sync" else _merged_async(bodies, order, kind)
 

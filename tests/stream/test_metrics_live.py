@@ -22,7 +22,6 @@ def marks(stream: Any) -> tuple[float | None, ...]:
 
 
 def test_metrics_are_there_while_the_answer_comes() -> None:
-    """None before anything came, and each mark once it did."""
     stream = PACED.stream("anthropic", pace="recorded")
     before = marks(stream)
     next(stream.reasoning)

@@ -89,7 +89,6 @@ BODIES: dict[str, list[bytes]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("view", sampled([*VIEWS.values()], one_in=4), ids=VIEWS)
 def test_both_kinds_of_loops_see_the_same(view: View) -> None:
-    """What is given, what is raised, how it ended: on asyncio and trio as without either."""
     for body in BODIES.values():
         for cause in (None, ConnectionResetError("reset")):
             expected, *others = [read(colour, body, view, cause).told() for colour in COLOURS]
@@ -147,7 +146,6 @@ def test_a_result_may_be_asked_for_during_a_view() -> None:
 
 
 def test_a_result_is_validated_once() -> None:
-    """Asked again for the same type it is the same value, or the same error."""
     SEEN.clear()
     stream = Stream(chat(TEXT))
 
@@ -214,7 +212,6 @@ def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
 
 
 def test_each_choice_has_its_own_output() -> None:
-    """Alternative answers come interleaved and are read apart."""
     body = [*chat(TEXT, None), *chat("[1]", None, choice=1), *ended("stop", choice=1), *ended("stop")]
     stream = Stream(body)
 
@@ -277,8 +274,6 @@ def test_a_tool_is_reported_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_timeout_around_a_read_loses_nothing(backend: str) -> None:
-    """The view goes on where it was, as often as it happens."""
-
     async def slow() -> Any:
         for piece in chat(TEXT, size=25):
             await anyio.sleep(0.02)

@@ -196,7 +196,6 @@ def test_a_choice_that_never_came_has_no_output() -> None:
 
 
 def test_a_result_that_broke_off_is_found_once() -> None:
-    """Asked again it is the same error."""
     stream = Stream(chat(TEXT, None)[:-1])
     errors = []
     for _ in range(2):

@@ -82,8 +82,6 @@ def test_failing_fast_stops_the_stream(colour: str, text: str) -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
-    """The loop that raises has closed it."""
-
     async def main() -> int:
         source: Any = (Source if colour == "sync" else AsyncSource)(chat(WRONG))
         stream = (Stream if colour == "sync" else AsyncStream)(source)

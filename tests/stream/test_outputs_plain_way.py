@@ -186,7 +186,6 @@ def test_our_recordings_have_the_output_that_their_text_says() -> None:
 @needs_recordings
 @pytest.mark.parametrize("folder", folders())
 def test_recordings_have_the_output_that_their_text_says(folder: str) -> None:
-    """Text that is JSON, and the arguments of every tool, of real servers."""
     for recorded in shared(folder):
         if recorded.format != "custom":
             _check(recorded)

@@ -101,7 +101,6 @@ def test_of_several_calls_the_first_is_the_object_and_all_have_the_items() -> No
 
 
 def test_calls_that_are_written_in_turns_are_read_apart() -> None:
-    """Each fragment belongs to its own."""
     one, other = chat_call(0, TEXT), chat_call(1, OTHER)
     body = [fragment for pair in zip(one, other, strict=False) for fragment in pair]
     body += [*one[len(other) :], *other[len(one) :], *ended()]
@@ -199,7 +198,6 @@ def test_a_tool_that_was_never_called_is_named(colour: str) -> None:
 
 
 def test_an_answer_that_only_calls_tools_says_so() -> None:
-    """The error tells which, and what to pass."""
     with pytest.raises(OutputInvalid, match=r"calls 'recipe'; pass tool="):
         Stream([*chat_call(0, TEXT), *ended()]).result(Recipe)
 
@@ -229,7 +227,6 @@ def test_an_empty_object_within_cut_arguments_is_reported(text: str) -> None:
 
 
 def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
-    """Each call has its own end."""
     stream = Stream([*chat_call(0, TEXT), *chat_call(1, TEXT[:60], name="other"), *ended("length")])
 
     assert RECIPE == stream.result(Recipe, tool="recipe")
@@ -274,7 +271,6 @@ async def test_failing_fast_in_arguments_stops_the_stream() -> None:
 
 
 def test_text_and_other_choices_are_not_taken_for_arguments() -> None:
-    """Only the calls of the tool in that choice are read."""
     body = [
         wire.chat({"content": "[0]"}),
         wire.chat(wire.chat_call(0, "[1]", id="a", name="recipe"), index=1),

@@ -183,7 +183,6 @@ def test_endless_deadlines_are_no_timeouts() -> None:
 def test_no_timeout_exceeds_the_callers_own_or_a_deadline(
     own: float | None, deadlines: Deadlines, waits: list[tuple[float, bytes]]
 ) -> None:
-    """Whatever arrives: a timeout is positive, and at most what the client or the deadlines allow."""
     connection = Connection(*waits, NEVER, own=own)
     stream = connection.stream(deadlines=deadlines)
     try:

@@ -53,7 +53,6 @@ class Endless:
 
 
 async def test_a_slow_loop_holds_the_source_back() -> None:
-    """What is read ahead is bounded, whatever the source could give."""
     source = Endless()
     async with AsyncStream(source) as stream:
         texts = stream.text
@@ -172,7 +171,6 @@ async def test_the_message_never_runs_ahead_of_the_loop() -> None:
 
 
 async def test_errors_keep_their_place_in_line() -> None:
-    """The source broke long before the loop came to that; all before it is given first."""
     body = [wire.chat({"content": "a"}) for _ in range(10)]
     for fault, kind in ((OSError("reset"), StreamInterrupted), (sse("{broken}"), ProtocolError)):
         texts: list[str] = []
@@ -193,7 +191,6 @@ async def test_errors_keep_their_place_in_line() -> None:
 @pytest.mark.parametrize("block", [False, True])
 @pytest.mark.parametrize("view", [False, True])
 async def test_a_second_task_is_refused_at_once_and_the_first_goes_on(block: bool, view: bool) -> None:
-    """Nothing is lost to the second one."""
     gate = anyio.Event()
     stream = AsyncStream(Scripted(HEL, gate, LO, END))
     texts: list[str] = []

@@ -140,7 +140,6 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 
 @in_one_test("order", list(permutations(STEPS, 3)), ids=" ".join)
 def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, ...]) -> None:
-    """None of the orders loses or doubles anything."""
     stream = pieces("The s", "ky is", " blue. It", " is! Not")
     text: Any = stream.text
     try:
@@ -203,7 +202,6 @@ def test_a_loop_is_given_what_the_stage_gives_by_itself(
 
 @every_shape
 def test_what_is_held_is_given_before_the_error(shape: Callable[[Any], Any]) -> None:
-    """Nothing that has arrived is lost, and the error comes once in the loop."""
     stream = Stream([chunk({"content": piece}) for piece in SKY], format="openai-chat")
     view = shape(stream.text)
     seen: list[str] = []
@@ -339,7 +337,6 @@ async def read_asynchronously(shape: Callable[[Any], Any]) -> list[tuple[float, 
 
 @pytest.mark.slow
 def test_thirty_updates_a_second_out_of_two_thousand() -> None:
-    """At most 31 in any second, and nothing is held for longer than 34 ms."""
     seen = read_by_a_clock(lambda text: text.throttle(hz=30), 4_000)
 
     assert "".join(piece for _, piece in seen) == "".join(f"{number} " for number in range(4_000))

@@ -140,7 +140,6 @@ def test_a_stop_before_the_first_read_leaves_nothing_to_read(opener: Opener) -> 
 
 
 def test_a_stop_after_the_end_has_no_effect() -> None:
-    """The verdict is given once."""
     with Loopback(chunked(ANSWER)) as server, opened(alone, server.url) as stream:
         message = stream.final()
         stream.stop("late")

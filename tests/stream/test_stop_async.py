@@ -189,7 +189,6 @@ async def test_a_stopped_stream_needs_no_closing() -> None:
 
 
 async def test_stop_before_anything_was_read_sends_nothing() -> None:
-    """The request that never went out is dropped."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         stream.stop()

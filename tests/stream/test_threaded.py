@@ -110,7 +110,6 @@ def test_another_thread_stops_an_answer_that_waits(way: str) -> None:
 
 @pytest.mark.parametrize(("way", "limit"), [("read", "idle_bytes"), ("never_opened", "first_event")])
 def test_deadlines_hold(way: str, limit: str) -> None:
-    """What had arrived is kept, and the answer is closed."""
     answer = Answer(chunks=2)
     stream = Stream(getattr(answer, way)(), deadlines=Deadlines(**{limit: 0.05}))
     with pytest.raises(StreamStalled) as caught:
@@ -138,7 +137,6 @@ def test_a_read_that_was_too_short_loses_nothing() -> None:
 
 
 def test_a_failure_of_the_answer_keeps_what_had_come() -> None:
-    """The error is that of any source that breaks off."""
     failure = ConnectionResetError("reset")
     answer = Answer(chunks=len(ANSWER) - 3, failure=failure)
     with pytest.raises(StreamInterrupted) as caught, Stream(answer.read()) as stream:
@@ -192,7 +190,6 @@ def test_an_answer_that_nobody_reads_is_never_begun(way: str) -> None:
 
 
 def test_a_dropped_answer_is_closed() -> None:
-    """A warning names the stream, and the thread ends."""
     answer = Answer()
     stream = Stream(answer.read())
     next(stream.text)

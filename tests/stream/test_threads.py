@@ -166,7 +166,6 @@ def whole_of(body: list[bytes]) -> list[Message]:
 def test_every_message_that_others_see_is_a_beginning_that_never_goes_back(
     body: Callable[[int], list[bytes]],
 ) -> None:
-    """Texts only grow, parts are only added, the verdict is given once, and nobody is disturbed."""
     chunks = body(700)
     whole = whole_of(chunks)
     stream = Stream(chunks)
@@ -298,7 +297,6 @@ def test_a_second_reader_is_refused_while_the_first_waits_for_the_response() -> 
 
 
 def test_readers_that_push_each_other_lose_and_double_nothing() -> None:
-    """Each event goes to exactly one of them."""
     chunks = text_only(600)
     expected = list(Stream(chunks))
     stream = Stream(iter(chunks))

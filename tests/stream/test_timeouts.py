@@ -48,7 +48,6 @@ class Gates:
 
 
 async def read_in_bits(stream: AsyncStream, view: Any, gates: Gates) -> tuple[list[Any], int]:
-    """Read with a timeout around each `anext`, and count how many there were."""
     items, timeouts = [], 0
     reading = aiter(view)
     while True:
@@ -246,8 +245,6 @@ async def cancelled_by_scope(view: AsyncIterator[str], turns: int) -> list[str]:
 def test_no_cancellation_loses_or_doubles_anything(
     backend: str, native: bool, turns: list[int], patience: list[int]
 ) -> None:
-    """Whenever chunks come, and whenever reads are cancelled."""
-
     async def main() -> None:
         texts, whole = await read_with(turns, patience, native)
         expected = "".join(f"{number} " for number in range(len(turns)))

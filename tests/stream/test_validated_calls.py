@@ -252,6 +252,5 @@ def test_the_calls_of_recordings_are_those_of_the_plain_view(path: str) -> None:
 
 
 def test_what_is_no_tool_is_refused_before_the_loop() -> None:
-    """Nothing has been read by then."""
     with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="no tools"):
         stream.validated_calls()

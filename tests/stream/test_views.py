@@ -21,7 +21,6 @@ from tokenstream.events import ReasoningDelta, ToolCallDone
 
 
 def test_text_comes_piece_by_piece() -> None:
-    """Each piece is given as it arrives, joined with nothing between."""
     assert list(Stream(ANSWER).text) == ["Let ", "me ", "see."]
 
 

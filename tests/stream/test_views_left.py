@@ -49,8 +49,6 @@ def test_a_closed_asynchronous_view_lets_go_too(view_of: Callable[[Any], Any], b
 
 
 def test_closing_a_view_cuts_the_connection() -> None:
-    """The server sees it at once, in both colours."""
-
     async def main(url: str) -> None:
         view = aconnect(url).text
         assert await anext(view) == "Hel"

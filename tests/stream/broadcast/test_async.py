@@ -54,7 +54,6 @@ async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])
 async def test_every_reader_gets_everything(policy: Any) -> None:
-    """Views and events, in tasks beside each other."""
     async with AsyncStream(paced(100), format="pieces") as stream:
         hub = stream.broadcast(policy=policy)
         readers = [hub.reader() for _ in range(6)]

@@ -37,7 +37,6 @@ def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
 
 @pytest.mark.parametrize("shared_first", [False, True])
 def test_a_guard_stops_the_stream_for_all(shared_first: bool) -> None:
-    """Every reader is told, and told why."""
     stream = Stream(["The ", "cat ", "sat"], format="pieces")
     readers = stream.tee(2) if shared_first else ()
     stream.guard("cat")

@@ -48,8 +48,6 @@ async def ask(url: str, client: Any, options: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("options", [each for name, each in OPTIONS.items() if name != "a file"])
 def test_options_mean_the_same_as_with_httpx(options: dict[str, Any]) -> None:
-    """The server gets the same method, address, headers and body."""
-
     async def main(url: str) -> None:
         async with aiohttp.ClientSession() as session:
             for client in (None, session):
@@ -129,8 +127,6 @@ def test_what_a_session_cannot_do_is_refused_by_name() -> None:
 
 
 def test_failures_are_reported_in_the_librarys_words() -> None:
-    """A refused connection, an error status, a timeout of the caller's, a deadline."""
-
     async def main(server: Server) -> None:
         async with aiohttp.ClientSession() as session:
             with pytest.raises(ConnectError, match="no connection to"):

@@ -43,7 +43,6 @@ def test_a_compressed_body_is_decoded() -> None:
 
 
 def test_an_error_status_carries_what_the_provider_says() -> None:
-    """Status, words, type, request id, and how long to wait."""
     body = b'{"error": {"message": "slow down", "type": "rate_limit_error", "code": "too_fast"}}'
     answer = whole(body, "application/json", status=429, headers={"Retry-After": "2"})
     _, error, _ = read(answer)

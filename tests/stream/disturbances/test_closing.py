@@ -31,7 +31,6 @@ class AsyncStubborn(AsyncSource):
 
 
 def test_closing_never_raises_over_another_error() -> None:
-    """The caller's own error, and the stream's, are what the caller sees."""
     with pytest.raises(KeyError), Stream(Stubborn(ANSWER)) as stream:
         raise KeyError
     with pytest.raises(StreamInterrupted):
@@ -52,7 +51,6 @@ def test_closing_never_raises_over_another_error() -> None:
 
 
 def test_misuse_closes_the_source() -> None:
-    """A bad item ends the stream; nothing is left open."""
     source = Source([ANSWER[2]])
     items: Any = chain(source, [None])
     stream = Stream(items)
@@ -191,7 +189,6 @@ def test_a_document_that_is_no_object_is_no_text() -> None:
     "options", [{"format": int}, {"format": 3}, {"limits": 3}, {"deadlines": 3}], ids=repr
 )
 def test_an_option_of_the_wrong_kind_is_refused_where_it_is_given(options: dict[str, Any]) -> None:
-    """The message names the option."""
     (name,) = options
     with pytest.raises(MisuseError, match=f"{name}="):
         Stream(Source(ANSWER), **options)

@@ -78,7 +78,6 @@ def _in_formats() -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("rule, format", _in_formats())
 def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
-    """Events, text, message and closing are the same, on asyncio and on trio."""
     guard = RULES[rule]
     body = b"".join(body_in(format))
     seen = []

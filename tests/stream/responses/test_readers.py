@@ -128,7 +128,6 @@ async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
 
 
 async def test_two_readers_are_one_too_many() -> None:
-    """A read in another task meets the one in progress."""
     gate = anyio.Event()
 
     async def slow() -> AsyncIterator[str]:
@@ -152,7 +151,6 @@ async def test_two_readers_are_one_too_many() -> None:
 
 
 def test_two_threads_are_one_too_many() -> None:
-    """A read in another thread meets the one in progress."""
     gate, reading = threading.Event(), threading.Event()
 
     def slow() -> Iterator[str]:

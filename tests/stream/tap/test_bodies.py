@@ -95,7 +95,6 @@ async def test_the_body_passes_and_is_seen(library: Any, script: Script) -> None
 @both
 @pytest.mark.parametrize("end", [CLOSE, RST], ids=["FIN", "RST"])
 async def test_a_cut_raises_what_it_would_have_raised(library: Any, end: Any) -> None:
-    """The library's own exception reaches the loop, and is the cause of what stands beside."""
     script = [chunked_head(), *map(http_chunk, ANSWER[:4]), 0.05, end]
     for body, tapped, raised in [read(library, script), await read_later(library, script)]:
         assert body == b"".join(ANSWER[:4])
@@ -133,7 +132,6 @@ def test_a_read_timeout_is_a_stall(library: Any) -> None:
 async def test_what_only_the_tap_notices_disturbs_nobody(
     body: list[bytes], kind: type[StreamError], ending: str
 ) -> None:
-    """All bytes reach the loop, and the error is kept beside it."""
     for got, tapped, raised in [read(httpx, chunked(body)), await read_later(httpx, chunked(body))]:
         assert (b"".join(body), None) == (got, raised)
         assert isinstance(tapped.error, kind)
@@ -181,7 +179,6 @@ async def test_closing_early_is_stopped_and_closes_the_connection(library: Any) 
 
 @pytest.mark.anyio
 async def test_cancelling_the_reader_is_stopped() -> None:
-    """The cancellation goes on, and what had passed is kept."""
     with Loopback([chunked_head(), *map(http_chunk, ANSWER[:4]), OPEN, 2.0]) as server:
         async with httpx2.AsyncClient() as client, client.stream("POST", server.url) as response:
             tapped: Any = tap(response)
@@ -406,7 +403,6 @@ def test_a_response_that_cannot_be_read_says_so_itself() -> None:
 
 @given(cut_anyhow(st.just(BODY)))
 def test_where_chunks_end_means_nothing(drawn: tuple[bytes, list[bytes]]) -> None:
-    """At every chunking the message is the same, and after each chunk it is a decoder's."""
     response = answered(Body(drawn[1]))
     tapped: Any = tap(response)
     decoder = Decoder(content_type="text/event-stream")

@@ -97,7 +97,6 @@ _APIError.__name__ = "APIError"
 def test_what_the_source_raises_passes_unchanged(
     raised: Exception, kind: type[StreamError], ending: str
 ) -> None:
-    """The loop meets the very exception; beside it stands what it means, with what had arrived."""
     tapped = tap(Items(payloads()[:4], raised))
     with pytest.raises(type(raised)) as met:
         list(tapped)
@@ -112,7 +111,6 @@ def test_what_the_source_raises_passes_unchanged(
 
 @pytest.mark.anyio
 async def test_an_answer_that_ends_too_early_is_truncated() -> None:
-    """The loop ends as it would have, and the error says beside it that something is missing."""
     first, second = tap(payloads()[:4]), tap(later(payloads()[:4]))
     got = list(first)
     assert got == [item async for item in second]
@@ -128,7 +126,6 @@ async def test_an_answer_that_ends_too_early_is_truncated() -> None:
     ids=["no object", "a bug"],
 )
 def test_what_cannot_be_read_disturbs_nobody(strange: object, kind: type[StreamError], ending: str) -> None:
-    """The loop goes on over everything; the tap says what happened, and stays at it."""
     theirs = [*payloads()[:4], strange, *payloads()[4:]]
     got = list(tapped := tap(theirs))
 
@@ -162,8 +159,6 @@ def test_a_fault_of_the_tap_itself_disturbs_nobody() -> None:
 def test_a_faulty_format_of_the_applications_disturbs_nobody(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A format object that raises ends the message, and the loop goes on."""
-
     class Faulty(Text):
         """A format with a bug."""
 

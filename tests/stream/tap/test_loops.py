@@ -26,7 +26,6 @@ from tokenstream.errors import ConnectError, LimitExceeded, MisuseError, StreamI
 
 
 def test_the_loop_gets_the_very_objects() -> None:
-    """Each item is the source's own, in its order, and unchanged."""
     theirs = payloads()
     got = list(tapped := tap(theirs))
 
@@ -38,7 +37,6 @@ def test_the_loop_gets_the_very_objects() -> None:
 
 @pytest.mark.anyio
 async def test_one_item_at_a_time_will_do() -> None:
-    """`next` and `anext` read the source's next item, and it is seen."""
     first, second = tap(iter(payloads())), tap(later(payloads()))
     got = [next(first), await anext(second)]
 
@@ -64,7 +62,6 @@ def test_nothing_is_read_ahead(count: int) -> None:
 
 
 def test_break_leaves_everything_open() -> None:
-    """A second loop goes on where the first one stopped, and nothing is seen twice."""
     tapped = tap(source := Items(payloads()))
     for _ in tapped:
         break
@@ -157,7 +154,6 @@ def test_a_loop_that_begins_anew_with_what_cannot_be_compared_is_left_alone() ->
 
 
 def test_limits_bound_what_is_kept_and_nothing_else() -> None:
-    """Beyond a bound the tap gives up, and the loop goes on."""
     got = list(tapped := tap(payloads(), limits=Limits(text=3)))
 
     assert got == PAYLOADS
@@ -174,7 +170,6 @@ def test_the_clock_may_have_begun_earlier() -> None:
 
 
 def test_the_items_themselves_are_not_kept() -> None:
-    """An object is free as soon as the loop lets go of it."""
     tapped = tap(Chunk(payload) for payload in payloads())
     alive = [weakref.ref(chunk) for chunk in tapped]
     gc.collect()
@@ -221,7 +216,6 @@ def test_what_the_loop_does_to_an_object_does_not_hide_the_next_one() -> None:
 
 @given(st.data())
 def test_whatever_is_done_with_the_loop_the_message_is_that_of_what_passed(data: st.DataObject) -> None:
-    """Loops begun, left and gone on with, and `next`: the message is a decoder's that was fed the same."""
     tapped, passed = tap(Items(payloads())), 0
     steps: list[Callable[[], Any]] = [lambda: next(iter(tapped), None), lambda: next(tapped, None)]
     for step in data.draw(st.lists(st.sampled_from(steps), max_size=len(PAYLOADS))):
@@ -314,7 +308,6 @@ def test_a_format_can_be_named() -> None:
 
 
 def test_bytes_are_chunks_of_a_body() -> None:
-    """A loop over the chunks of a body can be tapped, too."""
     assert ANSWER == list(tapped := tap(iter(ANSWER)))
     assert tapped.message == WHOLE
     assert tapped.metrics.started == "wrapped"
@@ -367,7 +360,6 @@ async def test_entering_the_tap_enters_what_it_taps() -> None:
 
 @pytest.mark.anyio
 async def test_a_manager_that_swallows_an_exception_goes_on_doing_so() -> None:
-    """What `__exit__` answers is passed on, and it is told of the exception."""
     told: list[object] = []
 
     def fail(error: Exception) -> None:
