@@ -105,6 +105,14 @@ class AsyncSource:
         self._source.close()
 
 
+class AsyncStubborn(AsyncSource):
+    """An asynchronous source that fails to close."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        raise OSError("cannot close")
+
+
 async def later(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         yield item

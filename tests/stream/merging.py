@@ -14,7 +14,7 @@ from tests.stream.bodies import chunk
 from tests.support.either import Each, inside, run_in
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
-from tokenstream.events import Event
+from tokenstream.events import Event, TextDelta
 
 KINDS = ["sync", "asyncio", "trio"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -94,6 +94,18 @@ class Seen:
 
     def of(self, label: Any) -> list[Event]:
         return [event for each, event in self.pairs if each == label]
+
+    def text_of(self, label: Any) -> str:
+        return "".join(event.text for event in self.of(label) if isinstance(event, TextDelta))
+
+    @property
+    def texts(self) -> dict[Any, str]:
+        """The texts of the messages."""
+        return {label: message.text for label, message in self.merged.messages.items()}
+
+    @property
+    def endings(self) -> dict[Any, str]:
+        return {label: message.ending for label, message in self.merged.messages.items()}
 
     @property
     def labels(self) -> list[Any]:

@@ -265,14 +265,6 @@ def test_a_stall_in_a_running_answer_is_retried() -> None:
         assert (message.text, message.ending) == (TEXT, "complete")
         assert len(server.connections) == 2
         assert isinstance(stream.attempts[0].error, StreamStalled)
-
-
-def test_a_stall_that_is_retried_closes_the_silent_connection() -> None:
-    with Loopback(SILENT["chunked"], [ANSWERED]) as server:
-        connect(
-            server.url, json={}, deadlines=SHORT["idle_bytes"], retry=Retry(mode="restart", wait=0.0)
-        ).final()
-
         assert server.connection(0).closed_within(GENEROUS)
 
 

@@ -260,14 +260,6 @@ async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_t
     assert ("complete", []) == (stream.message.ending, list(stream.departures.details))
 
 
-def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
-    """Nothing of the answer is missing."""
-    stream = Stream(_until(ConnectionResetError("x")))
-
-    assert "complete" == stream.final().ending
-    assert ["broken_after_finish"] == list(stream.departures.details)
-
-
 def _until(error: Exception) -> Iterator[bytes]:
     """An answer whose calls wait for nothing at its finish reason, behind which the source breaks."""
     yield from [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]

@@ -117,9 +117,7 @@ def test_views_of_a_stream_may_be_read_between_and_afterwards() -> None:
     assert ["Hel"] == taken
     assert ["lo"] == [event.text for event in seen.of("a") if isinstance(event, TextDelta)]
     assert "Hello" == "".join(seen.merged.streams["a"].text)
-    assert {"a": "Hello", "b": "xy"} == {
-        label: message.text for label, message in seen.merged.messages.items()
-    }
+    assert {"a": "Hello", "b": "xy"} == seen.texts
 
 
 @pytest.mark.anyio
@@ -184,11 +182,7 @@ def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
     bodies = {"a": saying("Hel", "lo"), "b": saying("x", "y")}
     seen = read_merged(kind, bodies, each=third, loops=2, after=refuse)
 
-    texts = {
-        label: "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
-        for label in "ab"
-    }
-    assert {"a": "Hello", "b": "xy"} == texts
+    assert {"a": "Hello", "b": "xy"} == {label: seen.text_of(label) for label in "ab"}
 
 
 @every_kind
@@ -201,9 +195,8 @@ def test_one_stream_stops_and_the_others_go_on(kind: str) -> None:
 
     bodies = {label: saying(*(f"{number} " for number in range(30))) for label in "abc"}
     seen = read_merged(kind, bodies, each=stop)
-    endings = {label: message.ending for label, message in seen.merged.messages.items()}
 
-    assert {"a": "complete", "b": "stopped", "c": "complete"} == endings
+    assert {"a": "complete", "b": "stopped", "c": "complete"} == seen.endings
     assert "enough" == seen.merged.streams["b"].stop_reason
     assert seen.error is None
 
@@ -214,9 +207,7 @@ def test_a_guard_stops_its_own_stream_only(kind: str) -> None:
     seen = read_merged(kind, bodies, prepare=lambda stream: stream.guard("cat a"))
 
     assert "Stopped" == type(seen.of("a")[-1]).__name__
-    assert {"a": "stopped", "b": "complete"} == {
-        label: message.ending for label, message in seen.merged.messages.items()
-    }
+    assert {"a": "stopped", "b": "complete"} == seen.endings
 
 
 @every_kind
@@ -255,7 +246,7 @@ def test_streams_may_be_stopped_before_the_loop_begins(kind: str, stopped: str) 
     seen = read_merged(kind, {name: saying(name) for name in ("one", "two")}, before=stop)
 
     expected = {"one": "", "two": "two" if stopped == "one" else ""}
-    assert expected == {label: message.text for label, message in seen.merged.messages.items()}
+    assert expected == seen.texts
     assert {label for label, text in expected.items() if text} == set(seen.labels)
 
 

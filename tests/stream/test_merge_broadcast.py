@@ -15,14 +15,9 @@ from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
-from tokenstream.events import TextDelta
 from tokenstream.stream._fan_out.broadcast import SyncHub
 
 WORDS = [f"{number} " for number in range(30)]
-
-
-def text_of(seen: Seen, label: Any) -> str:
-    return "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
 
 
 @every_kind
@@ -44,8 +39,8 @@ def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
 
     run_in(kind, main)
 
-    assert expected == {label: text_of(seen, label) for label in expected}
-    assert expected == {label: message.text for label, message in seen.merged.messages.items()}
+    assert expected == {label: seen.text_of(label) for label in expected}
+    assert expected == seen.texts
 
 
 @pytest.mark.anyio
@@ -77,7 +72,7 @@ async def test_tasks_read_the_same_stream_beside_the_loop() -> None:
 
     whole = "".join(WORDS)
     assert [whole, whole] == texts
-    assert {"shared": whole, "plain": whole} == {label: text_of(seen, label) for label in feeds}
+    assert {"shared": whole, "plain": whole} == {label: seen.text_of(label) for label in feeds}
 
 
 def test_threads_read_the_same_stream_beside_the_loop() -> None:
@@ -109,7 +104,7 @@ def test_threads_read_the_same_stream_beside_the_loop() -> None:
 
     whole = "".join(WORDS)
     assert [whole, whole] == texts
-    assert {"shared": whole, "plain": whole} == {label: text_of(seen, label) for label in feeds}
+    assert {"shared": whole, "plain": whole} == {label: seen.text_of(label) for label in feeds}
 
 
 @pytest.mark.anyio
@@ -132,7 +127,7 @@ async def test_a_stream_that_fails_ends_its_readers_too() -> None:
             async for piece in reader.text:
                 pieces.append(piece)
 
-    assert "Hello" == text_of(seen, "shared") == "".join(pieces)
+    assert "Hello" == seen.text_of("shared") == "".join(pieces)
     assert "shared" == merged.failed
 
 
@@ -199,9 +194,7 @@ def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
     seen = Seen()
     _beside_slow(kind, seen, "ends")
 
-    assert {"shared": "abcd", "plain": "abcd"} == {
-        label: text_of(seen, label) for label in seen.merged.streams
-    }
+    assert ["abcd"] * 2 == [*map(seen.text_of, ("shared", "plain"))]
 
 
 @pytest.mark.slow
@@ -212,9 +205,7 @@ def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
     given = _beside_slow(kind, seen, "reads", deadlines=Deadlines(idle_content=0.1))
 
     assert seen.of("shared") == given
-    assert {"shared": "abcd", "plain": "abcd"} == {
-        label: text_of(seen, label) for label in seen.merged.streams
-    }
+    assert ["abcd"] * 2 == [*map(seen.text_of, ("shared", "plain"))]
 
 
 @pytest.mark.slow
@@ -253,11 +244,11 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
     with merge({"shared": shared}) as seen.merged:
         for pair in seen.merged:
             seen.take(pair)
-            if text_of(seen, "shared") == "x":
+            if seen.text_of("shared") == "x":
                 feed.feed(saying("")[-1])
                 feed.end()
 
-    assert "x" == text_of(seen, "shared")
+    assert "x" == seen.text_of("shared")
 
 
 def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
@@ -275,7 +266,7 @@ def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
         for pair in seen.merged:
             seen.take(pair)
 
-    assert "abcdef" == text_of(seen, "shared")
+    assert "abcdef" == seen.text_of("shared")
 
 
 @pytest.mark.anyio
@@ -295,13 +286,13 @@ async def test_the_loop_is_told_once_a_task_has_left_that_read_for_it() -> None:
             await anyio.wait_all_tasks_blocked()
             seen.take(await anext(seen.merged))
             feed.feed(*saying(*"abcd")[:4])
-            while text_of(seen, "shared") != "abcd":
+            while seen.text_of("shared") != "abcd":
                 seen.take(await anext(seen.merged))
             tasks.start_soon(_feed_rest, feed)
             async for pair in seen.merged:
                 seen.take(pair)
 
-    assert "abcdef" == text_of(seen, "shared")
+    assert "abcdef" == seen.text_of("shared")
 
 
 async def _feed_rest(feed: AsyncFeed) -> None:
@@ -331,7 +322,7 @@ def test_a_stream_may_be_shared_inside_the_block(kind: str) -> None:
 
     text = run_in(kind, main)
 
-    assert ("xy", "xy") == (text, text_of(seen, "shared"))
+    assert ("xy", "xy") == (text, seen.text_of("shared"))
     assert [True, True] == [source.closed for source in sources.values()]
 
 

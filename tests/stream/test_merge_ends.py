@@ -13,13 +13,13 @@ import anyio
 import pytest
 
 from tests._sources.sockets import answer
-from tests.stream.bodies import Source, chunk
+from tests.stream.bodies import AsyncSource, AsyncStubborn, Source, Stubborn, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
-from tests.support.either import Each, inside, run_in, stream_in
+from tests.support.either import Each, connect_in, got, inside, run_in, stream_in
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
 from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, aresilient, connect, merge, resilient
+from tokenstream import AsyncStream, Message, Retry, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
 
 BEGUN = http_chunk(chunk({"content": "Hel"}))
@@ -47,19 +47,25 @@ def test_requests_are_read_to_their_ends() -> None:
     assert not readers()
 
 
-def test_closing_wakes_every_thread_and_waits_for_it() -> None:
+@every_kind
+def test_threads_and_tasks_are_gone_when_the_block_is_left(kind: str) -> None:
     """One after another they would be waited for in vain: their servers are silent."""
-    with ExitStack() as stack:
-        streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
-        with merge(streams) as merged:
-            seen: set[int] = set()
+
+    async def main() -> None:
+        streams = {at: connect_in(kind)(server.url, json={}) for at, server in enumerate(servers)}
+        async with inside(merge(streams)) as merged:
+            events, seen = Each(merged), set[int]()
             while seen != {0, 1, 2}:
-                seen.add(next(merged).label)
+                seen.add((await anext(events)).label)
             begun = time.monotonic()
 
         assert time.monotonic() - begun < PATIENCE
         assert not readers()
         assert all(stream.closed for stream in streams.values())
+
+    with ExitStack() as stack:
+        servers = silent_servers(stack)
+        run_in(kind, main)
 
 
 @pytest.mark.slow
@@ -73,21 +79,6 @@ def test_another_thread_closes_nothing_but_stops_all() -> None:
 
         assert {"stopped"} == {message.ending for message in merged.messages.values()}
         assert not readers()
-
-
-@pytest.mark.anyio
-async def test_tasks_are_gone_when_the_block_is_left() -> None:
-    """Connections are closed side by side."""
-    with ExitStack() as stack:
-        streams = {at: aconnect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
-        async with merge(streams) as merged:
-            seen: set[int] = set()
-            while seen != {0, 1, 2}:
-                seen.add((await anext(merged)).label)
-            begun = time.monotonic()
-
-        assert time.monotonic() - begun < PATIENCE
-        assert all(stream.closed for stream in streams.values())
 
 
 @pytest.mark.anyio
@@ -136,45 +127,18 @@ async def test_sources_that_are_slow_to_close_are_waited_for_together() -> None:
     assert len(closing) == 5
 
 
-def test_what_closing_raises_is_raised_once_all_are_closed() -> None:
-    class Broken(Source):
-        def close(self) -> None:
-            super().close()
-            raise OSError("cannot be closed")
+@every_kind
+def test_what_closing_raises_is_raised_once_all_are_closed(kind: str) -> None:
+    async def main() -> None:
+        made: Any = (Stubborn, Source) if kind == "sync" else (AsyncStubborn, AsyncSource)
+        sources = [each(saying("x")) for each in made]
+        merged: Any = merge({at: stream_in(kind)(source) for at, source in enumerate(sources)})
+        with pytest.raises(OSError, match="cannot close"):
+            await got(merged.close() if kind == "sync" else merged.aclose())
 
-    sources = {"a": Broken(saying("x")), "b": Source(saying("y"))}
-    merged = merge({label: Stream(source, format="openai-chat") for label, source in sources.items()})
-    with pytest.raises(OSError, match="cannot be closed"):
-        merged.close()
+        assert [1, 1] == [source.closed for source in sources]
 
-    assert [1, 1] == [source.closed for source in sources.values()]
-
-
-@pytest.mark.anyio
-async def test_what_asynchronous_closing_raises_is_raised_once_all_are_closed() -> None:
-    closed: list[str] = []
-
-    class Body:
-        def __init__(self, label: str) -> None:
-            self._label = label
-
-        def __aiter__(self) -> Body:
-            return self
-
-        async def __anext__(self) -> bytes:
-            await anyio.sleep_forever()
-            raise StopAsyncIteration
-
-        async def aclose(self) -> None:
-            closed.append(self._label)
-            if self._label == "a":
-                raise OSError("cannot be closed")
-
-    merged = merge({label: AsyncStream(Body(label), format="openai-chat") for label in "ab"})
-    with pytest.raises(OSError, match="cannot be closed"):
-        await merged.aclose()
-
-    assert ["a", "b"] == sorted(closed)
+    run_in(kind, main)
 
 
 def test_streams_that_nobody_holds_are_collected() -> None:

@@ -21,10 +21,6 @@ from tokenstream.events import TextDelta
 BROKEN = [*saying("Hel", "lo")[:2], OSError("gone")]
 
 
-def text_of(seen: Seen, label: Any) -> str:
-    return "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
-
-
 @every_kind
 def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
     """What came before it was given; the others are stopped and closed before the loop hears of it."""
@@ -35,12 +31,12 @@ def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
     assert ["raised by the stream 'bad' of a merge"] == error.__notes__
     assert "bad" == merged.failed
     assert {"bad": error} == dict(merged.errors)
-    assert "Hello" == text_of(seen, "bad") == error.partial.text
+    assert "Hello" == seen.text_of("bad") == error.partial.text
     assert ("stopped", "the stream 'bad' has failed") == (
         merged.messages["good"].ending,
         merged.streams["good"].stop_reason,
     )
-    assert merged.messages["good"].text == text_of(seen, "good")
+    assert merged.messages["good"].text == seen.text_of("good")
     assert all(stream.closed for stream in merged.streams.values())
 
 
@@ -76,7 +72,7 @@ async def test_chunks_that_have_come_are_given_before_the_failure() -> None:
             async for pair in merged:
                 seen.take(pair)
 
-        assert "".join(words) == text_of(seen, "good") == merged.messages["good"].text
+        assert "".join(words) == seen.text_of("good") == merged.messages["good"].text
         assert feeds["good"].closed
 
 
@@ -94,7 +90,7 @@ def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
     other = next(label for label in merged.errors if label != merged.failed)
     told = f"the stream {other!r} has failed as well: {type(merged.errors[other]).__name__}: "
     assert error.__notes__[1].startswith(told)
-    assert ("complete", "Hello") == (merged.messages["good"].ending, text_of(seen, "good"))
+    assert ("complete", "Hello") == (merged.messages["good"].ending, seen.text_of("good"))
 
 
 @every_kind
@@ -170,9 +166,7 @@ def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
     last = max(at for at, label in enumerate(seen.labels) if label == "plain")
     assert "again" in seen.labels[last:]
     assert 2 == len(seen.merged.streams["again"].attempts)
-    assert {"again": "Hello", "plain": "xy"} == {
-        label: message.text for label, message in seen.merged.messages.items()
-    }
+    assert {"again": "Hello", "plain": "xy"} == seen.texts
 
 
 @every_kind

@@ -113,12 +113,6 @@ async def test_what_is_asked_of_drafts_holds_on_every_reader() -> None:
     assert words[-1] == {"op": "append", "path": "/name", "value": " two"}
 
 
-def test_arguments_of_a_tool_are_patched() -> None:
-    answer = testing.script().tool_call("save", WHOLE).finish("tool_calls").chunks("anthropic")
-    with Stream(answer, format="anthropic") as stream:
-        assert _applied(list(stream.partials(Form, tool="save").patches(append=True))) == WHOLE
-
-
 @pytest.mark.parametrize("paced", [False, True])
 def test_an_answer_that_begins_again_replaces_the_root(paced: bool) -> None:
     """What was given of the one before has nothing to do with it."""

@@ -20,10 +20,6 @@ from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, ToolCallDone
 
 
-def test_text_comes_piece_by_piece() -> None:
-    assert list(Stream(ANSWER).text) == ["Let ", "me ", "see."]
-
-
 def test_reasoning_and_tool_calls_have_views_of_their_own() -> None:
     """One aspect each, whatever else the stream holds."""
     assert list(Stream(ANSWER).reasoning) == ["Hm. ", "Weather."]

@@ -15,6 +15,8 @@ import pytest
 
 from tests.stream.async_sources import HEL, is_closed, open_after, readers, until
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.stream.recipes import COLOURS
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.timing import PATIENCE
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, aconnect, connect
@@ -79,27 +81,18 @@ def test_a_view_that_is_closed_leaves_a_stream_that_is_held_elsewhere_open() -> 
         assert list(other) == ["Let ", "me ", "see."]
 
 
-@BACKENDS
-def test_a_closed_asynchronous_view_is_over(backend: str) -> None:
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_closed_view_is_over_and_so_is_what_is_made_of_it(colour: str) -> None:
     async def main() -> None:
-        async with AsyncStream(AsyncSource(ANSWER)) as stream:
+        async with inside(stream_in(colour)(ANSWER)) as stream:
             calls = stream.tool_calls
-            await calls.aclose()
+            await got(calls.close() if colour == "sync" else calls.aclose())
 
-            assert [call async for call in calls] == []
-            assert [call async for call in calls.when_complete()] == []
-            assert [call.id async for call in stream.tool_calls] == ["call_a", "call_b"]
+            assert [call async for call in Each(calls)] == []
+            assert [call async for call in Each(calls.when_complete())] == []
+            assert [call.id async for call in Each(stream.tool_calls)] == ["call_a", "call_b"]
 
-    anyio.run(main, backend=backend)
-
-
-def test_what_is_made_of_a_closed_view_is_over() -> None:
-    """A view of complete calls, say."""
-    with Stream(ANSWER) as stream:
-        calls = stream.tool_calls
-        calls.close()
-
-        assert list(calls.when_complete()) == []
+    run_in(colour, main)
 
 
 async def iterated_in_threads(items: Iterator[str]) -> AsyncIterator[str]:

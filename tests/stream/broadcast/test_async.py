@@ -11,17 +11,14 @@ import anyio.to_thread
 import pytest
 
 from tests.stream.async_sources import PATIENCE, Scripted
-from tests.stream.bodies import ANSWER, AsyncSource
+from tests.stream.bodies import ANSWER
+from tests.stream.broadcast.support import letters
 from tests.support.raised import misuse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.errors import MisuseError
 from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcastReader
 
 pytestmark = pytest.mark.anyio
-
-
-def letters(count: int) -> list[str]:
-    return [f"{number} " for number in range(count)]
 
 
 async def paced(count: int) -> AsyncIterator[str]:
@@ -52,19 +49,6 @@ async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
     return [found[number] for number in range(len(reads))]
 
 
-@pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])
-async def test_every_reader_gets_everything(policy: Any) -> None:
-    async with AsyncStream(paced(100), format="pieces") as stream:
-        hub = stream.broadcast(policy=policy)
-        readers = [hub.reader() for _ in range(6)]
-        texts = await all_of(*(lambda reader=reader: text_of(reader) for reader in readers[:3]))
-        events = await all_of(*(lambda reader=reader: events_of(reader) for reader in readers[3:]))
-    plain = list(Stream(letters(100), format="pieces"))
-
-    assert ["".join(letters(100))] * 3 == texts
-    assert [plain] * 3 == events
-
-
 async def test_a_cancelled_leader_hands_the_lead_on() -> None:
     """Nothing is lost for anybody, and it may itself read on."""
     go = anyio.Event()
@@ -84,24 +68,6 @@ async def test_a_cancelled_leader_hands_the_lead_on() -> None:
         got.extend([piece async for piece in text])
 
     assert (["one ", "two "], "one two ") == (got, texts[1])
-
-
-async def test_a_cancelled_waiter_loses_nothing() -> None:
-    go = anyio.Event()
-    async with AsyncStream(Scripted("one ", go, "two "), format="pieces") as stream:
-        leader, other = stream.tee(2)
-        text, got = other.text, list[str]()
-
-        async def waited() -> None:
-            got.append(await anext(text))
-            with anyio.move_on_after(0.02):
-                await anext(text)
-            go.set()
-            got.extend([piece async for piece in text])
-
-        texts = await all_of(lambda: text_of(leader), waited)
-
-    assert ("one two ", "one two ") == (texts[0], "".join(got))
 
 
 async def test_in_one_task_a_full_queue_is_misuse_that_names_the_reader() -> None:
@@ -167,35 +133,6 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
     assert texts[0].startswith(texts[1])
     with misuse("closed"):
         aiter(leave)
-
-
-async def test_an_error_reaches_every_reader_after_what_came_before() -> None:
-    async with AsyncStream(AsyncSource(ANSWER[:4])) as stream:
-        one, two = stream.tee(2)
-        for reader in (one, two):
-            text = reader.text
-            assert "Let " == (await anext(text)).removesuffix("me ")
-            for _ in range(2):
-                with pytest.raises(StreamTruncated):
-                    [piece async for piece in text]
-                with pytest.raises(StreamTruncated):
-                    await reader.final()
-
-
-async def test_stop_ends_all_readers() -> None:
-    """What has come is kept."""
-    never = anyio.Event()
-    async with AsyncStream(Scripted("one ", never), format="pieces") as stream:
-        one, two = stream.tee(2)
-
-        async def stop() -> None:
-            await anext(stream.text)
-            stream.stop("enough")
-
-        with anyio.fail_after(PATIENCE):
-            texts = await all_of(lambda: text_of(one), lambda: text_of(two), stop)
-
-    assert (["one ", "one "], "stopped", "enough") == (texts[:2], one.message.ending, two.stop_reason)
 
 
 async def test_a_reader_has_the_views_that_act_on_time() -> None:

@@ -127,19 +127,6 @@ def test_a_reader_that_has_read_only_views_holds_nobody_up() -> None:
     assert 23 == len(list(fast))
 
 
-def test_a_reader_that_another_thread_reads_is_waited_for() -> None:
-    """Nothing is lost on it."""
-    stream = said(pieces=letters(300))
-    hub = stream.broadcast(size=3)
-    readers = [hub.reader() for _ in range(3)]
-    counts: list[int] = []
-    for reader in readers:
-        next(reader)
-    in_threads(*(lambda reader=reader: counts.append(len(list(reader))) for reader in readers))
-
-    assert [302] * 3 == counts
-
-
 def test_a_reader_whose_thread_has_ended_is_not_waited_for() -> None:
     """A reader may be held by the error that ended its consumer."""
     fast, dead = said(pieces=letters(20)).tee(2, size=3)

@@ -15,8 +15,10 @@ import pytest
 
 from tests.stream.async_sources import HEL, Scripted, until
 from tests.stream.blocked import SILENT, TEXT, TEXTS, Loop, alone, opened
-from tests.stream.bodies import ANSWER, Source, chunk
+from tests.stream.bodies import ANSWER, AsyncSource, Source, chunk
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
+from tests.stream.recipes import COLOURS
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.loopback import Loopback
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
@@ -83,16 +85,22 @@ def test_closing_the_stream_closes_it_for_all() -> None:
 # -- the end -----------------------------------------------------------------------
 
 
-def test_an_error_reaches_every_reader_after_what_came_before() -> None:
-    one, two = Stream(Source(ANSWER[:4])).tee(2)
-    for reader in (one, two):
-        got: list[str] = []
-        for _ in range(2):
-            with pytest.raises(StreamTruncated):
-                got.extend(reader.text)
-            with pytest.raises(StreamTruncated):
-                list(reader)
-        assert "truncated" == reader.message.ending
+@pytest.mark.parametrize("colour", COLOURS)
+def test_an_error_reaches_every_reader_after_what_came_before(colour: str) -> None:
+    async def main() -> None:
+        source = Source(ANSWER[:4]) if colour == "sync" else AsyncSource(ANSWER[:4])
+        async with inside(stream_in(colour)(source)) as stream:
+            for reader in stream.tee(2):
+                text = Each(reader.text)
+                assert "Let " == (await anext(text)).removesuffix("me ")
+                for view in (text, text, Each(reader)):
+                    with pytest.raises(StreamTruncated):
+                        _ = [item async for item in view]
+                with pytest.raises(StreamTruncated):
+                    await got(reader.final())
+                assert "truncated" == reader.message.ending
+
+    run_in(colour, main)
 
 
 def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:
@@ -280,21 +288,6 @@ def test_ctrl_c_in_one_reader_breaks_off_the_read_for_all() -> None:
     assert "one " == stream.message.text
 
 
-def test_a_consumer_that_raises_leaves_the_others_alone() -> None:
-    one, two = Stream(["one ", "two"], format="pieces").tee(2)
-
-    def consume() -> None:
-        with pytest.raises(LookupError):
-            for _ in one:
-                raise LookupError
-
-    loop = threading.Thread(target=consume)
-    loop.start()
-    loop.join(PATIENCE)
-
-    assert "one two" == "".join(two.text)
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_deadline_ends_the_stream_for_all() -> None:
@@ -320,7 +313,8 @@ async def test_a_deadline_ends_the_stream_for_all() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_a_stream_that_is_closed_beside_its_readers_ends_them() -> None:
+@pytest.mark.parametrize("end", [AsyncStream.stop, AsyncStream.aclose])
+async def test_a_stream_that_is_ended_beside_its_readers_ends_them(end: Callable[[Any], Any]) -> None:
     stream = AsyncStream(Scripted(HEL, anyio.Event()))
     one, two = stream.tee(2)
     found: list[str] = []
@@ -334,6 +328,6 @@ async def test_a_stream_that_is_closed_beside_its_readers_ends_them() -> None:
             tasks.start_soon(read, one)
             tasks.start_soon(read, two)
             await until(lambda: len(found) == 2)
-            await stream.aclose()
+            await got(end(stream))
 
     assert (["Hel", "Hel"], "stopped") == (found, stream.message.ending)

@@ -16,18 +16,10 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, Stubborn
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, AsyncStubborn, Source, Stubborn
 from tests.support.clocks import on
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, NotAStream, StreamInterrupted, StreamTruncated
-
-
-class AsyncStubborn(AsyncSource):
-    """The same, asynchronous."""
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        raise OSError("cannot close")
 
 
 def test_closing_never_raises_over_another_error() -> None:

@@ -6,7 +6,6 @@ import json
 from functools import partial
 from typing import Any
 
-import anyio
 import pytest
 
 from tests._sources.sockets import answer as talk_answer
@@ -14,11 +13,12 @@ from tests.stream.drivers import read_sync
 from tests.stream.guards.support import ANSWER, never
 from tests.stream.responses.support import opened, saying
 from tests.support import chunkings
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.playing import three_worlds
 from tests.support.recordings import folder_of, ours
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
-from tokenstream import AsyncStream, Message, Stream
+from tokenstream import Message, Stream
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Stopped, TextDelta
 from tokenstream.stages import Budget, Repetition
@@ -50,16 +50,11 @@ def test_an_answer_that_was_waited_for_is_stopped_all_the_same(world: str, hold:
     events: list[Event] = []
 
     async def read() -> None:
-        async with AsyncStream(body).guard("The", hold=hold) as stream:
-            await stream.wait_open(first="event")
-            events.extend([event async for event in stream])
+        async with inside(stream_in(world)(body).guard("The", hold=hold)) as stream:
+            await got(stream.wait_open(first="event"))
+            events.extend([event async for event in Each(stream)])
 
-    if world == "sync":
-        with Stream(body).guard("The", hold=hold) as stream:
-            stream.wait_open(first="event")
-            events.extend(stream)
-    else:
-        anyio.run(read, backend=world)
+    run_in(world, read)
 
     assert Stopped("the text matches 'The'") == events[-1]
     assert ("" if hold else "The ") == "".join(e.text for e in events if isinstance(e, TextDelta))

@@ -12,17 +12,16 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import HEL, LO, is_closed, open_after, readers, received, until
+from tests.stream.guards.support import ANSWER
 from tests.support.timing import PATIENCE, TooLate, tried_again
 from tokenstream import AsyncStream, Deadlines, Message, Retry, aresilient
 from tokenstream.errors import GuardFailed, MisuseError, StreamStalled
 from tokenstream.events import Stopped
 from tokenstream.stages import Budget
-from tokenstream.testing import script
 
 pytestmark = pytest.mark.anyio
 
-WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
-BODY = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop").chunks("openai-chat")
+BODY = ANSWER.chunks("openai-chat")
 
 
 class Judge:

@@ -6,7 +6,6 @@ import gc
 import weakref
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.stream.async_sources import HEL, LO, is_closed, open_after
@@ -14,6 +13,7 @@ from tests.stream.bodies import Source
 from tests.stream.drivers import read_async, read_sync
 from tests.stream.guards.support import ANSWER, WORDS, never, off_topic
 from tests.support import chunkings
+from tests.support.either import Each, inside, run_in
 from tests.support.playing import silent_after, three_worlds
 from tests.support.raised import misuse
 from tests.support.sampling import in_turn
@@ -242,13 +242,10 @@ def test_time_stops_an_answer_in_which_nothing_comes(world: str, beats: bool) ->
     events: list[Event] = []
 
     async def read_on() -> None:
-        async with stream:
-            events.extend([event async for event in stream])
+        async with inside(stream):
+            events.extend([event async for event in Each(stream)])
 
-    if world == "sync":
-        events.extend(stream)
-    else:
-        anyio.run(read_on, backend=world)
+    run_in(world, read_on)
 
     assert Stopped("the budget of 4.5 seconds is used up") == events[-1]
     assert events[-1] == Stopped(stream.stop_reason)
