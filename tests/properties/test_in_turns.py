@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import SPELLINGS, pieces
-from tests.support.answers_in_turns.wires import Payload, is_binary, sse
+from tests.support.answers_in_turns.wires import Payload, is_binary
 from tests.support.effort import trials
 from tests.support.in_turns import (
     ANSWERS,
@@ -30,7 +30,6 @@ from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
 from tests.support.wire import bytes_of
-from tokenstream import Decoder
 
 _NOTHING = "{}"
 """The arguments of a call that got no piece."""
@@ -175,18 +174,3 @@ def test_recorded_deltas_in_turns_say_at_a_glance_what_decoding_finds(folder: st
     """Every delta of a real answer comes twice, for two choices, parts or calls."""
     for seed, recording in enumerate(part_of(_recordings(folder), one_in=10)):
         _holds_for(recording, seed)
-
-
-# -- as a user sees it -----------------------------------------------------------------------------------
-
-
-def _short(piece: str, index: int, padding: str) -> Payload:
-    return {"choices": [{"delta": {"content": piece}, "index": index}], "p": padding}
-
-
-def test_two_choices_in_turns_keep_their_own_texts() -> None:
-    decoder = Decoder("openai-chat")
-    for number, piece in enumerate("A1B2C3D4E5F6"):
-        decoder.feed(sse(_short(piece, number % 2, "ab"[: number % 3])))
-
-    assert ["ABCDEF", "123456"] == [message.text for message in decoder.messages]

@@ -58,6 +58,13 @@ def attempt(message: Message, api: str, **options: Any) -> tuple[Any, dict[Kind,
         return None, error.kinds
 
 
+def unsendable(message: Message, api: str, **options: Any) -> dict[Kind, int]:
+    """Return how many parts of each kind have no place in an API's turn, which is refused for them."""
+    turn, kinds = attempt(message, api, **options)
+    assert kinds is not None, turn
+    return kinds
+
+
 def content_of(message: Message, api: str) -> Any:
     """Return what the message's turn holds: the turn is the model's, and the API's SDK would send it."""
     turn = turn_of(message, api)
