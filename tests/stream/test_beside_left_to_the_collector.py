@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.support.either import Each, at_once, got, inside
 from tests.support.tables import in_one_test
 from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
@@ -59,71 +60,42 @@ VIEWS: list[Callable[[Any], Any]] = [
 # -- views and readers -----------------------------------------------------------------
 
 
-def left_early(view: Callable[[Any], Any]) -> None:
-    with Stream(reading(BODY)) as stream:
-        next(view(stream), None)
+async def left_early(stream: Any, view: Callable[[Any], Any]) -> None:
+    async with inside(stream):
+        await anext(Each(view(stream)), None)
 
 
-def kept_longer(view: Callable[[Any], Any]) -> None:
-    with Stream(reading(BODY)) as stream:
-        kept = view(stream)
-        next(kept, None)
-    del stream
-    with suppress(TokenStreamError):
-        list(kept)
-
-
-def readers_left_early(view: Callable[[Any], Any]) -> None:
-    with Stream(reading(BODY)) as stream:
-        one, two = stream.tee(2)
-        next(view(one), None)
-        two.final()
-
-
-def readers_closed(view: Callable[[Any], Any]) -> None:
-    with Stream(reading(BODY)) as stream:
-        hub = stream.broadcast()
-        with hub.reader() as one, hub.reader() as two:
-            next(view(one), None)
-            next(view(two), None)
-
-
-@pytest.mark.parametrize("read", [left_early, kept_longer, readers_left_early, readers_closed])
-def test_a_view_that_is_left_leaves_nothing(read: Callable[[Any], None]) -> None:
-    def run() -> None:
-        for view in VIEWS:
-            read(view)
-
-    assert left_by(run) == {}
-
-
-async def left_early_async(view: Callable[[Any], Any]) -> None:
-    async with AsyncStream(areading(BODY)) as stream:
-        await anext(view(stream), None)
-
-
-async def kept_longer_async(view: Callable[[Any], Any]) -> None:
-    async with AsyncStream(areading(BODY)) as stream:
-        kept = view(stream)
+async def kept_longer(stream: Any, view: Callable[[Any], Any]) -> None:
+    async with inside(stream):
+        kept = Each(view(stream))
         await anext(kept, None)
     del stream
     with suppress(TokenStreamError):
-        _ = [each async for each in kept]
+        async for _ in kept:
+            pass
 
 
-async def readers_left_early_async(view: Callable[[Any], Any]) -> None:
-    async with AsyncStream(areading(BODY)) as stream:
+async def readers_left_early(stream: Any, view: Callable[[Any], Any]) -> None:
+    async with inside(stream):
         one, two = stream.tee(2)
-        await anext(view(one), None)
-        await two.final()
+        await anext(Each(view(one)), None)
+        await got(two.final())
 
 
-async def readers_in_tasks(view: Callable[[Any], Any]) -> None:
+async def readers_closed(stream: Any, view: Callable[[Any], Any]) -> None:
+    async with inside(stream):
+        hub = stream.broadcast()
+        async with inside(hub.reader()) as one, inside(hub.reader()) as two:
+            await anext(Each(view(one)), None)
+            await anext(Each(view(two)), None)
+
+
+async def readers_in_tasks(stream: Any, view: Callable[[Any], Any]) -> None:
     async def listen(reader: Any) -> None:
         async with reader:
             await anext(view(reader), None)
 
-    async with AsyncStream(areading(BODY)) as stream:
+    async with stream:
         hub = stream.broadcast()
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
@@ -131,18 +103,25 @@ async def readers_in_tasks(view: Callable[[Any], Any]) -> None:
             tasks.start_soon(hub.reader().final)
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "read", [left_early_async, kept_longer_async, readers_left_early_async, readers_in_tasks]
-)
-async def test_an_asynchronous_view_that_is_left_leaves_nothing(read: Any) -> None:
+def read_all(read: Any) -> None:
     for view in VIEWS:
-        # What is kept of a type is made when a value of it comes, which a reader on trio may see late.
-        kept_longer(view)
+        at_once(read(Stream(reading(BODY)), view))
+
+
+@pytest.mark.parametrize("read", [left_early, kept_longer, readers_left_early, readers_closed])
+def test_a_view_that_is_left_leaves_nothing(read: Any) -> None:
+    assert left_by(lambda: read_all(read)) == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("read", [left_early, kept_longer, readers_left_early, readers_in_tasks])
+async def test_an_asynchronous_view_that_is_left_leaves_nothing(read: Any) -> None:
+    # What is kept of a type is made when a value of it comes, which a reader on trio may see late.
+    read_all(kept_longer)
 
     async def run() -> None:
         for view in VIEWS:
-            await read(view)
+            await read(AsyncStream(areading(BODY)), view)
 
     assert await left_by_async(run) == {}
 
@@ -150,42 +129,34 @@ async def test_an_asynchronous_view_that_is_left_leaves_nothing(read: Any) -> No
 # -- several streams in one loop -------------------------------------------------------
 
 
-def merged(*bodies: list[bytes], most: int = 1_000) -> None:
-    streams = {place: Stream(reading(body)) for place, body in enumerate(bodies)}
-    with suppress(StreamError), merge(streams) as together:
-        for _ in zip(range(most), together, strict=False):
-            pass
-    assert len(together.errors) == bodies.count(CUT)
+MERGES: dict[str, tuple[list[list[bytes]], int]] = {
+    "whole": ([BODY, BODY], 1_000),
+    "left early": ([BODY, BODY], 3),
+    "cut": ([BODY, CUT], 1_000),
+}
+"""The bodies, and how many events are read at most."""
 
 
-async def merged_async(*bodies: list[bytes], most: int = 1_000) -> None:
-    streams = {place: AsyncStream(areading(body)) for place, body in enumerate(bodies)}
+async def merged(name: str, open_stream: Callable[[list[bytes]], Any]) -> None:
+    bodies, left = MERGES[name]
     with suppress(StreamError):
-        async with merge(streams) as together:
-            left = most
-            async for _ in together:
+        async with inside(merge({at: open_stream(body) for at, body in enumerate(bodies)})) as together:
+            async for _ in Each(together):
                 left -= 1
                 if not left:
                     break
     assert len(together.errors) == bodies.count(CUT)
 
 
-MERGES: dict[str, Callable[[Any], Any]] = {
-    "whole": lambda merge: merge(BODY, BODY),
-    "left early": lambda merge: merge(BODY, BODY, most=3),
-    "cut": lambda merge: merge(BODY, CUT),
-}
-
-
-@in_one_test("run", MERGES.values(), ids=MERGES)
-def test_a_merge_leaves_nothing(run: Callable[[Any], None]) -> None:
-    assert left_by(lambda: run(merged)) == {}
+@in_one_test("name", MERGES)
+def test_a_merge_leaves_nothing(name: str) -> None:
+    assert left_by(lambda: at_once(merged(name, lambda body: Stream(reading(body))))) == {}
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("run", MERGES.values(), ids=MERGES)
-async def test_an_asynchronous_merge_leaves_nothing(run: Callable[[Any], Any]) -> None:
-    assert await left_by_async(lambda: run(merged_async)) == {}
+@pytest.mark.parametrize("name", MERGES)
+async def test_an_asynchronous_merge_leaves_nothing(name: str) -> None:
+    assert await left_by_async(lambda: merged(name, lambda body: AsyncStream(areading(body)))) == {}
 
 
 # -- guards, and streams that are not made ---------------------------------------------

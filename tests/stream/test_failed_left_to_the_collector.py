@@ -377,22 +377,19 @@ ADDRESS = "https://api.example/v1/chat/completions"
 ASKED = {"model": "m", "messages": []}
 
 
+async def ask(connecting: Callable[..., Any], client: Any, retry: Retry | None) -> None:
+    with suppress(TokenStreamError):
+        async with inside(connecting(ADDRESS, json=ASKED, client=client, retry=retry)) as stream:
+            await got(stream.final())
+
+
 @pytest.mark.parametrize("body", [cut, Broken])
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait=0)], ids=["once", "retried"])
 def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None, body: Any) -> None:
     client = httpx.Client(transport=answering(status, BEGUN, body))
 
-    def run() -> None:
-        try:
-            with connect(
-                "https://api.example/v1/chat/completions", json=ASKED, client=client, retry=retry
-            ) as stream:
-                stream.final()
-        except TokenStreamError:
-            pass
-
-    assert {*left_by(run)} <= {"TimedCall"}
+    assert {*left_by(lambda: at_once(ask(connect, client, retry)))} <= {"TimedCall"}
 
 
 @pytest.mark.anyio
@@ -401,14 +398,7 @@ def test_a_failed_request_leaves_nothing(status: int, retry: Retry | None, body:
 async def test_a_failed_asynchronous_request_leaves_nothing(retry: Retry | None, body: Any) -> None:
     client = httpx.AsyncClient(transport=answering(200, BEGUN, body))
 
-    async def run() -> None:
-        try:
-            async with aconnect(ADDRESS, json=ASKED, client=client, retry=retry) as stream:
-                await stream.final()
-        except TokenStreamError:
-            pass
-
-    assert await left_by_async(run) == {}
+    assert await left_by_async(lambda: ask(aconnect, client, retry)) == {}
 
 
 def test_a_failed_tool_leaves_nothing() -> None:

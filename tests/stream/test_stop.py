@@ -188,24 +188,32 @@ def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(
     assert (said_at_once, stream.message.ending) == (ending, ending)
 
 
-def test_an_error_of_the_source_after_a_stop_is_nobodys() -> None:
-    """A source that is shut down under its reader often raises."""
-    go_on, waits = threading.Event(), threading.Event()
+@pytest.mark.parametrize("late", [OSError("bad file descriptor"), ANSWER[3]], ids=["an error", "a chunk"])
+def test_what_comes_of_the_source_after_a_stop_is_nobodys(late: Exception | bytes) -> None:
+    """A blocked iterable cannot be woken: its loop ends with what comes next, and the source is closed."""
+    go_on, waits, ended = threading.Event(), threading.Event(), threading.Event()
 
     def body() -> Iterator[bytes]:
-        yield ANSWER[2]
-        waits.set()
-        assert go_on.wait(PATIENCE)
-        raise OSError("bad file descriptor")
+        try:
+            yield ANSWER[2]
+            waits.set()
+            assert go_on.wait(PATIENCE)
+            if isinstance(late, Exception):
+                raise late
+            yield late
+        finally:
+            ended.set()
 
     stream = Stream(body())
     with Loop(stream.text) as loop:
         assert waits.wait(PATIENCE)
         stream.stop()
+        message = stream.message
         go_on.set()
 
-    assert (loop.items, loop.error) == (["Let "], None)
-    assert stream.message.ending == "stopped"
+    assert (loop.items, loop.error, ended.is_set()) == (["Let "], None, True)
+    assert (message.text, message.ending) == ("Let ", "stopped")
+    assert stream.message == message
 
 
 def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_stopped() -> None:

@@ -69,15 +69,6 @@ def test_nothing_is_sent_before_the_first_read() -> None:
     assert head.request_id
 
 
-def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
-    stream = connect("http://127.0.0.1:9/")
-    stream.close()
-
-    assert stream.message.ending == "stopped"
-    with pytest.raises(MisuseError):
-        iter(stream)
-
-
 def test_a_stream_that_was_ended_before_it_began_sends_nothing() -> None:
     """Nobody pays for an answer that nobody wants."""
     with serve_in_time({PATH: WHOLE}) as server:
@@ -229,12 +220,6 @@ def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
             with pytest.raises(MisuseError, match="with Stream"):
                 AsyncStream(response)
             response.read()
-
-
-def test_a_response_made_by_hand_for_a_test() -> None:
-    response = httpx.Response(200, content=b"".join(ANSWER), headers={"content-type": "text/event-stream"})
-
-    assert Stream(response).final().text == "Let me see."
 
 
 def test_metrics_count_from_the_request() -> None:

@@ -15,7 +15,6 @@ from tests.support.loopback import OPEN, Loopback, Script, refusing_url, until_c
 from tests.support.replies import reply
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
-from tokenstream import Deadlines
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -184,15 +183,6 @@ def test_a_head_that_never_comes_whole(answer: bytes) -> None:
     assert error.stage == "head"
 
 
-def test_a_head_that_never_comes_is_a_stall() -> None:
-    """Our own client waits as long as the deadlines say."""
-    with Loopback([OPEN]) as server:
-        _, error = read_sync(server.url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
-
-    assert isinstance(error, StreamStalled)
-    assert error.limit == "first_event"
-
-
 @pytest.mark.parametrize("first", [b"", ANSWER[2]])
 @pytest.mark.parametrize(
     "options",
@@ -223,13 +213,3 @@ def test_a_connection_that_breaks_in_the_body() -> None:
         assert error.partial.ending != "streaming"
         assert error.partial.text in ("Let ", "Let me ")
         assert isinstance(error.__cause__, httpx.TransportError)
-
-
-def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
-    """With `Connection: close` the end looks like any end; the answer tells."""
-    with Loopback(until_close(*ANSWER[:4])) as server:
-        _, error = read_sync(server.url, {})
-
-    assert isinstance(error, StreamTruncated)
-    assert error.partial.ending != "streaming"
-    assert error.partial.text == "Let me "

@@ -148,45 +148,6 @@ def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: 
     assert anyio.run(main, backend=backend) == "Let me see."
 
 
-class Waiting:
-    """A source that gives its first chunks and then waits, until it is told to go on."""
-
-    def __init__(self, first: list[bytes], rest: list[bytes]) -> None:
-        self.waits = threading.Event()
-        self.go_on = threading.Event()
-        self.ended = False
-        self._first, self._rest = first, rest
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._first
-            self.waits.set()
-            self.go_on.wait(PATIENCE)
-            yield from self._rest
-        finally:
-            self.ended = True
-
-
-def test_stop_from_another_thread_ends_the_loop_with_the_next_chunk() -> None:
-    """A blocked iterable cannot be woken; its loop ends normally, keeps what came, and closes the source."""
-    source = Waiting(ANSWER[:4], ANSWER[4:])
-    stream = Stream(source)
-    texts: list[str] = []
-    reader = threading.Thread(target=lambda: texts.extend(stream.text))
-    reader.start()
-    assert source.waits.wait(PATIENCE)
-    stream.stop("enough")
-    message = stream.message
-    source.go_on.set()
-    reader.join(PATIENCE)
-
-    assert not reader.is_alive()
-    assert texts == ["Let ", "me "]
-    assert (message.text, message.ending) == ("Let me ", "stopped")
-    assert source.ended
-    assert stream.message == message
-
-
 def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
     """The read in progress is the one to close."""
     ended: list[bool] = []

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests._sources.sockets import answer, event
-from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, error_of, tell
+from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, tell
+from tests.support.either import Each, at_once, got
 from tests.support.raised import misuse
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
@@ -20,19 +21,20 @@ pytestmark = pytest.mark.anyio
 
 async def both(*items: Any, **options: Any) -> list[Any]:
     """Read all answers through either driver, and return what each came to; they must be equal."""
-    told = []
-    for response in Stream(Items(*items), **options).responses:
-        told.append(tell(response, error_of(response)))
-    atold = []
-    async for answered in AsyncStream(AsyncItems(*items), **options).responses:
-        error = None
-        try:
-            await answered.final()
-        except StreamError as caught:
-            error = caught
-        atold.append(tell(answered, error))
 
-    assert told == atold
+    async def read(stream: Any) -> list[Any]:
+        told = []
+        async for response in Each(stream.responses):
+            error = None
+            try:
+                await got(response.final())
+            except StreamError as caught:
+                error = caught
+            told.append(tell(response, error))
+        return told
+
+    told = at_once(read(Stream(Items(*items), **options)))
+    assert told == await read(AsyncStream(AsyncItems(*items), **options))
     return told
 
 

@@ -12,6 +12,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests._sources.sockets import ASK, open_socket
+from tests.stream.responses.support import on_asyncio, tell
 from tests.support.either import Each, at_once, got, inside
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
 pytestmark = pytest.mark.anyio
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 ERROR = {
     "type": "error",
     "status": 400,
@@ -73,11 +73,6 @@ async def aopened(*replies: list[dict[str, Any]], **options: Any) -> AsyncGenera
             yield connection
 
 
-def told(response: Stream | AsyncStream, error: StreamError | None) -> tuple[Any, ...]:
-    message = response.message
-    return message.id, message.text, message.ending, None if error is None else type(error)
-
-
 async def both(*replies: list[dict[str, Any]], most: int, **options: Any) -> list[Any]:
     """Ask so often as there are replies, with either driver, and leave after so many answers."""
 
@@ -91,7 +86,7 @@ async def both(*replies: list[dict[str, Any]], most: int, **options: Any) -> lis
                     await got(response.final())
                 except StreamError as caught:
                     error = caught
-                said.append(told(response, error))
+                said.append(tell(response, error))
                 if len(said) == most:
                     break
                 await got(connection.send(ASK))

@@ -15,7 +15,9 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 
 from tests._sources.sockets import answer, open_socket
+from tests.stream.recipes import COLOURS
 from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
@@ -27,94 +29,113 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_is_left_unread_is_read_before_the_next() -> None:
+def opened_in(colour: str, *items: Any) -> tuple[Any, Items]:
+    source = (Items if colour == "sync" else AsyncItems)(*items)
+    return stream_in(colour)(source), source
+
+
+def answers(*names: str) -> list[str]:
+    return [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
+
+
+in_each_loop = pytest.mark.parametrize("colour", COLOURS)
+one_and_two = pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
+
+
+@in_each_loop
+def test_what_is_left_unread_is_read_before_the_next(colour: str) -> None:
     messages = [
         *answer("resp_1", "Hel", "lo"),
         *answer("resp_2", "x", status="failed", **FAILED),
         *answer("resp_3", "Bye"),
     ]
-    kept = list(Stream(Items(*messages)).responses)
-    akept = [response async for response in AsyncStream(AsyncItems(*messages)).responses]
 
-    for responses in (kept, akept):
+    async def main() -> None:
+        stream, _ = opened_in(colour, *messages)
+        responses = [response async for response in Each(stream.responses)]
+
         assert [(one.message.text, one.message.ending) for one in responses] == [
             ("Hello", "complete"),
             ("x", "failed"),
             ("Bye", "complete"),
         ]
-    with pytest.raises(ProviderError):
-        kept[1].final()
+        with pytest.raises(ProviderError):
+            await got(responses[1].final())
+
+    run_in(colour, main)
 
 
-@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
-async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(names: list[str]) -> None:
-    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
-    heard, aheard = list[str](), list[str]()
-    with Stream(Items(*messages)) as stream:
-        for response in stream.responses:
-            heard.append(next(iter(response.broadcast().reader().text)))
-    async with AsyncStream(AsyncItems(*messages)) as astream:
-        async for aresponse in astream.responses:
-            aheard.append(await anext(aiter(aresponse.broadcast().reader().text)))
+@in_each_loop
+@one_and_two
+def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(colour: str, names: list[str]) -> None:
+    async def main() -> None:
+        stream, _ = opened_in(colour, *answers(*names))
+        async with inside(stream):
+            heard = [
+                await anext(Each(response.broadcast().reader().text))
+                async for response in Each(stream.responses)
+            ]
 
-    assert ["Hel"] * len(names) == heard == aheard
+        assert ["Hel"] * len(names) == heard
 
-
-@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
-async def test_an_answer_of_which_only_readers_are_kept_goes_on(names: list[str]) -> None:
-    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
-    readers, areaders = list[Any](), list[Any]()
-    responses = Stream(Items(*messages)).responses
-    while len(readers) < len(names):
-        readers.append(next(responses).tee(1)[0])
-        next(iter(readers[-1].text))
-    aresponses = AsyncStream(AsyncItems(*messages)).responses
-    while len(areaders) < len(names):
-        areaders.append((await anext(aresponses)).tee(1)[0])
-        await anext(aiter(areaders[-1].text))
-
-    assert (list(responses), [each async for each in aresponses]) == ([], [])
-    assert ["Hello"] * len(names) == [reader.message.text for reader in readers]
-    assert ["Hello"] * len(names) == [reader.message.text for reader in areaders]
+    run_in(colour, main)
 
 
-@pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
-async def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(names: list[str]) -> None:
-    messages = [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
-    responses = Stream(Items(*messages)).responses
-    aresponses = AsyncStream(AsyncItems(*messages)).responses
-    heard, aheard = list[str](), list[str]()
-    while len(heard) < len(names):
-        heard.append(next(iter(next(responses).tee(2)[0].text)))
-        aheard.append(await anext(aiter((await anext(aresponses)).tee(2)[0].text)))
+@in_each_loop
+@one_and_two
+def test_an_answer_of_which_only_readers_are_kept_goes_on(colour: str, names: list[str]) -> None:
+    async def main() -> None:
+        stream, _ = opened_in(colour, *answers(*names))
+        responses, readers = Each(stream.responses), list[Any]()
+        while len(readers) < len(names):
+            readers.append((await anext(responses)).tee(1)[0])
+            await anext(Each(readers[-1].text))
 
-    assert ["Hel"] * len(names) == heard == aheard
-    assert (list(responses), [each async for each in aresponses]) == ([], [])
+        assert [each async for each in responses] == []
+        assert ["Hello"] * len(names) == [reader.message.text for reader in readers]
 
-
-async def test_a_view_of_a_stream_that_is_shared_no_more_goes_on() -> None:
-    pieces = ["The", " quick", " fox"]
-    stream, astream = Stream(pieces, format="pieces"), AsyncStream(pieces, format="pieces")
-    text, atext = stream.text, astream.text
-    assert (next(text), await anext(atext)) == ("The", "The")
-    readers = *stream.tee(2), *astream.tee(2)
-    del stream, astream, readers
-
-    assert (list(text), [each async for each in atext]) == ([" quick", " fox"], [" quick", " fox"])
+    run_in(colour, main)
 
 
-async def test_the_answers_of_a_shared_stream_are_refused() -> None:
-    messages = [SESSION, *answer("resp_1", "Hello")]
-    with Stream(Items(*messages)) as stream:
-        responses = stream.responses
-        stream.broadcast()
-        with pytest.raises(MisuseError, match="share each stream of an unshared"):
-            next(responses)
-    async with AsyncStream(AsyncItems(*messages)) as astream:
-        aresponses = astream.responses
-        astream.broadcast()
-        with pytest.raises(MisuseError, match="share each stream of an unshared"):
-            await anext(aresponses)
+@in_each_loop
+@one_and_two
+def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(colour: str, names: list[str]) -> None:
+    async def main() -> None:
+        stream, _ = opened_in(colour, *answers(*names))
+        responses = Each(stream.responses)
+        heard = [await anext(Each((await anext(responses)).tee(2)[0].text)) for _ in names]
+
+        assert ["Hel"] * len(names) == heard
+        assert [each async for each in responses] == []
+
+    run_in(colour, main)
+
+
+@in_each_loop
+def test_a_view_of_a_stream_that_is_shared_no_more_goes_on(colour: str) -> None:
+    async def main() -> None:
+        stream = stream_in(colour)(["The", " quick", " fox"], format="pieces")
+        text = Each(stream.text)
+        assert await anext(text) == "The"
+        readers = stream.tee(2)
+        del stream, readers
+
+        assert [each async for each in text] == [" quick", " fox"]
+
+    run_in(colour, main)
+
+
+@in_each_loop
+def test_the_answers_of_a_shared_stream_are_refused(colour: str) -> None:
+    async def main() -> None:
+        stream, _ = opened_in(colour, *answers("resp_1"))
+        async with inside(stream):
+            responses = Each(stream.responses)
+            stream.broadcast()
+            with pytest.raises(MisuseError, match="share each stream of an unshared"):
+                await anext(responses)
+
+    run_in(colour, main)
 
 
 async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
@@ -171,23 +192,19 @@ def test_two_threads_are_one_too_many() -> None:
     assert response.message.ending == "truncated"
 
 
-async def test_a_session_that_was_closed_gives_nothing_more() -> None:
-    source = Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
-    stream = Stream(source)
-    response = next(stream.responses)
-    stream.close()
+@in_each_loop
+def test_a_session_that_was_closed_gives_nothing_more(colour: str) -> None:
+    async def main() -> None:
+        stream, source = opened_in(colour, *answers("resp_1", "resp_2"))
+        response = await anext(Each(stream.responses))
+        await got(stream.close() if colour == "sync" else stream.aclose())
 
-    assert response.final().ending == "stopped"
-    with misuse("closed"):
-        list(stream.responses)
-    asource = AsyncItems(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
-    astream = AsyncStream(asource)
-    answered = await anext(astream.responses)
-    await astream.aclose()
-    assert (await answered.final()).ending == "stopped"
-    with misuse("closed"):
-        _ = [one async for one in astream.responses]
-    assert (source.closed, asource.closed) == (True, True)
+        assert (await got(response.final())).ending == "stopped"
+        with misuse("closed"):
+            _ = [one async for one in Each(stream.responses)]
+        assert source.closed
+
+    run_in(colour, main)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -204,14 +221,18 @@ async def test_answers_that_nobody_closes_warn_of_nothing() -> None:
     gc.collect()
 
 
-async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers() -> None:
+@in_each_loop
+def test_a_stream_that_was_read_before_goes_on_with_the_next_answers(colour: str) -> None:
     """What is left of the answer that was being read is one."""
-    messages = [SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye")]
-    stream, astream = Stream(Items(*messages)), AsyncStream(AsyncItems(*messages))
-    assert (next(stream.text), await anext(astream.text)) == ("Hel", "Hel")
 
-    assert [response.final().text for response in stream.responses] == ["lo", "Bye"]
-    assert [(await response.final()).text async for response in astream.responses] == ["lo", "Bye"]
+    async def main() -> None:
+        stream, _ = opened_in(colour, *answers("resp_1"), *answer("resp_2", "Bye"))
+        assert await anext(Each(stream.text)) == "Hel"
+        texts = [(await got(response.final())).text async for response in Each(stream.responses)]
+
+        assert texts == ["lo", "Bye"]
+
+    run_in(colour, main)
 
 
 @on_asyncio
