@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from tests.stream.recipes import COLOURS, ended
+from tests.stream.recipes import ended
 from tests.support import wire
 from tests.support.chunkings import sized
-from tests.support.either import Each, got, inside, run_in
+from tests.support.either import Each, got, in_each_loop, inside
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
 from tokenstream.errors import AnswerRejected, InvalidJSON, OutputInvalid
 
@@ -96,65 +96,49 @@ def stream_of(colour: str, source: list[Any]) -> Any:
     return Stream(source) if colour == "sync" else AsyncStream(each())
 
 
-@pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("name", ANSWERS)
-def test_typed_readers_leave_out_remarks(colour: str, name: str) -> None:
+@in_each_loop
+async def test_typed_readers_leave_out_remarks(colour: str, name: str) -> None:
     source, answer = ANSWERS[name]
-
-    async def main() -> None:
-        async with inside(stream_of(colour, source)) as stream:
-            drafts = [draft.get("a") async for draft in Each(stream.partials(Value))]
-            assert drafts[-1] == 5
-            assert await got(stream.result(Value)) == Value(a=5) == await got(stream.choice(0).result(Value))
-            assert await got(stream.result(Value, lenient=True)) == Value(a=5)
-            assert [5] == [each async for each in Each(stream.items(int))]
-            assert stream.message.answer == answer
-
-    run_in(colour, main)
+    async with inside(stream_of(colour, source)) as stream:
+        drafts = [draft.get("a") async for draft in Each(stream.partials(Value))]
+        assert drafts[-1] == 5
+        assert await got(stream.result(Value)) == Value(a=5) == await got(stream.choice(0).result(Value))
+        assert await got(stream.result(Value, lenient=True)) == Value(a=5)
+        assert [5] == [each async for each in Each(stream.items(int))]
+        assert stream.message.answer == answer
 
 
-@pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("name", ANSWERS)
-def test_the_answer_is_a_view_of_its_own(colour: str, name: str) -> None:
+@in_each_loop
+async def test_the_answer_is_a_view_of_its_own(colour: str, name: str) -> None:
     """`text` stays all that was said."""
     source, answer = ANSWERS[name]
-
-    async def main() -> None:
-        async with inside(stream_of(colour, source)) as stream:
-            assert answer == "".join([piece async for piece in Each(stream.answer)])
-            assert answer == "".join([piece async for piece in Each(stream.choice(0).answer)])
-            assert stream.message.text == "".join([piece async for piece in Each(stream.text)])
-            assert answer == [text async for text in Each(stream.answer.accumulate())][-1]
-
-    run_in(colour, main)
+    async with inside(stream_of(colour, source)) as stream:
+        assert answer == "".join([piece async for piece in Each(stream.answer)])
+        assert answer == "".join([piece async for piece in Each(stream.choice(0).answer)])
+        assert stream.message.text == "".join([piece async for piece in Each(stream.text)])
+        assert answer == [text async for text in Each(stream.answer.accumulate())][-1]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_the_answer_is_shaped_as_text_is(colour: str) -> None:
+@in_each_loop
+async def test_the_answer_is_shaped_as_text_is(colour: str) -> None:
     source = said([(REMARK, C), ("It is 5. It is so.", F)])
-
-    async def main() -> None:
-        async with inside(stream_of(colour, source)) as stream:
-            sentences = [each async for each in Each(stream.answer.sentences())]
-            words = [each async for each in Each(stream.answer.words())]
-        assert sentences == ["It is 5. ", "It is so."]
-        assert words == ["It", " is", " 5.", " It", " is", " so."]
-
-    run_in(colour, main)
+    async with inside(stream_of(colour, source)) as stream:
+        sentences = [each async for each in Each(stream.answer.sentences())]
+        words = [each async for each in Each(stream.answer.words())]
+    assert sentences == ["It is 5. ", "It is so."]
+    assert words == ["It", " is", " 5.", " It", " is", " so."]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_readers_of_a_broadcast_have_it_too(colour: str) -> None:
+@in_each_loop
+async def test_readers_of_a_broadcast_have_it_too(colour: str) -> None:
     source = said([(REMARK, C), (JSON, F)])
-
-    async def main() -> None:
-        async with inside(stream_of(colour, source)) as stream:
-            hub = stream.broadcast()
-            async with inside(hub.reader()) as first, inside(hub.reader()) as second:
-                assert JSON == "".join([piece async for piece in Each(first.answer)])
-                assert JSON == "".join([piece async for piece in Each(second.answer.words())])
-
-    run_in(colour, main)
+    async with inside(stream_of(colour, source)) as stream:
+        hub = stream.broadcast()
+        async with inside(hub.reader()) as first, inside(hub.reader()) as second:
+            assert JSON == "".join([piece async for piece in Each(first.answer)])
+            assert JSON == "".join([piece async for piece in Each(second.answer.words())])
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from tests.stream.recipes import COLOURS
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, run_in, stream_in
 from tests.support.texts import pieces_of
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamInterrupted
@@ -87,36 +87,28 @@ def joined(items: list[Any]) -> list[Any]:
     return ["".join(items)] if items and all(isinstance(item, str) for item in items) else items
 
 
-@pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("size", [1, 4])
 @pytest.mark.parametrize("name", CASES)
-def test_the_loop_ends_with_the_value(colour: str, size: int, name: str) -> None:
+@in_each_loop
+async def test_the_loop_ends_with_the_value(colour: str, size: int, name: str) -> None:
     view, items, ending, document = CASES[name]
-
-    async def main() -> None:
-        async with inside(source(colour, document, size=size)) as stream:
-            read = view(stream)
-            found = await items_of(read)
-            assert items in (found, joined(found))
-            assert stream.message.ending == ending
-            assert await items_of(read) == []
-
-    run_in(colour, main)
+    async with inside(source(colour, document, size=size)) as stream:
+        read = view(stream)
+        found = await items_of(read)
+        assert items in (found, joined(found))
+        assert stream.message.ending == ending
+        assert await items_of(read) == []
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_the_next_loop_streams(colour: str) -> None:
+@in_each_loop
+async def test_the_next_loop_streams(colour: str) -> None:
     """Loops in the order of the document give each value while it arrives, also after one at once."""
-
-    async def main() -> None:
-        async with inside(source(colour)) as stream:
-            await items_of(stream.items(int, at="steps"))
-            pieces = await items_of(stream.field("body"))
-            assert len(pieces) > 4
-            assert "".join(pieces) == MAIL["body"]
-            assert await got(stream.result(dict[str, Any])) == MAIL
-
-    run_in(colour, main)
+    async with inside(source(colour)) as stream:
+        await items_of(stream.items(int, at="steps"))
+        pieces = await items_of(stream.field("body"))
+        assert len(pieces) > 4
+        assert "".join(pieces) == MAIL["body"]
+        assert await got(stream.result(dict[str, Any])) == MAIL
 
 
 @pytest.mark.parametrize("size", range(1, 12))
@@ -162,34 +154,27 @@ def test_the_program_of_the_page_shows_the_tip_live() -> None:
     assert len(times) > 6
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_what_breaks_after_it_comes_up_in_the_next_read(colour: str) -> None:
-    async def main() -> None:
-        async with inside(source(colour, broken_at=60)) as stream:
-            assert ["Your order"] == joined(await items_of(stream.field("subject")))
-            with pytest.raises(StreamInterrupted):
-                await items_of(stream.text)
-            with pytest.raises(OutputIncomplete) as caught:
-                await got(stream.result(dict[str, Any]))
-            assert isinstance(caught.value.__cause__, StreamInterrupted)
-
-    run_in(colour, main)
+@in_each_loop
+async def test_what_breaks_after_it_comes_up_in_the_next_read(colour: str) -> None:
+    async with inside(source(colour, broken_at=60)) as stream:
+        assert ["Your order"] == joined(await items_of(stream.field("subject")))
+        with pytest.raises(StreamInterrupted):
+            await items_of(stream.text)
+        with pytest.raises(OutputIncomplete) as caught:
+            await got(stream.result(dict[str, Any]))
+        assert isinstance(caught.value.__cause__, StreamInterrupted)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_if_nothing_more_is_read_the_block_stops_the_stream(colour: str) -> None:
+@in_each_loop
+async def test_if_nothing_more_is_read_the_block_stops_the_stream(colour: str) -> None:
     """`final` reads on: it has the usage, or raises the error."""
-
-    async def main() -> None:
-        async with inside(source(colour, broken_at=60)) as stream:
-            await items_of(stream.field("subject"))
-        assert stream.message.ending == "stopped"
-        async with inside(source(colour, broken_at=60)) as stream:
-            await items_of(stream.field("subject"))
-            with pytest.raises(StreamInterrupted):
-                await got(stream.final())
-
-    run_in(colour, main)
+    async with inside(source(colour, broken_at=60)) as stream:
+        await items_of(stream.field("subject"))
+    assert stream.message.ending == "stopped"
+    async with inside(source(colour, broken_at=60)) as stream:
+        await items_of(stream.field("subject"))
+        with pytest.raises(StreamInterrupted):
+            await got(stream.final())
 
 
 WRONG: dict[str, tuple[Callable[[Any], Any], object, str]] = {
@@ -229,19 +214,16 @@ def test_calls_of_a_tool_are_read_on() -> None:
         assert "Your order" == "".join(stream.field("subject", tool="f"))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_readers_of_a_stream_in_a_block_have_it_too(colour: str) -> None:
-    async def main() -> None:
-        async with inside(source(colour)) as stream:
-            hub = stream.broadcast()
-            async with inside(hub.reader()) as first, inside(hub.reader()) as second:
-                assert ["Your order"] == joined(await items_of(first.field("subject")))
-                assert [1, 2, 3] == await items_of(second.items(int, at="steps"))
-                assert ["Your order"] == joined(await items_of(second.field("subject").words()))
-                assert ["Your order"] == joined(await items_of(stream.choice(0).field("subject")))
-                assert stream.message.ending == "streaming"
-
-    run_in(colour, main)
+@in_each_loop
+async def test_readers_of_a_stream_in_a_block_have_it_too(colour: str) -> None:
+    async with inside(source(colour)) as stream:
+        hub = stream.broadcast()
+        async with inside(hub.reader()) as first, inside(hub.reader()) as second:
+            assert ["Your order"] == joined(await items_of(first.field("subject")))
+            assert [1, 2, 3] == await items_of(second.items(int, at="steps"))
+            assert ["Your order"] == joined(await items_of(second.field("subject").words()))
+            assert ["Your order"] == joined(await items_of(stream.choice(0).field("subject")))
+            assert stream.message.ending == "streaming"
 
 
 RESTARTS: dict[str, tuple[list[int], bool]] = {
@@ -276,13 +258,9 @@ def test_a_restarted_answer_has_to_repeat_the_elements(name: str) -> None:
             assert (found, "".join(stream.field("tip"))) == ([1, 2, 3, 4, 5, 6], MORE)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_outside_of_a_block_the_loop_reads_on(colour: str) -> None:
+@in_each_loop
+async def test_outside_of_a_block_the_loop_reads_on(colour: str) -> None:
     """Nobody else would close the stream."""
-
-    async def main() -> None:
-        stream = source(colour)
-        assert ["Your order"] == joined(await items_of(stream.field("subject")))
-        assert (stream.message.ending, stream.closed) == ("complete", True)
-
-    run_in(colour, main)
+    stream = source(colour)
+    assert ["Your order"] == joined(await items_of(stream.field("subject")))
+    assert (stream.message.ending, stream.closed) == ("complete", True)

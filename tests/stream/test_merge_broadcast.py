@@ -11,7 +11,7 @@ import pytest
 
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, saying
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, run_in, stream_in
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
@@ -20,24 +20,20 @@ from tokenstream.stream._fan_out.broadcast import SyncHub
 WORDS = [f"{number} " for number in range(30)]
 
 
-@every_kind
-def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
+@in_each_loop
+async def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
     seen = Seen()
     expected = {"shared": "".join(WORDS), "plain": "xy"}
-
-    async def main() -> None:
-        open_stream = stream_in(kind)
-        streams = {
-            "shared": open_stream(saying(*WORDS), format="openai-chat"),
-            "plain": open_stream(saying("x", "y"), format="openai-chat"),
-        }
-        reader = streams["shared"].broadcast().reader()
-        async with inside(merge(streams)) as seen.merged:
-            async for pair in Each(seen.merged):
-                seen.take(pair)
-            assert "".join([piece async for piece in Each(reader.text)]) == expected["shared"]
-
-    run_in(kind, main)
+    open_stream = stream_in(kind)
+    streams = {
+        "shared": open_stream(saying(*WORDS), format="openai-chat"),
+        "plain": open_stream(saying("x", "y"), format="openai-chat"),
+    }
+    reader = streams["shared"].broadcast().reader()
+    async with inside(merge(streams)) as seen.merged:
+        async for pair in Each(seen.merged):
+            seen.take(pair)
+        assert "".join([piece async for piece in Each(reader.text)]) == expected["shared"]
 
     assert expected == {label: seen.text_of(label) for label in expected}
     assert expected == seen.texts

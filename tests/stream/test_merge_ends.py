@@ -15,7 +15,7 @@ import pytest
 from tests._sources.sockets import answer
 from tests.stream.bodies import AsyncSource, AsyncStubborn, Source, Stubborn, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
-from tests.support.either import Each, connect_in, got, inside, run_in, stream_in
+from tests.support.either import Each, connect_in, got, in_each_loop, inside, run_in, stream_in
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
 from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
@@ -127,18 +127,15 @@ async def test_sources_that_are_slow_to_close_are_waited_for_together() -> None:
     assert len(closing) == 5
 
 
-@every_kind
-def test_what_closing_raises_is_raised_once_all_are_closed(kind: str) -> None:
-    async def main() -> None:
-        made: Any = (Stubborn, Source) if kind == "sync" else (AsyncStubborn, AsyncSource)
-        sources = [each(saying("x")) for each in made]
-        merged: Any = merge({at: stream_in(kind)(source) for at, source in enumerate(sources)})
-        with pytest.raises(OSError, match="cannot close"):
-            await got(merged.close() if kind == "sync" else merged.aclose())
+@in_each_loop
+async def test_what_closing_raises_is_raised_once_all_are_closed(kind: str) -> None:
+    made: Any = (Stubborn, Source) if kind == "sync" else (AsyncStubborn, AsyncSource)
+    sources = [each(saying("x")) for each in made]
+    merged: Any = merge({at: stream_in(kind)(source) for at, source in enumerate(sources)})
+    with pytest.raises(OSError, match="cannot close"):
+        await got(merged.close() if kind == "sync" else merged.aclose())
 
-        assert [1, 1] == [source.closed for source in sources]
-
-    run_in(kind, main)
+    assert [1, 1] == [source.closed for source in sources]
 
 
 def test_streams_that_nobody_holds_are_collected() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.stream.bodies import chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, stream_in
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
@@ -93,19 +93,15 @@ def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
     assert ("complete", "Hello") == (merged.messages["good"].ending, seen.text_of("good"))
 
 
-@every_kind
-def test_a_failure_is_raised_once(kind: str) -> None:
+@in_each_loop
+async def test_a_failure_is_raised_once(kind: str) -> None:
     """Whoever reads on after it meets the end."""
-
-    async def main() -> None:
-        async with inside(merge({"bad": stream_in(kind)([sse("{")], format="openai-chat")})) as merged:
-            events = Each(merged)
-            with pytest.raises(StreamError):
-                await anext(events)
-            with pytest.raises(StopAsyncIteration):
-                await anext(events)
-
-    run_in(kind, main)
+    async with inside(merge({"bad": stream_in(kind)([sse("{")], format="openai-chat")})) as merged:
+        events = Each(merged)
+        with pytest.raises(StreamError):
+            await anext(events)
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
 
 
 @every_kind
@@ -118,34 +114,30 @@ def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) ->
 
 
 @pytest.mark.slow
-@every_kind
-def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
+@in_each_loop
+async def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
     seen = Seen()
     deadlines = Deadlines(idle_bytes=0.15)
-
-    async def main() -> None:
-        open_stream, sleep = stream_in(kind), time.sleep if kind == "sync" else anyio.sleep
-        feeds = silent, busy = [(Feed if kind == "sync" else AsyncFeed)() for _ in range(2)]
-        silent.feed(chunk({"content": "x"}))
-        streams = {
-            "silent": open_stream(silent.chunks(), format="openai-chat", deadlines=deadlines),
-            "busy": open_stream(busy.chunks(), format="openai-chat"),
-        }
-        with pytest.raises(StreamStalled):
-            async with inside(merge(streams)) as seen.merged:
-                until = time.monotonic() + 5
-                busy.feed(chunk({"content": "y"}))
-                async for pair in Each(seen.merged):
-                    seen.take(pair)
-                    if pair.label == "busy":
-                        assert time.monotonic() < until
-                        await got(sleep(0.01))
-                        busy.feed(chunk({"content": "y"}))
-        for feed in feeds:
-            # Nothing wakes the threads of a `for` loop.
-            feed.end()
-
-    run_in(kind, main)
+    open_stream, sleep = stream_in(kind), time.sleep if kind == "sync" else anyio.sleep
+    feeds = silent, busy = [(Feed if kind == "sync" else AsyncFeed)() for _ in range(2)]
+    silent.feed(chunk({"content": "x"}))
+    streams = {
+        "silent": open_stream(silent.chunks(), format="openai-chat", deadlines=deadlines),
+        "busy": open_stream(busy.chunks(), format="openai-chat"),
+    }
+    with pytest.raises(StreamStalled):
+        async with inside(merge(streams)) as seen.merged:
+            until = time.monotonic() + 5
+            busy.feed(chunk({"content": "y"}))
+            async for pair in Each(seen.merged):
+                seen.take(pair)
+                if pair.label == "busy":
+                    assert time.monotonic() < until
+                    await got(sleep(0.01))
+                    busy.feed(chunk({"content": "y"}))
+    for feed in feeds:
+        # Nothing wakes the threads of a `for` loop.
+        feed.end()
 
     assert "silent" == seen.merged.failed
     assert seen.labels.count("busy") > 2

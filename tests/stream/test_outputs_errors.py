@@ -24,7 +24,7 @@ from tests.stream.recipes import (
     read,
     title_in,
 )
-from tests.support.either import Each, inside, run_in
+from tests.support.either import Each, in_each_loop, inside, run_in
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid, StreamInterrupted
 
@@ -114,24 +114,20 @@ def test_a_stream_that_was_stopped_so_raises_it_again() -> None:
             list(other)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -> None:
+@in_each_loop
+async def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -> None:
     """Reading the same view again goes on behind it; the error has the element's own text."""
     body = chat(WRONG)
     errors: list[OutputInvalid] = []
     items: list[Step] = []
-
-    async def main() -> None:
-        stream: Any = Stream(body) if colour == "sync" else AsyncStream(AsyncSource(body))
-        steps = stream.items(Step, "steps")
-        for _ in range(2):
-            try:
-                async for step in Each(steps):
-                    items.append(step)
-            except OutputInvalid as error:
-                errors.append(error)
-
-    run_in(colour, main)
+    stream: Any = Stream(body) if colour == "sync" else AsyncStream(AsyncSource(body))
+    steps = stream.items(Step, "steps")
+    for _ in range(2):
+        try:
+            async for step in Each(steps):
+                items.append(step)
+        except OutputInvalid as error:
+            errors.append(error)
 
     assert [('{"text": "Mix", "minutes": "x"}', "streaming")] == [
         (error.text, error.partial.ending) for error in errors
@@ -238,26 +234,23 @@ def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(f
         assert isinstance(caught.value.__cause__, StopIteration)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("size", [1, 1_000])
-def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: str, size: int) -> None:
+@in_each_loop
+async def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: str, size: int) -> None:
     """The error says so, and which element it is; that is the last as well as the first."""
     body = chat('{"n": [1, "x", 2, {}, 3, null]}', size=size)
     found: list[Any] = []
+    stream: Any = Stream(Source(body)) if colour == "sync" else AsyncStream(AsyncSource(body))
+    async with inside(stream):
+        view = stream.items(int, at="n")
+        while not found or found[-1] != "end":
+            try:
+                async for each in Each(view):
+                    found.append(each)
+                found.append("end")
+            except OutputInvalid as error:
+                found.append(f"{error.index}: {error.text}{str(error)[-48:]}")
 
-    async def main() -> None:
-        stream: Any = Stream(Source(body)) if colour == "sync" else AsyncStream(AsyncSource(body))
-        async with inside(stream):
-            view = stream.items(int, at="n")
-            while not found or found[-1] != "end":
-                try:
-                    async for each in Each(view):
-                        found.append(each)
-                    found.append("end")
-                except OutputInvalid as error:
-                    found.append(f"{error.index}: {error.text}{str(error)[-48:]}")
-
-    run_in(colour, main)
     told = "; a new loop over the same view goes on after it"
     assert found == [1, f'1: "x"{told}', 2, f"3: {{}}{told}", 3, f"5: null{told}", "end"]
 

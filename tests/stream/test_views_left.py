@@ -15,8 +15,7 @@ import pytest
 
 from tests.stream.async_sources import HEL, is_closed, open_after, readers, until
 from tests.stream.bodies import ANSWER, AsyncSource, Source
-from tests.stream.recipes import COLOURS
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, stream_in
 from tests.support.timing import PATIENCE
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, aconnect, connect
@@ -81,18 +80,15 @@ def test_a_view_that_is_closed_leaves_a_stream_that_is_held_elsewhere_open() -> 
         assert list(other) == ["Let ", "me ", "see."]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_closed_view_is_over_and_so_is_what_is_made_of_it(colour: str) -> None:
-    async def main() -> None:
-        async with inside(stream_in(colour)(ANSWER)) as stream:
-            calls = stream.tool_calls
-            await got(calls.close() if colour == "sync" else calls.aclose())
+@in_each_loop
+async def test_a_closed_view_is_over_and_so_is_what_is_made_of_it(colour: str) -> None:
+    async with inside(stream_in(colour)(ANSWER)) as stream:
+        calls = stream.tool_calls
+        await got(calls.close() if colour == "sync" else calls.aclose())
 
-            assert [call async for call in Each(calls)] == []
-            assert [call async for call in Each(calls.when_complete())] == []
-            assert [call.id async for call in Each(stream.tool_calls)] == ["call_a", "call_b"]
-
-    run_in(colour, main)
+        assert [call async for call in Each(calls)] == []
+        assert [call async for call in Each(calls.when_complete())] == []
+        assert [call.id async for call in Each(stream.tool_calls)] == ["call_a", "call_b"]
 
 
 async def iterated_in_threads(items: Iterator[str]) -> AsyncIterator[str]:

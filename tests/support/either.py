@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import httpx
+import pytest
 
 from tokenstream import AsyncStream, Stream, aconnect, connect
 
@@ -24,6 +27,18 @@ def run_in(colour: str, program: Callable[..., Coroutine[Any, Any, T]], *args: A
     if colour == "sync":
         return at_once(program(*args))
     return anyio.run(program, *args, backend="trio" if colour == "trio" else "asyncio")
+
+
+def in_each_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test without an event loop, on asyncio and on trio; its first argument says in which colour."""
+    colour = next(iter(inspect.signature(test).parameters))
+
+    @pytest.mark.parametrize(colour, ["sync", "asyncio", "trio"])
+    @functools.wraps(test)
+    def run(**arguments: Any) -> None:
+        run_in(arguments[colour], functools.partial(test, **arguments))
+
+    return run
 
 
 def connect_in(colour: str) -> Callable[..., Any]:

@@ -17,8 +17,7 @@ from tests.stream.async_sources import HEL, Scripted, until
 from tests.stream.blocked import SILENT, TEXT, TEXTS, Loop, alone, opened
 from tests.stream.bodies import ANSWER, AsyncSource, Source, chunk
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
-from tests.stream.recipes import COLOURS
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, stream_in
 from tests.support.loopback import Loopback
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
@@ -85,22 +84,19 @@ def test_closing_the_stream_closes_it_for_all() -> None:
 # -- the end -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_an_error_reaches_every_reader_after_what_came_before(colour: str) -> None:
-    async def main() -> None:
-        source = Source(ANSWER[:4]) if colour == "sync" else AsyncSource(ANSWER[:4])
-        async with inside(stream_in(colour)(source)) as stream:
-            for reader in stream.tee(2):
-                text = Each(reader.text)
-                assert "Let " == (await anext(text)).removesuffix("me ")
-                for view in (text, text, Each(reader)):
-                    with pytest.raises(StreamTruncated):
-                        _ = [item async for item in view]
+@in_each_loop
+async def test_an_error_reaches_every_reader_after_what_came_before(colour: str) -> None:
+    source = Source(ANSWER[:4]) if colour == "sync" else AsyncSource(ANSWER[:4])
+    async with inside(stream_in(colour)(source)) as stream:
+        for reader in stream.tee(2):
+            text = Each(reader.text)
+            assert "Let " == (await anext(text)).removesuffix("me ")
+            for view in (text, text, Each(reader)):
                 with pytest.raises(StreamTruncated):
-                    await got(reader.final())
-                assert "truncated" == reader.message.ending
-
-    run_in(colour, main)
+                    _ = [item async for item in view]
+            with pytest.raises(StreamTruncated):
+                await got(reader.final())
+            assert "truncated" == reader.message.ending
 
 
 def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:

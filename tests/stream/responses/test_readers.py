@@ -15,9 +15,8 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 
 from tests._sources.sockets import answer, open_socket
-from tests.stream.recipes import COLOURS
 from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
-from tests.support.either import Each, got, inside, run_in, stream_in
+from tests.support.either import Each, got, in_each_loop, inside, stream_in
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
@@ -38,104 +37,85 @@ def answers(*names: str) -> list[str]:
     return [SESSION, *[each for name in names for each in answer(name, "Hel", "lo")]]
 
 
-in_each_loop = pytest.mark.parametrize("colour", COLOURS)
 one_and_two = pytest.mark.parametrize("names", [["resp_1"], ["resp_1", "resp_2"]])
 
 
 @in_each_loop
-def test_what_is_left_unread_is_read_before_the_next(colour: str) -> None:
+async def test_what_is_left_unread_is_read_before_the_next(colour: str) -> None:
     messages = [
         *answer("resp_1", "Hel", "lo"),
         *answer("resp_2", "x", status="failed", **FAILED),
         *answer("resp_3", "Bye"),
     ]
+    stream, _ = opened_in(colour, *messages)
+    responses = [response async for response in Each(stream.responses)]
 
-    async def main() -> None:
-        stream, _ = opened_in(colour, *messages)
-        responses = [response async for response in Each(stream.responses)]
+    assert [(one.message.text, one.message.ending) for one in responses] == [
+        ("Hello", "complete"),
+        ("x", "failed"),
+        ("Bye", "complete"),
+    ]
+    with pytest.raises(ProviderError):
+        await got(responses[1].final())
 
-        assert [(one.message.text, one.message.ending) for one in responses] == [
-            ("Hello", "complete"),
-            ("x", "failed"),
-            ("Bye", "complete"),
+
+@one_and_two
+@in_each_loop
+async def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(
+    colour: str, names: list[str]
+) -> None:
+    stream, _ = opened_in(colour, *answers(*names))
+    async with inside(stream):
+        heard = [
+            await anext(Each(response.broadcast().reader().text)) async for response in Each(stream.responses)
         ]
-        with pytest.raises(ProviderError):
-            await got(responses[1].final())
 
-    run_in(colour, main)
+    assert ["Hel"] * len(names) == heard
+
+
+@one_and_two
+@in_each_loop
+async def test_an_answer_of_which_only_readers_are_kept_goes_on(colour: str, names: list[str]) -> None:
+    stream, _ = opened_in(colour, *answers(*names))
+    responses, readers = Each(stream.responses), list[Any]()
+    while len(readers) < len(names):
+        readers.append((await anext(responses)).tee(1)[0])
+        await anext(Each(readers[-1].text))
+
+    assert [each async for each in responses] == []
+    assert ["Hello"] * len(names) == [reader.message.text for reader in readers]
+
+
+@one_and_two
+@in_each_loop
+async def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(colour: str, names: list[str]) -> None:
+    stream, _ = opened_in(colour, *answers(*names))
+    responses = Each(stream.responses)
+    heard = [await anext(Each((await anext(responses)).tee(2)[0].text)) for _ in names]
+
+    assert ["Hel"] * len(names) == heard
+    assert [each async for each in responses] == []
 
 
 @in_each_loop
-@one_and_two
-def test_an_answer_that_is_shared_is_read_to_its_end_before_the_next(colour: str, names: list[str]) -> None:
-    async def main() -> None:
-        stream, _ = opened_in(colour, *answers(*names))
-        async with inside(stream):
-            heard = [
-                await anext(Each(response.broadcast().reader().text))
-                async for response in Each(stream.responses)
-            ]
+async def test_a_view_of_a_stream_that_is_shared_no_more_goes_on(colour: str) -> None:
+    stream = stream_in(colour)(["The", " quick", " fox"], format="pieces")
+    text = Each(stream.text)
+    assert await anext(text) == "The"
+    readers = stream.tee(2)
+    del stream, readers
 
-        assert ["Hel"] * len(names) == heard
-
-    run_in(colour, main)
+    assert [each async for each in text] == [" quick", " fox"]
 
 
 @in_each_loop
-@one_and_two
-def test_an_answer_of_which_only_readers_are_kept_goes_on(colour: str, names: list[str]) -> None:
-    async def main() -> None:
-        stream, _ = opened_in(colour, *answers(*names))
-        responses, readers = Each(stream.responses), list[Any]()
-        while len(readers) < len(names):
-            readers.append((await anext(responses)).tee(1)[0])
-            await anext(Each(readers[-1].text))
-
-        assert [each async for each in responses] == []
-        assert ["Hello"] * len(names) == [reader.message.text for reader in readers]
-
-    run_in(colour, main)
-
-
-@in_each_loop
-@one_and_two
-def test_an_answer_whose_readers_are_all_gone_is_read_to_its_end(colour: str, names: list[str]) -> None:
-    async def main() -> None:
-        stream, _ = opened_in(colour, *answers(*names))
+async def test_the_answers_of_a_shared_stream_are_refused(colour: str) -> None:
+    stream, _ = opened_in(colour, *answers("resp_1"))
+    async with inside(stream):
         responses = Each(stream.responses)
-        heard = [await anext(Each((await anext(responses)).tee(2)[0].text)) for _ in names]
-
-        assert ["Hel"] * len(names) == heard
-        assert [each async for each in responses] == []
-
-    run_in(colour, main)
-
-
-@in_each_loop
-def test_a_view_of_a_stream_that_is_shared_no_more_goes_on(colour: str) -> None:
-    async def main() -> None:
-        stream = stream_in(colour)(["The", " quick", " fox"], format="pieces")
-        text = Each(stream.text)
-        assert await anext(text) == "The"
-        readers = stream.tee(2)
-        del stream, readers
-
-        assert [each async for each in text] == [" quick", " fox"]
-
-    run_in(colour, main)
-
-
-@in_each_loop
-def test_the_answers_of_a_shared_stream_are_refused(colour: str) -> None:
-    async def main() -> None:
-        stream, _ = opened_in(colour, *answers("resp_1"))
-        async with inside(stream):
-            responses = Each(stream.responses)
-            stream.broadcast()
-            with pytest.raises(MisuseError, match="share each stream of an unshared"):
-                await anext(responses)
-
-    run_in(colour, main)
+        stream.broadcast()
+        with pytest.raises(MisuseError, match="share each stream of an unshared"):
+            await anext(responses)
 
 
 async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
@@ -193,18 +173,15 @@ def test_two_threads_are_one_too_many() -> None:
 
 
 @in_each_loop
-def test_a_session_that_was_closed_gives_nothing_more(colour: str) -> None:
-    async def main() -> None:
-        stream, source = opened_in(colour, *answers("resp_1", "resp_2"))
-        response = await anext(Each(stream.responses))
-        await got(stream.close() if colour == "sync" else stream.aclose())
+async def test_a_session_that_was_closed_gives_nothing_more(colour: str) -> None:
+    stream, source = opened_in(colour, *answers("resp_1", "resp_2"))
+    response = await anext(Each(stream.responses))
+    await got(stream.close() if colour == "sync" else stream.aclose())
 
-        assert (await got(response.final())).ending == "stopped"
-        with misuse("closed"):
-            _ = [one async for one in Each(stream.responses)]
-        assert source.closed
-
-    run_in(colour, main)
+    assert (await got(response.final())).ending == "stopped"
+    with misuse("closed"):
+        _ = [one async for one in Each(stream.responses)]
+    assert source.closed
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -222,17 +199,13 @@ async def test_answers_that_nobody_closes_warn_of_nothing() -> None:
 
 
 @in_each_loop
-def test_a_stream_that_was_read_before_goes_on_with_the_next_answers(colour: str) -> None:
+async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers(colour: str) -> None:
     """What is left of the answer that was being read is one."""
+    stream, _ = opened_in(colour, *answers("resp_1"), *answer("resp_2", "Bye"))
+    assert await anext(Each(stream.text)) == "Hel"
+    texts = [(await got(response.final())).text async for response in Each(stream.responses)]
 
-    async def main() -> None:
-        stream, _ = opened_in(colour, *answers("resp_1"), *answer("resp_2", "Bye"))
-        assert await anext(Each(stream.text)) == "Hel"
-        texts = [(await got(response.final())).text async for response in Each(stream.responses)]
-
-        assert texts == ["lo", "Bye"]
-
-    run_in(colour, main)
+    assert texts == ["lo", "Bye"]
 
 
 @on_asyncio
