@@ -12,9 +12,10 @@ import pytest
 from tests.stream.blocked import PATIENCE, Loop, Opener, alone, every_opener, opened
 from tests.stream.bodies import ANSWER
 from tests.support import wire
+from tests.support.either import connect_in, got, in_each_loop, inside
 from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
 from tests.support.timing import wait_for
-from tokenstream import Deadlines, Stream, aconnect, connect
+from tokenstream import Deadlines, Stream, connect
 from tokenstream.errors import ProviderError
 from tokenstream.stream._reading import silence
 
@@ -111,31 +112,18 @@ with_and_without_heartbeats = pytest.mark.parametrize(
 
 
 @with_and_without_heartbeats
-def test_a_finished_answer_without_its_end_mark_ends_soon(signs_of_life: Script) -> None:
+@in_each_loop
+async def test_a_finished_answer_without_its_end_mark_ends_soon(colour: str, signs_of_life: Script) -> None:
     """The connection stays open, with heartbeats or without."""
-    with (
-        Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server,
-        connect(server.url, json={}, deadlines=SOON) as stream,
-    ):
-        begun = time.monotonic()
-        message = stream.final()
-
-        assert time.monotonic() - begun < 4
-        assert ("Hi", "complete") == (message.text, message.ending)
-        assert {"done_missing"} == set(stream.departures.details)
-        assert server.connection().closed_within(PATIENCE)
-
-
-@pytest.mark.anyio
-@with_and_without_heartbeats
-async def test_a_finished_answer_ends_soon_in_an_async_loop_too(signs_of_life: Script) -> None:
     with Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server:
-        async with aconnect(server.url, json={}, deadlines=SOON) as stream:
+        async with inside(connect_in(colour)(server.url, json={}, deadlines=SOON)) as stream:
             begun = time.monotonic()
-            message = await stream.final()
+            message = await got(stream.final())
 
             assert time.monotonic() - begun < 4
             assert ("Hi", "complete") == (message.text, message.ending)
+            assert {"done_missing"} == set(stream.departures.details)
+            assert server.connection().closed_within(PATIENCE)
 
 
 def test_an_error_of_an_unknown_kind_is_raised_if_nothing_follows_it() -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.stream.bodies import ANSWER, AsyncSource, Source
-from tests.support.either import client_in, connect_in, inside, run_in
+from tests.support.either import Each, client_in, connect_in, got, in_each_loop, inside, run_in, stream_in
 from tests.support.raised import misuse
 from tests.support.views import VIEWS
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Retry, Router, Stream
+from tokenstream import Retry, Router, Stream
 from tokenstream.errors import StatusError
 
-BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 SAYS = "closed before anything was read"
 READ_IN_LOOPS: dict[str, Callable[[Any], Any]] = {
     **VIEWS,
@@ -34,56 +32,33 @@ every_view = pytest.mark.parametrize("view_of", READ_IN_LOOPS.values(), ids=READ
 every_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 
 
-async def _listed(view: Any) -> list[Any]:
-    return [item async for item in view]
-
-
 @every_view
-def test_a_view_read_after_the_block_says_that_nothing_was_read(view_of: Callable[[Any], Any]) -> None:
+@in_each_loop
+async def test_a_view_read_after_the_block_says_that_nothing_was_read(
+    colour: str, view_of: Callable[[Any], Any]
+) -> None:
     """Each time, whether it was made inside or outside; the error says what to do."""
-    source = Source(ANSWER)
-    with Stream(source) as stream:
-        inside = view_of(stream)
-    for view in (inside, view_of(stream)):
-        with misuse("closed", match=f"{SAYS}.* inside `with`"):
-            list(view)
+    source: Any = (Source if colour == "sync" else AsyncSource)(ANSWER)
+    async with inside(stream_in(colour)(source)) as stream:
+        made_inside = view_of(stream)
+    for view in (made_inside, view_of(stream)):
+        with misuse("closed", match=f"{SAYS}.* inside `{'with' if colour == 'sync' else 'async with'}`"):
+            _ = [item async for item in Each(view)]
 
     assert (source.reads, source.closed, stream.message.ending) == (0, 1, "stopped")
 
 
 @every_read
-def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(read: Callable[[Any], Any]) -> None:
+@in_each_loop
+async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
+    colour: str, read: Callable[[Any], Any]
+) -> None:
     """An empty answer would be taken for the model's."""
-    with Stream(Source(ANSWER)) as stream:
+    async with inside(stream_in(colour)((Source if colour == "sync" else AsyncSource)(ANSWER))) as stream:
         pass
     for _ in range(2):
         with misuse("closed", match=SAYS):
-            read(stream)
-
-
-@every_view
-@BACKENDS
-def test_an_asynchronous_view_says_it_too(view_of: Callable[[Any], Any], backend: str) -> None:
-    async def main() -> None:
-        async with AsyncStream(AsyncSource(ANSWER)) as stream:
-            inside = view_of(stream)
-        for view in (inside, view_of(stream)):
-            with misuse("closed", match=f"{SAYS}.* inside `async with`"):
-                await _listed(view)
-
-    anyio.run(main, backend=backend)
-
-
-@every_read
-@BACKENDS
-def test_an_asynchronous_answer_says_it_too(read: Callable[[Any], Any], backend: str) -> None:
-    async def main() -> None:
-        async with AsyncStream(AsyncSource(ANSWER)) as stream:
-            pass
-        with misuse("closed", match=SAYS):
-            await read(stream)
-
-    anyio.run(main, backend=backend)
+            await got(read(stream))
 
 
 def test_after_a_stop_there_is_what_there_is() -> None:

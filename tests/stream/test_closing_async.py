@@ -379,16 +379,11 @@ def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
     loop.close()
 
 
-def test_a_chunked_answer_leaves_the_connection_to_its_client() -> None:
+async def test_a_chunked_answer_leaves_the_connection_to_its_client() -> None:
     """A stream that was read to its end closes the answer, not the caller's connection."""
-
-    async def main() -> None:
-        script: Script = [chunked_head(), *map(http_chunk, HELLO), LAST_CHUNK, OPEN]
-        with Loopback(script) as server:
-            async with httpx.AsyncClient() as client:
-                assert (await aconnect(server.url, client=client).final()).text == "Hello"
-                assert server.connection().open_after(0.05)
-            assert is_closed(server)
-
-    for backend in ("asyncio", "trio"):
-        anyio.run(main, backend=backend)
+    script: Script = [chunked_head(), *map(http_chunk, HELLO), LAST_CHUNK, OPEN]
+    with Loopback(script) as server:
+        async with httpx.AsyncClient() as client:
+            assert (await aconnect(server.url, client=client).final()).text == "Hello"
+            assert server.connection().open_after(0.05)
+        assert is_closed(server)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
@@ -16,7 +15,7 @@ from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Loopback, Script, chunked, chunked_head, http_chunk
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE
-from tokenstream import Deadlines, Retry, Route, Stream, aconnect, connect
+from tokenstream import Deadlines, Retry, Route, Stream, connect
 from tokenstream.errors import StreamStalled
 from tokenstream.stream._reading import wake
 from tokenstream.stream._reading.wake import TimerThread
@@ -152,26 +151,6 @@ def test_a_head_that_comes_too_slowly_is_a_stall(
         assert (limit, True) == (caught.value.limit, caught.value.retryable)
         assert (stream.message.ending, stream.closed) == ("truncated", True)
         assert server.connection(0).closed_within()
-
-
-@pytest.mark.slow
-@every_limit
-def test_both_colours_say_the_same(limit: str) -> None:
-    told: list[StreamStalled] = []
-
-    async def main(url: str) -> None:
-        with pytest.raises(StreamStalled) as caught:
-            await aconnect(url, deadlines=Deadlines(**{limit: 0.2})).final()
-        told.append(caught.value)
-
-    with Loopback(DRIPPING) as server:
-        with pytest.raises(StreamStalled) as caught:
-            connect(server.url, deadlines=Deadlines(**{limit: 0.2})).final()
-        told.append(caught.value)
-        anyio.run(main, server.url)
-
-    assert told[0].message == told[1].message
-    assert told[0].partial == told[1].partial
 
 
 @pytest.mark.slow

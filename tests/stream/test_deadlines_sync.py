@@ -23,6 +23,7 @@ import urllib3
 
 from tests.stream.blocked import BEGUN, OPENERS, TEXT, Opener
 from tests.stream.bodies import chunk
+from tests.stream.test_deadlines_client import DRIPPING
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
@@ -176,22 +177,28 @@ def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> No
         assert error.limit == "total"
 
 
-@pytest.mark.slow_rows("total")
-@pytest.mark.parametrize("limit", SHORT)
-def test_both_colours_say_the_same_of_a_silent_answer(limit: str) -> None:
+ENDED = {limit: (SILENT["chunked"], deadlines) for limit, deadlines in SHORT.items()} | {
+    f"{limit}, in a head": (DRIPPING, Deadlines(**{limit: 0.2})) for limit in ("total", "first_event")
+}
+
+
+@pytest.mark.slow_rows("total", "total, in a head", "first_event, in a head")
+@pytest.mark.parametrize("name", ENDED)
+def test_both_colours_say_the_same(name: str) -> None:
+    script, deadlines = ENDED[name]
     told: list[StreamStalled] = []
 
     async def main(url: str) -> None:
         with pytest.raises(StreamStalled) as caught:
-            await aconnect(url, deadlines=SHORT[limit]).final()
+            await aconnect(url, deadlines=deadlines).final()
         told.append(caught.value)
 
-    with Loopback(SILENT["chunked"]) as server:
-        told.append(_stall_of(connect(server.url, deadlines=SHORT[limit])))
+    with Loopback(script) as server:
+        told.append(_stall_of(connect(server.url, deadlines=deadlines)))
         anyio.run(main, server.url)
 
     assert told[0].message == told[1].message
-    assert told[0].partial == told[1].partial or limit == "total"
+    assert told[0].partial == told[1].partial or name == "total"
 
 
 # -- the caller's own timeouts -------------------------------------------------------

@@ -80,22 +80,21 @@ def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backen
     assert anyio.run(main, backend=backend) == "Let me see."
 
 
-def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
     """On trio outside a block the generator is over after a cancellation; the next read says so."""
 
     async def body() -> Any:
         yield chunk({"role": "assistant", "content": "Let me see."}) + chunk({}, "stop")
         await anyio.sleep_forever()
 
-    async def main() -> None:
-        stream = AsyncStream(body())
-        await cancelled_when(lambda: stream.message.finish_reason, stream.final)
-        assert stream.message.text == "Let me see."
-        # The finish reason was seen, so even this is no error.
-        assert (await stream.final()).ending == "complete"
-        assert list(stream.departures.details) == ["broken_after_finish"]
-
-    anyio.run(main, backend="trio")
+    stream = AsyncStream(body())
+    await cancelled_when(lambda: stream.message.finish_reason, stream.final)
+    assert stream.message.text == "Let me see."
+    # The finish reason was seen, so even this is no error.
+    assert (await stream.final()).ending == "complete"
+    assert list(stream.departures.details) == ["broken_after_finish"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,8 @@ class Nosy(Text):
         return super().feed(frame, now=now)
 
 
-def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
+@pytest.mark.anyio
+async def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
     """Two reads would have to share one place."""
     streams: list[Any] = []
     stream = Stream(TOKENS, format=Nosy(lambda: next(streams[0])))
@@ -153,14 +153,10 @@ def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
     with misuse("concurrent"):
         stream.final()
     stream.close()
-
-    async def main() -> None:
-        async with AsyncStream(AsyncSource(TOKENS), format=Nosy(lambda: drive(streams[1]))) as other:
-            streams.append(other)
-            with misuse("concurrent"):
-                await other.final()
-
-    anyio.run(main)
+    async with AsyncStream(AsyncSource(TOKENS), format=Nosy(lambda: drive(streams[1]))) as other:
+        streams.append(other)
+        with misuse("concurrent"):
+            await other.final()
 
 
 def drive(stream: AsyncStream) -> None:
@@ -205,34 +201,31 @@ def test_misuse_within_a_source_passes_unchanged() -> None:
         anyio.run(main)
 
 
-def test_async_control_is_as_in_the_other_driver() -> None:
+@pytest.mark.anyio
+async def test_async_control_is_as_in_the_other_driver() -> None:
     """`stop`, `aclose`, a new loop after the end, views after an error."""
+    source = AsyncSource([b"".join(ANSWER)])
+    stream = AsyncStream(source)
+    async for event in stream:
+        if isinstance(event, TextDelta):
+            stream.stop("enough")
+    assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
+    assert source.closed == 1
+    with misuse("consumed"):
+        aiter(stream)
+    assert (await stream.final()).text == "Let "
 
-    async def main() -> None:
-        source = AsyncSource([b"".join(ANSWER)])
-        stream = AsyncStream(source)
-        async for event in stream:
-            if isinstance(event, TextDelta):
-                stream.stop("enough")
-        assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
-        assert source.closed == 1
-        with misuse("consumed"):
-            aiter(stream)
-        assert (await stream.final()).text == "Let "
+    async with AsyncStream(AsyncSource(ANSWER)) as stream:
+        await anext(stream.text)
+    with misuse("closed"):
+        aiter(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
 
-        async with AsyncStream(AsyncSource(ANSWER)) as stream:
-            await anext(stream.text)
-        with misuse("closed"):
-            aiter(stream)
-        with pytest.raises(StopAsyncIteration):
-            await anext(stream)
-
-        failed = AsyncStream(AsyncSource([*ANSWER[:3], ERROR]))
-        for _ in range(2):
-            with pytest.raises(ProviderError):
-                [piece async for piece in failed.text]
-
-    anyio.run(main)
+    failed = AsyncStream(AsyncSource([*ANSWER[:3], ERROR]))
+    for _ in range(2):
+        with pytest.raises(ProviderError):
+            [piece async for piece in failed.text]
 
 
 class Bug(Exception):

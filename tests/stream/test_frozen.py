@@ -73,14 +73,16 @@ def test_what_has_arrived_meanwhile_is_delivered(deadlines: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deadlines", [{"total": IDLE}, BYTES], ids=lambda each: next(iter(each)))
-def test_the_deadline_counts_after_it(deadlines: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "deadlines, rest", [({"total": IDLE}, BODY[2:3]), (BYTES, BODY[2:3]), (BYTES, [])], ids=repr
+)
+def test_the_deadline_counts_after_it(deadlines: dict[str, Any], rest: list[bytes]) -> None:
     """The total holds, and so does a silence in which nothing arrives."""
-    freezer = Freezer(BODY[2], ends=False)
+    freezer = Freezer(*rest, ends=False)
     with Loopback(freezer.script) as server:
         found = asyncio.run(_read(server.url, freezer, Deadlines(**deadlines)))
 
-    assert found == ("Hello you", "truncated", next(iter(deadlines)))
+    assert found == ("Hello you" if rest else "Hello", "truncated", next(iter(deadlines)))
 
 
 @pytest.mark.slow
@@ -96,13 +98,3 @@ def test_a_loop_without_an_event_loop_gets_what_has_arrived_too() -> None:
         freezer.freeze()
         assert "".join(text) == " you there"
         assert stream.message.ending == "complete"
-
-
-@pytest.mark.slow
-def test_a_silence_ends_an_answer_as_before() -> None:
-    """Nothing has arrived, so that the turn of the source delivers nothing."""
-    freezer = Freezer(ends=False)
-    with Loopback(freezer.script) as server:
-        found = asyncio.run(_read(server.url, freezer, Deadlines(**BYTES)))
-
-    assert found == ("Hello", "truncated", "idle_bytes")

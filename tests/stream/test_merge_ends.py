@@ -138,20 +138,19 @@ async def test_what_closing_raises_is_raised_once_all_are_closed(kind: str) -> N
     assert [1, 1] == [source.closed for source in sources]
 
 
-def test_streams_that_nobody_holds_are_collected() -> None:
-    async def main() -> None:
-        feed = AsyncFeed()
-        merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
-        feed.feed(*saying("x")[:1])
-        await anext(merged)
-        with pytest.warns(ResourceWarning, match="never closed"):
-            del merged
-            gc.collect()
-        for _ in range(5):
-            await anyio.lowlevel.checkpoint()
-        assert feed.closed
-
-    anyio.run(main)
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_streams_that_nobody_holds_are_collected() -> None:
+    feed = AsyncFeed()
+    merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
+    feed.feed(*saying("x")[:1])
+    await anext(merged)
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del merged
+        gc.collect()
+    for _ in range(5):
+        await anyio.lowlevel.checkpoint()
+    assert feed.closed
 
 
 @pytest.mark.slow

@@ -242,21 +242,19 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
         assert fired
 
 
-def test_on_trio_a_block_is_needed() -> None:
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_on_trio_a_block_is_needed() -> None:
     """Only there can tasks read; the error says how."""
-
-    async def main() -> None:
-        feed = AsyncFeed()
-        merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
-        with pytest.raises(MisuseError, match="async with merge"):
-            await anext(merged)
-        feed.feed(*saying("x"))
-        feed.end()
-        async with merged:
-            assert [label async for label, _ in merged]
-        assert "x" == merged.messages["a"].text
-
-    anyio.run(main, backend="trio")
+    feed = AsyncFeed()
+    merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
+    with pytest.raises(MisuseError, match="async with merge"):
+        await anext(merged)
+    feed.feed(*saying("x"))
+    feed.end()
+    async with merged:
+        assert [label async for label, _ in merged]
+    assert "x" == merged.messages["a"].text
 
 
 @pytest.mark.anyio

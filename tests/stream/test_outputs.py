@@ -180,7 +180,8 @@ def test_what_is_almost_json_is_read_where_that_is_asked_for() -> None:
         Stream(chat(text)).result(Recipe)
 
 
-def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
+@pytest.mark.anyio
+async def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
     other = '{"dish": "other"}'
     text = f"{other} is none, so {TEXT}"
     options: Any = {"lenient": True, "document": "last"}
@@ -199,16 +200,12 @@ def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
     assert RECIPE == list(Stream(chat(text)).partials(Recipe, **options))[-1].final()
     assert STEPS == list(Stream(chat(text)).items(Step, "steps", **options))
     assert "Pan\ncakes" == "".join(Stream(chat(text)).field("title", **options))
-
-    async def asynchronous() -> None:
-        streams = [AsyncStream(chat(text)) for _ in range(4)]
-        assert RECIPE == await streams[0].result(Recipe, **options)
-        drafts = [draft async for draft in streams[1].partials(Recipe, **options)]
-        assert RECIPE == drafts[-1].final()
-        assert STEPS == [step async for step in streams[2].items(Step, "steps", **options)]
-        assert "Pan\ncakes" == "".join([piece async for piece in streams[3].field("title", **options)])
-
-    anyio.run(asynchronous)
+    streams = [AsyncStream(chat(text)) for _ in range(4)]
+    assert RECIPE == await streams[0].result(Recipe, **options)
+    drafts = [draft async for draft in streams[1].partials(Recipe, **options)]
+    assert RECIPE == drafts[-1].final()
+    assert STEPS == [step async for step in streams[2].items(Step, "steps", **options)]
+    assert "Pan\ncakes" == "".join([piece async for piece in streams[3].field("title", **options)])
 
 
 def test_each_choice_has_its_own_output() -> None:

@@ -41,7 +41,7 @@ class Connection:
         return self.now
 
     def stream(self, **options: Any) -> Stream:
-        body = _Body(self, self._own)
+        body = Body(self, self._own)
         extensions = {"network_stream": self, "http_version": b"HTTP/1.1"}
         response = httpx.Response(200, stream=body, extensions=extensions)
         return on(self.clock, Stream, response, format="openai-chat", **options)
@@ -63,10 +63,10 @@ class Connection:
         return data
 
 
-class _Body(httpx.SyncByteStream):
+class Body(httpx.SyncByteStream):
     """The body of a response, which is read as httpx reads one."""
 
-    def __init__(self, connection: Connection, own: float | None) -> None:
+    def __init__(self, connection: Any, own: float | None) -> None:
         self._connection, self._own = connection, own
 
     def __iter__(self) -> Iterator[bytes]:

@@ -82,36 +82,32 @@ def test_a_frame_that_never_comes_is_an_error_after_what_came_before_it(world: s
     assert error.partial.text == "Hello wonder"[: len(error.partial.text)]
 
 
-def test_a_source_that_waits_is_read_until_the_gap_is_too_old() -> None:
-    async def main() -> None:
-        async def body() -> Any:
-            for chunk in [*CHUNKS[:6], *CHUNKS[7:9]]:
-                yield chunk
-            await anyio.sleep(30)
+@pytest.mark.anyio
+async def test_a_source_that_waits_is_read_until_the_gap_is_too_old() -> None:
+    async def body() -> Any:
+        for chunk in [*CHUNKS[:6], *CHUNKS[7:9]]:
+            yield chunk
+        await anyio.sleep(30)
 
-        reorder = Reorder(timeout=0.05)
-        async with AsyncStream(body(), reorder=reorder, format="openai-responses") as stream:
-            with pytest.raises(ProtocolError, match="never came"):
-                await stream.final()
-        assert stream.closed
-
-    anyio.run(main)
+    reorder = Reorder(timeout=0.05)
+    async with AsyncStream(body(), reorder=reorder, format="openai-responses") as stream:
+        with pytest.raises(ProtocolError, match="never came"):
+            await stream.final()
+    assert stream.closed
 
 
-def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
-    async def main() -> None:
-        async def body() -> Any:
-            for chunk in CHUNKS[1:8]:
-                yield chunk
-            await anyio.sleep(30)
+@pytest.mark.anyio
+async def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
+    async def body() -> Any:
+        for chunk in CHUNKS[1:8]:
+            yield chunk
+        await anyio.sleep(30)
 
-        reorder = Reorder(timeout=0.05)
-        deadlines = Deadlines(total=20)
-        stream = AsyncStream(body(), reorder=reorder, format="openai-responses", deadlines=deadlines)
-        async with stream:
-            assert await anext(stream.text) == "Hello"
-
-    anyio.run(main)
+    reorder = Reorder(timeout=0.05)
+    deadlines = Deadlines(total=20)
+    stream = AsyncStream(body(), reorder=reorder, format="openai-responses", deadlines=deadlines)
+    async with stream:
+        assert await anext(stream.text) == "Hello"
 
 
 def test_one_belongs_to_one_stream() -> None:

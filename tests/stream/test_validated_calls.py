@@ -76,10 +76,9 @@ def gemini_body() -> list[bytes]:
     )
 
 
-def seen(chunks: list[bytes], *tools: Any, **options: Any) -> list[tuple[str, bool]]:
+def seen(chunks: list[bytes]) -> list[tuple[str, bool]]:
     """Return the calls of a body, and of each whether it can be run."""
-    view = Stream(chunks, **options).validated_calls(*tools or (rm,))
-    return [(checked.id, checked.error is None) for checked in view]
+    return [(checked.id, checked.error is None) for checked in Stream(chunks).validated_calls(rm)]
 
 
 def test_calls_come_checked_and_can_be_run() -> None:
@@ -119,20 +118,13 @@ def test_choices_have_checked_calls_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks, options",
-    [
-        (chat_body(BROKEN), {}),
-        (anthropic_body(BROKEN), {}),
-        (responses_body(BROKEN), {}),
-        (gemini_body(), {}),
-    ],
+    "chunks",
+    [chat_body(BROKEN), anthropic_body(BROKEN), responses_body(BROKEN), gemini_body()],
     ids=["openai-chat", "anthropic", "openai-responses", "gemini"],
 )
-def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(
-    chunks: list[bytes], options: dict[str, Any]
-) -> None:
+def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(chunks: list[bytes]) -> None:
     """Nothing else would tell the model; `tool_calls` leaves it out."""
-    stream = Stream(chunks, **options)
+    stream = Stream(chunks)
     [checked] = stream.validated_calls(rm)
 
     assert isinstance(checked.error, InvalidJSON)

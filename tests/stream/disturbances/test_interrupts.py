@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -36,47 +36,40 @@ def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end() -> None:
     assert source.closed == 1
 
 
-def test_the_same_in_an_async_loop() -> None:
+@pytest.mark.anyio
+async def test_the_same_in_an_async_loop() -> None:
     """No RuntimeError of a coroutine."""
-
-    async def main() -> None:
-        source = AsyncSource(TOKENS)
-        stream = AsyncStream(source, format=Nosy(interrupt))
-        with pytest.raises(KeyboardInterrupt):
-            await anext(stream)
-        with pytest.raises(StreamInterrupted, match="broken off"):
-            await stream.final()
-        assert source.closed == 1
-
-    anyio.run(main)
+    source = AsyncSource(TOKENS)
+    stream = AsyncStream(source, format=Nosy(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        await anext(stream)
+    with pytest.raises(StreamInterrupted, match="broken off"):
+        await stream.final()
+    assert source.closed == 1
 
 
-def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
+@pytest.mark.anyio
+async def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
     """Whoever comes last closes, although a cancellation is on its way."""
+    closed = anyio.Event()
 
-    async def main() -> None:
-        closed = anyio.Event()
+    class Slow(AsyncSource):
+        async def __anext__(self) -> bytes:
+            await anyio.sleep_forever()
+            return b""
 
-        class Slow(AsyncSource):
-            async def __anext__(self) -> bytes:
-                await anyio.sleep_forever()
-                return b""
+        async def aclose(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            closed.set()
 
-            async def aclose(self) -> None:
-                await anyio.lowlevel.checkpoint()
-                closed.set()
-
-        stream = AsyncStream(Slow([]))
-        async with anyio.create_task_group() as tasks:
-            async with stream:
-                tasks.start_soon(stream.final)
-                await anyio.wait_all_tasks_blocked()
-            tasks.cancel_scope.cancel()
-        assert closed.is_set()
-        assert stream.closed
-
-    for backend in ("asyncio", "trio"):
-        anyio.run(main, backend=backend)
+    stream = AsyncStream(Slow([]))
+    async with anyio.create_task_group() as tasks:
+        async with stream:
+            tasks.start_soon(stream.final)
+            await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert closed.is_set()
+    assert stream.closed
 
 
 def test_a_read_that_ctrl_c_broke_off_never_looks_like_the_end() -> None:
@@ -92,35 +85,6 @@ def test_a_read_that_ctrl_c_broke_off_never_looks_like_the_end() -> None:
     with pytest.raises(StreamInterrupted, match="broken off"):
         stream.final()
     assert stream.message.text == "Hel"
-
-
-def test_a_source_that_survives_a_cancelled_read_goes_on() -> None:
-    """Only a silent end after it is suspicious."""
-
-    async def main() -> None:
-        class Queue:
-            def __init__(self) -> None:
-                self.items = [*ANSWER]
-                self.waits = False
-
-            def __aiter__(self) -> Queue:
-                return self
-
-            async def __anext__(self) -> bytes:
-                if not self.waits:
-                    self.waits = True
-                    await anyio.sleep_forever()
-                if not self.items:
-                    raise StopAsyncIteration
-                return self.items.pop(0)
-
-        source = Queue()
-        stream = AsyncStream(source)
-        await cancelled_when(lambda: source.waits, stream.final)
-        assert (await stream.final()).text == "Let me see."
-
-    # Outside a block, where trio has no task to read it.
-    anyio.run(main, backend="trio")
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -164,39 +128,6 @@ def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
 
     assert list(stream.text) == ["Let "]
     assert ended == [True]
-
-
-def test_an_async_close_during_a_read_leaves_closing_to_the_read() -> None:
-    """An asynchronous generator cannot be closed while it runs."""
-
-    async def main() -> None:
-        gate, ended = anyio.Event(), anyio.Event()
-
-        async def body() -> AsyncIterator[bytes]:
-            try:
-                yield ANSWER[2]
-                await gate.wait()
-                yield ANSWER[3]
-            finally:
-                ended.set()
-
-        stream = AsyncStream(body())
-        texts: list[str] = []
-
-        async def read() -> None:
-            texts.extend([piece async for piece in stream.text])
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
-            await stream.aclose()
-            gate.set()
-        assert texts == ["Let "]
-        assert ended.is_set()
-        assert stream.message.ending == "stopped"
-
-    for backend in ("asyncio", "trio"):
-        anyio.run(main, backend=backend)
 
 
 def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
