@@ -33,12 +33,12 @@ def in_each_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     """Run a test without an event loop, on asyncio and on trio; its first argument says in which colour."""
     colour = next(iter(inspect.signature(test).parameters))
 
-    @pytest.mark.parametrize(colour, ["sync", "asyncio", "trio"])
     @functools.wraps(test)
     def run(**arguments: Any) -> None:
         run_in(arguments[colour], functools.partial(test, **arguments))
 
-    return run
+    in_each: Callable[..., None] = pytest.mark.parametrize(colour, ["sync", "asyncio", "trio"])(run)
+    return in_each
 
 
 def connect_in(colour: str) -> Callable[..., Any]:
