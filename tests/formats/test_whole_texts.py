@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.support.wire import sse, sses
 from tokenstream import Decoder, Retry, Stream, Tags, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
+from tokenstream.formats._kit.whole_text import WholeText, settle
 
 REPEATING = ["openai-responses", "openai-realtime"]
 """Formats whose end events repeat the text."""
@@ -265,3 +267,15 @@ def test_an_end_that_was_lost_is_given_in_a_resumed_answer() -> None:
 
     assert "Hello there you" == "".join(stream.text) == stream.message.text
     assert [None, 3] == positions
+
+
+def test_the_whole_texts_of_many_parts_take_linear_time() -> None:
+    """One payload may repeat thousands; eight times as many take eight times as long, and not sixty-four."""
+
+    def seconds(count: int) -> float:
+        wholes = [WholeText("a", 0, part=part) for part in range(count)]
+        begun = time.thread_time()
+        settle(wholes, lambda _: "", lambda _: None)
+        return time.thread_time() - begun
+
+    assert min(seconds(8_000) for _ in range(3)) < 24 * max(0.002, *[seconds(1_000) for _ in range(3)])

@@ -97,25 +97,27 @@ def settle(
         the whole text of part 0 differs from its deltas
     """
     settled: list[Event] = []
+    by_place: dict[Any, list[Event]] = {}  # so that many whole texts in one payload take linear time
     event: Any
     for event in events:
         if event.__class__ is not WholeText:
             settled.append(event)
+            by_place.setdefault((event.__class__, event.choice, event.part), []).append(event)
             continue
-        missing = _settle_one(event, settled, find_text, note)
-        if isinstance(missing, PartStart):
-            settled.append(missing)
-            if event.ended:
-                settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))
-            continue
+        before = by_place.setdefault((_FIELDS[event.kind][0], event.choice, event.part), [])
+        missing: Any = _settle_one(event, before, find_text, note)
         if isinstance(missing, ProtocolError):
             return settled, missing
-        # Without a message, it may be unknown how much has arrived.
-        if event.open is not None and (missing or find_text is not None):
-            event.open.tell(event.text, len(event.text) - len(missing))
+        if isinstance(missing, str):
+            # Without a message, it may be unknown how much has arrived.
+            if event.open is not None and (missing or find_text is not None):
+                event.open.tell(event.text, len(event.text) - len(missing))
+            if missing:
+                note("text_completed")
+                missing = _delta_of(event, missing)
+                before.append(missing)
         if missing:
-            note("text_completed")
-            settled.append(_delta_of(event, missing))
+            settled.append(missing)
             if event.ended:
                 settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))
     return settled, None
