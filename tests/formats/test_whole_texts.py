@@ -273,7 +273,7 @@ def test_the_whole_texts_of_many_parts_take_linear_time() -> None:
     """One payload may repeat thousands; eight times as many take eight times as long, and not sixty-four."""
 
     def seconds(count: int) -> float:
-        wholes = [WholeText("a", 0, part=part) for part in range(count)]
+        wholes: list[Any] = [WholeText("a", 0, part=part) for part in range(count)]
         begun = time.thread_time()
         settle(wholes, lambda _: "", lambda _: None)
         return time.thread_time() - begun
