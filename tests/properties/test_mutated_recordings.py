@@ -19,6 +19,7 @@ from tests.formats.gemini.payloads import EVERYTHING as GEMINI
 from tests.formats.gemini_interactions.test_laws import EVERYTHING as INTERACTIONS
 from tests.formats.gemini_live.test_laws import EVERYTHING as LIVE
 from tests.formats.ollama.test_faults import EVERYTHING as OLLAMA
+from tests.formats.openai_chat.test_properties import EVERYTHING as CHAT
 from tests.formats.openai_responses.test_properties import EVERYTHING as RESPONSES
 from tests.formats.test_llamaindex import PAYLOADS as LLAMAINDEX
 from tests.formats.test_openai_completions import PAYLOADS as COMPLETIONS
@@ -46,6 +47,7 @@ _OF_ALL_KINDS: dict[str, list[list[Any]]] = {
     "gemini-live": [LIVE],
     "llamaindex": [LLAMAINDEX],
     "ollama": [OLLAMA],
+    "openai-chat": [CHAT],
     "openai-completions": [COMPLETIONS],
     "openai-responses": [RESPONSES],
     "tgi": [TGI],

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.mutations import changed, junk
+from tests.formats.mutations import changed
 from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
-from tests.formats.told import DONE, frame_of
+from tests.formats.told import DONE
 from tests.support.formats import OpenAIChat
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
-from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
-
-
-_DELTAS: list[dict[str, Any]] = [
+EVERYTHING: list[dict[str, Any]] = [
     ROLE,
     text("Hel"),
     text("lo"),
@@ -77,7 +72,7 @@ _DELTAS: list[dict[str, Any]] = [
 ]
 _OUR_OWN: list[Any] = [{"type": "text", "text": 7}, [{"type": "thinking", "thinking": [[7]]}]]
 """What belongs into some field, and stands in another one."""
-_MUTATED = changed(_DELTAS, *_OUR_OWN)
+_MUTATED = changed(EVERYTHING, *_OUR_OWN)
 
 
 @given(_MUTATED)
@@ -106,48 +101,6 @@ def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
             fragments = [e.fragment for e in mine if isinstance(e, ToolCallDelta) and e.part == part]
             if content.kind == "tool_call":
                 assert "".join(fragments).startswith(content.arguments_text)
-
-
-@given(_MUTATED)
-def test_shortcuts_change_nothing(payloads: list[Any]) -> None:
-    assert read(*payloads, shortcuts=False).outcome == read(*payloads).outcome
-
-
-_RUN = [
-    *_DELTAS[:14],
-    # Halves of characters among plain text.
-    *[text(piece) for piece in ("a", "b", "\ud83c", "c", "d")],
-    chunk({"reasoning_content": "\ud83c", "content": None}),
-    chunk({"reasoning_content": "Hm", "content": None}),
-    chunk({"reasoning_content": " so\n", "content": None}),
-    chunk({"reasoning_content": "ö", "content": None}),
-    chunk({"reasoning_content": "x", "content": "y"}),
-    chunk({"reasoning_content": None, "content": "z"}),
-    chunk({"reasoning": "x", "reasoning_details": "x"}),
-    {**HEAD, "choices": {"index": 0, "delta": {"content": "a"}}},
-    {**HEAD, "choices": [*text("a")["choices"], *text("b", choice=1)["choices"]]},
-    chunk({"reasoning": "y", "reasoning_details": [{"type": "reasoning.text", "text": "y", "index": 0}]}),
-]
-
-
-@given(st.lists(st.sampled_from(_RUN), max_size=40), st.data())
-def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.DataObject) -> None:
-    payloads = deepcopy(run)
-    for payload in payloads:
-        if not isinstance(payload["choices"], list):
-            continue
-        if data.draw(st.integers(0, 9)) == 0:
-            payload["choices"][0]["index"] = data.draw(st.sampled_from([False, 0.0, "0", None, 1]))
-        if data.draw(st.integers(0, 9)) == 0:
-            payload["choices"][0]["delta"]["content"] = data.draw(junk(*_OUR_OWN))
-    frames: list[Frame] = [
-        ServerSentEvent(payload, id="7")
-        if data.draw(st.booleans()) and isinstance(payload, bytes)
-        else payload
-        for payload in map(frame_of, payloads)
-    ]
-
-    assert read(*frames, DONE, shortcuts=False).outcome == read(*frames, DONE).outcome
 
 
 _FRAGMENTS = ("{", '{"a"', ": 1", "}", "{}", "ö", "\ud83c", "\udf0a", "\n", " ", "", None)
