@@ -24,7 +24,6 @@ def response(body: str | bytes, content_type: str = "text/plain; charset=utf-8")
 
 @in_one_test("cut", range(len(BODY.encode()) + 1))
 def test_the_text_is_the_body_wherever_it_is_cut(cut: int) -> None:
-    """Half a character waits for the rest of it."""
     body = BODY.encode()
     stream = Stream([body[:cut], body[cut:]], format="text")
     pieces = list(stream.text)
@@ -84,7 +83,6 @@ def test_an_empty_body_is_no_answer() -> None:
 
 
 def test_what_is_no_utf8_is_replaced_and_counted() -> None:
-    """A half that never comes, too."""
     stream = Stream([b"a\xff", b"b\xe2\x82"], format="text")
 
     assert "a\ufffdb\ufffd" == stream.final().text

@@ -54,7 +54,6 @@ def test_pieces_are_joined_with_nothing_between_them() -> None:
 
 
 def test_the_answer_begins_with_its_first_piece() -> None:
-    """Nothing is known of it but that it has begun."""
     events, _ = read(Text(), b"Hel", b"lo", DONE)
 
     assert [event for event in events if isinstance(event, MessageStart)] == [MessageStart()]
@@ -181,7 +180,6 @@ def test_an_event_with_an_id_is_text() -> None:
 
 
 def test_decoded_payloads_are_refused() -> None:
-    """An iterable of dicts is of another format; the error says so."""
     format = Text()
     read(format, {"text": "Hello"})
 

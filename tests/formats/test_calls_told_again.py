@@ -24,7 +24,6 @@ from tokenstream.events import ToolCallDelta
 )
 @in_one_test("size", [1, 50, 10_000])
 def test_arguments_that_come_again_are_read_once(format: Any, pieces: list[str], size: int) -> None:
-    """The tool runs once, and the deltas are the arguments."""
     wire = WIRES[format]
     call = [wire.start(0), *[wire.piece(0, piece) for piece in pieces], *wire.stops(0, "")]
     body = b"".join(sses(*wire.begins, *call, *wire.reason, *wire.ends))

@@ -107,7 +107,6 @@ def test_a_cut_after_an_early_reason_is_a_cut(wire: Wire) -> None:
 
 @each_wire
 def test_another_reason_or_the_end_mark_confirms_it(wire: Wire) -> None:
-    """The answer is whole, with the reason that was given."""
     for end in (wire.mark, wire.reason + wire.mark):
         for chunks in several(wire.early + wire.text("Hello") + end, "whole").values():
             got = read(chunks, format=wire.format)

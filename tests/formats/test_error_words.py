@@ -97,7 +97,6 @@ def test_a_402_that_asks_to_wait_is_a_rate_limit(name: str) -> None:
 @pytest.mark.slow
 @in_one_test("pattern", _PATTERNS)
 def test_each_known_text_was_seen(pattern: str) -> None:
-    """Some row above has it, unless it is our own relay's."""
     rows = [*TOO_LONG.values(), *NO_CREDIT.values()]
     said = [str(_in_the_middle(body)).partition(": ")[2] for body in rows if body.format]
     matches = [re.match(pattern, each, re.IGNORECASE | re.DOTALL) for each in said]

@@ -60,8 +60,6 @@ def test_a_run_of_assistants_is_an_error_that_names_the_service(
 
 
 def test_an_async_stream_says_the_same() -> None:
-    """The error comes from the same place."""
-
     async def body() -> Any:
         yield _named(*EVENTS[0])
 
@@ -80,7 +78,6 @@ def test_an_event_of_the_same_name_with_a_type_is_of_another_service() -> None:
 
 @pytest.mark.parametrize("make", [Stream, Decoder], ids=lambda make: make.__name__)
 def test_to_name_a_format_of_a_service_that_is_gone_is_misuse(make: Any) -> None:
-    """The error says which service it was, and what to use."""
     options: dict[str, Any] = {"format": "openai-assistants"}
     with pytest.raises(MisuseError, match=r"Assistants API, which was switched off .* use the Responses API"):
         make(*([[]] if make is Stream else []), **options)
@@ -88,7 +85,6 @@ def test_to_name_a_format_of_a_service_that_is_gone_is_misuse(make: Any) -> None
 
 @pytest.mark.parametrize("recorded", shared("openai-assistants"), ids=lambda each: each.name)
 def test_a_recorded_run_of_assistants_is_that_error(recorded: Any) -> None:
-    """A whole body, and its first event alone."""
     for body in (recorded.body, recorded.body.partition(b"\n\n")[0] + b"\n\n"):
         with pytest.raises(NotAStream, match="OpenAI's Assistants API, which was switched off"):
             Stream([body]).final()

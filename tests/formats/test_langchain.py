@@ -359,5 +359,4 @@ def test_log_probabilities_add_up() -> None:
     ],
 )
 def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
-    """A message of a model, as LangChain writes it."""
     assert expected == LangChain.recognises(payload, "")

@@ -228,7 +228,6 @@ def test_the_reason_is_the_providers_or_langchains_own(
 
 
 def test_an_error_in_the_middle_ends_the_answer() -> None:
-    """What had come is kept."""
     told = read(start(), *HELLO, {"event": "error", "message": "Overloaded", "code": "overloaded_error"})
 
     assert isinstance(told.error, ProviderError)
@@ -543,7 +542,6 @@ _TOLD: dict[str, tuple[list[str], object, str]] = {
 def test_the_end_of_a_call_adds_what_its_pieces_lack(
     pieces: list[str], whole: object, arguments: str
 ) -> None:
-    """The end of the block has all arguments."""
     called = end(0, type="tool_call", id="c", name="f", args=whole)
     begun = begin(0, type="tool_call_chunk", id="c", name="f", args="")
     told = read(start(), begun, *[add(0, "tool-call", args=piece) for piece in pieces], called, finish())

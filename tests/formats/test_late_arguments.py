@@ -90,7 +90,6 @@ def pieces(text: str) -> list[str]:
 def test_arguments_after_a_mark_belong_to_their_call(
     format: FormatName, wire: Writer, cut: int, cutting: Callable[[str], list[str]]
 ) -> None:
-    """The call is handed out once, at the end of the answer, with all of them."""
     call = Call(cutting(WHOLE[:cut]) if cut else [], cutting(WHOLE[cut:]))
     stream, handed_out, error = read(format, wire([call]))
 

@@ -141,7 +141,6 @@ def test_calls_may_be_among_additional_fields(told: Any) -> None:
 
 
 def test_arguments_that_are_rewritten_are_counted() -> None:
-    """What was given stays given."""
     got = read(response("", call('{"a": 1')), response("", call('{"b": 1}')))
 
     assert {"text_rewritten", "call_open_at_end", "finish_missing"} == got.rules
@@ -149,7 +148,6 @@ def test_arguments_that_are_rewritten_are_counted() -> None:
 
 
 def test_other_blocks_are_given_once() -> None:
-    """Media as such, and what has no word of ours as it is."""
     image = {"block_type": "image", "image": "aGk=", "image_mimetype": "image/png"}
     cited = {"block_type": "citation", "source": "s"}
     message = read(response("", image), response("a", image, cited)).message
@@ -248,7 +246,6 @@ def test_a_payload_that_is_no_response_is_an_unknown_event() -> None:
     ],
 )
 def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
-    """The fields of LlamaIndex's responses."""
     assert expected == LlamaIndex.recognises(payload, "")
 
 

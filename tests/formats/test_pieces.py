@@ -48,7 +48,6 @@ def test_an_empty_piece_is_a_heartbeat() -> None:
 
 
 def test_bounds_hold_for_pieces() -> None:
-    """The error is kept for the loop, as in any stage."""
     format = Pieces(limits=Limits(parts=0))
 
     assert format.feed("Hello") == [MessageStart()]

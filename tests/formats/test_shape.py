@@ -33,7 +33,6 @@ def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> Payload
 
 @pytest.mark.parametrize("padding", [None, "", "q", "Zz9" * 20])
 def test_a_template_reads_the_text_of_the_next_payload(padding: str | None) -> None:
-    """Text and padding may have any length."""
     template = _learnt(_payload(padding=None if padding is None else "seed"))
 
     for text in ("lo", " wörld", "\U0001f600", "{[:,]}", "'", "a\nb", 'a"b', "a\\", "a\u2028b", '"},"x":"'):

@@ -143,7 +143,6 @@ def test_an_empty_object_before_the_arguments_is_no_arguments(format: FormatName
 def test_an_empty_object_at_the_end_is_no_arguments(
     format: FormatName, wire: Wire, pieces: list[str], end: str
 ) -> None:
-    """The pieces have told them."""
     assert ([OSLO], set(), None) == read(format, wire(pieces, end))
 
 

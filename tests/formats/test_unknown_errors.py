@@ -172,7 +172,6 @@ def test_everybodys_words_for_an_error_end_the_answer(
 
 
 def test_what_arrived_after_an_error_tells_the_tokens_of_the_answer() -> None:
-    """Token counts and their cost, but no content."""
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.25}
     text = {"choices": [{"index": 0, "delta": {"content": " no"}}]}
     last = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage}

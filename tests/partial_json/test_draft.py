@@ -68,7 +68,6 @@ def test_text_that_becomes_something_else_shows_when_it_is_that() -> None:
 
 
 def test_a_null_is_distinguished_from_what_is_missing() -> None:
-    """A field that came as null is None; one that has not come is MISSING."""
     draft = partial_of(Step, '{"title": "x", "note": null')
 
     assert (None, MISSING) == (draft.note, draft.minutes)
@@ -76,7 +75,6 @@ def test_a_null_is_distinguished_from_what_is_missing() -> None:
 
 
 def test_a_finished_field_is_wrong_at_once() -> None:
-    """An error comes with the value that has it, with its whole place, before the document ends."""
     found = [
         [(error["type"], error["loc"]) for error in draft.partial().errors]
         for draft in _drafts(Recipe, ['{"name": 1, "steps": [{"title": "x", "minutes": "soon', '"', ', "ti'])
@@ -186,7 +184,6 @@ def test_a_union_whose_member_the_kind_tells_is_typed_at_once() -> None:
 
 
 def test_feed_tells_whether_something_shows() -> None:
-    """White space, keys and what the model ignores change nothing."""
     draft = Partials(Step)
     pieces = [
         "{",

@@ -26,7 +26,6 @@ _HUGE = "9" * 25
 
 @given(NUMBERS, st.integers(0, 3))
 def test_a_number_is_what_json_loads_makes_of_it(number: str, size: int) -> None:
-    """An int or a float of the same value, wherever it is cut."""
     parser = read(f"[{number}]", size)
 
     assert same(json.loads(f"[{number}]"), parser.value)

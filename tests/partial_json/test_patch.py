@@ -170,7 +170,6 @@ def _patches(**options: Any) -> list[list[dict[str, Any]]]:
 
 
 def test_a_patch_tells_what_has_changed() -> None:
-    """The root first; then what is added, what grows, and what an object has once it is finished."""
     assert _patches() == [
         [{"op": "replace", "path": "", "value": {}}],
         [

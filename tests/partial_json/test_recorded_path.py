@@ -259,7 +259,6 @@ def test_dataclasses_and_lists_have_paths() -> None:
     ],
 )
 def test_what_is_no_path_says_so(path: Any, said: str) -> None:
-    """A name that the type has not, a call, a comparison, a constant: each is told at once."""
     draft = partial_of(Menu, "{")
 
     with pytest.raises(MisuseError, match=said):

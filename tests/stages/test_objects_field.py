@@ -101,7 +101,6 @@ def test_fail_fast_stops_at_the_first_value_that_is_no_string(at: str) -> None:
 
 @pytest.mark.parametrize("cut", ["", " ", '{"a"', '{"a": "x', '{"a": "x"', '"a'])
 def test_a_document_that_is_cut_is_incomplete(cut: str) -> None:
-    """The pieces of the string that came are given."""
     field = Field("a")
     pieces = run(field, list(cut))
 

@@ -125,7 +125,6 @@ def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage() -> 
 
 
 def test_fail_fast_stops_at_the_first_invalid_element() -> None:
-    """Earlier elements are returned, later ones are not; `stop` tells the driver to stop."""
     for pieces in fragmentations('[1, "x", no JSON'):
         items = Items(int, fail_fast=True)
 
@@ -140,7 +139,6 @@ def test_fail_fast_stops_at_the_first_invalid_element() -> None:
 
 
 def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
-    """The error has the offset of the first wrong character; whole elements before it are returned."""
     for pieces in fragmentations("[1, 2, x, 3]"):
         patient, hasty = Items(int), Items(int, fail_fast=True)
         found = [item for piece in pieces for item in patient.feed(piece)]

@@ -62,7 +62,6 @@ _RECIPE = (
     ],
 )
 def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
-    """Whatever pieces the document comes in; each piece gives one snapshot at most."""
     adapter = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
     expected = adapter.validate_json(text)
     for pieces in fragmentations(text):

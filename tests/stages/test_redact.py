@@ -242,7 +242,6 @@ def test_text_is_returned_as_soon_as_no_match_can_begin_in_it(
 
 
 def test_a_match_longer_than_the_bound_is_dropped_as_it_arrives() -> None:
-    """The match is replaced once, and the rest of it is never returned."""
     stage = Redact(r"sk-\w+", max_length=8)
     given = ["".join(stage.feed(piece)) for piece in ["key sk-", *["abcdef"] * 50, " and sk-1 ok"]]
 
@@ -252,7 +251,6 @@ def test_a_match_longer_than_the_bound_is_dropped_as_it_arrives() -> None:
 
 
 def test_a_match_without_an_end_is_dropped_to_the_end() -> None:
-    """Text after such a match is returned at the end of the text."""
     assert "a [redacted]" == _redact("x+", ["a ", *"x" * 50], max_length=5)
     assert "a [redacted]y" == _redact("x+(?:yz)?", ["a ", *"x" * 50, "y"], max_length=5)
 
@@ -303,7 +301,6 @@ def test_a_pattern_that_no_stream_can_follow_is_refused(pattern: Any, said: str)
     [{"with_": 3}, {"max_length": 0}, {"max_length": -1}, {"max_length": True}, {"max_length": 1.5}],
 )
 def test_options_that_are_none_are_refused(options: dict[str, Any]) -> None:
-    """A bound is a whole number above zero, and what stands for a match is text."""
     with pytest.raises(MisuseError):
         Redact("a", **options)
 

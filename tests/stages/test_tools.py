@@ -119,7 +119,6 @@ def test_no_arguments_are_an_empty_object(text: str) -> None:
 
 
 def test_a_call_with_invalid_arguments_has_an_error() -> None:
-    """The call is returned; reading its arguments or running it raises the same error."""
     call = checked(WeatherArgs, {"city": 7, "days": 9})
     error = call.error
 

@@ -50,7 +50,6 @@ def every_kind(
 
 
 def test_every_kind_of_parameter_is_an_argument() -> None:
-    """Positional-only ones by name, those of `*rest` in a list, those of `**more` beside the others."""
     call = checked(
         every_kind, {"a": 1, "b": "x", "rest": [1, 2.5], "c": 3, "d": 8, "z": 4, "self": 5, "args": 6}
     )

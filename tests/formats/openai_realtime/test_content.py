@@ -140,7 +140,6 @@ def test_a_call_that_was_cut_is_kept_and_never_handed_out(status: str) -> None:
 
 @pytest.mark.parametrize("pieces", [[], ['{"harbour"'], ['{"harbour"', ': "Bre'], ["{}"], [""]])
 def test_the_end_of_its_item_gives_what_the_pieces_of_a_call_lack(pieces: list[str]) -> None:
-    """Lost pieces, none at all, or a placeholder for them: the item has them whole."""
     whole = '{"harbour": "Brest"}'
     came = answer(call(), *map(arguments, pieces), call_done(whole))
 

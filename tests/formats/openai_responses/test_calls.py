@@ -312,7 +312,6 @@ def test_any_other_item_is_carried_as_it_is(item: Payload, progress: str) -> Non
 
 
 def test_a_partial_image_is_replaced_and_the_final_one_counts() -> None:
-    """Each is whole in itself; what the item says beside the image is kept."""
     item = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress", "result": None}
     over = {**item, "status": "completed", "result": PNG, "output_format": "png", "revised_prompt": "a cat"}
     partial = base64.b64encode(b"half").decode()
@@ -384,7 +383,6 @@ def test_an_image_that_is_no_base64_is_carried(*, announced: bool) -> None:
 
 
 def test_a_partial_image_that_is_no_base64_is_passed_over() -> None:
-    """The final one comes all the same."""
     item = {"id": "i", "type": "image_generation_call", "result": None}
     bad = event("image_generation_call.partial_image", partial_image_b64="???")
     came = said(added(item), bad, done({**item, "result": PNG}))

@@ -15,7 +15,6 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, ReasoningPart, 
 
 
 def test_texts_are_known_by_their_ids_and_may_be_written_in_turns() -> None:
-    """Each keeps its own text, in the order of their starts."""
     told = answer(
         {"type": "text-start", "id": "a"},
         {"type": "text-start", "id": "b"},

@@ -30,7 +30,6 @@ from tokenstream.message import Usage
     ],
 )
 def test_finish_reasons_have_our_words(word: str, reason: str) -> None:
-    """The server's own word stays in `raw_finish_reason`."""
     message = answer(*HELLO, finish={"type": "finish", "finishReason": word}).message
 
     assert (reason, word) == (message.finish_reason, message.raw_finish_reason)
@@ -196,7 +195,6 @@ def test_a_start_that_says_nothing_leaves_it_to_what_follows(chunks: list[Any]) 
 
 
 def test_usage_is_ours_in_the_end() -> None:
-    """Counts that were not reported are absent."""
     message = answer(*HELLO, finish={**FINISH, "messageMetadata": {"usage": {"outputTokens": 4}}}).message
 
     assert Usage(output_tokens=4, provider_data={"outputTokens": 4}) == message.usage

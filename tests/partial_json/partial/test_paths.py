@@ -127,7 +127,6 @@ def test_a_field_named_like_a_method_is_an_item() -> None:
 
 
 def test_a_path_leads_through_what_grows_and_what_is_finished() -> None:
-    """`get` walks growing and finished objects, lists, dicts; where nothing is, it gives the default."""
     draft = partial_of(Recipe, f'{{"name": "x", "tags": {{"a": 1}}, "steps": [{STEP}, {{"title": "la')
 
     assert ("t", "la", "la") == (

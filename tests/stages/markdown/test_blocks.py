@@ -100,7 +100,6 @@ def test_a_fence_has_its_language() -> None:
 
 
 def test_the_stage_has_all_members_of_a_stage() -> None:
-    """The stage has no error, stops nothing, and returns nothing for an empty text."""
     blocks = MarkdownBlocks()
     blocks.check()
 
@@ -114,7 +113,6 @@ def test_a_kind_of_formulas_that_there_is_not_is_refused() -> None:
 
 
 def test_blocks_are_compared_by_their_content() -> None:
-    """Two stages give equal blocks for the same text, and those are one in a set."""
     (one,), (other,) = MarkdownBlocks().feed("a *b"), MarkdownBlocks().feed("a *b")
 
     assert (one, 1) == (other, len({one, other}))
