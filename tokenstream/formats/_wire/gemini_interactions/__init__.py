@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -308,8 +309,10 @@ class GeminiInteractions(Format):
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
         if has_ended and self._steps.reported:
-            # It was fetched, or a gateway has sent it instead of the rest of the stream.
-            self._steps.repeat_steps(_steps_of(interaction))
+            raise ProtocolError(
+                "the whole interaction came in place of the rest of its events: a gateway may ignore `stream`"
+                " when an answer is resumed; what had arrived is in .partial"
+            )
         if has_ended:
             self._read_ended_interaction(interaction)
             return
