@@ -16,8 +16,8 @@ OSLO_TEXT, BERGEN_TEXT = '{"city": "Oslo"}', '{"city": "Bergen"}'
 class CompatibleCase:
     """A body, and what it means."""
 
-    name: str
     format: str
+    name: str
     sends: str
     """What the server does, and which one."""
     body: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.compare.conformance.case import BERGEN, BERGEN_TEXT, OSLO, OSLO_TEXT, CompatibleCase
@@ -28,24 +29,22 @@ def _unnamed(body: bytes) -> bytes:
     return b"\n".join([line for line in body.split(b"\n") if not line.startswith(b"event:")])
 
 
+_case = partial(CompatibleCase, "anthropic")
 CASES = [
-    CompatibleCase(
+    _case(
         "claude-no-event-names",
-        "anthropic",
         "no `event:` lines (proxies)",
         _unnamed(wire.claude_start() + _claude_text("Hel", "lo") + wire.claude_end()),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-first-index-is-1",
-        "anthropic",
         "the first block has index 1 (gateways that drop blocks)",
         wire.claude_start() + _claude_text("Hel", "lo", index=1) + wire.claude_end(),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-text-in-the-start",
-        "anthropic",
         "a block's first text in its start event (gateways)",
         wire.claude_start()
         + wire.claude_open(0, type="text", text="Hel")
@@ -54,16 +53,14 @@ CASES = [
         + wire.claude_end(),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-input-in-the-start",
-        "anthropic",
         "a call's whole input in its start event, and no deltas (gateways)",
         wire.claude_start() + _claude_call(0, "toolu_1", given=OSLO) + wire.claude_end("tool_use"),
         calls=[("toolu_1", "weather", OSLO)],
     ),
-    CompatibleCase(
+    _case(
         "claude-blocks-in-turns",
-        "anthropic",
         "two blocks open at once (gateways)",
         wire.claude_start()
         + b"".join(
@@ -79,9 +76,8 @@ CASES = [
         + wire.claude_end("tool_use"),
         calls=[("toolu_0", "weather", OSLO), ("toolu_1", "weather", BERGEN)],
     ),
-    CompatibleCase(
+    _case(
         "claude-input-invalid",
-        "anthropic",
         "a call's input that is not JSON (fine-grained streaming); the text after it counts",
         wire.claude_start()
         + _claude_call(0, "toolu_1", '{"city": Oslo}')
@@ -89,9 +85,8 @@ CASES = [
         + wire.claude_end("tool_use"),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-unknown-types",
-        "anthropic",
         "an event, a block and a delta of kinds that were introduced later",
         wire.claude_start()
         + wire.claude("later_event", value=1)
@@ -102,16 +97,14 @@ CASES = [
         + wire.claude_end(),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-done",
-        "anthropic",
         "`data: [DONE]` at the end (proxies)",
         wire.claude_start() + _claude_text("Hello") + wire.claude_end() + wire.DONE,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-stop-missing",
-        "anthropic",
         "no `message_stop` after the stop reason (gateways)",
         wire.claude_start()
         + _claude_text("Hello")
@@ -122,9 +115,8 @@ CASES = [
         ),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "claude-usage-null",
-        "anthropic",
         "nulls in the last usage, which must not erase the counts from the start (gateways)",
         wire.claude_start()
         + _claude_text("Hello")
@@ -137,9 +129,8 @@ CASES = [
         text="Hello",
         about={"usage": [5, 9]},
     ),
-    CompatibleCase(
+    _case(
         "claude-error-in-the-stream",
-        "anthropic",
         "an `error` event after the first text (Anthropic when overloaded)",
         wire.claude_start()
         + wire.claude_open(0, type="text", text="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.compare.conformance.case import BERGEN, BERGEN_TEXT, OSLO, OSLO_TEXT, CompatibleCase
@@ -40,25 +41,23 @@ def _rest(arguments: Any, index: int = 0, **extra: Any) -> bytes:
 _OSLO_CALL = [("call_1", "weather", OSLO)]
 _BOTH_CALLS = [("call_1", "weather", OSLO), ("call_2", "weather", BERGEN)]
 
+_case = partial(CompatibleCase, "openai-chat")
 CASES = [
-    CompatibleCase(
+    _case(
         "role-repeated",
-        "openai-chat",
         "`role` in every delta (many servers)",
         b"".join([wire.chat({"role": "assistant", "content": piece}) for piece in ("Hel", "lo")]) + _END,
         text="Hello",
         about={"role": "assistant"},
     ),
-    CompatibleCase(
+    _case(
         "id-and-name-repeated",
-        "openai-chat",
         "a call's id and name in every fragment (one of vLLM's parsers)",
         b"".join([_begun(arguments=piece) for piece in pieces_of(OSLO_TEXT, 6)]) + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "id-and-name-empty-later",
-        "openai-chat",
         '`"id": ""` and `"name": ""` after the first fragment (Qwen, SGLang)',
         _begun()
         + b"".join(
@@ -70,39 +69,34 @@ CASES = [
         + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "index-missing",
-        "openai-chat",
         "whole calls without `index` (Gemini's OpenAI endpoint)",
         _whole_call(None, "call_1", OSLO_TEXT) + _whole_call(None, "call_2", BERGEN_TEXT) + _CALLED,
         calls=_BOTH_CALLS,
     ),
-    CompatibleCase(
+    _case(
         "index-missing-in-fragments",
-        "openai-chat",
         "one call in fragments without `index`",
         _whole_call(None, "call_1", "")
         + b"".join([wire.chat(_call(function=_function(piece))) for piece in pieces_of(OSLO_TEXT, 6)])
         + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "first-index-is-1",
-        "openai-chat",
         "the first call has `index` 1",
         _begun(index=1) + _rest(OSLO_TEXT, 1) + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "one-index-for-two-calls",
-        "openai-chat",
         "two calls with different ids, both on index 0 (Gemini's OpenAI endpoint)",
         _begun(arguments=OSLO_TEXT) + _begun("call_2", BERGEN_TEXT) + _CALLED,
         calls=_BOTH_CALLS,
     ),
-    CompatibleCase(
+    _case(
         "calls-in-turns",
-        "openai-chat",
         "fragments of two calls, alternating",
         _begun()
         + _begun("call_2", index=1)
@@ -115,9 +109,8 @@ CASES = [
         + _CALLED,
         calls=_BOTH_CALLS,
     ),
-    CompatibleCase(
+    _case(
         "two-calls-in-one-delta",
-        "openai-chat",
         "two whole calls in one delta (xAI, Groq, Mistral)",
         wire.chat(
             {
@@ -131,30 +124,26 @@ CASES = [
         + _CALLED,
         calls=_BOTH_CALLS,
     ),
-    CompatibleCase(
+    _case(
         "arguments-null",
-        "openai-chat",
         "`arguments: null` with the name (vLLM)",
         _begun(arguments=None) + _rest(OSLO_TEXT) + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "arguments-an-object",
-        "openai-chat",
         "arguments as a JSON object rather than text (gateways)",
         _begun(arguments=OSLO) + _CALLED,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "finish-is-stop",
-        "openai-chat",
         "`finish_reason: stop` after a call (Gemini's OpenAI endpoint)",
         _begun() + _rest(OSLO_TEXT) + _END,
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "finish-empty",
-        "openai-chat",
         '`finish_reason: ""` in every chunk before the last (SGLang, gateways)',
         wire.chat({"role": "assistant", "content": "Hel"}, "")
         + wire.chat({"content": "lo"}, "")
@@ -164,16 +153,14 @@ CASES = [
         text="Hello",
         calls=_OSLO_CALL,
     ),
-    CompatibleCase(
+    _case(
         "done-missing",
-        "openai-chat",
         "no `[DONE]` (many gateways)",
         wire.chat({"role": "assistant", "content": "Hello"}) + wire.chat({}, "stop"),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "usage-null-later",
-        "openai-chat",
         "usage in one chunk, `usage: null` in the next",
         wire.chat({"role": "assistant", "content": "Hello"}, usage=None)
         + wire.chat_usage(7, 21)
@@ -182,9 +169,8 @@ CASES = [
         text="Hello",
         about={"usage": [7, 21]},
     ),
-    CompatibleCase(
+    _case(
         "usage-with-the-finish",
-        "openai-chat",
         "usage in the same chunk as the finish reason (llama.cpp, DeepSeek)",
         wire.chat({"role": "assistant", "content": "Hello"})
         + wire.chat({}, "stop", usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28})
@@ -192,9 +178,8 @@ CASES = [
         text="Hello",
         about={"usage": [7, 21]},
     ),
-    CompatibleCase(
+    _case(
         "usage-grows",
-        "openai-chat",
         "the usage so far, in every chunk (vLLM's continuous statistics, xAI)",
         b"".join(
             [
@@ -210,9 +195,8 @@ CASES = [
         text="Hello",
         about={"usage": [7, 2]},
     ),
-    CompatibleCase(
+    _case(
         "reasoning-in-two-fields",
-        "openai-chat",
         "the same reasoning as `reasoning_content` and as `reasoning` (shims)",
         b"".join(
             [wire.chat({"reasoning_content": piece, "reasoning": piece}) for piece in ("Let me ", "see.")]
@@ -222,9 +206,8 @@ CASES = [
         text="Hello",
         about={"reasoning": "Let me see."},
     ),
-    CompatibleCase(
+    _case(
         "reasoning-and-details",
-        "openai-chat",
         "the same reasoning as `reasoning` and as `reasoning_details` (OpenRouter)",
         b"".join(
             [
@@ -243,9 +226,8 @@ CASES = [
         text="Hello",
         about={"reasoning": "Let me see."},
     ),
-    CompatibleCase(
+    _case(
         "empty-first-chunk",
-        "openai-chat",
         'a first chunk without choices, `"object": ""`, `"model": ""` (Azure)',
         wire.sse(
             {
@@ -261,9 +243,8 @@ CASES = [
         + _END,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "empty-tool-calls",
-        "openai-chat",
         "`tool_calls: []` in ordinary deltas (vLLM, Groq)",
         b"".join(
             [wire.chat({"role": "assistant", "content": piece, "tool_calls": []}) for piece in ("Hel", "lo")]
@@ -271,16 +252,14 @@ CASES = [
         + _END,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "comments",
-        "openai-chat",
         "comments between the events (OpenRouter, DeepSeek)",
         b": OPENROUTER PROCESSING\n\n" + wire.chat({"content": "Hello"}) + b": keep-alive\n\n" + _END,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "comment-after-an-id",
-        "openai-chat",
         "an `id:` once, a comment and a `retry:` later (gateways)",
         b"id: 1\n"
         + wire.chat({"content": "Hel"})
@@ -289,23 +268,20 @@ CASES = [
         + _END,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "byte-order-mark",
-        "openai-chat",
         "a byte order mark before the first event",
         b"\xef\xbb\xbf" + wire.chat({"content": "Hel"}) + wire.chat({"content": "lo"}) + _END,
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "invalid-utf-8",
-        "openai-chat",
         "a byte in the text that is not UTF-8",
         wire.chat({"content": "Hel?"}).replace(b"?", b"\xff") + wire.chat({"content": "lo"}) + _END,
         text="Hel\N{REPLACEMENT CHARACTER}lo",
     ),
-    CompatibleCase(
+    _case(
         "error-in-the-stream",
-        "openai-chat",
         "an error object after the first text, then `[DONE]` (OpenAI, most servers)",
         wire.chat({"content": "Hel"})
         + wire.sse({"error": {"message": "overloaded", "type": "server_error", "code": None}})
@@ -313,9 +289,8 @@ CASES = [
         text="Hel",
         fails=True,
     ),
-    CompatibleCase(
+    _case(
         "error-as-an-object-type",
-        "openai-chat",
         '`"object": "error"` next to the message (older vLLM)',
         wire.chat({"content": "Hel"})
         + wire.sse({"object": "error", "message": "m", "type": "BadRequestError", "code": 400})
@@ -323,9 +298,8 @@ CASES = [
         text="Hel",
         fails=True,
     ),
-    CompatibleCase(
+    _case(
         "error-as-a-finish-reason",
-        "openai-chat",
         "a chunk with `error` and `finish_reason: error` (OpenRouter)",
         wire.chat({"content": "Hel"})
         + wire.chat({"content": ""}, "error", error={"code": 502, "message": "upstream"})

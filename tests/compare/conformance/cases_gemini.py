@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.compare.conformance.case import CompatibleCase
@@ -15,38 +16,34 @@ def _gemini(*payloads: dict[str, Any]) -> bytes:
 
 _GEMINI_HELLO = (gemini_payload({"text": "Hel"}), gemini_payload({"text": "lo"}, finish="STOP"))
 
+_case = partial(CompatibleCase, "gemini")
 CASES = [
-    CompatibleCase(
+    _case(
         "gemini-comments",
-        "gemini",
         "comments between the events (gateways)",
         b": keep-alive\n\n" + _gemini(*_GEMINI_HELLO),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "gemini-event-names",
-        "gemini",
         "an `event:` line before each payload (gateways)",
         b"".join([wire.sse(payload, event="message") for payload in _GEMINI_HELLO]),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "gemini-no-space",
-        "gemini",
         "`data:` without the space",
         _gemini(*_GEMINI_HELLO).replace(b"data: ", b"data:"),
         text="Hello",
     ),
-    CompatibleCase(
+    _case(
         "gemini-call-without-arguments",
-        "gemini",
         "a call without `args`",
         _gemini(gemini_payload({"functionCall": {"name": "now"}}, finish="STOP")),
         calls=[(None, "now", {})],
     ),
-    CompatibleCase(
+    _case(
         "gemini-error-in-the-stream",
-        "gemini",
         "an error object after the first text",
         _gemini(
             gemini_payload({"text": "Hel"}), {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}
