@@ -29,7 +29,10 @@ __all__ = [
     "Garbage",
     "Openers",
     "Reading",
+    "asks_of",
+    "async_openers_of",
     "on_asyncio",
+    "openers_of",
     "opening",
     "opening_async",
     "seen",
@@ -68,6 +71,44 @@ def opening_async(
                 yield source
 
     return opened
+
+
+def asks_of(api: Callable[[Any], Any], **asked: Any) -> Mapping[str, Callable[[Any], Any]]:
+    """Return the ways in which openai's and anthropic's clients are asked for a stream.
+
+    Args:
+        api: Returns the part of a client that is asked.
+        asked: The arguments of the request.
+    """
+    return {
+        "create": lambda client: api(client).create(**asked, stream=True),
+        "stream": lambda client: api(client).stream(**asked),
+        "raw response": lambda client: api(client).with_raw_response.create(**asked, stream=True),
+        "streaming response": lambda client: api(client).with_streaming_response.create(**asked, stream=True),
+    }
+
+
+def openers_of(client: Callable[[str], Any], asks: Mapping[str, Callable[[Any], Any]]) -> dict[str, Opener]:
+    return {
+        "create": opening(client, asks["create"]),
+        "stream helper": opening(client, asks["stream"], is_entered=True),
+        "stream manager": opening(client, asks["stream"]),
+        "raw response": opening(client, asks["raw response"]),
+        "streaming response": opening(client, asks["streaming response"]),
+    }
+
+
+def async_openers_of(
+    client: Callable[[str], Any], asks: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, AsyncOpener]:
+    return {
+        "create": opening_async(client, asks["create"], is_awaited=True),
+        "create not awaited": opening_async(client, asks["create"]),
+        "stream helper": opening_async(client, asks["stream"], is_entered=True),
+        "stream manager": opening_async(client, asks["stream"]),
+        "raw response": opening_async(client, asks["raw response"]),
+        "streaming response": opening_async(client, asks["streaming response"]),
+    }
 
 
 def seen(items: Any) -> Iterator[Any]:

@@ -8,7 +8,17 @@ import pytest
 
 from tests._sources import scenarios
 from tests._sources.scenarios import CHAT, FRAMINGS, Opener
-from tests._sources.sdks import AtOnce, Garbage, opening, opening_async, seen, seen_async
+from tests._sources.sdks import (
+    AtOnce,
+    Garbage,
+    asks_of,
+    async_openers_of,
+    openers_of,
+    opening,
+    opening_async,
+    seen,
+    seen_async,
+)
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
@@ -38,55 +48,17 @@ def _async_client(url: str, **options: Any) -> Any:
     return openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options)
 
 
-def _create(client: Any) -> Any:
-    return client.chat.completions.create(**ASKED, stream=True)
-
-
-def _stream(client: Any) -> Any:
-    return client.chat.completions.stream(**ASKED)
-
-
-def _create_raw(client: Any) -> Any:
-    return client.chat.completions.with_raw_response.create(**ASKED, stream=True)
-
-
-def _create_streaming(client: Any) -> Any:
-    return client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
-
-
-_created = opening(_client, _create)
-_helper = opening(_client, _stream, is_entered=True)
-_manager = opening(_client, _stream)
-_raw = opening(_client, _create_raw)
-_streaming = opening(_client, _create_streaming)
-_streaming_entered = opening(_client, _create_streaming, is_entered=True)
+_ASKS = asks_of(lambda client: client.chat.completions, **ASKED)
 OPENERS = {
-    "create": _created,
-    "stream helper": _helper,
-    "stream manager": _manager,
-    "raw response": _raw,
-    "streaming response": _streaming,
-    "streaming response entered": _streaming_entered,
+    **openers_of(_client, _ASKS),
+    "streaming response entered": opening(_client, _ASKS["streaming response"], is_entered=True),
 }
-_async_created = opening_async(_async_client, _create, is_awaited=True)
-_async_unawaited = opening_async(_async_client, _create)
-_async_helper = opening_async(_async_client, _stream, is_entered=True)
-_async_manager = opening_async(_async_client, _stream)
-_async_raw = opening_async(_async_client, _create_raw)
-_async_streaming = opening_async(_async_client, _create_streaming)
-ASYNC_OPENERS = {
-    "create": _async_created,
-    "create not awaited": _async_unawaited,
-    "stream helper": _async_helper,
-    "stream manager": _async_manager,
-    "raw response": _async_raw,
-    "streaming response": _async_streaming,
-}
+ASYNC_OPENERS = async_openers_of(_async_client, _ASKS)
+_created, _manager = OPENERS["create"], OPENERS["stream manager"]
+_async_created, _async_unawaited = ASYNC_OPENERS["create"], ASYNC_OPENERS["create not awaited"]
 _observed = opening(_created, seen)
-_observed_helper = opening(_helper, seen)
-_async_observed = opening_async(_async_created, seen_async)
-OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
-ASYNC_OBSERVED = {"observed create": _async_observed}
+OBSERVED = {"observed create": _observed, "observed helper": opening(OPENERS["stream helper"], seen)}
+ASYNC_OBSERVED = {"observed create": opening_async(_async_created, seen_async)}
 
 
 class TestStreams(AtOnce, Garbage):
@@ -99,10 +71,10 @@ class TestStreams(AtOnce, Garbage):
     framings = FRAMINGS
 
 
-@pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])
-def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
+@pytest.mark.parametrize("name", ["stream manager", "streaming response"])
+def test_a_refused_request_is_a_status_error(name: str) -> None:
     """A manager sends its request at the first read; the SDK's exception is told as ours."""
-    at_once(scenarios.raises_what_a_status_means(opener))
+    at_once(scenarios.raises_what_a_status_means(OPENERS[name]))
 
 
 async def test_the_exception_of_the_sdk_is_the_cause() -> None:
@@ -222,8 +194,8 @@ WHOLE = (
 
 async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
     """A stream that is closed unread, or dropped, drops the coroutine; warnings are errors here."""
-    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
-        async with opener("http://nowhere.test") as source:
+    for name in ("create not awaited", "stream manager", "streaming response", "raw response"):
+        async with ASYNC_OPENERS[name]("http://nowhere.test") as source:
             await AsyncStream(source).aclose()
 
 
