@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "answer.rec"
 
 
-def is_recorded(path: Path, chunks: list[bytes]) -> None:
+def is_recorded(path: Path, chunks: Sequence[bytes]) -> None:
     """Assert that a recording has a body, and replays as the answer."""
     found = Recording.load(path)
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps.agents.support import follow
 from tests.steps.told import told
-from tokenstream import Steps
-from tokenstream.errors import StreamTruncated
 
 _FOLDER = Path(__file__).parent / "recordings" / "background"
 NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
@@ -19,21 +18,10 @@ def lines_of(name: str) -> list[bytes]:
     return (_FOLDER / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
 
 
-def follow(lines: list[bytes]) -> tuple[Steps, StreamTruncated | None]:
-    """Follow some lines to their end; return the run and the error of the loop."""
-    with Steps() as run:
-        try:
-            for _ in run.follow(lines, agent="claude-code"):
-                pass
-        except StreamTruncated as error:
-            return run, error
-    return run, None
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_turn_has_its_own_answers_tokens_and_cost(name: str) -> None:
     """The lines are: two times `init`, with all answers between and after them, then two results."""
-    run, error = follow(lines_of(name))
+    run, _, error = follow(lines_of(name), agent="claude-code")
     first, second = run.turns
     (agent,) = first.step.steps
     (command,) = agent.steps
@@ -70,7 +58,7 @@ def test_no_turn_is_done_without_its_result(name: str) -> None:
     lines = lines_of(name)
     whole = follow(lines)[0]
     for cut in range(1, len(lines)):
-        run, error = follow(lines[:cut])
+        run, _, error = follow(lines[:cut], agent="claude-code")
         results = sum(json.loads(line).get("type") == "result" for line in lines[:cut])
         states = [turn.state for turn in run.turns]
 
