@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -62,6 +62,14 @@ async def begin(kind: str, server: Loopback, stack: AsyncExitStack, **options: A
     if kind == "aconnect with a client":
         return aconnect(server.url, client=client, json={}, **options)
     return AsyncStream(await client.send(client.build_request("POST", server.url), stream=True), **options)
+
+
+@asynccontextmanager
+async def begun(kind: str, server: Loopback) -> AsyncGenerator[tuple[AsyncStream, Loopback]]:
+    """Start a server, and give a stream of its answer that nobody has read yet; who reads it closes it."""
+    async with AsyncExitStack() as stack:
+        with server:
+            yield await begin(kind, server, stack), server
 
 
 async def dial(server: Loopback) -> anyio.abc.ByteStream:

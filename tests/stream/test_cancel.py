@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import anyio
@@ -19,7 +19,7 @@ from tests.stream.async_sources import (
     LO,
     PATIENCE,
     Scripted,
-    begin,
+    begun,
     cancelled_when,
     every_kind,
     first_text,
@@ -59,70 +59,62 @@ def expire(scope: anyio.CancelScope) -> None:
 async def test_a_cancelled_task_passes_its_cancellation_unchanged(kind: str, block: bool) -> None:
     closed: list[bool] = []
     met: list[BaseException] = []
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
+    async with begun(kind, open_after(HEL)) as (stream, server):
 
-            async def read() -> None:
-                try:
-                    async with AsyncExitStack() as inner:
-                        if block:
-                            await inner.enter_async_context(stream)
-                        await stream.final()
-                except asyncio.CancelledError as cancellation:
-                    met.append(cancellation)
-                    if block:
-                        closed.append(is_closed(server))
-                    raise
+        async def read() -> None:
+            try:
+                async with stream if block else nullcontext():
+                    await stream.final()
+            except asyncio.CancelledError as cancellation:
+                met.append(cancellation)
+                if block:
+                    closed.append(is_closed(server))
+                raise
 
-            task = asyncio.create_task(read())
-            await until(lambda: stream.message.text)
-            task.cancel("mine")
-            await asyncio.wait([task])
+        task = asyncio.create_task(read())
+        await until(lambda: stream.message.text)
+        task.cancel("mine")
+        await asyncio.wait([task])
 
-            assert task.cancelled()
-            assert [cancellation.args for cancellation in met] == [("mine",)]
-            assert closed == [True] * block
-            assert stream.message.text == "Hel"
-            assert stream.message.ending == ("stopped" if block else "streaming")
-            await stream.aclose()
-            assert readers() == []
+        assert task.cancelled()
+        assert [cancellation.args for cancellation in met] == [("mine",)]
+        assert closed == [True] * block
+        assert stream.message.text == "Hel"
+        assert stream.message.ending == ("stopped" if block else "streaming")
+        await stream.aclose()
+        assert readers() == []
 
 
 @on_asyncio
 @every_kind
 async def test_asyncio_timeout_around_a_block(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            loop = asyncio.get_running_loop()
-            async with anyio.create_task_group() as tasks:
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(PATIENCE) as limit, stream:
-                        tasks.start_soon(when, has_begun(stream), lambda: limit.reschedule(loop.time()))
-                        await stream.final()
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-            task = asyncio.current_task()
-            assert task is not None
-            assert task.cancelling() == 0
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        loop = asyncio.get_running_loop()
+        async with anyio.create_task_group() as tasks:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(PATIENCE) as limit, stream:
+                    tasks.start_soon(when, has_begun(stream), lambda: limit.reschedule(loop.time()))
+                    await stream.final()
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
 
 
 @every_kind
 async def test_anyio_move_on_after_around_a_block(kind: str) -> None:
     """What comes after the block runs, and is not cancelled."""
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            async with anyio.create_task_group() as tasks:
-                with anyio.move_on_after(PATIENCE) as scope:
-                    async with stream:
-                        tasks.start_soon(when, has_begun(stream), lambda: expire(scope))
-                        await stream.final()
-                assert scope.cancelled_caught
-                await anyio.lowlevel.checkpoint()
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        async with anyio.create_task_group() as tasks:
+            with anyio.move_on_after(PATIENCE) as scope:
+                async with stream:
+                    tasks.start_soon(when, has_begun(stream), lambda: expire(scope))
+                    await stream.final()
+            assert scope.cancelled_caught
+            await anyio.lowlevel.checkpoint()
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
 
 
 async def test_a_cancelled_scope_cancels_each_wait_until_it_is_left() -> None:
@@ -237,14 +229,12 @@ async def test_trio_nurseries_around_streams() -> None:
 @pytest.mark.parametrize("kind", ["aconnect", "aconnect with a client"])
 async def test_a_cancellation_while_a_block_is_entered_closes_too(kind: str) -> None:
     """The request is under way, its head has not come."""
-    async with AsyncExitStack() as stack:
-        with Loopback([9.0]) as server:
-            stream = await begin(kind, server, stack)
-            await cancelled_when(lambda: server.requests, lambda: read_in_a_block(stream))
-            assert is_closed(server)
-            assert stream.message.ending == "stopped"
-            assert stream.closed
-            assert readers() == []
+    async with begun(kind, Loopback([9.0])) as (stream, server):
+        await cancelled_when(lambda: server.requests, lambda: read_in_a_block(stream))
+        assert is_closed(server)
+        assert stream.message.ending == "stopped"
+        assert stream.closed
+        assert readers() == []
 
 
 # -- closing under cancellation -----------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import anyio
@@ -19,7 +19,7 @@ from tests.stream.async_sources import (
     HELLO,
     LO,
     Scripted,
-    begin,
+    begun,
     every_kind,
     first_text,
     is_closed,
@@ -54,16 +54,13 @@ pytestmark = pytest.mark.anyio
 
 @every_kind
 async def test_the_end_of_the_input_closes(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with serving(*HELLO) as server:
-            stream = await begin(kind, server, stack)
-
-            assert "".join(await texts_of(stream)) == "Hello"
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hello", "complete")
-            assert stream.closed
-            assert readers() == []
-            await stream.aclose()
+    async with begun(kind, serving(*HELLO)) as (stream, server):
+        assert "".join(await texts_of(stream)) == "Hello"
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hello", "complete")
+        assert stream.closed
+        assert readers() == []
+        await stream.aclose()
 
 
 @every_kind
@@ -72,17 +69,15 @@ async def test_the_end_of_the_input_closes(kind: str) -> None:
     [([HEL, sse("{broken}"), OPEN], ProtocolError, "failed"), ([HEL], StreamTruncated, "truncated")],
 )
 async def test_an_error_closes(kind: str, body: list[Any], error: type[StreamError], ending: str) -> None:
-    async with AsyncExitStack() as stack:
-        with serving(*body) as server:
-            stream = await begin(kind, server, stack)
-            with pytest.raises(error) as caught:
-                await stream.final()
+    async with begun(kind, serving(*body)) as (stream, server):
+        with pytest.raises(error) as caught:
+            await stream.final()
 
-            assert is_closed(server)
-            assert caught.value.partial == stream.message
-            assert (stream.message.text, stream.message.ending) == ("Hel", ending)
-            assert stream.closed
-            assert readers() == []
+        assert is_closed(server)
+        assert caught.value.partial == stream.message
+        assert (stream.message.text, stream.message.ending) == ("Hel", ending)
+        assert stream.closed
+        assert readers() == []
 
 
 # -- with a block -------------------------------------------------------------
@@ -90,29 +85,27 @@ async def test_an_error_closes(kind: str, body: list[Any], error: type[StreamErr
 
 @every_kind
 async def test_the_end_of_the_block_closes(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            async with await begin(kind, server, stack) as stream:
-                assert await first_text(stream) == "Hel"
-                assert server.connection().open_after(0.03)
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-            with misuse("closed"):
-                aiter(stream)
-            assert await texts_of(stream) == ["Hel"]
-            assert readers() == []
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        async with stream:
+            assert await first_text(stream) == "Hel"
+            assert server.connection().open_after(0.03)
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+        with misuse("closed"):
+            aiter(stream)
+        assert await texts_of(stream) == ["Hel"]
+        assert readers() == []
 
 
 @every_kind
 async def test_a_block_that_reads_nothing_closes(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            async with await begin(kind, server, stack) as stream:
-                pass
-            assert not server.connections or is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("", "stopped")
-            assert stream.closed
-            assert readers() == []
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        async with stream:
+            pass
+        assert not server.connections or is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("", "stopped")
+        assert stream.closed
+        assert readers() == []
 
 
 @pytest.mark.parametrize("kind", ["aconnect", "httpx", "httpx2"])
@@ -125,15 +118,14 @@ async def test_a_body_that_is_held_back_is_closed_whole(kind: str) -> None:
         sent.set()
         connection.end(OPEN)
 
-    async with AsyncExitStack() as stack:
-        with Loopback(serve) as server:
-            async with await begin(kind, server, stack) as stream:
-                assert await first_text(stream) == "Hel"
-                await until(sent.is_set)
-                await anyio.wait_all_tasks_blocked()
-            assert is_closed(server)
-            gc.collect()
-            assert stream.message.ending == "stopped"
+    async with begun(kind, Loopback(serve)) as (stream, server):
+        async with stream:
+            assert await first_text(stream) == "Hel"
+            await until(sent.is_set)
+            await anyio.wait_all_tasks_blocked()
+        assert is_closed(server)
+        gc.collect()
+        assert stream.message.ending == "stopped"
 
 
 class Own(BaseException):
@@ -143,18 +135,16 @@ class Own(BaseException):
 @every_kind
 @pytest.mark.parametrize("raised", [KeyError("mine"), KeyboardInterrupt(), SystemExit(3), Own()])
 async def test_what_the_block_raises_leaves_it_unchanged(kind: str, raised: BaseException) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            with pytest.raises(type(raised)) as caught:
-                async with stream:
-                    assert await first_text(stream) == "Hel"
-                    raise raised
-            assert caught.value is raised
-            assert caught.value.__cause__ is None
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-            assert readers() == []
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        with pytest.raises(type(raised)) as caught:
+            async with stream:
+                assert await first_text(stream) == "Hel"
+                raise raised
+        assert caught.value is raised
+        assert caught.value.__cause__ is None
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+        assert readers() == []
 
 
 async def test_a_group_that_the_block_raises_stays_the_same_group() -> None:
@@ -179,19 +169,17 @@ async def test_an_error_of_the_stream_leaves_the_block_as_it_is() -> None:
 
 async def test_break_alone_leaves_the_stream_open_and_reading_goes_on() -> None:
     gate = threading.Event()
-    async with AsyncExitStack() as stack:
-        with serving(HEL, gate, LO, END) as server:
-            stream = await begin("httpx", server, stack)
-            async for _ in stream.text:
+    async with begun("httpx", serving(HEL, gate, LO, END)) as (stream, server):
+        async for _ in stream.text:
+            break
+        assert server.connection().open_after(0.05)
+        assert not stream.closed
+        gate.set()
+        async for event in stream:
+            if isinstance(event, TextDelta):
                 break
-            assert server.connection().open_after(0.05)
-            assert not stream.closed
-            gate.set()
-            async for event in stream:
-                if isinstance(event, TextDelta):
-                    break
-            assert (await stream.final()).text == "Hello"
-            assert is_closed(server)
+        assert (await stream.final()).text == "Hello"
+        assert is_closed(server)
 
 
 # -- aclose --------------------------------------------------------------------
@@ -200,44 +188,34 @@ async def test_break_alone_leaves_the_stream_open_and_reading_goes_on() -> None:
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_aclose_closes_and_closing_twice_is_fine(kind: str, block: bool) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            async with AsyncExitStack() as inner:
-                if block:
-                    await inner.enter_async_context(stream)
-                assert await first_text(stream) == "Hel"
-                await stream.aclose()
-                assert is_closed(server)
-                await stream.aclose()
-                assert stream.closed
-                assert readers() == []
-                assert stream.message.ending == "stopped"
+    async with begun(kind, open_after(HEL)) as (stream, server), stream if block else nullcontext():
+        assert await first_text(stream) == "Hel"
+        await stream.aclose()
+        assert is_closed(server)
+        await stream.aclose()
+        assert stream.closed
+        assert readers() == []
+        assert stream.message.ending == "stopped"
 
 
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_aclose_by_another_task_ends_a_read_in_progress_normally(kind: str, block: bool) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            read: list[str] = []
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        read: list[str] = []
 
-            async def reading() -> None:
-                async for piece in stream.text:
-                    read.append(piece)
+        async def reading() -> None:
+            async for piece in stream.text:
+                read.append(piece)
 
-            async with AsyncExitStack() as inner:
-                if block:
-                    await inner.enter_async_context(stream)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(reading)
-                    await until(lambda: read)
-                    await anyio.wait_all_tasks_blocked()
-                    await stream.aclose()
-            assert read == ["Hel"]
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+        async with stream if block else nullcontext(), anyio.create_task_group() as tasks:
+            tasks.start_soon(reading)
+            await until(lambda: read)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+        assert read == ["Hel"]
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
 
 
 async def test_two_tasks_that_close_both_wait_until_it_is_closed() -> None:
@@ -309,27 +287,23 @@ async def test_a_generator_around_a_stream_that_is_dropped_is_closed_by_the_loop
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning", "ignore:unclosed:ResourceWarning")
 @every_kind
 async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            assert await first_text(stream) == "Hel"
-            with pytest.warns(ResourceWarning, match="never closed"):
-                del stream
-                gc.collect()
-            assert await seen_closed(server)
-            await until(lambda: not readers())
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        assert await first_text(stream) == "Hel"
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del stream
+            gc.collect()
+        assert await seen_closed(server)
+        await until(lambda: not readers())
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
 async def test_a_stream_that_is_collected_unread_is_aborted(kind: str) -> None:
     """The response was open already."""
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            with pytest.warns(ResourceWarning, match="never closed"):
-                del stream
-                gc.collect()
-            assert await seen_closed(server)
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del stream
+            gc.collect()
+        assert await seen_closed(server)
 
 
 async def test_a_request_that_was_never_sent_is_dropped_in_silence() -> None:

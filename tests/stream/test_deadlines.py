@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
 import anyio
@@ -60,9 +60,7 @@ IN_EARNEST = {("aconnect", 4), ("generator", 5)}
 
 async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
     """Read until a deadline fires, in a block or not."""
-    async with AsyncExitStack() as stack:
-        if block:
-            await stack.enter_async_context(stream)
+    async with stream if block else nullcontext():
         with pytest.raises(StreamStalled) as caught:
             await stream.final()
         assert stream.closed
@@ -156,9 +154,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
     gate = threading.Event()
     with serving(HEL, *[LO] * pieces, gate, LO, END) as server:
         stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12, idle_content=0.12))
-        async with AsyncExitStack() as stack:
-            if block:
-                await stack.enter_async_context(stream)
+        async with stream if block else nullcontext():
             count = 0
             async for _ in stream.text:
                 count += 1
@@ -178,9 +174,7 @@ async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
     steps = [step for gate in gates for step in (gate, LO)]
     with serving(HEL, *steps, END) as server:
         stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12))
-        async with AsyncExitStack() as stack:
-            if block:
-                await stack.enter_async_context(stream)
+        async with stream if block else nullcontext():
             async for _ in stream.text:
                 if gates:
                     gates.pop(0).set()
@@ -193,9 +187,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
     """The answer is complete: neither `total` nor any other deadline makes an error of what follows it."""
     playback = silent_after(*HELLO)
     stream = playback.astream(deadlines=Deadlines(total=0.4, idle_bytes=0.1))
-    async with AsyncExitStack() as stack:
-        if block:
-            await stack.enter_async_context(stream)
+    async with stream if block else nullcontext():
         assert "complete" == (await stream.final()).ending
     assert pytest.approx(REST_SECONDS, abs=1e-5) == playback.clock()
     assert playback.closed
@@ -206,9 +198,7 @@ async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
     source = Scripted(HEL, LO, LO, 9.0, survives=False)
     stream = AsyncStream(source, deadlines=Deadlines(total=0.2))
     pieces: list[str] = []
-    async with AsyncExitStack() as stack:
-        if block:
-            await stack.enter_async_context(stream)
+    async with stream if block else nullcontext():
         with pytest.raises(StreamStalled) as caught:
             async for piece in stream.text:
                 pieces.append(piece)

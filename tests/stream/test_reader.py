@@ -7,7 +7,7 @@ import gc
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -198,17 +198,14 @@ async def test_a_second_task_is_refused_at_once_and_the_first_goes_on(block: boo
     async def read() -> None:
         texts.extend(await texts_of(stream))
 
-    async with AsyncExitStack() as stack:
-        if block:
-            await stack.enter_async_context(stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read)
-            await until(lambda: stream.message.text)
-            await anyio.wait_all_tasks_blocked()
-            for _ in range(3):
-                with misuse("concurrent", match="only one may"):
-                    await anext(stream if not view else stream.reasoning)
-            gate.set()
+    async with stream if block else nullcontext(), anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await until(lambda: stream.message.text)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            with misuse("concurrent", match="only one may"):
+                await anext(stream if not view else stream.reasoning)
+        gate.set()
     assert texts == ["Hel", "lo"]
     assert stream.message.ending == "complete"
 
@@ -289,9 +286,7 @@ async def test_a_source_that_cannot_be_opened_leaves_nothing() -> None:
 
     for block in (False, True):
         stream = AsyncStream(opening())
-        async with AsyncExitStack() as stack:
-            if block:
-                await stack.enter_async_context(stream)
+        async with stream if block else nullcontext():
             with pytest.raises(ConnectError):
                 await stream.final()
             assert stream.message.ending == "failed"

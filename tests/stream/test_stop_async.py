@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import nullcontext
 
 import anyio
 import anyio.lowlevel
@@ -17,7 +17,7 @@ from tests.stream.async_sources import (
     END,
     HEL,
     LO,
-    begin,
+    begun,
     every_kind,
     first_text,
     is_closed,
@@ -48,55 +48,46 @@ pytestmark = pytest.mark.anyio
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL + LO) as server:
-            stream = await begin(kind, server, stack)
-            async with AsyncExitStack() as inner:
-                if block:
-                    await inner.enter_async_context(stream)
-                texts = []
-                async for piece in stream.text:
-                    texts.append(piece)
-                    stream.stop("enough")
-                assert texts == ["Hel"]
-                assert is_closed(server)
-                assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-                with misuse("consumed"):
-                    aiter(stream)
-                assert readers() == []
+    async with begun(kind, open_after(HEL + LO)) as (stream, server), stream if block else nullcontext():
+        texts = []
+        async for piece in stream.text:
+            texts.append(piece)
+            stream.stop("enough")
+        assert texts == ["Hel"]
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+        with misuse("consumed"):
+            aiter(stream)
+        assert readers() == []
 
 
 @every_kind
 @pytest.mark.parametrize("block", [False, True])
 @pytest.mark.parametrize("thread", [False, True])
 async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: bool, thread: bool) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            read: list[str] = []
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        read: list[str] = []
 
-            async def stopping() -> None:
-                await until(lambda: read)
-                await anyio.wait_all_tasks_blocked()
-                if thread:
-                    stopper = threading.Thread(target=stream.stop)
-                    stopper.start()
-                    await until(lambda: not stopper.is_alive())
-                else:
-                    stream.stop()
-                assert stream.message.ending == "stopped"
+        async def stopping() -> None:
+            await until(lambda: read)
+            await anyio.wait_all_tasks_blocked()
+            if thread:
+                stopper = threading.Thread(target=stream.stop)
+                stopper.start()
+                await until(lambda: not stopper.is_alive())
+            else:
+                stream.stop()
+            assert stream.message.ending == "stopped"
 
-            async with AsyncExitStack() as inner:
-                if block:
-                    await inner.enter_async_context(stream)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(stopping)
-                    with anyio.fail_after(PATIENCE):
-                        async for piece in stream.text:
-                            read.append(piece)
-                    assert is_closed(server)
-                assert (read, stream.message.ending) == (["Hel"], "stopped")
-                assert readers() == []
+        async with stream if block else nullcontext():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stopping)
+                with anyio.fail_after(PATIENCE):
+                    async for piece in stream.text:
+                        read.append(piece)
+                assert is_closed(server)
+            assert (read, stream.message.ending) == (["Hel"], "stopped")
+            assert readers() == []
 
 
 @pytest.mark.parametrize("thread", [False, True])

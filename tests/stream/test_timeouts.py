@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.async_sources import END, HEL, KINDS, begin, first_text, is_closed, open_after, serving
+from tests.stream.async_sources import END, HEL, KINDS, begun, first_text, is_closed, open_after, serving
 from tests.stream.bodies import chunk
 from tests.support import wire
 from tests.support.effort import examples
@@ -65,16 +65,14 @@ async def read_in_bits(stream: AsyncStream, view: Any, gates: Gates) -> tuple[li
 async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view: bool) -> None:
     """Ten and more of them in one answer; the request itself is opened under one, too."""
     gates = Gates()
-    async with AsyncExitStack() as stack:
-        with serving(*gates.script, END) as server:
-            async with await begin(kind, server, stack) as stream:
-                items, timeouts = await read_in_bits(stream, stream.text if view else stream, gates)
-                texts = items if view else [item.text for item in items if isinstance(item, TextDelta)]
+    async with begun(kind, serving(*gates.script, END)) as (stream, server), stream:
+        items, timeouts = await read_in_bits(stream, stream.text if view else stream, gates)
+        texts = items if view else [item.text for item in items if isinstance(item, TextDelta)]
 
-                assert texts == PIECES
-                assert timeouts >= len(PIECES)
-                assert (stream.message.text, stream.message.ending) == ("".join(PIECES), "complete")
-                assert is_closed(server)
+        assert texts == PIECES
+        assert timeouts >= len(PIECES)
+        assert (stream.message.text, stream.message.ending) == ("".join(PIECES), "complete")
+        assert is_closed(server)
 
 
 @on_asyncio
@@ -82,54 +80,50 @@ async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view
 @pytest.mark.parametrize("how", ["fail_after", "timeout", "wait_for"])
 async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: str) -> None:
     gates = Gates()
-    async with AsyncExitStack() as stack:
-        script = [0.02, *until_close(), *gates.script, END]
-        with Loopback(script) as server:
-            stream = await begin(kind, server, stack)
-            texts: list[str] = []
-            timeouts = 0
-            while True:
-                try:
-                    if how == "wait_for":
-                        event = await asyncio.wait_for(anext(stream), PATIENCE)
-                    else:
-                        manager: Any = asyncio.timeout if how == "timeout" else anyio.fail_after
-                        scope = manager(PATIENCE)
-                        async with AsyncExitStack() as inner:
-                            if how == "timeout":
-                                await inner.enter_async_context(scope)
-                            else:
-                                inner.enter_context(scope)
-                            event = await anext(stream)
-                except TimeoutError:
-                    timeouts += 1
-                    gates.given_up(stream)
-                except StopAsyncIteration:
-                    break
+    script = [0.02, *until_close(), *gates.script, END]
+    async with begun(kind, Loopback(script)) as (stream, server):
+        texts: list[str] = []
+        timeouts = 0
+        while True:
+            try:
+                if how == "wait_for":
+                    event = await asyncio.wait_for(anext(stream), PATIENCE)
                 else:
-                    texts += [event.text] if isinstance(event, TextDelta) else []
-            assert texts == PIECES
-            assert timeouts >= len(PIECES)
-            assert stream.message.ending == "complete"
-            assert len(server.connections) == 1
-            assert is_closed(server)
+                    manager: Any = asyncio.timeout if how == "timeout" else anyio.fail_after
+                    scope = manager(PATIENCE)
+                    async with AsyncExitStack() as inner:
+                        if how == "timeout":
+                            await inner.enter_async_context(scope)
+                        else:
+                            inner.enter_context(scope)
+                        event = await anext(stream)
+            except TimeoutError:
+                timeouts += 1
+                gates.given_up(stream)
+            except StopAsyncIteration:
+                break
+            else:
+                texts += [event.text] if isinstance(event, TextDelta) else []
+        assert texts == PIECES
+        assert timeouts >= len(PIECES)
+        assert stream.message.ending == "complete"
+        assert len(server.connections) == 1
+        assert is_closed(server)
 
 
 @on_trio
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "class"])
 async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            assert await first_text(stream) == "Hel"
-            with anyio.move_on_after(0.02):
-                await anext(stream)
-            with pytest.raises(StreamInterrupted, match="cancelled") as caught:
-                await anext(stream)
+    async with begun(kind, open_after(HEL)) as (stream, server):
+        assert await first_text(stream) == "Hel"
+        with anyio.move_on_after(0.02):
+            await anext(stream)
+        with pytest.raises(StreamInterrupted, match="cancelled") as caught:
+            await anext(stream)
 
-            assert caught.value.partial.text == "Hel"
-            assert stream.message.ending == "truncated"
-            assert is_closed(server)
+        assert caught.value.partial.text == "Hel"
+        assert stream.message.ending == "truncated"
+        assert is_closed(server)
 
 
 @pytest.mark.slow
@@ -137,13 +131,11 @@ async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kin
 async def test_a_source_that_survives_goes_on_without_a_block() -> None:
     """A plain class that keeps its place."""
     gates = Gates()
-    async with AsyncExitStack() as stack:
-        with serving(*gates.script, END) as server:
-            stream = await begin("class", server, stack)
-            items, timeouts = await read_in_bits(stream, stream.text, gates)
+    async with begun("class", serving(*gates.script, END)) as (stream, _):
+        items, timeouts = await read_in_bits(stream, stream.text, gates)
 
-            assert items == PIECES
-            assert timeouts >= len(PIECES)
+        assert items == PIECES
+        assert timeouts >= len(PIECES)
 
 
 @on_trio
