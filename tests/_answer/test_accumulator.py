@@ -60,7 +60,6 @@ def test_deltas_alone_are_enough() -> None:
 
 
 def test_parts_are_in_the_order_in_which_they_came() -> None:
-    """Text, a call, text again: three parts, and the text is joined."""
     message = accumulate(
         PartStart(TextPart()),
         TextDelta("a"),
@@ -193,7 +192,6 @@ def test_how_a_call_ended_survives_a_pickle() -> None:
 
 
 def test_signatures_and_server_tools_and_media() -> None:
-    """Pieces of parts that are no text."""
     message = accumulate(
         PartStart(ReasoningPart()),
         ReasoningDelta("hm"),

@@ -292,7 +292,6 @@ def test_any_number_of_pings_may_come_first() -> None:
 
 
 def test_a_view_of_an_answer_whose_only_choice_is_another_one() -> None:
-    """The message and the views agree at the end."""
     body = [chunk({"content": "hi"}, choice=1), chunk({}, "stop", choice=1), DONE]
     stream = Stream(body)
 

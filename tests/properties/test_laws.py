@@ -76,7 +76,6 @@ def test_the_decoder_gives_what_the_stream_gives(cut: tuple[bytes, list[bytes]])
 
 @given(answer=answers, line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_the_message_says_what_the_server_said(answer: Answer, line_end: bytes) -> None:
-    """Text and reasoning joined, calls by id, a finish reason and an end: as drawn."""
     reading = read([answer.body(line_end=line_end)])
     message = reading.message
     assert message is not None

@@ -82,22 +82,19 @@ def by_an_exception_in_with(stream: Stream) -> None:
     assert (own.__cause__, own.__context__) == (None, None)
 
 
-def by_a_consumer_that_is_closed(stream: Stream) -> None:
-    def consumer() -> Generator[str]:
-        with stream:
-            yield from stream.text
+def consumer(stream: Stream) -> Generator[str]:
+    with stream:
+        yield from stream.text
 
-    pieces = consumer()
+
+def by_a_consumer_that_is_closed(stream: Stream) -> None:
+    pieces = consumer(stream)
     assert [next(pieces), next(pieces)] == TEXTS
     pieces.close()
 
 
 def by_a_consumer_that_is_thrown_into(stream: Stream) -> None:
-    def consumer() -> Generator[str]:
-        with stream:
-            yield from stream.text
-
-    pieces = consumer()
+    pieces = consumer(stream)
     assert [next(pieces), next(pieces)] == TEXTS
     with pytest.raises(KeyError):
         pieces.throw(KeyError("thrown"))

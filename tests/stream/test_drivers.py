@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
@@ -16,7 +15,7 @@ from tests.support import wire
 from tests.support.logged import words_of
 from tests.support.raised import misuse
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream, Tags
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     MisuseError,
     ProtocolError,
@@ -27,11 +26,8 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Finish, TextDelta, ToolCallDone
-from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-from tokenstream.stream._options import Options
-from tokenstream.stream._sync_driver import SyncDriver
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
@@ -338,32 +334,3 @@ async def test_bytes_after_an_event_that_adds_nothing_give_their_events() -> Non
     late = [event.text async for event in AsyncStream(given()) if isinstance(event, TextDelta)]
 
     assert pieces == texts == late
-
-
-@pytest.mark.parametrize("driver", [SyncDriver, AsyncDriver])
-def test_each_option_of_a_stream_has_its_own_place(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The options are put in the order of their fields, without their names."""
-    given: Any = {"format": "openai-chat", "started_at": 0.0, "answer_id": "a", "tools": ["f"]}
-    make, made = driver.__init__, list[Options]()
-
-    def noting(self: Any, source: Any, options: Options) -> None:
-        made.append(options)
-        make(self, source, options)
-
-    async def open_and_close() -> None:
-        async with AsyncStream([], tags=Tags(calls=True), **given):
-            pass
-
-    monkeypatch.setattr(driver, "__init__", noting)
-    anyio.run(open_and_close)
-    with Stream([], tags=Tags(calls=True), **given):
-        pass
-    [options] = made
-
-    assert len(Options._fields) == len(options)
-    assert {name: getattr(options, name) for name in ("format", "started_at", "answer_id")} == {
-        name: value for name, value in given.items() if name != "tools"
-    }
-    assert callable(options.make_stage)
-    assert options.offered is not None
-    assert options.checkpoint is None

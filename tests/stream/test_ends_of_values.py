@@ -119,7 +119,6 @@ def test_any_chunking_ends_the_loop_at_the_same_place(size: int) -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_values_that_are_paced_are_given_whole(colour: str) -> None:
-    """What a stage holds back is given at the end of the value."""
     with testing.VirtualClock():
 
         async def main() -> None:

@@ -284,7 +284,6 @@ def test_a_match_that_a_call_interrupts_is_still_found() -> None:
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_text_after_the_finish_reason_is_an_item_of_its_own(driver: str) -> None:
-    """All items joined are still the text."""
     chunks = [*SAID, FINISH, wire.chat({"content": "Three"}), wire.DONE]
     due = ["", "", "One two", "One two", "One twoThree", "One twoThree"]
 

@@ -195,8 +195,6 @@ async def read_in_bits(read: Callable[[AsyncStream], Any], seed: int) -> tuple[s
 @on_both_loops
 @pytest.mark.parametrize("read", READS)
 def test_a_cancelled_read_loses_nothing(run: Run, read: Callable[[AsyncStream], Any]) -> None:
-    """In whatever turn of the loop the cancellation comes, each piece is given once."""
-
     async def main() -> int:
         cancelled = 0
         for seed in range(5):

@@ -212,8 +212,6 @@ def test_a_guard_stops_its_own_stream_only(kind: str) -> None:
 
 @every_kind
 def test_all_are_stopped_at_once(kind: str) -> None:
-    """The loop ends as at the end of the answers."""
-
     def stop(merged: Any, seen: Seen) -> None:
         if len(seen.pairs) == 4:
             merged.stop("enough")

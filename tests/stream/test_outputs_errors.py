@@ -157,7 +157,6 @@ def test_who_holds_no_document_has_no_best_of_it(name: str) -> None:
 
 
 def test_a_path_to_what_is_no_string_is_raised_at_the_end() -> None:
-    """The answer is read on, and its message is whole."""
     error = read("sync", chat(TEXT), lambda stream: stream.field("steps.0")).error
 
     assert isinstance(error, OutputInvalid)
@@ -167,7 +166,6 @@ def test_a_path_to_what_is_no_string_is_raised_at_the_end() -> None:
 
 @pytest.mark.slow
 def test_what_is_nested_too_deeply_is_refused() -> None:
-    """The error names the bound, and has the answer."""
     deep = "[" * 100_000
     views = (
         lambda stream: stream.partials(list),

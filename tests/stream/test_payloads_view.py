@@ -112,7 +112,6 @@ def test_the_message_grows_beside_it() -> None:
 
 
 def test_it_goes_on_where_a_view_stopped() -> None:
-    """Views may be read in turns, and no payload comes twice."""
     body = testing.script().text("a", "b", "c").finish().chunks("anthropic")
     wanted = sent(b"".join(body))
     stream = Stream(body)

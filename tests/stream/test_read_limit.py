@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import chunk
 from tests.support.clocks import on
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream
 from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
@@ -89,33 +90,50 @@ def _end_of(connection: Connection, **options: Any) -> StreamError | None:
     return None
 
 
-def test_the_defaults_allow_ten_minutes_for_the_first_event_and_five_for_each_byte_after_it() -> None:
-    """A client's constant timeout could not tell these two from each other."""
-    connection = Connection(FIRST, NEXT, NEVER)
-    error = _end_of(connection)
+NONE = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
+ENDLESS = Deadlines(first_event=math.inf, idle_bytes=1e300, idle_content=None)
+"""No system can wait for an infinite or a very large number of seconds."""
+LIMITS: dict[str, tuple[list[Any], dict[str, Any], str | None, list[float | None], float]] = {
+    # A client's constant timeout could not tell these two from each other.
+    "ten minutes for the first event, and five for each byte after it": (
+        [FIRST, NEXT, NEVER],
+        {},
+        "idle_bytes",
+        [600, 300, 300],
+        302,
+    ),
+    "pings leave less and less for content": (
+        [FIRST, *[PING] * 6, NEVER],
+        {},
+        "idle_content",
+        [600, *[300] * 4, 200, 100, TOLERANCE / 2],
+        601,
+    ),
+    "what is left in total": (
+        [FIRST, NEXT, NEVER],
+        {"deadlines": Deadlines(total=30.0)},
+        "total",
+        [30, 29, 28],
+        30,
+    ),
+    "a shorter timeout of the caller's client": ([FIRST, NEVER], {"own": 5.0}, "transport", [5.0, 5.0], 6),
+    "no deadlines": ([FIRST, NEXT], {"deadlines": NONE}, None, [None, None], 2),
+    "endless deadlines": ([FIRST, NEXT], {"deadlines": ENDLESS}, None, [None, None], 2),
+}
+"""What a connection does, the limit that ends the answer, the timeouts of its reads, and the time then."""
 
-    assert isinstance(error, StreamStalled)
-    assert (error.limit, error.partial.text) == ("idle_bytes", "Let me ")
-    assert connection.allowed == pytest.approx([600, 300, 300], abs=TOLERANCE)
-    assert connection.now == pytest.approx(302, abs=TOLERANCE)
 
+@in_one_test("name", LIMITS)
+def test_a_read_may_wait_until_the_next_deadline(name: str) -> None:
+    waits, options, limit, allowed, now = LIMITS[name]
+    connection = Connection(*waits, own=options.get("own"))
+    error = _end_of(connection, deadlines=options.get("deadlines"))
 
-def test_pings_leave_less_and_less_for_content() -> None:
-    connection = Connection(FIRST, *[PING] * 6, NEVER)
-    error = _end_of(connection)
-
-    assert isinstance(error, StreamStalled)
-    assert error.limit == "idle_content"
-    assert connection.now == pytest.approx(601, abs=TOLERANCE)
-
-
-def test_what_is_left_in_total_is_all_that_a_read_may_take() -> None:
-    connection = Connection(FIRST, NEXT, NEVER)
-    error = _end_of(connection, deadlines=Deadlines(total=30.0))
-
-    assert isinstance(error, StreamStalled)
-    assert error.limit == "total"
-    assert connection.allowed == pytest.approx([30, 29, 28], abs=TOLERANCE)
+    assert isinstance(error, StreamStalled if limit else StreamTruncated)
+    assert limit == getattr(error, "limit", None)
+    assert error.partial.text == ("Let me " if NEXT in waits else "Let ")
+    assert connection.allowed == [each and pytest.approx(each, abs=TOLERANCE) for each in allowed]
+    assert connection.now == pytest.approx(now, abs=TOLERANCE)
 
 
 def test_a_guard_stops_the_answer_at_its_seconds() -> None:
@@ -143,32 +161,6 @@ def test_time_that_the_loop_takes_is_left_out() -> None:
             connection.now += 1000.0
 
     assert connection.allowed == pytest.approx([600, 300, 300], abs=TOLERANCE)
-
-
-def test_a_timeout_before_any_deadline_is_the_transports() -> None:
-    """The caller's client has a shorter one, which is never raised."""
-    connection = Connection(FIRST, NEVER, own=5.0)
-    error = _end_of(connection)
-
-    assert isinstance(error, StreamStalled)
-    assert error.limit == "transport"
-    assert connection.allowed == [5.0, 5.0]
-
-
-def test_without_deadlines_there_is_no_limit() -> None:
-    connection = Connection(FIRST, NEXT)
-    error = _end_of(connection, deadlines=Deadlines(first_event=None, idle_bytes=None, idle_content=None))
-
-    assert isinstance(error, StreamTruncated)
-    assert connection.allowed == [None, None]
-
-
-def test_endless_deadlines_are_no_timeouts() -> None:
-    """No system can wait for an infinite or a very large number of seconds."""
-    connection = Connection(FIRST, NEXT)
-    _end_of(connection, deadlines=Deadlines(first_event=math.inf, idle_bytes=1e300, idle_content=None))
-
-    assert connection.allowed == [None, None]
 
 
 @given(

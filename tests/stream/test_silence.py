@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.stream.async_sources import HEL
 from tests.support import wire
+from tests.support.tables import in_one_test
 from tokenstream._pipeline.machine import Machine
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading.silence import Silence
@@ -161,33 +162,6 @@ def test_what_is_no_content_lengthens_that_wait_by_a_quarter_at_most(sign_of_lif
     assert silence.deadline == 3.25
 
 
-@pytest.mark.parametrize("late", [MORE, MORE + MORE])
-def test_content_after_the_finish_reason_ends_the_short_wait(late: bytes) -> None:
-    """The reason is void until another one comes: the answer goes on, so only a stall ends it."""
-    silence, machine = silence_of()
-    arrive(machine, 1.0)
-    give(machine, FINISHED, 2.0)
-    give(machine, late, 3.0)
-    silence.since = 3.0
-    stall = silence.deadline
-    give(machine, FINISHED, 4.0)
-    silence.since = 4.0
-
-    assert (stall, silence.deadline) == (303.0, 5.0)
-
-
-def test_a_finish_reason_before_any_content_starts_no_short_wait() -> None:
-    """Gateways write one in front of a slow model: only a mark of the end, or a stall, ends the answer."""
-    silence, machine = silence_of()
-    give(machine, FINISHED, 1.0)
-    silence.since = 1.0
-    stall = silence.deadline
-    give(machine, FILTERED, 2.0)
-    silence.since = 2.0
-
-    assert (stall, silence.deadline) == (301.0, 3.0)
-
-
 def test_a_loop_that_is_busy_after_the_finish_reason_costs_no_wait() -> None:
     silence, machine = silence_of()
     arrive(machine, 1.0)
@@ -200,13 +174,38 @@ def test_a_loop_that_is_busy_after_the_finish_reason_costs_no_wait() -> None:
     assert silence.deadline == 33.0
 
 
-def test_without_that_deadline_the_others_hold() -> None:
-    silence, machine = silence_of(after_finish=None, idle_bytes=5.0)
-    arrive(machine, 1.0)
-    give(machine, FINISHED, 2.0)
-    silence.since = 2.0
+STRANGE = wire.sse({"type": "nest.failed", "error": {"message": "no"}})
+WAITS: dict[str, tuple[dict[str, float | None], list[tuple[bytes, float, float]]]] = {
+    "the reason is void once content follows, until another one comes": (
+        {},
+        [(HEL, 1.0, 301.0), (FINISHED, 2.0, 3.0), (MORE, 3.0, 303.0), (FINISHED, 4.0, 5.0)],
+    ),
+    "so it is with two pieces": (
+        {},
+        [(HEL, 1.0, 301.0), (FINISHED, 2.0, 3.0), (MORE + MORE, 3.0, 303.0), (FINISHED, 4.0, 5.0)],
+    ),
+    "gateways write a reason in front of a slow model": ({}, [(FINISHED, 1.0, 301.0), (FILTERED, 2.0, 3.0)]),
+    "without that deadline the others hold": (
+        {"after_finish": None, "idle_bytes": 5.0},
+        [(HEL, 1.0, 6.0), (FINISHED, 2.0, 7.0)],
+    ),
+    "an error of an unknown kind was about the answer if nothing follows it": (
+        {},
+        [(HEL, 1.0, 301.0), (STRANGE, 2.0, 3.0), (MORE, 2.5, 302.5)],
+    ),
+}
+"""Deadlines, and chunks with the times at which they come, and until when the next one is waited for."""
 
-    assert silence.deadline == 7.0
+
+@in_one_test("name", WAITS)
+def test_what_came_decides_how_long_the_next_chunk_is_waited_for(name: str) -> None:
+    deadlines, steps = WAITS[name]
+    silence, machine = silence_of(**deadlines)
+    for chunk, now, deadline in steps:
+        give(machine, chunk, now)
+        silence.since = now
+
+        assert silence.deadline == deadline
 
 
 @pytest.mark.parametrize(
@@ -227,19 +226,6 @@ def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str,
     silence.since = 1.0
 
     assert silence.deadline == 301.0
-
-
-def test_an_error_of_an_unknown_kind_is_waited_for_alike() -> None:
-    """If nothing follows it, it was about the answer."""
-    silence, machine = silence_of()
-    arrive(machine, 1.0)
-    give(machine, wire.sse({"type": "nest.failed", "error": {"message": "no"}}), 2.0)
-    silence.since = 2.0
-    assert silence.deadline == 3.0
-
-    give(machine, MORE, 2.5)
-    silence.since = 2.5
-    assert silence.deadline == 302.5
 
 
 @pytest.mark.parametrize("total", [None, 3.0, 100.0])

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import httpx
@@ -244,9 +244,7 @@ def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_wit
     """Our client's connection carries nothing else, so it is cut."""
 
     def read() -> list[Any]:
-        if not in_with:
-            return list(stream.text)
-        with stream:
+        with stream if in_with else nullcontext():
             return list(stream.text)
 
     with Loopback([OPEN]) as server, opened(alone, server.url) as stream, Loop(read) as loop:

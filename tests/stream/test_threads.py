@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 import pytest
@@ -280,9 +280,7 @@ def test_a_second_reader_is_refused_while_the_first_waits_for_the_response() -> 
         with Loopback(script) as server, opened(alone, server.url) as stream:
 
             def read(stream: Stream = stream, in_with: bool = in_with) -> list[str]:
-                if not in_with:
-                    return list(stream.text)
-                with stream:
+                with stream if in_with else nullcontext():
                     return list(stream.text)
 
             with Loop(read) as loop:

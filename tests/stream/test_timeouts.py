@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -18,6 +17,7 @@ from tests.stream.async_sources import END, HEL, KINDS, begun, first_text, is_cl
 from tests.stream.bodies import chunk
 from tests.support import wire
 from tests.support.effort import examples
+from tests.support.either import inside
 from tests.support.loopback import Loopback, until_close
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamInterrupted, StreamStalled
@@ -89,13 +89,8 @@ async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: st
                 if how == "wait_for":
                     event = await asyncio.wait_for(anext(stream), PATIENCE)
                 else:
-                    manager: Any = asyncio.timeout if how == "timeout" else anyio.fail_after
-                    scope = manager(PATIENCE)
-                    async with AsyncExitStack() as inner:
-                        if how == "timeout":
-                            await inner.enter_async_context(scope)
-                        else:
-                            inner.enter_context(scope)
+                    within: Any = asyncio.timeout if how == "timeout" else anyio.fail_after
+                    async with inside(within(PATIENCE)):
                         event = await anext(stream)
             except TimeoutError:
                 timeouts += 1

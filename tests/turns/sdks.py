@@ -11,11 +11,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.support.packages import needed
 from tokenstream.errors import NotExpressible
+from tokenstream.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.message import Message
+    from tokenstream.message import Part
     from tokenstream.turns._drop import Kind
 
 METHODS = {
@@ -43,6 +44,10 @@ _TYPES = {
 _BETA = frozenset(
     {"advisor_tool_result", "compaction", "fallback", "mcp_tool_listing", "mcp_tool_result", "mcp_tool_use"}
 )
+
+
+def answer_of(*parts: Part, format: str | None) -> Message:
+    return Message(parts=parts, ending="complete", format=format)
 
 
 def turn_of(message: Message, api: str, **options: Any) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.turns.sdks import accept, content_of, unsendable
+from tests.turns.sdks import accept, answer_of, content_of, unsendable
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
     MediaPart,
-    Message,
     OpaquePart,
     Part,
     ReasoningPart,
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Kind
 
 
-def _claude(*parts: Part, format: str | None = "anthropic") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_claude = partial(answer_of, format="anthropic")
 
 
 def _blocks(*parts: Part) -> Any:

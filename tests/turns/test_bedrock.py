@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from tests.turns.sdks import content_of, unsendable
+from tests.turns.sdks import answer_of, content_of, unsendable
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -18,9 +19,7 @@ from tokenstream.message import (
     TextPart,
 )
 
-
-def _bedrock(*parts: Part, format: str | None = "bedrock-converse") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_bedrock = partial(answer_of, format="bedrock-converse")
 
 
 def _blocks(*parts: Part) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.turns.sdks import content_of, unsendable
+from tests.turns.sdks import answer_of, content_of, unsendable
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
     MediaPart,
-    Message,
     OpaquePart,
     Part,
     ReasoningPart,
@@ -22,9 +22,7 @@ from tokenstream.message import (
     ToolCall,
 )
 
-
-def _gemini(*parts: Part, format: str | None = "gemini") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_gemini = partial(answer_of, format="gemini")
 
 
 def _parts(*parts: Part) -> Any:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.turns.sdks import accept, unsendable
+from tests.turns.sdks import accept, answer_of, unsendable
 from tokenstream.errors import NotExpressible
-from tokenstream.message import (
-    Citation,
-    MediaPart,
-    Message,
-    OpaquePart,
-    Part,
-    ReasoningPart,
-    TextPart,
-    ToolCall,
-)
+from tokenstream.message import Citation, MediaPart, OpaquePart, ReasoningPart, TextPart, ToolCall
 
-
-def _mistral(*parts: Part, format: str | None = "openai-chat") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_mistral = partial(answer_of, format="openai-chat")
 
 
 def test_thinking_and_references_are_chunks_in_their_order() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.turns.sdks import accept, unsendable
+from functools import partial
+
+from tests.turns.sdks import accept, answer_of, unsendable
 from tokenstream import Stream, Tags, testing
-from tokenstream.message import MediaPart, Message, Part, ReasoningPart, TextPart, ToolCall
+from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall
 
-
-def _ollama(*parts: Part, format: str | None = "ollama") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_ollama = partial(answer_of, format="ollama")
 
 
 def test_thinking_text_images_and_calls_have_a_field_each() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.turns.sdks import accept, unsendable
+from tests.turns.sdks import accept, answer_of, unsendable
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
     MediaPart,
-    Message,
     OpaquePart,
-    Part,
     ReasoningPart,
     ServerToolCall,
     ServerToolResult,
@@ -27,8 +27,7 @@ WEATHER_ITEM = {
 }
 
 
-def _chat(*parts: Part, format: str | None = "openai-chat") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_chat = partial(answer_of, format="openai-chat")
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:

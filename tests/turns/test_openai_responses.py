@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.turns.sdks import accept, unsendable
+from tests.turns.sdks import accept, answer_of, unsendable
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _ITEM = {"id": "msg_1", "status": "completed", "phase": "final_answer"}
 
 
-def _responses(*parts: Part, format: str | None = "openai-responses") -> Message:
-    return Message(parts=parts, ending="complete", format=format)
+_responses = partial(answer_of, format="openai-responses")
 
 
 def _items(*parts: Part, format: str | None = "openai-responses") -> Any:

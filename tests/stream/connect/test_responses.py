@@ -204,7 +204,6 @@ def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options
 
 @pytest.mark.slow
 def test_a_connection_that_breaks_in_the_body() -> None:
-    """Everything before the break is kept."""
     cuts: list[Literal["close", "reset"]] = ["close", "reset"]
     for how in cuts:
         _, error, _ = read(reply([(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))

@@ -27,7 +27,6 @@ from tokenstream.stages import Budget, Repetition
 @pytest.mark.few_rows(8)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_no_recorded_answer_is_changed_by_guards_that_let_it_go(recorded: Any) -> None:
-    """Held back or not, at a glance or not: events and message are the same."""
     plain = read_sync([recorded.body], lambda stream: stream, format=recorded.format)
 
     def view(stream: Any, *, hold: bool = False) -> Any:

@@ -120,7 +120,6 @@ async def test_turns_of_gemini_are_answers() -> None:
 
 
 async def test_an_answer_has_the_whole_interface_of_a_stream() -> None:
-    """Events, views, messages, metrics, departures; and the loop may leave it and come back."""
     source = Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
     stream = Stream(source)
     for response in stream.responses:

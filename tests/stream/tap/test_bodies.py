@@ -155,7 +155,6 @@ def test_an_error_status_is_reported_with_the_request_id() -> None:
 # On trio, httpx leaves the generators of its transport to the collector, tapped or not.
 @pytest.mark.filterwarnings("ignore:.*PoolByteStream", "ignore:Async generator:ResourceWarning")
 async def test_closing_early_is_stopped_and_closes_the_connection(library: Any) -> None:
-    """Leaving the loop closes nothing; `close` does, at once."""
     script: Script = [chunked_head(), *map(http_chunk, ANSWER[:4]), OPEN, 2.0]
     with Loopback(script) as server, library.Client() as client:
         first: Any = tap(client.send(client.build_request("POST", server.url), stream=True))
