@@ -61,7 +61,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Ending
 
@@ -147,7 +147,7 @@ class Accumulator(ErrorKeeper):
         self.calls = AnswerCalls(find_journal_id)
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
-        self._provider_data: dict[str, Any] = {}
+        self._provider_data: JsonObject = {}
         self._choices: dict[int, ChoiceState] = {}
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
@@ -601,7 +601,7 @@ class Accumulator(ErrorKeeper):
             choice.provider_data[name] = snapshot(value)
         return False  # not content
 
-    def _store_shared(self, fields: dict[str, Any]) -> None:
+    def _store_shared(self, fields: JsonObject) -> None:
         """Store the fields of the answer; their last value counts, also after one in a choice's finish."""
         for name, value in fields.items():
             self._provider_data[name] = snapshot(value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from tokenstream._answer.log import Delta
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
@@ -190,7 +190,7 @@ class ChoiceState:
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.finish_message: str | None = None
-        self.provider_data: dict[str, Any] = {}
+        self.provider_data: JsonObject = {}
         self.joined: tuple[Join, ...] = ()
         """The places at which continuations were joined to the text."""
         self.ending: Ending = "streaming"
@@ -290,7 +290,7 @@ class ChoiceState:
         """Size of the choice in bytes: all kinds of text, and arguments."""
         return sum(part.own_size for part in self.parts)
 
-    def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
+    def restore(self, message: Message, shared: JsonObject, names: Collection[str]) -> int:
         """Restore the choice, and its fields `names` into `shared`; return the number of its characters."""
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.parts import counts_of, make_usage, make_value
@@ -11,6 +11,7 @@ from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream._answer.growing import ChoiceState
+    from tokenstream._basics.loose import JsonObject
 
 BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
@@ -28,9 +29,9 @@ class GrowingUsage:
     __slots__ = ("counts", "report")
 
     def __init__(self) -> None:
-        self.counts: dict[str, Any] = {}
+        self.counts: JsonObject = {}
         """The counts under the names of `Usage`."""
-        self.report: dict[str, Any] = {}
+        self.report: JsonObject = {}
         """The counts as the provider reported them."""
 
     def add(self, usage: Usage) -> None:
@@ -66,7 +67,7 @@ class GrowingUsage:
         return usage if choices is None else estimate(usage, choices)
 
 
-def _merge(earlier: dict[str, Any], later: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+def _merge(earlier: JsonObject, later: JsonObject, depth: int = 0) -> JsonObject:
     """Return a report with the fields of a later one, also within its fields; null replaces nothing."""
     merged = {**earlier}
     for key, value in later.items():

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._request.options import HTTPOptions
     from tokenstream.limits import Deadlines
 
 SourceT = TypeVar("SourceT", SyncSource, AsyncSource)
@@ -64,7 +65,7 @@ class _Redirects:
         find_host: Returns the host of the request, for an error message.
     """
 
-    def __init__(self, client: FromHTTPX, options: dict[str, Any], find_host: Callable[[], str]) -> None:
+    def __init__(self, client: FromHTTPX, options: HTTPOptions, find_host: Callable[[], str]) -> None:
         wanted = options.get("follow_redirects")
         # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
@@ -73,7 +74,7 @@ class _Redirects:
         self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
         self._find_host = find_host
         # Redirects are followed here, one request at a time, and not by the client.
-        self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
+        self.sending: HTTPOptions = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
         if "auth" in options:
             self.sending["auth"] = options["auth"]
@@ -140,7 +141,7 @@ class HTTPRequest:
     """
 
     def __init__(
-        self, method: str, url: str, client: FromHTTPX, deadlines: Deadlines | None, options: dict[str, Any]
+        self, method: str, url: str, client: FromHTTPX, deadlines: Deadlines | None, options: HTTPOptions
     ) -> None:
         self._library = _find_library(client)
         """The library that sends the request; "" for the default."""
@@ -388,7 +389,7 @@ def _import_aiohttp_client() -> ModuleType:
     return aiohttp_client
 
 
-def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:
+def _with_own_headers(options: HTTPOptions, client: FromHTTPX) -> HTTPOptions:
     """Return options with copied headers, which httpx-sse modifies, without compression and redirects."""
     # The headers have the client's own class, because httpx2 does not accept the class of httpx.
     headers = type(client.headers)(options.get("headers"))
@@ -399,7 +400,7 @@ def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, A
     return {**options, "headers": headers, "follow_redirects": False}
 
 
-def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
+def headers_without(options: HTTPOptions, names: Collection[str]) -> list[tuple[Any, Any]]:
     """Return a request's headers, except those with certain names."""
     headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream._providers.apis import APIRecord
+    from tokenstream._request.options import HTTPOptions
     from tokenstream._sources import LazySource
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
 
-RequestTuple: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
+RequestTuple: TypeAlias = "tuple[str, str, Any, Deadlines | None, HTTPOptions]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _BODY_OPTIONS = ("content", "data", "files", "json")
@@ -290,7 +291,7 @@ class _IdempotencyKey:
         options: The options of the first request for httpx.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: HTTPOptions) -> None:
         headers = headers_without(options, ())
         keys = [value for name, value in headers if _bytes(name).lower() == b"idempotency-key"]
         self._key = _bytes(keys[0]) if keys else None
@@ -310,7 +311,7 @@ class _IdempotencyKey:
         # This object is not equal to any payload, so the next request counts as new.
         self._payload = self
 
-    def add_to(self, options: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+    def add_to(self, options: HTTPOptions, attempt: Attempt) -> HTTPOptions:
         """Return the options of an attempt's request, with the request's key among the headers."""
         if self._key is None:
             return options
@@ -398,7 +399,7 @@ def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8")
 
 
-def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
+def _params_of(options: HTTPOptions, query: str) -> list[tuple[str, Any]]:
     """Return a request's parameters, from its options or else its address, without those of streaming."""
     from httpx import QueryParams
 

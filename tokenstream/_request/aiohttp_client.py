@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._request.options import HTTPOptions
     from tokenstream._sources import AsyncSource
 
 
@@ -115,7 +116,7 @@ _UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
 """The default timeouts without a bound on the whole answer: the stream's own deadlines bound that."""
 
 
-async def make_client(session: aiohttp.ClientSession | None, options: dict[str, Any]) -> httpx.AsyncClient:
+async def make_client(session: aiohttp.ClientSession | None, options: HTTPOptions) -> httpx.AsyncClient:
     """Return an httpx client for one request and its redirects, with the caller's aiohttp session or ours.
 
     The caller's session stays open.
@@ -195,7 +196,7 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
         """Send a request with a session; the request has its headers already, such as those of `auth`."""
         timeout = session.timeout
         if self._sets_timeout:
-            timeouts = request.extensions.get("timeout") or {}
+            timeouts: Any = request.extensions.get("timeout") or {}
             connect, pool = timeouts.get("connect"), timeouts.get("pool")
             timeout = aiohttp.ClientTimeout(
                 # aiohttp's `connect` includes the wait for a free place in the pool.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._request.options import HTTPOptions
 
 CONNECT_SECONDS = 10.0
 """The connect timeout, in seconds."""
@@ -132,7 +133,7 @@ class TimeoutsLeft(dict[str, Any]):
 
 
 def find_timeouts(
-    client: FromHTTPX, options: dict[str, Any], find_left: Callable[[], float] | None
+    client: FromHTTPX, options: HTTPOptions, find_left: Callable[[], float] | None
 ) -> TimeoutsLeft | None:
     """Return a client's timeouts for a request, limited by the seconds that the deadlines leave.
 
@@ -161,12 +162,12 @@ def find_timeouts(
     return None
 
 
-def find_patience(client: object, options: dict[str, Any]) -> float | None:
+def find_patience(client: object, options: HTTPOptions) -> float | None:
     """Return the longest silence, in seconds, that the timeouts of a request or of its client allow.
 
     The result is None if they allow any, and 0 if there are none.
     """
-    given: dict[str, Any] = {**options, **(options.get("extensions") or {})}
+    given: HTTPOptions = {**options, **(options.get("extensions") or {})}
     timeout: Any = given.get("timeout", 0.0)
     if "timeout" not in given or "UseClientDefault" in type(timeout).__name__:
         timeout = getattr(client, "timeout", 0.0)

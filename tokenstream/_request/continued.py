@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._basics.overlap import Prefill
+    from tokenstream._request.options import HTTPOptions
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
@@ -36,7 +37,7 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
 
 
-def check_continuable(method: str, options: dict[str, Any], format: FormatChoice) -> None:
+def check_continuable(method: str, options: HTTPOptions, format: FormatChoice) -> None:
     """Check that a request can be turned into one that continues an answer."""
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):
@@ -75,7 +76,7 @@ class ContinuationRequests:
         options: The request's options for httpx, as the caller passed them.
     """
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, url: str, options: HTTPOptions) -> None:
         self.format: str | None = None
         """The name of the request's format; "" if it is not known, None for that of the answer so far."""
         self._url = url
@@ -160,7 +161,7 @@ class ContinuationRequests:
         count = _find(self._payload, shape.alternatives)
         return limit if limit is None or not isinstance(count, int) else limit * max(count, 1)
 
-    def build_options(self, attempt: Attempt) -> dict[str, Any]:
+    def build_options(self, attempt: Attempt) -> HTTPOptions:
         """Return the httpx options for the request with which an attempt continues the answer."""
         name = self._name_format(attempt.message)
         shape = _SHAPES[name]
@@ -202,7 +203,7 @@ class ContinuationRequests:
         return model if isinstance(model, str) else self._address.path
 
 
-def with_other_body(options: dict[str, Any], payload: object) -> dict[str, Any]:
+def with_other_body(options: HTTPOptions, payload: object) -> HTTPOptions:
     """Return the httpx options of a request with another JSON body, and without headers of the first body."""
     changed = {**options, "json": payload}
     if changed.get("headers"):

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 from json import dumps
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from tokenstream._basics.elsewhere import name_options
 from tokenstream._basics.untrusted import is_dict
@@ -14,6 +14,9 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+
+HTTPOptions: TypeAlias = "dict[str, Any]"
+"""The options of a request, checked or not, by their names."""
 
 
 class RequestOptions(TypedDict, total=False):

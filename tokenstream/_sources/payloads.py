@@ -120,7 +120,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     if type(item) in _UNCHANGED_TYPES or item is None:
         return item
     if _is_message(item):
-        kind = item.__class__
+        kind: Any = item.__class__
         # A class of proto-plus wraps a protobuf message, which its `pb` returns.
         json_format: Any = importlib.import_module("google.protobuf.json_format")
         return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
@@ -233,7 +233,7 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _is_event(item: object, fields: dict[str, Any]) -> bool:
+def _is_event(item: object, fields: JsonObject) -> bool:
     """Return True if an object with these fields is an SSE event of mistralai; its payload is its `data`."""
     # Objects of openai also have both fields, but their payloads lack the name of the event.
     is_named = fields.keys() == _NAMED_EVENT_FIELDS

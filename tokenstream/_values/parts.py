@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
     from typing import Self
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
 
@@ -606,7 +606,7 @@ class Usage(Value):
         return self if other == 0 else NotImplemented
 
 
-def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
+def make_usage(report: JsonObject, **counts: float | None) -> Usage:
     """Return the counts that a server's report has, which are known to be numbers."""
     basis = "reported" if report else "none"
     values = {**counts, "provider_data": report.copy(), "basis": basis}
@@ -635,7 +635,7 @@ def dialect_of(part: object) -> str | None:
     return dialect
 
 
-def counts_of(usage: Usage) -> dict[str, Any]:
+def counts_of(usage: Usage) -> JsonObject:
     """Return the counts that a usage has, by name."""
     values, given = vars(usage), usage.__pydantic_fields_set__
     return {name: values[name] for name in _COUNTS & given if values[name] is not None}

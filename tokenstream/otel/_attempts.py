@@ -25,6 +25,7 @@ from tokenstream.otel._report import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.recovery import AttemptReport
 
@@ -96,7 +97,7 @@ def parameters_of(payload: object) -> Attributes:
     They contain no text of the question.
     """
     # The payload and some objects in it, since APIs have their parameters at different places.
-    objects: list[dict[str, Any]] = []
+    objects: list[JsonObject] = []
     if is_dict(payload):
         objects = [payload, *(payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))]
     attributes: Attributes = {}
@@ -115,7 +116,7 @@ def parameters_of(payload: object) -> Attributes:
     return attributes
 
 
-def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
+def _output_types_in(request_object: JsonObject) -> Iterator[str]:
     """Yield the output types that a request asks for, by their names in the conventions."""
     # A word, or an object with a `type`, as OpenAI and Ollama have it.
     for name in ("response_format", "format"):

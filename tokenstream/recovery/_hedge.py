@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.stream._attempts import Attempt
+    from tokenstream.stream._protocols import Clock
 
 
 _SECOND = 2
@@ -47,7 +48,7 @@ async def run_race(
     deadlines: Deadlines,
     open_first: Any,  # noqa: ANN401 - an awaitable's
     attempt: Attempt,
-    clock: Callable[[], float],
+    clock: Clock,
 ) -> AsyncSource:
     """Open a source, and if that brings no content for a while, a second source; return the winner.
 
@@ -89,7 +90,7 @@ def _make_contender(
     deadlines: Deadlines,
     opener: SourceOpener,
     open_source: Callable[[], Awaitable[AsyncSource]],
-    clock: Callable[[], float],
+    clock: Clock,
 ) -> Contender:
     """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
     # The total is over all attempts, so the stream keeps it.
@@ -177,7 +178,7 @@ class Contender:
         format: FormatChoice,
         limits: Limits | None,
         deadlines: Deadlines,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._open_source = open_source
         self._clock = clock

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.silence import Silence
 
 _NOTABLE = 0.9
@@ -119,7 +120,7 @@ class Recovery:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
-    def make_first_source(self, clock: Callable[[], float]) -> LazySource:
+    def make_first_source(self, clock: Clock) -> LazySource:
         """Return the source of the first attempt; with hedging, that of the winner of the first two."""
         self._current.begin_route(0, clock())
         attempt = Attempt(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream.events import Event
+    from tokenstream.relay._encoders.vocabulary import PartKey
     from tokenstream.stream._views.text_plan import ShapingPlan
 
     Shape: TypeAlias = Callable[[TextView], Any]
@@ -84,7 +85,7 @@ class Shaping(ErrorKeeper):
             )
         self._stages = tuple(step.make for step in plan.steps)
         """Functions that create the stages for a part."""
-        self._texts: dict[tuple[int, int], _ShapedText] = {}
+        self._texts: dict[PartKey, _ShapedText] = {}
         """The open text parts, by choice and part."""
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._awaited_guards import AwaitedGuards
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
-    from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
 class AsyncDriver(Driver):
@@ -456,7 +456,7 @@ class AsyncDriver(Driver):
     def replace_source(self, source: LazySource) -> None:
         self._next_source = source  # the next read closes the current source first
 
-    async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
+    async def next_item(self, until: float | None = None, *, timed: bool = True) -> TimedItem:
         """Return the next item from the source, with the time of its arrival; `END` after a stop."""
         pump = self.pump
         if pump.busy:
@@ -480,7 +480,7 @@ class AsyncDriver(Driver):
             pump.busy = False
         return item
 
-    async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
+    async def _wait_steadily(self, until: float | None) -> TimedItem | None:
         """Wait for the next item, or `NOTHING` at `until`, with an earlier timer; None for `pump.read`."""
         limit = self.way.guarded_until if until is None else min(until, self.way.guarded_until)
         pump, reader = self.pump, self.pump.reader
@@ -509,7 +509,7 @@ class AsyncDriver(Driver):
         if isinstance(self.pump.source, LazySource):
             self.begin_request(self.pump.source)
 
-    async def _take_arrived(self) -> tuple[float, Any] | None:
+    async def _take_arrived(self) -> TimedItem | None:
         """Return an item that has already arrived, with the time of its arrival; None if none has arrived."""
         if self.awaited_guards is not None:
             self.awaited_guards.check()  # refuses a guard that needs a task outside of `async with`

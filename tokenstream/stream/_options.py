@@ -11,8 +11,6 @@ from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._pipeline.machine import Machine
     from tokenstream.formats._kit.answer import StageFactory
@@ -22,20 +20,21 @@ if TYPE_CHECKING:
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
+    from tokenstream.stream._protocols import Clock
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
 
-CLOCKS: ContextVar[tuple[Callable[[], float], ...]] = ContextVar("clocks", default=(time.monotonic,))
+CLOCKS: ContextVar[tuple[Clock, ...]] = ContextVar("clocks", default=(time.monotonic,))
 """The clocks of the open blocks of this thread or task, the innermost last."""
 
 
-def current_clock() -> Callable[[], float]:
+def current_clock() -> Clock:
     """Return the clock of the streams and runs that this thread or task makes now."""
     return CLOCKS.get()[-1]
 
 
-def enter_clock(clock: Callable[[], float]) -> None:
+def enter_clock(clock: Clock) -> None:
     """Begin a block whose streams and runs read a clock."""
     CLOCKS.set((*CLOCKS.get(), clock))
 
@@ -52,7 +51,7 @@ class Options(NamedTuple):
     limits: Limits | None = None
     deadlines: Deadlines | None = None
     started_at: float | None = None
-    clock: Callable[[], float] | None = None
+    clock: Clock | None = None
     """Returns the time in seconds; None for `current_clock`."""
     reorder: Reorder | None = None
     checkpoint: Checkpoint | None = None

@@ -12,14 +12,13 @@ from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.vocabulary import BASICS, CREATED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
@@ -46,7 +45,7 @@ class OllamaEncoder(WholeCalls, Encoder):
     expresses = BASICS
     counts = frozenset({"input_tokens", "output_tokens"})
     stand_in = "content_filter"
-    words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
+    words: ClassVar[FinishWords] = {"stop": "stop", "length": "length"}
     names_calls = False
 
     @staticmethod
@@ -130,11 +129,7 @@ class TGIEncoder(Encoder):
     expresses = frozenset({"text"})
     counts = frozenset({"input_tokens", "output_tokens"})
     stand_in = "content_filter"
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        "stop": "eos_token",
-        "length": "length",
-        "stop_sequence": "stop_sequence",
-    }
+    words: ClassVar[FinishWords] = {"stop": "eos_token", "length": "length", "stop_sequence": "stop_sequence"}
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

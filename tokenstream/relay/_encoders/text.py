@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.errors import ErrorKind
     from tokenstream.events import TextDelta
-    from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _SENTINEL = "[DONE]"
 _ERROR_KEY = '"error"'
@@ -29,7 +27,7 @@ class TextEncoder(Encoder):
     steady = False
     expresses = frozenset({"text"})
     counts = frozenset()
-    words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
+    words: ClassVar[FinishWords] = {"stop": ""}
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a piece of text, in two halves if readers would take it for a sentinel or an error.

@@ -48,11 +48,12 @@ from tokenstream.relay._encoders.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
@@ -299,7 +300,7 @@ class TokenStreamEncoder(Encoder):
     name = "tokenstream"
     expresses = frozenset(PHRASES)
     counts = frozenset(COUNTS)
-    words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
+    words: ClassVar[FinishWords] = {word: word for word in get_args(FinishReason)}
     choices = True
     frame_record = staticmethod(frame)
     """The function that returns a record as a chunk, with its position if that is not None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from tokenstream.events import (
     CitationAdded,
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, Ending, FinishReason
     from tokenstream.relay._encoders.losses import Loss
 
+FinishWords: TypeAlias = "Mapping[FinishReason, str]"
+"""A provider's words for finish reasons."""
+PartKey: TypeAlias = "tuple[int, int]"
+"""The choice and the index of a part."""
 _KINDS: dict[type, Loss] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -103,7 +107,7 @@ class Vocabulary:
     """
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
     """Fields of a `Usage` that the format can express."""
-    words: ClassVar[Mapping[FinishReason, str]]
+    words: ClassVar[FinishWords]
     """The provider's words for the finish reasons that the format can express."""
     stand_in: ClassVar[str] = ""
     """The word for `content_filter` and `refusal` in a format that knows neither, if losses are allowed: they
@@ -134,11 +138,11 @@ class Vocabulary:
         """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
-        self._kinds: dict[tuple[int, int], Loss] = {}
+        self._kinds: dict[PartKey, Loss] = {}
         """The kind of each part so far, by choice and index."""
-        self._call_ids: dict[tuple[int, int], str] = {}
+        self._call_ids: dict[PartKey, str] = {}
         """The id of each tool call, by choice and index."""
-        self._ended_calls: set[tuple[int, int]] = set()
+        self._ended_calls: set[PartKey] = set()
         """Choice and index of the tool calls that have ended."""
 
     @property
@@ -274,7 +278,7 @@ class Vocabulary:
             if kind not in self.expresses and kind not in self.losses:
                 self.omit(PHRASES[kind], kind, part=event.part)
 
-    def _is_stray(self, event: Event, key: tuple[int, int], kind: Loss) -> bool:
+    def _is_stray(self, event: Event, key: PartKey, kind: Loss) -> bool:
         """Return True if an event of a tool call does not fit the call's earlier events.
 
         A call has one start, one end and one id: a second start, an event after the end, and an event with

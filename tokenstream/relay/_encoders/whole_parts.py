@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import PartDone, PartStart
     from tokenstream.relay._encoders.encoder import Encoder
     from tokenstream.relay._encoders.losses import Loss
+    from tokenstream.relay._encoders.vocabulary import PartKey
 
 _FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "video"}
 """Maps the first half of a media type to the name of the loss; any other type is a "file"."""
@@ -74,7 +75,7 @@ class Media:
     """The media of an answer that have begun and are not complete yet."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[int, int], Medium] = {}
+        self._open: dict[PartKey, Medium] = {}
 
     def find(self, event: PartStart | MediaDelta) -> Medium:
         """Return the medium that an event belongs to; an empty one if the event is the medium's first."""
@@ -121,7 +122,7 @@ class ServerParts(Generic[T]):
 
     def __init__(self, part_class: type[T]) -> None:
         self._class: type[T] = part_class
-        self._open: dict[tuple[int, int], T] = {}
+        self._open: dict[PartKey, T] = {}
         """The last start of each open part, by choice and part."""
 
     def begin(self, event: PartStart) -> None:

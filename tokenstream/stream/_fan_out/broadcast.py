@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
     from tokenstream.stream._options import Policy
-    from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
@@ -393,7 +393,7 @@ class SharedPump(Pump):
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
-    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+    def put_back(self, items: Iterable[TimedItem]) -> None:
         """Put items back, so that the next reads return them before all other items."""
         super().put_back(items)
         # With `direct`, the driver would read without releasing the lock.

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
-    from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
 class AsyncPump:
@@ -38,7 +39,7 @@ class AsyncPump:
 
     __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader", "source")
 
-    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float]) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Clock) -> None:
         self._clock = clock
         self._host: Host | None = None
         """The event loop in which the source is read; None before the first read."""
@@ -65,10 +66,10 @@ class AsyncPump:
         self._closed = False
         self.reader: Reader | DirectReader | None = None
         """Reads the source; None before the first read."""
-        self.batch: Iterator[tuple[float, Any]] = iter(())
+        self.batch: Iterator[TimedItem] = iter(())
         """Items that have arrived, each with the time of its arrival."""
 
-    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+    def put_back(self, items: Iterable[TimedItem]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
         self.batch = chain(items, self.batch)
 
@@ -84,7 +85,7 @@ class AsyncPump:
         """True once the first read has begun."""
         return self.reader is not None
 
-    def take_item(self) -> tuple[float, Any] | None:
+    def take_item(self) -> TimedItem | None:
         """Return the next item that has already arrived, in a pair after its time of arrival; or None."""
         item = next(self.batch, None)
         if item is not None:
@@ -95,7 +96,7 @@ class AsyncPump:
             self.reader.check_host()
         return self.take_first()
 
-    def take_new_item(self) -> tuple[float, Any] | None:
+    def take_new_item(self) -> TimedItem | None:
         """Return the next item that the reading task has read; None if it has read none, or there is no task.
 
         Call it only after all items that were taken from the task before (`batch`) have been returned.
@@ -125,7 +126,7 @@ class AsyncPump:
         # Of most iterators the length is known; otherwise, assume that an item is left.
         return length_hint(self.batch, 1) == 0
 
-    async def take_arrived(self) -> tuple[float, Any] | None:
+    async def take_arrived(self) -> TimedItem | None:
         """Return the next item that has already arrived, or None.
 
         The reading task, if there is one, gets the chance to run once, and so to read what has arrived.
@@ -144,7 +145,7 @@ class AsyncPump:
             return await self.read(self._clock())
         return None
 
-    async def read(self, until: float | None, *, steady_deadline: float = math.nan) -> tuple[float, Any]:
+    async def read(self, until: float | None, *, steady_deadline: float = math.nan) -> TimedItem:
         """Wait for the next item, or until a time for `WAITED`; return it after the time of its arrival.
 
         Cancelling this call loses nothing if a separate task reads the source. Without a task, a source
@@ -168,7 +169,7 @@ class AsyncPump:
             item = (self._clock(), LOST if has_arrived else WAITED)
         return item
 
-    def take_first(self) -> tuple[float, Any] | None:
+    def take_first(self) -> TimedItem | None:
         """Take all items from the reader, and return the first one; None if there are none.
 
         Call it only once a read has begun, and all items that were taken before (`batch`) were returned.

@@ -8,7 +8,7 @@ end. So a `DirectReader` remembers the cancellation, and reports `LOST` instead 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._sources import AsyncSource, LazySource
 from tokenstream._sources.causes import find_foreign
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
+    from tokenstream.stream._reading.items import TimedItem
 
 
 class DirectReader:
@@ -55,7 +56,7 @@ class DirectReader:
         """True if a read in progress was asked to end."""
         self._clock = clock
         self._host = host
-        self._items: list[tuple[float, Any]] = []
+        self._items: list[TimedItem] = []
         """Items that were read but not taken yet, each with the time of its arrival."""
         self._last_read_at = clock()
         """Time at which the last read began or ended; the loop's pauses are counted from it."""
@@ -67,7 +68,7 @@ class DirectReader:
         self._scope: CancelScope | None = None
         """Surrounds the read in progress."""
 
-    def take_items(self) -> list[tuple[float, Any]]:
+    def take_items(self) -> list[TimedItem]:
         """Return the items that have arrived, each with the time of its arrival.
 
         If none has arrived, the caller is about to read, so the time of its read is counted from now. If the

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tokenstream._basics.kept_errors import without_own_frames
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
+
+TimedItem: TypeAlias = "tuple[float, Any]"
+"""An item that a pump returns, after the time of its arrival."""
 
 END = object()
 """The source has ended."""

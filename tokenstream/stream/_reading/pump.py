@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream.stream._driver import Driver
-    from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._protocols import Clock
+    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 _LONG_SECONDS = 590.0
 """Time limit from which on the transport's own timeout suffices for the head; a timer needs a thread."""
@@ -49,7 +50,7 @@ class Pump:
         "source",
     )
 
-    def __init__(self, source: SyncSource | LazySource, clock: Callable[[], float]) -> None:
+    def __init__(self, source: SyncSource | LazySource, clock: Clock) -> None:
         self._clock = clock
         self._stopped = False
         self._wake_event: threading.Event | None = None
@@ -105,7 +106,7 @@ class Pump:
         """True if the source itself applies the deadlines, or if nothing could end its reads."""
         return self._limit is not None or self._socket is None
 
-    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+    def put_back(self, items: Iterable[TimedItem]) -> None:
         """Give items back, with their times, so that the next reads return them before all other items."""
         self.chunks = chain([item for _, item in items], self.chunks or ())
         # A source whose reads can be limited is not read directly, as its limit has to be set first.

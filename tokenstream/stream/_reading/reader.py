@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from anyio import CancelScope, Event
     from anyio.abc import TaskGroup
 
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
-    from tokenstream.stream._reading.items import ArrivalBell
+    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 _MAX_BYTES_AHEAD = 256 * 1024
 """Maximum number of bytes to read ahead in large chunks; the last chunk may exceed it."""
@@ -80,7 +81,7 @@ class Reader:
         "stopped",
     )
 
-    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float], host: Host) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host) -> None:
         self.source = source
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
@@ -94,7 +95,7 @@ class Reader:
         """Number of items that may be held for the loop; 1 for a source of which none is read ahead."""
         self._clock = clock
         self._host = host
-        self._items: list[tuple[float, Any]] = []
+        self._items: list[TimedItem] = []
         """The items that the loop has not taken yet, each with the time of its arrival."""
         self._bell: ArrivalBell | None = None
         """Rung when something arrives."""
@@ -131,7 +132,7 @@ class Reader:
 
     # -- for the loop ------------------------------------------------------
 
-    def take_items(self) -> list[tuple[float, Any]]:
+    def take_items(self) -> list[TimedItem]:
         """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
         if self._room_event is not None and (self._ahead > 1 or not items or self.rings):
@@ -139,7 +140,7 @@ class Reader:
             self._room_event.set()
         return items
 
-    def take_sole_item(self) -> tuple[float, Any] | None:
+    def take_sole_item(self) -> TimedItem | None:
         """Return the item that has arrived, if it is the only one and the task does not wait for room."""
         items = self._items
         return items.pop() if len(items) == 1 and self._room_event is None else None

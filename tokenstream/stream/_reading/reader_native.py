@@ -16,9 +16,9 @@ from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from tokenstream._sources import AsyncSource
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
 
 _AGAIN_SECONDS = 2.0
@@ -36,7 +36,7 @@ class NativeReader(Reader):
 
     __slots__ = ("_cancellable", "_task", "_timer")
 
-    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float], host: Host) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False
         """True while the source is being opened or read; closing the source must not be cancelled."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
+    from tokenstream.stream._reading.items import TimedItem
     from tokenstream.stream._session.sorter import SortedFormat
 
 _NO_STALLS = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
@@ -52,7 +53,7 @@ class AnswersSession:
         """The source that was opened last; None before that."""
         self.asked: tuple[str, object] | None = None
         """The address of the connection, for the origins of its answers; None if it is not known."""
-        self.unsorted: list[tuple[float, Any]] = []
+        self.unsorted: list[TimedItem] = []
         """Items read before it is known whether the connection has several answers, each with its time."""
         self.new_lanes: deque[AnswerLane] = deque()
         """Lanes (queues of messages) for answers that have begun, but were not returned to the loop yet."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._answer.growing import ChoiceState
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
 
 _BLANK_HEAD = (None, None, "assistant")
@@ -286,7 +287,7 @@ def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: Grow
     """Return this attempt's usage for the `reported` one: the total minus abandoned ones; None without."""
     if not total:
         return None
-    counts: dict[str, Any] = {}
+    counts: JsonObject = {}
     for name in COUNTS:
         value, before = getattr(total, name), getattr(spent, name, None)
         # A count that was reported is reported again even if it is 0 by now, so that it is replaced.

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._protocols import Cursor, Stage
-    from tokenstream.stream._protocols import TextCursor
+    from tokenstream.stream._protocols import Clock, TextCursor
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
 """Ranks of the methods that shape a view, which must be called in the order of their ranks."""
@@ -42,6 +42,8 @@ _ORDER: dict[str, tuple[int, str]] = {
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 
 ItemT = TypeVar("ItemT")
+MakeStage: TypeAlias = "Callable[[], Stage[Any, Any]]"
+"""Makes a stage of a view, for each reading anew."""
 
 _MAX_GATHERED = 4_096
 """Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
@@ -51,12 +53,10 @@ class PlanStep(NamedTuple):
     """A stage of a view: the method that adds the stage, and a function that makes it."""
 
     method: str
-    make: Callable[[], Stage[Any, Any]]
+    make: MakeStage
 
 
-def stage_maker(
-    name: str, /, *args: object, home: str = "", **named: object
-) -> Callable[[], Stage[Any, Any]]:
+def stage_maker(name: str, /, *args: object, home: str = "", **named: object) -> MakeStage:
     """Return a function that makes a stage, whose module, `home` in `tokenstream.stages`, it imports."""
 
     def make() -> Stage[Any, Any]:
@@ -79,7 +79,7 @@ class ShapingPlan(NamedTuple):
     timer: bool = False
     reading: Reading = "everything"
 
-    def then(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> ShapingPlan:
+    def then(self, method: str, make: MakeStage, *, timer: bool = False) -> ShapingPlan:
         """Return the plan with one more stage; with `timer`, a thread may read the source.
 
         It is a mistake if the stage would break the promise of an earlier stage.
@@ -119,7 +119,7 @@ class ShapingPlan(NamedTuple):
         # `_ORDER` has the rank of each method, which shows what its stage does.
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
-    def cursor(self, clock: Callable[[], float], *, paced: bool) -> Cursor[Any]:
+    def cursor(self, clock: Clock, *, paced: bool) -> Cursor[Any]:
         """Return a cursor at the start of the text, with stages of its own; it may be read on time."""
         if not self.steps:
             return self.text()
@@ -164,12 +164,7 @@ class ShapedCursor(Generic[ItemT]):
     )
 
     def __init__(
-        self,
-        text: TextCursor[Any],
-        stage_makers: tuple[Callable[[], Stage[Any, Any]], ...],
-        clock: Callable[[], float],
-        *,
-        paced: bool = False,
+        self, text: TextCursor[Any], stage_makers: tuple[MakeStage, ...], clock: Clock, *, paced: bool = False
     ) -> None:
         self._text = text
         self._stage_makers = stage_makers

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import regex
 
     from tokenstream.stages import MarkdownBlock
-    from tokenstream.stages._protocols import Stage
-    from tokenstream.stream._views.text_plan import ShapingPlan
+    from tokenstream.stream._views.text_plan import MakeStage, ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
 _USUAL_HZ = 30.0
@@ -216,7 +215,7 @@ class _TextShaping:
         """
         return self._with_stage("until", stage_maker("Until", marker, include=include, max_length=max_length))
 
-    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
+    def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""
         raise NotImplementedError
 
@@ -288,7 +287,7 @@ class TextView(_TextShaping, PlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
-    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
+    def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
         """Return a view with one more stage; with `timer`, a thread reads, so that text comes on time."""
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as shaped text
@@ -326,7 +325,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
-    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
+    def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
         """Return a view with one more stage; `timer` has no effect, as `async for` is always on time."""
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above

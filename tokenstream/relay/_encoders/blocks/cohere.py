@@ -12,14 +12,13 @@ from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
 from tokenstream.relay._encoders.whole_parts import drop_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
-    from tokenstream.message import Citation, FinishReason
+    from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
@@ -38,7 +37,7 @@ class CohereEncoder(BlockEncoder):
     expresses = frozenset((*BASICS, *CITATIONS, "citation_text"))
     counts = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
     stand_in = "ERROR_TOXIC"
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "COMPLETE",
         "stop_sequence": "STOP_SEQUENCE",
         "length": "MAX_TOKENS",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.vocabulary import PartKey
     from tokenstream.relay._encoders.whole_parts import Medium
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
@@ -70,9 +71,9 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """The media that have begun and are not complete yet."""
         self.citations: dict[int, list[Citation]] = {}
         """The citations of each choice, which are sent at the end."""
-        self._started: set[tuple[int, int]] = set()
+        self._started: set[PartKey] = set()
         """Parts that have started; of a repeated start, only a signature is new."""
-        self._signed: set[tuple[int, int]] = set()
+        self._signed: set[PartKey] = set()
         """Parts whose signature was sent, or a piece of it."""
 
     # -- for encoders ------------------------------------------------------------

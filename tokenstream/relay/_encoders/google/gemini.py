@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import MediaDelta, PartDone, PartStart
-    from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords
     from tokenstream.relay._encoders.whole_parts import Medium
 
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
@@ -58,7 +58,7 @@ class GeminiEncoder(PartEncoder):
     default_id = "response-1"
     content_type = "text/event-stream"
     counts = USAGE.fields
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",
         "content_filter": "SAFETY",
@@ -206,7 +206,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     name = "gemini-live"
     expresses = frozenset((*PartEncoder.expresses, "transcript"))
     counts = LIVE_USAGE.fields
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "generationComplete",
         "cancelled": "interrupted",
         "content_filter": "RESPONSE_REJECTED",

@@ -12,8 +12,6 @@ from tokenstream.relay._encoders.vocabulary import CREATED
 from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
@@ -27,8 +25,9 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",
@@ -54,7 +53,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     expresses = PartEncoder.expresses
     counts = USAGE.fields
     stand_in = "incomplete"
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "completed",
         "tool_calls": "requires_action",
         "length": "incomplete",

@@ -11,13 +11,12 @@ from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.formats._kit.count_paths import Counts
-    from tokenstream.message import Citation, FinishReason
+    from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
@@ -66,11 +65,7 @@ class ChunkEncoder(Encoder, ABC):
     token_counts: ClassVar[Counts] = COUNTS
     """The places of the token counts in the report of the usage."""
     counts = COUNTS.fields
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        "stop": "stop",
-        "length": "length",
-        "content_filter": "content_filter",
-    }
+    words: ClassVar[FinishWords] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
     choices = True
 
     def __init__(self, *, lossy: bool = False) -> None:

@@ -15,8 +15,6 @@ from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT
 from tokenstream.relay._encoders.whole_parts import Media, omit_medium
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
         ToolCallDone,
         ToolCallStart,
     )
-    from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords, PartKey
     from tokenstream.relay._encoders.whole_parts import Medium
 
 
@@ -58,7 +56,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     expresses = frozenset(
         {*BASICS, *CALLS, *CITATIONS, "citation_text", "refusal", "media", "media_url", "transcript"}
     )
-    words: ClassVar[Mapping[FinishReason, str]] = {**ChunkEncoder.words, "tool_calls": "tool_calls"}
+    words: ClassVar[FinishWords] = {**ChunkEncoder.words, "tool_calls": "tool_calls"}
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
@@ -66,11 +64,11 @@ class OpenAIChatEncoder(ChunkEncoder):
         """The number of calls in each choice so far."""
         self._begun_choices: set[int] = set()
         """The choices for which the first delta, with the role, was sent."""
-        self._sent_calls: dict[tuple[int, int], tuple[int, str]] = {}
+        self._sent_calls: dict[PartKey, tuple[int, str]] = {}
         """For the choice and part of each call: the call's index in its choice, and its type."""
         self._last_calls: dict[int, int] = {}
         """The part of the last call in each choice, by choice."""
-        self._complete_calls: set[tuple[int, int]] = set()
+        self._complete_calls: set[PartKey] = set()
         """The choices and parts of the complete calls."""
         self._list_lengths: dict[tuple[int, str], int] = {}
         """The number of items sent so far in each list of a choice's deltas, by choice and name."""
@@ -242,11 +240,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     first_delta: ClassVar[JsonObject] = {"role": "assistant", "content": ""}
     expresses = BASICS
     stand_in = "content_filter"
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        "stop": "stop",
-        "length": "length",
-        "tool_calls": "tool_calls",
-    }
+    words: ClassVar[FinishWords] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 
     def make_chunk(self, choice: JsonObject) -> Payload:
         """Return the payload of a chunk, without token counts, which only the last chunk has."""

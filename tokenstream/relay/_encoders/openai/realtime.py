@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", *_PREDICTED)
@@ -49,9 +50,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     counts = _USAGE.fields
     number_field = b'"event_id":"event_'
     first_number = 1
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        reason: status for reason, (status, _) in _STATUSES.items()
-    }
+    words: ClassVar[FinishWords] = {reason: status for reason, (status, _) in _STATUSES.items()}
 
     # -- events ----------------------------------------------------------------
 

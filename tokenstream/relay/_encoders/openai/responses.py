@@ -48,8 +48,9 @@ if TYPE_CHECKING:
         ReasoningDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason
+    from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 
 _IMAGE = "image_generation_call"
@@ -78,7 +79,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
     counts = _USAGE.fields
     number_field = b'"sequence_number":'
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "completed",
         "tool_calls": "completed",
         "length": "max_output_tokens",

@@ -21,8 +21,6 @@ from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui import OpenText
+    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _COUNTS = {**NAMED_COUNTS, "cache_write_tokens": "cacheWriteInputTokens"}
 """Maps fields of `Usage` to AG-UI's names of token counts."""
@@ -79,7 +78,7 @@ class AGUIEncoder(NamedEncoder):
     default_id = "run-1"
     expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, "encrypted_reasoning"})
     counts = frozenset(COUNTS)
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         **{reason: reason for reason in get_args(FinishReason)},
         "stop": "success",
         "pause": "interrupt",

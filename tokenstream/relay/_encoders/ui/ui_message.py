@@ -38,10 +38,11 @@ if TYPE_CHECKING:
         ToolResult,
     )
     from tokenstream.formats._kit.named import NamedKind
-    from tokenstream.message import FinishReason, ServerToolCall
+    from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.ui import OpenText
+    from tokenstream.relay._encoders.vocabulary import FinishWords
     from tokenstream.relay._encoders.whole_parts import Medium
 
 _ABORT = "abort"
@@ -65,7 +66,7 @@ class UIMessageEncoder(NamedEncoder):
     default_id = "msg-1"
     expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"})
     counts = Encoder.counts | COUNTS.keys() | {"cache_write_tokens"}
-    words: ClassVar[Mapping[FinishReason, str]] = {
+    words: ClassVar[FinishWords] = {
         "stop": "stop",
         "length": "length",
         "content_filter": "content-filter",
