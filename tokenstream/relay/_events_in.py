@@ -17,7 +17,6 @@ from tokenstream.stream._fan_out.reader import ReaderDriver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.events import Event
@@ -97,11 +96,9 @@ class EventsIn:
             await self.source.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if hasattr(self.source, "__aexit__"):
-            await self.source.__aexit__(kind, error, traceback)
+            await self.source.__aexit__(*error)
         elif hasattr(self.source, "aclose"):
             await self.source.aclose()
 

@@ -18,7 +18,6 @@ from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.events import Event
@@ -109,14 +108,12 @@ class AnswerOutlet(Outlet):
             self._entry_error = error
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
             await self._events.close()
         elif self._entry_error is None:
-            await self._events.__aexit__(kind, error, traceback)
+            await self._events.__aexit__(*error)
 
     async def open(self) -> Refusal | None:
         """Wait for the first event of the answer; return a refusal if the answer failed before it."""
