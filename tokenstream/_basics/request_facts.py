@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
@@ -125,6 +125,8 @@ is_harmless = re.compile(
     re.IGNORECASE,
 ).fullmatch
 """Matches harmless headers. Any other may be a key, which each provider and gateway names differently."""
+Asked: TypeAlias = "tuple[str, object]"
+"""The address and the JSON of a request."""
 SHORTEST_KEY = 16
 """The number of characters from which on a word is a key, if its name does not tell that it is none."""
 names_secret = re.compile("auth|key|token|secret|cookie|passw|credential|signature", re.IGNORECASE).search
@@ -164,7 +166,7 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
         ]
 
 
-def mask_of(asked: tuple[str, object] | None) -> SecretMask:
+def mask_of(asked: Asked | None) -> SecretMask:
     """Return the mask for the secrets of a request, as far as they are known."""
     return SecretMask(asked.find_secrets() if isinstance(asked, AskedRequest) else ())
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.overlap import Prefill
+    from tokenstream._basics.request_facts import Asked
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
@@ -60,7 +61,7 @@ class SourceOpener(ABC):
     """True if the source may be a context manager, which must be entered."""
     prepare: Callable[[], object] = staticmethod(do_nothing)
     """Imports the modules that opening needs, before the timing starts."""
-    asked: tuple[str, object] | None = None
+    asked: Asked | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""
     route: Route | None = None
     """The caller's route whose request this opener sends; None for the first request, and for a function."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
 
+HeaderFields: TypeAlias = "Mapping[str, str]"
+"""The headers of a response, by their names."""
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""
 
@@ -64,7 +66,7 @@ class Protocol:
     name: str
     media_type: str
     """The content type of a response's body."""
-    headers: Mapping[str, str] = field(repr=False)
+    headers: HeaderFields = field(repr=False)
     """Headers of a response, in lower case."""
     heartbeat: bytes
     """The heartbeat, which may be sent between any two events; empty if the protocol has none."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal._journal import StopResult
 
 _MAX_DIGITS = 15
@@ -57,7 +58,7 @@ class FollowOutlet(Outlet):
         self.id = id
         # A reader that is refused gets another id, as this one may be that of another owner's answer.
         self.served = ServedAnswer(make_answer_id(), owner=owner, asked_id=id)
-        self.headers: Mapping[str, str] = {**properties.headers, "x-answer-id": quote_id(id)}
+        self.headers: HeaderFields = {**properties.headers, "x-answer-id": quote_id(id)}
         self.heartbeat = properties.heartbeat
         self.journal = journal
         self.owner = owner
@@ -80,7 +81,7 @@ class FollowOutlet(Outlet):
         if self._has_begun:
             self._follower.close()
 
-    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
             self._refusal = refuse_journal_error(JournalError("no answer has this id", kind="unknown_answer"))

@@ -22,9 +22,8 @@ from tokenstream.relay._encoders import load
 from tokenstream.stream._log import INFO, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.relay._attribution import ServedAnswer
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal._errors import JournalError
 
 _NO_CONTENT = 204
@@ -49,7 +48,7 @@ class Refusal:
     """The HTTP status of the response."""
     body: bytes
     """JSON that describes the error."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: HeaderFields = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
     error: StreamError | JournalError | None = None
     """The reason, which is logged when the response is sent; None if nothing has failed."""
@@ -127,7 +126,7 @@ def quote_id(id: object) -> str:
     return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
 
 
-def encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def encode_headers(headers: HeaderFields) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 

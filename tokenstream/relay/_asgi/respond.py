@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.stream import AsyncTextView
@@ -77,7 +78,7 @@ class AnswerOutlet(Outlet):
         """The id of the answer, by which the log is searched; nothing is kept under it."""
         return self.served.id
 
-    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
 
         A GET that names only a position is not refused, because an application may make the same events for

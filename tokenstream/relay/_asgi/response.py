@@ -15,13 +15,14 @@ from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     from anyio import Event
 
     from tokenstream.relay._asgi.delivery import Timing
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._asgi.writing import Outlet
+    from tokenstream.relay._protocols import HeaderFields
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
@@ -288,7 +289,7 @@ class Response:
     """
 
     def __init__(
-        self, outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
+        self, outlet: Outlet, *, timing: Timing = TIMING, headers: HeaderFields | None = None
     ) -> None:
         all_headers = {**outlet.headers, **(headers or {})}
         self._outlet: Outlet | None = outlet
@@ -353,7 +354,7 @@ class Response:
         if self.background is not None:
             await self.background()
 
-    def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    def _with_prepared(self, outlet: Outlet, prepared: HeaderFields) -> list[tuple[bytes, bytes]]:
         """Return the headers of the response to one request, `prepared` by lower-case names.
 
         A header for this request replaces the header of that name in the response object, unless the
@@ -368,7 +369,7 @@ class Response:
 
 
 def make_response(
-    outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
+    outlet: Outlet, *, timing: Timing = TIMING, headers: HeaderFields | None = None
 ) -> StarletteResponse:
     """Return the response for an outlet; only if Starlette is imported, it is one of Starlette's, too."""
     response_class: Any = Response

@@ -16,10 +16,9 @@ from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
 
@@ -66,7 +65,7 @@ class StartOutlet(FollowOutlet):
         self.continues = False
         """True if the request continues an answer, so that none is started."""
 
-    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Choose the answer asked for; return headers with its id and, for a POST or PUT, its address."""
         self.continues = asked.continues
         self._last_event_id = asked.position or None

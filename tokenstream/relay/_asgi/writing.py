@@ -10,11 +10,12 @@ from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Awaitable, Iterable
     from typing import Any, ClassVar, Self
 
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.refusals import Refusal
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
 
 
@@ -27,7 +28,7 @@ class Outlet(ABC):
     arrives while a chunk is being sent forms the next one.
     """
 
-    headers: Mapping[str, str]
+    headers: HeaderFields
     """The headers of the response, in the order in which they are sent."""
     heartbeat: bytes = b""
     """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
@@ -57,7 +58,7 @@ class Outlet(ABC):
     async def __aexit__(self, *error: object) -> None:
         """Close the source of the chunks."""
 
-    async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
+    async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare for a request, before all other methods; return headers that replace `headers`."""
         return {}
 
