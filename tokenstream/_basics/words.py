@@ -147,8 +147,7 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
 
 def _describe_problem(error: Mapping[str, Any]) -> str:
     """Return a pydantic error in words for the model."""
-    kind = error.get("type", "")
-    words = _WORDS.get(kind)
+    words = _WORDS.get(error.get("type", ""))
     if words is not None:
         context: Mapping[str, Any] = error.get("ctx") or {}
         return words.format(tag=_name_of_tag(context), expected=context.get("expected_tags"))

@@ -279,8 +279,7 @@ class HTTPRequest:
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     raise_converted(self._convert_error(error))
-                source = make_source(response)
-                return self._complete(replace(source, close=stack.pop_all().aclose))
+                return self._complete(replace(make_source(response), close=stack.pop_all().aclose))
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
         kind = "ClientSession" if uses_aiohttp else "AsyncClient"

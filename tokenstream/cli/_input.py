@@ -240,8 +240,7 @@ def has_request_options(options: argparse.Namespace) -> bool:
 def build_request(options: argparse.Namespace) -> RequestParts:
     """Return the request that the command line describes."""
     from_command_line: list[tuple[str, str]] = options.header
-    from_environment = [_read_env_header(header) for header in options.header_env]
-    headers = [*from_command_line, *from_environment]
+    headers = [*from_command_line, *[_read_env_header(header) for header in options.header_env]]
     body: JsonObject = {}
     if options.data is not None:
         body["content"] = content = _read_data(options.data)

@@ -192,8 +192,7 @@ def encode(
         b'data: lo\n\n'
         b'data: [DONE]\n\n'
     """
-    sending = Sending(protocol, ids=ids, raw=raw, shape=shape)
-    return _make_iterator(stream, sending, joins=True)
+    return _make_iterator(stream, Sending(protocol, ids=ids, raw=raw, shape=shape), joins=True)
 
 
 @overload

@@ -374,8 +374,7 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
 
 def _note_delivery(driver: SyncDriver | AsyncDriver, work: Work) -> None:
     """Note that a handler gets something of the answer: a tool its call, any other handler what arrives."""
-    readings = driver.machine.delivered.readings
-    readings["content" if work.is_tool else "everything"] = True
+    driver.machine.delivered.readings["content" if work.is_tool else "everything"] = True
 
 
 def _call(driver: SyncDriver, run: HandlerRun, work: Work) -> object:

@@ -204,8 +204,7 @@ class HTTPDelivery(Delivery):
             # While a part of the answer is being sent, nothing else may be sent: look again later.
             if wait > 0 or self._is_sending:
                 # If the head is sent during the pause, the first heartbeat is due `keep_alive` seconds later.
-                longest_pause = keep_alive or _MAX_PAUSE
-                await sleep(min(max(wait, _MIN_PAUSE), longest_pause))
+                await sleep(min(max(wait, _MIN_PAUSE), keep_alive or _MAX_PAUSE))
             else:
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 

@@ -135,8 +135,7 @@ class Encoder(SoundStage, Vocabulary):
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
         key = event.__class__, event.choice, event.part
         writers, self._writers = self._writers, {}
-        handler = getattr(self, handler_name)
-        payloads = list(handler(event))
+        payloads = list(getattr(self, handler_name)(event))
         chunks = [self.frame(name, payload) for name, payload in payloads]
         if len(chunks) == 1 and is_piece(event):
             self._writers = writers

@@ -205,8 +205,7 @@ class Vocabulary:
 
     def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for the finish reason that `choose_reason` chooses."""
-        sent = self.choose_reason(reason)
-        return self.words.get(sent, self.stand_in)
+        return self.words.get(self.choose_reason(reason), self.stand_in)
 
     def omit(
         self, what: str, kind: Loss, details: Iterable[str] | None = None, *, part: int | None = None

@@ -224,8 +224,7 @@ class Journal:
             return False
         if isinstance(stream, StreamBase):
             # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
-            driver = cast("Driver", find_driver(stream))
-            driver.source_driver.accumulator.calls.record_in_journal(id)
+            cast("Driver", find_driver(stream)).source_driver.accumulator.calls.record_in_journal(id)
         has_response, served = served is not None, served or ServedAnswer(id, owner=owner)
         served.keep(id, stream)
         tell = partial(self._pass_on, id, owner)

@@ -167,8 +167,7 @@ class Onlooker:
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """Record that a read raised an exception; `final` is that of `BodyWatcher.note_read_error`."""
         if isinstance(error, Exception):
-            machine = self.machine
-            begun = machine.meter.first_event_at is not None
+            begun = self.machine.meter.first_event_at is not None
             self._finish(reading_error(error, read_deadlines=None, begun=begun))
         elif final:
             # The cancellation or the interrupt has ended the source, as closing it would.

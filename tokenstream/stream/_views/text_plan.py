@@ -354,8 +354,7 @@ class ShapedCursor(Generic[ItemT]):
             # The end of the item before comes first.
             self._end_item(paced=False)
         self.is_settled = False
-        chain = self._chain
-        self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
+        self._queue.extend(self._chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
         self._check_stop()
 
     def _check_stop(self) -> None:
