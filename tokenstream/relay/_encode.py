@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
     from typing import Self, Unpack
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
@@ -198,15 +199,15 @@ def encode(
 @overload
 def payloads(
     stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> EncodedRun[dict[str, Any]]: ...
+) -> EncodedRun[JsonObject]: ...
 @overload
 def payloads(
     stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> AsyncIterator[dict[str, Any]]: ...
+) -> AsyncIterator[JsonObject]: ...
 @overload
 def payloads(
     stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> Iterator[dict[str, Any]]: ...
+) -> Iterator[JsonObject]: ...
 @explain_options(**OF_RELAY)
 def payloads(
     stream: AsyncIterable[Event] | Iterable[Event],
