@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import regex
 
 __all__ = [
+    "Action",
     "AnyEvent",
     "AnyMatch",
     "AnyPattern",
@@ -30,6 +31,8 @@ AnyEvent: TypeAlias = Any
 """An event whose fields are read because of its class, or because of its `kind`."""
 FromHTTPX: TypeAlias = Any
 """An object of httpx or of httpx2: their classes are different, their attributes the same."""
+Action: TypeAlias = "Callable[[], object]"
+"""A function that is called for what it does."""
 DeltaCallback: TypeAlias = "Callable[[Any], bool | None]"
 """Is called with each delta that was read without decoding its payload; returns False to have it decoded."""
 RuleNote: TypeAlias = "Callable[[str], None]"

@@ -18,7 +18,7 @@ from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._basics.loose import Action, FromHTTPX
     from tokenstream._sources.kinds import SupportsReadLimit
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
@@ -32,7 +32,7 @@ def is_response(source: object) -> bool:
     return is_response_like(source, _NAMES, "status_code")
 
 
-def from_response(response: FromHTTPX, close: Callable[[], object] | None = None) -> SyncSource:
+def from_response(response: FromHTTPX, close: Action | None = None) -> SyncSource:
     """Return the source through which a `Stream` reads an httpx or httpx2 response.
 
     `close` also closes what was opened for the response; by default, only the response is closed.

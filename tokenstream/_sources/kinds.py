@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+    from tokenstream._basics.loose import Action
     from tokenstream._basics.request_facts import Asked, OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._kit.answer import StageFactory
@@ -93,7 +94,7 @@ class SyncSource(_Source):
     """A source of chunks or payloads for a `Stream`."""
 
     chunks: Iterator[Any]
-    close: Callable[[], object]
+    close: Action
     keep_limit: Callable[[SupportsReadLimit], object] | None = None
     """Limits the seconds of all further reads; a longer read raises a timeout, and ends the source.
 
@@ -168,7 +169,7 @@ class LazySource:
 
     open: Callable[[], Any]
     """Opens the source; returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
-    discard: Callable[[], object] = do_nothing
+    discard: Action = do_nothing
     """Discards a source that will never be opened; closes a coroutine, for example."""
     enters: bool = False
     """True if opening enters a context manager, which may have a cancel scope open until it is left."""
@@ -179,7 +180,7 @@ class LazySource:
 
     None if the waits cannot be limited, or `socket` ends them.
     """
-    prepare: Callable[[], object] = do_nothing
+    prepare: Action = do_nothing
     """Imports modules that opening needs, before the clock of the answer starts; never raises."""
     begins: bool = True
     """True if the answer's clock starts with this source; False if the source resumes a broken answer."""

@@ -14,6 +14,8 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 
+    from tokenstream._basics.loose import Action
+
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 CHUNK_SIZE = 65_536
 """The most bytes to read at once."""
@@ -108,7 +110,7 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
     return SyncSource(items, _make_closer(items, source), convert=Converter(items))
 
 
-def _make_closer(items: object, source: object) -> Callable[[], object]:
+def _make_closer(items: object, source: object) -> Action:
     """Return a function that closes an iterator and its iterable, as far as they can be closed."""
     objects = [items] if items is source else [items, source]
     methods = [getattr(each, _closing_name(each), None) for each in objects]

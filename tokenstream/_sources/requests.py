@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeGuard
 
+    from tokenstream._basics.loose import Action
     from tokenstream._sources.kinds import SupportsReadLimit
     from tokenstream._sources.typing import (
         BotocoreEventStream,
@@ -223,7 +224,7 @@ def from_urllib3(response: Urllib3Response) -> SyncSource:
     return _make_live_source(response, head, response.close)
 
 
-def _make_live_source(raw: Urllib3Response, head: ResponseHead, close: Callable[[], object]) -> SyncSource:
+def _make_live_source(raw: Urllib3Response, head: ResponseHead, close: Action) -> SyncSource:
     """Return a source that reads a response's body from its connection, still compressed."""
     # Below urllib3's response is one of http.client. urllib3 sets the timeout of its socket for each
     # request, so it need not be given back.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope
 
+    from tokenstream._basics.loose import Action
     from tokenstream._sources import AsyncSource
     from tokenstream.errors import MisuseError
     from tokenstream.formats._registry import FormatChoice
@@ -197,7 +198,7 @@ class Contender:
         self.ended_at: float | None = None
         """The clock reading at which the attempt brought content or failed; None before that."""
 
-    async def run(self, on_end: Callable[[], object]) -> None:
+    async def run(self, on_end: Action) -> None:
         """Read until content arrives, a deadline passes or the attempt fails, then call `on_end`.
 
         A failure is not raised here, but later, when the stream has read the chunks before it.

@@ -25,6 +25,7 @@ from tokenstream.stream._prices import NO_PRICE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Action
     from tokenstream._basics.overlap import Prefill
     from tokenstream._basics.request_facts import Asked
     from tokenstream._connection.head import ResponseHead
@@ -59,7 +60,7 @@ class SourceOpener(ABC):
     """True if the library makes the request, and so follows the mode of each attempt."""
     enters = True
     """True if the source may be a context manager, which must be entered."""
-    prepare: Callable[[], object] = staticmethod(do_nothing)
+    prepare: Action = staticmethod(do_nothing)
     """Imports the modules that opening needs, before the timing starts."""
     asked: Asked | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""

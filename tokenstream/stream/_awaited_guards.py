@@ -10,10 +10,11 @@ from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import CLOSING_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from anyio import CancelScope, Event
 
+    from tokenstream._basics.loose import Action
     from tokenstream._pipeline.machine import Machine
     from tokenstream.stages._guards.asked import AnswerRule
     from tokenstream.stream._reading.async_pump import AsyncPump
@@ -106,7 +107,7 @@ class AwaitedGuards:
         """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile."""
         # A restart begins another answer, for which the guard is asked again.
         answer_number = rule.answer_number
-        record_verdict: Callable[[], object] | None = None
+        record_verdict: Action | None = None
         try:
             with scope:
                 record_verdict = await _await_verdict(rule, awaitable)
@@ -126,7 +127,7 @@ class AwaitedGuards:
             self._pump.wake()
 
 
-async def _await_verdict(rule: AnswerRule, awaitable: Awaitable[object]) -> Callable[[], object]:
+async def _await_verdict(rule: AnswerRule, awaitable: Awaitable[object]) -> Action:
     """Await a guard's verdict; return a function that records the verdict or raises the guard's exception."""
     from anyio import get_cancelled_exc_class
 
@@ -156,7 +157,7 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _make_raiser(error: Exception) -> Callable[[], object]:
+def _make_raiser(error: Exception) -> Action:
     """Return a function that raises an error."""
 
     def raise_error() -> None:

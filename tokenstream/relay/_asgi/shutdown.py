@@ -31,7 +31,7 @@ from tokenstream.stream._reading.host import find_host
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import Action, JsonObject
     from tokenstream.stream._reading.host import Host
 
 _POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
@@ -147,7 +147,7 @@ class _Watch:
         self.host = host
         self._entries: dict[int, _OpenResponse] = {}
         """The entries of the open responses, by the `id()` of each."""
-        self._cancel_polling: Callable[[], object] | None = None
+        self._cancel_polling: Action | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
         self._polled_at = 0.0
@@ -200,7 +200,7 @@ class _Watch:
             count += entry.ends_at <= now and entry.response.end_for_shutdown()
         report_ended(count)
 
-    def _begin_polling(self) -> Callable[[], object]:
+    def _begin_polling(self) -> Action:
         """Begin to poll the servers for a shutdown, at intervals; return the function that ends that."""
         if self.host.name == "trio":
             # trio has no `call_later`, so a task polls.
@@ -209,13 +209,13 @@ class _Watch:
             trio.lowlevel.spawn_system_task(
                 self._poll_forever, scope, trio.sleep, name="tokenstream shutdown"
             )
-            cancel: Callable[[], object] = scope.cancel
+            cancel: Action = scope.cancel
             return cancel
         return self._schedule_poll()
 
-    def _schedule_poll(self) -> Callable[[], object]:
+    def _schedule_poll(self) -> Action:
         """Schedule the next poll of the servers on asyncio; return the function that cancels it."""
-        cancel: Callable[[], object] = self.host.loop.call_later(self._pause, self._poll_and_schedule).cancel
+        cancel: Action = self.host.loop.call_later(self._pause, self._poll_and_schedule).cancel
         return cancel
 
     def _poll_and_schedule(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
+    from tokenstream._basics.loose import Action
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -104,7 +105,7 @@ class SyncHub(Hub[SyncDriver]):
         """Return a new reader, named in error messages by a name, or by a number if that is None."""
         return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)), 0)
 
-    def run_alone(self, function: Callable[[], object]) -> None:
+    def run_alone(self, function: Action) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
         with self.lock:
             caller = self.identify_caller()
@@ -116,7 +117,7 @@ class SyncHub(Hub[SyncDriver]):
             with self.lead(caller):
                 function()
 
-    def end(self, function: Callable[[], object]) -> None:
+    def end(self, function: Action) -> None:
         """Call a function that ends the stream, and wake all readers."""
         with self.lock:
             # Between two reads the pump seems busy, and the driver would leave the ending to that read.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from tokenstream._basics.loose import Action
     from tokenstream.message import ToolCall
     from tokenstream.stream._fan_out.queue import ReaderCursor
     from tokenstream.stream._reading.items import ArrivalBell
@@ -35,7 +36,7 @@ class Hub(EventQueue[DriverT]):
         """Place of the only reader that is woken once a full queue has room; its read wakes the others."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
-        self._listeners: dict[object, Callable[[], object]] = {}
+        self._listeners: dict[object, Action] = {}
         """The functions to call when something has arrived, each under a key of its own."""
         self._bells: list[ArrivalBell] = []
         """Bells, each of which wakes a loop, such as a merge, that also reads other streams."""
@@ -49,7 +50,7 @@ class Hub(EventQueue[DriverT]):
         if driver is not None:
             driver.pump.busy = False
 
-    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+    def listen(self, function: Action) -> Callable[[], None]:
         """Call a function at every arrival and at the end; return a function that ends these calls.
 
         The function is called during a read, so it must not block.
@@ -172,7 +173,7 @@ class BroadcastBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._hub.driver!r}>"
 
-    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+    def listen(self, function: Action) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
 
         The function is called during a read, so it must neither block nor raise an exception.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from tokenstream._basics.loose import Action
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -340,7 +341,7 @@ class AsyncPump:
         """True once nothing reads the source any more."""
         return self.reader is not None and self.reader.has_ended
 
-    def call_soon(self, function: Callable[[], object]) -> None:
+    def call_soon(self, function: Action) -> None:
         """Call a function in the thread of the event loop; at once in that thread, or without any loop."""
         host = self._host
         # `call` returns False if the loop has ended.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
 
+    from tokenstream._basics.loose import Action
+
 
 class Host:
     """An event loop that can be recognised, and that any thread can ask to call a function.
@@ -62,7 +64,7 @@ class Host:
             "read it where it was opened, or open a new one"
         )
 
-    def call(self, function: Callable[[], object]) -> bool:
+    def call(self, function: Action) -> bool:
         """Have the loop call a function soon, from any thread; return False if the loop has ended."""
         try:
             self._call(function)

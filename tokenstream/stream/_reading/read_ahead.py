@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
+    from tokenstream._basics.loose import Action
     from tokenstream._sources import LazySource, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
@@ -94,7 +95,7 @@ class ReadAhead:
         """True once the thread was asked to end; items that it has read can still be taken."""
         self._woken = False
         """True once the socket is shut down, so that the thread's read returns soon."""
-        self._close: Callable[[], object] | None = None
+        self._close: Action | None = None
         """Closes the source, if the thread has to do so; otherwise None."""
         self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
         self._thread.start()
@@ -157,7 +158,7 @@ class ReadAhead:
         elif self._opened is not None:
             self._opened.close()
 
-    def close(self, close_source: Callable[[], object]) -> None:
+    def close(self, close_source: Action) -> None:
         """End the thread and close the source.
 
         If the thread waits in a read that cannot be woken, the thread closes the source itself

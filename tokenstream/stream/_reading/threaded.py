@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from tokenstream._basics.loose import Action
     from tokenstream._sources.kinds import AsyncSource
 
 _END = object()
@@ -136,7 +137,7 @@ class _ThreadReader:
             self._schedule(self._task.cancel)
         self._reports.put((_END, None))
 
-    def _schedule(self, function: Callable[[], object]) -> None:
+    def _schedule(self, function: Action) -> None:
         """Call a function in the thread's event loop, unless the loop has ended."""
         if self._loop is not None:
             with suppress(RuntimeError):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from tokenstream._basics.loose import Action
+
 _IDLE_SECONDS = 10.0
 """Seconds after which the thread ends if nothing is left to do."""
 _LONGEST_WAIT = 10.0
@@ -33,8 +35,8 @@ class TimedCall:
 
     __slots__ = ("_call", "_lock", "was_made")
 
-    def __init__(self, call: Callable[[], object]) -> None:
-        self._call: Callable[[], object] | None = call
+    def __init__(self, call: Action) -> None:
+        self._call: Action | None = call
         """The function; None once it was called or cancelled."""
         self._lock = threading.Lock()
         """Held during the call."""
@@ -96,7 +98,7 @@ class TimerThread:
         """Return the number of calls that wait, with those that were cancelled and not yet dropped."""
         return len(self._queue)
 
-    def set(self, seconds: float, call: Callable[[], object]) -> TimedCall:
+    def set(self, seconds: float, call: Action) -> TimedCall:
         """Call a quick function after some seconds; raise RuntimeError if the interpreter is exiting."""
         if self._process != os.getpid():
             # Only this thread has been forked, and another one may have held the lock.
