@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -77,17 +77,17 @@ _PARSERS = {
 """The parser of vLLM for each dialect, as of November 2026."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """An observation, with advice about it."""
 
     name: str
-    grave: bool
-    """True if the observed problem prevents the answer from streaming to its end."""
     what: str
     """A description of the observation."""
     do: tuple[str, ...] = ()
     """Pieces of advice; any one of them may solve the problem."""
+    grave: bool = field(default=False, kw_only=True)
+    """True if the observed problem prevents the answer from streaming to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +149,9 @@ def _find_call(probe: ProbedAnswer) -> Iterator[Finding]:
     if dialect:
         parser = _PARSERS.get(dialect, "that of the model")
         yield Finding(
-            name="call_in_text",
-            grave=False,
-            what=f"a tool call came as text ({dialect}): the server's parser of calls is off, or another",
-            do=(
+            "call_in_text",
+            f"a tool call came as text ({dialect}): the server's parser of calls is off, or another",
+            (
                 f"start vLLM with --enable-auto-tool-choice --tool-call-parser {parser}",
                 "start SGLang with its --tool-call-parser, or llama.cpp with --jinja",
                 f'read such calls with tags=Tags(calls="{dialect}")',
@@ -167,8 +166,12 @@ def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]
     """Yield a finding if the answer failed or was not streamed."""
     error = probe.error
     if probe.is_document:
-        what = "the answer came as one JSON document: nobody streamed it"
-        yield Finding(name="not_streamed", grave=True, what=what, do=(ASK_FOR_A_STREAM,))
+        yield Finding(
+            "not_streamed",
+            "the answer came as one JSON document: nobody streamed it",
+            (ASK_FOR_A_STREAM,),
+            grave=True,
+        )
     elif error is None:
         return
     elif isinstance(error, ConnectError):
@@ -176,26 +179,24 @@ def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]
         # A connection that was never made has met no limit of a hop.
         limits_met = () if error.stage == "connect" else _list_limits_met(times, hops)
         yield Finding(
-            name="no_answer",
-            grave=True,
-            what=describe_error(error),
-            do=(*limits_met, advise_on_error(error, "request")),
+            "no_answer", describe_error(error), (*limits_met, advise_on_error(error, "request")), grave=True
         )
     elif isinstance(error, StatusError):
         yield _judge_refusal(probe, error, hops)
     elif isinstance(error, StreamStalled):
-        what = f"nothing came for {probe.silence:.1f} s, and then it was given up"
-        do = ("--timeout waits longer; a server whose model thinks should send a comment or a ping",)
-        yield Finding(name="stalled", grave=True, what=what, do=do)
+        yield Finding(
+            "stalled",
+            f"nothing came for {probe.silence:.1f} s, and then it was given up",
+            ("--timeout waits longer; a server whose model thinks should send a comment or a ping",),
+            grave=True,
+        )
     elif isinstance(error, StreamInterrupted | StreamTruncated):
         yield _judge_cut(probe, hops)
     elif isinstance(error, NotAStream):
         yield _judge_body(probe, error)
     else:
         # Such as an error event of the provider: not grave, because it says nothing about the path.
-        yield Finding(
-            name="failed", grave=False, what=describe_error(error), do=(advise_on_error(error, "request"),)
-        )
+        yield Finding("failed", describe_error(error), (advise_on_error(error, "request"),))
 
 
 def _judge_refusal(probe: ProbedAnswer, error: StatusError, hops: Sequence[Hop]) -> Finding:
@@ -205,9 +206,11 @@ def _judge_refusal(probe: ProbedAnswer, error: StatusError, hops: Sequence[Hop])
     # If a gateway fails only after a long wait, a time limit was probably reached.
     if error.status in _GATEWAY_STATUSES and waited >= _SLOW_FAILURE:
         limits_met = _list_limits_met({"first byte": waited, "silence": waited, "answer": waited}, hops)
-    what = f"after {waited:.1f} s {describe_error(error)}"
     return Finding(
-        name="refused", grave=True, what=what, do=limits_met or (advise_on_error(error, "request"),)
+        "refused",
+        f"after {waited:.1f} s {describe_error(error)}",
+        limits_met or (advise_on_error(error, "request"),),
+        grave=True,
     )
 
 
@@ -215,18 +218,25 @@ def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
     """Return the finding for an answer that was cut off, or is empty."""
     if not probe.arrivals:
         if probe.ended == "end":
-            what = f"the body is empty: it ended after {probe.ended_at:.1f} s without a byte"
-            return Finding(name="empty", grave=True, what=what, do=("check the address and the request",))
+            return Finding(
+                "empty",
+                f"the body is empty: it ended after {probe.ended_at:.1f} s without a byte",
+                ("check the address and the request",),
+                grave=True,
+            )
         what = f"the connection broke after {probe.ended_at:.1f} s, before the first byte of the body"
         times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.silence}
     else:
         how = "the connection broke" if probe.ended == "broken" else "the answer ended too early"
         what = f"{how} after {probe.ended_at:.1f} s, the last {probe.silence:.1f} s of them without a byte"
         times = {"silence": probe.silence, "answer": probe.ended_at}
-    do = _list_limits_met(times, hops) or (
-        "that matches no known limit: look at the logs of the server, and of the proxies before it",
+    return Finding(
+        "cut",
+        what,
+        _list_limits_met(times, hops)
+        or ("that matches no known limit: look at the logs of the server, and of the proxies before it",),
+        grave=True,
     )
-    return Finding(name="cut", grave=True, what=what, do=do)
 
 
 def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
@@ -263,17 +273,18 @@ def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     events = sum(arrival.events for arrival in probe.arrivals)
     is_unknown = is_unknown_format(error)
     if is_unknown and events > 1 and probe.kind in {"sse", "json"}:
-        what = "the events are in an unknown format; their times are judged all the same"
-        return Finding(name="unknown_format", grave=False, what=what)
+        return Finding(
+            "unknown_format", "the events are in an unknown format; their times are judged all the same"
+        )
     content_type = probe.headers.get("content-type", "").lower()
     is_text = probe.kind == "unknown" and content_type.startswith("text/plain")
     if is_unknown and is_text and pace_of(probe.arrivals).verdict == "streams":
-        what = "the body is text without events; the times of its pieces are judged all the same"
-        do = ("--format text reads it, if it is an answer",)
-        return Finding(name="unknown_format", grave=False, what=what, do=do)
-    return Finding(
-        name="no_stream", grave=True, what=describe_error(error), do=(advise_on_error(error, "request"),)
-    )
+        return Finding(
+            "unknown_format",
+            "the body is text without events; the times of its pieces are judged all the same",
+            ("--format text reads it, if it is an answer",),
+        )
+    return Finding("no_stream", describe_error(error), (advise_on_error(error, "request"),), grave=True)
 
 
 # -- events that a hop held back -----------------------------------------------
@@ -302,7 +313,7 @@ def _find_held_back(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Findin
         settings += _list_compression_settings(hops)
     if probe.proxied:
         settings.append("set NO_PROXY to the host, to ask past the proxy that the environment names")
-    yield Finding(name="held_back", grave=True, what=what, do=(*settings, _UNBUFFER_HEADERS, _ASK_DIRECTLY))
+    yield Finding("held_back", what, (*settings, _UNBUFFER_HEADERS, _ASK_DIRECTLY), grave=True)
 
 
 def _write_size(size: int) -> str:
@@ -327,8 +338,9 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
         # A refusal, such as one for too many requests, gives no information about the path.
         is_refusal = isinstance(probe.error, StatusError | ConnectError)
         name = "not_compared" if is_refusal else "failed_compressed"
-        what = f"where a client accepts compression: {failed.what}"
-        yield Finding(name=name, grave=not is_refusal, what=what, do=failed.do)
+        yield Finding(
+            name, f"where a client accepts compression: {failed.what}", failed.do, grave=not is_refusal
+        )
         return
     held_back = next(_find_held_back(probe, hops), None)
     forbid_transform = (
@@ -337,15 +349,25 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
     if held_back is not None and coding:
         what = f"compressed as {coding}, which browsers accept, {held_back.what}"
         ask_uncompressed = "ask with `Accept-Encoding: identity`, as this library does"
-        do = (*_list_compression_settings(hops), forbid_transform, ask_uncompressed)
-        yield Finding(name="held_back_compressed", grave=True, what=what, do=do)
+        yield Finding(
+            "held_back_compressed",
+            what,
+            (*_list_compression_settings(hops), forbid_transform, ask_uncompressed),
+            grave=True,
+        )
     elif held_back is not None:
-        what = f"where a client accepts compression, as browsers do: {held_back.what}"
-        yield Finding(name="held_back_compressed", grave=True, what=what, do=held_back.do)
+        yield Finding(
+            "held_back_compressed",
+            f"where a client accepts compression, as browsers do: {held_back.what}",
+            held_back.do,
+            grave=True,
+        )
     elif coding:
-        what = f"a client that accepts it gets the answer compressed as {coding}; it streams all the same"
-        do = (*_list_compression_settings(hops), forbid_transform)
-        yield Finding(name="compressed", grave=False, what=what, do=do)
+        yield Finding(
+            "compressed",
+            f"a client that accepts it gets the answer compressed as {coding}; it streams all the same",
+            (*_list_compression_settings(hops), forbid_transform),
+        )
 
 
 # -- the head of the response --------------------------------------------------
@@ -360,25 +382,34 @@ def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
     kind = headers.get("content-type", "")
     if probe.kind == "sse" and "event-stream" not in kind.lower():
         description = f"says {kind}" if kind else "does not say what the body is"
-        what = f"the response {description}: proxies that spare an event stream do not know this one"
-        do = ("send `Content-Type: text/event-stream`",)
-        yield Finding(name="content_type", grave=False, what=what, do=do)
+        yield Finding(
+            "content_type",
+            f"the response {description}: proxies that spare an event stream do not know this one",
+            ("send `Content-Type: text/event-stream`",),
+        )
     if "content-length" in headers and sum(arrival.events for arrival in probe.arrivals) > 1:
-        what = "the response has a Content-Length: whoever sent it had all of the answer before"
-        do = ("send the body in chunks, while it is written",)
-        yield Finding(name="content_length", grave=False, what=what, do=do)
+        yield Finding(
+            "content_length",
+            "the response has a Content-Length: whoever sent it had all of the answer before",
+            ("send the body in chunks, while it is written",),
+        )
     if probe.version == "HTTP/1.0":
-        what = "the response is HTTP/1.0, which has no chunks: a cut looks like an end"
-        yield Finding(name="http_1_0", grave=False, what=what, do=(_HTTP_1_1,))
+        yield Finding(
+            "http_1_0", "the response is HTTP/1.0, which has no chunks: a cut looks like an end", (_HTTP_1_1,)
+        )
     elif any(hop.strip().startswith(("1.0 ", "HTTP/1.0 ")) for hop in headers.get("via", "").split(",")):
-        what = "a hop was answered in HTTP/1.0, by its Via header: servers may send no chunks to such a one"
-        yield Finding(name="via_1_0", grave=False, what=what, do=(_HTTP_1_1,))
+        yield Finding(
+            "via_1_0",
+            "a hop was answered in HTTP/1.0, by its Via header: servers may send no chunks to such a one",
+            (_HTTP_1_1,),
+        )
     if "hit" in f"{headers.get('x-cache', '')} {headers.get('cf-cache-status', '')}".lower():
-        what = "a cache answered, and not the server"
-        yield Finding(name="cached", grave=False, what=what, do=("send `Cache-Control: no-store`",))
+        yield Finding("cached", "a cache answered, and not the server", ("send `Cache-Control: no-store`",))
     if probe.kind == "sse" and "no-transform" not in headers.get("cache-control", "").lower():
-        what = "the response has no `Cache-Control: no-transform`: a proxy on another path may compress it"
-        yield Finding(name="no_transform", grave=False, what=what)
+        yield Finding(
+            "no_transform",
+            "the response has no `Cache-Control: no-transform`: a proxy on another path may compress it",
+        )
 
 
 def _find_silence(probe: ProbedAnswer) -> Iterator[Finding]:
@@ -386,6 +417,8 @@ def _find_silence(probe: ProbedAnswer) -> Iterator[Finding]:
     times = [0.0, *(arrival.at for arrival in probe.arrivals)]
     longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
     if longest >= _LONG_SILENCE:
-        what = f"nothing came for {longest:.0f} s: some proxies cut after 30 s without a byte"
-        do = ("send a comment or a ping every 10 seconds, also while the model thinks",)
-        yield Finding(name="long_silence", grave=False, what=what, do=do)
+        yield Finding(
+            "long_silence",
+            f"nothing came for {longest:.0f} s: some proxies cut after 30 s without a byte",
+            ("send a comment or a ping every 10 seconds, also while the model thinks",),
+        )
