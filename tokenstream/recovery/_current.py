@@ -109,10 +109,9 @@ class CurrentAttempt:
         """Number of bytes of the answer before this request, and of a discarded attempt."""
         self._paid = NO_USAGE
         """The token counts of this request that the attempts before have, which this attempt resumes."""
-        self._was_discarded = False
-        """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage = NO_USAGE
-        """The token counts of this attempt if it was discarded; otherwise empty."""
+        self._discarded_usage: Usage | None = None
+        """The token counts of this attempt if it failed without content, after earlier ones had delivered
+        some, and so was discarded; otherwise None."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
@@ -166,7 +165,7 @@ class CurrentAttempt:
         self._paid = resumed
         if attempt.mode != "resume":
             self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
-        self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
+        self._discarded_usage = self._discarded_start = None
         self._is_over = False
         self._cost = self.content_at = self._error = self._ended_at = None
         self._has_kept = False
@@ -251,7 +250,7 @@ class CurrentAttempt:
         an unknown usage even if the server has reported no tokens.
         """
         usage = self.hold.usage
-        self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
+        self._discarded_usage, self._discarded_start = usage, self.hold.start
         self._discarded_size = self.hold.size
         if usage or always:
             self.machine.accumulator.spend(usage)
@@ -332,7 +331,7 @@ class CurrentAttempt:
             return self.resumption.joining.seam
         if not self.hold.released or self.hold.was_dropped:
             return self.hold.start
-        if self._was_discarded:
+        if self._discarded_usage is not None:
             return self._discarded_start
         parts = self.machine.link.connection.format.parts
         # After a pause, the message keeps the head of what was before it.
@@ -345,9 +344,7 @@ class CurrentAttempt:
         if not hold.released or hold.was_dropped:
             # The message has no events of this attempt.
             return hold.usage
-        if self._was_discarded:
-            return self._discarded_usage
-        return self.machine.accumulator.own_usage
+        return self.machine.accumulator.own_usage if self._discarded_usage is None else self._discarded_usage
 
     @property
     def _counted(self) -> Usage:
@@ -359,7 +356,7 @@ class CurrentAttempt:
             return usage
         if not self.hold.released or self.hold.was_dropped:
             size = self.hold.size
-        elif self._was_discarded:
+        elif self._discarded_usage is not None:
             size = self._discarded_size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
