@@ -141,6 +141,11 @@ class Machine:
         is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None
 
+    @property
+    def origin(self) -> Origin:
+        """The origin of the answer, up to the last input, for the log of recovery."""
+        return self.make_origin()
+
     def make_origin(self, error: StreamError | None = None, now: float | None = None) -> Origin:
         """Return the answer's origin, up to a time or the last input; a failed one's error has its id."""
         now = self.intake.now if now is None else now
