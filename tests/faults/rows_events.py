@@ -56,6 +56,7 @@ def _provider(kind: str, *, retryable: bool = True) -> Any:
     return failed(ProviderError, *words, retryable=retryable, ending="failed", kept="Hel")
 
 
+_BARE = ("42", "null", "[1]", '"text"', "true", "ping", "[START]", ": hi", "09:30", "09:30:00")
 _DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 _LONG = '{"n": %s}' % ("9" * 5000)
 _OVERLOADED = {"error": {"message": "boom", "type": "overloaded_error"}}
@@ -90,7 +91,7 @@ ROWS = [
     Row(
         "F45",
         "A frame is known not to be content: `42`, `null`, a list, `ping`, `[START]`, a time.",
-        every(*[around(sse(data)) for data in ("42", "null", "[1]", "ping", "[START]", "09:30:00")]),
+        every(*[around(sse(data)) for data in _BARE]),
         whole("counted as `bare_frame`"),
     ),
     Row(

@@ -1,4 +1,4 @@
-"""A GET whose events have ids goes on behind the last one: rows F42, F59 and F60, over real sockets."""
+"""A GET whose events have ids goes on behind the last one: over real sockets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.support import wire
 from tests.support.either import Each, connect_in, inside, run_in
-from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, sized
+from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tokenstream import Retry, connect
-from tokenstream.errors import PositionLost, StreamError, StreamInterrupted
+from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import Resumed, TextDelta
 
 AGAIN = Retry(wait=0)
@@ -70,21 +70,6 @@ def test_the_answer_goes_on_after_the_last_event(world: str, end: Any) -> None:
 
 
 @in_each_world
-def test_f60_an_event_that_was_cut_is_discarded_with_all_that_the_connection_knew(world: str) -> None:
-    lost = numbered("2", "lost €")
-    scripts = [
-        cut(numbered("1", "Hel"), lost[: lost.index(b"\xe2") + 1] if b"\xe2" in lost else lost[:-9] + b"\r")
-    ]
-    scripts.append(whole(b"\xef\xbb\xbf" + numbered("2", "lo €"), END))
-    with Loopback(*scripts) as server:
-        events, stream = read(world, server)
-
-    assert text_of(events) == "Hello €"
-    assert server.requests[1].headers["last-event-id"] == "1"
-    assert "invalid_utf8" not in stream.departures.details
-
-
-@in_each_world
 def test_f60_the_last_id_outlives_a_connection_without_events(world: str) -> None:
     """An answer that is cut again before its first event goes on from the same place."""
     scripts = [cut(numbered("1", "Hel")), cut(b": nothing yet\n\n"), whole(numbered("2", "lo"), END)]
@@ -93,49 +78,6 @@ def test_f60_the_last_id_outlives_a_connection_without_events(world: str) -> Non
 
     assert text_of(events) == "Hello"
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1", "1"]
-
-
-@in_each_world
-def test_f59_an_id_beyond_ascii_is_sent_in_utf8(world: str) -> None:
-    """Chromium sends ids in UTF-8; the client would refuse a str."""
-    scripts = [cut(numbered("é7", "Hel")), whole(numbered("8", "lo"), END)]
-    with Loopback(*scripts) as server:
-        events, _ = read(world, server, headers={"X-Own": "kept"})
-    again = server.requests[1].headers
-
-    assert text_of(events) == "Hello"
-    assert again["last-event-id"].encode("latin-1").decode() == "é7"
-    assert again["x-own"] == "kept"
-
-
-@in_each_world
-@pytest.mark.parametrize(("told", "expected"), [("0", 0.1), ("1" + "0" * 30, 300.0), ("1500", 1.5)])
-def test_f42_the_wait_that_a_server_tells_is_bounded(world: str, told: str, expected: float) -> None:
-    waits: list[float] = []
-
-    class Enough(Exception):
-        pass
-
-    def stop(attempt: Any) -> None:
-        waits.append(attempt.wait)
-        raise Enough
-
-    with Loopback(cut(f"retry: {told}\n".encode() + numbered("1", "Hel"))) as server, pytest.raises(Enough):
-        read(world, server, Retry(on_retry=stop))
-
-    assert waits == [expected]
-
-
-@in_each_world
-def test_a_position_that_is_no_longer_held_is_an_error_of_its_own(world: str) -> None:
-    """What had arrived is kept."""
-    gone = sized(b"too old", status=410, content_type="text/plain")
-    with Loopback(cut(numbered("1", "Hel")), gone) as server:
-        events, error = read(world, server)
-
-    assert isinstance(error, PositionLost)
-    assert (text_of(events), error.partial.text, error.partial.ending) == ("Hel", "Hel", "failed")
-    assert len(server.requests) == 2
 
 
 @in_each_world

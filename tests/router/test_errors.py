@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.router.support import City, kind, message_of, run_on, tool_call
+from tests.router.support import kind, run_on
 from tokenstream import Stream, Tools
-from tokenstream.errors import MisuseError, StreamTruncated
-from tokenstream.events import TextDelta, ToolCallDone, UsageUpdate
-from tokenstream.router import Router, ToolResults
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta, UsageUpdate
+from tokenstream.router import Router
 
 
 class _Shows:
@@ -40,33 +40,6 @@ def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None
     work.add_note_to(error)
 
     assert [f"raised by the handler '{name}' for TextDelta or UsageUpdate"] == error.__notes__
-
-
-def test_an_error_of_a_tool_tells_of_which_call() -> None:
-    router = Router()
-    router.tool("weather", City)(_Shows())
-    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
-    [work] = run_on(router, calls=calls).feed(ToolCallDone(calls[0]))
-    error = LookupError()
-    work.add_note_to(error)
-
-    assert ["raised by the handler '_Shows' for tool 'weather', call 'c1'"] == error.__notes__
-
-
-def test_an_error_of_the_stream_holds_what_the_tools_gave_back() -> None:
-    router = Router()
-    router.on(ToolCallDone)(kind)
-    router.tool("weather", City)(lambda asked: asked.city)
-    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
-    run = run_on(router, calls=calls)
-    for work in run.feed(ToolCallDone(calls[0])):
-        run.store_result(work, work.call())
-    error = StreamTruncated("cut")
-    run.put_results_on(error, message_of("", "truncated", *calls))
-    results = error.tool_results
-
-    assert isinstance(results, ToolResults)
-    assert {"c1": "Oslo"} == dict(results)
 
 
 async def _later(event: object) -> None:

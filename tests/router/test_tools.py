@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
 from pydantic import TypeAdapter
 from pydantic_core import core_schema
 
-from tests.router.support import (
-    City,
-    Cursor,
-    begin,
-    done,
-    kind,
-    message_of,
-    run_on,
-    takes_none,
-    takes_three,
-    tool_call,
-)
+from tests.router.support import City, done, message_of, run_on, takes_none, takes_three, tool_call
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, ToolCallDone
 from tokenstream.message import ToolCall
-from tokenstream.router import Router, ToolFailed
-from tokenstream.stages import ValidatedCalls
+from tokenstream.router import Router
 
 
 def _ended(calls: tuple[ToolCall, ...]) -> list[Event]:
@@ -77,42 +64,6 @@ def test_a_function_without_a_type_is_its_own_schema() -> None:
     assert weather("Rome", days=2) == "Rome 2"
 
 
-def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
-    """The model can correct its call; no handler sees the broken one."""
-    router = Router()
-    router.tool("weather", City)(lambda asked: asked)
-    calls = (
-        tool_call("c1", "weather", "{}"),
-        tool_call("c2", "whether"),
-        tool_call("c3", "weather", '{"city": "Oslo"}'),
-    )
-    run = run_on(router, calls=calls)
-    message = message_of("", "complete", *calls)
-    for event in _ended(calls):
-        for work in run.feed(event):
-            run.store_result(work, work.call())
-    results = run.finish(message)
-
-    assert frozenset({"c1", "c2"}) == results.errors
-    assert "city: is missing" in results["c1"]
-    assert "The tools are: weather" in results["c2"]
-    assert City(city="Oslo") == results["c3"]
-
-
-def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
-    router = Router()
-    for name in ("second", "first"):
-        router.tool(name, dict[str, int])(lambda _, call: call.id)
-    calls = (tool_call("a", "first"), tool_call("b", "second"), tool_call("c", "first"))
-    checks = ValidatedCalls(first=dict[str, int], second=dict[str, int])
-    one, two, three = (call for each in calls for call in checks.feed(each))
-    choice: Any = SimpleNamespace(router_calls=lambda *_, **_options: Cursor([one, two], [], [three]))
-    run = begin(router, choice)
-
-    assert ["a", "b"] == [work.call() for work in run.begin()]
-    assert ["c"] == [work.call() for work in run.end()]
-
-
 def test_tools_come_after_the_handlers_of_the_same_event() -> None:
     """A handler that raises keeps a tool from running."""
     router = Router()
@@ -158,23 +109,6 @@ def test_a_tool_is_a_function_and_has_a_name(function: Any, words: str) -> None:
 def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
     with pytest.raises(MisuseError, match=r"City is a type.* @router\.tool\('\w+', City\) above"):
         register(Router().tool)
-
-
-def test_a_tool_may_fail_for_the_model_to_hear() -> None:
-    router = Router()
-    router.on(ToolCallDone)(kind)
-    router.tool("weather", City)(lambda asked: asked)
-    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
-    run = run_on(router, calls=calls)
-    handling, running = run.feed(ToolCallDone(calls[0]))
-
-    assert (None, None, []) == (
-        run.store_failure(handling, ToolFailed("of no tool")),
-        run.store_failure(running, LookupError("none of the model's business")),
-        run.store_failure(running, ToolFailed("no such city")),
-    )
-    results = run.finish(message_of("", "complete", *calls))
-    assert ({"c1": "no such city"}, frozenset({"c1"})) == (dict(results), results.errors)
 
 
 def test_a_router_without_tools_answers_no_call() -> None:

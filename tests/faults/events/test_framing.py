@@ -1,27 +1,13 @@
-"""Faults of the event layer, F42 and F43 of the fault matrix: framing."""
+"""Faults of the event layer, F43 of the fault matrix: framing."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.events.support import BODIES, every_format
 from tests.support.chunkings import cut_at
 from tokenstream import Stream
-from tokenstream.framing import SSEParser
-
-
-@pytest.mark.parametrize("value", ["0", "00", "1" + "0" * 30, "9" * 5000])
-def test_f42_a_retry_of_any_size_is_read_without_an_exception(value: str) -> None:
-    """F42: it is a number of milliseconds, as it was sent; beyond 640 digits it is none."""
-    parser = SSEParser()
-    (event,) = parser.feed(f"retry: {value}\ndata: x\n\n".encode())
-    expected = int(value) if len(value) <= 640 else None
-
-    assert expected == event.retry
-    assert expected == parser.retry
-
 
 _ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
 

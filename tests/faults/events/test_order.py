@@ -1,4 +1,4 @@
-"""Faults of the event layer, F52 to F60 of the fault matrix: events unknown, late, twice, missing."""
+"""Faults of the event layer, F52 to F55 of the fault matrix: events unknown, late, missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from tests.faults.events.support import BODIES, check_whole, every_format, outco
 from tests.support.wire import sse
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.framing import ServerSentEvent, SSEParser
 
 
 @every_format
@@ -83,26 +82,3 @@ def test_f55_what_comes_after_the_terminal_event_is_ignored_and_counted(format: 
 
     check_whole(outcome([*body.all, body.last]), {"data_after_end": 1})
     check_whole(outcome([*body.all, body.end]), {"end_repeated": 1})
-
-
-def test_f60_nothing_of_a_broken_connection_is_left_for_the_next_one() -> None:
-    """F60: half an event, half a character, a line end, an id of half an event: gone; the last id stays."""
-    cut_short = [
-        b"data: half",
-        b"data: \xe2\x82",
-        b"event: add\n",
-        b"id: 8\ndata: x\n",
-        b"data: y\r",
-        b"\xef\xbb",
-    ]
-    for rest in cut_short:
-        parser = SSEParser()
-        parser.feed(b"retry: 5\nid: 7\ndata: x\n\n" + rest)
-        parser.end()
-        parser.reset()
-
-        assert ("7", 5, b"", None) == (parser.last_event_id, parser.retry, parser.tail, parser.unfinished)
-        events = parser.feed(b"\n\xef\xbb\xbfdata: no mark\n\n")
-        assert [] == events
-        parser.reset()
-        assert [ServerSentEvent(b"new", id="7")] == parser.feed(b"\xef\xbb\xbfdata: new\n\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.events.support import BODIES, Outcome, check_whole, every_format, outcome
+from tests.faults.events.support import BODIES, Outcome, every_format, outcome
 from tests.stream.bodies import call, chunk
 from tests.support.wire import sse
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError
@@ -46,16 +46,6 @@ def test_f44_a_payload_that_is_no_json_is_a_protocol_error_at_its_place(
     assert str(error).startswith(f"frame {error.event}: the payload is not JSON")
     assert "garbage" not in str(error)
     assert ("server", False) == (error.kind, error.retryable)
-
-
-@every_format
-@pytest.mark.parametrize("data", ["42", "null", "[1]", '"text"', "true", "ping", "[HELLO]", ": hi", "09:30"])
-def test_f45_a_frame_that_is_known_not_to_be_content_is_skipped_and_counted(format: str, data: str) -> None:
-    """F45: nobody is given a number where events are expected, and no heartbeat ends an answer."""
-    body = BODIES[format]
-    found = outcome(body.around(sse(data)))
-
-    check_whole(found, {"bare_frame": 1})
 
 
 @every_format
