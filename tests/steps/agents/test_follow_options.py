@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-import trio
 
+from tests.steps.processes import KINDS, run_with_process
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Steps
 from tokenstream.errors import (
@@ -307,51 +307,8 @@ def test_a_response_is_read_as_its_payloads() -> None:
 # -- in coroutines ---------------------------------------------------------
 
 
-async def _open_asyncio(command: list[str]) -> Any:
-    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-async def _open_trio(command: list[str]) -> Any:
-    return await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-async def _open_anyio(command: list[str]) -> Any:
-    return await anyio.open_process(command)
-
-
-_KINDS = {
-    "asyncio": ("asyncio", _open_asyncio),
-    "trio": ("trio", _open_trio),
-    "anyio-asyncio": ("asyncio", _open_anyio),
-    "anyio-trio": ("trio", _open_anyio),
-}
-
-
-def run_with_process(kind: str, command: list[str], test: Any) -> None:
-    backend, open_process = _KINDS[kind]
-
-    async def main() -> None:
-        with anyio.fail_after(PATIENCE):
-            process = await open_process(command)
-            try:
-                await test(process)
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-                if kind == "asyncio":
-                    vars(process)["_transport"].close()
-                elif kind == "trio":
-                    await process.stdout.aclose()
-                    await process.stderr.aclose()
-                else:
-                    await process.aclose()
-
-    anyio.run(main, backend=backend)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None:
     async def test(process: Any) -> None:
         with Steps() as run:
@@ -370,7 +327,7 @@ def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None
     run_with_process(kind, program(CUT, then), test)
 
 
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_exit_codes_are_awaited(kind: str) -> None:
     async def test(process: Any) -> None:
         with Steps() as run:

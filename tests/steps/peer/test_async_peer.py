@@ -2,77 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-import trio
 
 from tests.steps.peer.support import AGENT
+from tests.steps.processes import KINDS, run_with_process
 from tests.support.raised import misuse
-from tests.support.timing import PATIENCE
 from tokenstream import AsyncPeer, Deadlines, Steps
 from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted, StreamStalled, StreamTruncated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-
-_PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-
-
-@asynccontextmanager
-async def _asyncio_process() -> AsyncGenerator[Any]:
-    process = await asyncio.create_subprocess_exec(*AGENT, **_PIPES)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        # asyncio closes the pipes of a process that has ended only when the loop runs again.
-        vars(process)["_transport"].close()
-
-
-@asynccontextmanager
-async def _trio_process() -> AsyncGenerator[Any]:
-    process = await trio.lowlevel.open_process(AGENT, **_PIPES)
-    try:
-        yield process
-    finally:
-        process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                assert stream is not None
-                await stream.aclose()
-
-
-@asynccontextmanager
-async def _anyio_process() -> AsyncGenerator[Any]:
-    async with await anyio.open_process(AGENT, **_PIPES) as process:
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
+    from collections.abc import Awaitable, Callable
 
 
 def run(kind: str, test: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a test with a process whose pipes are streams of asyncio, of trio, or of anyio on either."""
-    opened = {"asyncio": _asyncio_process, "trio": _trio_process}.get(kind, _anyio_process)
-
-    async def main() -> None:
-        with anyio.fail_after(PATIENCE):
-            async with opened() as process:
-                await test(process)
-
-    anyio.run(main, backend="trio" if "trio" in kind else "asyncio")
+    run_with_process(kind, AGENT, test)
 
 
-pytestmark = pytest.mark.parametrize("kind", ["asyncio", "trio", "anyio-asyncio", "anyio-trio"])
+pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
 def test_both_sides_ask_and_answer(kind: str) -> None:
