@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.compare.benchmarks.beside_json import beside_json
 from tests.compare.benchmarks.followers import followers
 from tests.compare.benchmarks.formats import formats
 from tests.compare.benchmarks.imports import imports
@@ -67,7 +66,6 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "partial_json": partial_json,
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
     "whole_json": whole_json,
-    "beside_json": beside_json,
     "short": short,
     "relay": relay,
     "load": load,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tests.compare.conformance.baml import read_by_baml
 from tests.compare.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, shown
 from tests.compare.conformance.reader import PythonReader, found
 from tokenstream.partial_json import Allow, PartialJSONParser
@@ -98,11 +99,36 @@ def _json_repair(case: JSONCase) -> str:
     return REFUSED if value == "" else shown(value)
 
 
-_JSON_IN_BAML = "type JSON = int | float | bool | string | null | JSON[] | map<string, JSON>\n"
+_IN_BAML = """\
+client<llm> Nobody {
+  provider openai
+  options {
+    model "none"
+    api_key "none"
+  }
+}
+type JSON = int | float | bool | string | null | JSON[] | map<string, JSON>
+function Read() -> JSON {
+  client Nobody
+  prompt #"none"#
+}
+"""
+
+
+@cache
+def _baml_runtime() -> Any:
+    return found("baml_py").BamlRuntime.from_files("baml_src", {"main.baml": _IN_BAML}, {})
 
 
 def _baml(case: JSONCase) -> str:
-    return shown(read_by_baml(case.text, "JSON", _JSON_IN_BAML))
+    """Ask BAML's parser, which needs no model."""
+    runtime, classes = _baml_runtime(), ModuleType("classes")
+    context = runtime.create_context_manager()
+    return shown(
+        runtime.parse_llm_response(
+            "Read", case.text, classes, classes, classes, False, context, None, None, {}
+        )
+    )
 
 
 _JITER = "`from_json(text)`; with `partial_mode='trailing-strings'` for a part of a document"

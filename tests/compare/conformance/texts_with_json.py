@@ -25,13 +25,11 @@ class TextWithJSON(NamedTuple):
     """A text, and the value that is right.
 
     Args:
-        group: The kind of text, for the table.
         text: The text.
         value: The value as plain data; None if the text is to be refused.
         type: The type that is asked for.
     """
 
-    group: str
     text: str
     value: Any
     type: Any = Order
@@ -181,5 +179,5 @@ _BY_GROUP: dict[str, list[tuple[Any, ...]]] = {
     ],
 }
 
-TEXTS = [TextWithJSON(group, *rest) for group, texts in _BY_GROUP.items() for rest in texts]
+TEXTS = [TextWithJSON(*rest) for texts in _BY_GROUP.values() for rest in texts]
 """All texts."""
