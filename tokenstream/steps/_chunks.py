@@ -272,7 +272,7 @@ class AsyncChunks:
     async def _read_chunk(self) -> bytes:
         """Return the next chunk of a stream of bytes."""
         source = self._source
-        chunk: bytes = b""
+        chunk = b""
         if hasattr(source, "at_eof"):
             chunk = await source.read(CHUNK_SIZE)
         elif hasattr(source, "receive_some"):

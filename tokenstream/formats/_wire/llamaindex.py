@@ -68,13 +68,13 @@ class LlamaIndex(Format):
         """Number of characters of text reported so far."""
         # Reasoning arrives as deltas, in blocks, or as both; blocks may repeat what has arrived either way.
         # `_find_new_reasoning` compares the blocks of a response with the following, to add only what is new.
-        self._reasoning: str = ""
+        self._reasoning = ""
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
-        self._last_thinking: str = ""
+        self._last_thinking = ""
         """The text of the thinking blocks in the last response that had any."""
         self._longest_piece = 0
         """Length of the longest piece of reasoning so far; a repetition of several pieces is longer."""
-        self._sent_as_deltas: str = ""
+        self._sent_as_deltas = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
         # Other content.
         self._other_blocks_seen = 0

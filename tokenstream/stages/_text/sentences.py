@@ -176,7 +176,7 @@ class Sentences(TextStage):
         self._spoken = MarkdownSpeech() if spoken else None
         self._held = ""
         """The sentence that may still go on."""
-        self._scanned_to: int = 0
+        self._scanned_to = 0
         """Offset in the held text up to which the text was scanned."""
         self._mark_at: int | None = None
         """Offset of a mark that may end the sentence; None while none is found."""

@@ -105,11 +105,7 @@ class RunParts(NamedParts):
 
     def read_message_chunk(self, payload: JsonObject, *, kind: NamedKind) -> None:
         """Add the text of a chunk event to its message, which its first chunk may open."""
-        message_id = text_of(payload, "messageId")
-        # `_chunked_part` is the key of the open part that chunk events opened.
-        if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
-            # A chunk without an id continues the message of the chunk before.
-            message_id = self._chunked_part[1]
+        message_id = self._id_of_chunk(payload, "messageId", kind)
         if message_id is None:
             self.note("part_index_missing")
             message_id = ""
@@ -120,6 +116,11 @@ class RunParts(NamedParts):
                 self.read_message_start({**payload, "messageId": message_id}, kind=kind)
                 self._chunked_part = (kind, message_id)
         self.add(self.get_or_open(kind, message_id), text_of(payload, "delta") or "")
+
+    def _id_of_chunk(self, payload: JsonObject, field: str, kind: str) -> str | None:
+        """Return the id in a chunk; without one, the chunk goes on with what the chunk before it opened."""
+        id, (open_kind, open_id) = text_of(payload, field), self._chunked_part or (None, None)
+        return open_id if id is None and open_kind == kind else id
 
     def expects_id(self, payload: JsonObject) -> bool:
         """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning."""
@@ -146,12 +147,7 @@ class RunParts(NamedParts):
 
     def read_call_chunk(self, payload: JsonObject) -> None:
         """Add a chunk event's fragment to its call, which it may open; without one, report it as unknown."""
-        call_id = text_of(payload, "toolCallId")
-        # `_chunked_part` is the key of the open part that chunk events opened.
-        if call_id is None and self._chunked_part is not None and self._chunked_part[0] == CALL:
-            # A chunk without an id continues the call of the chunk before.
-            call_id = self._chunked_part[1]
-        key = CALL, call_id or ""
+        key = CALL, self._id_of_chunk(payload, "toolCallId", CALL) or ""
         if key != self._chunked_part:
             self.end_chunked_part()
             # Only the first chunk of a call has the tool's name.
