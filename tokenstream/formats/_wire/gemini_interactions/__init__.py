@@ -19,7 +19,6 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     UNFINISHED,
     USAGE,
     InteractionStep,
-    ReportedStep,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class GeminiInteractions(Format):
     finish_reasons = FINISH_REASONS
     resumes = True
     # The class of the open steps, which a saved state contains.
-    made_of = (InteractionStep, ReportedStep)
+    made_of = (InteractionStep,)
     unkept = frozenset({"_read_events"})
 
     def __init__(self, *, limits: Limits | None = None) -> None:

@@ -16,7 +16,6 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     OUTPUT,
     THOUGHT,
     InteractionStep,
-    ReportedStep,
     citation_of,
     server_call,
     server_result,
@@ -40,8 +39,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
-        self.reported: list[ReportedStep] = []
-        """The steps so far, in the order of their starts."""
+        self.reported: list[int] = []
+        """The indexes of the steps so far, in the order of their starts."""
 
     # -- steps -----------------------------------------------------------------
 
@@ -52,10 +51,9 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in MEDIA_TYPES
-        record = ReportedStep(OUTPUT if is_bare_content else kind, index, text_of(data, "id"))
-        step = InteractionStep(record.type, {**data}, index)
+        step = InteractionStep(OUTPUT if is_bare_content else kind, {**data}, index)
         if len(self.reported) < self.limits.parts:
-            self.reported.append(record)
+            self.reported.append(index)
         self._open[index] = step
         self.newest = index
         self.place = (index, (False, 0))
@@ -91,14 +89,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(index)
 
     def add_steps(self, whole: list[JsonObject]) -> None:
-        """Add the steps that no event has begun, if the whole interaction has the others at their indexes."""
-        reported = {step.index: step for step in self.reported}
-        if self.has_parts and not reported:
-            return
-        if all(0 <= index < len(whole) and step.matches(whole[index]) for index, step in reported.items()):
+        """Add the steps of a whole interaction, of which no event has begun any."""
+        if not (self.has_parts or self.reported):
             for index, data in enumerate(whole):
-                if index not in reported:
-                    self.add_whole_step(index, data)
+                self.add_whole_step(index, data)
 
     # -- endings common to all formats -------------------------------------------
 
@@ -112,7 +106,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.note("part_unclosed")
             self._close_step(step, whole=complete and step.has_arguments)
         self._open.clear()
-        indexes = {step.index for step in self.reported}
+        indexes = {*self.reported}
         if len(indexes) == len(self.reported):
             self.put_in_order(sorted(indexes))
         super().finish(choice, reason, raw_reason)

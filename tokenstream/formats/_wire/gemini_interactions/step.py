@@ -79,28 +79,6 @@ def citation_of(annotation: JsonObject, cites: int | None) -> Citation:
     )
 
 
-class ReportedStep:
-    """A record of a step that has arrived, for the comparison with the whole interaction at the end.
-
-    Args:
-        type: The API's word for the type of the step.
-        index: The step's index in the stream.
-        id: The id of the step, such as a call; None if it has none.
-    """
-
-    __slots__ = ("id", "index", "type")
-
-    def __init__(self, type: str, index: int, id: str | None) -> None:  # noqa: A002 - the fields' names
-        self.type = type
-        self.index = index
-        self.id = id
-
-    def matches(self, data: JsonObject) -> bool:
-        """Return True if a step of the whole interaction is this one, by its type and by the ids of both."""
-        id = text_of(data, "id")
-        return self.type == (text_of(data, "type") or "") and (None in (self.id, id) or self.id == id)
-
-
 class InteractionStep:
     """The state of a step of an interaction, such as a thought or a call, that can still grow.
 
