@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from tests.support import registry
@@ -109,19 +108,17 @@ def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
 
 
 @pytest.mark.slow
-def test_an_asynchronous_stream_goes_on_just_so() -> None:
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_goes_on_just_so() -> None:
     async def body() -> AsyncIterator[bytes]:
         for chunk in INTERACTION.chunks:
             yield chunk
 
-    async def rest(checkpoint: Checkpoint) -> Any:
-        stream = AsyncStream.from_checkpoint(checkpoint, body())
-        return [event async for event in stream], stream.message
-
     for _, checkpoint in [*standing(INTERACTION)][1::5]:
         came = _rest(INTERACTION, checkpoint, INTERACTION.chunks)
+        stream = AsyncStream.from_checkpoint(checkpoint, body())
 
-        assert (came.events, came.message) == anyio.run(rest, checkpoint)
+        assert (came.events, came.message) == ([event async for event in stream], stream.message)
 
 
 def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted() -> None:

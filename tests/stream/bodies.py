@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from tests.support.wire import DONE, chat, chat_usage
@@ -103,6 +103,11 @@ class AsyncSource:
 
     async def aclose(self) -> None:
         self._source.close()
+
+
+def source_in(colour: str) -> Callable[..., Source | AsyncSource]:
+    """Return `Source` for "sync", and else `AsyncSource`."""
+    return Source if colour == "sync" else AsyncSource
 
 
 class AsyncStubborn(AsyncSource):

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tests.stream.bodies import AsyncSource, Source
+from tests.stream.bodies import AsyncSource, Source, source_in
 from tests.support import wire
-from tests.support.either import Each, got, inside, run_in
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.texts import pieces_of
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import OutputIncomplete, OutputInvalid, TokenStreamError
@@ -163,8 +163,8 @@ def read(colour: str, body: list[bytes], view: Callable[[Any], Any], cause: Exce
     seen = Seen()
 
     async def main() -> None:
-        source: Any = (Source if colour == "sync" else AsyncSource)(body, cause)
-        async with inside((Stream if colour == "sync" else AsyncStream)(source)) as stream:
+        source = source_in(colour)(body, cause)
+        async with inside(stream_in(colour)(source)) as stream:
             try:
                 found = view(stream)
                 if hasattr(found, "__next__") or hasattr(found, "__anext__"):

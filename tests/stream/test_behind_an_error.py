@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.support.wire import chat_payload, sses
@@ -43,19 +42,17 @@ def test_a_failed_answer_has_its_counts_however_it_came(source: Any) -> None:
     assert ("Hel", (9, 0.25)) == (caught.value.partial.text, told(caught.value.partial.usage))
 
 
-def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
-    async def read() -> list[tuple[Any, Any]]:
-        with pytest.raises(ProviderError) as caught:
-            await AsyncStream(one_piece()).final()
-        stream = aresilient(lambda _: one_piece(), Retry(attempts=2, wait=0, mode="restart"))
-        with pytest.raises(ProviderError):
-            await stream.final()
-        assert caught.value.partial is not None
-        return [
-            told(usage) for usage in (caught.value.partial.usage, *(each.usage for each in stream.attempts))
-        ]
+@pytest.mark.anyio
+async def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
+    with pytest.raises(ProviderError) as caught:
+        await AsyncStream(one_piece()).final()
+    stream = aresilient(lambda _: one_piece(), Retry(attempts=2, wait=0, mode="restart"))
+    with pytest.raises(ProviderError):
+        await stream.final()
 
-    assert [(9, 0.25)] * 3 == anyio.run(read)
+    assert caught.value.partial is not None
+    usages = [caught.value.partial.usage, *(each.usage for each in stream.attempts)]
+    assert [(9, 0.25)] * 3 == [told(usage) for usage in usages]
 
 
 def test_a_generator_is_not_asked_for_more_after_an_error() -> None:

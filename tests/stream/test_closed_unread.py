@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.stream.bodies import ANSWER, Source, source_in
 from tests.support.either import Each, client_in, connect_in, got, in_each_loop, inside, run_in, stream_in
 from tests.support.raised import misuse
 from tests.support.views import VIEWS
@@ -38,7 +38,7 @@ async def test_a_view_read_after_the_block_says_that_nothing_was_read(
     colour: str, view_of: Callable[[Any], Any]
 ) -> None:
     """Each time, whether it was made inside or outside; the error says what to do."""
-    source: Any = (Source if colour == "sync" else AsyncSource)(ANSWER)
+    source = source_in(colour)(ANSWER)
     async with inside(stream_in(colour)(source)) as stream:
         made_inside = view_of(stream)
     for view in (made_inside, view_of(stream)):
@@ -54,7 +54,7 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
     colour: str, read: Callable[[Any], Any]
 ) -> None:
     """An empty answer would be taken for the model's."""
-    async with inside(stream_in(colour)((Source if colour == "sync" else AsyncSource)(ANSWER))) as stream:
+    async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
         pass
     for _ in range(2):
         with misuse("closed", match=SAYS):

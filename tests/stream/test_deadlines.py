@@ -32,16 +32,6 @@ from tokenstream.errors import StreamStalled
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
 """Inside `async with` and without: on trio the one has a task that reads, the other not."""
-in_and_out_in_earnest = pytest.mark.parametrize(
-    "anyio_backend, block",
-    [
-        ("asyncio", True),
-        ("trio", True),
-        ("trio", False),
-        pytest.param("asyncio", False, marks=pytest.mark.slow),
-    ],
-)
-"""The same where the test waits in real time: on asyncio both are one, so the slow tests have one of them."""
 BEATS: list[Any] = [step for _ in range(40) for step in (0.03, b": beat\n\n")]
 SILENCES: list[tuple[str, list[Any], str]] = [
     ("first_event", [], ""),
@@ -54,8 +44,6 @@ SILENCES: list[tuple[str, list[Any], str]] = [
 """Which deadline fires after what, and the text that there is by then."""
 REST_SECONDS = 0.5
 """For this long a stream waits for the end of a body whose answer is complete."""
-IN_EARNEST = {("aconnect", 4), ("generator", 5)}
-"""Who waits in real time by default, and at which of these; `pytest -m slow` has all."""
 
 
 async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
@@ -82,15 +70,9 @@ async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], tex
 
 
 @pytest.mark.slow
-@in_and_out_in_earnest
-@pytest.mark.parametrize(
-    "kind, limit, body, text",
-    [
-        pytest.param(kind, *silence, marks=[] if (kind, number) in IN_EARNEST else [pytest.mark.slow])
-        for kind in ("aconnect", "generator")
-        for number, silence in enumerate(SILENCES)
-    ],
-)
+@in_and_out
+@pytest.mark.parametrize("kind", ["aconnect", "generator"])
+@pytest.mark.parametrize("limit, body, text", SILENCES)
 async def test_each_deadline_fires_in_real_time(
     kind: str, block: bool, limit: str, body: list[Any], text: str
 ) -> None:
@@ -112,7 +94,16 @@ async def test_each_deadline_fires_in_real_time(
             assert readers() == []
 
 
-@in_and_out_in_earnest
+# On asyncio both are one, so the quick tests have one of them.
+@pytest.mark.parametrize(
+    "anyio_backend, block",
+    [
+        ("asyncio", True),
+        ("trio", True),
+        ("trio", False),
+        pytest.param("asyncio", False, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("own", [False, True])
 @tried_again
 async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(block: bool, own: bool) -> None:
@@ -129,7 +120,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
 
 
 @pytest.mark.slow
-@in_and_out_in_earnest
+@in_and_out
 async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
     async def be_brief(response: httpx.Response) -> None:
         # The head may take its time on a busy machine.
@@ -147,8 +138,8 @@ async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: b
 
 
 @pytest.mark.slow
-@in_and_out_in_earnest
-@pytest.mark.parametrize("pieces", [300, pytest.param(3, marks=pytest.mark.slow)])
+@in_and_out
+@pytest.mark.parametrize("pieces", [300, 3])
 async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
     """The clocks run only while somebody waits for bytes; all that was sent is read."""
     gate = threading.Event()
@@ -167,7 +158,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
 
 
 @pytest.mark.slow
-@in_and_out_in_earnest
+@in_and_out
 async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
     """What came meanwhile lies in the socket, and is looked for there first."""
     gates = [threading.Event() for _ in range(2)]

@@ -129,13 +129,7 @@ def _enter(stream: Stream) -> object:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "head",
-    [
-        pytest.param(head, id=name, marks=[pytest.mark.slow] * (name != "dripping"))
-        for name, head in HEADS.items()
-    ],
-)
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 @every_limit
 @pytest.mark.parametrize("read", [_enter, Stream.final], ids=["in a block", "in a loop"])
 def test_a_head_that_comes_too_slowly_is_a_stall(

@@ -89,15 +89,7 @@ def by_openai(url: str, stack: ExitStack, **options: Any) -> Stream:
 
 
 ALL = {**OPENERS, "http.client": by_http_client, "urlopen": by_urlopen, "openai": by_openai}
-CHIEF = {"connect", "requests", "http.client"}
-"""One for each way in which a library waits for its connection; the others are slow only in number."""
-every_opener = pytest.mark.parametrize(
-    "opener",
-    [
-        pytest.param(opener, id=name, marks=[pytest.mark.slow] * (name not in CHIEF))
-        for name, opener in ALL.items()
-    ],
-)
+every_opener = pytest.mark.parametrize("opener", ALL.values(), ids=ALL.keys())
 
 
 def _stall_of(stream: Stream) -> StreamStalled:

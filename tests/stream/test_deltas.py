@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.support.recordings import Recorded, folder_of, ours
@@ -66,13 +65,11 @@ def test_text_and_reasoning_come_in_their_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_async_loop_is_given_the_same(backend: str) -> None:
+@pytest.mark.anyio
+async def test_an_async_loop_is_given_the_same() -> None:
     chunks = SCRIPT.chunks("anthropic")
 
-    assert list(Stream(chunks, format="anthropic").deltas) == anyio.run(
-        collected, chunks, "anthropic", backend=backend
-    )
+    assert list(Stream(chunks, format="anthropic").deltas) == await collected(chunks, "anthropic")
 
 
 def test_a_refusal_is_shown_in_words_too() -> None:

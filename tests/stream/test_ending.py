@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import cancelled_when
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk, source_in
+from tests.support.either import got, in_each_loop, inside, stream_in
 from tests.support.formats import Text
 from tests.support.raised import misuse
 from tests.support.wire import sse
@@ -52,32 +53,29 @@ def test_a_read_within_a_read_is_refused() -> None:
     assert stream.final().text == "Let me see."
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backend: str) -> None:
-    async def main() -> str:
-        gate = anyio.Event()
+@pytest.mark.anyio
+async def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused() -> None:
+    gate = anyio.Event()
 
-        @asynccontextmanager
-        async def opened() -> AsyncGenerator[list[bytes], None]:
-            await gate.wait()
-            yield ANSWER
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[list[bytes], None]:
+        await gate.wait()
+        yield ANSWER
 
-        texts: list[str] = []
-        stream = AsyncStream(opened())
+    texts: list[str] = []
+    stream = AsyncStream(opened())
 
-        async def read() -> None:
-            texts.append((await stream.final()).text)
+    async def read() -> None:
+        texts.append((await stream.final()).text)
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
-            with misuse("concurrent"):
-                async with stream:
-                    pytest.fail("it was entered")
-            gate.set()
-        return texts[0]
-
-    assert anyio.run(main, backend=backend) == "Let me see."
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        with misuse("concurrent"):
+            async with stream:
+                pytest.fail("it was entered")
+        gate.set()
+    assert texts == ["Let me see."]
 
 
 @pytest.mark.anyio
@@ -182,23 +180,12 @@ def test_a_source_that_cannot_be_closed_needs_no_closing() -> None:
     assert stream.closed
 
 
-def test_misuse_within_a_source_passes_unchanged() -> None:
-    def body() -> Any:
-        yield ANSWER[2]
-        raise MisuseError("wrong")
-
-    async def async_body() -> Any:
-        yield ANSWER[2]
-        raise MisuseError("wrong")
-
-    async def main() -> None:
-        async with AsyncStream(async_body()) as stream:
-            await stream.final()
-
-    with pytest.raises(MisuseError, match="wrong"), Stream(body()) as stream:
-        stream.final()
+@in_each_loop
+async def test_misuse_within_a_source_passes_unchanged(colour: str) -> None:
+    source = source_in(colour)([ANSWER[2]], MisuseError("wrong"))
     with pytest.raises(MisuseError, match="wrong"):
-        anyio.run(main)
+        async with inside(stream_in(colour)(source)) as stream:
+            await got(stream.final())
 
 
 @pytest.mark.anyio
@@ -232,28 +219,18 @@ class Bug(Exception):
     """What is wrong in the application."""
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("error", [Bug("x"), KeyError("x")], ids=repr)
-async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_too(error: Exception) -> None:
+@in_each_loop
+async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_too(
+    colour: str, error: Exception
+) -> None:
     """Nothing of the answer is missing, as where a transport breaks then; but no transport broke."""
-
-    async def body() -> AsyncIterator[bytes]:
-        for item in _until(error):
-            yield item
-
-    stream = Stream(_until(error))
+    # The calls wait for nothing at the finish reason.
+    answer = [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]
     with pytest.raises(type(error)) as caught:
-        stream.final()
-    async with AsyncStream(body()) as other:
-        with pytest.raises(type(error)) as again:
-            await other.final()
+        async with inside(stream_in(colour)(source_in(colour)(answer, error))) as stream:
+            await got(stream.final())
 
-    assert error is caught.value is again.value
-    assert "Let me see." == stream.message.text == other.message.text
-    assert ("complete", []) == (stream.message.ending, list(stream.departures.details))
-
-
-def _until(error: Exception) -> Iterator[bytes]:
-    """An answer whose calls wait for nothing at its finish reason, behind which the source breaks."""
-    yield from [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]
-    raise error
+    assert error is caught.value
+    assert ("Let me see.", "complete") == (stream.message.text, stream.message.ending)
+    assert [] == list(stream.departures.details)

@@ -58,14 +58,7 @@ TELL = "print(time.monotonic() - begun, stream.metrics.ttft, stream.metrics.star
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "call",
-    [
-        # Each is a process of its own, which takes seconds.
-        pytest.param(call, id=name, marks=[pytest.mark.slow] if name != "sync" else [])
-        for name, call in CALLS.items()
-    ],
-)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_what_the_first_call_loads_is_outside_its_clock(call: str) -> None:
     """Modules and certificates are loaded once per process, and no server is to blame for that."""
     script = START.replace("SLOW)", f"{SLOW_SECONDS})") + call + TELL
@@ -106,9 +99,7 @@ PATHS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "format", [name if name == "anthropic" else pytest.param(name, marks=pytest.mark.slow) for name in PATHS]
-)
+@pytest.mark.parametrize("format", PATHS)
 def test_nothing_is_loaded_while_an_answer_comes(format: str) -> None:
     """What is loaded at the first payload would make the times of those behind it late."""
     script = testing.script().reasoning("Hm.").tool_call("look", {"where": "there"})

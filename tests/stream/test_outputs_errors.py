@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AfterValidator, BaseModel
 
-from tests.stream.bodies import AsyncSource, Source
+from tests.stream.bodies import AsyncSource, Source, source_in
 from tests.stream.recipes import (
     BROKEN,
     COLOURS,
@@ -24,7 +24,7 @@ from tests.stream.recipes import (
     read,
     title_in,
 )
-from tests.support.either import Each, in_each_loop, inside, run_in
+from tests.support.either import Each, in_each_loop, inside, stream_in
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid, StreamInterrupted
 
@@ -80,18 +80,14 @@ def test_failing_fast_stops_the_stream(colour: str, text: str) -> None:
     assert seen.items[-1].title == "Pan\ncakes" == title_in(error)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
-    async def main() -> int:
-        source: Any = (Source if colour == "sync" else AsyncSource)(chat(WRONG))
-        stream = (Stream if colour == "sync" else AsyncStream)(source)
-        with pytest.raises(OutputInvalid):
-            async for _ in Each(stream.items(Step, "steps", fail_fast=True)):
-                pass
-        closed: int = source.closed
-        return closed
+@in_each_loop
+async def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
+    source = source_in(colour)(chat(WRONG))
+    with pytest.raises(OutputInvalid):
+        async for _ in Each(stream_in(colour)(source).items(Step, "steps", fail_fast=True)):
+            pass
 
-    assert 1 == run_in(colour, main)
+    assert 1 == source.closed
 
 
 @pytest.mark.parametrize("colour", COLOURS)

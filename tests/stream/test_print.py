@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import anyio
 import pytest
 
 from tokenstream import AsyncStream, Stream, testing
@@ -97,13 +96,9 @@ def test_an_empty_answer_prints_nothing() -> None:
     assert "" == printed(testing.script().finish("stop").chunks("openai-chat"), io.StringIO(), "openai-chat")
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_async_stream_prints_the_same(backend: str) -> None:
+@pytest.mark.anyio
+async def test_an_async_stream_prints_the_same() -> None:
     file = io.StringIO()
-
-    async def main() -> str:
-        async with AsyncStream(CHUNKS, format="anthropic") as stream:
-            return (await stream.print(file)).text
-
-    assert "It rains." == anyio.run(main, backend=backend)
+    async with AsyncStream(CHUNKS, format="anthropic") as stream:
+        assert "It rains." == (await stream.print(file)).text
     assert printed(CHUNKS, io.StringIO()) == file.getvalue()

@@ -14,7 +14,7 @@ from tests.stream.routers import END, FAILED, RESULTS, Bug, City, failing_for_th
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, ToolCallStart
-from tokenstream.router import Router, ToolFailed, ToolResults
+from tokenstream.router import Router, ToolFailed
 
 # -- what is handled, and what comes back ----------------------------------------
 
@@ -31,8 +31,8 @@ def test_a_run_reads_to_the_end_and_gives_what_the_tools_gave_back() -> None:
     ]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_both_kinds_of_stream_do_the_same(backend: str) -> None:
+@pytest.mark.anyio
+async def test_both_kinds_of_stream_do_the_same() -> None:
     told: dict[str, list[Any]] = {"sync": [], "async": []}
 
     def router_for(kind: str) -> Router:
@@ -41,10 +41,9 @@ def test_both_kinds_of_stream_do_the_same(backend: str) -> None:
         router.on(ToolCallDone)(lambda event: told[kind].append(event.call.id))
         return router
 
-    async def main() -> ToolResults:
-        return await AsyncStream(AsyncSource(ANSWER)).run(router_for("async"))
+    results = await AsyncStream(AsyncSource(ANSWER)).run(router_for("async"))
 
-    assert Stream(ANSWER).run(router_for("sync")) == anyio.run(main, backend=backend)
+    assert Stream(ANSWER).run(router_for("sync")) == results
     assert ["Hm. ", "Weather.", "Let ", "me ", "see.", "call_a", "call_b"] == told["sync"] == told["async"]
 
 

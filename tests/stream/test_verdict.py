@@ -7,13 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
-from tests.stream.bodies import ANSWER, AsyncSource
-from tests.support.either import read_whole, stream_in
-from tokenstream import AsyncStream, Stream, tap
+from tests.stream.bodies import ANSWER, source_in
+from tests.support.either import got, in_each_loop, read_whole, stream_in
+from tokenstream import tap
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.message import Ending
@@ -50,9 +49,9 @@ def test_an_error_in_the_body_names_the_request(read: Callable[[], StreamError |
     assert error.request_id == "req_9"
 
 
-@pytest.mark.parametrize("colour", [Stream, AsyncStream])
-def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
-    colour: type[Stream | AsyncStream], monkeypatch: pytest.MonkeyPatch
+@in_each_loop
+async def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
+    colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told `stopped` first, and `truncated` afterwards."""
     told: list[Ending] = []
@@ -65,16 +64,10 @@ def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
         told.append(stream.message.ending)
         conclude(accumulator, ending, **more)
 
-    async def main(later: AsyncStream) -> None:
-        await later.final()
-
-    stream = Stream(ANSWER[:4]) if colour is Stream else AsyncStream(AsyncSource(ANSWER[:4]))
+    stream = stream_in(colour)(source_in(colour)(ANSWER[:4]))
     with monkeypatch.context() as patched, pytest.raises(StreamTruncated) as caught:
         patched.setattr(Accumulator, "conclude", stopped_meanwhile)
-        if isinstance(stream, Stream):
-            stream.final()
-        else:
-            anyio.run(main, stream)
+        await got(stream.final())
 
     assert told == ["streaming"]
     assert stream.message.ending == "truncated"

@@ -8,12 +8,12 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
+from tests.stream.bodies import ANSWER, AsyncSource, call, chunk, source_in
+from tests.support.either import in_each_loop, inside, stream_in
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
@@ -60,15 +60,12 @@ def test_a_choice_that_never_came_gives_nothing() -> None:
     ids=["bool", "len", "str", "in", "f-string", "format"],
 )
 @pytest.mark.parametrize("name", ["text", "reasoning", "tool_calls"])
-def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: Any) -> None:
+@in_each_loop
+async def test_a_view_refuses_to_be_taken_for_what_it_gives(colour: str, name: str, use: Any) -> None:
     """The error names where the value is."""
-    for stream in (Stream(ANSWER), AsyncStream(AsyncSource(ANSWER))):
+    async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
         with pytest.raises(MisuseError, match=rf"stream\.message\.{name}"):
             use(getattr(stream, name))
-        if isinstance(stream, Stream):
-            stream.close()
-        else:
-            anyio.run(stream.aclose)
 
 
 def test_a_view_shows_what_it_is() -> None:
@@ -159,14 +156,11 @@ def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
 @pytest.mark.parametrize(
     "part", [lambda stream: stream, lambda stream: stream.text, lambda stream: stream.responses]
 )
-def test_what_reads_is_not_copied(part: Any, copied: Any) -> None:
-    for stream in (Stream(ANSWER), AsyncStream(AsyncSource(ANSWER))):
+@in_each_loop
+async def test_what_reads_is_not_copied(colour: str, part: Any, copied: Any) -> None:
+    async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
         with pytest.raises(MisuseError, match=r"cannot be copied or pickled.* stream\.message"):
             copied(part(stream))
-        if isinstance(stream, Stream):
-            stream.close()
-        else:
-            anyio.run(stream.aclose)
 
 
 @pytest.mark.parametrize("use", [bool, len, str])

@@ -6,13 +6,13 @@ import inspect
 import json
 from typing import Any
 
-import anyio
 import httpx
 import httpx2
 import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, WHOLE, read
+from tests.support.either import connect_in, got, in_each_loop, inside
 from tests.support.loopback import OPEN, Loopback
 from tests.support.raised import misuse
 from tests.support.replies import reply, serve_in_time
@@ -168,27 +168,17 @@ def test_an_address_that_cannot_be_asked_is_misuse() -> None:
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
-    with serve_in_time({PATH: WHOLE}) as server, library.Client(headers={"X-Own": "1"}) as client:
-        for _ in range(2):
-            with connect(server.url + PATH, client=client) as stream:
-                assert stream.final().ending == "complete"
-
-        assert not client.is_closed
-        assert [exchange.request.headers["x-own"] for exchange in server.exchanges] == ["1", "1"]
-
-
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_an_asynchronous_client_of_ones_own(library: Any) -> None:
-    async def main(url: str) -> None:
-        async with library.AsyncClient(headers={"X-Own": "1"}) as client:
-            async with aconnect(url, client=client) as stream:
-                assert (await stream.final()).ending == "complete"
-            assert not client.is_closed
-
+@in_each_loop
+async def test_a_client_of_ones_own_is_used_and_stays_open(colour: str, library: Any) -> None:
+    made = library.Client if colour == "sync" else library.AsyncClient
     with serve_in_time({PATH: WHOLE}) as server:
-        for backend in ("asyncio", "trio"):
-            anyio.run(main, server.url + PATH, backend=backend)
+        async with inside(made(headers={"X-Own": "1"})) as client:
+            for _ in range(2):
+                async with inside(connect_in(colour)(server.url + PATH, client=client)) as stream:
+                    assert (await got(stream.final())).ending == "complete"
+
+            assert not client.is_closed
+        assert [exchange.request.headers["x-own"] for exchange in server.exchanges] == ["1", "1"]
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
@@ -205,21 +195,26 @@ def test_a_response_that_one_already_has(library: Any, already_read: bool) -> No
         assert response.is_closed
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("library", [httpx, httpx2])
-def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
-    async def main(url: str) -> None:
-        async with library.AsyncClient() as client, client.stream("POST", url) as response:
+async def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
+    with serve_in_time({PATH: WHOLE}) as server:
+        async with library.AsyncClient() as client, client.stream("POST", server.url + PATH) as response:
             with pytest.raises(MisuseError, match="AsyncStream"):
                 Stream(response)
             assert (await AsyncStream(response).final()).text == "Let me see."
             assert response.is_closed
 
-    with serve_in_time({PATH: WHOLE}) as server:
-        anyio.run(main, server.url + PATH)
-        with httpx.Client() as client, client.stream("POST", server.url + PATH) as response:
-            with pytest.raises(MisuseError, match="with Stream"):
-                AsyncStream(response)
-            response.read()
+
+def test_a_response_of_a_sync_client_is_refused_by_the_other_driver() -> None:
+    with (
+        serve_in_time({PATH: WHOLE}) as server,
+        httpx.Client() as client,
+        client.stream("POST", server.url + PATH) as response,
+    ):
+        with pytest.raises(MisuseError, match="with Stream"):
+            AsyncStream(response)
+        response.read()
 
 
 def test_metrics_count_from_the_request() -> None:

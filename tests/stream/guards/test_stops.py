@@ -64,19 +64,9 @@ TEXTS = {
 }
 
 
-def _in_formats() -> list[Any]:
-    """Return each rule in each format; of each third rule one format, in turn, is not slow."""
-    return [
-        pytest.param(
-            rule, format, marks=() if row % 3 == 0 and row // 3 % len(FORMATS) == column else pytest.mark.slow
-        )
-        for row, rule in enumerate(RULES)
-        for column, format in enumerate(FORMATS)
-    ]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("rule, format", _in_formats())
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("format", FORMATS)
 def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
     guard = RULES[rule]
     body = b"".join(body_in(format))

@@ -11,6 +11,7 @@ import pytest
 import websockets.sync.client as sync_client
 
 from tests._sources.sockets import event, open_socket, talk
+from tests.support.either import stream_in
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 
@@ -75,6 +76,11 @@ class AsyncItems(Items):
         while (item := self.next()) is not None:
             await anyio.lowlevel.checkpoint()
             yield item
+
+
+def giving(colour: str, *items: Any, error: Exception | None = None) -> Any:
+    """Return a stream of such items, in a colour."""
+    return stream_in(colour)((Items if colour == "sync" else AsyncItems)(*items, error=error))
 
 
 def error_of(response: Stream) -> StreamError | None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests._sources.sockets import answer, event
-from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
+from tests.stream.responses.support import LIMITS, SESSION, Items, giving, opened, saying
+from tests.support.either import Each, got, in_each_loop
 from tests.support.logged import words_of
 from tests.support.timing import PATIENCE, meanwhile
-from tokenstream import AsyncStream, Limits, Stream
+from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Unknown
 
@@ -24,30 +25,26 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop() -> None:
+@in_each_loop
+async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop(colour: str) -> None:
     """Nobody else would tell why there are no more."""
-    messages = [*answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3]]
+    stream = giving(colour, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])
     with pytest.raises(StreamTruncated) as caught:
-        list(Stream(Items(*messages)).responses)
-    with pytest.raises(StreamTruncated):
-        _ = [response async for response in AsyncStream(AsyncItems(*messages)).responses]
+        _ = [each async for each in Each(stream.responses)]
 
     assert caught.value.partial.text == "Hel"
 
 
-async def test_a_source_that_breaks_is_reported_where_it_broke() -> None:
+@in_each_loop
+async def test_a_source_that_breaks_is_reported_where_it_broke(colour: str) -> None:
     """Inside the answer, or by the loop; both have what had arrived."""
     broken = OSError("cable")
     inside, outside = answer("resp_1", "Hel")[:-3], answer("resp_1", "Hello")
     with pytest.raises(StreamInterrupted, match="cable") as caught:
-        next(Stream(Items(*inside, error=broken)).responses).final()
+        await got((await anext(Each(giving(colour, *inside, error=broken).responses))).final())
     assert caught.value.partial.text == "Hel"
     with pytest.raises(StreamInterrupted, match="cable"):
-        list(Stream(Items(*outside, error=broken)).responses)
-    with pytest.raises(StreamInterrupted, match="cable"):
-        _ = [one async for one in AsyncStream(AsyncItems(*outside, error=broken)).responses]
-    with pytest.raises(StreamInterrupted, match="cable"):
-        await (await anext(AsyncStream(AsyncItems(*inside, error=broken)).responses)).final()
+        _ = [each async for each in Each(giving(colour, *outside, error=broken).responses)]
 
 
 async def test_what_nobody_reads_is_bounded() -> None:
@@ -72,17 +69,17 @@ REFUSED = event(
 )
 
 
-async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    for stream in (Stream(Items(SESSION, REFUSED)), AsyncStream(AsyncItems(SESSION, REFUSED))):
-        with pytest.raises(ProviderError, match="no voice"):
-            if isinstance(stream, Stream):
-                list(stream.responses)
-            else:
-                _ = [response async for response in stream.responses]
-        assert (stream.message.ending, stream.closed) == ("failed", True)
+@in_each_loop
+async def test_an_error_that_no_answer_follows_is_raised_at_the_end(
+    colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = giving(colour, SESSION, REFUSED)
+    with pytest.raises(ProviderError, match="no voice"):
+        _ = [each async for each in Each(stream.responses)]
 
+    assert (stream.message.ending, stream.closed) == ("failed", True)
     told = words_of(record for record in caplog.records if record.levelname == "WARNING")
-    assert told == ["the server reported an error between two answers: invalid_value"] * 2
+    assert told == ["the server reported an error between two answers: invalid_value"]
 
 
 async def test_an_error_before_or_inside_an_answer_is_an_event_of_it(
