@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.router.support import kind, run_on
+from tests.router.support import ANSWER
 from tokenstream import Stream, Tools
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta, UsageUpdate
@@ -34,12 +34,10 @@ class _Shows:
 def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None:
     router = Router()
     router.on(TextDelta, UsageUpdate)(handler)
-    run = run_on(router)
-    [work] = run.feed(TextDelta("a"))
-    error = LookupError()
-    work.add_note_to(error)
+    with pytest.raises(LookupError) as caught:
+        ANSWER.stream("openai-chat").run(router)
 
-    assert [f"raised by the handler '{name}' for TextDelta or UsageUpdate"] == error.__notes__
+    assert [f"raised by the handler '{name}' for TextDelta or UsageUpdate"] == caught.value.__notes__
 
 
 async def _later(event: object) -> None:
@@ -56,11 +54,11 @@ class _Later:
 )
 def test_an_asynchronous_handler_is_refused_where_nothing_can_be_awaited(handler: Any, name: str) -> None:
     router = Router()
-    router.on(TextDelta)(kind)
+    router.on(TextDelta)(repr)
     router.on(TextDelta)(handler)
-    with pytest.raises(MisuseError, match=rf"'{name}' for TextDelta is asynchronous, .* AsyncStream"):
-        run_on(router).refuse_async()
-    run_on(Router()).refuse_async()
+    refused = pytest.raises(MisuseError, match=rf"'{name}' for TextDelta is asynchronous, .* AsyncStream")
+    with ANSWER.stream("openai-chat") as stream, refused:
+        stream.run(router)
 
 
 @pytest.mark.parametrize("given", [True, False])

@@ -10,19 +10,16 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import core_schema
 
-from tests.router.support import City, done, message_of, run_on, takes_none, takes_three, tool_call
+from tests.router.support import City, takes_none, takes_three
 from tokenstream import testing
 from tokenstream.errors import MisuseError
-from tokenstream.events import Event, ToolCallDone
+from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
 from tokenstream.router import Router
 
 
-def _ended(calls: tuple[ToolCall, ...]) -> list[Event]:
-    return [ToolCallDone(call) for call in calls]
-
-
 def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None:
+    """A function without a type is its own schema."""
     router = Router()
 
     @router.tool("weather", City)
@@ -37,43 +34,37 @@ def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None
     def add(numbers: list[int]) -> int:
         return sum(numbers)
 
-    calls = (
-        tool_call("c1", "weather", '{"city": "Oslo"}'),
-        tool_call("c2", "book", '{"city": "Rome"}'),
-        tool_call("c3", "sum", "[1, 2]"),
-    )
-
-    assert [["Oslo °C"], ["Rome c2"], [3]] == done(run_on(router, calls=calls), *_ended(calls))
-    assert (weather(City(city="Bern")), add([1])) == ("Bern °C", 1)
-
-
-def test_a_function_without_a_type_is_its_own_schema() -> None:
-    router = Router()
-
     @router.tool
-    def weather(city: str, days: int = 1) -> str:
+    def stay(city: str, days: int = 1) -> str:
         return f"{city} {days}"
 
     @router.tool("book_table")
-    def book(people: int) -> int:
+    def table(people: int) -> int:
         return people
 
-    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'), tool_call("c2", "book_table", '{"people": 2}'))
+    answer = testing.script().tool_call("weather", {"city": "Oslo"}, id="c1")
+    answer = answer.tool_call("book", {"city": "Rome"}, id="c2").tool_call("sum", "[1, 2]", id="c3")
+    answer = answer.tool_call("stay", {"city": "Oslo"}, id="c4").tool_call(
+        "book_table", {"people": 2}, id="c5"
+    )
 
-    assert [["Oslo 1"], [2]] == done(run_on(router, calls=calls), *_ended(calls))
-    assert weather("Rome", days=2) == "Rome 2"
+    results = answer.finish("tool_calls").stream("openai-chat").run(router)
+
+    assert results == {"c1": "Oslo °C", "c2": "Rome c2", "c3": 3, "c4": "Oslo 1", "c5": 2}
+    assert (weather(City(city="Bern")), add([1]), stay("Rome", days=2)) == ("Bern °C", 1, "Rome 2")
 
 
 def test_tools_come_after_the_handlers_of_the_same_event() -> None:
     """A handler that raises keeps a tool from running."""
     router = Router()
-    router.tool("weather", City)(lambda _: "run")
-    router.tool("book", City)(lambda _: "not this")
-    router.on(ToolCallDone)(lambda _: "first")
-    router.on(ToolCallDone)(lambda _: "second")
-    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
+    called: list[str] = []
+    router.tool("weather", City)(lambda _: called.append("run"))
+    router.on(ToolCallDone)(lambda _: called.append("first"))
+    router.on(ToolCallDone)(lambda _: called.append("second"))
 
-    assert [["first", "second", "run"]] == done(run_on(router, calls=calls), *_ended(calls))
+    testing.script().tool_call("weather", {"city": "Oslo"}).finish().stream("openai-chat").run(router)
+
+    assert called == ["first", "second", "run"]
 
 
 def test_a_second_tool_of_the_same_name_is_refused() -> None:
@@ -114,12 +105,11 @@ def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
 def test_a_router_without_tools_answers_no_call() -> None:
     """Whoever handles the events of calls answers them."""
     router = Router()
-    router.on(ToolCallDone)(lambda event: event.call.id)
-    calls = (tool_call("c1", "weather"),)
-    run = run_on(router)
+    called: list[str] = []
+    router.on(ToolCallDone)(lambda event: called.append(event.call.id))
+    answer = testing.script().tool_call("weather", {}, id="c1").finish("tool_calls")
 
-    assert [["c1"]] == done(run, *_ended(calls))
-    assert {} == dict(run.finish(message_of("", "complete", *calls)))
+    assert (answer.stream("openai-chat").run(router), called) == ({}, ["c1"])
 
 
 class Town:
