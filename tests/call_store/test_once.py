@@ -119,7 +119,8 @@ def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> No
     assert list(CALLS) == rooms.booked
 
 
-def test_another_reader_waits_for_a_call_that_runs() -> None:
+@pytest.mark.parametrize("of", ["readers", "one call"])
+def test_a_call_that_runs_is_waited_for(of: str) -> None:
     store, begun, go_on = MemoryCallStore(), threading.Event(), threading.Event()
     runs: list[int] = []
 
@@ -129,41 +130,20 @@ def test_another_reader_waits_for_a_call_that_runs() -> None:
         assert go_on.wait(30)
         return "booked"
 
-    body = script().tool_call("book", {"room": 1}).finish("tool_calls").chunks("openai-chat")
-    found: list[Any] = []
-
-    def run_all() -> None:
-        found.extend(call.run() for call in Stream(body, **NAMED).validated_calls(book, once=store))
-
-    threads = [threading.Thread(target=run_all) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    assert begun.wait(30)
-    go_on.set()
-    for thread in threads:
-        thread.join(30)
-
-    assert ["booked"] * 3 == found
-    assert [1] == runs
-
-
-def test_one_call_that_two_threads_run_at_once_runs_once() -> None:
-    store, begun, go_on = MemoryCallStore(), threading.Event(), threading.Event()
-    runs: list[int] = []
-
-    def book(room: int) -> str:
-        runs.append(room)
-        begun.set()
-        assert go_on.wait(30)
-        return "booked"
+    def calls() -> Any:
+        return Stream(body, **NAMED).validated_calls(book, once=store)
 
     body = script().tool_call("book", {"room": 1}).finish("tool_calls").chunks("openai-chat")
-    [call] = Stream(body, **NAMED).validated_calls(book, once=store)
+    [first] = calls()
+
+    def run() -> list[Any]:
+        return [first.run()] if of == "one call" else [call.run() for call in calls()]
+
     with ThreadPoolExecutor(4) as threads:
-        found = [threads.submit(call.run) for _ in range(4)]
+        found = [threads.submit(run) for _ in range(4)]
         assert begun.wait(30)
         go_on.set()
-        assert ["booked"] * 4 == [each.result(30) for each in found]
+        assert [["booked"]] * 4 == [each.result(30) for each in found]
     assert [1] == runs
 
 

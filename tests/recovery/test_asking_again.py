@@ -119,8 +119,8 @@ def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
-def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) -> None:
+@pytest.mark.anyio
+async def test_a_deadline_of_the_next_connection_counts_from_its_opening() -> None:
     asked: list[int] = []
 
     class Silent:
@@ -135,13 +135,10 @@ def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) ->
         asked.append(1)
         return Silent() if len(asked) < 3 else WHOLE
 
-    async def main() -> None:
-        deadlines = Deadlines(first_event=0.3)
-        async with aresilient(opened, Retry(wait=0.7), deadlines=deadlines) as stream:
-            assert (await stream.final()).text == "Hello wonderful world"
-            assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
-
-    anyio.run(main, backend=loop)
+    deadlines = Deadlines(first_event=0.3)
+    async with aresilient(opened, Retry(wait=0.7), deadlines=deadlines) as stream:
+        assert (await stream.final()).text == "Hello wonderful world"
+        assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
 
 
 def test_a_model_whose_first_token_does_not_come_is_asked_again() -> None:
@@ -304,25 +301,15 @@ def test_another_thread_ends_the_wait_at_once(how: str) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@pytest.mark.anyio
 @pytest.mark.parametrize("how", ["stop", "aclose", "cancel"])
-def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
+async def test_a_task_ends_the_wait_at_once(how: str) -> None:
     """Nothing is asked for again, and nothing is left."""
     asked: list[int] = []
 
     def opened() -> Any:
         asked.append(1)
         return []
-
-    async def main() -> None:
-        stream = aresilient(opened, Retry(wait=60))
-        with anyio.fail_after(PATIENCE), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
-            async with stream, anyio.create_task_group() as tasks:
-                if how != "cancel":
-                    tasks.start_soon(end, stream)
-                assert [event async for event in stream] == []
-        assert scope.cancelled_caught is (how == "cancel")
-        assert (stream.closed, stream.message.ending, len(asked)) == (True, "stopped", 1)
 
     async def end(stream: Any) -> None:
         await anyio.wait_all_tasks_blocked()
@@ -331,7 +318,14 @@ def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
         else:
             await stream.aclose()
 
-    anyio.run(main, backend=loop)
+    stream = aresilient(opened, Retry(wait=60))
+    with anyio.fail_after(PATIENCE), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
+        async with stream, anyio.create_task_group() as tasks:
+            if how != "cancel":
+                tasks.start_soon(end, stream)
+            assert [event async for event in stream] == []
+    assert scope.cancelled_caught is (how == "cancel")
+    assert (stream.closed, stream.message.ending, len(asked)) == (True, "stopped", 1)
 
 
 def test_views_may_be_read_in_turns_over_a_restart() -> None:

@@ -18,8 +18,6 @@ OTHER = testing.script().text("Good morning").finish("stop").chunks("openai-chat
 SHORT, LONG = 0.02, 30.0
 NEXT = "until the next attempt waits too, or gives its last chunk"
 
-on_each_loop = pytest.mark.parametrize("loop", ["asyncio", "trio"])
-
 
 class Provider:
     """Answers each attempt in its own time, and notes which were closed.
@@ -53,128 +51,101 @@ class Provider:
             self.closed.append(number)
 
 
-@on_each_loop
-def test_the_second_attempt_is_read_where_it_shows_content_first(loop: str) -> None:
+@pytest.mark.anyio
+async def test_the_second_attempt_is_read_where_it_shows_content_first() -> None:
     provider = Provider((WHOLE, LONG), (OTHER, 0.0))
+    async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+        first = await anext(stream.text)
+        closed = provider.closed[0]
+        message = await stream.final()
+    kinds = [(report.number, report.mode, report.error) for report in stream.attempts]
 
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-            first = await anext(stream.text)
-            closed = provider.closed[0]
-            message = await stream.final()
-        kinds = [(report.number, report.mode, report.error) for report in stream.attempts]
-
-        assert (first, message.text, closed) == ("Good", "Good morning", 0)
-        assert kinds == [(1, "start", None), (2, "hedge", None)]
-
-    anyio.run(main, backend=loop)
+    assert (first, message.text, closed) == ("Good", "Good morning", 0)
+    assert kinds == [(1, "start", None), (2, "hedge", None)]
 
 
-@on_each_loop
-def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> None:
+@pytest.mark.anyio
+async def test_the_first_attempt_is_read_where_it_is_faster_after_all() -> None:
     """What the second one may have cost makes the counts partial."""
     provider = Provider((WHOLE, NEXT), (OTHER, LONG))
+    async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+        message = await stream.final()
+    usage = message.usage
 
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-            message = await stream.final()
-        usage = message.usage
-
-        assert (message.text, sorted(provider.closed)) == ("Hello wonderful world", [0, 1])
-        assert [(report.number, report.mode) for report in stream.attempts] == [(1, "start"), (2, "hedge")]
-        assert (usage.output_tokens, usage.basis) == (5, "partial")
-
-    anyio.run(main, backend=loop)
+    assert (message.text, sorted(provider.closed)) == ("Hello wonderful world", [0, 1])
+    assert [(report.number, report.mode) for report in stream.attempts] == [(1, "start"), (2, "hedge")]
+    assert (usage.output_tokens, usage.basis) == (5, "partial")
 
 
-@on_each_loop
+@pytest.mark.anyio
 @pytest.mark.parametrize("second_wins", [True, False])
-def test_the_time_of_each_attempt_begins_with_its_own_request(loop: str, *, second_wins: bool) -> None:
+async def test_the_time_of_each_attempt_begins_with_its_own_request(*, second_wins: bool) -> None:
     waits = (LONG, 0.0) if second_wins else (NEXT, LONG)
     provider = Provider((WHOLE, waits[0]), (OTHER, waits[1]))
+    began_at = perf_counter()
+    async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+        await stream.final()
+    elapsed = perf_counter() - began_at
+    first, hedge = stream.attempts
 
-    async def main() -> None:
-        began_at = perf_counter()
-        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-            await stream.final()
-        elapsed = perf_counter() - began_at
-        first, hedge = stream.attempts
-
-        assert (first.wait, hedge.wait) == (0.0, SHORT)
-        assert first.seconds is not None
-        assert hedge.seconds is not None
-        assert first.seconds <= elapsed
-        assert hedge.seconds <= elapsed - SHORT
-
-    anyio.run(main, backend=loop)
+    assert (first.wait, hedge.wait) == (0.0, SHORT)
+    assert first.seconds is not None
+    assert hedge.seconds is not None
+    assert first.seconds <= elapsed
+    assert hedge.seconds <= elapsed - SHORT
 
 
-@on_each_loop
-def test_no_second_attempt_is_made_where_the_first_shows_content_in_time(loop: str) -> None:
+@pytest.mark.anyio
+async def test_no_second_attempt_is_made_where_the_first_shows_content_in_time() -> None:
     """A slow end of an answer costs nothing more."""
     provider = Provider((WHOLE, 0.0))
+    async with aresilient(provider.open, Retry(routes=Routes(hedge_after=LONG))) as stream:
+        events = [event async for event in stream]
 
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=LONG))) as stream:
-            events = [event async for event in stream]
-
-        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
-        assert stream.message.text == "Hello wonderful world"
-        assert (provider.asked, len(stream.attempts)) == (1, 1)
-
-    anyio.run(main, backend=loop)
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
+    assert stream.message.text == "Hello wonderful world"
+    assert (provider.asked, len(stream.attempts)) == (1, 1)
 
 
-@on_each_loop
-def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
+@pytest.mark.anyio
+async def test_a_second_attempt_that_fails_leaves_the_first_alone() -> None:
     refused = testing.script().error("server").chunks("openai-chat")
     provider = Provider((WHOLE, NEXT), (refused, 0.0))
+    async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+        message = await stream.final()
 
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-            message = await stream.final()
-
-        assert (message.text, message.complete) == ("Hello wonderful world", True)
-
-    anyio.run(main, backend=loop)
+    assert (message.text, message.complete) == ("Hello wonderful world", True)
 
 
-@on_each_loop
-def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
+@pytest.mark.anyio
+async def test_a_complete_answer_without_text_wins_over_a_failed_one() -> None:
     empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")
     provider = Provider((WHOLE[:1] * 2, NEXT), (empty, 0.0))
+    retry = Retry(routes=Routes(hedge_after=SHORT), attempts=2, wait=0)
+    async with aresilient(provider.open, retry) as stream:
+        message = await stream.final()
 
-    async def main() -> None:
-        retry = Retry(routes=Routes(hedge_after=SHORT), attempts=2, wait=0)
-        async with aresilient(provider.open, retry) as stream:
-            message = await stream.final()
-
-        assert (message.text, message.ending, provider.asked) == ("", "complete", 2)
-        assert [report.mode for report in stream.attempts] == ["start", "hedge"]
-        assert isinstance(stream.attempts[0].error, StreamTruncated)
-        assert stream.attempts[1].error is None
-
-    anyio.run(main, backend=loop)
+    assert (message.text, message.ending, provider.asked) == ("", "complete", 2)
+    assert [report.mode for report in stream.attempts] == ["start", "hedge"]
+    assert isinstance(stream.attempts[0].error, StreamTruncated)
+    assert stream.attempts[1].error is None
 
 
-@on_each_loop
-def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None:
+@pytest.mark.anyio
+async def test_a_cancellation_while_both_are_waited_for_closes_both() -> None:
     provider = Provider((WHOLE, LONG), (WHOLE, LONG))
 
-    async def main() -> None:
-        async def cancel() -> None:
-            await provider.waits[1].wait()
-            scope.cancel()
+    async def cancel() -> None:
+        await provider.waits[1].wait()
+        scope.cancel()
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(cancel)
-            with anyio.CancelScope() as scope:
-                async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-                    await stream.final()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel)
+        with anyio.CancelScope() as scope:
+            async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
+                await stream.final()
 
-        assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
-
-    anyio.run(main, backend=loop)
+    assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
 
 
 def test_a_stream_without_tasks_cannot_hedge() -> None:

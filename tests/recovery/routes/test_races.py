@@ -107,90 +107,79 @@ def race(
 @pytest.mark.slow
 @on_each_loop
 def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
-    """Its report ends with that deadline."""
     raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
-    seconds = raced.reports[0].seconds
 
     assert (raced.asked, raced.text, raced.error) == (["a", "b"], "Hello from b", None)
     assert raced.limits == [("start", "first_event"), ("hedge", None)]
+    # The report of a late route ends with its deadline.
+    seconds = raced.reports[0].seconds
     assert seconds is not None
     assert SOON <= seconds < LATE
 
 
-PATIENT = Deadlines(first_event=NEVER)
+@pytest.mark.slow
+@on_each_loop
+def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
+    raced = race(backend, (LATE, NEVER), Deadlines(first_event=NEVER), Deadlines(first_event=SOON))
+
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from a")
+    assert raced.limits == [("start", None), ("hedge", "first_event")]
 
 
 @pytest.mark.slow
 @on_each_loop
-@pytest.mark.parametrize(
-    ("seconds", "first", "second", "options", "text", "limits"),
-    [
-        pytest.param(
-            (LATE, NEVER),
-            PATIENT,
-            Deadlines(first_event=SOON),
-            {},
-            "Hello from a",
-            [("start", None), ("hedge", "first_event")],
-            id="a hedge has the deadlines of its route",
-        ),
-        pytest.param(
-            (NEVER, LATE),
-            Deadlines(first_event=NEVER, idle_bytes=SOON),
-            PATIENT,
-            {"at_once": 1},
-            "Hello from b",
-            [("start", "idle_bytes"), ("hedge", None)],
-            id="a head that is followed by nothing is no content",
-        ),
-        pytest.param(
-            (NEVER, NEVER),
-            Deadlines(first_event=SOON),
-            Deadlines(first_event=LATE),
-            {},
-            "",
-            [("start", "first_event"), ("hedge", "first_event")],
-            id="the race ends when the time of both is over",
-        ),
-        pytest.param(
-            (NEVER, SOON),
-            PATIENT,
-            Deadlines(first_event=LATE),
-            {"hedge_after": LATE + SOON},
-            "Hello from b",
-            [("start", None), ("hedge", None)],
-            id="the time of a hedge begins with its own request",
-        ),
-        pytest.param(
-            (NEVER, 0),
-            Deadlines(first_event=SOON),
-            PATIENT,
-            {"hedge_after": LATE},
-            "Hello from b",
-            [("start", "first_event"), ("restart", None)],
-            id="recovery asks the next route where the first is late before the hedge",
-        ),
-    ],
-)
-def test_each_route_of_a_race_has_its_own_deadlines(
-    backend: str,
-    seconds: tuple[float, float],
-    first: Deadlines,
-    second: Deadlines,
-    options: dict[str, Any],
-    text: str,
-    limits: list[tuple[str, str | None]],
-) -> None:
-    raced = race(backend, seconds, first, second, **options)
+def test_a_silence_after_the_first_event_counts_in_a_race_too(backend: str) -> None:
+    """A head that is followed by nothing is no content."""
+    quiet, patient = Deadlines(first_event=NEVER, idle_bytes=SOON), Deadlines(first_event=NEVER)
+    raced = race(backend, (NEVER, LATE), quiet, patient, at_once=1)
 
-    assert (raced.asked, raced.text, raced.limits) == (["a", "b"], text, limits)
-    assert isinstance(raced.error, StreamStalled if not text else type(None))
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
+    assert raced.limits == [("start", "idle_bytes"), ("hedge", None)]
+
+
+@pytest.mark.slow
+@on_each_loop
+def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
+    """The race ends when the second one's time is over, too."""
+    raced = race(backend, (NEVER, NEVER), Deadlines(first_event=SOON), Deadlines(first_event=LATE))
+
+    assert (raced.asked, raced.text) == (["a", "b"], "")
+    assert isinstance(raced.error, StreamStalled)
+    assert raced.limits == [("start", "first_event"), ("hedge", "first_event")]
+
+
+@pytest.mark.slow
+@on_each_loop
+def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
+    raced = race(
+        backend,
+        (NEVER, SOON),
+        Deadlines(first_event=NEVER),
+        Deadlines(first_event=LATE),
+        hedge_after=LATE + SOON,
+    )
+
+    assert raced.limits == [("start", None), ("hedge", None)]
+    assert raced.text == "Hello from b"
+
+
+@pytest.mark.slow
+@on_each_loop
+def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> None:
+    """Recovery asks the next route, as without a race."""
+    raced = race(
+        backend, (NEVER, 0), Deadlines(first_event=SOON), Deadlines(first_event=NEVER), hedge_after=LATE
+    )
+
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
+    assert raced.limits == [("start", "first_event"), ("restart", None)]
 
 
 @pytest.mark.slow
 @on_each_loop
 def test_the_total_deadline_bounds_a_race(backend: str) -> None:
-    raced = race(backend, (NEVER, NEVER), PATIENT, PATIENT, total=LATE)
+    patient = Deadlines(first_event=NEVER)
+    raced = race(backend, (NEVER, NEVER), patient, patient, total=LATE)
 
     assert isinstance(raced.error, StreamStalled)
     assert raced.error.limit == "total"

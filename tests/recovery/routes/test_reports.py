@@ -73,34 +73,27 @@ def test_an_answer_that_is_not_accepted_costs_what_it_costs(world: str) -> None:
     assert 60 == told.message.usage.output_tokens
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.anyio
 @pytest.mark.parametrize("second_wins", [True, False])
-def test_the_attempt_that_lost_a_hedge_has_a_report_like_any_other(
-    backend: str, *, second_wins: bool
-) -> None:
-    async def main() -> None:
-        first, second = (0.3, 0.0) if second_wins else (0.1, 0.3)
-        client = httpx.AsyncClient(
-            transport=httpx.MockTransport(_slowly({"a.test": first, "b.test": second}))
-        )
-        route = Route("https://b.test/v1/messages", json={"model": "b"}, client=client)
-        asked = aconnect(
-            "https://a.test/v1/chat/completions",
-            json={"model": "a"},
-            client=client,
-            retry=Retry(routes=Routes(route, hedge_after=0.02)),
-        )
-        async with client, asked as stream:
-            await stream.final()
-        one, two = stream.attempts
+async def test_the_attempt_that_lost_a_hedge_has_a_report_like_any_other(*, second_wins: bool) -> None:
+    first, second = (0.3, 0.0) if second_wins else (0.1, 0.3)
+    client = httpx.AsyncClient(transport=httpx.MockTransport(_slowly({"a.test": first, "b.test": second})))
+    route = Route("https://b.test/v1/messages", json={"model": "b"}, client=client)
+    asked = aconnect(
+        "https://a.test/v1/chat/completions",
+        json={"model": "a"},
+        client=client,
+        retry=Retry(routes=Routes(route, hedge_after=0.02)),
+    )
+    async with client, asked as stream:
+        await stream.final()
+    one, two = stream.attempts
 
-        assert ("chatcmpl-1", "scripted-1", "a", "openai-chat", 443) == _facts(one)
-        assert ("msg_1", "scripted-1", "b", "anthropic", 443) == _facts(two)
-        assert (0.0, 0.02) == (one.began, two.wait)
-        assert one.seconds is not None
-        assert 0.02 <= two.began < one.seconds
-
-    anyio.run(main, backend=backend)
+    assert ("chatcmpl-1", "scripted-1", "a", "openai-chat", 443) == _facts(one)
+    assert ("msg_1", "scripted-1", "b", "anthropic", 443) == _facts(two)
+    assert (0.0, 0.02) == (one.began, two.wait)
+    assert one.seconds is not None
+    assert 0.02 <= two.began < one.seconds
 
 
 def _facts(report: AttemptReport) -> tuple[str | None, str | None, str | None, str | None, int | None]:
