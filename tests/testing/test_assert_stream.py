@@ -16,7 +16,6 @@ from tokenstream.testing import Recording, Seed, aassert_stream, assert_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tokenstream import AsyncStream, Stream
 
@@ -98,14 +97,6 @@ def test_options_go_to_the_stream() -> None:
     body = Recording.of([b"data: Hel\n\n", b"data: lo\n\n", b"data: [DONE]\n\n"])
 
     assert "Hello" == assert_stream(_read, body, format="text")
-
-
-def test_a_path_is_a_recording(tmp_path: Path) -> None:
-    """Any file that `Recording.load` reads can be named."""
-    path = tmp_path / "hello.sse"
-    path.write_bytes(_HELLO.recording().body)
-
-    assert "Hello, wörld" == assert_stream(_read, path, cuts=8)
 
 
 # -- what a handler does wrong -------------------------------------------------

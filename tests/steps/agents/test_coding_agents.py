@@ -328,17 +328,6 @@ def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
     assert run.turns[0].result == "hello " * 50_000
 
 
-def test_a_generator_of_lines_is_followed_by_its_first_line() -> None:
-    """If that is no object, the text might be a model's answer, and the error asks for the agent."""
-    lines = body_of("codex-own-exec-command").splitlines()
-    with Steps() as run:
-        assert len(list(run.follow(line for line in lines))) == len(lines)
-
-    assert (run.agent, [turn.state for turn in run.turns]) == ("codex", ["done"])
-    with Steps() as run, pytest.raises(MisuseError, match="agent="):
-        list(run.follow(line for line in [b"Loading", *lines]))
-
-
 def test_a_process_itself_is_refused_with_a_hint() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process, Steps() as run:
         for options in ({}, {"agent": "codex"}):
