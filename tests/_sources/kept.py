@@ -12,8 +12,8 @@ from tokenstream.formats import Format
 __all__ = ["payloads_of"]
 
 
-def payloads_of(*items: Any) -> list[dict[str, Any]]:
-    """Return the payloads that a stream hands to its format, of objects that it is given one by one."""
+def payloads_of(*items: Any, source: Any = None) -> list[dict[str, Any]]:
+    """Return the payloads that a stream hands to its format, of objects or of a source of them."""
     kept: list[dict[str, Any]] = []
 
     class Keeping(Format):
@@ -29,5 +29,5 @@ def payloads_of(*items: Any) -> list[dict[str, Any]]:
             kept.append(payload)
 
     with suppress(StreamTruncated):
-        Stream(iter(items), format=Keeping()).final()
+        Stream(iter(items) if source is None else source, format=Keeping()).final()
     return kept

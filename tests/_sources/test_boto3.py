@@ -10,8 +10,8 @@ import pytest
 
 from tests._sources import scenarios
 from tests._sources.faults import error_of_opening
-from tests._sources.scenarios import ENDS, FRAMINGS, WAYS, Body
-from tests._sources.sdks import opening
+from tests._sources.scenarios import FRAMINGS, Body
+from tests._sources.sdks import AtOnce, Closing, Cut, opening
 from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
@@ -110,22 +110,15 @@ def test_an_event_stream_gives_what_its_bytes_give(opener: Any, body: Body) -> N
     at_once(scenarios.gives_what_plain_bytes_give(opener, body))
 
 
-@pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("opener, body", SOURCES[:2])
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Any, body: Body, framing: str) -> None:
-    """No read waits for more bytes than have come, as boto3's own loop does."""
-    at_once(scenarios.gives_each_event_at_once(opener, body, framing))
+class TestStreams(AtOnce, Cut, Closing):
+    """What holds for the streams of any SDK; the body beneath is read."""
 
-
-@pytest.mark.parametrize("end", ENDS)
-def test_a_cut_connection_is_no_end(end: Any) -> None:
-    """A body without its last chunk is an interruption, and the partial is kept."""
-    at_once(scenarios.tells_a_cut_from_an_end(converse_stream, CONVERSE, end))
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_the_server_sees_the_connection_closed(way: str) -> None:
-    at_once(scenarios.closes(converse_stream, CONVERSE, way))
+    openers = {  # noqa: RUF012
+        "converse_stream": (converse_stream, CONVERSE),
+        "invoke_model_with_response_stream": (invoke_stream, INVOKE),
+    }
+    async_openers = {}  # noqa: RUF012
+    framings = FRAMINGS
 
 
 def test_stop_wakes_a_read_that_waits() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from tests._sources.kept import payloads_of
 from tests.stream.bodies import ANSWER, AsyncSource, Source
-from tests.support.formats import OpenAIChat
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream, merge
-from tokenstream.errors import MisuseError, StreamError, StreamTruncated
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -79,25 +78,11 @@ async def test_payloads_in_any_form_give_what_their_bytes_give(form: Any) -> Non
     assert "openai-chat" == stream.format
 
 
-def payloads_of(source: Any) -> list[Any]:
-    """Return the payloads that a format is given of a source's items."""
-    given = list[Any]()
-
-    class Noting(OpenAIChat):
-        def read(self, payload: dict[str, Any], event: str) -> None:
-            given.append(payload)
-
-    # These payloads are no answer.
-    with suppress(StreamError):
-        Stream(source, format=Noting()).final()
-    return given
-
-
 def test_only_what_was_sent_is_in_the_payload() -> None:
     """A field that an SDK fills in, or calls otherwise, is not of the wire."""
     chunk = Chunk.model_validate({"id": "c1", "from": "here", "more": [1]})
 
-    assert [{"id": "c1", "from": "here", "more": [1]}] == payloads_of([chunk])
+    assert [{"id": "c1", "from": "here", "more": [1]}] == payloads_of(chunk)
 
 
 class Helper(BaseModel):
@@ -123,7 +108,7 @@ def test_the_same_words_of_anybody_else_are_what_came() -> None:
     """Only the helpers of two SDKs add to it."""
     payload = {"type": "text", "text": "a", "parsed": "b"}
 
-    assert [payload] == payloads_of([Somebodys(**payload)])
+    assert [payload] == payloads_of(Somebodys(**payload))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +116,7 @@ def test_the_same_words_of_anybody_else_are_what_came() -> None:
 )
 def test_what_a_helper_adds_is_left_out(added: str) -> None:
     """Events that say again what another one said are no payloads."""
-    assert [] == payloads_of([Helper.model_validate({"type": added, "text": "a", "snapshot": "a"})])
+    assert [] == payloads_of(Helper.model_validate({"type": added, "text": "a", "snapshot": "a"}))
 
 
 def test_the_chunk_in_a_helpers_event_is_the_payload() -> None:
@@ -139,7 +124,7 @@ def test_the_chunk_in_a_helpers_event_is_the_payload() -> None:
     event = Helper(type="chunk")
     object.__setattr__(event, "chunk", Chunk(id="c1"))
 
-    assert [{"id": "c1"}] == payloads_of([event])
+    assert [{"id": "c1"}] == payloads_of(event)
 
 
 def test_the_fields_that_a_helper_adds_are_left_out() -> None:
@@ -147,7 +132,7 @@ def test_the_fields_that_a_helper_adds_are_left_out() -> None:
     stop = Helper.model_validate({"type": "content_block_stop", "index": 1, "content_block": {"text": "…"}})
     over = Helper.model_validate({"type": "message_stop", "message": {"content": []}})
 
-    assert [{"type": "content_block_stop", "index": 1}, {"type": "message_stop"}] == payloads_of([stop, over])
+    assert [{"type": "content_block_stop", "index": 1}, {"type": "message_stop"}] == payloads_of(stop, over)
 
 
 def test_a_message_of_a_graph_says_where_runs_are_followed() -> None:
@@ -189,7 +174,7 @@ def test_what_an_object_has_no_field_for_is_in_its_payload() -> None:
 
     payload = {"id": "a", "inner": {"id": "b", "inner": 7, "more": [{"id": "c"}, 1]}}
 
-    assert [payload] == payloads_of([Both("a", inner)])
+    assert [payload] == payloads_of(Both("a", inner))
 
 
 class Wrapper:
@@ -265,7 +250,7 @@ def test_a_router_whose_stream_is_not_found_is_believed() -> None:
 @pytest.mark.parametrize("item", [{"choices": 7}, {"x": 1}])
 def test_other_items_of_such_a_stream_are_as_they_are(item: Any) -> None:
     """Without choices, no finish reason was made up."""
-    assert [item] == payloads_of(Wrapper(item))
+    assert [item] == payloads_of(source=Wrapper(item))
 
 
 def test_bytes_in_any_form_are_a_body() -> None:
