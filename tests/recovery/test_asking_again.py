@@ -367,7 +367,6 @@ class TestOpen:
             anyio.run(main, backend=world)
 
     def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:
-        """A mistake would be made again."""
         asked: list[int] = []
 
         def opened() -> Any:

@@ -115,7 +115,6 @@ def test_the_sdk_accepts_the_request() -> None:
 
 @pytest.mark.parametrize("retry", [Retry(), Retry(pauses=8)])
 def test_the_limit_ends_the_answer_by_default(retry: Retry) -> None:
-    """A limit is mostly meant as one."""
     server = Server()
     stream = server.read(retry)
     assert ("length", 1) == (stream.message.finish_reason, len(server.asked))

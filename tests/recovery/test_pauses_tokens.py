@@ -167,7 +167,6 @@ def test_a_token_that_stays_the_same_ends_the_answer(token: str | None) -> None:
 
 
 def test_a_paused_answer_without_a_token_stays_paused() -> None:
-    """Only a token goes on with it."""
     first = [*LEGS[0][:-1], LEGS[0][-1].replace(b"continuation_token", b"other")]
     stream = Server([first]).read(GO_ON)
     assert "the server has sent no token with which to go on" == stream.pauses[-1].why

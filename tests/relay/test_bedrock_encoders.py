@@ -245,12 +245,6 @@ def test_a_payload_is_in_a_chunk_as_it_is() -> None:
 # -- both -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", BOTH)
-def test_a_ping_is_not_sent(format: str) -> None:
-    silent = testing.script().text("Hi").finish()
-    assert silent.chunks(format) == testing.script().text("Hi").ping().finish().chunks(format)
-
-
 @in_one_test("format", BOTH)
 @in_one_test(
     "kind, name, read",

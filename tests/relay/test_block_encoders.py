@@ -99,7 +99,6 @@ def test_what_is_known_of_the_request_first_is_in_the_start() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_source_may_be_before_its_text(format: str) -> None:
-    """Anthropic sends a source before its text."""
     events: list[Event] = [
         PartStart(TextPart(), part=0),
         CitationAdded(Citation(title="Laws", cites=0), part=1),

@@ -111,10 +111,6 @@ def test_the_code_of_an_error_may_be_a_finish_reason(code: str, word: str) -> No
     )
 
 
-def test_a_ping_is_not_sent() -> None:
-    assert testing.script().text("Hi").chunks("cohere") == testing.script().text("Hi").ping().chunks("cohere")
-
-
 # -- citations ----------------------------------------------------------------------
 
 

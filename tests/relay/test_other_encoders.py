@@ -184,7 +184,7 @@ def test_the_code_of_an_error_is_the_scripts(format: str) -> None:
     assert "incomplete_generation" in json.dumps(payload)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [*FORMATS, "bedrock-converse", "bedrock-invoke", "cohere"])
 def test_what_has_no_content_is_not_sent(format: str) -> None:
     """None of these has a heartbeat, or a place for what the library has no word for."""
     script = testing.script().text("Hi")

@@ -161,7 +161,6 @@ async def test_in_a_full_journal_the_owner_with_most_makes_room() -> None:
 
 @pytest.mark.parametrize("limits", [{"running": 0}, {"kept": 0}, {"bytes": 0}, {"opening": 0}])
 def test_limits_that_hold_nothing_are_refused(limits: dict[str, int]) -> None:
-    """A limit below 1 is misuse."""
     with pytest.raises(MisuseError):
         relay.Bounds(**limits)
 

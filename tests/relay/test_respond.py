@@ -258,6 +258,7 @@ async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
         assert (told, kind) == (client.status, client.json["error"]["type"])
         assert client.headers.get("retry-after") == headers.get("retry-after")
         assert "application/json" == client.headers["content-type"]
+        assert str(len(client.body)) == client.headers["content-length"]
         assert b"secret" not in client.body
 
 
@@ -292,7 +293,8 @@ async def test_a_failure_after_the_head_is_an_event_of_the_protocol() -> None:
         timing=relay.Timing(open_within=0.01, keep_alive=None),
     )
 
-    assert (200, True) == (client.status, client.ended)
+    assert (200, True) == (client.status, client.ended) == (late.status, late.ended)
+    assert late.body.startswith(b":")
     for cut, text in ((client, "Let me look."), (late, "")):
         with pytest.raises(StreamError) as caught:
             Stream(cut.body, format="openai-chat").final()

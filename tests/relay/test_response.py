@@ -196,23 +196,6 @@ async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chu
     assert client.body.replace(LIFE, b"") == b"".join([b"data: %d\n\n" % number for number in range(3)])
 
 
-@pytest.mark.slow
-async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
-    """What fails later is told as an event of the protocol; earlier, as a status."""
-    refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"})
-    early, late = Client(), Client()
-    await early.call(make_response(Scripted(three, refused)))
-    outlet = Scripted(three, refused)
-    outlet.opening = 0.2
-    await late.call(make_response(outlet, timing=Timing(open_within=0.02, keep_alive=None)))
-
-    assert (429, b'{"error":{}}', "7") == (early.status, early.body, early.headers["retry-after"])
-    assert {"application/json", "12"} == {early.headers["content-type"], early.headers["content-length"]}
-    assert (200, [LIFE, b"data: error\n\n"]) == (late.status, late.bodies)
-    assert early.ended
-    assert late.ended
-
-
 @pytest.mark.parametrize("refusal", [None, Refusal(404, b"{}")])
 async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refusal: Refusal | None) -> None:
     """Letting go may take longer than a silence, and servers take no message more; nor at a shutdown."""

@@ -132,7 +132,6 @@ def test_a_file_of_which_more_is_learnt_keeps_what_came() -> None:
 
 
 def test_a_file_that_was_cut_is_not_sent() -> None:
-    """Half a file is none."""
     chunks = relayed("ui-message", PartStart(MediaPart(mime_type="image/png")), MediaDelta(b"\x00"))
 
     assert [] == chunks

@@ -83,7 +83,6 @@ def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
 
 
 def test_the_turn_goes_to_the_run_that_has_waited_longest() -> None:
-    """No run waits for ever."""
     turn = FairLock(Event)
     runs = [Run(turn) for _ in range(3)]
     order: list[int] = []

@@ -35,7 +35,6 @@ def test_f53_a_terminal_event_without_its_blank_line_is_one(format: str, lacking
 
 @every_format
 def test_f53_a_missing_terminal_event_after_the_finish_reason_is_no_error(format: str) -> None:
-    """F53: the answer is whole."""
     check_whole(outcome(BODIES[format].all[:-1]), {"done_missing": 1})
 
 

@@ -538,26 +538,23 @@ class TestMoney:
 class TestAHedge:
     """`Retry(hedge_after=…)` with routes: the second request goes to the next one."""
 
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_is_at_the_next_route(self, backend: str) -> None:
+    @pytest.mark.anyio
+    async def test_is_at_the_next_route(self) -> None:
         """The provider that brings content first is read, in its own format; the other is closed."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
         slow.delay = 30
 
-        async def ask() -> None:
-            retry = Retry(routes=Routes(fast.route(is_async=True), hedge_after=0.01))
-            client = slow.client(is_async=True)
-            with anyio.fail_after(PATIENCE):
-                async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
-                    assert (await stream.final()).text == TRUTH
-            assert [(report.mode, report.route) for report in stream.attempts] == [
-                ("start", "chat.test"),
-                ("hedge", "claude.test"),
-            ]
-            assert stream.message.route == "claude.test"
-            assert stream.message.format == "anthropic"
-
-        anyio.run(ask, backend=backend)
+        retry = Retry(routes=Routes(fast.route(is_async=True), hedge_after=0.01))
+        client = slow.client(is_async=True)
+        with anyio.fail_after(PATIENCE):
+            async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
+                assert (await stream.final()).text == TRUTH
+        assert [(report.mode, report.route) for report in stream.attempts] == [
+            ("start", "chat.test"),
+            ("hedge", "claude.test"),
+        ]
+        assert stream.message.route == "claude.test"
+        assert stream.message.format == "anthropic"
 
         assert slow.open == fast.open == 0
 

@@ -120,7 +120,6 @@ def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
 
 
 def test_reasoning_that_one_provider_has_signed_is_not_sent_to_another() -> None:
-    """Reasoning that one provider has signed has no meaning for another."""
     script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*_words())
     first = Provider("anthropic", Behaviour("early_end", 9, script=script.finish()))
     second = Provider("openai-chat")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
@@ -258,8 +257,8 @@ def test_the_total_deadline_belongs_to_the_stream() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> None:
+@pytest.mark.anyio
+async def test_the_request_of_a_hedge_shares_its_key_with_no_other() -> None:
     first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
     first.delay, second.delay = 0.1, 0.3
     keys: list[str | None] = []
@@ -269,17 +268,12 @@ def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> No
         provider = first if request.url.host == "chat.test" else second
         return await provider._answer_async(request)  # noqa: SLF001 - its handler
 
-    async def ask() -> None:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        route = Route(second.url, json=second.payload, client=client, attempts=2)
-        retry = Retry(attempts=1, routes=Routes(route, hedge_after=0.01), wait=0)
-        headers = {"Idempotency-Key": "k"}
-        async with aconnect(
-            first.url, json=first.payload, headers=headers, client=client, retry=retry
-        ) as stream:
-            assert (await stream.final()).text == TRUTH
-
-    anyio.run(ask, backend=backend)
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    route = Route(second.url, json=second.payload, client=client, attempts=2)
+    retry = Retry(attempts=1, routes=Routes(route, hedge_after=0.01), wait=0)
+    headers = {"Idempotency-Key": "k"}
+    async with aconnect(first.url, json=first.payload, headers=headers, client=client, retry=retry) as stream:
+        assert (await stream.final()).text == TRUTH
 
     assert keys == ["k", "k-2", "k-3"]
 
