@@ -112,26 +112,19 @@ def test_a_parent_that_the_server_has_forgotten_is_replaced_by_the_whole_history
         assert questions(creates(server)[-1]) == ["four"]
 
 
-def test_without_storage_another_connection_gets_the_whole_history(colour: str) -> None:
-    """The server remembers responses only as long as the connection lasts, so its id is not even tried."""
+@pytest.mark.parametrize(("settings", "resent"), [({"store": False}, 1), ({}, 0)])
+def test_another_connection_gets_what_the_server_has_not_stored(
+    colour: str, settings: dict[str, Any], resent: int
+) -> None:
+    """Without storage the server remembers responses only on one connection: its id is not even tried."""
     server = ResponsesServer()
-    with serving(server) as url, talking(colour, url, settings={"store": False}) as talk:
+    with serving(server) as url, talking(colour, url, settings=settings) as talk:
         talk.ask("one")
         server.lines[0].connection.close(1001)
 
         assert talk.ask("two").text == "I know: one | two"
-        assert (talk.session.rotations, talk.session.resent) == (1, 1)
+        assert (talk.session.rotations, talk.session.resent) == (1, resent)
         assert len(creates(server)) == 2
-
-
-def test_a_stored_response_is_continued_on_another_connection(colour: str) -> None:
-    server = ResponsesServer()
-    with serving(server) as url, talking(colour, url) as talk:
-        talk.ask("one")
-        server.lines[0].connection.close(1001)
-
-        assert talk.ask("two").text == "I know: one | two"
-        assert (talk.session.rotations, talk.session.resent) == (1, 0)
 
 
 def test_the_sixty_minute_limit_rotates_the_connection(colour: str) -> None:
