@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeGuard
 
-    from tokenstream._sources.kinds import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource, SyncSource
 
 UNNAMED_SERVER = "the server"
 """Stands for the host in errors, since the host of an opened object is not known."""
@@ -72,7 +72,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySour
     return LazySource(open_source)
 
 
-def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | LazySource]) -> LazySource:  # noqa: ANN401
+def from_async_manager(source: Any, make_source: MakeAsyncSource) -> LazySource:  # noqa: ANN401
     """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
     async def open_source() -> AsyncSource:
@@ -95,9 +95,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | L
     return LazySource(open_source, discard=lambda: discard_unread(source), enters=True)
 
 
-def from_awaitable(
-    source: Awaitable[Any], make_source: Callable[[Any], AsyncSource | LazySource]
-) -> AsyncSource | LazySource:
+def from_awaitable(source: Awaitable[Any], make_source: MakeAsyncSource) -> AsyncSource | LazySource:
     """Return a source that awaits an object, and then reads the result, such as a response.
 
     A future that has finished is not awaited later: its result may be an open response, which has to
@@ -122,9 +120,7 @@ def from_awaitable(
     return LazySource(open_source, discard=lambda: discard_unread(source, make_source), enters=True)
 
 
-def discard_unread(
-    source: object, make_source: Callable[[Any], AsyncSource | LazySource] | None = None
-) -> None:
+def discard_unread(source: object, make_source: MakeAsyncSource | None = None) -> None:
     """Discard an object that will never be awaited, so that Python does not warn about it.
 
     `make_source` serves to close the result of a finished future.
@@ -160,7 +156,7 @@ def _has_result(source: object) -> TypeGuard[_Future]:
     return future.done() is True and not future.cancelled() and future.exception() is None
 
 
-def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:
+def _close_later(future: _Future, make_source: MakeAsyncSource) -> None:
     """Close the result of a finished future, in the future's own event loop."""
     try:
         result = make_source(future.result())

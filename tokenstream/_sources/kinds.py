@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -27,6 +27,10 @@ class ReadOptions(NamedTuple):
     """The tools that the caller of the stream named; None if none were named."""
 
 
+LimitRead: TypeAlias = "Callable[[float | None], object]"
+"""Limits the next read to a number of seconds; None for no limit."""
+MakeAsyncSource: TypeAlias = "Callable[[Any], AsyncSource | LazySource]"
+"""Makes a source of what an awaitable or a context manager gives."""
 SKIPPED = object()
 """Returned by `convert` for an item to leave out, such as a summary that an SDK has added."""
 
@@ -74,7 +78,7 @@ class _Source:
     """The longest silence, in seconds, that the caller's own timeouts allow; None for any, 0 without them."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
-    limit_read: Callable[[float | None], object] | None = None
+    limit_read: LimitRead | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
 
     For an `AsyncStream`, only a source that is `instant` has it; the seconds are those of its own clock.
@@ -100,7 +104,7 @@ class SyncSource(_Source):
 
     None if the reads cannot be limited.
     """
-    read_ahead: Callable[[], Callable[[float | None], object]] | None = None
+    read_ahead: Callable[[], LimitRead] | None = None
     """Starts a thread that reads a connection which several answers share; returns the new `limit_read`."""
 
     @property

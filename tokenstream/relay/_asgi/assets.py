@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.refusals import encode_headers
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
-    from tokenstream.relay._asgi.response import Receive, Send
+    from tokenstream.relay._asgi.refusals import RawHeaders
+    from tokenstream.relay._asgi.response import Receive, Scope, Send
 
 _CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -29,7 +28,7 @@ class Assets:
         self.directory: Final = directory
         """The folder with the files, for frameworks and servers that serve folders themselves."""
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send one of the files."""
         if scope["type"] != "http":
             raise MisuseError(f"assets are sent over HTTP, and this is {scope['type']!r}")
@@ -39,7 +38,7 @@ class Assets:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _respond(self, scope: MutableMapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _respond(self, scope: Scope) -> tuple[int, RawHeaders, bytes]:
         """Return the status, the headers and the body of the response to a request."""
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, encode_headers({"allow": "GET, HEAD", "content-length": "0"}), b""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.response import Receive, Send
+    from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
 
@@ -181,7 +181,7 @@ class Endpoints:
     _max_body: int
     _origins: frozenset[str]
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response."""
         if scope["type"] != "http":
             raise MisuseError(f"these endpoints answer requests over HTTP, and this is {scope['type']!r}")
@@ -196,7 +196,7 @@ class Endpoints:
             response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)
 
-    async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
+    async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _JSONResponse:
         """Return the response to a request, according to its path and method."""
         if sent_cross_site(partial(read_all, scope), self._origins):
             raise _refuse(403, "cross_site", CROSS_SITE)
@@ -231,7 +231,7 @@ class Endpoints:
                 raise _refuse(404, "not_found", "there is nothing here")
 
     async def _start_answer(
-        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction
+        self, scope: Scope, receive: Receive, answer: AnswerFunction
     ) -> Response | _JSONResponse:
         """Start an answer; return a response with its id or with the answer."""
         owner = await self._find_owner(scope)
@@ -255,7 +255,7 @@ class Endpoints:
             return _to_response(refusal, outlet.served)
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
 
-    async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
+    async def _find_owner(self, scope: Scope) -> str | None:
         """Return the owner on whose behalf a request acts; None for answers without an owner."""
         if self._owner is None:
             return None
@@ -309,7 +309,7 @@ class _JSONResponse:
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
         self.raw_headers = encode_headers({**named, "content-length": str(len(self.body))})
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})

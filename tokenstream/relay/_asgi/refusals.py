@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from tokenstream._values.error_kinds import ERROR_KINDS
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal._errors import JournalError
 
+RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
+"""Headers as ASGI has them."""
 _NO_CONTENT = 204
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _SENT_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
@@ -53,7 +55,7 @@ class Refusal:
     error: StreamError | JournalError | None = None
     """The reason, which is logged when the response is sent; None if nothing has failed."""
 
-    def make_headers(self, served: ServedAnswer) -> list[tuple[bytes, bytes]]:
+    def make_headers(self, served: ServedAnswer) -> RawHeaders:
         """Return the headers of the whole response, with the id in an answer's record."""
         headers = {"x-answer-id": quote_id(served.id), **self.headers}
         if self.status != _NO_CONTENT:
@@ -126,7 +128,7 @@ def quote_id(id: object) -> str:
     return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
 
 
-def encode_headers(headers: HeaderFields) -> list[tuple[bytes, bytes]]:
+def encode_headers(headers: HeaderFields) -> RawHeaders:
     """Return headers as ASGI has them."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 

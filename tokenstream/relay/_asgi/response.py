@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from anyio import Event
 
     from tokenstream.relay._asgi.delivery import Timing
+    from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._asgi.writing import Outlet
     from tokenstream.relay._protocols import HeaderFields
 
-Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+Scope: TypeAlias = "MutableMapping[str, Any]"
+"""The ASGI scope of a request; the messages of `receive` and `send` are of the same type."""
+Receive: TypeAlias = "Callable[[], Awaitable[Scope]]"
 """The ASGI callable `receive`, which returns the client's next message."""
-Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+Send: TypeAlias = "Callable[[Scope], Awaitable[None]]"
 """The ASGI callable `send`, which sends a message to the client."""
-Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
+Head: TypeAlias = "tuple[int, RawHeaders]"
 """The status and the headers of a response."""
 MakeHead: TypeAlias = "Callable[[], Head]"
 
@@ -353,7 +356,7 @@ class Response:
         if self.background is not None:
             await self.background()
 
-    def _with_prepared(self, outlet: Outlet, prepared: HeaderFields) -> list[tuple[bytes, bytes]]:
+    def _with_prepared(self, outlet: Outlet, prepared: HeaderFields) -> RawHeaders:
         """Return the headers of the response to one request, `prepared` by lower-case names.
 
         A header for this request replaces the header of that name in the response object, unless the

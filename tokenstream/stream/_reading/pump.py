@@ -16,8 +16,9 @@ from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tokenstream._sources.kinds import LimitRead
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -73,7 +74,7 @@ class Pump:
         """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
-        self.limit_read: Callable[[float | None], object] | None = None
+        self.limit_read: LimitRead | None = None
         """Limits the source's next read to a number of seconds; None if its reads cannot be limited."""
         self.direct: Iterator[Any] | None = None
         """The chunks, if a read is only a call of `next`, which drivers then make themselves; else None."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Action
     from tokenstream._sources import LazySource, SyncSource
+    from tokenstream._sources.kinds import LimitRead
     from tokenstream.stream._reading.items import ArrivalBell
 
 CHECK_SECONDS = 0.1
@@ -67,7 +68,7 @@ class ReadAhead:
         chunks: Iterable[Any],
         socket: Callable[[], Any] | None,
         opening: LazySource | None = None,
-        limit_read: Callable[[float | None], object] | None = None,
+        limit_read: LimitRead | None = None,
     ) -> None:
         self._chunks = chunks
         self._limit_read = limit_read
@@ -213,7 +214,7 @@ class ReadAhead:
         self._chunks, self._socket = source.chunks, source.socket
         return self._put_item(SourceOpened(source))
 
-    def _read_patiently(self, limit_read: Callable[[float | None], object]) -> Iterator[Any]:
+    def _read_patiently(self, limit_read: LimitRead) -> Iterator[Any]:
         """Yield the chunks, and check at intervals whether the thread should end."""
         chunks = iter(self._chunks)
         while not self._should_end:

@@ -13,17 +13,16 @@ from tokenstream._sources.awaited import discard_unread
 from tokenstream._sources.kinds import LazySource, SyncSource, open_up_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import AsyncSource
+    from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource
 
 _END = object()
 """Reported by the thread when the source has no more chunks."""
 
 
-def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> LazySource:
+def from_asynchronous(source: object, make_source: MakeAsyncSource) -> LazySource:
     """Return a source that opens, reads and closes an asynchronous object in a thread.
 
     The object must not be bound to an event loop. The thread starts with the first read, and ends when
@@ -40,7 +39,7 @@ class _ThreadReader:
     has entered it.
     """
 
-    def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:
+    def __init__(self, source: object, make_source: MakeAsyncSource) -> None:
         self._source, self._make_source = source, make_source
         self._reports: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         """The items that the thread has read, each with None, or None with the error that was raised."""

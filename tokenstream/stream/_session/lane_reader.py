@@ -22,8 +22,9 @@ from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from tokenstream._sources.kinds import LimitRead
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._session.sorter import AnswerLane
     from tokenstream.stream._sync_driver import SyncDriver
@@ -57,7 +58,7 @@ class LaneReader:
             asked=self.session.asked,
         )
 
-    def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
+    def _read_ahead(self, messages: _LaneMessages) -> LimitRead:
         """Let a thread read the connection; return the function that then limits the wait for a message."""
         self.driver.read_ahead()
         return messages.limit_read
