@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -19,6 +19,9 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats import Format
 from tokenstream.message import Message, TextPart, ToolCall, Usage
 from tokenstream.testing import Recording, all_formats, check_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _body(*payloads: Any) -> bytes:
@@ -115,6 +118,13 @@ def test_scripts_and_messages_of_a_websocket_are_recordings_too(format: str) -> 
     """If each chunk is a message, no message is cut."""
     script = testing.script().text("Hello").finish()
     check_format(format, [(script.recording(format), {"text": "Hello"})], cuts=24, changes=40)
+
+
+def test_a_path_is_a_recording(tmp_path: Path) -> None:
+    """Any file that `Recording.load` reads can be named."""
+    path = tmp_path / "answer.sse"
+    path.write_bytes(_ANSWER.body)
+    check_format(Parrot, path, cuts=4, changes=4)
 
 
 @pytest.mark.slow
