@@ -87,7 +87,7 @@ def test_a_call_without_a_name_is_carried() -> None:
 
 
 def test_a_call_whose_arguments_came_before_its_name_is_not_handed_out() -> None:
-    """They are in an opaque part, since nothing says which call they are of."""
+    """The arguments are in an opaque part, since nothing says which call they are of."""
     pieces = [calling(0, '{"port": "Brest"}', None, "a"), calling(0, "", "tide")]
 
     assert [] == read(*pieces, STOP).calls
