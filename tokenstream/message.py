@@ -27,7 +27,6 @@ from tokenstream._values.parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject
     from tokenstream.turns._drop import Drop
     from tokenstream.turns._results import ToolResults
 
@@ -82,8 +81,8 @@ def _ask_turns(name: str) -> Any:  # noqa: ANN401 - a name of another module
     return getattr(import_module(f"tokenstream.turns.{_TURNS[name]}"), name)
 
 
-def _write(message: Message, name: str, *options: object) -> JsonObject:
-    turn: JsonObject = _ask_turns(name)(message, *options)
+def _write(message: Message, name: str, *options: object) -> dict[str, Any]:
+    turn: dict[str, Any] = _ask_turns(name)(message, *options)
     return turn
 
 
@@ -269,7 +268,7 @@ class Message(Value):
 
     def to_openai_chat(
         self, *, drop: Drop = (), reasoning_field: str = "reasoning_content", dialect: str | None = None
-    ) -> JsonObject:
+    ) -> dict[str, Any]:
         """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
 
         Args:
@@ -291,7 +290,7 @@ class Message(Value):
             message, drop = _ask_turns("put_calls_in_text")(self, dialect, drop)
         return _write(message, "to_openai_chat", drop, reasoning_field)
 
-    def to_openai_responses(self, *, drop: Drop = ()) -> list[JsonObject]:
+    def to_openai_responses(self, *, drop: Drop = ()) -> list[dict[str, Any]]:
         """Return the assistant's turn for OpenAI Responses: items of its `input`.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -300,10 +299,10 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_responses()
             [{'type': 'message', 'role': 'assistant', 'content': 'Hi'}]
         """
-        items: list[JsonObject] = _ask_turns("to_openai_responses")(self, drop)
+        items: list[dict[str, Any]] = _ask_turns("to_openai_responses")(self, drop)
         return items
 
-    def to_anthropic(self, *, drop: Drop = ()) -> JsonObject:
+    def to_anthropic(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Anthropic Messages: one of its `messages`.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -314,7 +313,7 @@ class Message(Value):
         """
         return _write(self, "to_anthropic", drop)
 
-    def to_gemini(self, *, drop: Drop = ()) -> JsonObject:
+    def to_gemini(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Gemini's generateContent: one of its `contents`.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -325,7 +324,7 @@ class Message(Value):
         """
         return _write(self, "to_gemini", drop)
 
-    def to_bedrock(self, *, drop: Drop = ()) -> JsonObject:
+    def to_bedrock(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Bedrock's Converse API: one of its `messages`, as for boto3.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -336,7 +335,7 @@ class Message(Value):
         """
         return _write(self, "to_bedrock", drop)
 
-    def to_ollama(self, *, drop: Drop = ()) -> JsonObject:
+    def to_ollama(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Ollama's native chat API: one of its `messages`.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -347,7 +346,7 @@ class Message(Value):
         """
         return _write(self, "to_ollama", drop)
 
-    def to_cohere(self, *, drop: Drop = ()) -> JsonObject:
+    def to_cohere(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Cohere's v2 chat API: one of its `messages`.
 
         The argument and the errors are those of `Message.to_openai_chat`.
@@ -358,7 +357,7 @@ class Message(Value):
         """
         return _write(self, "to_cohere", drop)
 
-    def to_mistral(self, *, drop: Drop = ()) -> JsonObject:
+    def to_mistral(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Mistral's native chat API: one of its `messages`.
 
         The argument and the errors are those of `Message.to_openai_chat`.

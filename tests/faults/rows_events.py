@@ -56,7 +56,7 @@ def _provider(kind: str, *, retryable: bool = True) -> Any:
     return failed(ProviderError, *words, retryable=retryable, ending="failed", kept="Hel")
 
 
-_BARE = ("42", "null", "[1]", '"text"', "true", "ping", "[START]", ": hi", "09:30", "09:30:00")
+_BARE = ("42", "null", "[1]", '"text"', "true", "ping", "[START]", "[HELLO]", ": hi", "09:30", "09:30:00")
 _DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 _LONG = '{"n": %s}' % ("9" * 5000)
 _OVERLOADED = {"error": {"message": "boom", "type": "overloaded_error"}}

@@ -86,11 +86,10 @@ def test_a_call_without_a_name_is_carried() -> None:
     assert ["opaque"] == got.kinds
 
 
-def test_a_call_whose_arguments_came_before_its_name_is_not_handed_out() -> None:
-    """The arguments are in an opaque part, since nothing says which call they are of."""
-    pieces = [calling(0, '{"port": "Brest"}', None, "a"), calling(0, "", "tide")]
+def test_a_name_that_comes_late_has_the_arguments_before_it() -> None:
+    pieces = [calling(0, '{"port":', None, "a"), calling(0, ' "Brest"'), calling(0, "}", "tide")]
 
-    assert [] == read(*pieces, STOP).calls
+    assert [{"port": "Brest"}] == [call.arguments for call in read(*pieces, STOP).calls]
 
 
 def test_arguments_after_the_end_of_a_call_are_counted() -> None:

@@ -86,13 +86,16 @@ def test_items_that_begin_in_another_order_are_in_that_of_their_indexes() -> Non
     assert ["function_call", "message"] == [item["type"] for item in told.to_openai_responses()]
 
 
-def test_steps_of_an_interaction_are_in_the_order_of_their_indexes() -> None:
-    thought, text = [{"type": "text", "text": "Hm."}], [{"type": "text", "text": "Hi"}]
+@pytest.mark.parametrize("whole", [False, True])
+def test_steps_of_an_interaction_are_in_the_order_of_their_indexes(*, whole: bool) -> None:
+    first = {"type": "thought", "summary": [{"type": "text", "text": "Hm."}]}
+    second = {"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}
+    late = [] if whole else [steps.start(0, "thought", summary=first["summary"]), steps.stop(0)]
     told = steps.read(
         steps.created(),
-        *[steps.start(1, "model_output", content=text), steps.stop(1)],
-        *[steps.start(0, "thought", summary=thought), steps.stop(0)],
-        steps.completed(),
+        *[steps.start(1, "model_output", content=second["content"]), steps.stop(1)],
+        *late,
+        steps.completed(steps=[first, second]) if whole else steps.completed(),
     )
 
     assert ("Hm.", "Hi") == (told.message.reasoning, told.text)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.formats import calls
 from tests.formats import test_langchain_protocol as protocol
+from tests.formats.gemini_interactions import support as steps
 from tests.formats.openai_realtime import payloads as realtime_api
 from tests.formats.openai_responses import payloads as openai
 from tests.formats.openai_responses.payloads import Payload
@@ -71,11 +72,23 @@ def langchain(pieces: list[str], *ends: str) -> list[Payload]:
     ]
 
 
+def interactions(pieces: list[str], *ends: str) -> list[Payload]:
+    whole = {"type": "function_call", "id": "c", "name": "go", "arguments": json.loads(ends[-1])}
+    return [
+        steps.created()[1],
+        steps.start(0, "function_call", id="c", name="go", arguments={})[1],
+        *[steps.delta(0, "arguments_delta", arguments=piece)[1] for piece in pieces],
+        # A gateway sends the whole interaction in place of the rest of its events.
+        {**steps.created()[1]["interaction"], "status": "requires_action", "steps": [whole]},
+    ]
+
+
 WIRES: list[tuple[FormatName, Wire]] = [
     ("openai-responses", responses),
     ("openai-realtime", realtime),
     ("openai-live", live),
     ("langchain-protocol", langchain),
+    ("gemini-interactions", interactions),
 ]
 each_wire = in_one_test(("format", "wire"), WIRES, ids=[format for format, _ in WIRES])
 IN_TEXT = WIRES[:3]

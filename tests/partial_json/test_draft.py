@@ -156,14 +156,23 @@ def test_an_unknown_tag_is_wrong_when_its_object_closes() -> None:
     assert ["union_tag_invalid"] == [error["type"] for error in draft.errors]
 
 
-def test_a_field_that_looks_at_others_is_read_at_the_end_of_its_object() -> None:
-    """Until then, it shows as plain data, whatever the others are."""
+def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
+    """A validator that is told of earlier fields runs when they are finished, in whatever order they came."""
     pieces = ['{"second": "y', '", "numbers": [1], ', '"first": "x"', "}"]
     found = [[error["loc"] for error in draft.partial().errors] for draft in _drafts(Fields, pieces)]
 
-    assert [[], [], [], [("second",)]] == found
+    assert [[], [], [("second",)], [("second",)]] == found
     assert "x" == partial_of(Fields, '{"first": "x", "second": "x"').second
+
+
+def test_a_field_that_looks_at_an_invalid_one_waits_for_the_end() -> None:
+    draft = partial_of(Late, '{"most": "x", "steps": [{"title": "a"}], "count": 1, ')
+
+    assert [("most",), ("steps",)] == [error["loc"] for error in draft.errors]
+    assert 1 == draft.count
+
     draft = partial_of(Late, '{"most": "x", "steps": [], "count": 1, ')
+
     assert [("most",)] == [error["loc"] for error in draft.errors]
     assert ([], 1) == (draft.steps, draft.count)
 

@@ -55,6 +55,8 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "no tag": ("It is 4.", INSIDE, [("text", "It is 4.")], set()),
     "nothing but reasoning": ("Hm.\n</think>\n\n", KNOWN, [("reasoning", "Hm.\n")], {LATE}),
     "nothing before it": ("</think>\n\nIt is 4.", KNOWN, [("text", "It is 4.")], set()),
+    "one in code": (text := "Write `</think>` at its end.", KNOWN, [("text", text)], set()),
+    "off, one in code": (text, {}, [("text", text)], set()),
     "one in a sentence": (text := "End it with </think>.", KNOWN, [("text", text)], set()),
     "off, one in a sentence": (text, {}, [("text", text)], set()),
     "a second one": (

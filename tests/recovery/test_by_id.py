@@ -19,6 +19,7 @@ from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.effort import in_steps
 from tests.support.either import Each, client_in, connect_in, inside, run_in
+from tests.support.interactions import payloads_of, whole_of
 from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Router, testing
 from tokenstream.errors import PositionLost, StreamError
@@ -404,20 +405,21 @@ class Interactions:
 
     Args:
         cut: The number of events before the connection breaks.
+        gap: The number of events that the server leaves out where it goes on.
         size: The most bytes of a read; None for an event per read.
     """
 
     URL = "https://generativelanguage.googleapis.com/v1beta/interactions"
     EVENTS = STREAMS["gemini-interactions"]
 
-    def __init__(self, cut: int, size: int | None = None) -> None:
-        self._cut, self._size = cut, size
+    def __init__(self, cut: int, gap: int, size: int | None = None) -> None:
+        self._cut, self._gap, self._size = cut, gap, size
         self.asked: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         after = request.url.params.get("last_event_id")
         self.asked.append(request.method if after is None else "resume")
-        start = 0 if after is None else self._cut
+        start = 0 if after is None else self._cut + self._gap
         events = self.EVENTS[start : self._cut if after is None else None]
         body = b"".join(events)
         size = self._size
@@ -470,8 +472,23 @@ SIZES = [None, 7, 10**6]
 @pytest.mark.parametrize("cut", range(1, LAST + 1))
 def test_the_position_that_was_asked_for_is_trusted(cut: int, size: int | None, mode: str) -> None:
     """An interaction is resumed with one request, and is whole wherever it broke off."""
-    server = Interactions(cut, size)
+    server = Interactions(cut, 0, size)
     text, calls, error, stream = server.read({1: "asyncio", 2: "trio"}.get(cut % 9, "sync"), mode)
 
     assert (*WHOLE, None, "complete") == (text, calls, error, stream.message.ending)
     assert ["POST", "resume"] == server.asked
+
+
+@pytest.mark.parametrize("gap", range(1, LAST - 2))
+def test_what_the_last_event_repeats_is_compared(gap: int) -> None:
+    server = Interactions(2, gap)
+    ended = payloads_of(server.EVENTS)[-1]
+    whole = {**ended, "interaction": whole_of(server.EVENTS)}
+    server.EVENTS = [*server.EVENTS[:-1], sse(whole)]
+    text, calls, error, stream = server.read("sync")
+
+    assert ["POST", "resume"] == server.asked
+    if error is None:
+        assert (WHOLE[0].strip(), WHOLE[1], "complete") == (text.strip(), calls, stream.message.ending)
+    else:
+        assert not stream.message.complete

@@ -1,4 +1,4 @@
-"""An interaction of Gemini that breaks off goes on by the rest of its stream."""
+"""An interaction of Gemini that breaks off goes on: by the rest of its stream, or by all of it as JSON."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def numbered() -> list[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rest", ["the stream", "JSON"])
 @pytest.mark.parametrize("mode", ["auto", "resume"])
-def test_the_answer_is_exact_and_asked_for_once(mode: Any) -> None:
+def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:
     stream = numbered()
     expected = read(stream)
 
@@ -36,7 +37,7 @@ def test_the_answer_is_exact_and_asked_for_once(mode: Any) -> None:
         def answer(request: httpx.Request, cut: int = cut, asked: list[str] = asked) -> httpx.Response:
             after = request.url.params.get("last_event_id")
             asked.append(request.method)
-            if request.method == "GET" and after is None:
+            if request.method == "GET" and (after is None or rest == "JSON"):
                 return httpx.Response(200, json=WHOLE)
             chunks = stream[:cut] if after is None else stream[int(after[1:]) + 1 :]
             headers = {"content-type": "text/event-stream"}

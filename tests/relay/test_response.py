@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import anyio
@@ -44,9 +43,7 @@ class Scripted(Outlet):
         self.entered += 1
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.left += 1
         await self._chunks.aclose()  # type: ignore[attr-defined]
 

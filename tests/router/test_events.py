@@ -75,7 +75,10 @@ def test_what_cannot_take_one_argument_is_no_handler(handler: Any) -> None:
 
 def test_a_function_that_does_not_tell_its_arguments_is_taken_at_its_word() -> None:
     """Some functions that are written in C tell no arguments."""
-    assert Router().on(TextDelta)(type) is type
+    router = Router()
+
+    assert router.on(TextDelta)(type) is type
+    ANSWER.stream("openai-chat").run(router)  # It is called with the event alone.
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, None, 1.5, "8"])

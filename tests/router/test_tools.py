@@ -109,7 +109,8 @@ def test_a_router_without_tools_answers_no_call() -> None:
     router.on(ToolCallDone)(lambda event: called.append(event.call.id))
     answer = testing.script().tool_call("weather", {}, id="c1").finish("tool_calls")
 
-    assert (answer.stream("openai-chat").run(router), called) == ({}, ["c1"])
+    assert not answer.stream("openai-chat").run(router)
+    assert called == ["c1"]
 
 
 class Town:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Required
+from typing import Annotated, Any, NotRequired, Required, Unpack
 
 import pytest
 from pydantic import BaseModel, Field, RootModel
 from typing_extensions import TypedDict
+from typing_extensions import Unpack as LaterUnpack
 
 from tests.stages.test_tools import checked
 from tokenstream import Tools
@@ -31,6 +32,11 @@ class Point:
 class More(TypedDict, total=False):
     limit: Required[int]
     order: str
+
+
+class Some(TypedDict):
+    limit: int
+    order: NotRequired[Annotated[str, Field(min_length=2)]]
 
 
 class Node(BaseModel):
@@ -81,6 +87,23 @@ def test_a_parameter_without_a_type_takes_anything() -> None:
     )
 
     assert ([1], (None,), {"x": {}}) == call.run()
+
+
+@pytest.mark.parametrize("more", [Unpack[More], Unpack[Some], LaterUnpack[Some]])
+def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
+    def search(text: str, **more: Any) -> Any:
+        return text, more
+
+    search.__annotations__["more"] = more
+
+    assert ("t", {"limit": 1}) == checked(search, {"text": "t", "limit": 1}).run()
+    assert ("t", {"limit": 1, "order": "up"}) == checked(
+        search, {"text": "t", "limit": 1, "order": "up"}
+    ).run()
+    assert "- limit: is missing" in checked(search, {"text": "t"}).error_for_model
+    assert (
+        "- page: is not known here" in checked(search, {"text": "t", "limit": 1, "page": 2}).error_for_model
+    )
 
 
 def test_a_local_name_hides_a_global_one() -> None:

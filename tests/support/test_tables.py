@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 import unittest
 from typing import Any
 
 import pytest
 
 from tests.support.tables import SKIPPED_ROWS, in_one_test
+from tests.support.timing import wait_for
 
 SEEN: list[Any] = []
 
@@ -88,6 +92,18 @@ def test_rows_that_are_skipped_keep_the_others_from_nothing(skips: Any) -> None:
     SKIPPED_ROWS.clear()
 
 
+def test_rows_that_are_skipped_are_listed_apart_from_those_that_fail() -> None:
+    with pytest.raises(AssertionError) as caught:
+        some_skip(skips=pytest.skip, fails=(2,))
+    failed, _, skipped = str(caught.value).partition("\n2 are skipped:\n")
+
+    assert failed.startswith("1 of 4 fail:\n2 (test_tables.py:")
+    assert re.sub(r":\d+\)", ":…)", skipped) == (
+        "1 (test_tables.py:…):\n    needs a moon, 0\n3 (test_tables.py:…):\n    needs a moon, 1"
+    )
+    assert SKIPPED_ROWS == []
+
+
 def test_a_test_whose_rows_are_all_skipped_is_skipped_for_their_reasons() -> None:
     """Each reason is told once."""
 
@@ -97,6 +113,28 @@ def test_a_test_whose_rows_are_all_skipped_is_skipped_for_their_reasons() -> Non
 
     with pytest.raises(pytest.skip.Exception, match=r"^needs a moon; needs a sun$"):
         skipping()
+
+
+def test_a_row_that_fails_elsewhere_is_reported_with_the_line_of_the_test() -> None:
+    """The innermost line is a helper's or a library's, and says nothing about the test."""
+
+    def check(number: str) -> None:
+        wait_for(lambda: not number, seconds=0)
+
+    @in_one_test("number", ["one", "two"])
+    def converts(number: str) -> None:
+        if number == "one":
+            json.loads(number)
+        else:
+            check(number)
+
+    with pytest.raises(AssertionError) as caught:
+        converts()
+    test, helper = inspect.unwrap(converts).__code__.co_firstlineno, check.__code__.co_firstlineno
+    told = str(caught.value)
+
+    assert f"'one' (test_tables.py:{test + 3}):\n    JSONDecodeError: Expecting value" in told
+    assert f"'two' (test_tables.py:{test + 5}, {helper + 1}):\n    it did not happen" in told
 
 
 def test_a_test_that_takes_too_long_ends_at_the_row_that_it_was_at() -> None:

@@ -363,6 +363,12 @@ def test_chunks_are_bytes(chunks: Any) -> None:
         Recording.of(chunks)
 
 
+@pytest.mark.parametrize("body", [b"data: x", bytearray(b"x"), "data: x"])
+def test_a_single_body_is_put_into_a_list(body: Any) -> None:
+    with pytest.raises(MisuseError, match=r"of a single (bytes|bytearray|str): Recording\.of\(\[body\]\)"):
+        Recording.of(body)
+
+
 def test_what_is_done_to_the_chunks_later_changes_no_recording() -> None:
     chunk = bytearray(b"data: Hello\n\n")
     headers = {"content-type": "text/event-stream"}

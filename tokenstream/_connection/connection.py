@@ -363,11 +363,11 @@ class Connection:
         payload_shortcut = format.payload_shortcut()
         return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
 
-    def end(self, *, broken: bool, is_over: bool) -> list[Event]:
+    def end(self, *, broken: bool, known_over: bool) -> list[Event]:
         """End the input, and return the remaining events; set `error` if the answer is not complete.
 
-        If the connection is `broken`, the format must not judge the ending. With `is_over`, the caller knows
-        that the answer is over, as if its server had sent an end mark.
+        If the connection is `broken`, the format must not judge the ending. With `known_over`, the caller
+        knows that the answer is over, as if its server had sent an end mark.
         """
         if self._is_over and not broken:
             # The usual end, to which what follows would add nothing.
@@ -386,7 +386,7 @@ class Connection:
             # The ending is known already, so only the open parts are closed.
             return events + self.abandon()
         if self.error is None:
-            events += self._end_format(is_over=is_over)
+            events += self._end_format(known_over=known_over)
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
@@ -495,7 +495,7 @@ class Connection:
         frame, self.left_frame = self.left_frame, None
         return [] if frame is None else self._read_unfinished(frame)
 
-    def _end_format(self, *, is_over: bool) -> list[Event]:
+    def _end_format(self, *, known_over: bool) -> list[Event]:
         """Tell the format that the input has ended, and return its remaining events.
 
         Afterwards, `error` is set if the answer is not complete.
@@ -511,7 +511,7 @@ class Connection:
         if self.error is None and isinstance(self.framing, Bypass) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
-        if is_over and self.error is None and not format.ended and not self.tail:
+        if known_over and self.error is None and not format.ended and not self.tail:
             # The mark notes a missing reason; `end` finds a cut in what lies before it.
             format.read_sentinel()
         # The input ends inside a frame, which may have held more of the answer.

@@ -111,7 +111,7 @@ class Decoder(ErrorKeeper):
                 half of a call's arguments.
             now: A clock reading, in seconds; only the metrics use it.
         """
-        self._intake.finish(None, now, is_over=complete)
+        self._intake.finish(None, now, known_over=complete)
         return self._drain()
 
     def __del__(self) -> None:

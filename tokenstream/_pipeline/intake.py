@@ -333,10 +333,10 @@ class Intake:
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 
-    def finish(self, cause: StreamError | None, now: float, *, is_over: bool = False) -> None:
+    def finish(self, cause: StreamError | None, now: float, *, known_over: bool = False) -> None:
         """End the input, which a cause has broken off or which ended cleanly; `read` returns the rest.
 
-        With `is_over`, the caller knows that the answer is over, as if its server had sent an end mark.
+        With `known_over`, the caller knows that the answer is over, as if its server had sent an end mark.
         """
         if self.state in CLOSED:
             return
@@ -353,7 +353,7 @@ class Intake:
         if reorder is not None and cause is None and self.error is None:
             late_events, self.error = connection.end_order(reorder, now)
             self.events_left += late_events
-        is_broken = self._end_connection(cause, is_over=is_over)
+        is_broken = self._end_connection(cause, known_over=known_over)
         # A checkpoint made from now on contains the events that are not returned yet (`current_events`). It
         # does not contain the events that only close open parts, because it is from before these.
         events_in_checkpoint = self.events_left[:]
@@ -373,7 +373,7 @@ class Intake:
             self.now = now
             self.meter.mark(now, frame=True)
 
-    def _end_connection(self, cause: StreamError | None, *, is_over: bool) -> bool:
+    def _end_connection(self, cause: StreamError | None, *, known_over: bool) -> bool:
         """End framing and format; return True if the transport or malformed bytes have broken the end."""
         connection = self.link.connection
         if self.error is not None:
@@ -385,7 +385,7 @@ class Intake:
             # An SDK raises what the provider has sent as an event.
             connection.format.note("error_after_finish")
             cause = None
-        self.events_left += connection.end(broken=cause is not None, is_over=is_over)
+        self.events_left += connection.end(broken=cause is not None, known_over=known_over)
         self.error = connection.error or cause
         self._take_wait()
         return connection.error is None and cause is not None and _is_of_transport(cause)

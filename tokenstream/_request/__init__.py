@@ -74,7 +74,7 @@ class _Redirects:
         self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
         self._find_host = find_host
         # Redirects are followed here, one request at a time, and not by the client.
-        self.sending: HTTPOptions = {"stream": True, "follow_redirects": False}
+        self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
         if "auth" in options:
             self.sending["auth"] = options["auth"]
@@ -404,8 +404,9 @@ def headers_without(options: HTTPOptions, names: Collection[str]) -> list[tuple[
     headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.
     items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
-    return [
-        (name, value)
-        for name, value in (items() if items else headers)
-        if (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower() not in names
-    ]
+    return [(name, value) for name, value in (items() if items else headers) if _lowered(name) not in names]
+
+
+def _lowered(name: object) -> str:
+    """Return a header's name as text in lower case."""
+    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

@@ -317,8 +317,9 @@ class _IdempotencyKey:
             return options
         if attempt.mode != "resume":
             payload = options.get("json")
-            last, self._payload = self._payload, payload
-            needs_new_key = not attempt.is_repetition or payload != last
+            last_payload, self._payload = self._payload, payload
+            # The request differs, or content came before it.
+            needs_new_key = not attempt.is_repetition or payload != last_payload
             # The first request has the caller's own key.
             if needs_new_key and attempt.mode != "start":
                 self._number = next(self._numbers)

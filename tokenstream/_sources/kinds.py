@@ -30,7 +30,7 @@ class ReadOptions(NamedTuple):
 LimitRead: TypeAlias = "Callable[[float | None], object]"
 """Limits the next read to a number of seconds; None for no limit."""
 MakeAsyncSource: TypeAlias = "Callable[[Any], AsyncSource | LazySource]"
-"""Makes a source of what an awaitable or a context manager gives."""
+"""Makes a source of an object, such as what an awaitable or a context manager gives."""
 SKIPPED = object()
 """Returned by `convert` for an item to leave out, such as a summary that an SDK has added."""
 

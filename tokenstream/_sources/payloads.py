@@ -233,7 +233,7 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _is_event(item: object, fields: JsonObject) -> bool:
+def _is_event(item: object, fields: dict[str, Any]) -> bool:
     """Return True if an object with these fields is an SSE event of mistralai; its payload is its `data`."""
     # Objects of openai also have both fields, but their payloads lack the name of the event.
     is_named = fields.keys() == _NAMED_EVENT_FIELDS

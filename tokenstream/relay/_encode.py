@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
     from typing import Self, Unpack
 
-    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
@@ -199,15 +198,15 @@ def encode(
 @overload
 def payloads(
     stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> EncodedRun[JsonObject]: ...
+) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
     stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> AsyncIterator[JsonObject]: ...
+) -> AsyncIterator[dict[str, Any]]: ...
 @overload
 def payloads(
     stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
-) -> Iterator[JsonObject]: ...
+) -> Iterator[dict[str, Any]]: ...
 @explain_options(**OF_RELAY)
 def payloads(
     stream: AsyncIterable[Event] | Iterable[Event],

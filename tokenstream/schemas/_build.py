@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -18,7 +18,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
 from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
-from tokenstream.stages._tools.signature import EMPTY, adapter_of
+from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +178,11 @@ def _describe_function(signature: Signature) -> SchemaDescription:
 
 def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
     """Return True if a parameter must keep its default because its type has no JSON schema."""
+    if is_unpacked(signature.types[name]):
+        field_name = _find_unsupported_field(get_args(signature.types[name])[0])
+        if field_name:
+            raise SchemaRefused(field_name, _NO_JSON)
+        return False
     if _has_schema(signature.types[name]):
         return False
     if parameter.default is EMPTY and parameter.kind not in _OPTIONAL:

@@ -11,7 +11,6 @@ from tokenstream._basics.text_log import size_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.stream._continuation import Continuation
@@ -134,7 +133,7 @@ class Attempt:
         """
         return self.asked is not None and self.asked.prefix is not None
 
-    def continuation(self, format: str | None = None) -> list[JsonObject]:
+    def continuation(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns to append to the turns of the first request, to continue an answer that broke off.
 
         There are none unless `mode` is "continue".
@@ -170,7 +169,7 @@ class Attempt:
         goes_on = self.asked is not None and not self.asked.at_limit
         return max(find_tokens_left(limit, self.counted, self.message), 1) if goes_on else limit
 
-    def request(self, payload: JsonObject) -> JsonObject:
+    def request(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the request of this attempt, made from the first request.
 
         After a pause, an API wants its answer back as the assistant's turn, or a token, and the container of

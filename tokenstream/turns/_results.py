@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
     from tokenstream.turns._in_text import CallMarkup
 
-    _MakeUserTurn = Callable[[str], JsonObject]
-    _WriteResult = Callable[["_Result"], JsonObject]
+    _MakeUserTurn = Callable[[str], dict[str, Any]]
+    _WriteResult = Callable[["_Result"], dict[str, Any]]
 
 _DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds of parts that `turns` leaves out of the assistant's turn by default."""
@@ -188,7 +188,7 @@ class ToolResults(Mapping[str, Any]):
 
     def turns(
         self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, dialect: str | None = None
-    ) -> list[JsonObject]:
+    ) -> list[dict[str, Any]]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
         If no part of the answer can be sent, for example because it is a single broken call,
@@ -235,7 +235,7 @@ class ToolResults(Mapping[str, Any]):
         )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
-    def to_openai_chat(self, *, dialect: str | None = None) -> list[JsonObject]:
+    def to_openai_chat(self, *, dialect: str | None = None) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
 
         Args:
@@ -256,7 +256,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_openai_chat", write_result)
 
-    def to_openai_responses(self) -> list[JsonObject]:
+    def to_openai_responses(self) -> list[dict[str, Any]]:
         """Return the items that answer the calls, to follow the assistant's items in `input`.
 
         Only functions and custom tools return a plain value. Any other tool, such as a computer,
@@ -282,7 +282,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_openai_responses", write_result)
 
-    def to_anthropic(self) -> list[JsonObject]:
+    def to_anthropic(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
 
         The list has one turn, or none if there are no results.
@@ -294,7 +294,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_anthropic", write_result, type="text")
 
-    def to_gemini(self) -> list[JsonObject]:
+    def to_gemini(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the model's turn in `contents`.
 
         The list has one turn, or none if there are no results.
@@ -309,7 +309,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_gemini", write_result, "parts")
 
-    def to_bedrock(self) -> list[JsonObject]:
+    def to_bedrock(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in Converse's `messages`.
 
         The list has one turn, or none if there are no results.
@@ -323,7 +323,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_bedrock", write_result)
 
-    def to_ollama(self) -> list[JsonObject]:
+    def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
 
         def write_result(result: _Result) -> JsonObject:
@@ -334,14 +334,14 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_ollama", write_result)
 
-    def to_cohere(self) -> list[JsonObject]:
+    def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
         return self._answer_calls(
             "to_cohere",
             lambda result: {"role": "tool", "tool_call_id": result.call.id, "content": result.text},
         )
 
-    def to_mistral(self) -> list[JsonObject]:
+    def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
 
         def write_result(result: _Result) -> JsonObject:

@@ -7,11 +7,10 @@ from typing import Any
 from tests.formats.gemini.payloads import STOP, Payload, chunk
 from tests.formats.told import Told, tell
 from tests.support.formats import Gemini
-from tokenstream.limits import Limits
 
 
-def gemini(*frames: Any, plain: bool = False, limits: Limits | None = None) -> Told:
-    return tell(Gemini(limits=limits), *frames, plain=plain)
+def gemini(*frames: Any, plain: bool = False) -> Told:
+    return tell(Gemini(), *frames, plain=plain)
 
 
 def one(*parts: Payload) -> Told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -82,15 +83,39 @@ def shown(message: Message) -> list[Any]:
     return [*parts, [call.arguments for call in message.tool_calls]]
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_whole_interaction_brings_what_is_missing_wherever_the_stream_broke_off(spelling: str) -> None:
+    """Nothing is lost, nothing is doubled, and the call is handed out once."""
+    stream = events(SPELLINGS[spelling])
+    expected = read(stream)
+
+    for count in range(1, len(stream)):
+        found = read([*stream[:count], sse(WHOLE)])
+        assert shown(expected) == shown(found), count
+        assert ("complete", expected.finish_reason) == (found.ending, found.finish_reason)
+
+
 def test_a_whole_interaction_alone_is_the_answer() -> None:
     assert shown(read(events(SPELLINGS["compact"]))) == shown(read([sse(WHOLE)]))
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_whole_interaction_is_never_joined_to_its_events(spelling: str) -> None:
-    """A gateway that ignores `stream` on a resuming request sends it."""
-    frames = [*events(SPELLINGS[spelling])[:9], sse(WHOLE)]
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda steps: steps[2]["content"][0].update(text="Long ago"),
+        lambda steps: steps.pop(1),
+        lambda steps: steps.__delitem__(slice(3, None)),
+        lambda steps: steps[2]["content"].append({"type": "text", "text": "more"}),
+        lambda steps: steps[5].update(arguments={"at": "the queen"}),
+    ],
+    ids=["another text", "a step less", "fewer steps", "more in an earlier step", "other arguments"],
+)
+def test_another_answer_is_never_joined(change: Any) -> None:
+    steps = copy.deepcopy(STEPS)
+    change(steps)
+    stream = events(SPELLINGS["compact"])[:16]
 
+    frames = [*stream, sse({**WHOLE, "steps": steps})]
     with Stream(frames, format="gemini-interactions") as answer, pytest.raises(ProtocolError) as caught:
         answer.final()
 

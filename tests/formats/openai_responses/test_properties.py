@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.formats.mutations import SPELLINGS, pieces, strayed
 from tests.formats.openai_responses.payloads import (
     Payload,
     Read,
@@ -32,10 +34,17 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
-from tests.formats.told import without_shortcuts
+from tests.formats.told import is_sound, without_shortcuts
+from tests.support.effort import examples, trials
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
+from tokenstream import Decoder
 from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
 
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -101,6 +110,109 @@ def told(came: Read) -> Any:
     return came.outcome, came.sequence_number
 
 
+PIECES = pieces('","logprobs":[]')
+SPOILERS: list[Callable[[bytes], bytes]] = [
+    lambda data: data,
+    lambda data: data + b" ",
+    lambda data: data[:-1],
+    lambda data: data.replace(b'"delta"', b'"delta":1,"delta"'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":0'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":-'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":"1",  "n":'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":1234567890123456'),
+    lambda data: data.replace(b'"output_index":0', b'"output_index":1'),
+    lambda data: data.replace(b'"output_index":0', b'"output_index":false'),
+    lambda data: data.replace(b'"logprobs":[]', b'"logprobs":[{"token":"a"}]'),
+    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"\\u0041'),
+    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"'),
+    lambda data: data.replace(b"a", b"\xff"),
+]
+ORDERS = st.permutations(["type", "sequence_number", "item_id", "output_index", "place", "delta", "more"])
+
+
+def written(
+    kind: str,
+    index: str,
+    text: str,
+    number: int,
+    order: list[str],
+    spelling: tuple[str, str],
+    ascii_only: bool,
+) -> bytes:
+    fields: dict[str, Payload] = {
+        "type": {"type": kind},
+        "sequence_number": {"sequence_number": number},
+        "item_id": {"item_id": "item_0"},
+        "output_index": {"output_index": 0},
+        "place": {index: 0},
+        "delta": {"delta": text},
+        "more": {"logprobs": [], "obfuscation": "x" * (number % 5)},
+    }
+    payload = {name: value for key in order for name, value in fields[key].items()}
+    data = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
+    return data.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.few_rows(3)
+@given(
+    pieces=PIECES,
+    spelling=SPELLINGS,
+    order=ORDERS,
+    spoilers=st.lists(st.sampled_from([*SPOILERS[:1] * 8, *SPOILERS[1:]]), min_size=8, max_size=8),
+    ascii_only=st.booleans(),
+    named=st.booleans(),
+)
+@pytest.mark.parametrize(
+    "opening, kind, index",
+    [
+        (message(), "response.output_text.delta", "content_index"),
+        (message(), "response.refusal.delta", "content_index"),
+        (reasoning(), "response.reasoning_summary_text.delta", "summary_index"),
+        (reasoning(), "response.reasoning_text.delta", "content_index"),
+        (call(), "response.function_call_arguments.delta", "other_index"),
+        (SQL, "response.custom_tool_call_input.delta", "other_index"),
+        (MCP, "response.mcp_call_arguments.delta", "other_index"),
+        (HOSTED, "response.code_interpreter_call_code.delta", "content_index"),
+    ],
+)
+def test_deltas_known_by_their_bytes_give_what_decoding_gives(
+    opening: Payload,
+    kind: str,
+    index: str,
+    pieces: list[str],
+    spelling: tuple[str, str],
+    order: list[str],
+    spoilers: list[Callable[[bytes], bytes]],
+    ascii_only: bool,
+    named: bool,
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever it gets wrong."""
+    frames = [frame(created()), frame(added(opening))]
+    for number, (piece, spoil) in enumerate(zip(["a", *pieces], [SPOILERS[0], *spoilers], strict=False), 7):
+        data = spoil(written(kind, index, piece, number, order, spelling, ascii_only))
+        frames.append(ServerSentEvent(data, kind if named else "message"))
+    frames += [frame(done(opening)), frame(ended())]
+
+    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
+    heads = [f"event: {item.event}\n" if item.event != "message" else "" for item in frames]
+    chunks = [
+        b"%bdata: %b\n\n" % (head.encode(), item.payload) for head, item in zip(heads, frames, strict=True)
+    ]
+    assert whole(chunks, without_shortcuts(OpenAIResponses())) == whole(chunks, OpenAIResponses())
+
+
+def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
+    """Read chunks that are one event each, as a driver does, and return all that a user can see."""
+    decoder = Decoder(format)
+    events: list[Event] = []
+    for chunk in chunks:
+        events += decoder.feed(chunk)
+    events += decoder.end()
+    departures = decoder.departures.details
+    raws = [event.raw for event in events]
+    return events, raws, decoder.message, departures, repr(decoder.error)
+
+
 @in_one_test(
     "between",
     [
@@ -120,6 +232,7 @@ def told(came: Read) -> Any:
     ],
 )
 def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
+    """Other texts, other names, ends and errors go the long way, and so does what follows them."""
     plain = [frame({**delta(text), "sequence_number": 12}) for text in "aacc"]
     frames = [frame(created()), frame(added(message())), frame(part_added()), *plain[:2], between, *plain[2:]]
 
@@ -152,6 +265,28 @@ def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
 
     assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
     assert "Hi" == read(*frames).message.text
+
+
+OUR_OWN: list[Any] = [
+    "incomplete", "message", "reasoning", "function_call", "shell_call",
+    {"type": "output_text", "text": "t"}, [{"type": "refusal", "refusal": "r"}],
+]  # fmt: skip
+"""What belongs into some field, and stands in another one."""
+
+
+@examples(trials(2_000, one_in=100))
+@given(payloads=strayed(EVERYTHING, *OUR_OWN), way=st.sampled_from(["named", "nameless", "decoded"]))
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], way: str) -> None:
+    frames: list[Any] = [
+        ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
+        if way == "named"
+        else json.dumps(payload).encode()
+        if way == "nameless"
+        else payload
+        for payload in payloads
+    ]
+
+    is_sound(read(*frames))
 
 
 @given(text=st.text(), place=st.integers(1, 12))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from tests.formats.openai_responses.payloads import (
 from tests.formats.told import without_shortcuts
 from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.limits import Limits
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay import encode
 
@@ -105,11 +108,23 @@ def test_a_command_is_shown_while_it_is_typed() -> None:
     assert came.calls == []
 
 
-@given(commands=st.lists(st.text(), min_size=1, max_size=4), size=st.integers(1, 4), hosted=st.booleans())
-def test_the_fragments_of_commands_are_their_action(commands: list[str], size: int, *, hosted: bool) -> None:
+@given(
+    commands=st.lists(st.text(), min_size=1, max_size=4),
+    size=st.integers(1, 4),
+    seed=st.integers(0, 9),
+    hosted=st.booleans(),
+)
+def test_commands_may_be_typed_in_turns(commands: list[str], size: int, seed: int, *, hosted: bool) -> None:
+    queues = [typed(text, place, size) for place, text in enumerate(commands)]
+    order = [place for place, queue in enumerate(queues) for _ in queue]
+    random.Random(seed).shuffle(order)
     where = CONTAINER if hosted else {}
-    pieces = [piece for place, text in enumerate(commands) for piece in typed(text, place, size)]
-    frames = [frame(payload) for payload in answer(opened(**where), *pieces, ended(*commands, **where))]
+    frames = [
+        frame(payload)
+        for payload in answer(
+            opened(**where), *(queues[place].pop(0) for place in order), ended(*commands, **where)
+        )
+    ]
     came = read(*frames)
     [part] = came.parts
     fragments = [given.fragment for given in came.events if isinstance(given, ToolCallDelta | PartDelta)]
@@ -154,6 +169,13 @@ def test_an_event_without_its_call_is_carried() -> None:
 
     assert (came.calls, came.unknown) == ([], ["response.shell_call_command.delta"])
     assert isinstance(came.parts[0], ServerToolCall)
+
+
+def test_commands_that_wait_for_their_turn_are_bounded() -> None:
+    frames = map(frame, numbered(created(), opened(), command("delta", 1, delta="x" * 200)))
+    came = read(*frames, format=OpenAIResponses(limits=Limits(text=100)))
+
+    assert isinstance(came.error, LimitExceeded)
 
 
 def test_the_output_of_a_container_grows_as_a_result() -> None:

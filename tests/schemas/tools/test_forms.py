@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, Json, SecretStr, TypeAdapter, create_mode
 from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_of
 from tests.schemas.tools.support import SIMPLE, Search, book_table, get_time
 from tests.stages.test_tools import Point, made
-from tests.stages.test_tools_signature import More, every_kind
+from tests.stages.test_tools_signature import Some, every_kind
 from tokenstream import AsyncStream, Stream, Tools
 from tokenstream.errors import MisuseError
 from tokenstream.stages import ValidatedCalls
@@ -28,7 +28,7 @@ class Desk(BaseModel):
     quiet: bool
 
 
-WIDE = Tools(SIMPLE, Search, every_kind, some=functools.partial(book_table, seats=3), union=TypeAdapter(More))
+WIDE = Tools(SIMPLE, Search, every_kind, some=functools.partial(book_table, seats=3), union=TypeAdapter(Some))
 
 
 @pytest.mark.parametrize("api", TOOLS)

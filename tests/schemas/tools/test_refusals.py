@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NotRequired, Unpack
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
+from typing_extensions import TypedDict
 
 from tests.schemas.sdks import STRICT, accept_tools, method_of
 from tests.schemas.tools.support import Search, get_time
@@ -34,6 +35,14 @@ def _pairs(city: str, pair: tuple[int, str]) -> None: ...
 def _bare(city: str, values: list[Any]) -> None: ...
 
 
+class _More(TypedDict):
+    depth: int
+    handler: NotRequired[Callable[[], int]]
+
+
+def _bad_more(city: str, **more: Unpack[_More]) -> None: ...
+
+
 class _Deep(BaseModel):
     city: str
     steps: list[Search]
@@ -51,6 +60,7 @@ class _WithCallable(BaseModel):
             {"tool": _bad},
             "the parameter 'handler' of the tool 'tool' has a type that no JSON schema can describe",
         ),
+        ({"tool": _bad_more}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": TypeAdapter(_WithCallable)}, "the parameter 'handler' of the tool 'tool' has a type"),
         (
             {"tool": TypeAdapter(Callable[[], int])},

@@ -40,6 +40,18 @@ async def test_closing_early_is_stopped() -> None:
         await anext(second)
 
 
+def test_closing_after_the_finish_reason_is_complete() -> None:
+    """What is left then is the usage and the sentinel; the answer itself is whole."""
+    tapped = tap(Items(payloads()))
+    for item in tapped:
+        if item["choices"] and item["choices"][0]["finish_reason"]:
+            break
+    tapped.close()
+
+    assert tapped.message.ending == "complete"
+    assert not tapped.message.usage
+
+
 @pytest.mark.anyio
 async def test_with_closes_a_generator() -> None:
     begun = later(payloads())

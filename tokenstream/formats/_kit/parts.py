@@ -529,11 +529,14 @@ class Parts(AnswerEvents):
             self.add(part, fragment)
         return True
 
-    def complete_arguments(self, call: OpenCall, arguments: object, *, replaces_all: bool = False) -> None:
+    def complete_arguments(
+        self, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
+    ) -> None:
         """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
 
         If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
-        others, but are no JSON; with `replaces_all`, any pieces.
+        others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
+        "all".
         """
         if call.closed or arguments is None:
             self.compare_arguments(call.choice, call.sent_id, arguments)
@@ -543,9 +546,10 @@ class Parts(AnswerEvents):
         spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
         arrived = call.arguments.join()
         whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
-        if whole is None and replaces_all:
+        if whole is None and replaces == "all":
             whole = spellings[0]
-        if whole is None:
+        adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
+        if whole is None or not (adds or is_placeholder or replaces != "none"):
             self.note("late_content")
             raise self._refuse(
                 ProtocolError(
@@ -553,9 +557,9 @@ class Parts(AnswerEvents):
                     "out"
                 )
             )
-        if not whole.startswith(arrived):
+        if not adds:
             # The call will be handed out with these arguments.
-            self.note("arguments_placeholder" if says_no_arguments(arrived) else "arguments_rewritten")
+            self.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
             call.replace_arguments(whole)
         elif whole != arrived + call.placeholder:
             call.drop_held()

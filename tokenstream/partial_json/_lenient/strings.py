@@ -177,8 +177,7 @@ class QuotedString(EscapeReader):
         else:
             has_quote = '"' in string
             may_seem_closed = (has_quote or self.may_have_ended) and may_have_closing(string)
-            if may_seem_closed:
-                # Left to `read`, which also knows whether a fence is open.
+            if may_seem_closed and not self._search_closing(string, text, end):
                 return False
             self.may_have_ended = has_quote and string[-1] == '"'
         if not self.has_doubtful_escape and (
@@ -187,6 +186,19 @@ class QuotedString(EscapeReader):
             self.has_doubtful_escape = _DOUBTFUL_ESCAPE(text, 0, end) is not None
         self.ending = string[-KEPT:] if len(string) >= KEPT else (self.ending + string)[-KEPT:]
         return True
+
+    def _search_closing(self, string: str, text: str, end: int) -> bool:
+        """Note an escaped quote before a closing bracket; return False if `read` must examine the piece."""
+        if self.may_have_ended:
+            # Search as if the escaped quote of the piece before were part of this text.
+            text, end = '\\"' + text, end + 2
+        # An escaped quote at the end, which has two characters, is left out: the next piece decides about it.
+        closing = CLOSING.search(text, 0, end - 2 if string[-1] == '"' else end)
+        if closing is not None and closing[0][-1] in "}]":
+            self._seems_closed = True
+            return True
+        # Only `read` knows whether a fence is open, and finds a quote that is written as a code.
+        return closing is None and text.find("\\u0022", 0, end) < 0
 
     def _read_valid_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
         """Read the escapes that can only have their JSON meaning; return the position after them.

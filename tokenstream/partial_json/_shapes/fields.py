@@ -10,6 +10,7 @@ from pydantic_core import SchemaError
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.assembly import (
+    FAILED,
     AssembledStructure,
     list_errors,
     make_known_value_schema,
@@ -17,7 +18,13 @@ from tokenstream.partial_json._shapes.assembly import (
     validate_with_known,
 )
 from tokenstream.partial_json._shapes.core_schema import find_keys, is_plain_default, list_fields
-from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, UnreadEntry
+from tokenstream.partial_json._shapes.shape import (
+    ContextNeeded,
+    InvalidEntry,
+    InvalidValue,
+    Slot,
+    UnreadEntry,
+)
 from tokenstream.partial_json._shapes.write import (
     FieldWriter,
     find_special_fields,
@@ -121,6 +128,12 @@ class _FieldsStructure(AssembledStructure):
         """Validates an object that has only an unknown key; None if the type ignores unknown keys."""
         self.hides_unknown_keys = extra != "allow"
         """True if keys that belong to no field are not shown."""
+        self._late = {
+            name: number
+            for number, (name, field) in enumerate(self._fields)
+            if types.definitions.needs_fields_before(field["schema"])
+        }
+        """Maps each late field, one whose validators need the fields before it, to its position."""
         self._checked_defaults = frozenset(
             name for name, field in self._fields if _is_default_checked(field["schema"], config)
         )
@@ -130,6 +143,8 @@ class _FieldsStructure(AssembledStructure):
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
         """Cached validators for the assembly, by the fields that they read from the text."""
+        self._late_validators: dict[str, SchemaValidator] = {}
+        """The validators of late fields, which receive the fields before theirs."""
         self._texts: dict[Path, str] = {}
         """Cached texts for the assembly, by the keys in them."""
         self._writer: FieldWriter | None = None
@@ -144,9 +159,9 @@ class _FieldsStructure(AssembledStructure):
             return None
         slot = self._slots.get(name)
         if slot is None:
-            schema = dict(self._fields)[name]["schema"]
-            slot = self._types.get_slot(schema, self._config)
-            if self._types.definitions.needs_fields_before(schema):
+            slot = self._types.get_slot(dict(self._fields)[name]["schema"], self._config)
+            if name in self._late:
+                # This slot only shows the value: `read_late` reads it, with the fields before it.
                 slot = _LateSlot(slot)
             self._slots[name] = slot
         return slot
@@ -199,6 +214,70 @@ class _FieldsStructure(AssembledStructure):
         # The class's own serializer would write the object as a whole, so another one is made.
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
         return FieldWriter(schema["cls"], special, make_serializer(closed, config=None, use_prebuilt=False))
+
+    # -- late fields: their validators need the fields before them ----------------
+
+    def is_late(self, key: KeyOrIndex) -> bool:
+        """Return True if a key belongs to a late field, whose validators need the fields before it."""
+        return self._names.get(str(key)) in self._late
+
+    def read_late(self, entries: Entries) -> list[KeyOrIndex]:
+        """Read each late field whose preceding fields are all known; return the keys of the fields read.
+
+        A late field is one whose validators need the fields before it. Its value replaces the
+        unread entry in `entries`.
+        """
+        read_keys: list[KeyOrIndex] = []
+        if not self._late:
+            return read_keys
+        # In the order of the fields, up to the first field that has not arrived or cannot be read.
+        entries_before: Entries = {}
+        for name, _ in self._fields:
+            keys = [key for key in self._keys.get(name, ()) if key in entries]
+            if len(keys) != 1:
+                # No key of the field has arrived; or several have, and only reading the object as a whole
+                # shows which of them counts.
+                break
+            key = keys[0]
+            entry = entries[key]
+            if name in self._late and entry.__class__ is UnreadEntry and not entry.tried:
+                entry = entries[key] = self._read_after(name, key, entry.text, entries_before)
+                read_keys.append(key)
+            if entry.__class__ is UnreadEntry:
+                break
+            entries_before[key] = entry
+        return read_keys
+
+    def _read_after(self, name: str, key: KeyOrIndex, text: str, entries_before: Entries) -> object:
+        """Return the value of a late field, which needs the fields before it; an entry if it is not valid."""
+        known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
+        json_text = _write_object([*_list_entry_texts(entries_before), (key, text)])
+        try:
+            made = validate_with_known(self._find_late_validator(name), json_text, known_values)
+        except ValidationError as error:
+            own_errors = [item for item in list_errors(error) if item["type"] != FAILED]
+            if not own_errors:
+                # Only an earlier field is invalid, and pydantic then does not return this field's value.
+                return UnreadEntry(text, tried=True)
+            # In an entry, the locations of errors begin inside the field.
+            return InvalidEntry(_drop_first_key(own_errors))
+        # For models and dataclasses, the result is a tuple of the fields and the extra data.
+        fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
+        # A field that the result lacks is read with the whole object, at its end.
+        return fields[name] if name in fields else UnreadEntry(text, tried=True)
+
+    def _find_late_validator(self, name: str) -> SchemaValidator:
+        """Return the validator of a late field, made when first used.
+
+        A late field is one whose validation needs the values of the fields before it. The validator
+        reads these values, too, but does not validate them again.
+        """
+        validator = self._late_validators.get(name)
+        if validator is None:
+            number = self._late[name]
+            fields = [*map(_use_known_value, self._fields[:number]), self._fields[number]]
+            validator = self._late_validators[name] = self._make_validator_with(fields, extra=False)
+        return validator
 
     # -- keys without a field ------------------------------------------------------
 
@@ -268,11 +347,14 @@ class _FieldsStructure(AssembledStructure):
             validator = _remember(self._validators, unread, self._make_validator_with(fields))
         return validator
 
-    def _make_validator_with(self, fields: list[SchemaField]) -> SchemaValidator:
+    def _make_validator_with(self, fields: list[SchemaField], *, extra: bool = True) -> SchemaValidator:
         """Return a validator of the object with other fields."""
         # The schema of a dataclass has a list of fields; the schemas of models and typed dicts have a dict.
         has_dict = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if has_dict else [field for _, field in fields]}
+        if not extra:
+            schema = {key: value for key, value in schema.items() if not key.startswith("extra")}
+            schema["extra_behavior"] = "ignore"
         return self._types.make_validator(schema, self._config)
 
 
@@ -289,9 +371,9 @@ def _remember(cache: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
 
 
 class _LateSlot(Slot):
-    """The slot of a field whose validators need the fields before it.
+    """The slot of a late field, whose validators need the fields before it.
 
-    The slot shows the value, also while it grows; the object around it is read as a whole at its end.
+    The slot shows the value while it grows. `_FieldsStructure.read_late` reads the finished value.
     """
 
     def __init__(self, slot: Slot) -> None:
@@ -301,7 +383,7 @@ class _LateSlot(Slot):
         self.show_unit = slot.show_unit
 
     def read(self, text: str) -> object:
-        """Raise `ContextNeeded`: only the whole object has the fields that the validators need."""
+        """Raise `ContextNeeded`: only `read_late` has the fields that the validators need."""
         raise ContextNeeded
 
     def find_name(self, key: str) -> str:

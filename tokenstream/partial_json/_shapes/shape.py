@@ -61,9 +61,11 @@ class InvalidEntry(NamedTuple):
 
 
 class UnreadEntry(NamedTuple):
-    """Takes the place of a value that is validated at the end of its object."""
+    """Takes the place of a value that is validated later: after other values, or at the end of its object."""
 
     text: str
+    tried: bool = False
+    """True if reading the value was tried, but needed fields that are not valid; it is not tried again."""
 
 
 class TypeNames(NamedTuple):
@@ -135,6 +137,17 @@ class ValueStructure(ABC):
     def locate(self, key: KeyOrIndex) -> Path:
         """Return the location that errors give for the value at a key, relative to the object or array."""
         return (*self.prefix, key)
+
+    def is_late(self, key: KeyOrIndex) -> bool:
+        """Return True if the value at a key can only be read after the values of other keys."""
+        return False
+
+    def read_late(self, entries: Entries) -> list[KeyOrIndex]:
+        """Read the late values that can be read now into `entries`, and return their keys.
+
+        A value is late if it can only be validated after other values of the object.
+        """
+        return []
 
     def find_defaults(self) -> dict[str, Any] | None:
         """Make the defaults of the fields; None if the structure has no fields."""

@@ -397,15 +397,25 @@ class ValueTree:
         slot: Slot,
         entry: Any,  # noqa: ANN401 - any value
     ) -> None:
-        """Keep a value (`entry`) until its container closes."""
+        """Keep a value (`entry`) until its container closes, and read the *late* fields that wait for it.
+
+        A late field is one whose validators need the fields before it.
+        """
         if slot is PLAIN_SLOT and entry.__class__ is UnreadEntry:
             # A key that the type does not define: its entry is kept only if the type accepts further keys.
             self._keep_extra(node, structure, key, entry)
             return
         node.entries[key] = entry
-        if entry.__class__ is UnreadEntry:
-            # The object is read again as a whole.
+        if entry.__class__ is UnreadEntry and not structure.is_late(key):
+            # No other field helps to read the entry, so the object is read again as a whole.
             node.must_reread = True
+        for late_key in structure.read_late(node.entries):
+            late_entry = node.entries[late_key]
+            if late_entry.__class__ is InvalidEntry:
+                self._add_fault(node, late_key, late_entry.errors)
+                node.mark_final(structure.find_name(late_key))
+            elif late_entry.__class__ is not UnreadEntry:
+                node.add_value(structure.find_name(late_key), late_entry)
 
     def _keep_extra(
         self, node: OpenContainer, structure: ValueStructure, key: KeyOrIndex, entry: UnreadEntry

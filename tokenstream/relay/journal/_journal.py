@@ -127,11 +127,10 @@ class Journal:
         try:
             # After an error in the block, the producers get no time to finish: they are cancelled below.
             if error is None:
-                import anyio
-
+                # The producers run for `drain` seconds; then each is interrupted, and writes its last record.
                 await self.run_out()
                 report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
-                with anyio.move_on_after(self.lease):
+                with move_on_after(self.lease):
                     for producer in list(self._producers.values()):
                         await producer.finished.wait()
         finally:

@@ -9,11 +9,22 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import Unpack as LaterUnpack
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
@@ -245,6 +256,8 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
             fields[name] = NotRequired[several[type_]]
         elif parameter.kind is not _VAR_KWARGS:
             fields[name] = _with_default(type_, parameter.default)
+        elif is_unpacked(type_):
+            fields.update(_fields_of_typed_dict(get_args(type_)[0]))
         else:
             others = _Others(type_)
     # A variable of type Any (like `several` and `annotated`): type checkers allow no computed arguments.
@@ -255,6 +268,23 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
     )
     annotated: Any = Annotated
     return TypeAdapter(arguments if others is None else annotated[arguments, others])
+
+
+def is_unpacked(type_: object) -> bool:
+    """Return True for `Unpack[…]` of a TypedDict, in either of its variants: typing or typing_extensions."""
+    return get_origin(type_) in (Unpack, LaterUnpack)
+
+
+def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict
+    """Return the fields of `**others: Unpack[type_]`; optional ones are marked as `NotRequired`."""
+    fields: dict[str, Any] = {}
+    for name, declared in get_type_hints(type_, include_extras=True).items():
+        mark = get_origin(declared)
+        marked = mark is Required or mark is NotRequired
+        required = mark is Required or (not marked and name in type_.__required_keys__)
+        unmarked = get_args(declared)[0] if marked else declared
+        fields[name] = unmarked if required else NotRequired[unmarked]
+    return fields
 
 
 def _with_default(type_: object, default: object) -> object:

@@ -86,6 +86,12 @@ class Hub(EventQueue[DriverT]):
         """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, caller)
 
+    def begin_leading(self, caller: object) -> None:
+        """Let a thread or task read for all readers."""
+        self.leader = caller
+        # The pump seems busy to all others, and refuses their reads; only now it may be read.
+        self.driver.pump.busy = False
+
     def end_leading(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         """Wake the other readers after a read for all; return True if each raises the exception itself."""
         self.leader = None
@@ -151,9 +157,7 @@ class _Leadership:
         self._caller = caller
 
     def __enter__(self) -> None:
-        self._hub.leader = self._caller
-        # The pump seems busy to all others, and refuses their reads; only now it may be read.
-        self._hub.driver.pump.busy = False
+        self._hub.begin_leading(self._caller)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -173,7 +177,7 @@ class BroadcastBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._hub.driver!r}>"
 
-    def listen(self, function: Action) -> Callable[[], None]:
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
 
         The function is called during a read, so it must neither block nor raise an exception.

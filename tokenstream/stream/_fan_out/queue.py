@@ -131,11 +131,21 @@ class ReaderCursor:
         self.last_user: object = None
         """The thread or task that last read an event from the reader."""
 
+    def begin_behind(self, summary: list[Event], number: int) -> None:
+        """Begin with events (reversed) that summarise the answer so far, and go on at a later event."""
+        self.summary = summary
+        self.next = number
+
     def skip_to(self, number: int) -> int:
         """Miss the events before the one of this number; return the number."""
         self.dropped += number - self.next
         self.next = number
         return number
+
+    def lose_next(self, end: int) -> int:
+        """Note that the next event is lost; return by how many events the reader was then behind."""
+        self.lost_by = self.lost_by or end - self.next
+        return self.lost_by
 
 
 class EventQueue(Generic[DriverT]):
@@ -281,8 +291,7 @@ class EventQueue(Generic[DriverT]):
             from tokenstream.stream._views.event_cursor import EventCursor
 
             # Reversed, because `take_event` takes the events from the end of the list.
-            cursor.summary = EventCursor(self.driver.accumulator).ready()[::-1]
-            cursor.next = self.ring.end
+            cursor.begin_behind(EventCursor(self.driver.accumulator).ready()[::-1], self.ring.end)
         # Other policies never wait for a reader, so they need no list of readers.
         if self.policy == "wait":
             # Closed readers are removed each time the list has doubled: that goes through all readers.
@@ -302,7 +311,7 @@ class EventQueue(Generic[DriverT]):
                 cursor.dropped -= 1
             return cursor.skip_to(self.ring.begin)
         # Later calls raise the same error, with the number of the first one.
-        behind = cursor.lost_by = cursor.lost_by or self.ring.end - cursor.next
+        behind = cursor.lose_next(self.ring.end)
         raise MisuseError(
             f"{cursor.name!r} fell {behind} events behind, and only {self.size} are held: "
             "read faster, give .broadcast() a larger size, or read its views, which miss nothing"

@@ -200,7 +200,7 @@ class ReadAhead:
                 # The `close` method did not wait for this thread, which therefore closes the source.
                 try:
                     close()
-                except Exception as error:  # noqa: BLE001 - a source may raise anything
+                except Exception as error:  # noqa: BLE001 - a source may raise anything; no caller could catch it
                     log("closing the source failed: %s", type(error).__name__)
 
     def _open(self, opening: LazySource) -> bool:

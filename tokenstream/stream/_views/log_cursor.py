@@ -204,6 +204,7 @@ class LogWordCursor(LogCursor[ItemT]):
                 if part != ENDED:
                     new.append((part, self._skip(log.words[part].kind, text) or ""))
                 elif not self._has:
+                    # Of what the reader has already, no item ends once more.
                     new.append((part, text))
             found = new
         if not self._has and not log.is_void:

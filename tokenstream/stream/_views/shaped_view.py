@@ -18,7 +18,6 @@ from tokenstream.stream._views.view import AsyncView, RepairedView, View
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
@@ -271,7 +270,7 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
 
     __slots__ = ()
 
-    def patches(self, *, append: bool = False, by_alias: bool | None = None) -> View[list[JsonObject]]:
+    def patches(self, *, append: bool = False, by_alias: bool | None = None) -> View[list[dict[str, Any]]]:
         """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
@@ -313,7 +312,9 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
 
     __slots__ = ()
 
-    def patches(self, *, append: bool = False, by_alias: bool | None = None) -> AsyncView[list[JsonObject]]:
+    def patches(
+        self, *, append: bool = False, by_alias: bool | None = None
+    ) -> AsyncView[list[dict[str, Any]]]:
         """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         Applied in order, the patches produce `to_python()` of the last draft. The first patch

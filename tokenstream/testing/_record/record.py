@@ -142,6 +142,7 @@ def record(
         numbers=itertools.count(1),
     )
     refuse_extension(terms.path)
+    # A client of httpx or httpx2 is recognised by its members.
     if isinstance(getattr(source, "event_hooks", None), dict) and all(
         hasattr(source, name) for name in _CLIENT_MEMBERS
     ):

@@ -277,7 +277,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
                 # The call was not streamed.
                 opened = self._open_v1_call(name or "")
             # v1 documents arguments as JSON values, of which the pieces are one spelling.
-            self.complete_arguments(opened, values, replaces_all=True)
+            self.complete_arguments(opened, values, replaces="all")
             self._note_closed(key, opened)
             # The list has all calls with all of their arguments.
             self.close_call(opened)

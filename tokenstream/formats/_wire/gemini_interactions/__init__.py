@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
-from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -19,6 +18,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     UNFINISHED,
     USAGE,
     InteractionStep,
+    ReportedStep,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class GeminiInteractions(Format):
     __slots__ = (
         "_event_id",
         "_event_ids",
+        "_goes_on",
         "_ids_are_shared",
         "_read_events",
         "_reported_id",
@@ -139,7 +140,7 @@ class GeminiInteractions(Format):
     finish_reasons = FINISH_REASONS
     resumes = True
     # The class of the open steps, which a saved state contains.
-    made_of = (InteractionStep,)
+    made_of = (InteractionStep, ReportedStep)
     unkept = frozenset({"_read_events"})
 
     def __init__(self, *, limits: Limits | None = None) -> None:
@@ -150,6 +151,8 @@ class GeminiInteractions(Format):
         """The id of the last event."""
         self._event_ids: list[str] = []
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
+        self._goes_on = False
+        """True once another connection goes on with the answer, whose end may repeat all of it."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
         self._read_events: dict[str, int] = {}
@@ -242,6 +245,11 @@ class GeminiInteractions(Format):
         self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
         return is_known and not self._ids_are_shared
 
+    def prepare_to_continue(self) -> None:
+        """Prepare for another connection, which goes on after the position that it is asked for."""
+        super().prepare_to_continue()
+        self._goes_on = True
+
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
         if self.error is None and not self.ended:
@@ -304,14 +312,20 @@ class GeminiInteractions(Format):
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
 
+    def _read_completed(self, payload: JsonObject) -> None:
+        """Read the ended interaction, which has the outcome, and report unknown fields."""
+        interaction = dict_of(payload, "interaction")
+        steps = _steps_of(interaction)
+        if self._goes_on and steps and text_of(interaction, "status") != "failed":
+            self._steps.repeat_steps(steps)
+        self._read_ended_interaction(interaction)
+
     def _read_whole_interaction(self, interaction: JsonObject) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
         if has_ended and self._steps.reported:
-            raise ProtocolError(
-                "the whole interaction came in place of the rest of its events: a gateway may ignore `stream`"
-                " when an answer is resumed; what had arrived is in .partial"
-            )
+            # It was fetched, or a gateway has sent it instead of the rest of the stream.
+            self._steps.repeat_steps(_steps_of(interaction))
         if has_ended:
             self._read_ended_interaction(interaction)
             return
@@ -346,9 +360,7 @@ class GeminiInteractions(Format):
     _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, JsonObject], None]]] = {
         "interaction.created": _read_created,
         "interaction.status_update": _read_status_update,
-        "interaction.completed": lambda self, payload: self._read_ended_interaction(
-            dict_of(payload, "interaction")
-        ),
+        "interaction.completed": _read_completed,
         "step.start": _start_step,
         "step.delta": _read_delta,
         "step.stop": _stop_step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.open import OpenCall, OpenPart
 from tokenstream.formats._kit.parts import BLANK_TEXT
@@ -13,9 +14,11 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     CALL_FIELDS,
     MEDIA_TYPES,
+    NOT_TEXT,
     OUTPUT,
     THOUGHT,
     InteractionStep,
+    ReportedStep,
     citation_of,
     server_call,
     server_result,
@@ -39,8 +42,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
-        self.reported: list[int] = []
-        """The indexes of the steps so far, in the order of their starts."""
+        self.reported: list[ReportedStep] = []
+        """The steps so far, in the order of their starts."""
 
     # -- steps -----------------------------------------------------------------
 
@@ -51,9 +54,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in MEDIA_TYPES
-        step = InteractionStep(OUTPUT if is_bare_content else kind, {**data}, index)
+        record = ReportedStep(OUTPUT if is_bare_content else kind, index, text_of(data, "id"))
+        step = InteractionStep(record.type, {**data}, record)
         if len(self.reported) < self.limits.parts:
-            self.reported.append(index)
+            self.reported.append(record)
         self._open[index] = step
         self.newest = index
         self.place = (index, (False, 0))
@@ -89,10 +93,71 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(index)
 
     def add_steps(self, whole: list[JsonObject]) -> None:
-        """Add the steps of a whole interaction, of which no event has begun any."""
-        if not (self.has_parts or self.reported):
+        """Add the steps that no event has begun, if the whole interaction has the others at their indexes."""
+        reported = {step.index: step for step in self.reported}
+        if self.has_parts and not reported:
+            return
+        if all(0 <= index < len(whole) and step.matches(whole[index]) for index, step in reported.items()):
             for index, data in enumerate(whole):
-                self.add_whole_step(index, data)
+                if index not in reported:
+                    self.add_whole_step(index, data)
+
+    def repeat_steps(self, whole: list[JsonObject]) -> None:
+        """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
+        earlier = len(self.reported)
+        if earlier > len(whole) or not all(map(ReportedStep.matches, self.reported, whole)):
+            raise ProtocolError(
+                "the whole interaction has other steps than those that arrived; see .partial for these"
+            )
+        for record, data in zip(self.reported.copy(), whole, strict=False):
+            self._repeat_step(record, data)
+        for data in whole[earlier:]:
+            self.add_whole_step(self.newest + 1, data)
+
+    def _repeat_step(self, record: ReportedStep, data: JsonObject) -> None:
+        """Compare a step of the interaction with what has arrived of it, and complete it if it is open."""
+        step = self._open.get(record.index)
+        if record.type == OUTPUT:
+            self._repeat_output(record, step, dicts_of(data.get("content")))
+        elif record.type == THOUGHT:
+            summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
+            self._repeat_text(record.contents[0], step, "reasoning", summary)
+        if step is None:
+            # The step has ended, so it has all of its fields.
+            return
+        if isinstance(step.part, OpenCall) and step.has_fragments:
+            # The whole interaction may be another one: nothing in it replaces what has arrived.
+            self.complete_arguments(step.part, data.get("arguments"), replaces="none")
+        further = fields_except(data, "type", "content", "summary") or {}
+        step.data.update({key: value for key, value in further.items() if key not in step.data})
+        if not step.has_fragments and "arguments" in further:
+            # Those in the start of the step may be a placeholder.
+            step.data["arguments"] = further["arguments"]
+        self.stop(record.index)
+
+    def _repeat_output(
+        self, record: ReportedStep, step: InteractionStep | None, contents: list[JsonObject]
+    ) -> None:
+        """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
+        earlier = record.contents.copy()
+        for part_index, content in zip(earlier, contents, strict=False):
+            if part_index != NOT_TEXT:
+                self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
+        for content in contents[len(earlier) :]:
+            if step is None:
+                raise ProtocolError(
+                    "the whole interaction has more content in a step than arrived; see .partial for that"
+                )
+            self._add_content(step, content)
+
+    def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
+        """Compare the whole text of the part `index` with what has arrived, and add its missing end."""
+        part = None if step is None else step.part
+        if part is None or part.index != index:
+            # The part has ended; `tell` needs only its kind and index.
+            part = OpenPart(kind, 0, index)
+            part.closed = True
+        self.tell(part, whole, len(whole))
 
     # -- endings common to all formats -------------------------------------------
 
@@ -106,7 +171,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.note("part_unclosed")
             self._close_step(step, whole=complete and step.has_arguments)
         self._open.clear()
-        indexes = {*self.reported}
+        indexes = {step.index for step in self.reported}
         if len(indexes) == len(self.reported):
             self.put_in_order(sorted(indexes))
         super().finish(choice, reason, raw_reason)
@@ -133,6 +198,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         elif step.type == THOUGHT:
             further = fields_except(step.data, "type", "signature", "summary")
             step.part = self.open(0, ReasoningPart(provider_data=further))
+            step.record.contents.append(step.part.index)
             for content in dicts_of(step.data.get("summary")):
                 self._add_summary(step, {"content": content})
         elif step.type == CALL:
@@ -150,7 +216,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if name and step.part is None:
             further = fields_except(step.data, "type", "id", "name", "arguments")
             step.part = self.open_call(
-                0, text_of(step.data, "id"), name, provider_data=further, number=step.index
+                0, text_of(step.data, "id"), name, provider_data=further, number=step.record.index
             )
 
     def _reopen(self, index: int, kind: str, delta: JsonObject) -> InteractionStep | None:
@@ -231,6 +297,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
+        step.record.contents.append(step.part.index if kind == "text" else NOT_TEXT)
         return step.part
 
     def _add_citations(self, step: InteractionStep, delta: JsonObject) -> bool:

@@ -57,6 +57,8 @@ CALL = "function_call"
 CALL_FIELDS = ("id", "name", "arguments", "signature")
 """Fields of a call, or of its deltas, that are read or hold no arguments."""
 MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
+NOT_TEXT = -1
+"""Stands for the index of a part in `ReportedStep.contents` if the content is not text."""
 _STEP_TYPES_OF_DELTAS = {
     "thought_summary": THOUGHT,
     "thought_signature": THOUGHT,
@@ -79,21 +81,46 @@ def citation_of(annotation: JsonObject, cites: int | None) -> Citation:
     )
 
 
+class ReportedStep:
+    """A record of a step that has arrived, for the comparison with the whole interaction at the end.
+
+    Args:
+        type: The API's word for the type of the step.
+        index: The step's index in the stream.
+        id: The id of the step, such as a call; None if it has none.
+    """
+
+    __slots__ = ("contents", "id", "index", "type")
+
+    def __init__(self, type: str, index: int, id: str | None) -> None:  # noqa: A002 - the fields' names
+        self.type = type
+        self.index = index
+        self.id = id
+        self.contents: list[int] = []
+        """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
+
+    def matches(self, data: JsonObject) -> bool:
+        """Return True if a step of the whole interaction is this one, by its type and by the ids of both."""
+        id = text_of(data, "id")
+        return self.type == (text_of(data, "type") or "") and (None in (self.id, id) or self.id == id)
+
+
 class InteractionStep:
     """The state of a step of an interaction, such as a thought or a call, that can still grow.
 
     Args:
         type: The API's word for the type of the step.
         data: The fields of the step so far.
-        index: The step's index in the stream.
+        record: The record of the step, for the comparison with the whole interaction.
     """
 
-    __slots__ = ("data", "has_fragments", "index", "kind", "part", "text_index", "type")
+    __slots__ = ("data", "has_fragments", "kind", "part", "record", "text_index", "type")
 
-    def __init__(self, type: str, data: JsonObject, index: int) -> None:  # noqa: A002 - the field's name
+    def __init__(self, type: str, data: JsonObject, record: ReportedStep) -> None:  # noqa: A002 - the field's name
         self.type = type
         self.data = data
-        self.index = index
+        self.record = record
+        """The record of the step, for the comparison with the whole interaction."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class LangChainCalls:
     """The tool calls of one answer."""
 
-    __slots__ = ("_by_id", "_by_index", "_last_call", "_parts")
+    __slots__ = ("_by_id", "_by_index", "_last_call", "_nameless", "_parts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -42,6 +42,8 @@ class LangChainCalls:
         """The call that began first with each id."""
         self._last_call: OpenCall | None = None
         """The call that began last; it may be closed."""
+        self._nameless: dict[int | str, list[str]] = {}
+        """Arguments that came before the name of their call, by index; they are in opaque parts, too."""
 
     def read(self, chunk: JsonObject) -> None:
         """Read a chunk of a call, or a whole call, whose arguments may be JSON values instead of text."""
@@ -54,7 +56,8 @@ class LangChainCalls:
             if text_of(chunk, "id") or arguments:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
-                self._parts.note_lost_arguments(arguments)
+                if index is not None and arguments is not None:
+                    self._nameless.setdefault(index, []).append(_text_of_arguments(arguments))
             return
         text = _text_of_arguments(arguments)
         if arguments is None:
@@ -92,6 +95,8 @@ class LangChainCalls:
         call = self._last_call = self._parts.open_call(0, id, name, number=index)
         if index is not None:
             self._by_index[index] = call
+            for text in self._nameless.pop(index, ()):
+                self._parts.add_fragment(call, text)
         if id is not None:
             self._by_id.setdefault(id, call)
         return call

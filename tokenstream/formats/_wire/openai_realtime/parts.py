@@ -289,7 +289,7 @@ class RealtimeOutputs(SessionParts):
             return
         if isinstance(call, OpenCall):
             # By OpenAI's documents, an item is whole at its end.
-            self.complete_arguments(call, text, replaces_all=True)
+            self.complete_arguments(call, text, replaces="all")
         elif item.arguments_reported and not call.closed:
             self.tell(call, text, len(text))
         elif not call.closed:

@@ -146,7 +146,7 @@ class CallItem(ResponseItem):
         """Complete the arguments by the whole text of them."""
         self._has_all_arguments = True
         # By OpenAI's documents, an item is whole at its end; its clients replace what they have.
-        self.parts.complete_arguments(call, text, replaces_all=True)
+        self.parts.complete_arguments(call, text, replaces="all")
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the arguments of the call; return False if the field contains no arguments."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 from tokenstream._basics.json import escape
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, says_nothing, text_of
+from tokenstream.errors import LimitExceeded
 from tokenstream.formats._wire.openai_responses.calls import CallItem
 from tokenstream.formats._wire.openai_responses.item import HostedItem, ResultItem
 
@@ -21,45 +22,93 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.limits import Limits
 
 
 class ShellCommands:
-    """Writes the action of a shell call as JSON text while its commands arrive, one after another.
+    """Writes the action of a shell call as JSON text while its commands arrive.
+
+    The commands are a list in the JSON, so only the first command that has not ended can grow;
+    pieces of later commands are held back until then.
+
+    Args:
+        limits: The bounds on the pieces that are held back.
 
     Example:
-        >>> commands = ShellCommands()
-        >>> commands.write(0, "l", whole=False), commands.write(0, "ls", whole=True)
-        ('{"commands": ["l', 's"')
-        >>> commands.write(1, "pwd", whole=True)
-        ', "pwd"'
-        >>> commands.complete({"timeout_ms": 9, "commands": ["ls", "pwd"]})
-        '{"commands": ["ls", "pwd"], "timeout_ms": 9}'
+        >>> from tokenstream.limits import Limits
+        >>> commands = ShellCommands(Limits())
+        >>> commands.add(0, "l"), commands.add(1, "pwd"), commands.end(0, "ls")
+        ('{"commands": ["l', '', 's", "pwd')
+        >>> commands.end(1, "pwd"), commands.complete({"timeout_ms": 9, "commands": ["ls", "pwd"]})
+        ('"', '{"commands": ["ls", "pwd"], "timeout_ms": 9}')
     """
 
-    __slots__ = ("_current", "_is_open", "_number", "_written")
+    __slots__ = (
+        "_current",
+        "_ended",
+        "_held",
+        "_held_length",
+        "_is_open",
+        "_max_commands",
+        "_max_text",
+        "_number",
+        "_written",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        # A saved state has numbers, and no object with limits.
+        self._max_text, self._max_commands = limits.text, limits.parts
         self._written = TextLog()
         """The JSON text so far."""
+        # The command that is being written: the first one that has not ended.
         self._number = 0
         """The index of the command that is being written."""
         self._is_open = False
         """True once the opening quote of the current command has been written."""
         self._current = TextLog()
         """The text of the current command so far."""
+        # Later commands, which are held back until the current one has ended.
+        self._held: dict[int, list[str]] = {}
+        """The pieces of each later command, by its index."""
+        self._ended: dict[int, str] = {}
+        """The whole text of each later command whose end has arrived, too, by its index."""
+        self._held_length = 0
+        """Number of characters in `_held` and `_ended`."""
 
     def write(self, number: int | None, text: str, *, whole: bool) -> str:
-        """Return the JSON text to append for a piece of a command, or, if `whole`, for all of its text.
+        """Return the JSON text to append for a piece of a command, or, if `whole`, for all of its text."""
+        return self.end(number, text) if whole else self.add(number, text)
 
-        A command without a number is the current one; one that has ended gets nothing more, as `complete`
-        has the right text at the end.
+    def add(self, number: int | None, text: str) -> str:
+        """Return the JSON text to append for a piece of a command (None: the last); "" while it is held."""
+        if number is None or number == self._number:
+            return self._write(text)
+        # A piece of an earlier command is dropped, since that command has ended.
+        if number > self._number and text:
+            self._held.setdefault(number, []).append(text)
+            self._hold(text)
+        return ""
+
+    def end(self, number: int | None, text: str) -> str:
+        """Return the JSON text to append at the end of a command; "" if an earlier command has not ended.
+
+        The text includes what was held back of the commands after it, up to the first that has not ended.
         """
-        ended = ""
         if number is not None and number != self._number:
-            if number < self._number:
-                return ""
-            ended, self._number = self._end_current("") if self._is_open else "", number
-        return ended + (self._end_current(text) if whole else self._write(text))
+            if number > self._number:
+                self._ended[number] = text
+                self._hold(text)
+            return ""
+        json_text = self._end_current(text)
+        # `_end_current` has gone on to the next command. Write what was held back of it: its pieces
+        # (`_held`), and also its end, if that has arrived (`_ended`), after which the next one is current.
+        while self._number in self._held or self._number in self._ended:
+            json_text += "".join(map(self._write, self._held.pop(self._number, ())))
+            if self._number not in self._ended:
+                # This command has not ended, so it stays the current one, and can grow.
+                break
+            json_text += self._end_current(self._ended.pop(self._number))
+        return json_text
 
     def complete(self, action: object) -> str:
         """Return the JSON text of a whole action, at the end of its call.
@@ -91,13 +140,21 @@ class ShellCommands:
         """Return the JSON text to append for a piece of the current command, and record it as written."""
         opening = ""
         if not self._is_open:
-            opening = ', "' if self._written.length else '{"commands": ["'
+            opening = '{"commands": ["' if self._number == 0 else ', "'
         self._is_open = True
         self._current.append(text)
         # Without the quotes: the opening has the first one, and `_end_current` adds the last.
         json_text = opening + escape(text)
         self._written.append(json_text)
         return json_text
+
+    def _hold(self, text: str) -> None:
+        """Count the characters of `text`, which is held back, against the limits."""
+        self._held_length += len(text)
+        if self._held_length > self._max_text:
+            raise LimitExceeded(limit="text", value=self._max_text)
+        if len(self._held) + len(self._ended) > self._max_commands:
+            raise LimitExceeded(limit="parts", value=self._max_commands)
 
 
 class ShellCallItem(CallItem):
@@ -112,7 +169,7 @@ class ShellCallItem(CallItem):
             self.parts.note("call_after_done")
             return True
         # The call's arguments are the JSON of an object with all commands; `write` returns its next piece.
-        self.commands = self.commands or ShellCommands()
+        self.commands = self.commands or ShellCommands(self.parts.limits)
         self.parts.add_arguments(call, self.commands.write(number, text, whole=whole))
         return True
 
@@ -134,7 +191,7 @@ class HostedShellItem(HostedItem):
             self.parts.note("call_after_done")
             return True
         # The call's input is the JSON of an object with all commands; `write` returns its next piece.
-        self.commands = self.commands or ShellCommands()
+        self.commands = self.commands or ShellCommands(self.parts.limits)
         self.add_input("code", self.commands.write(number, text, whole=whole))
         return True
 
