@@ -184,7 +184,7 @@ class FirstText:
         """Finds the ends of the reasoning; None until the first word is known."""
         self._held: list[str] = []
         self._size = 0
-        self._recent = ""
+        self._recent: str = ""
         """The last characters, with which the end of the reasoning may begin."""
         self.row: Dialect | None = None
         """The row of the reasoning with which the text begins; None if it begins with none."""
