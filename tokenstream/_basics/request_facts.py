@@ -125,7 +125,7 @@ is_harmless = re.compile(
     re.IGNORECASE,
 ).fullmatch
 """Matches harmless headers. Any other may be a key, which each provider and gateway names differently."""
-Asked: TypeAlias = "tuple[str, object]"
+RequestPair: TypeAlias = "tuple[str, object]"
 """The address and the JSON of a request."""
 SHORTEST_KEY = 16
 """The number of characters from which on a word is a key, if its name does not tell that it is none."""
@@ -166,7 +166,7 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
         ]
 
 
-def mask_of(asked: Asked | None) -> SecretMask:
+def mask_of(asked: RequestPair | None) -> SecretMask:
     """Return the mask for the secrets of a request, as far as they are known."""
     return SecretMask(asked.find_secrets() if isinstance(asked, AskedRequest) else ())
 

@@ -10,7 +10,7 @@ from tokenstream._basics.request_facts import AskedRequest, model_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.request_facts import Asked
+    from tokenstream._basics.request_facts import RequestPair
     from tokenstream._pipeline.link import Link
     from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
@@ -53,14 +53,14 @@ class AskedFacts:
         """The id of the answer that the caller has given; None if there is none."""
         self._random_id: str | None = None
         """An id of the answer for the log; None before it is needed."""
-        self._asked: Asked | None = None
+        self._asked: RequestPair | None = None
         """The request that is noted, which its source mostly reports once more; None before the first one."""
         self._url = ""
         """The address of the request; "" if it is not known."""
         self._model: str | None = None
         """The requested model; None if it is not known."""
 
-    def take_request(self, asked: Asked | None) -> None:
+    def take_request(self, asked: RequestPair | None) -> None:
         """Note the address and the JSON, if known, of the request that is sent next, or was answered."""
         if asked is not self._asked:
             self._asked = asked
@@ -68,7 +68,7 @@ class AskedFacts:
             self._model = model_in(payload, self._url)
 
     @property
-    def request(self) -> Asked | None:
+    def request(self) -> RequestPair | None:
         """The address and the JSON of the request; None if they are not known."""
         return self._asked
 

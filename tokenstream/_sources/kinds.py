@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from tokenstream._basics.loose import Action
-    from tokenstream._basics.request_facts import Asked, OfferedTools
+    from tokenstream._basics.request_facts import OfferedTools, RequestPair
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._registry import FormatChoice
@@ -85,7 +85,7 @@ class _Source:
     """
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
-    asked: Asked | None = None
+    asked: RequestPair | None = None
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
@@ -190,7 +190,7 @@ class LazySource:
     """True if the answer's clock starts with this source; False if the source resumes a broken answer."""
     wait: float = 0.0
     """Seconds to wait before opening."""
-    asked: Asked | None = None
+    asked: RequestPair | None = None
     """The address and the JSON of the request, if this library sends it."""
     patience: float | None = 0.0
     """The longest silence that the caller's own timeouts allow, as for the source that it opens."""

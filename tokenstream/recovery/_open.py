@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Action
     from tokenstream._basics.overlap import Prefill
-    from tokenstream._basics.request_facts import Asked
+    from tokenstream._basics.request_facts import RequestPair
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
@@ -62,7 +62,7 @@ class SourceOpener(ABC):
     """True if the source may be a context manager, which must be entered."""
     prepare: Action = staticmethod(do_nothing)
     """Imports the modules that opening needs, before the timing starts."""
-    asked: Asked | None = None
+    asked: RequestPair | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""
     route: Route | None = None
     """The caller's route whose request this opener sends; None for the first request, and for a function."""

@@ -16,7 +16,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.request_facts import Asked
+    from tokenstream._basics.request_facts import RequestPair
     from tokenstream.formats._registry import FormatChoice
 
 _ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
@@ -58,7 +58,7 @@ class Tariff(NamedTuple):
         return fixed + (many - fixed) / _MANY * ((usage.output_tokens or 0) - spoken)
 
 
-def adds_cached(asked: Asked | None, format: FormatChoice) -> bool:
+def adds_cached(asked: RequestPair | None, format: FormatChoice) -> bool:
     """Return True if the provider of a request counts cached tokens apart from the input tokens."""
     return format_of_request(asked[0] if asked else "", format) in _ADDS_CACHED
 
@@ -69,7 +69,7 @@ def count_tokens(usage: Usage, *, adds_cached: bool) -> int:
     return (usage.input_tokens or 0) + cached + (usage.output_tokens or 0)
 
 
-def find_tariff(asked: Asked | None, format: FormatChoice) -> Tariff | None:
+def find_tariff(asked: RequestPair | None, format: FormatChoice) -> Tariff | None:
     """Return the tariff for the address and the JSON of a request; None if these name no model."""
     url, payload = asked or ("", None)
     model = model_in(payload, url)
@@ -78,7 +78,7 @@ def find_tariff(asked: Asked | None, format: FormatChoice) -> Tariff | None:
     return Tariff(model, url, adds_cached(asked, format))
 
 
-def require_tariff(asked: Asked | None, format: FormatChoice) -> None:
+def require_tariff(asked: RequestPair | None, format: FormatChoice) -> None:
     """Refuse a request whose price the table does not have, and name what can hold one."""
     tariff = find_tariff(asked, format)
     if tariff is None or tariff.find_cost(Usage(input_tokens=1, output_tokens=1)) is None:

@@ -22,7 +22,7 @@ from tokenstream.stream._refusals import concurrent_read_error, interrupted_read
 from tokenstream.stream._session.sorter import AnswerLane, Sorter, WaitingBytes
 
 if TYPE_CHECKING:
-    from tokenstream._basics.request_facts import Asked
+    from tokenstream._basics.request_facts import RequestPair
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending
@@ -52,7 +52,7 @@ class AnswersSession:
         """The last error between two answers that was logged."""
         self._source: Any = None
         """The source that was opened last; None before that."""
-        self.asked: Asked | None = None
+        self.asked: RequestPair | None = None
         """The address of the connection, for the origins of its answers; None if it is not known."""
         self.unsorted: list[TimedItem] = []
         """Items read before it is known whether the connection has several answers, each with its time."""
