@@ -163,21 +163,23 @@ class _Tasks:
                 return
             _note_delivery(self._driver, work)
             if work.is_tool:
-                from anyio import Event
-
-                if self._free_slots:
-                    self._free_slots -= 1
-                    begun = Event()
-                    self.group.start_soon(
-                        self._run_tools, work, begun, name=f"tokenstream tool {work.entry.tool}"
-                    )
-                    # Let the tool begin now, not only once the stream has to wait for data. (`group.start`
-                    # would do that, but turns Ctrl-C into an internal error of trio.)
-                    await begun.wait()
-                else:
-                    self._waiting.append(work)
+                await self._start_tool(work)
             else:
                 await self._finish_work(work)
+
+    async def _start_tool(self, work: Work) -> None:
+        """Start a tool in a task, or let it wait for a free slot."""
+        from anyio import Event
+
+        if self._free_slots:
+            self._free_slots -= 1
+            begun = Event()
+            self.group.start_soon(self._run_tools, work, begun, name=f"tokenstream tool {work.entry.tool}")
+            # Let the tool begin now, not only once the stream has to wait for data. (`group.start`
+            # would do that, but turns Ctrl-C into an internal error of trio.)
+            await begun.wait()
+        else:
+            self._waiting.append(work)
 
     async def _run_tools(self, work: Work, begun: Event) -> None:
         """Run a tool, then the tools that are waiting for a free slot; set `begun` at once."""

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from tokenstream.relay._protocols import HeaderFields
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
-"""The ASGI scope of a request; the messages of `receive` and `send` are of the same type."""
-Receive: TypeAlias = "Callable[[], Awaitable[Scope]]"
+"""The ASGI scope of a request."""
+ASGIMessage: TypeAlias = "MutableMapping[str, Any]"
+"""A message of ASGI, which `receive` returns and `send` takes."""
+Receive: TypeAlias = "Callable[[], Awaitable[ASGIMessage]]"
 """The ASGI callable `receive`, which returns the client's next message."""
-Send: TypeAlias = "Callable[[Scope], Awaitable[None]]"
+Send: TypeAlias = "Callable[[ASGIMessage], Awaitable[None]]"
 """The ASGI callable `send`, which sends a message to the client."""
 Head: TypeAlias = "tuple[int, RawHeaders]"
 """The status and the headers of a response."""
