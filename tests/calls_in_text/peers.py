@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from tests.calls_in_text.support import WRITERS, Call, calls_of, read
-from tests.made_section import Section, table
+from tests.made_tables.section import Section, table
 from tests.project import CAPABILITIES
 from tests.reasoning_tags.support import MARKUPS
 from tokenstream.stages._calls.dialects import NAMES

@@ -294,7 +294,7 @@ class Checks:
             target = ["cmake", "--build", str(build), "--target", "llama-server", "-j", "2"]
             self._in_main(shlex.join(target))(shell)
             server = str(build / "bin" / "llama-server")
-        self._in_main(shlex.join(["python", "-m", "tests.llama_cpp", server, str(source)]))(shell)
+        self._in_main(shlex.join(["python", "-m", "tests.ci.llama_cpp", server, str(source)]))(shell)
 
     def _install_agents(self, shell: Shell, folder: Path, *, newest: bool = False) -> str:
         """Install the coding agents; return the names of those that npm does not have.

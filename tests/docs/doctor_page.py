@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.made_section import Section
+from tests.made_tables.section import Section
 from tests.project import ROOT
 from tokenstream.cli._doctor.hops import HOPS
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import error_words, lost_reasons, relay_losses, script_places, vocabulary
-from tests.made_tables import SECTIONS
+from tests.made_tables import error_words, lost_reasons, relay_losses, script_places, vocabulary
+from tests.made_tables.__main__ import SECTIONS
 from tests.support import registry
 from tests.support.encoders import PROTOCOLS
 from tests.support.error_frames import shapes_of, words_of
@@ -17,7 +17,7 @@ from tokenstream import testing
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tests.made_section import Section
+    from tests.made_tables.section import Section
 
 _WITH_ERRORS = {name for name in registry.names() if shapes_of(name)}
 _TABLES: list[tuple[Section, Collection[str]]] = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from tests import script_places
+from tests.made_tables import script_places
 from tests.relay.encoders.support import each_format
 from tests.relay.sent import decoded, payloads_of, relayed, text_in
 from tests.support.encoders import create, load

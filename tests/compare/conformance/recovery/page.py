@@ -8,7 +8,7 @@ from typing import Any
 from tests.compare.conformance.recovery import results
 from tests.compare.conformance.recovery.cases import FAULTS, Fault
 from tests.compare.conformance.table import table
-from tests.made_section import Section
+from tests.made_tables.section import Section
 from tests.project import ROOT
 
 _US = "tokenstream"

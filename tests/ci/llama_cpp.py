@@ -1,6 +1,6 @@
 """Ask a server of llama.cpp in its four APIs, and print where their messages differ.
 
-`python -m tests.llama_cpp SERVER SOURCE`: the program, and the source that it was built from. The APIs give
+`python -m tests.ci.llama_cpp SERVER SOURCE`: the program, and the source it was built from. The APIs give
 the same answer of a scripted model, so that each is the judge of the others.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.scripted_model import SCRIPTS, write
+from tests.ci.scripted_model import SCRIPTS, write
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 

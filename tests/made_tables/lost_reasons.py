@@ -1,4 +1,4 @@
-"""The table of finish reasons in docs/reports/losses.md: `python -m tests.lost_reasons`.
+"""The table of finish reasons in docs/reports/losses.md.
 
 It is what the encoders say of themselves.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from tests.made_section import Section, table
+from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS, create
 from tokenstream.message import FinishReason
@@ -42,7 +42,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
-SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.lost_reasons", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.made_tables.lost_reasons", _made)
 
 if __name__ == "__main__":
     SECTION.write()

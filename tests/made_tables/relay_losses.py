@@ -1,4 +1,4 @@
-"""The table in docs/reports/losses.md of what protocols cannot express: `python -m tests.relay_losses`.
+"""The table in docs/reports/losses.md of what protocols cannot express.
 
 It is what `relay.losses` finds by trying the encoders.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.made_section import Section, table
+from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS
 from tokenstream import relay
@@ -57,7 +57,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
-SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.relay_losses", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.made_tables.relay_losses", _made)
 
 if __name__ == "__main__":
     SECTION.write()

@@ -1,4 +1,4 @@
-"""The table of each format's error words in docs/reports/error-words.md: `python -m tests.error_words`.
+"""The table of each format's error words in docs/reports/error-words.md.
 
 The words are those of the formats' `retryable`, and those of `ERRORS` in tests/support/error_frames.py.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tests.made_section import Section, table
+from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.error_frames import ERRORS, words_of
 
@@ -28,7 +28,7 @@ def _made() -> list[str]:
     return [table(_COLUMNS, rows)]
 
 
-SECTION = Section(ROOT / "docs" / "reports" / "error-words.md", "tests.error_words", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "error-words.md", "tests.made_tables.error_words", _made)
 
 if __name__ == "__main__":
     SECTION.write()

@@ -1,4 +1,4 @@
-"""Write a model for llama.cpp whose answer is scripted: `python -m tests.scripted_model SOURCE NAME OUT`.
+"""Write a model for llama.cpp whose answer is scripted: `python -m tests.ci.scripted_model SOURCE NAME OUT`.
 
 SOURCE is llama.cpp's source, which has a vocabulary without weights and the templates of many models. The
 weights are random, and attention and feed-forward are zero: the hidden state is the embedding of the last

@@ -1,4 +1,4 @@
-"""The tables of words in docs/reports/vocabulary.md, from what formats do: `python -m tests.vocabulary`.
+"""The tables of words in docs/reports/vocabulary.md, from what formats do.
 
 Each recording made for this project is read; where a value stands in the payload
 that an event came from, there is the provider's word for what the event says.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import combinations, count
 from typing import TYPE_CHECKING, Any
 
-from tests.made_section import Section
+from tests.made_tables.section import Section
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.error_frames import ERRORS, shapes_of
@@ -321,7 +321,7 @@ def _made() -> list[str]:
     ]
 
 
-SECTION = Section(ROOT / "docs" / "reports" / "vocabulary.md", "tests.vocabulary", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "vocabulary.md", "tests.made_tables.vocabulary", _made)
 
 if __name__ == "__main__":
     SECTION.write()

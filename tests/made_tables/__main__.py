@@ -6,8 +6,8 @@ them stays small. Tests hold what the tables are made of.
 
 from __future__ import annotations
 
-from tests import error_words, lost_reasons, relay_losses, script_places, vocabulary
 from tests.docs import doctor_page
+from tests.made_tables import error_words, lost_reasons, relay_losses, script_places, vocabulary
 
 OF_FORMATS = (vocabulary.SECTION, error_words.SECTION)
 """The sections with a row for each format."""

@@ -1,4 +1,4 @@
-"""The table of places in docs/reports/losses.md: `python -m tests.script_places`.
+"""The table of places in docs/reports/losses.md.
 
 It is what the encoders say of themselves; of errors, what a reader takes them for.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from tests.made_section import Section, table
+from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import load
 from tokenstream import Decoder, testing
@@ -81,7 +81,7 @@ def _made() -> list[str]:
     return [table(columns, map(_row, testing.all_formats))]
 
 
-SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.script_places", _made)
+SECTION = Section(ROOT / "docs" / "reports" / "losses.md", "tests.made_tables.script_places", _made)
 
 if __name__ == "__main__":
     SECTION.write()
