@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 WAITING = (
     "tests/session",
     "tests/stream",
+    "tests/_request",
     "tests/relay",
     "tests/recovery",
     "tests/faults",
@@ -34,8 +35,6 @@ WAITING = (
     "tests/ci",
 )
 """The folders whose tests wait for clocks, threads, sockets or processes."""
-_ROOMS = {"tokenstream/_sources": "tests/_sources", "tokenstream/_request": "tests/stream/connect"}
-"""Folders of tests that are not named as their room is."""
 _IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import (\([^)]*\)|.*)|import (tests\.[\w.]+))", re.MULTILINE)
 """An import of a module of the tests: parsing all of them would take seconds."""
 
@@ -107,8 +106,7 @@ def concerned(changed: Iterable[str]) -> list[str]:
 
 def _room_of(path: str) -> str:
     """Return the folder of the tests of a module of the library."""
-    room = Path(*Path(path).parts[:2]).as_posix()
-    return _ROOMS.get(room, room.replace("tokenstream/", "tests/", 1))
+    return Path("tests", *Path(path).parts[1:2]).as_posix()
 
 
 def _with_imports(module: str) -> set[str]:

@@ -12,8 +12,8 @@ import aiohttp
 import anyio
 import pytest
 
+from tests._request.support import PATH
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH
 from tests.support.loopback import OPEN, REQUEST, Loopback, authority_pem, chunked, sized
 from tokenstream import Retry, aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StatusError

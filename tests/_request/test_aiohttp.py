@@ -10,8 +10,8 @@ import aiohttp
 import httpx
 import pytest
 
+from tests._request.support import PATH, WHOLE
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, WHOLE
 from tests.support.loopback import Loopback, until_close
 from tests.support.replies import reply, serve_in_time
 from tokenstream import Deadlines, Retry, aconnect, connect

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests.stream.connect.support import read_async, read_sync
+from tests._request.support import read_async, read_sync
 from tests.support.loopback import Loopback, refusing_url, sized
 from tests.support.timing import PATIENCE
 from tests.support.wire import DONE

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import httpx
 import pytest
 
+from tests._request.support import PATH, read, read_async, read_sync
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, read, read_async, read_sync
 from tests.support.loopback import OPEN, Loopback, Script, refusing_url, until_close
 from tests.support.replies import reply
 from tests.support.timing import PATIENCE

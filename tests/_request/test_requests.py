@@ -10,8 +10,8 @@ import httpx
 import httpx2
 import pytest
 
+from tests._request.support import PATH, WHOLE, read
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, WHOLE, read
 from tests.support.either import connect_in, got, in_each_loop, inside
 from tests.support.loopback import OPEN, Loopback
 from tests.support.raised import misuse
