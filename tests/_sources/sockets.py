@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import Any
 
-import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
+
+from tokenstream.testing._serve.serve import client_context, server_context
 
 __all__ = ["ASK", "BYE", "Script", "answer", "client_context", "event", "open_socket", "talk"]
 
@@ -20,25 +19,6 @@ ASK = json.dumps({"type": "response.create"})
 BYE = json.dumps({"type": "bye"})
 """Has the server say farewell."""
 Script = Callable[[ServerConnection], None]
-
-
-@cache
-def _authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@cache
-def client_context() -> ssl.SSLContext:
-    """Return what a client needs to trust a server with `tls=True`."""
-    context = ssl.create_default_context()
-    _authority().configure_trust(context)
-    return context
-
-
-def _server_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _authority().issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    return context
 
 
 @contextmanager
@@ -50,9 +30,8 @@ def open_socket(script: Script, *, tls: bool = False) -> Generator[str]:
             script(connection)
 
     server: Server
-    context = _server_context() if tls else None
-    # A client whose handshake was lost waits for the server to give it up.
-    with serve(play, "127.0.0.1", 0, ssl=context, open_timeout=1.5) as server:
+    context = server_context("127.0.0.1") if tls else None
+    with serve(play, "127.0.0.1", 0, ssl=context) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

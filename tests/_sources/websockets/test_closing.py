@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import websockets.asyncio.client as asyncio_client
@@ -54,23 +54,13 @@ async def test_stop_from_elsewhere_ends_an_asynchronous_read(thread: bool) -> No
             assert (stream.message.ending, stream.closed) == ("stopped", True)
 
 
-def _encrypted(url: str) -> Any:
-    """Connect over TLS.
-
-    One time in sixty, the client of websockets 17.4 waits in vain for the answer to its
-    own handshake: a thread of its reads while another one writes.
-    """
-    for _ in range(4):
-        try:
-            return sync_client.connect(url, ssl=client_context(), open_timeout=1)
-        except TimeoutError:
-            continue
-    raise TimeoutError("four handshakes had no answer")
-
-
 def test_over_tls_a_read_that_blocks_is_ended_too() -> None:
     """The socket beneath is shut down, its encryption left alone."""
-    with open_socket(silent, tls=True) as url, _encrypted(url) as connection, Stream(connection) as stream:
+    with (
+        open_socket(silent, tls=True) as url,
+        sync_client.connect(url, ssl=client_context()) as connection,
+        Stream(connection) as stream,
+    ):
         with meanwhile(stream.stop, once=lambda: stream.message.text):
             assert list(stream.text) == ["Hel"]
         assert stream.message.ending == "stopped"
