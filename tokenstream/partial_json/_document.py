@@ -152,7 +152,6 @@ class Document:
         self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
     def exceed(self, why: str, limit: str, value: int) -> None:
-        """Set the error for a document that exceeds a limit."""
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
@@ -181,7 +180,6 @@ class Document:
         )
 
     def end(self, offset: int) -> None:
-        """Set an error if the text ended before the document did; `offset` is the length of the text."""
         if not self.complete and self.error is None:
             self.fail(offset, f"the text ended after {offset:,} characters, before the document did")
 
@@ -203,7 +201,6 @@ class Document:
             container.append(value)
 
     def replace(self, value: object) -> None:
-        """Replace the value at `self.key` in the innermost open container, or the document without one."""
         container = self.container
         if container is None:
             self.root = value
@@ -265,7 +262,6 @@ class Document:
         out.append(ValueStart(self.frame, kind, offset, self.key))
 
     def show_atom(self, value: object) -> None:
-        """Make the current value of an unfinished number or literal visible."""
         if self.atom_shown:
             self.replace(value)
         else:
@@ -273,7 +269,6 @@ class Document:
             self.show(value)
 
     def show_number(self, number: str) -> None:
-        """Make the value of an unfinished number visible, if `allow` contains `NUM`."""
         value = parse_prefix(number, decimals=self.decimals) if self.allow & NUM else None
         if value is not None:
             self.show_atom(value)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
 
 KeyOrIndex: TypeAlias = str | int
-"""The key of a member of an object, or the index of an element of an array."""
 Path: TypeAlias = tuple[KeyOrIndex, ...]
 """The keys and indexes that lead to a value; () is the document itself."""
 
@@ -24,7 +23,6 @@ At: TypeAlias = str | tuple[str | int, ...]
 """A path as users write it: `"recipes.*.steps"`, or a tuple of keys if a key contains a dot."""
 
 CONTAINERS = frozenset({"object", "array"})
-"""The kinds of values that contain other values."""
 OFF = -(1 << 30)
 """Position (see `PathMatcher.start`) of a value that is not on the path; lower than any position on it."""
 
@@ -44,7 +42,6 @@ class Place:
     key: str | int
     """The key or index of this object or array in the one around it (`parent`)."""
     cached_path: Path | None
-    """The path, once it has been built."""
     last_path: Path
     """Path of the element used last: most events are about the same element as the event before."""
 
@@ -63,7 +60,6 @@ class Place:
         return path
 
     def path_of(self, key: str | int) -> Path:
-        """Return the path of the element at a key or index."""
         # Mostly the same element as at the last call.
         path = self.last_path
         if not path or path[-1] != key:
@@ -244,12 +240,10 @@ class Pattern:
         return len(self._allowed)
 
     def matches_key(self, position: int, key: str | int) -> bool:
-        """Return True if a key or index of a document matches the path's key at a position, from 0."""
         allowed = self._allowed[position]
         return allowed is None or key in allowed
 
     def is_wild(self, position: int) -> bool:
-        """Return True if the path has `*` at a position, from 0, so that any key matches there."""
         return self._allowed[position] is None
 
     @property
@@ -259,7 +253,6 @@ class Pattern:
 
     @property
     def keys(self) -> frozenset[str | int]:
-        """All keys that the path names, without wildcards."""
         return frozenset(key for allowed in self._allowed for key in allowed or ())
 
     def name(self, length: int) -> str:
@@ -288,7 +281,6 @@ class PathMatcher:
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
-        """The path."""
         self._length = len(pattern)
         self._open = 0
         """Number of objects and arrays that are open."""

@@ -51,7 +51,6 @@ def check_choice(document: object, *, lenient: object, typed: bool = False) -> N
 
 
 def _check_allow(allow: object) -> int:
-    """Return the bits of the `allow=` option."""
     if allow is None:
         return _DEFAULT_ALLOW
     if not isinstance(allow, int) or isinstance(allow, bool) or allow < 0:
@@ -61,7 +60,6 @@ def _check_allow(allow: object) -> int:
 
 
 def _check_at_least_0(name: str, value: object) -> int:
-    """Return the value of an option if it is a whole number of at least 0, and not a bool."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
     return value

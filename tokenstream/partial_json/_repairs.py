@@ -10,7 +10,6 @@ Lenient: TypeAlias = bool | Literal["closed"]
 """True to read text that is almost JSON; "closed" to refuse it if its end is missing."""
 
 MOST_REPAIRS = 100_000
-"""Maximum number of repairs in one document."""
 
 RepairName: TypeAlias = Literal[
     "backticks",
@@ -55,7 +54,6 @@ RepairName: TypeAlias = Literal[
 
 
 def check_lenient(lenient: object) -> Lenient:
-    """Return the value of the option `lenient=`, if it is valid."""
     if isinstance(lenient, bool):
         return lenient
     if lenient == "closed":
@@ -91,9 +89,7 @@ class RepairLog:
 
     @property
     def is_full(self) -> bool:
-        """True if there are more repairs than `MOST_REPAIRS`."""
         return len(self.made) > MOST_REPAIRS
 
     def note(self, name: RepairName, offset: int) -> None:
-        """Add a repair."""
         self.made.append(Repair(name, offset))

@@ -73,7 +73,6 @@ class Show:
 
 
 def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
-    """Return the value of the option `show=`, if it is valid."""
     if how not in _UNITS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
     found: ShowUnit = how
@@ -81,7 +80,6 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
 
 
 def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
-    """Return the unit of the annotation `Show` that a pydantic core schema records; None if there is none."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 

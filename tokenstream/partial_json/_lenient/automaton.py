@@ -60,13 +60,11 @@ NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
 
 
 def register_step(step: StepT) -> StepT:
-    """Register a step, a function that reads on in the text, in `STEPS` by its name; return the function."""
     STEPS[step.__name__] = step
     return step
 
 
 def register_after_mismatch(step: StepT) -> StepT:
-    """Add a step (function) to those that may follow a closing bracket of the wrong kind; return it."""
     AFTER_MISMATCH.add(step)
     return step
 
@@ -122,7 +120,6 @@ class PushdownAutomaton:
         self.needs_more: bool = False
         """True if reading stopped because later text decides how to go on."""
         self.text_ended: bool = False
-        """True once the text has ended."""
 
         # The next steps, and the open brackets.
         self.inside_step: ReadStep | None = None
@@ -152,7 +149,6 @@ class PushdownAutomaton:
         self.key_pieces: list[str] = []
         """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
-        """Offset of the last key."""
         self.token_at = 0
         """Offset of the string, key or comment that is being read."""
         self.scanned_length = 0
@@ -187,7 +183,6 @@ class PushdownAutomaton:
         return following
 
     def push_bracket(self, closer: str) -> None:
-        """Record that a container was opened, which `closer` will close; expect its first key or element."""
         self.closers.append(closer)
         self.closer_counts[closer] += 1
         # Nothing has followed the opening bracket yet.
@@ -226,7 +221,6 @@ class PushdownAutomaton:
         return position + 1
 
     def skip_extra_closer(self, position: int) -> int:
-        """Skip a surplus closing bracket, as a repair; return the position after it."""
         if self.owed_closers is not None:
             # A bracket was mismatched; one fewer may follow now.
             self.owed_closers -= 1
@@ -262,7 +256,6 @@ class PushdownAutomaton:
     @under(",", *AFTER)
     @under(";", AFTER_FIELD)
     def read_comma(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read a comma or semicolon, and expect the next key or element; return the position after it."""
         if text[position] == ";":
             self.repair_log.note("semicolon", self.base + position)
         self.comma_at = self.base + position
@@ -278,21 +271,18 @@ class PushdownAutomaton:
 
     @under(":", COLON)
     def read_colon(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read the colon after a key, and expect the value; return the position after the colon."""
         self.expects = VALUE
         return position + 1
 
     # -- comments and dots -----------------------------------------------------------
 
     def begin_comment(self, offset: int) -> None:
-        """Begin a comment at an offset, as a repair."""
         self.token_at = offset
         self.repair_log.note("comment", offset)
         self.step_after_comment = self.inside_step
         self.inside_step = STEPS["skip_comment"]
 
     def end_comment(self) -> None:
-        """Go on after a comment as before it."""
         self.inside_step = self.step_after_comment
 
     def skip_dots(self, offset: int) -> None:
@@ -338,7 +328,6 @@ class PushdownAutomaton:
         self.expects = self.place_after_value()
 
     def open_quoted(self, kind: QuoteKind, position: int, out: list[JSONEvent], *, is_key: bool) -> int:
-        """Begin a key or a string at its opening quote; return the position after the quote."""
         self.quoted = QuotedString(kind, self.repair_log)
         self.token_at = self.base + position
         if kind.repair is not None:
@@ -365,7 +354,6 @@ class PushdownAutomaton:
         return position
 
     def refuse_two_readings(self, position: int) -> int:
-        """Set the error for a text that can be read in two ways; return the position, as every step does."""
         offset = self.base + position
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
@@ -383,7 +371,6 @@ class PushdownAutomaton:
             repairs.pop()
 
     def refuse_here(self, position: int) -> int:
-        """Set the error for a character that no repair makes valid; return the position, as steps do."""
         # Each table (`expects`) has an entry for error messages: the name of what is expected there.
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
@@ -405,7 +392,6 @@ class PushdownAutomaton:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places in the document; a table stands for a place."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110
@@ -414,5 +400,4 @@ class PushdownAutomaton:
         return False
 
     def place_after_value(self) -> Table:
-        """Return the table for the place after a value in the innermost container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

@@ -49,19 +49,16 @@ _QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 
 @under("{", *VALUES)
 def begin_object(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object at `{`; return the position after it."""
     return open_container(reader, {}, "}", position, out)
 
 
 @under("[", *VALUES)
 def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an array at `[`; return the position after it."""
     return open_container(reader, [], "]", position, out)
 
 
 @under("(", *VALUES)
 def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a Python tuple at `(`, as an array, and record a repair; return the position after it."""
     reader.repair_log.note("tuple", reader.base + position)
     return open_container(reader, [], ")", position, out)
 

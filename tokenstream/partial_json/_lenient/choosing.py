@@ -92,7 +92,6 @@ class ChoosingReader:
 
     @property
     def repair_count(self) -> int:
-        """Number of repairs."""
         return len(self._repairs_made)
 
     @property

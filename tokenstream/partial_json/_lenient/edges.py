@@ -41,7 +41,6 @@ _BRACKETS = frozenset("{[")
 
 
 def refuse_empty_text(reader: LenientReader, position: int) -> int:
-    """Set the error for a text without a document; return the position, as every step does."""
     offset = reader.base + position
     reader.document.fail(
         offset, f"the text ended after {offset:,} characters, and there is no JSON document in it"
@@ -288,7 +287,6 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
 
 @under(("",), AFTER_DOCUMENT)
 def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """End the reading, since the text has ended after the document; return the position."""
     # No object followed the `{}`: it is not a placeholder, but the document itself.
     if reader.empty_end >= 0:
         reader.finish_empty_object(out)
@@ -315,14 +313,12 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
 
 @under(";", AFTER_DOCUMENT)
 def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a semicolon after the document, report it as a repair, and return the position after it."""
     reader.repair_log.note("semicolon", reader.base + position)
     return position + 1
 
 
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a `)`, `.` or `!` after the document, as a repair, and return the position after it."""
     reader.note_prose(reader.base + position)
     return position + 1
 

@@ -131,7 +131,6 @@ class EscapeReader:
                     self._seems_closed = True
 
     def remember_end(self, piece: str) -> None:
-        """Record the last characters of the string after a new piece."""
         self.ending = piece[-KEPT:] if len(piece) >= KEPT else (self.ending + piece)[-KEPT:]
 
     def read_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
@@ -214,7 +213,6 @@ class EscapeReader:
         return position + 1
 
     def _note_raw_backslash(self, offset: int) -> None:
-        """Record that the string contains an unescaped backslash."""
         if not self.has_raw_backslash:
             self.has_raw_backslash = self.repair_log.has_raw_backslash = True
             # `ending` is the text before the backslash.
@@ -222,7 +220,6 @@ class EscapeReader:
             self._note_mixture(offset)
 
     def _note_doubtful_escape(self, offset: int) -> None:
-        """Record that an escape was decoded that may be an unescaped backslash instead."""
         self.has_doubtful_escape = True
         self._note_mixture(offset)
 

@@ -62,7 +62,6 @@ NO_KEY = frozenset(",:{}[]")
 @under("`~<", START)
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the text from `position` on as prose, outside of the document; return `position`."""
     return reader.turn_to_prose(position)
 
 
@@ -129,7 +128,6 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
-    """Begin a comment; return the position after its opener: `//` or `#`."""
     reader.begin_comment(reader.base + position)
     return position + len(opener)
 
@@ -177,7 +175,6 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
 
 @under(",", ELEMENT, KEY)
 def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a surplus comma before a key or element, as a repair; return the position after it."""
     reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 
@@ -281,7 +278,6 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
-    """Make an unfinished number visible, if the caller wants that: `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
         reader.begin_number(position, out)
         reader.document.show_number(token)

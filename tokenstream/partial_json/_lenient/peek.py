@@ -140,7 +140,6 @@ OPENING_QUOTES: dict[str, QuoteKind] = {
     **dict.fromkeys(_DOUBLE, _make_quote_kind(_DOUBLE, "smart_quotes")),
     **dict.fromkeys(_SINGLE, _make_quote_kind(_SINGLE, "smart_quotes")),
 }
-"""Maps the first character of an opening quote to the kind of quotes."""
 
 
 class MoreTextNeeded(Exception):
@@ -196,11 +195,9 @@ class Lookahead:
         return self._skip_run(_WORD_OR_NOTHING, position)
 
     def get_text(self, start: int, end: int) -> str:
-        """Return the text between two positions."""
         return self._text[start:end]
 
     def starts_with(self, words: tuple[str, ...], position: int) -> bool:
-        """Return True if the text at a position begins with one of the words."""
         # Letter by letter, so that `get_char` raises only if a letter that has not arrived decides.
         for word in words:
             for index, letter in enumerate(word):
@@ -211,7 +208,6 @@ class Lookahead:
         return False
 
     def find_quote(self, position: int) -> QuoteKind | None:
-        """Return the kind of the quote at a position; None if there is no quote."""
         return OPENING_QUOTES.get(self.get_char(position))
 
     def skip_quoted(self, position: int) -> int:
@@ -232,7 +228,6 @@ class Lookahead:
             end += 2 if char == "\\" else 1
 
     def is_key(self, position: int) -> bool:
-        """Return True if there is a key with its colon at a position."""
         end = self.skip_quoted(position)
         if end == position:
             end = self.skip_word(position)

@@ -50,7 +50,6 @@ _STEPS: dict[str, Any] = {}
 
 
 def _is_scalar(word: str) -> bool:
-    """Return True if a word is a number or a literal."""
     atom = read_atom(word)
     return atom is not None and atom.kind != "string"
 
@@ -290,7 +289,6 @@ class Prose:
         return self._introduces_json and self._is_scalar_before_comma(peek, start)
 
     def _is_scalar_before_comma(self, peek: Lookahead, position: int) -> bool:
-        """Return True if there is a number or a literal, and then a comma, at a position."""
         end = peek.skip_word(position + (peek.get_char(position) == "-"))
         is_scalar = _is_scalar(peek.get_text(position, end))
         return is_scalar and peek.get_char(peek.skip_spaces(end)) == ","

@@ -37,9 +37,7 @@ class QuoteVerdict(Enum):
     """The verdict on a quote in a string: it ends the string, belongs to the string, or is not decided."""
 
     ENDS = auto()
-    """The quote ends the string."""
     INNER = auto()
-    """The quote is a character of the string."""
     UNSURE = auto()
     """The quote may be either: the text has two readings."""
     WAITS = auto()
@@ -162,7 +160,6 @@ class QuoteJudge:
         return may_open and not text[after : after + 1].isspace()
 
     def _end_if_clean(self) -> QuoteVerdict:
-        """Return `ENDS` for a string without inner quotes so far; otherwise `UNSURE`."""
         return QuoteVerdict.ENDS if self._is_clean else QuoteVerdict.UNSURE
 
     def _judge_next(self) -> QuoteVerdict:
@@ -200,7 +197,6 @@ class QuoteJudge:
 
     @under(_CLOSERS, _AFTER_QUOTE)
     def _judge_before_closer(self, position: int) -> QuoteVerdict:
-        """Return `ENDS` for a quote before a closing bracket that fits an open container, else `INNER`."""
         closes_container = self._peek.get_char(position) in self._context.closers
         return QuoteVerdict.ENDS if closes_container else QuoteVerdict.INNER
 

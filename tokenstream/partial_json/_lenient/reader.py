@@ -133,7 +133,6 @@ class LenientReader(PushdownAutomaton):
 
         # After the document.
         self.has_comment_after = False
-        """True if a comment follows the document."""
         self.second_reader: LenientReader | None = None
         """The reader of another document, while that document is being read."""
         self.is_end_supplied = False
@@ -158,12 +157,10 @@ class LenientReader(PushdownAutomaton):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs, in the order in which they were made."""
         return tuple(self.repair_log.made)
 
     @property
     def repair_count(self) -> int:
-        """Number of repairs."""
         return len(self.repair_log.made)
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
@@ -243,7 +240,6 @@ class LenientReader(PushdownAutomaton):
         return position
 
     def _refuse_repairs(self) -> None:
-        """Set the error for a text that needs too many repairs."""
         del self.repair_log.made[MOST_REPAIRS:]
         self.document.exceed(
             f"the document needs more than {MOST_REPAIRS:,} repairs; ask the model for JSON",
@@ -254,7 +250,6 @@ class LenientReader(PushdownAutomaton):
     # -- outside of the document -----------------------------------------------------
 
     def note_prose(self, offset: int) -> None:
-        """Record the text before or after the document as a repair, unless that was done already."""
         if not self.prose_noted:
             self.prose_noted = True
             self.repair_log.note("trailing_text" if self.has_document else "leading_text", offset)
@@ -311,7 +306,6 @@ class LenientReader(PushdownAutomaton):
         return position + 1
 
     def accept_comma(self) -> None:
-        """Record the comma that was skipped after the document as a repair, and read on after it."""
         self.repair_log.note("extra_comma", self.comma_at)
         self.outside_step = STEPS["read_after_document"]
 

@@ -50,7 +50,6 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
 
 
 def begin_prose(reader: LenientReader, position: int) -> int:
-    """Begin prose at a position, record it as a repair, and return the position: nothing is read yet."""
     reader.note_prose(reader.base + position)
     return reader.turn_to_prose(position)
 
@@ -124,7 +123,6 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a document at its first bracket; return the position after the bracket."""
     reader.begin_document(reader.base + position)
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
 
@@ -165,7 +163,6 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
-    """Return True if the document is `{}`, and only white space separates it from another object."""
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 

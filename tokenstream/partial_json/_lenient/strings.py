@@ -51,7 +51,6 @@ class QuotedString(EscapeReader):
         self.is_clean = True
         """True as long as the string contains no inner quote."""
         self.is_closed = False
-        """True once the end of the string has been read."""
         self.needs_more = False
         """True if reading stopped because the decision needs later text."""
         self.unsure_at: int | None = None
@@ -291,7 +290,6 @@ class QuotedString(EscapeReader):
         return after
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:
-        """Return the judge that decides if a quote in the string ends it."""
         # True if the string is alone on its line so far.
         on_line = context.on_line and not self._has_lines
         return QuoteJudge(

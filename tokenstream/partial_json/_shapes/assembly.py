@@ -149,7 +149,6 @@ def is_assembly_sound() -> bool:
 
 
 def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
-    """Return pydantic's errors, without their URLs."""
     return tuple({**item} for item in error.errors(include_url=False))
 
 

@@ -84,13 +84,11 @@ class Alternative(NamedTuple):
 
 
 def _config_of(schema: CoreSchema) -> CoreSchema:
-    """Return the configuration of a schema; empty if it has none."""
     config: CoreSchema | None = schema.get("config")
     return config or {}
 
 
 def _find_title(schema: CoreSchema) -> str:
-    """Return the name of a schema's class; "" if it has no class."""
     return str(getattr(schema.get("cls"), "__name__", ""))
 
 
@@ -112,7 +110,6 @@ class Definitions:
 
     def __init__(self) -> None:
         self._by_ref: dict[str, CoreSchema] = {}
-        """The schemas by the names with which others refer to them."""
 
     def resolve(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema to which a reference or a definition leads; any other schema unchanged.
@@ -137,7 +134,6 @@ class Definitions:
 
     @staticmethod
     def _has_references(schema: CoreSchema) -> bool:
-        """Return True if a schema contains a reference to another one."""
         waiting = [schema]
         while waiting:
             inner = waiting.pop()
@@ -183,7 +179,6 @@ class Definitions:
         return [found for found in self.iter_alternatives(schema, config) if found.schema["type"] in _FIELDS]
 
     def is_root(self, schema: CoreSchema) -> bool:
-        """Return True for the schema of a root model."""
         schema = self.resolve(schema)
         # Wrappers that act only after the value has been read, such as a default.
         while schema["type"] in _AFTERWARDS:

@@ -153,7 +153,6 @@ class _FieldsStructure(AssembledStructure):
     # -- slots and names -----------------------------------------------------------
 
     def find_slot(self, key: KeyOrIndex) -> Slot | None:
-        """Return the slot of the field that a key belongs to; None if it belongs to no field."""
         name = self._names.get(str(key))
         if name is None:
             return None
@@ -167,19 +166,15 @@ class _FieldsStructure(AssembledStructure):
         return slot
 
     def find_name(self, key: KeyOrIndex) -> KeyOrIndex:
-        """Return the name of the field that a key belongs to; the key itself if it belongs to no field."""
         return self._names.get(str(key), key)
 
     def find_defaults(self) -> dict[str, Any]:
-        """Make the defaults of the fields, to show for fields that have not arrived."""
         return make_defaults(self._types, self._schema, self._config)
 
     def locate(self, key: KeyOrIndex) -> Path:
-        """Return the location that errors give for the value at a key, relative to the object."""
         return (*self.prefix, self._locate_key(key))
 
     def _locate_key(self, key: KeyOrIndex) -> KeyOrIndex:
-        """Return the key or the field's name, whichever the class uses in the locations of its errors."""
         return key if self._by_alias else self.find_name(key)
 
     # -- serialization ---------------------------------------------------------------
@@ -218,7 +213,6 @@ class _FieldsStructure(AssembledStructure):
     # -- late fields: their validators need the fields before them ----------------
 
     def is_late(self, key: KeyOrIndex) -> bool:
-        """Return True if a key belongs to a late field, whose validators need the fields before it."""
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[KeyOrIndex]:
@@ -282,7 +276,6 @@ class _FieldsStructure(AssembledStructure):
     # -- keys without a field ------------------------------------------------------
 
     def accepts_extra(self, key: KeyOrIndex, text: str) -> bool:
-        """Validate a key that belongs to no field; return False if the type ignores such keys."""
         if self._extra_validator is None:
             return False
         try:
@@ -348,7 +341,6 @@ class _FieldsStructure(AssembledStructure):
         return validator
 
     def _make_validator_with(self, fields: list[SchemaField], *, extra: bool = True) -> SchemaValidator:
-        """Return a validator of the object with other fields."""
         # The schema of a dataclass has a list of fields; the schemas of models and typed dicts have a dict.
         has_dict = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if has_dict else [field for _, field in fields]}
@@ -363,7 +355,6 @@ _MOST_KEPT = 64
 
 
 def _remember(cache: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
-    """Add a value to a cache, which is emptied if it is full; return the value."""
     if len(cache) >= _MOST_KEPT:
         cache.clear()
     cache[key] = value
@@ -387,22 +378,15 @@ class _LateSlot(Slot):
         raise ContextNeeded
 
     def find_name(self, key: str) -> str:
-        """Return the name under which a growing object shows the value at a key, from the field's slot."""
         return self._slot.find_name(key)
 
     def write(self, value: object, by_alias: ByAlias) -> str:
-        """Return a value as JSON, as the field's own slot writes it."""
         return self._slot.write(value, by_alias)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
-        """Return the unit in which the strings at a key become visible: characters, words, or whole values.
-
-        The field's own slot knows the unit; None means that its type does not define one.
-        """
         return self._slot.find_inner_show_unit(key)
 
     def find_defaults(self) -> dict[str, Any] | None:
-        """Make the defaults to show in a growing object, as the field's own slot gives them."""
         return self._slot.find_defaults()
 
 
@@ -426,7 +410,6 @@ def _drop_first_key(errors: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], .
 
 
 def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
-    """Return True if a field has a default that pydantic validates."""
     checked: Any = schema.get("validate_default", config.get("validate_default"))
     return schema["type"] == "default" and bool(checked)
 

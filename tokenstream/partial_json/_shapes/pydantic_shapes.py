@@ -115,7 +115,6 @@ class PydanticSlot(Slot):
         # Only the slot of a whole document is given its validator; others make theirs.
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
-        """Caches the result of `find_structure`, by the kind of value."""
 
         # Display of values. `Slot` describes these attributes, as well as `type_names`.
         self.shows_text = types.definitions.shows_text(schema)
@@ -151,7 +150,6 @@ class PydanticSlot(Slot):
         return self._validator
 
     def read(self, text: str) -> object:
-        """Return the validated value of a JSON text; raise the exceptions of `Slot.read`."""
         try:
             return self.validator.validate_json(text)
         except ValidationError as error:
@@ -164,7 +162,6 @@ class PydanticSlot(Slot):
             raise ContextNeeded from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind, made when first needed; None if they are read whole."""
         if kind not in self._structures:
             structure: ValueStructure | None = None
             # If this version of pydantic cannot assemble values, every value is read as a whole.
@@ -174,7 +171,6 @@ class PydanticSlot(Slot):
         return self._structures[kind]
 
     def write(self, value: object, by_alias: ByAlias) -> str:
-        """Return the JSON of a value that was read, written by the type's serializer, made when needed."""
         if self.serializer is None:
             self.serializer = make_serializer(
                 self._types.definitions.close_schema(self._schema), self._config
@@ -182,19 +178,15 @@ class PydanticSlot(Slot):
         return serialize(self.serializer, value, by_alias)
 
     def find_name(self, key: str) -> str:
-        """Return the name of the field that is read from a key; the key itself if it is not a field's."""
         return self._names.get(key, key)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
-        """Return the unit in which the value at a key becomes visible; None if the type has none."""
         return self._show_units.get(key)
 
     def is_leaf(self) -> bool:
-        """Return True if no value of the type is an object or array."""
         return all(found.schema["type"] in SCALARS for found in self._alternatives)
 
     def is_root(self) -> bool:
-        """Return True for a root model, which is shown as its root value."""
         return self._types.definitions.is_root(self._schema)
 
     @cached_property
@@ -203,7 +195,6 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: KeyOrIndex, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots of the types that a value at a key may have; None if any type is possible."""
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)
@@ -213,7 +204,6 @@ class PydanticSlot(Slot):
         return found
 
     def find_defaults(self) -> dict[str, Any] | None:
-        """Make the defaults of the type's fields; None unless exactly one class with fields is possible."""
         if len(self._objects) != 1:
             return None
         return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)
@@ -242,12 +232,10 @@ class _ArrayStructure(AssembledStructure):
         self._validator = types.make_validator(changed_schema, layered.config)
 
     def find_slot(self, key: KeyOrIndex) -> Slot | None:
-        """Return the slot that reads the item at an index; None if a tuple has no such item."""
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
     def _gather(self, entries: Entries) -> object:
-        """Return the list or tuple of the items."""
         # The text is [0,1,2,…]: each number stands for one of the items, which were validated before.
         return validate_with_known(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
 
@@ -265,11 +253,9 @@ class _MappingStructure(AssembledStructure):
         )
 
     def find_slot(self, key: KeyOrIndex) -> Slot:
-        """Return the slot that reads the dict's values; it is the same for every key."""
         return self._slot
 
     def _gather(self, entries: Entries) -> object:
-        """Return the dict of the validated values."""
         # The text is {"key": 0, …}: each number stands for one of the values, which were validated before.
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
         return validate_with_known(self._validator, f"{{{text}}}", list(entries.values()))

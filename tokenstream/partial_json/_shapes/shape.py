@@ -72,7 +72,6 @@ class TypeNames(NamedTuple):
     """The title, field names and aliases of a type, for displaying and writing its unfinished objects."""
 
     title: str
-    """The type's name."""
     field_names: dict[str, None] | None
     """The names of the type's fields, in order; None if the type has no fixed fields."""
     slot: Slot | None = None

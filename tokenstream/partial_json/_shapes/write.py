@@ -36,7 +36,6 @@ ByAlias: TypeAlias = bool | None
 _KEYS_TO_STRIP = frozenset({"serialization", "ref", "metadata"})
 
 write_string = json.encoder.encode_basestring
-"""Return a string as JSON."""
 
 _decode_at = json.JSONDecoder().raw_decode
 
@@ -60,7 +59,6 @@ def _to_builtin(value: object) -> object:
 
 
 def _replace_nonfinite(value: object) -> object:
-    """Return plain data with null in place of NaN and infinities."""
     plain: Any = value
     if isinstance(value, dict):
         return {str(key): _replace_nonfinite(inner) for key, inner in plain.items()}
@@ -70,7 +68,6 @@ def _replace_nonfinite(value: object) -> object:
 
 
 def serialize(serializer: Any, value: object, by_alias: ByAlias, **options: object) -> str:  # noqa: ANN401 - any value
-    """Return the JSON that a serializer writes for a value."""
     alias_option = by_alias if _takes_none() else bool(by_alias)
     made: bytes = serializer.to_json(value, by_alias=alias_option, warnings=False, **options)
     return made.decode()
@@ -88,7 +85,6 @@ def _takes_none() -> bool:
 
 
 def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, use_prebuilt: bool = True) -> object:
-    """Return a serializer of a schema."""
     make: Any = SchemaSerializer
     return make(schema, config, **({} if use_prebuilt else find_schema_options(make)))
 

@@ -42,13 +42,11 @@ ENDED: Table = {}
 
 
 def _continue_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
-    """Continue a key that is split between pieces; return the position after what was read of it."""
     end: int = reader.continue_key(text, position)
     return end
 
 
 def _continue_string(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401 - a step
-    """Continue a string that is split between pieces; return the position after what was read of it."""
     end: int = reader.continue_string(text, position, out)
     return end
 
@@ -61,7 +59,6 @@ def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]
     """Return a decorator that enters a step in the tables under each of these next characters."""
 
     def enter(step: StepT) -> StepT:
-        """Add a step to the tables, and return it unchanged."""
         for table in tables:
             table.update(dict.fromkeys(characters, step))
         return step

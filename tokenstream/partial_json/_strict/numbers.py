@@ -70,7 +70,6 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
 
 
 def is_too_long(number: str) -> bool:
-    """Return True if a number has more than `MOST_DIGITS` digits."""
     if len(number) <= MOST_DIGITS:
         return False
     return len(number) > MOST_LENGTH or sum(map(str.isdigit, number)) > MOST_DIGITS
@@ -135,7 +134,6 @@ def may_be_too_long(text: str) -> bool:
 
 
 def is_nested_at_most(text: str, max_depth: int) -> bool:
-    """Return True if the nesting of a JSON text is at most `max_depth` levels deep."""
     if text.count("{") + text.count("[") <= max_depth:
         # All opening brackets together, even those in strings, would not be too deep.
         return True

@@ -33,7 +33,6 @@ _SPACE = re.compile(r"[ \t\n\r]*").match
 
 
 def check_text(text: object) -> str:
-    """Return a piece of text as a plain str."""
     if not isinstance(text, str):
         raise MisuseError(
             f"PartialJSONParser.feed takes str, not {type(text).__name__}; decode bytes first, with an "
@@ -44,7 +43,6 @@ def check_text(text: object) -> str:
 
 
 def make_fed_after_end_error() -> MisuseError:
-    """Return the error for a call of `feed` after `end`."""
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
@@ -259,14 +257,12 @@ class StrictReader(ScalarReader):
 
     @under("\t\n\r", *BETWEEN)
     def _skip_space(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Skip white space; return the position after it."""
         space: Any = _SPACE(text, position)
         end: int = space.end()
         return end
 
     @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Open an object; return the position after its brace, or stop reading if it is nested too deeply."""
         if not self.document.open({}, self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_KEY
@@ -274,7 +270,6 @@ class StrictReader(ScalarReader):
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Open an array; return the position after its bracket. Stop reading if it is nested too deeply."""
         if not self.document.open([], self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_ELEMENT
@@ -283,7 +278,6 @@ class StrictReader(ScalarReader):
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Close an object or array; return the position after its bracket."""
         document = self.document
         document.close(self.base + position + 1, out)
         if document.container.__class__ is dict:

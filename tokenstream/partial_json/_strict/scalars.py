@@ -67,7 +67,6 @@ class ScalarReader:
     __slots__ = ("base", "cut_key", "document", "incomplete", "literal", "number_at", "progress", "state")
 
     number_at: int
-    """Offset of the current number."""
     literal: tuple[str, Any, int]
     """The current literal: its text, value and `Allow` bit."""
 
@@ -185,7 +184,6 @@ class ScalarReader:
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Begin a key after its opening quote; return the position after what was read of it."""
         self.state = IN_KEY
         return self.continue_key(text, position + 1)
 
@@ -369,7 +367,6 @@ class ScalarReader:
     # -- faults ----------------------------------------------------------------------
 
     def refuse(self, position: int, expected: str) -> int:
-        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
         self.document.refuse(self.base + position, expected)
         return self.stop_reading()
 

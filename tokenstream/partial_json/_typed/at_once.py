@@ -65,7 +65,6 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
 
 
 def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
-    """Return the named fields of a finished object, with their values."""
     return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 
 

@@ -315,7 +315,6 @@ def _dump_object_data(view: GrowingObject, type_names: TypeNames, by_alias: ByAl
 
 
 def _dump_array_data(view: GrowingArray, by_alias: ByAlias) -> list[Any]:
-    """Return an array as plain data."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
     for position in range(length):

@@ -87,7 +87,6 @@ class OpenContainer:
         self.entries: Entries = {}
         """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if all is read as a whole."""
         self.invalid_keys: set[KeyOrIndex] = set()
-        """Keys whose values are invalid."""
         self.tag_values: dict[KeyOrIndex, Any] = {}
         """Maps possible discriminators of a `TagChoice` to their values."""
         self.used_discriminators: set[KeyOrIndex] = set()
@@ -96,13 +95,9 @@ class OpenContainer:
         # Its appearance in snapshots.
         self.name = name
         self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
-        """True if the object or array is visible in snapshots."""
         self.show_unit: ShowUnit = show_unit
-        """The unit in which strings in the object or array become visible."""
         self.log = FieldLog(structure)
-        """The fields of an object, as they are shown."""
         self.values = ValueLog(structure)
-        """The elements of an array, as they are shown."""
         self.unvalidated: set[int] = set()
         """Indexes of elements that have not been validated yet."""
         self.fillers: dict[str, Any] | None = None

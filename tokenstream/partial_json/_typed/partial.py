@@ -56,7 +56,6 @@ class _NoDefault:
 
 
 _NO_DEFAULT: Any = _NoDefault()
-"""Represents a default that was not passed."""
 
 
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
@@ -378,7 +377,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return value if is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> object:
-        """Return the value of a field, or MISSING."""
         if self._members is None:
             return MISSING
         # Once the object is validated, its own fields count, because validators may have changed them.
@@ -395,7 +393,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
     def _get_final_or_growing(self) -> object:
-        """Return the complete, validated value; before that, what has arrived."""
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _get_growing(self) -> object:

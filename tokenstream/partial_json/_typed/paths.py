@@ -79,14 +79,12 @@ _get_at: attrgetter[Callable[[KeyOrIndex], object]] = attrgetter("_get_at")
 
 
 def check_keys(path: tuple[Any, ...]) -> Path:
-    """Return a path unchanged, if it consists of names, keys and indexes."""
     if all(isinstance(key, str | int) for key in path):
         return path
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
 def is_final_at(value: object, key: KeyOrIndex) -> bool:
-    """Return True if the member of a growing value at a key is finished."""
     if _is_partial(value):
         return value.is_complete(key)
     if isinstance(value, GrowingObject):
@@ -188,12 +186,10 @@ def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def is_collection(value: object) -> TypeGuard[Collection[Any]]:
-    """Return True for a list, set or other collection of values, but not for text, bytes or a mapping."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def is_array(value: object) -> TypeGuard[Sequence[Any]]:
-    """Return True for a list or another sequence, but not for text or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
@@ -228,14 +224,12 @@ class _Recorder:
         object.__setattr__(self, "_trail", trail)
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
-        """Return the recorder of an attribute; refuse a special name."""
         if name.startswith("__") and name.endswith("__"):
             # `isinstance` reads such a name, but a path cannot branch on a type.
             _refuse(self, f"{name}, or the type,")
         return _extend(self, name, attribute=True)
 
     def __getitem__(self, key: object) -> _Recorder:
-        """Return the recorder of the value at a key or an index."""
         if not isinstance(key, str | int):
             _refuse(self, "a slice" if isinstance(key, slice) else f"a key of {type(key).__name__}")
         return _extend(self, key, attribute=False)
@@ -306,7 +300,6 @@ def _get_trail(recorder: _Recorder) -> _Trail:
 
 
 def _refuse(recorder: _Recorder, what: str) -> NoReturn:
-    """Raise an error, because a path cannot contain the operation `what` on a value."""
     raise MisuseError(
         f"{what} of {_get_trail(recorder).source_text} cannot be part of a path: use names, keys and indexes "
         "only, and apply anything else to the value that get() returns"

@@ -94,7 +94,6 @@ class Schema(Generic[T]):
         return collect_words(self.core)
 
     def describe_errors(self, errors: Sequence[Mapping[str, Any]]) -> str:
-        """Return the error message for an invalid output: its first error, without the model's text."""
         return describe_invalid(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:

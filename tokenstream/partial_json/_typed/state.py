@@ -40,7 +40,6 @@ class DocumentText:
         write: Callable[[Any, ByAlias], str] = write_plain_json,
     ) -> None:
         self.log = log
-        """The text so far."""
         self.write = write
         """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
@@ -82,7 +81,6 @@ class FaultLink(NamedTuple):
 
     before: FaultLink | None
     location: Path
-    """Location of the value."""
     errors: FoundErrors | None
     """The errors; None cancels earlier errors at the same location."""
 
@@ -96,7 +94,6 @@ class SnapshotState(NamedTuple):
     end: int
     """End of the object, or end of the text so far."""
     complete: bool
-    """True if the whole object has arrived."""
     faults: FaultLink | None
     """The newest validation error in the document."""
     faults_before: FaultLink | None

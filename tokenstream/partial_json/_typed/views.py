@@ -80,7 +80,6 @@ class FieldLog:
         self.plain_positions: set[int] | None = None
         """Positions of plain data, values that the structure has not read; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
-        """Caches of the fields' JSON, by the option `by_alias`."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
@@ -144,7 +143,6 @@ class ValueLog(list[Any]):
         self.plain_positions: set[int] | None = None
         """Indexes of plain data, elements that the structure has not read; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
-        """Caches of the elements' JSON, by the option `by_alias`."""
 
     def add(self, value: object, *, is_plain: bool = False) -> None:
         """Add a finished element; `is_plain` is True if it is plain data, not validated by its type."""
@@ -191,7 +189,6 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self.log.find(name, self.length)
 
     def is_final(self, name: object) -> bool:
-        """Return True if the field `name` is final: its value cannot change any more."""
         growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_final(name, self.length)
 
@@ -218,7 +215,6 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self._distinct + self._is_growing_new()
 
     def _is_growing_new(self) -> bool:
-        """Return True if a field is growing whose name no finished field has."""
         return self.growing is not MISSING and self.log.find(self.name, self.length) is MISSING
 
     @property
@@ -267,7 +263,6 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         self.growing: Any = growing
         """The element that is growing, as far as it has arrived; MISSING if there is none."""
         self._unvalidated = unvalidated
-        """Indexes of elements that have not been validated yet."""
 
     @property
     def storage(self) -> object:
@@ -275,7 +270,6 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return self.values
 
     def is_final(self, index: object) -> bool:
-        """Return True if the element at an index is final: it cannot change any more."""
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)
