@@ -75,7 +75,6 @@ class ServedAnswer:
             self.attribute(source)
 
     def begin(self) -> None:
-        """Note that the answer's first event has arrived."""
         self.has_begun = True
 
     def find_broken(self, ending: Ending | None) -> StreamError | None:
@@ -85,7 +84,6 @@ class ServedAnswer:
         return cost or find_broken(ending)
 
     def note_head(self, status: int, id: str | None) -> None:
-        """Note that a head was sent, with a status and, if it has one, the answer's id."""
         self.status, self.id = status, id or self.id
 
     # -- what is logged ------------------------------------------------------

@@ -44,7 +44,6 @@ class _EncodedPieces(Generic[PieceT]):
         self._events: Any = None
         """The iterator over the source; None before the first event."""
         self._pieces: deque[PieceT] = deque()
-        """The pieces to return next."""
         self._ended = False
         """True once the source has ended or was closed."""
 

@@ -73,7 +73,6 @@ class EventsIn:
                 f'protocol="text", not {source!r:.80}'
             )
         self.source: Any = source
-        """The source of the events."""
         driver = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
@@ -87,7 +86,6 @@ class EventsIn:
         """The exception (the end or an error) that `_take_arrived` met; the next call of `next` raises it."""
 
     async def __aenter__(self) -> Self:
-        """Enter the source of the events."""
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
             with pass_over("consumed", "closed"):  # `next` raises them
@@ -107,7 +105,6 @@ class EventsIn:
         await close_stream(self.source)
 
     def next(self) -> Awaitable[Event]:
-        """Return an awaitable for the next event."""
         if self._events is None:
             if self._error is not None:
                 # `_take_arrived` has met the end already.

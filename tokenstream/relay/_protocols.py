@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 HeaderFields: TypeAlias = "Mapping[str, str]"
-"""The headers of a response, by their names."""
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""
 
@@ -73,7 +72,6 @@ class Protocol:
     retry: bytes
     """An instruction to reconnect after one second; empty if the protocol has none."""
     has_ids: bool
-    """True if events can have ids."""
 
 
 @cache
@@ -247,13 +245,11 @@ def _call(arguments: str, tool_type: str = "function", *, is_json: bool = True) 
 
 
 def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
-    """Return the events of a call that the provider runs, and of its result."""
     call = ServerToolCall(id=result.id, name=name, arguments_text="{}", complete=True)
     return [PartStart(call), PartDone(call), *_result(result)]
 
 
 def _result(result: ServerToolResult) -> list[Event]:
-    """Return the events of the result of a tool that the provider has run."""
     repeated = ToolResult(result.id, result.content, result.error, provider_executed=True)
     repeated.is_repeat = True
     return [PartStart(result, part=1), PartDone(result, part=1), repeated]

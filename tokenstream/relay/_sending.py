@@ -193,7 +193,6 @@ class Sending:
             # An encoder without a default id sends no ids.
             id = f"{prefix}{'-' if prefix else ''}{token_hex(12)}"
         self.served = ServedAnswer(id)
-        """The record of the answer, which logs."""
         # Ids of the answer and its messages, which replace the provider's private ones.
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
@@ -241,7 +240,6 @@ class Sending:
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 
     def encode_events(self, events: Iterable[Event]) -> list[Any]:
-        """Return the chunks for some events, as `encode_event` does for one."""
         return [chunk for event in events for chunk in self.encode_event(event)]
 
     def join_event(self, event: Event) -> bytes:

@@ -61,7 +61,6 @@ class _ShapedText:
         return events + self.take_waiting() if self.waiting_events else events
 
     def take_waiting(self) -> list[Event]:
-        """Return the events that had to wait for the text, which wait no longer."""
         events, self.waiting_events = self.waiting_events, []
         return events
 
@@ -153,7 +152,6 @@ class Shaping(ErrorKeeper):
             del self._last_text[text.choice_and_step]
 
     def _add_text(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
-        """Transform more text of an event's part, and return the result as events."""
         text = self._get_text(event)
         return self._make_events(text, text.chain.feed(added, now=now))
 
@@ -198,7 +196,6 @@ class Shaping(ErrorKeeper):
 
 
 def _choice_and_step(event: Event) -> _ChoiceAndStep:
-    """Return the choice and the step of an event."""
     return event.choice, event.step
 
 

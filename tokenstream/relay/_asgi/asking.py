@@ -40,7 +40,6 @@ class AskedPosition:
     """The parts of a request that say which answer it asks for, and from which position on."""
 
     method: str
-    """The HTTP method."""
     path: str
     """The path of the request, with the path at which the application is mounted."""
     position: str
@@ -59,7 +58,6 @@ class AskedPosition:
 
 
 def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
-    """Return what a request says about the answer that it asks for."""
     id, path = read_header(scope, b"x-answer-id"), _whole_path(scope)
     sent = (scope.get("raw_path") or b"").decode("latin-1")
     return AskedPosition(
@@ -142,7 +140,6 @@ _MESSAGES = {
     "other_request": "This answer was asked for with another body or key.",
     "key_reused": "This Idempotency-Key was sent with another body before.",
 }
-"""Maps each code of a refusal of this module to its message."""
 
 
 def refuse(code: str) -> Refusal:

@@ -29,7 +29,6 @@ class Assets:
         """The folder with the files, for frameworks and servers that serve folders themselves."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send one of the files."""
         if scope["type"] != "http":
             raise MisuseError(f"assets are sent over HTTP, and this is {scope['type']!r}")
         status, headers, body = self._respond(scope)

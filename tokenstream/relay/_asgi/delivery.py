@@ -64,7 +64,6 @@ TIMING = Timing()
 
 
 def check_timing(timing: Any) -> Timing:  # noqa: ANN401 - as callers give it
-    """Return the times of a relay; refuse anything else."""
     if not isinstance(timing, Timing):
         raise MisuseError(f"timing= takes a relay.Timing, such as relay.Timing(grace=30), not {timing!r}")
     return timing
@@ -93,7 +92,6 @@ class Delivery(ABC):
         self._timing = timing
         self._callables = receive, send
         self._disconnected = False
-        """True once the reader has disconnected."""
         self.shutting_down = False
         """True once this response is ended because the server shuts down."""
         self._came_late = False
@@ -126,7 +124,6 @@ class Delivery(ABC):
             raise_only(errors)
 
     async def _deliver_and_conclude(self) -> None:
-        """Send the answer and what follows it, then end the other tasks."""
         with self._sending:
             await self._deliver()
         await self._conclude()
@@ -197,7 +194,6 @@ class Delivery(ABC):
         self._sending.cancel()
 
     async def _stop_after_grace(self) -> None:
-        """Wait for the grace period, then stop the answer, because its reader has gone."""
         from anyio import sleep
 
         await sleep(self._timing.grace)

@@ -164,7 +164,6 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
 
 
 def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefused:
-    """Return the exception that refuses a request with an error status and a JSON body."""
     return SourceRefused(Refusal(status, error_body(kind, message, retryable=False), headers))
 
 
@@ -310,7 +309,6 @@ class _JSONResponse:
         self.raw_headers = encode_headers({**named, "content-length": str(len(self.body))})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
@@ -324,6 +322,5 @@ def _to_response(refusal: Refusal, served: ServedAnswer | None = None) -> _JSONR
 
 
 def _check_method(method: str, *methods: str) -> None:
-    """Refuse a request whose HTTP method is not one of `methods`."""
     if method not in methods:
         raise _refuse(405, "not_allowed", "this path has no such method", allow=", ".join(methods))

@@ -73,7 +73,6 @@ class FollowOutlet(Outlet):
 
     @property
     def answer_id(self) -> str | None:
-        """The id of the answer in its journal."""
         return self.id
 
     async def __aexit__(self, *error: object) -> None:
@@ -133,12 +132,10 @@ class FollowOutlet(Outlet):
         return await self.open()
 
     def next(self) -> Awaitable[None]:
-        """Return an awaitable for the next records, or for the answer's end."""
         feed = self._feed
         return feed.changes.wait() if self._follower.has_more(feed) is None else checkpoint()
 
     def encode(self, arrived: None) -> bytes | None:
-        """Return the bytes of all records that have arrived; None if they have none in the protocol."""
         follower = self._follower
         has_more = follower.has_more(self._feed)
         if has_more:
@@ -176,7 +173,6 @@ class FollowOutlet(Outlet):
 
 
 def check_journal(journal: object) -> None:
-    """Check that a value is a journal."""
     if not isinstance(journal, Journal):
         hint = "relay.MemoryJournal(), or relay.RedisJournal(Redis.from_url(…))"
         raise MisuseError(f"journal= is a journal, such as {hint}, and not {type(journal).__name__}")

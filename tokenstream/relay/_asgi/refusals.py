@@ -47,7 +47,6 @@ class Refusal:
     """The response sent in place of an answer that failed before it began."""
 
     status: int
-    """The HTTP status of the response."""
     body: bytes
     """JSON that describes the error."""
     headers: HeaderFields = field(default_factory=dict[str, str])
@@ -129,12 +128,10 @@ def quote_id(id: object) -> str:
 
 
 def encode_headers(headers: HeaderFields) -> RawHeaders:
-    """Return headers as ASGI has them."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def refuse_journal_error(error: JournalError) -> Refusal:
-    """Return the response for a journal's error."""
     from tokenstream.relay.journal._errors import ROWS
 
     row, is_temporary = ROWS[error.kind], error.retry_after is not None

@@ -69,7 +69,6 @@ class AnswerOutlet(Outlet):
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
-        """Set the source of the answer's events."""
         self._events = EventsIn(source, as_text=self._writer.protocol.name == "text")
         self._writer.read_from(self._events.source)
 
@@ -161,7 +160,6 @@ class AnswerOutlet(Outlet):
         ) or None
 
     def encode_end(self, error: Exception) -> bytes | None:
-        """Return the bytes that end the answer, according to its ending or error; None if there are none."""
         self.has_ended = True
         if isinstance(error, StopAsyncIteration):
             return b"".join(self._writer.encode_end(self._events.ending)) or None
@@ -171,7 +169,6 @@ class AnswerOutlet(Outlet):
         raise error
 
     def stop(self, reason: str) -> bool:
-        """Stop the answer's stream; return True if its chunks will then end by themselves."""
         return self._events.stop(reason)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -179,7 +176,6 @@ class AnswerOutlet(Outlet):
         self._refusal = self._refusal or refusal
 
     def interrupt(self) -> bool:
-        """End the stream with the error of a shutdown, unless it has ended."""
         if not self.has_ended:
             self._interruption = interrupt_source(self._events.source)
         return not self.has_ended

@@ -26,13 +26,9 @@ if TYPE_CHECKING:
     from tokenstream.relay._protocols import HeaderFields
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
-"""The ASGI scope of a request."""
 ASGIMessage: TypeAlias = "MutableMapping[str, Any]"
-"""A message of ASGI, which `receive` returns and `send` takes."""
 Receive: TypeAlias = "Callable[[], Awaitable[ASGIMessage]]"
-"""The ASGI callable `receive`, which returns the client's next message."""
 Send: TypeAlias = "Callable[[ASGIMessage], Awaitable[None]]"
-"""The ASGI callable `send`, which sends a message to the client."""
 Head: TypeAlias = "tuple[int, RawHeaders]"
 """The status and the headers of a response."""
 MakeHead: TypeAlias = "Callable[[], Head]"
@@ -70,7 +66,6 @@ class HTTPDelivery(Delivery):
         self._outlet, self._make_head = outlet, make_head
         self._receive, self._send = receive, send
         self._head_begun = False
-        """True once sending the head has begun."""
         self._heartbeat_sent: Event | None = None
         """Set when the current heartbeat was sent; None while no heartbeat is being sent."""
         self._end_begun = False
@@ -145,7 +140,6 @@ class HTTPDelivery(Delivery):
             await self._send_part(head, outlet.heartbeat + chunk, more=more)
 
     async def _send_part(self, head: Head | None, body: bytes, *, more: bool) -> None:
-        """Send a part of the response."""
         self._end_begun = not more
         began = self._send_began = time.monotonic()
         try:
@@ -179,14 +173,12 @@ class HTTPDelivery(Delivery):
         await self._send_complete(refusal)
 
     async def _send_complete(self, refusal: Refusal) -> None:
-        """Send a complete response at once."""
         head = refusal.status, refusal.make_headers(self._outlet.served)
         await self._send_part(head, refusal.body, more=False)
 
     # -- the other tasks -------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Wait until the reader disconnects."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._note_disconnect()
@@ -227,15 +219,12 @@ class HTTPDelivery(Delivery):
     # -- ending ----------------------------------------------------------------
 
     def _stop_source(self, reason: str) -> bool:
-        """Stop the answer; return True if its chunks will then end by themselves."""
         return self._outlet.stop(reason)
 
     def choose_drain(self) -> float | None:
-        """Return the seconds that the answer may run on, if it ends by itself."""
         return self._timing.drain if self._outlet.ends_by_itself else 0.0
 
     def _interrupt_source(self) -> bool:
-        """Interrupt the answer, unless its end is being sent."""
         return not self._end_begun and self._outlet.interrupt()
 
     async def _conclude(self) -> None:

@@ -130,7 +130,6 @@ class _OpenResponse:
         """The clock reading at which the response is ended; infinite before a shutdown."""
 
     def is_server_exiting(self) -> bool:
-        """Return True if the response's own server is shutting down."""
         return any(check() for check in self._checks)
 
     def shut_down(self, since: float) -> None:
@@ -176,7 +175,6 @@ class _Watch:
                 _watches.pop(self.host.loop, None)
 
     def shut_down(self) -> None:
-        """Shut down all responses that are open in this loop."""
         self._end_those(list(self._entries.values()), time.monotonic())
 
     def poll(self) -> None:

@@ -170,12 +170,10 @@ class SocketDelivery(Delivery):
     # -- ending --------------------------------------------------------------
 
     def _refuse(self, refused: MessageRefused) -> None:
-        """End the delivery, because the client has sent a message that is not allowed."""
         self._refused = refused
         self._tasks.start_soon(self._stop, "the client broke the protocol")
 
     def _interrupt_source(self) -> bool:
-        """Interrupt the answer, if one is being sent."""
         if self._owes_end:
             interrupt_source(self._source)
         return self._owes_end
@@ -207,6 +205,5 @@ class SocketDelivery(Delivery):
                 self._disconnected = True
 
     async def _fail(self, error: StreamError) -> None:
-        """Send the error with which an answer ends, if one is being sent."""
         if self._owes_end:
             await self._send_chunks(self._writer.fail(error))

@@ -53,14 +53,12 @@ class ServerSocket(ABC):
     async def _open(self) -> None: ...
 
     async def receive(self) -> str | bytes:
-        """Wait for the client's next message."""
         try:
             return await self._receive()
         except self._disconnect_errors as error:
             raise Disconnection from error
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message."""
         try:
             await self._send(message)
         except self._disconnect_errors as error:
@@ -73,7 +71,6 @@ class ServerSocket(ABC):
     async def _send(self, message: str | bytes) -> None: ...
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
         try:
             await self._framework_socket.close(code=code, reason=reason)
         except self._disconnect_errors as error:
@@ -84,7 +81,6 @@ class _ASGISocket(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     def read_header(self, name: str) -> str:
-        """Return a header of the request; see `ServerSocket.read_header`."""
         return read_all(self._framework_socket.scope, name)
 
     async def _open(self) -> None:
@@ -106,15 +102,11 @@ class _ASGISocket(ServerSocket):
 
 
 class _WebsocketsSocket(ServerSocket):
-    """A connection of the package `websockets`."""
-
     @property
     def wrapped(self) -> tuple[object, object]:
-        """The connection's own methods that receive and send; see `ServerSocket.wrapped`."""
         return self._framework_socket.recv, self._framework_socket.send
 
     def read_header(self, name: str) -> str:
-        """Return a header of the request; see `ServerSocket.read_header`."""
         socket = self._framework_socket
         # The server of `websockets.legacy` keeps the headers without the request.
         request = getattr(socket, "request", None)

@@ -37,7 +37,6 @@ class Transcript:
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
         self._feed = feed
         self._first = feed.first
-        """The position of the first chunk."""
         self._chunks: list[bytes] = []
         """The bytes of each record, from the record at position `_first` on."""
         self._joined_range = (0, 0)
@@ -105,7 +104,6 @@ class Transcript:
         return self._last_event
 
     def trim(self, count: int) -> None:
-        """Drop the oldest chunks."""
         # The encoder needs each record once, even those whose chunks are dropped.
         self._catch_up()
         del self._chunks[:count]

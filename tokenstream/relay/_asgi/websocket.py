@@ -59,7 +59,6 @@ class SessionDelivery(SocketDelivery):
         self._scope: CancelScope | None = None
         """The scope in which the answer is read; None once its end is being sent, or if there is none."""
         self._is_interrupted = False
-        """True once the client has interrupted the answer."""
         self._is_cut = False
         """True once the interrupted answer is to be cancelled, because it did not end by itself."""
         self._unsent: list[bytes] = []
@@ -194,7 +193,6 @@ class _AnswerDelivery(SocketDelivery):
         await self._events.close()
 
     async def _deliver(self) -> None:
-        """Send the answer and its end; if the answer fails, send the error."""
         await self._send_answer(self._events)
 
     async def _send_last(self, chunks: list[bytes]) -> None:
@@ -226,7 +224,6 @@ class _AnswerDelivery(SocketDelivery):
                 self._tasks.start_soon(self._stop, "the client has stopped it")
 
     def _stop_source(self, reason: str) -> bool:
-        """Stop the answer's stream; return True if its events will then end by themselves."""
         return self._events.stop(reason)
 
 

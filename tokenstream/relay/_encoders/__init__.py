@@ -19,13 +19,11 @@ def names() -> tuple[str, ...]:
 
 
 def protocols() -> tuple[ProtocolName, ...]:
-    """Return the names of all protocols in which a relay sends answers."""
     return get_args(ProtocolName)
 
 
 @cache
 def load(format: str) -> type[Encoder]:
-    """Return a format's encoder class."""
     api = api_named(format)
     if api is None or api.writer is None:
         written = [each.name for each in all_apis() if each.writer is not None]

@@ -123,6 +123,5 @@ class Losses:
 
 
 def make_error(format: str, what: str) -> NotExpressible:
-    """Return the error for content that a format cannot express."""
     message = f"the format {format!r} has no place for {what}: leave it out, or take another format"
     return NotExpressible(message, kinds={})

@@ -50,20 +50,16 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as a JSON string with Go's escapes."""
         return _escape_like_go(string(text))
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a line with `content`."""
         return [self._make_line({"role": "assistant", "content": event.text})]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a line with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
         return [self._make_line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a line with the call."""
         arguments = self.parse_arguments(event)
         if arguments is None:
             return ()
@@ -71,17 +67,14 @@ class OllamaEncoder(WholeCalls, Encoder):
         return [self._make_line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
     def encode_tail(self) -> Payloads:
-        """Return the last line, with the finish reason and the statistics."""
         reason = self.word_for(self.finishes[0].reason)
         name, line = self._make_line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return a line with the error's message."""
         return [("", {"error": message})]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as a line."""
         if isinstance(payload, str):
             return payload.encode() + b"\n"
         return _escape_like_go(to_json_bytes(payload)) + b"\n"
@@ -136,7 +129,6 @@ class TGIEncoder(Encoder):
         self._pieces: list[str] = []
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a token."""
         self._pieces.append(event.text)
         return [self._token_payload(_token_id(event.text), event.text)]
 
@@ -177,7 +169,6 @@ class TGIEncoder(Encoder):
         return [self._token_payload(id, self._pieces[-1], special=model_ended, **whole)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return the error's message and type instead of a token."""
         return [("", {"error": message, "error_type": code or word_for(kind, _ERRORS, "generation")})]
 
     # -- within ----------------------------------------------------------------
@@ -195,5 +186,4 @@ class TGIEncoder(Encoder):
 
 
 def _token_id(text: str) -> int:
-    """Return a token id derived from the text."""
     return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY_SIZE

@@ -51,9 +51,7 @@ class TextEncoder(Encoder):
         return [("", piece) for piece in (text[:split_at], text[split_at:]) if piece]
 
     def encode_tail(self) -> Payloads:
-        """Return the sentinel."""
         return [("", _SENTINEL)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an event named `error`."""
         return [("error", {"error": {"message": message, "type": kind, "code": code}})]

@@ -329,7 +329,6 @@ class TokenStreamEncoder(Encoder):
         return [self.frame_record(None, b'{"type":"ping"}')]
 
     def encode_later_piece(self, event: Event) -> bytes | None:
-        """Return the chunk of a piece of a part; None for any other event, or if no template fits."""
         piece = None if self.raw else record_piece(event)
         return None if piece is None else self._frame_next(piece)
 

@@ -91,7 +91,6 @@ class Vocabulary:
     """
 
     name: ClassVar[str]
-    """The format's name."""
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     further_headers: ClassVar[Mapping[str, str]] = {}
     """Headers that a response needs besides those that all protocols have."""
@@ -162,7 +161,6 @@ class Vocabulary:
         return not CALLS.isdisjoint(self._kinds.values())
 
     def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Return the known token counts under the provider's names."""
         counts = {theirs: getattr(self.usage, ours) for ours, theirs in names.items()}
         return {name: count for name, count in counts.items() if count is not None}
 
@@ -204,7 +202,6 @@ class Vocabulary:
         self._usage_before, self._last_usage = self.usage, Usage()
 
     def word_for(self, reason: FinishReason) -> str:
-        """Return the provider's word for the finish reason that `choose_reason` chooses."""
         return self.words.get(self.choose_reason(reason), self.stand_in)
 
     def omit(
@@ -262,7 +259,6 @@ class Vocabulary:
         return True
 
     def _kind_of(self, event: Event) -> Loss | None:
-        """Return the kind of the part that an event belongs to; None if the event does not show it."""
         kind = _kind_of(event)
         return "text" if kind == "refusal" and self._says_refusals else kind
 

@@ -55,7 +55,6 @@ class Medium:
         return self.mime_type is not None and self.mime_type.startswith("audio/")
 
     def add_details(self, content: MediaPart) -> None:
-        """Store the medium's type and URL, if the content of a start has them."""
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
@@ -113,7 +112,6 @@ def omit_medium(
 
 
 def drop_none(**fields: object) -> JsonObject:
-    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 

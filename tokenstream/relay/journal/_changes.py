@@ -43,7 +43,6 @@ class Changes:
         return waiter
 
     def notify(self) -> None:
-        """Wake the tasks that wait."""
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:

@@ -22,7 +22,6 @@ class _Row(NamedTuple):
     """The response that reports an error of one kind."""
 
     status: int
-    """The HTTP status."""
     type: str
     """The type of the error in the JSON body."""
     message: str
@@ -86,7 +85,6 @@ class JournalError(TokenStreamError):
 
 
 def fenced_error() -> JournalError:
-    """Return the error for a producer that may no longer write."""
     return JournalError("this producer may no longer write the answer", kind="fenced")
 
 

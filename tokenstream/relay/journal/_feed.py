@@ -150,7 +150,6 @@ class Feed:
         self.followers: WeakSet[object] = WeakSet()
         """The followers that read from this feed; a follower that is garbage-collected leaves the set."""
         self.served = ServedAnswer(id, owner=state.owner)
-        """The record of the answer, for the log."""
         self._storage = storage
         self._lease = lease
         self._journal = journal

@@ -368,7 +368,6 @@ class Journal:
     # -- within ------------------------------------------------------------
 
     def _require_tasks(self) -> TaskGroup:
-        """Return the task group of the journal's `async with` block."""
         if self._tasks is None:
             raise MisuseError(
                 "a journal must be used inside its `async with` block, in the application's lifespan"

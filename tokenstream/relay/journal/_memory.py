@@ -53,7 +53,6 @@ class MemoryStorage(Storage):
         self._clock = clock
         self._calls = MemoryCallStore(clock=clock)
         self._answers: dict[str, StoredAnswer] = {}
-        """All answers by their ids."""
         self._all = AnswerGroup(limit=max_total_bytes)
         self._no_dead_before = -math.inf
         """The clock reading before which no producer can have been dead for `expire` seconds."""
@@ -63,7 +62,6 @@ class MemoryStorage(Storage):
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
     ) -> bool:
-        """Begin an answer; return False if another producer's answer with this id exists."""
         answer = self._find(id)
         if answer is not None:
             # True if an earlier call of the same producer has begun the answer.
@@ -84,7 +82,6 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
         # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
         answer = self._answers.get(id)
         if answer is None or answer.token != token:
@@ -113,7 +110,6 @@ class MemoryStorage(Storage):
         answer.changes.notify()
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        """Renew the producer's lease; return the reason of a stop that was requested, or None."""
         answer = self._find(id)
         if answer is None or answer.token != token:
             raise fenced_error()
@@ -121,7 +117,6 @@ class MemoryStorage(Storage):
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead; return False if it is alive, or there is no such answer."""
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
@@ -133,7 +128,6 @@ class MemoryStorage(Storage):
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask an answer's producer to stop it; "ended" or "unknown" if there is nothing to stop."""
         answer = self._find(id)
         if answer is None:
             return "unknown"
@@ -145,7 +139,6 @@ class MemoryStorage(Storage):
         return "asked"
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        """Return an answer's state, and at most `limit` records after a position; None for an unknown id."""
         answer = self._find(id)
         if answer is None:
             return None
@@ -154,20 +147,17 @@ class MemoryStorage(Storage):
         return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:
-        """Wait until there is a record after a position, or the answer has ended or is not there."""
         answer = self._find(id)
         while answer is not None and not answer.ended and answer.end <= after:
             await answer.changes.wait()
 
     async def wait_stop(self, id: str) -> None:
-        """Wait until a stop was requested or the answer has ended; return at once if there is no answer."""
         answer = self._find(id)
         if answer is not None and not answer.ended and answer.reason is None:
             await answer.stops.wait()
 
     @property
     def calls(self) -> MemoryCallStore:
-        """A store of tool calls in the memory of this process."""
         return self._calls
 
     # -- within ------------------------------------------------------------
@@ -276,7 +266,6 @@ class MemoryStorage(Storage):
             self._delete_first(share.ended if has_many and share.ended else self._all.ended)
 
     def _delete_first(self, ended: dict[str, StoredAnswer]) -> None:
-        """Delete the records of the first of some answers."""
         id = next(iter(ended))
         self._delete_records(id, ended[id])
 

@@ -121,7 +121,6 @@ class Producer:
         self.opened = anyio.Event()
         """Set at the first event, when the answer has ended without any, or when its failure is written."""
         self.finished = anyio.Event()
-        """Set when the producer has finished."""
         self.served = served
         self._failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
@@ -339,7 +338,6 @@ class Producer:
     # -- writing -------------------------------------------------------------
 
     def _begin_writing(self) -> None:
-        """Begin the task that writes, unless it has begun."""
         if not self._has_writer:
             self._has_writer = True
             self._tasks.start_soon(run_until_cancelled, self._write)

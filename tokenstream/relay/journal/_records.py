@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 _NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
-"""Types of records without content."""
 _TEXTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts whose start has no content."""
 _BROKEN = "the answer could not be produced: internal error of the server"

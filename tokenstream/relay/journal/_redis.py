@@ -92,7 +92,6 @@ class RedisStorage(Storage):
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
     ) -> bool:
-        """Begin an answer; return False if another producer's answer with this id exists."""
         # Redis has no None: the 0 says that the answer has no owner.
         owned = [0, ""] if owner is None else [1, owner]
         options = [_to_ms(lease), self._keep_ms(lease), *owned, asked or ""]
@@ -108,7 +107,6 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
         times = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease)]
         # The text of a list of integers is JSON.
         arguments = [token, str([first, *times, self._max_bytes]), *records]
@@ -119,14 +117,12 @@ class RedisStorage(Storage):
             await self._settle_ended(id)
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        """Renew the producer's lease; return the reason of a stop that was requested, or None."""
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
             raise fenced_error()
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead, with its last records; return False if nothing was done."""
         options = [_to_ms(self._expire), self._max_bytes]
         is_buried = bool(await self._run_script(BURY, id, *options, *records))
         if is_buried:
@@ -134,12 +130,10 @@ class RedisStorage(Storage):
         return is_buried
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer to stop it; return "asked", "ended" or "unknown"; see `Storage`."""
         reply: StopReply = (await self._run_script(ASK_STOP, id, reason)).decode()
         return reply
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        """Return the records after a position; None if no answer has this id."""
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
@@ -183,7 +177,6 @@ class RedisStorage(Storage):
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
 
     async def claim_key(self, key: str, id: str, *, owner: str | None, instead_of: str | None = None) -> str:
-        """Return the id that a key stands for, in all processes; see `Storage.claim_key`."""
         if owner is None or self._per_owner is None:
             # Without an owner, each key is alone under keys of its own in Redis, which expire.
             places, most = self._share_keys(None, f"key:{key}"), 1
@@ -200,7 +193,6 @@ class RedisStorage(Storage):
 
     @property
     def calls(self) -> AsyncRedisCallStore:
-        """A store of tool calls in the same Redis."""
         return self._calls
 
     async def aclose(self) -> None:
@@ -269,7 +261,6 @@ class RedisStorage(Storage):
         return _to_ms(2 * self._expire + 10 * lease + _KEEP_SECONDS)
 
     async def _run_script(self, script: str, id: str, *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
-        """Run a Lua script on the keys of an answer, and return its reply."""
         return await self._scripts.run(script, self._answer_keys(id), *arguments)
 
     def _answer_keys(self, id: str) -> list[str]:
@@ -328,7 +319,6 @@ class RedisJournal(Journal):
 
 @lru_cache(maxsize=4_096)
 def _key_of(prefix: str, id: str, what: str) -> str:
-    """Return the key for a kind of data of an answer."""
     # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an answer on
     # one node of a cluster.
     return f"{prefix}{{{quote(id, safe='')}}}:{what}"

@@ -65,7 +65,6 @@ class Subscriptions:
         self._pubsub: Any = None
         """redis-py's object for subscriptions; None before the first one."""
         self._subscriptions: dict[str, Subscription] = {}
-        """The subscriptions by channel."""
         self._reader: asyncio.Task[None] | None = None
         """The task that reads all messages; None until there is a subscription."""
         self._subscribing = asyncio.Lock()
@@ -117,7 +116,6 @@ class Subscriptions:
             subscription.used = monotonic()
 
     async def aclose(self) -> None:
-        """Close the connection."""
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.cancel()

@@ -64,7 +64,6 @@ class AnswerGroup:
         self.expired[id] = answer
 
     def count_running(self, now: float) -> int:
-        """Return the number of answers whose producers are alive."""
         return sum(answer.alive_until > now for answer in self.running.values())
 
     def find_oldest(self) -> str | None:
@@ -134,6 +133,5 @@ class StoredAnswer:
         return tuple(self._records[index : index + limit])
 
     def drop(self) -> None:
-        """Delete all records."""
         self.begin = self.end + 1
         self._records, self._trimmed, self.size = [], 0, 0

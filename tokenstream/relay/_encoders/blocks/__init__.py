@@ -158,7 +158,6 @@ class BlockEncoder(Encoder, ABC):
         return [*self._late_signature(event.part, event.content), *self.close_block(event.part)]
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return the end of a call's block."""
         return self.close_block(event.part)
 
     def encode_tail(self) -> Payloads:

@@ -78,7 +78,6 @@ class AnthropicEncoder(BlockEncoder):
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
         self._results = ServerParts(ServerToolResult)
-        """The results of such calls that are not complete yet."""
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._refusal = TextLog()
@@ -99,7 +98,6 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("message_start", message=message)]
 
     def encode_begin(self, index: int, start: object) -> list[Payload]:
-        """Return a `content_block_start`."""
         return [_event("content_block_start", index=index, content_block=start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
@@ -113,7 +111,6 @@ class AnthropicEncoder(BlockEncoder):
         return [*ended, *signed, _event("content_block_stop", index=index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a `text_delta`."""
         start = self.open_block(event.part, _TEXT)
         return [*start, self._delta(event.part, "text_delta", text=event.text)]
 
@@ -148,7 +145,6 @@ class AnthropicEncoder(BlockEncoder):
         return [*self.open_block(event.part, start), self._input_delta(event.part, "")]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return an `input_json_delta`."""
         return [self._input_delta(event.part, event.fragment)]
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
@@ -205,11 +201,9 @@ class AnthropicEncoder(BlockEncoder):
         return [*start, self._delta(part, "citations_delta", citation=sent or _to_citation(event.citation))]
 
     def is_own_citation(self, citation: Citation) -> bool:
-        """Return True if Anthropic has sent a citation."""
         return str((citation.provider_data or {}).get("type")).endswith(_LOCATION_SUFFIX)
 
     def ping(self) -> list[bytes]:
-        """Return the chunk of a `ping`."""
         return [self.frame(*_event("ping"))]
 
     def encode_ending(self, event: Finish) -> Payloads:
@@ -240,7 +234,6 @@ class AnthropicEncoder(BlockEncoder):
         return {"type": "error", "error": error}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an `error` event."""
         error_type = code or word_for(kind, _ERRORS, "api_error")
         return [_event("error", error={"type": error_type, "message": message})]
 

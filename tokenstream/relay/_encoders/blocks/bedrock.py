@@ -112,7 +112,6 @@ class AWSEncoder(Encoder):
         return lambda text: pack(headers, self.wrap_payload(text_template(text)))
 
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of the AWS message for an event."""
         return _headers("event", name)
 
     def wrap_payload(self, payload: bytes) -> bytes:
@@ -127,7 +126,6 @@ class AWSEncoder(Encoder):
 
 
 def is_exception(name: str) -> bool:
-    """Return True if the name of an AWS message is the name of an exception."""
     return name.endswith(_EXCEPTION)
 
 
@@ -167,7 +165,6 @@ def _padding(length: int) -> str:
 
 
 def base64(data: bytes) -> str:
-    """Return bytes as base64 text."""
     return b2a_base64(data, newline=False).decode("ascii")
 
 
@@ -178,7 +175,6 @@ def _header(name: str, value: str) -> bytes:
 
 
 def _headers(kind: str, name: str) -> bytes:
-    """Return the packed headers of a message."""
     content = {":content-type": "application/json", ":message-type": kind}
     return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())
 
@@ -197,12 +193,9 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self._server_calls = ServerParts(ServerToolCall)
-        """The calls of tools that the provider runs, until they end."""
         self._results = ServerParts(ServerToolResult)
-        """The results of such calls that are not complete yet."""
 
     def encode_head(self) -> Payloads:
-        """Return a `messageStart`."""
         return [("messageStart", {"role": "assistant"})]
 
     def encode_begin(self, index: int, start: object) -> list[Payload]:
@@ -210,15 +203,12 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return the `contentBlockStop` of the block with an index."""
         return [("contentBlockStop", {"contentBlockIndex": index})]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a delta with `text`."""
         return self._block_delta(event.part, text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a delta with the text of reasoning, one with its signature, or both."""
         payloads = self._block_delta(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
             self.signed.add(event.part)
@@ -226,7 +216,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return payloads
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """Return a delta with the encrypted reasoning."""
         return self._block_delta(part, reasoningContent={"redactedContent": data})
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -235,7 +224,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [*self.open_block(event.part, start), *self._block_delta(event.part, toolUse={"input": ""})]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return a delta with more of the call's input."""
         return self._block_delta(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -245,7 +233,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(cited_part, citation=sent or _to_citation(event.citation))
 
     def is_own_citation(self, citation: Citation) -> bool:
-        """Return True if Bedrock has sent a citation."""
         return not _BEDROCK_FIELDS.isdisjoint(citation.provider_data or {})
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
@@ -284,12 +271,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a delta with more of an image."""
         # A medium that is no image was left out at its start, so it has no block.
         return self._encode_medium(event.part, event.data) if event.part in self.blocks else ()
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """Return a `messageStop`, and a `metadata` with the token counts."""
         stop = ("messageStop", {"stopReason": self.word_for(event.reason)})
         usage = self._usage_report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
@@ -299,13 +284,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return super().frame(name, pad(payload))
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return a payload with padding that hides its length."""
         return pad_json(payload)
 
     # -- within ------------------------------------------------------------------
 
     def _encode_result(self, part: int, result: ServerToolResult) -> list[Payload]:
-        """Return the start of a result's block, and a delta with all of the result."""
         status = "success" if result.error is None else "error"
         start = {"toolUseId": result.id, **({"type": result.name} if result.name else {}), "status": status}
         begun, content = self.open_block(part, {"toolResult": start}), _to_result_content(result)
@@ -318,7 +301,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 
     def _encode_medium(self, part: int, data: bytes) -> list[Payload]:
-        """Return a delta with the data of an image."""
         return self._block_delta(part, image={"source": {"bytes": base64(data)}})
 
     def _usage_report(self) -> dict[str, int]:

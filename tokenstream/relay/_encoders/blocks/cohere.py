@@ -47,7 +47,6 @@ class CohereEncoder(BlockEncoder):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self._call_count = 0
-        """The number of tool calls so far."""
         self._citation_count = 0
         self._content_count = 0
         self._content_indexes: dict[int, int] = {}
@@ -58,7 +57,6 @@ class CohereEncoder(BlockEncoder):
         """The span of each text that was cited last, by part."""
 
     def encode_head(self) -> Payloads:
-        """Return an empty `message-start`."""
         empty: JsonObject = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         message = {"role": "assistant", **empty}
         start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
@@ -75,15 +73,12 @@ class CohereEncoder(BlockEncoder):
         return self._content_count - 1
 
     def encode_begin(self, index: int, start: Json) -> list[Payload]:
-        """Return a `content-start`, or a `tool-call-start`."""
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return a `content-end`, or a `tool-call-end`."""
         return [_event("tool-call-end" if self._kinds[0, part] == "tool_call" else "content-end", index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a `content-delta` with `text`."""
         # The text is kept, since each citation repeats its passage.
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._content_delta(event.part, "text", event.text)
@@ -99,34 +94,28 @@ class CohereEncoder(BlockEncoder):
         return template
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a `content-delta` with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
         return self._content_delta(event.part, "thinking", text) if text else ()
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a `tool-call-start`."""
         function = {"name": event.name, "arguments": ""}
         start = {"tool_calls": {"id": event.id, "type": "function", "function": function}}
         return self.open_block(event.part, start)
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return a `tool-call-delta`."""
         more = {"tool_calls": {"function": {"arguments": event.fragment}}}
         return [_event("tool-call-delta", self.blocks[event.part], more)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citation_count = self._citation_count, self._citation_count + 1
         cited = self._to_citation(event.citation, document_id=f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.unsent_head(), start, _event("citation-end", index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """Return a `message-end`, with the token counts."""
         return [self._message_end(finish_reason=self.word_for(event.reason))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return a `message-end` with the error's message."""
         reason = code if code in _FAILURES else "ERROR"
         return [*self.close_sequential(), self._message_end(finish_reason=reason, error=message)]
 

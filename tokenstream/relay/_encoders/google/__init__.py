@@ -68,7 +68,6 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self.media = Media()
-        """The media that have begun and are not complete yet."""
         self.citations: dict[int, list[Citation]] = {}
         """The citations of each choice, which are sent at the end."""
         self._started: set[PartKey] = set()
@@ -106,18 +105,15 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a part with `text`."""
         return self.encode_part(event.choice, {"text": event.text})
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a part with `text`, marked as `thought`."""
         signed = drop_none(thoughtSignature=event.signature)
         if signed:
             self._signed.add((event.choice, event.part))
         return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a call with its arguments as an object."""
         call, arguments = event.call, self.parse_arguments(event)
         if arguments is None:
             return ()

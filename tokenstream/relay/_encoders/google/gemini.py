@@ -71,7 +71,6 @@ class GeminiEncoder(PartEncoder):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as a JSON string with the escapes of Google's servers."""
         # Inside this method, `string` is the module's function, which has no such escapes.
         return _escape_like_google(string(text)).encode()
 
@@ -82,10 +81,8 @@ class GeminiEncoder(PartEncoder):
         self._code_calls: set[str] = set()
         """The ids of those calls that were sent as code."""
         self._results = ServerParts(ServerToolResult)
-        """The results of such calls that are not complete yet."""
 
     def encode_part(self, choice: int, part: JsonObject) -> Payloads:
-        """Return a chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
 
     def encode_part_start(self, event: PartStart) -> Payloads:
@@ -148,7 +145,6 @@ class GeminiEncoder(PartEncoder):
         return {"toolResponse": {"toolType": result.name, "response": _response_of(content, error), **id}}
 
     def _last_candidate(self, choice: int) -> JsonObject:
-        """Return the last candidate of a choice, with the finish reason and the citations."""
         last = {
             **_candidate(choice, {"text": ""}),
             "finishReason": self.word_for(self.finishes[choice].reason),
@@ -217,15 +213,12 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """Return a `setupComplete`."""
         return [("", {"setupComplete": {}})]
 
     def encode_part(self, choice: int, part: JsonObject) -> Payloads:
-        """Return a `modelTurn` with one part."""
         return self._server_content(modelTurn={"parts": [part]})
 
     def encode_whole_call(self, choice: int, call: JsonObject) -> Payloads:
-        """Return a `toolCall`."""
         return [*self.unsent_head(), ("", {"toolCall": {"functionCalls": [call]}})]
 
     def encode_media(self, event: MediaDelta) -> Payloads:

@@ -64,23 +64,19 @@ class GeminiInteractionsEncoder(BlockEncoder):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self._media = Media()
-        """The media that have begun and are not complete yet."""
 
     # -- steps -------------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """Return an `interaction.created`, and the first `interaction.status_update`."""
         return [
             _event("interaction.created", interaction=self._interaction("in_progress")),
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
         ]
 
     def encode_begin(self, index: int, start: object) -> list[Payload]:
-        """Return a `step.start`."""
         return [_event("step.start", index=index, step=start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return a `step.stop`."""
         return [_event("step.stop", index=index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
@@ -98,7 +94,6 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a `text` delta, in a step for the model's output."""
         return self._step_delta(event.part, _OUTPUT_STEP, type="text", text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
@@ -121,7 +116,6 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return self.open_block(event.part, {**call, "arguments": {}})
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return an `arguments_delta`."""
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -164,7 +158,6 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return [*payloads, *super().encode_part_end(event)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an `error` event."""
         error = {"code": code or word_for(kind, _ERRORS, "internal_server_error"), "message": message}
         return [_event("error", error=error)]
 

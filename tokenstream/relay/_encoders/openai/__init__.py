@@ -107,5 +107,4 @@ class ChunkEncoder(Encoder, ABC):
         return {"error": make_error(kind, message, None)}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an error object instead of a chunk."""
         return [("", {"error": make_error(kind, message, code)})]

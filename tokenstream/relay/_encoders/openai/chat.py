@@ -69,11 +69,9 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._last_calls: dict[int, int] = {}
         """The part of the last call in each choice, by choice."""
         self._complete_calls: set[PartKey] = set()
-        """The choices and parts of the complete calls."""
         self._list_lengths: dict[tuple[int, str], int] = {}
         """The number of items sent so far in each list of a choice's deltas, by choice and name."""
         self._media = Media()
-        """The images and audio that are still arriving."""
 
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the first chunk of a choice, with the role; no payloads if it was sent already."""
@@ -87,20 +85,16 @@ class OpenAIChatEncoder(ChunkEncoder):
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a delta with `content`."""
         return self.make_delta(event.choice, content=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a delta with `reasoning_content`; a signature is omitted."""
         text = self.drop_signature(event)
         return self.make_delta(event.choice, reasoning_content=text) if text else ()
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """Return a delta with `refusal`."""
         return self.make_delta(event.choice, refusal=event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a delta with the call's id and name."""
         index = self.assign_call_index(event.choice, event.part)
         # A call of the legacy form "function_call", which cannot hold several calls, is sent as "function".
         call_type = "custom" if event.type == "custom" else "function"
@@ -110,14 +104,12 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return a delta with more of the call's arguments."""
         # As sent at the call's start: its index in the choice, and its type, which is also a field's name.
         index, call_type = self._sent_calls[event.choice, event.part]
         call = {"index": index, call_type: {_ARGUMENT_FIELDS[call_type]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Record that the call is complete; return no payloads."""
         self._complete_calls.add((event.choice, event.part))
         return ()
 
@@ -171,7 +163,6 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self._make_item_delta(event.choice, "images", {"type": "image_url", "image_url": {"url": url}})
 
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """Return an empty delta with the finish reason."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, {}, word)]
 
     # -- chunks ----------------------------------------------------------------
@@ -219,11 +210,9 @@ class OpenAICompletionsEncoder(ChunkEncoder):
     expresses = frozenset({"text"})
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a chunk with a piece of text."""
         return [self._piece(event.choice, event.text)]
 
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """Return an empty piece with the finish reason."""
         return [self._piece(choice, "", word)]
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
@@ -247,13 +236,11 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         return "", {**self.envelope, "choices": [choice]}
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a delta with a thinking chunk as `content`."""
         text = self.drop_signature(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
         return self.make_delta(event.choice, content=thought) if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a delta with the whole call."""
         index = self.assign_call_index(event.choice, event.part)
         # The base class notes that the call is complete, and sends nothing.
         super().encode_call_end(event)

@@ -49,7 +49,6 @@ class OutputItem:
     is_complete: bool = False
     """True for a complete call."""
     end_sent: bool = False
-    """True once the end of the item was sent."""
     final_json: JsonObject = field(default_factory=dict[str, Any])
     """The item's JSON as it was sent at the item's end."""
 
@@ -70,7 +69,6 @@ class ItemEncoder(Encoder, ABC):
         self.numbers = count(self.first_number)
         """The numbers of the next events."""
         self.items: list[OutputItem] = []
-        """All items of the answer so far."""
         self.starts: dict[int, Part] = {}
         """The content of the last `PartStart` of each part, by the part's index."""
         self._items_by_part: dict[int, OutputItem] = {}
@@ -106,21 +104,17 @@ class ItemEncoder(Encoder, ABC):
         return ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return the payloads for a piece of a text."""
         return self.write_text(event.part, "text", event.text)
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """Return the payloads for a piece of a refusal."""
         return self.write_text(event.part, "refusal", event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return the payloads for the start of a call."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
         _, payloads = self.open_item(event.part, kind, call_id=event.id, name=event.name)
         return payloads
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return the payloads for a piece of a call's arguments."""
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -165,7 +159,6 @@ class ItemEncoder(Encoder, ABC):
         return super().keep_finish(event)
 
     def encode_tail(self) -> Payloads:
-        """Return the ends of all items and of the answer."""
         # These formats have a single choice, which has index 0.
         finish = self.finishes[0]
         yield from self.unsent_head()
@@ -192,7 +185,6 @@ class ItemEncoder(Encoder, ABC):
         return item, payloads
 
     def find_item(self, part: int | None) -> OutputItem | None:
-        """Return the item of a part; None if the part has no item yet."""
         return None if part is None else self._items_by_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> list[Payload]:

@@ -96,7 +96,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """Return a `session.created` and a `response.created`."""
         session = {
             "type": "realtime",
             "object": "realtime.session",
@@ -109,13 +108,11 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         yield self._event("response.created", response=self._response_json("in_progress", details=None))
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """Return the response with its status, its items and the token counts."""
         status, reason = _STATUSES[self.choose_reason(finish.reason)]
         details = None if reason is None else {"type": status, "reason": reason}
         yield self._response_done(status, details)
 
     def _response_done(self, status: str, details: JsonObject | None) -> Payload:
-        """Return the `response.done` that ends the answer."""
         more = {"output": [item.final_json for item in self.items], "usage": _USAGE.write(self.usage) or None}
         return self._event("response.done", response=self._response_json(status, details) | more)
 
@@ -148,7 +145,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
             )
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
-        """Return a delta of a text, of the transcript of audio, or of a call's arguments."""
         if item.kind in CALLS:
             call = {"call_id": item.fields["call_id"]}
             return [self._item_event(item, "response.function_call_arguments.delta", **call, delta=text)]
@@ -171,7 +167,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         yield self._response_event("response.output_item.done", output_index=item.index, item=item.final_json)
 
     def _end_content(self, item: OutputItem, text: str) -> Payloads:
-        """Return the events that end the content of a message."""
         if item.kind == "text":
             yield self._item_event(item, "response.output_text.done", content_index=0, text=text)
         else:
@@ -203,7 +198,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
 
 
 def _previous_item_id(item: OutputItem) -> str | None:
-    """Return the id of the item before; None for the first item."""
     # Indexes count from 0, the numbers in ids from 1.
     return f"item_{item.index}" if item.index else None
 

@@ -99,7 +99,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._custom_calls: set[str] = set()
         """The ids of the calls of custom tools."""
         self._results = ServerParts(ServerToolResult)
-        """The results of such calls that are not complete yet."""
 
     # -- events ----------------------------------------------------------------
 
@@ -198,7 +197,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [*payloads, *self.end_item(item)]
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return the payloads for the start of a call."""
         if event.type == "custom":
             self._custom_calls.add(event.id)
         return super().encode_call(event)
@@ -224,7 +222,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 
     def ping(self) -> list[bytes]:
-        """Return the chunk of a `keepalive`."""
         return [self.frame(*self._event("keepalive"))]
 
     @classmethod
@@ -239,7 +236,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """Return a `response.created` and a `response.in_progress`."""
         response = self._response_json("in_progress")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
@@ -301,7 +297,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
             yield self._item_event(item, f"response.{_IMAGE}.generating")
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
-        """Return a delta of a text, or of a call's arguments."""
         if item.kind in CALLS:
             return [self._item_event(item, f"{CALL_NAMES[item.kind].arguments_event}.delta", delta=text)]
         names = TEXTS[item.kind]
@@ -361,11 +356,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
     def _item_event(self, item: OutputItem, kind: str, **fields: Json) -> Payload:
-        """Return an event about an output item, with the item's id and index."""
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _event(self, kind: str, **fields: Json) -> Payload:
-        """Return an event of a kind, with the next number and with other fields."""
         return kind, {"type": kind, "sequence_number": next(self.numbers), **fields}
 
     def is_own_citation(self, citation: Citation) -> bool:
@@ -382,7 +375,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
 
 def _type_of(item: OutputItem) -> str:
-    """Return OpenAI's type of an item."""
     if item.kind in TEXTS:
         return TEXTS[item.kind].item_type
     if item.kind in CALL_NAMES:
@@ -395,7 +387,6 @@ def _type_of(item: OutputItem) -> str:
 
 
 def _content_json(item: OutputItem, names: TextNames, text: str) -> JsonObject:
-    """Return the content of an item as JSON."""
     content: JsonObject = {"type": names.content_type}
     if item.kind == "text":
         content |= {"annotations": [*item.annotations], "logprobs": []}

@@ -30,7 +30,6 @@ _SENT_TYPES = frozenset({*_OWN_TYPES.values(), _OTHER_TYPE, "shell_call", "tool_
 
 
 def server_item_type(call: ServerToolCall) -> str:
-    """Return the type of the item of a call."""
     sent_type = text_of(call.provider_data or {}, "type") or ""
     if sent_type in _SENT_TYPES:
         # OpenAI has sent this item itself.
@@ -169,7 +168,6 @@ CALL_NAMES = {
     "tool_call": CallNames("function_call", "response.function_call_arguments", "arguments"),
     "custom_tool_call": CallNames("custom_tool_call", "response.custom_tool_call_input", "input"),
 }
-"""The names for each kind of item that is a call."""
 PREFIXES = {
     "message": "msg",
     "reasoning": "rs",

@@ -118,7 +118,6 @@ class NamedEncoder(Encoder, ABC):
         part.signature.extend(pieces)
 
     def close_all(self) -> list[Payload]:
-        """Return the payloads that end all open texts and reasoning."""
         return [payload for index in list(self._open) for payload in self._close_text(index)]
 
     # -- calls of custom tools -------------------------------------------------------
@@ -155,7 +154,6 @@ class NamedEncoder(Encoder, ABC):
         return [*self.encode_arguments(delta), *self.encode_call_end(replace(event, call=as_json))]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a function that makes the chunk of a later piece; see `Encoder.make_template`."""
         template = super().make_template(event, head, tail)
         if isinstance(event, ToolCallDelta) and event.id in self._custom_calls:
             return lambda text: template(escape(text))
@@ -183,7 +181,6 @@ class NamedEncoder(Encoder, ABC):
         return payloads
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return the payloads for a piece of text."""
         part, payloads = self._open_text("text", event.part)
         return [*payloads, self.encode_piece(part, event.text)]
 

@@ -52,8 +52,6 @@ _PAUSE = {"id": "interrupt-1", "reason": "pause"}
 
 @dataclass(slots=True, frozen=True)
 class _OpenStep:
-    """A step that has begun and not ended."""
-
     name: str
     """The name under which the step was sent."""
     parent: str | None
@@ -92,12 +90,9 @@ class AGUIEncoder(NamedEncoder):
         self._run_ids: dict[str, str] = {}
         """The ids of the run and its thread, which the last event repeats."""
         self._steps: dict[str, _OpenStep] = {}
-        """The open steps, by their ids."""
         self._requests: dict[str, _OpenRequest] = {}
-        """The requests that wait for an answer, by their ids."""
 
     def encode_head(self) -> Payloads:
-        """Return a `RUN_STARTED`."""
         self._run_ids = {"threadId": "thread-1", "runId": self.answer_id}
         return [("", {"type": "RUN_STARTED", **self._run_ids, "protocolVersion": "1.0"})]
 
@@ -108,7 +103,6 @@ class AGUIEncoder(NamedEncoder):
         return [*_reasoning_span(part, "START"), ("", start)]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
-        """Return the next piece of the message for a text or reasoning."""
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
@@ -123,13 +117,11 @@ class AGUIEncoder(NamedEncoder):
         self.omit(PHRASES["signature"], "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a `TOOL_CALL_START`."""
         self._open_calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
         return [*self.unsent_head(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return a `TOOL_CALL_ARGS`."""
         self._open_calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
@@ -141,7 +133,6 @@ class AGUIEncoder(NamedEncoder):
         return template
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a `TOOL_CALL_END`."""
         self._open_calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
@@ -319,7 +310,6 @@ def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
 
 
 def _step_payload(edge: str, name: str) -> Payload:
-    """Return a `STEP_STARTED` or `STEP_FINISHED`, whose edge is the last word."""
     return "", {"type": f"STEP_{edge}", "stepName": name}
 
 

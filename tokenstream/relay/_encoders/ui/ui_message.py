@@ -90,18 +90,15 @@ class UIMessageEncoder(NamedEncoder):
         """The results of calls were sent, and nothing that the model has written after them."""
 
     def encode_head(self) -> Payloads:
-        """Return a `start` and a `start-step`."""
         start: JsonObject = {"type": "start", "messageId": self.answer_id}
         if self.model is not None:
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """Return a `text-start` or a `reasoning-start`."""
         return [*self._begin_step(), ("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
-        """Return a `text-delta` or a `reasoning-delta`."""
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
@@ -125,13 +122,11 @@ class UIMessageEncoder(NamedEncoder):
         return super().encode_part_start(event)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a `tool-input-start`."""
         self.sent_calls.add(event.id)
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.unsent_head(), *self._begin_step(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return a `tool-input-delta`."""
         return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -317,7 +312,6 @@ class UIMessageEncoder(NamedEncoder):
 
 
 def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> JsonObject:
-    """Return a `tool-input-available` for a call with these arguments."""
     return {"type": "tool-input-available", "toolCallId": call.id, "toolName": call.name, "input": arguments}
 
 
@@ -337,7 +331,6 @@ def _data_payload(kind: str, id: str, data: Json) -> Payload:
 
 
 def _file_payload(medium: Medium) -> JsonObject:
-    """Return the payload for a complete file, with its content or its URL."""
     mime_type = medium.mime_type or "application/octet-stream"
     # A file without data or URL is empty.
     url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
