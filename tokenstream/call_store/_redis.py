@@ -320,7 +320,6 @@ def client_classes(user: str = "this store") -> tuple[type, type]:
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse a prefix of keys in Redis that is empty or has a brace."""
     if "{" in prefix or not prefix:
         raise MisuseError(
             f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"

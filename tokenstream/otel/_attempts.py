@@ -237,5 +237,4 @@ def _end_of(attempt: AttemptReport) -> float:
 
 
 def _known(values: dict[str, str | int | float | None]) -> Attributes:
-    """Return attributes without those whose value is None."""
     return {name: value for name, value in values.items() if value is not None}

@@ -255,7 +255,6 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
 
 
 def _with_error(report: SpanReport, attributes: Attributes) -> Attributes:
-    """Return the attributes of a duration, with the type of the error, if there was one."""
     return attributes if report.error_type is None else {**attributes, "error.type": report.error_type}
 
 

@@ -34,8 +34,6 @@ _EXCLUDE_CACHE = frozenset({"amp", "claude-code"})
 
 
 class _SpanData(NamedTuple):
-    """The data of one span."""
-
     name: str
     attributes: Attributes
     metric: Literal["turn", "agent", "tool"] | None

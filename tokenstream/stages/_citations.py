@@ -191,7 +191,6 @@ class MarkerScanner:
         self._sources = sources
         self._code = CodeMarks()
         self._line = ""
-        """The start of the line."""
         self._held = ""
         """The end of the text so far that may become a marker."""
         self._open: CitedWords | None = None
@@ -203,7 +202,6 @@ class MarkerScanner:
 
     @property
     def firsts(self) -> frozenset[str]:
-        """Characters of which a text with a marker has one."""
         return self._search.firsts
 
     def passes(self, text: str) -> bool:
@@ -297,7 +295,6 @@ class MarkerScanner:
         return cited._replace(width=self._width)
 
     def _put(self, text: str, out: list[Passage | CitedWords]) -> None:
-        """Add a text."""
         if text:
             out.append(Passage(inside=False, text=text))
             self._width += len(text)

@@ -48,8 +48,6 @@ if TYPE_CHECKING:
             """Deliver the calls of a checkpoint again, because a store decides which are run."""
 
     class CursorMaker(Protocol):
-        """Makes the cursors of a stream."""
-
         def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CheckedCalls:
             """Return a cursor that goes through the answer's tool calls, and checks their arguments.
 
@@ -106,7 +104,6 @@ class HandlerEntry:
         return TypeTool(str(self.tool), self.checked_by, self.function)
 
     def is_async(self) -> bool:
-        """Return True if the function is declared with `async def`."""
         return is_async(self.function)
 
     def make_async_error(self) -> MisuseError:
@@ -173,11 +170,9 @@ class CallWorkFinder:
         return self._read_calls(self._cursor.ready)
 
     def feed(self, event: Event) -> list[Work]:
-        """Return the work of the calls that an event adds."""
         return self._read_calls(functools.partial(self._cursor.after, event))
 
     def end(self) -> list[Work]:
-        """Return the work of the calls that the end of the stream adds."""
         return self._read_calls(self._cursor.end)
 
     def _read_calls(self, read_first: Callable[[], Any]) -> list[Work]:
@@ -253,7 +248,6 @@ class HandlerRun:
         self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
-        """Register a function that finds the handler calls which events of some classes cause."""
         for event in events:
             self._table.setdefault(event, []).append(find_work)
 
@@ -306,13 +300,11 @@ class HandlerRun:
         return self._store_error(call, call.error_for_model)
 
     def _store_error(self, call: ToolCall, words: str) -> list[Work]:
-        """Store a message for the model about a tool's failure, as the result of the call."""
         self._keep(call, words)
         self._errors.append(call.id)
         return self.feed(ToolResult(call.id, error=words))
 
     def _keep(self, call: ToolCall, value: object) -> None:
-        """Keep the result of a call."""
         self._values[call.id], self._answered[call.id] = value, call
 
     def dispose(self) -> None:

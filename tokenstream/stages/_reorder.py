@@ -109,7 +109,6 @@ class Reorder(ErrorKeeper):
         self._held: dict[int, list[Frame]] = {}
         """Frames that arrived too early, by number, each with the unnumbered frames after it."""
         self._held_count = 0
-        """Number of held frames."""
         self._gap_since = 0.0
         """The clock when the open gap was noticed."""
         self._recent: OrderedDict[int | str, Frame] = OrderedDict()
@@ -276,7 +275,6 @@ class Reorder(ErrorKeeper):
         return frames
 
     def _drop_held(self) -> None:
-        """Drop the held frames without returning them."""
         self._held.clear()
         self._held_count = 0
 
@@ -300,7 +298,6 @@ class Reorder(ErrorKeeper):
         return self._fail(missing, f"frame number {missing} never came ({why})")
 
     def _fail(self, number: int, what: str) -> list[Frame]:
-        """Set `error`, drop the held frames, and return no frames."""
         self._drop_held()
         self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
         # The server has the missing frame and may send it if asked to continue from there.

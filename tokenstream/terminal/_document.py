@@ -143,7 +143,6 @@ def _is_too_deep(block: list[Token], room: int) -> bool:
 
 
 def _make_text_token(content: str) -> Token:
-    """Return plain text as a token of the Markdown parser."""
     return Token("text", "", 0, content=content)
 
 

@@ -156,7 +156,6 @@ class MarkdownPrinter:
         self._size = (0, 0)
         """The size of the screen when the rows were drawn."""
         self._cursor_hidden = False
-        """True while the cursor is hidden."""
 
     def show(self, block: MarkdownBlock) -> None:
         """Print a finished block, or draw an open block again.

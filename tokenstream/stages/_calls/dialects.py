@@ -292,7 +292,6 @@ DANGLING = tuple([part for dialect in _SURE for each in dialect.openings for par
 
 
 def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as callers give it
-    """Return the dialects that a caller asks for."""
     if names is True:
         return _SURE
     found = check_names("Tags.calls", names, NAMES, others='True, "auto" or', noun="dialects")

@@ -47,11 +47,9 @@ class TextCall:
         return placed
 
     def start(self, raw: Any = None) -> AnyEvent:  # noqa: ANN401 - a payload
-        """Return the event of the call's start."""
         return ToolCallStart(self.id, self.begun.name, choice=self.choice, part=self.part, raw=raw)
 
     def add(self, fragment: str, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
-        """Add a fragment to the arguments; return its event."""
         self.arguments.append(fragment)
         return ToolCallDelta(self.id, fragment, choice=self.choice, part=self.part, raw=raw)
 

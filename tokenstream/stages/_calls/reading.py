@@ -82,7 +82,6 @@ class MarkupCalls(MarkupReader):
     __slots__ = ()
 
     def read_calls(self) -> ReadingSteps:
-        """Read the calls, up to the end of their markup."""
         read = {"objects": self._read_objects, "python": self._read_python}
         yield from read.get(self.dialect.body, self._read_headed)()
 

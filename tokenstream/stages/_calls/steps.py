@@ -48,8 +48,6 @@ class ArgumentsPiece(NamedTuple):
 
 
 class CallEnded(NamedTuple):
-    """A call has ended."""
-
     how: str
     """"closed" by its markup, "open" if only the end of the markup is missing, "cut" within its arguments, or
     "broken" by other text within its markup."""
@@ -131,7 +129,6 @@ class MarkupReader:
         return self.tools.schemas.get(self.name) if self.tools else None
 
     def feed(self, text: str) -> None:
-        """Read the next piece of the text."""
         read = self.at if self.is_open else self.sure_at
         self.buffer, self.at, self.sure_at = self.buffer[read:] + text, self.at - read, 0
         next(self.run, None)
@@ -140,7 +137,6 @@ class MarkupReader:
             self._give_up()
 
     def end(self) -> None:
-        """Read the end of the text."""
         self.has_ended = True
         next(self.run, None)
 
@@ -209,12 +205,10 @@ class MarkupReader:
         return found
 
     def emit(self, text: str) -> None:
-        """Report a piece of the arguments."""
         if text:
             self.out.append(ArgumentsPiece(text))
 
     def note_repairs(self, *repairs: RepairName) -> None:
-        """Note repairs of the call, each once."""
         self.repairs.extend(each for each in repairs if each not in self.repairs)
 
     def close(self, how: str, *repairs: RepairName) -> None:

@@ -121,7 +121,6 @@ def _forms(schema: ParameterSchema, root: ParameterSchema, depth: int = 0) -> It
 
 
 def to_json(value: object) -> str:
-    """Return the JSON of a value."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -58,9 +58,7 @@ class AnswerRule:
         self.stop: str | None = None
         """The reason to stop the answer; None while there is none."""
         self.has_returned = False
-        """True once the function has returned."""
         self.was_called = False
-        """True once the function has been called."""
         self._pieces = 0
         """The number of pieces of content so far."""
         self._due_at: float = self._first

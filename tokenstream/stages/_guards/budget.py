@@ -160,7 +160,6 @@ class Budget:
         self._check_bounds()
 
     def _check_bounds(self) -> None:
-        """Set `stop` if the tokens or the characters exceed a bound."""
         used, max_tokens = self._tokens_used, self._tokens
         if self._characters is not None and self._characters_used > self._characters:
             self._stop_for(f"{self._characters:,} characters")

@@ -149,7 +149,6 @@ class _Choices:
     def __init__(self) -> None:
         self._open: set[int] = set()
         self.all_finished = False
-        """True once all choices have finished."""
 
     def note(self, event: Event) -> None:
         """Mark the choice of an event with content as not finished, and that of a `Finish` as finished."""
@@ -263,7 +262,6 @@ class Guards:
 
     @property
     def can_hold(self) -> bool:
-        """True if any of the rules can hold back the beginning of an answer."""
         return any(guard.hold for guard in self._guards)
 
     @property

@@ -101,7 +101,6 @@ class Match(TextStage):
 
     @property
     def stop(self) -> str | None:
-        """The reason to stop the text; None while no match was found."""
         return self._stop
 
     def fresh(self) -> Match:
@@ -157,7 +156,6 @@ class Match(TextStage):
             self._check(match, at_end=at_end)
 
     def _check(self, match: re.Match[str], *, at_end: bool = False) -> None:
-        """Set `stop` if a match is final."""
         # At most `_ahead` characters after a match may undo it.
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(self._tail)
         if is_final or self._survives_next_text(match.start()):

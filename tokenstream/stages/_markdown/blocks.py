@@ -63,7 +63,6 @@ class _OpenBlock:
         self.chars += len(line)
 
     def split_off_last_line(self) -> str:
-        """Remove the last line from this block, and return it."""
         *lines, last = self.lines
         # Earlier snapshots refer to the old list, which must not change.
         self.lines = lines
@@ -71,7 +70,6 @@ class _OpenBlock:
         return last
 
     def note_snapshot(self, state: BlockState) -> None:
-        """Note that a snapshot with this state is returned."""
         self.was_returned = True
         self.retry_at = 0
         self.last_state = state

@@ -92,7 +92,6 @@ class DefinitionReader:
 
     @property
     def is_open(self) -> bool:
-        """True while a definition has begun and is not whole yet."""
         return self.state in {"label", "target", "title"}
 
     @property
@@ -211,7 +210,6 @@ class DefinitionReader:
             self._treat_as_text()
 
     def _open_title(self, line: str, position: int) -> None:
-        """Begin a title at its opening mark, and read as much of it as the line has."""
         self._title_mark = line[position]
         self.state = "title"
         self._read_title(line, position + 1)

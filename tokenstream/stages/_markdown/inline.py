@@ -143,12 +143,10 @@ class InlineCompleter:
         """Start and end of each stretch that contains only backslash line breaks."""
 
     def feed(self, text: str) -> None:
-        """Add a piece to the content."""
         self._new_pieces.append(text)
 
     @property
     def text(self) -> str:
-        """The content so far."""
         if self._new_pieces:
             self._text += "".join(self._new_pieces)
             self._new_pieces.clear()
@@ -282,7 +280,6 @@ class InlineCompleter:
         return self._open_bracket(position, end, is_image=False)
 
     def _open_bracket(self, position: int, end: int, *, is_image: bool) -> int:
-        """Record an open `[` or `![`, from `position` to `end`; return `end`."""
         if self._brackets:
             self._drop_old_brackets(position)
         self._brackets.append(_Bracket(position, is_image=is_image))

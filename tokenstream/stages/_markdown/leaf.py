@@ -183,7 +183,6 @@ class OpenTag:
 
     @property
     def open(self) -> bool:
-        """True while the tag is not closed."""
         return self._depth > 0
 
     def follow(self, line: str, leaf: Leaf | None, *, in_html: bool) -> None:

@@ -133,7 +133,6 @@ class Containers:
             self._frozen = None
 
     def freeze(self) -> tuple[Container, ...]:
-        """Return an immutable copy of the stack."""
         if self._frozen is None:
             self._frozen = tuple(self.items)
         return self._frozen
@@ -148,7 +147,6 @@ class Containers:
 
 
 def skip_quote_mark(text: str, position: int) -> int:
-    """Return the start of the content after the quote mark at a position."""
     return position + 2 if text[position + 1 : position + 2] == " " else position + 1
 
 
@@ -237,7 +235,6 @@ class _OpeningLine:
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
-        """Add a container (quote or list item) that the line opens; its content starts at `container_at`."""
         self.containers.append(container)
         self.container_at = container_at
         self.content_starts.append(container_at)

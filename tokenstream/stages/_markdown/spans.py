@@ -86,7 +86,6 @@ class DelimiterRun(NamedTuple):
 
     mark: str
     position: int
-    """The position of the run in the text."""
     length: int
     opens: bool
     closes: bool

@@ -53,7 +53,6 @@ class BlockStructure:
         self.leaf: Leaf | None = None
         """The open paragraph, heading, fence or other block with text; None if there is none."""
         self.open = False
-        """True while a block is open."""
         self.kind = ""
         """The kind of the open block; see `MarkdownBlock.kind`."""
         self.kind_before = ""
@@ -135,12 +134,10 @@ class BlockStructure:
         self.open = self._is_open() or self._in_doubt or self._previous_row is not None
 
     def end(self) -> None:
-        """Close all blocks at the end of the text."""
         self._close_leaf()
         self.open = False
 
     def _is_open(self) -> bool:
-        """Return True if a leaf, a container, a list or raw HTML is open."""
         containers = self.containers
         in_list = containers.open_list_marker is not None
         return self.leaf is not None or bool(containers.items) or in_list or self._in_raw_html
@@ -420,7 +417,6 @@ class BlockStructure:
     # -- definitions -------------------------------------------------------
 
     def _read_definitions(self, leaf: Leaf, line: str) -> None:
-        """Pass a whole line of a paragraph to the reader of link definitions."""
         reader = leaf.reader
         if reader is None:
             return
@@ -437,7 +433,6 @@ class BlockStructure:
             self._take_definitions(leaf)
 
     def _take_definitions(self, leaf: Leaf) -> None:
-        """Move whole definitions from the leaf to `new_definitions`."""
         reader = leaf.reader
         if reader is None:
             return

@@ -75,7 +75,6 @@ class Matcher:
             )
 
     def find(self, text: str, position: int) -> AnyMatch | None:
-        """Return the first match at or after `position`; None if there is no match."""
         return self.compiled.search(text, position)
 
     def find_up_to(self, text: str, position: int, last: int) -> AnyMatch | None:
@@ -114,7 +113,6 @@ class Matcher:
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
     def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
-        """Return the match that begins at `position`; None if there is no match."""
         if last is None:
             last = len(text) if self.limit is None else position + self.limit
         return self.compiled.match(text, position, last)

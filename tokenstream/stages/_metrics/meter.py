@@ -125,7 +125,6 @@ class _Gaps(NamedTuple):
     """The longest gap; -1.0 if there is none."""
     stalls: int
     number: int
-    """The number of gaps."""
     stamps: list[float]
     """The clock at each chunk with content, beginning with the last chunk that was counted."""
 
@@ -179,7 +178,6 @@ class Meter:
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
         # Counts, apart from those of the chunks on the fast path (see `glanced`).
         self.bytes = 0
-        """Number of bytes that were read."""
         self.framed_chunks = 0
         """Number of chunks that were cut into frames; a chunk on the fast path is not, and is one delta."""
         self.framed_content_chunks = 0
@@ -250,7 +248,6 @@ class Meter:
 
     @property
     def content_chunks(self) -> int:
-        """Number of chunks with content."""
         return self.framed_content_chunks + self.glanced
 
     def count_chunk(self, size: int) -> None:

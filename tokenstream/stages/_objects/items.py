@@ -55,7 +55,6 @@ class Field(Search[str | OutputInvalid]):
         self._inside = position == 0
 
     def _on_text(self, piece: str, out: list[str | OutputInvalid]) -> None:
-        """Add a piece of a string to the results if the string is at the path."""
         if self._inside:
             out.append(piece)
 
@@ -163,7 +162,6 @@ class Items(Search[T | OutputInvalid]):
         """The offset at which the open element begins."""
 
     def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
-        """Return the elements that a piece of the document finishes."""
         # The excerpt collects the text of the open element, which may go on in the next piece.
         self._excerpt.feed(text)
         out = super().feed(text)
@@ -207,7 +205,6 @@ class Items(Search[T | OutputInvalid]):
         return OutputInvalid(why, text=text, errors=errors_in_document, path=path)
 
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
-        """Put the error in place of the elements."""
         self._go_on_after(error, out)
 
 

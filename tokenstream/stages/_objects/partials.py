@@ -79,7 +79,6 @@ class Partials(DocumentStage, Generic[T]):
     _cut_error: InvalidJSON | LimitExceeded | None = None
     """The parser's error if the text ended before the document; then the document is incomplete."""
     _has_ended = False
-    """True once the text has ended."""
 
     def __init__(
         self,
@@ -97,7 +96,6 @@ class Partials(DocumentStage, Generic[T]):
         self._schema, self._slot = schema, slot
         self._type_names = slot.type_names or TypeNames(schema.title, field_names=None, slot=slot)
         self._log = TextLog()
-        """The document's text so far."""
         # `schema.words` are the words of the type, which error messages may contain.
         self._document = DocumentText(
             self._log,
@@ -158,7 +156,6 @@ class Partials(DocumentStage, Generic[T]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs of almost-JSON, in the order in which they were made."""
         return self._parser.repairs
 
     def partial(self) -> Partial[T]:

@@ -109,7 +109,6 @@ class Redact(SearchStage):
         return self._go_on(text, start)
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
-        """Return the match at `position` within as many characters as may be held back, or None."""
         last = position + (self._matcher.limit or 0)
         # Ends of the text at which a match is tried, the last one first.
         cuts = range(last, max(position, last - TRIED), -1)

@@ -173,7 +173,6 @@ class CodeMarks:
     """
 
     line_is_blank: bool = True
-    """True while the line contains only white space."""
     opened_by: str = ""
     """The character that opened the code, a backtick or a tilde; "" outside of code."""
     length: int = 0

@@ -27,7 +27,6 @@ _CONTINUING = frozenset(f"{CLAUSES}{_MARKS_AT_END})]}}")
 
 
 def _words(listed: str) -> frozenset[str]:
-    """Return the words in a list that is separated by white space."""
     return frozenset(listed.split())
 
 

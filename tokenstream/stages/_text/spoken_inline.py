@@ -59,7 +59,6 @@ class InlineSpeech:
         return self._read(at_end=True)
 
     def speak(self, text: str) -> str:
-        """Return the text to be spoken of a whole text."""
         return self.feed(text) + self.end()
 
     def _read(self, *, at_end: bool) -> str:

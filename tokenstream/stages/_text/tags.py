@@ -215,7 +215,6 @@ class FirstText:
         return text if text.lstrip().lower().startswith(opening) else opening + text
 
     def end(self) -> str:
-        """Return the text that was held back."""
         return "".join(self._held)
 
 

@@ -38,7 +38,6 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 def make_async_error(name: str) -> MisuseError:
-    """Return the error for an asynchronous tool of a `Stream`, which cannot await it."""
     return MisuseError(
         f"the tool {name!r} is asynchronous, and a Stream cannot await it: read the calls of an AsyncStream, "
         "or make the tool a plain function"
@@ -69,7 +68,6 @@ class CheckedCall(ToolCall[Any, Any]):
         return checked
 
     def accept(self, arguments: object, tool: Tool, *, may_await: bool = True) -> Self:
-        """Mark the call as valid, and return it."""
         self._arguments = arguments
         self._tool = tool
         self._may_await = may_await
@@ -114,13 +112,11 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def error(self) -> OutputInvalid | CallUncertain | None:
-        """The reason why the call cannot be run; None if the call can be run."""
         error: OutputInvalid | CallUncertain | None = self._error
         return error
 
     @property
     def error_for_model(self) -> str:
-        """A message with which the model can correct the call; "" if the call is valid."""
         return "" if self.error is None else self.error.words_for_model
 
     def call_tool(self) -> Any:  # noqa: ANN401 - what the function returns
@@ -161,19 +157,16 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def state(self) -> CallState | None:
-        """The state of the call in the store of calls (the option `once`); None without a store."""
         state: CallState | None = None if self._run is None else self._run.state
         return state
 
     def finish(self, result: object) -> Any:  # noqa: ANN401 - None, or an awaitable of None
-        """Store the result of a call that the application has run itself."""
         if self._run is None:
             return super().finish(result)
         self._run.check_new()
         return self._do(self._run.finish(result))
 
     def fail(self, error: BaseException | str) -> Any:  # noqa: ANN401 - None, or an awaitable of None
-        """Store the failure of a call that the application has run itself."""
         if self._run is None:
             return super().fail(error)
         self._run.check_new()
@@ -259,7 +252,6 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         )
 
     def _make_comparison_key(self) -> tuple[Any, ...]:
-        """Return the values by which drafts are compared."""
         call = self.call
         ended = None if call is None else (call.arguments_text, call.complete, type(call.error))
         return self.id, self.name, self.index, self.draft, ended
@@ -327,11 +319,9 @@ class CallPartials:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs that were made so far."""
         return self._partials.repairs
 
     def partial(self) -> Partial[Any]:
-        """Return the arguments so far."""
         return self._partials.partial()
 
     def feed(self, text: str) -> list[Partial[Any]]:

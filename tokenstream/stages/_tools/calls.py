@@ -324,7 +324,6 @@ class ValidatedCalls(SoundStage):
         return CheckedCall.of(call, self.describe).refuse(error, words)
 
     def _refuse_unknown(self, call: ToolCall) -> ToolCall:
-        """Return a call with the error for a tool that does not exist."""
         names = ", ".join(self._tools)
         error = OutputInvalid(
             f"tool call {call.id!r} names an unknown tool; the tools are {names}; see .name, and "

@@ -52,13 +52,11 @@ class ToolStopped(BaseException):
 
 
 def check_result_of(value: object) -> None:
-    """Raise `MisuseError` if the option `result` of a tool is not valid."""
     if value not in get_args(ResultOf):
         raise MisuseError(f'result= takes "return" or "last", the last value that it yields, not {value!r}')
 
 
 def makes_async_generator(function: Callable[..., Any]) -> bool:
-    """Return True for an async generator function, or an object whose `__call__` is one."""
     return isasyncgenfunction(function) or isasyncgenfunction(type(function).__call__)
 
 
@@ -68,7 +66,6 @@ def is_generator(value: object) -> TypeGuard[Generator[Any, Any, Any]]:
 
 
 def is_async_generator(value: object) -> TypeGuard[AsyncGenerator[Any, Any]]:
-    """Return True for an async generator."""
     return isinstance(value, AsyncGenerator)
 
 

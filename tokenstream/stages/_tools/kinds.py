@@ -53,24 +53,20 @@ class TypeTool(_AnyTool):
         self.documented_by = documented_by
         self.type: Any = type
         self.schema = Schema[Any].of(type)
-        """The schema of the arguments."""
 
     def schema_of(self, start: str) -> Schema[Any]:
         """Return the schema of the arguments: always the same one, however their JSON begins."""
         return self.schema
 
     def read(self, text: str) -> object:
-        """Validate the arguments' JSON and return them."""
         return self.schema.validate_text(text)
 
     def describe(self, text: str) -> str | None:
-        """Return a text that is the same for equal arguments; None if there is none."""
         from tokenstream.stages._tools.same_calls import describe_arguments
 
         return describe_arguments(self.schema, text)
 
     def show(self, arguments: object) -> str | None:
-        """Return validated arguments as JSON for a person, without what their type hides."""
         from tokenstream.stages._tools.same_calls import show_arguments
 
         return show_arguments(self.schema, arguments)
@@ -80,7 +76,6 @@ class TypeTool(_AnyTool):
         return json.dumps(text)
 
     def run(self, arguments: object) -> object:
-        """Raise an error: a type has nothing to run."""
         raise MisuseError(
             f"the tool {self.name} was given as a type, which has nothing to run: use call.arguments, "
             "or give its function in place of the type"
@@ -121,19 +116,15 @@ class FunctionTool(_AnyTool):
         return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema for arguments whose JSON begins with `start`; None while it is undecided."""
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
-        """Validate the arguments' JSON and return them by parameter name."""
         return self.signature.read(text)
 
     def describe(self, text: str) -> str | None:
-        """Return a text that is the same for equal arguments; None if there is none."""
         return self.signature.describe(text)
 
     def show(self, arguments: dict[str, Any]) -> str | None:
-        """Return validated arguments as JSON for a person, without what their type hides."""
         return self.signature.show(arguments)
 
     def as_json(self, text: str) -> str:
@@ -146,7 +137,6 @@ class FunctionTool(_AnyTool):
 
     @property
     def is_async(self) -> bool:
-        """True if a call has to be awaited, because the function is declared with `async def`."""
         return is_async(self.function)
 
     def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
@@ -233,7 +223,6 @@ def _is_type(tool: object) -> bool:
 
 
 def _name_of(tool: Callable[..., Any]) -> str:
-    """Return the name of a type or function."""
     while isinstance(tool, functools.partial):
         tool = tool.func
     name: str = getattr(tool, "__name__", "")

@@ -179,7 +179,6 @@ class CallRun:
         return self._make_uncertain()
 
     def _make_uncertain(self) -> CallUncertain:
-        """Return the error for a call that has begun, and whose end is not known."""
         return CallUncertain(
             f"tool call {self.id!r} has begun before, and its end was never stored, so it may have run, or "
             "not: it is not run again; find out, and if it is to run, forget its .key in the store",
@@ -225,7 +224,6 @@ class CallRun:
         return value
 
     def _run_tool(self, run: Callable[[], Any], token: str) -> Generator[CallStep, Any, Any]:
-        """Run the tool, and return its result; store its failure."""
         try:
             return (yield run)
         except Exception as failure:
@@ -334,7 +332,6 @@ def _make_token() -> str:
 
 
 def _make_failed_state(error: BaseException | str) -> CallState:
-    """Return the state of a call that has failed, with a message for the model."""
     words = (
         str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {message_of(error)}"
     )

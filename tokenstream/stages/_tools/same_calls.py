@@ -78,7 +78,6 @@ def show_arguments(schema: Schema[Any], value: object) -> str | None:
 
 
 def _describe(serializer: Any, value: object, *, exclude_defaults: bool = True) -> str:  # noqa: ANN401 - of pydantic_core
-    """Return the description of a validated value."""
     # A field that is left out may have a default that differs from time to time.
     written = serializer.to_python(
         value, by_alias=True, exclude_unset=True, exclude_defaults=exclude_defaults
@@ -123,7 +122,6 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _has_union(core: object) -> bool:
-    """Return True if a schema has a union."""
     if is_dict(core):
         return core.get("type") in _UNIONS or any(_has_union(item) for item in core.values())
     return isinstance(core, list | tuple) and any(_has_union(item) for item in cast("Collection[Any]", core))

@@ -81,7 +81,6 @@ class Signature:
                 "give a type for its arguments instead"
             ) from error
         self.first_parameter = next(iter(self.parameters), "input")
-        """The name of the first parameter."""
 
     @property
     def schema(self) -> Schema[Any]:

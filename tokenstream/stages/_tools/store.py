@@ -252,7 +252,6 @@ def to_result(result: object) -> str:
 
 
 def check_lease(lease: float) -> float:
-    """Return the option `lease` of a store, if it is valid."""
     if lease <= 0:
         raise MisuseError("lease= must be more than 0 seconds")
     return lease
