@@ -107,7 +107,6 @@ class Router:
         self._entries: list[HandlerEntry] = []
         """All handlers, including those of tools, in the order of their registration."""
         self._tools: dict[str, HandlerEntry] = {}
-        """The tools by name."""
         if tools is not None:
             from tokenstream.schemas import Tools
 
@@ -289,7 +288,6 @@ class Router:
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
-        """Add a handler to the table, and return its function."""
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         # A function whose own signature is the schema takes any number of arguments, by keyword.
@@ -309,7 +307,6 @@ class Router:
         *,
         result: ResultOf = "return",
     ) -> Callable[..., Any]:
-        """Add a tool to the table, and return its function unchanged."""
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")
@@ -349,7 +346,6 @@ def _name_of(function: object) -> str:
 
 
 def _accepts(function: Callable[..., object], count: int) -> bool:
-    """Return True if a function can be called with `count` positional arguments."""
     try:
         signature(function).bind(*range(count))
     except TypeError:

@@ -116,7 +116,6 @@ class Connection:
         self.kept_frames: deque[Frame] | None = None
         """The frames that were read and that `stream.payloads` has not given yet; None if nobody asks."""
         self.framing_ended = False
-        """True once `framing.end()` has been called."""
         self.log: EventLog | None = None
         """The events that were read from all connections; None if nothing is resumed."""
         self.left_frame: Frame | None = None
@@ -124,7 +123,6 @@ class Connection:
         self.error: StreamError | None = None
         """The failure that the end of the input revealed; None if there is none so far."""
         self.format: Format
-        """Reads the frames."""
         self.last_position: _FramePosition | None = None
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is None:
@@ -143,7 +141,6 @@ class Connection:
             self._use_format(continued_format)
             continued_format.prepare_to_continue()
         self.framing: Framing
-        """Cuts the input into frames."""
         if self.format.framing in _COMES_FRAMED:
             # Each chunk is a frame already.
             self.framing = Bypass(limits)
@@ -182,7 +179,6 @@ class Connection:
             self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
-        """Set the framing, and tell an undetected format what its frames are."""
         self.framing = framing
         if isinstance(self.format, UndetectedFormat):
             self.format.documents = isinstance(framing, JSONBody)
@@ -258,7 +254,6 @@ class Connection:
 
     @property
     def unfinished_choices(self) -> list[int]:
-        """Indexes of the choices that have begun but not finished."""
         if self.endings.broken == "complete":
             return []
         choices = self.format.parts.choices.values()
@@ -289,7 +284,6 @@ class Connection:
 
     @property
     def comments(self) -> int:
-        """Number of SSE comments so far."""
         return self.framing.comments if isinstance(self.framing, SSEParser) else 0
 
     @property
@@ -304,7 +298,6 @@ class Connection:
 
     @property
     def frames_seen(self) -> int:
-        """Number of frames that the format has read."""
         return self.format.frames
 
     def note(self, detail: str, *, about: str = "") -> None:

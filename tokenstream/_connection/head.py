@@ -82,5 +82,4 @@ REQUEST_IDS = (
 
 
 def lower_header_names(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers as a dict with lower-case names, as `ResponseHead` expects them."""
     return {name.lower(): value for name, value in headers}

@@ -49,7 +49,6 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
-    """Return the error for a response with an error status and, if available, its body."""
     return make_status_error(
         ResponseHead(status=status, headers=lower_header_names(headers.items())), body, DEFAULT_LIMITS
     )
@@ -108,7 +107,6 @@ def _target_of(url: str, location: str) -> tuple[str, bool]:
 
 
 def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Return the scheme, host and port of an address."""
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
@@ -210,7 +208,6 @@ def _describe_body(text: str, reported: ProviderError | None, words: str) -> str
 
 
 def _is_page(text: str) -> bool:
-    """Return True for a body that is a web page."""
     return text.lstrip("\ufeff \t\r\n")[:1] == "<"
 
 
@@ -310,7 +307,6 @@ class ErrorBody:
             self.end()
 
     def end(self) -> StreamError:
-        """End the body, and return the error that it describes."""
         if self.error is None:
             head, body, limits = self._head, bytes(self._body), self._limits
             if head.status < LOWEST_ERROR_STATUS:

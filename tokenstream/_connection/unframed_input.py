@@ -172,7 +172,6 @@ class UnframedInput:
         return []
 
     def _describe(self, kind: BodyKind) -> NotAStream:
-        """Return the error for a body of a kind that cannot be read."""
         return describe_unknown_body(
             kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text
         )

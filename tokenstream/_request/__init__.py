@@ -228,7 +228,6 @@ class HTTPRequest:
         )
 
     def _complete(self, source: SourceT) -> SourceT:
-        """Return the source of a response with what its request tells of it."""
         return replace(
             source, read_deadlines=self._read_deadlines, asked=self._asked, patience=self._patience
         )
@@ -382,7 +381,6 @@ def _default_library() -> str:
 
 
 def _import_aiohttp_client() -> ModuleType:
-    """Return the module that sends requests with aiohttp."""
     with needing("aiohttp", 'client="aiohttp"'):
         from tokenstream._request import aiohttp_client
     return aiohttp_client
@@ -400,7 +398,6 @@ def _with_own_headers(options: HTTPOptions, client: FromHTTPX) -> HTTPOptions:
 
 
 def headers_without(options: HTTPOptions, names: Collection[str]) -> list[tuple[Any, Any]]:
-    """Return a request's headers, except those with certain names."""
     headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.
     items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
@@ -408,5 +405,4 @@ def headers_without(options: HTTPOptions, names: Collection[str]) -> list[tuple[
 
 
 def _lowered(name: object) -> str:
-    """Return a header's name as text in lower case."""
     return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

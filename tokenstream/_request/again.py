@@ -75,7 +75,6 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 
 
 def asked_of(route: Route, deadlines: Deadlines | None) -> RequestTuple:
-    """Return the arguments of the request that a caller has described as a `Route`."""
     options = {"json": route.json, "headers": route.headers, "params": route.params}
     given = {name: value for name, value in options.items() if value is not None}
     return "POST", route.url, route.client, route.deadlines or deadlines, given
@@ -90,9 +89,7 @@ class _RepeatedRequests(SourceOpener):
     """
 
     enters = False
-    """False: a request is not a context manager."""
     makes_request = True
-    """True: the request follows the mode of each attempt."""
     _previous: ref[_RepeatedRequests] | None = None
     """The opener of the attempt before; None if that is this one, or has sent no request."""
 
@@ -247,15 +244,10 @@ class _RepeatedRequests(SourceOpener):
 
 
 class _SyncRequests(_RepeatedRequests, SyncOpener):
-    """Sends requests for a `Stream`."""
-
     def _make_source(self, asked: RequestTuple) -> LazySource:
-        """Return a source that sends a request of a `Stream` when it is opened."""
         return HTTPRequest(*asked).make_lazy()
 
     def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that sends a request, and opens the source of a `Stream`."""
-
         def open_source() -> Any:  # noqa: ANN401 - a source
             send_now(first)
             return then()
@@ -264,15 +256,10 @@ class _SyncRequests(_RepeatedRequests, SyncOpener):
 
 
 class _AsyncRequests(_RepeatedRequests, AsyncOpener):
-    """Sends requests for an `AsyncStream`."""
-
     def _make_source(self, asked: RequestTuple) -> LazySource:
-        """Return a source that sends a request of an `AsyncStream` when it is opened."""
         return HTTPRequest(*asked).make_async_lazy()
 
     def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that sends a request, and opens the source of an `AsyncStream`."""
-
         async def open_source() -> Any:  # noqa: ANN401 - a source
             await send(first)
             return await then()

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream._request.options import HTTPOptions
 
 CONNECT_SECONDS = 10.0
-"""The connect timeout, in seconds."""
 
 
 def get_tls_context() -> ssl.SSLContext:
@@ -74,7 +73,6 @@ _cache = _Cache()
 
 
 def origin_of(url: FromHTTPX) -> tuple[str, str, int]:
-    """Return the scheme, host and port of an httpx address."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
@@ -128,7 +126,6 @@ class TimeoutsLeft(dict[str, Any]):
         return left if own is None else min(own, left)
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as `get`
-        """Return a timeout, as `get` does."""
         return self.get(key, super().__getitem__(key))
 
 

@@ -85,7 +85,6 @@ class ContinuationRequests:
         self._options = options
 
     def with_payload(self, payload: Json) -> ContinuationRequests:
-        """Return a copy of this object for a request with another payload."""
         other = ContinuationRequests(self._url, {**self._options, "json": payload})
         other.format = self.format
         return other
@@ -148,7 +147,6 @@ class ContinuationRequests:
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
-        """Remember that the model at this host does not accept a prefix."""
         remember_refusal(self._host, self._model)
 
     def limit(self, format: str | None) -> int | None:
@@ -188,12 +186,10 @@ class ContinuationRequests:
 
     @cached_property
     def _address(self) -> SplitResult:
-        """The address of the request."""
         return split_url(str(self._url))
 
     @property
     def _host(self) -> str:
-        """The host of the request; "" if it has none."""
         return self._address.hostname or ""
 
     @property
@@ -289,5 +285,4 @@ def remember_refusal(host: str, model: str) -> None:
 
 
 def has_refused(host: str, model: str) -> bool:
-    """Return True if a model at a host has refused to continue a prefix before."""
     return (host, model) in _refused

@@ -20,12 +20,10 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 
 def is_aiohttp(source: object) -> TypeGuard[AiohttpResponse]:
-    """Return True for an aiohttp response."""
     return is_response_like(source, _NAMES) and hasattr(getattr(source, "content", None), "iter_any")
 
 
 def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
-    """Return the source through which an `AsyncStream` reads an aiohttp response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.headers.items()),
@@ -83,7 +81,6 @@ def _coding_of(response: AiohttpResponse) -> str:
 
 
 def _socket_of(response: AiohttpResponse) -> object:
-    """Return the socket of a response; None if the response no longer has a connection."""
     transport = _transport_of(response)
     return None if transport is None else transport.get_extra_info("socket")
 

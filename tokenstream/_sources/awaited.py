@@ -28,7 +28,6 @@ _CLOSING_TASKS: set[Any] = set()
 
 
 def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
-    """Return True for an awaitable, such as a request that has not been sent."""
     return isinstance(source, Awaitable)
 
 
@@ -44,7 +43,6 @@ def is_async_manager_of_answer(source: object) -> bool:
 
 
 def _outlives_answer(source: object) -> bool:
-    """Return True for an object that outlives an answer, such as a client, a session or a lock."""
     return any(hasattr(source, name) for name in _LASTING_METHODS)
 
 
@@ -52,7 +50,6 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySour
     """Return a source that enters a context manager, and leaves it when the source is closed."""
 
     def open_source() -> SyncSource:
-        """Enter the context manager, and open the object that it returns."""
         stack = ExitStack()
         try:
             manager_result = stack.enter_context(source)
@@ -76,7 +73,6 @@ def from_async_manager(source: Any, make_source: MakeAsyncSource) -> LazySource:
     """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
     async def open_source() -> AsyncSource:
-        """Enter the context manager, and open the object that it returns."""
         stack = AsyncExitStack()
         try:
             manager_result = await stack.enter_async_context(source)
@@ -105,7 +101,6 @@ def from_awaitable(source: Awaitable[Any], make_source: MakeAsyncSource) -> Asyn
         return make_source(source.result())
 
     async def open_source() -> AsyncSource:
-        """Await the object, and open the result."""
         try:
             result = await source
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -141,8 +136,6 @@ def discard_unread(source: object, make_source: MakeAsyncSource | None = None) -
 
 
 class _Future(Protocol):
-    """A future of asyncio, such as a task, as far as this module needs it."""
-
     def get_loop(self) -> Any: ...  # noqa: ANN401 - an event loop
 
     def result(self) -> object: ...
@@ -180,7 +173,6 @@ def _close_later(future: _Future, make_source: MakeAsyncSource) -> None:
 
 
 async def _close_quietly(close: Callable[[], Awaitable[object]]) -> None:
-    """Close a source that nobody has read; ignore any error."""
     # Nobody awaits this task, so an exception could not be reported.
     with suppress(Exception):
         await close()

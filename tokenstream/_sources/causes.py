@@ -162,12 +162,10 @@ PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 
 
 def class_names(error: BaseException) -> set[str]:
-    """Return the names of an exception's class and its base classes."""
     return {kind.__name__ for kind in type(error).__mro__}
 
 
 def chain_class_names(error: BaseException) -> set[str]:
-    """Return the names of the classes of an exception and of its causes, with their base classes."""
     return {name for each in cause_chain(error) for name in class_names(each)}
 
 
@@ -397,7 +395,6 @@ def unsendable_request_error(error: Exception, mask: SecretMask) -> MisuseError:
 
 
 def name_package(error: ImportError) -> str:
-    """Return a description of a package that is needed but not installed."""
     named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
     return f"{named} is needed here and cannot be imported: install it"
 

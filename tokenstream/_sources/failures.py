@@ -73,7 +73,6 @@ Used only for errors of reading: in errors of opening, these causes may concern 
 _NO_SECRETS = SecretMask()
 """The mask for a request whose secrets are not known."""
 _ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
-"""Exceptions by which an iterator says that it has ended."""
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
@@ -252,7 +251,6 @@ def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
 
 
 def _unreadable_error(error: Exception) -> ProtocolError:
-    """Return the error for a response from which an SDK cannot create its objects."""
     name = type(error).__name__
     msg = f"the SDK could not read what the server sent ({name}); what had arrived is in .partial"
     return ProtocolError(msg)

@@ -201,13 +201,11 @@ def is_asynchronous(source: object) -> bool:
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    """Return True for a path, such as a `pathlib.Path`."""
     # An iterable is not read as a path, because a mock may have the methods of both.
     return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
-    """Return True for an iterable of chunks or payloads."""
     # Dicts and SDK objects do not count, because iterating over them returns keys or fields, not chunks.
     return not is_whole(source) and not is_mapping(source) and isinstance(source, Iterable)
 

@@ -170,7 +170,6 @@ def _limit_shared(response: object, stream: object, limit: SupportsReadLimit) ->
 
 
 def _head_of(response: FromHTTPX) -> ResponseHead:
-    """Return the head of a response in this library's form."""
     return ResponseHead(
         status=response.status_code,
         headers=lower_header_names(response.headers.items()),

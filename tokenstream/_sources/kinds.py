@@ -197,7 +197,6 @@ class LazySource:
 
 
 def open_up(source: SyncSource | LazySource) -> SyncSource:
-    """Open a source, and any further source that opening returns."""
     while isinstance(source, LazySource):
         source = source.open()
     return source

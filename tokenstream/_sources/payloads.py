@@ -66,7 +66,6 @@ _VALUE_NAMES: dict[type, str] = {bool: "true or false", float: "a number", int: 
 """Maps the types of JSON values that cannot be payloads to their names in messages."""
 _ATTRIBUTES = "__dict__"
 _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
-"""An attribute that all dataclasses have."""
 _REASON_ATTRIBUTE, _OTHER_REASON_ATTRIBUTE = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
 _ROUTER_PREFIX = "litellm.router"
@@ -170,7 +169,6 @@ def _stream_in_router(items: object) -> object:
 
 
 def is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Return True for a mapping, such as a dict."""
     return isinstance(item, Mapping)
 
 
@@ -334,7 +332,6 @@ def is_paced(source: object) -> bool:
 
 
 def is_run_event(event: object) -> bool:
-    """Return True for an event of an OpenAI Agents run."""
     return getattr(event, "type", None) in _RUN_EVENTS
 
 

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 CHUNK_SIZE = 65_536
-"""The most bytes to read at once."""
 
 
 def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str
-    """Return a source whose only chunk is the given body."""
     # Mutable objects are copied, so that a later change does not change the answer.
     chunk = body if isinstance(body, bytes | str) else bytes(body)
     return SyncSource(iter([chunk]), do_nothing)
@@ -50,7 +48,6 @@ def _read_path(path: str | bytes) -> Generator[bytes]:
 
 
 def is_file(source: object) -> bool:
-    """Return True for a file-like object."""
     return (
         callable(getattr(source, "read", None))
         and hasattr(source, "readable")
@@ -101,7 +98,6 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
 
 
 def from_iterable(source: Iterable[Any]) -> SyncSource:
-    """Return a source that reads an iterable of chunks or payloads."""
     items = iter(source)
     if source.__class__ is list or source.__class__ is tuple:
         # Bytes need no conversion, and there is nothing to close.
@@ -126,7 +122,6 @@ def _make_closer(items: object, source: object) -> Action:
 
 
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
-    """Return a source that reads an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     # The events of an agent's run are whole messages, and may belong to several answers.
     messages, paced = is_run_iterator(items), is_paced(source)

@@ -91,7 +91,6 @@ class SocketLimit:
 
 
 def find_socket_limit(response: object) -> SocketLimit | None:
-    """Return an object that limits the reads of a response; None if the socket cannot be found."""
     file = getattr(getattr(response, "fp", None), "raw", None)
     socket = getattr(file, "_sock", None)
     return None if socket is None else SocketLimit(file, socket)
@@ -102,12 +101,10 @@ _SHUT_RDWR = 2
 
 
 def is_http_client(source: object) -> TypeGuard[HTTPClientResponse]:
-    """Return True for an http.client response."""
     return is_response_like(source, _NAMES)
 
 
 def from_http_client(response: HTTPClientResponse) -> SyncSource:
-    """Return the source through which a `Stream` reads an http.client response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.getheaders()),
@@ -177,12 +174,10 @@ class _HttpClientBody:
 
 
 def is_requests(source: object) -> TypeGuard[RequestsResponse]:
-    """Return True for a requests response."""
     return is_response_like(source, _REQUESTS, "status_code")
 
 
 def is_urllib3(source: object) -> TypeGuard[Urllib3Response]:
-    """Return True for a urllib3 response."""
     return is_response_like(source, _URLLIB3)
 
 
@@ -194,7 +189,6 @@ def was_read(response: object) -> bool:
 
 
 def from_requests(response: RequestsResponse) -> SyncSource:
-    """Return the source through which a `Stream` reads a requests response."""
     head = ResponseHead(
         status=response.status_code,
         headers=lower_header_names(response.headers.items()),
@@ -210,7 +204,6 @@ def from_requests(response: RequestsResponse) -> SyncSource:
 
 
 def from_urllib3(response: Urllib3Response) -> SyncSource:
-    """Return the source through which a `Stream` reads a urllib3 response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.headers.items()),
@@ -308,7 +301,6 @@ def _make_socket_finder(raw: Urllib3Response) -> Callable[[], object]:
         socket = _ShutdownHandle(raw)
 
     def find() -> object:
-        """Return the socket; None once the response no longer has the connection."""
         return socket if raw.connection is not None else None
 
     return find
@@ -353,20 +345,17 @@ def from_event_stream(source: BotocoreEventStream) -> SyncSource:
 
 
 def boto3_stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over
-    """Return the stream in a boto3 response; return any other object unchanged."""
     key = boto3_stream_key_of(source)
     return source if key is None else source[key]
 
 
 def boto3_stream_key_of(source: object) -> str | None:
-    """Return the key of the stream in a boto3 response; None for any object without a stream."""
     if not is_dict(source) or not is_boto3_response(source):
         return None
     return next((name for name in _STREAM_KEYS if name in source), None)
 
 
 def is_boto3_response(source: object) -> bool:
-    """Return True for a boto3 response, with or without a stream."""
     return is_dict(source) and "ResponseMetadata" in source
 
 

@@ -50,14 +50,10 @@ class _RawResponse(Protocol):
 
 
 class _HasAiohttpBytes(Protocol):
-    """The body of an aiohttp response."""
-
     def iter_any(self) -> AsyncIterable[bytes]: ...
 
 
 class _HasAiohttpContent(Protocol):
-    """An aiohttp response."""
-
     @property
     def content(self) -> _HasAiohttpBytes: ...
     @property
@@ -84,8 +80,6 @@ class _DictModel(Protocol):
 
 
 class _Dataclass(Protocol):
-    """An instance of a dataclass."""
-
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
@@ -104,7 +98,6 @@ class _AwsBody(TypedDict):
 _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _DictModel | _Dataclass
 """An item of a source: a piece of a body, or a payload."""
 _WholeBody: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
-"""A whole body, or a file."""
 _AnySource: TypeAlias = _WholeBody | EitherResponse | _EventSource | _RawResponse
 _Sync: TypeAlias = _AnySource | Iterable[_Item]
 _InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
@@ -124,15 +117,11 @@ AsyncReadable: TypeAlias = _Async | _AsyncBlock | Awaitable[_Async | _AsyncBlock
 
 
 class Headers(Protocol):
-    """The headers of a response."""
-
     def get(self, name: str, default: str, /) -> str: ...
     def items(self) -> Iterable[tuple[str, str]]: ...
 
 
 class Urllib3Response(Protocol):
-    """A response of urllib3."""
-
     chunked: bool
     closed: bool
     connection: object
@@ -161,8 +150,6 @@ class BotocoreEventStream(Protocol):
 
 
 class RequestsResponse(Protocol):
-    """A response of requests."""
-
     content: bytes
     headers: Headers
     raw: object
@@ -174,8 +161,6 @@ class RequestsResponse(Protocol):
 
 
 class HTTPClientResponse(Protocol):
-    """A response of http.client."""
-
     chunk_left: int | None
     fp: object
     length: int | None
@@ -189,8 +174,6 @@ class HTTPClientResponse(Protocol):
 
 
 class AiohttpContent(Protocol):
-    """The body of a response of aiohttp."""
-
     def exception(self) -> BaseException | None: ...  # the error that ended the body
     def is_eof(self) -> bool: ...  # True once the whole body has arrived
     def iter_any(self) -> AsyncIterator[bytes]: ...
@@ -204,15 +187,11 @@ class EventTransport(Protocol):
 
 
 class AiohttpConnection(Protocol):
-    """The connection of a response of aiohttp."""
-
     @property
     def transport(self) -> EventTransport | None: ...  # None once the connection is closed
 
 
 class AiohttpResponse(Protocol):
-    """A response of aiohttp."""
-
     @property
     def closed(self) -> bool: ...  # True once the response has no connection
     @property

@@ -68,7 +68,6 @@ class OpenWebSocket:
 
     @property
     def is_async(self) -> bool:
-        """True if the connection is asynchronous."""
         return iscoroutinefunction(getattr(self.connection, "recv", None))
 
     @property
@@ -104,7 +103,6 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
 
 
 def _has_methods(source: object, names: tuple[str, ...]) -> bool:
-    """Return True if the class of an object defines all methods with these names."""
     kind = type(source)
     for name in names:  # noqa: SIM110 - each source is asked this, so that no generator is made for it
         if not callable(getattr(kind, name, None)):
@@ -186,7 +184,6 @@ def shorten_farewell(socket: OpenWebSocket) -> None:
 
 
 def is_socket_closed(error: BaseException) -> bool:
-    """Return True for an exception of websockets which means that the connection was closed."""
     return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
 
 
@@ -208,7 +205,6 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
-    """Return the error for a handshake that was answered with an HTTP error; None for other statuses."""
     if response.status_code < LOWEST_ERROR_STATUS:
         return None
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")

@@ -770,7 +770,6 @@ class Format(ErrorKeeper, Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event as unknown, unless its name says that it is a heartbeat."""
         if event not in PING_NAMES:
             self.parts.unknown(event, str(payload, "utf-8", "replace"))
 

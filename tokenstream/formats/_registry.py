@@ -110,7 +110,6 @@ def path_patterns() -> list[tuple[re.Pattern[str], str]]:
 
 
 def format_of_path(path: str) -> str | None:
-    """Return the format that providers use at a path; None if the path is not known."""
     for end, format in path_patterns():
         if end.search(path):
             return format

@@ -286,7 +286,6 @@ class AWSEventStreamParser(ErrorKeeper):
         return LimitExceeded(limit="event", value=limits.event) if payload_size > limits.event else None
 
     def _make_fault(self, start: int, predicate: str) -> ProtocolError:
-        """Return the error for a faulty message."""
         # The bytes that the reader of single messages has read are not in `_offset`.
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes_read)
         return ProtocolError(f"the message at byte {offset} {predicate}", offset=offset)

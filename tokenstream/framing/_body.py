@@ -58,14 +58,12 @@ class JSONBody(ErrorKeeper):
         self._searched_to = 0
         """The position up to which `_bytes_so_far` was searched for the end of the first line."""
         self._is_single = False
-        """True once the body is known to be a single document."""
         self._has_content = False
         """True once a byte that is neither white space nor a byte order mark has been read."""
         self._error: LimitExceeded | None = None
 
     @property
     def error(self) -> StreamError | None:
-        """The error that follows the documents returned last, or None."""
         return self._error if self._framing is None else self._framing.error
 
     @property
@@ -125,7 +123,6 @@ class JSONBody(ErrorKeeper):
         return []
 
     frames = feed
-    """The method `feed`, under the name that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """End the input, and return the documents that its end completes.

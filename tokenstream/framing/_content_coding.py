@@ -45,7 +45,6 @@ class Decompressor(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.has_input = False
-        """True once a byte has been received."""
         self.size = 0
         """Number of bytes decompressed so far."""
 
@@ -54,13 +53,11 @@ class Decompressor(ABC):
         """Yield the pieces that `data` completes, none of them empty; a fault is then a `ProtocolError`."""
 
     def make_broken_error(self) -> ProtocolError:
-        """Return the error for data that the coding does not allow."""
         return ProtocolError(
             f"the body's compression is broken: it is labelled {self.name} and cannot be read so; {WAY_OUT}"
         )
 
     def make_missing_error(self, install: str) -> ProtocolError:
-        """Return the error for a coding whose package is not installed."""
         return ProtocolError(
             f"the body is compressed with {self.name}, and the package that reads it is not installed: "
             f"install {install}, or {WAY_OUT}"
@@ -122,7 +119,6 @@ class _Gzip(_ZlibLayer):
         """True once bytes after a member were ignored, as all further bytes will be."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Yield the output for `data`, member by member."""
         while data:
             if self._member is None:
                 data = self._find_next_member(data)
@@ -194,10 +190,8 @@ class _Brotli(Decompressor):
             raise self.make_missing_error("brotli>=1.2")
         self._stream: Any = module.Decompressor()
         self._fault: type[Exception] = module.error
-        """The exception that the package raises for broken data."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Yield the output for `data`, slice by slice."""
         for start in range(0, len(data), _STEP):
             if self.ended:
                 # Brotli allows no bytes after the end of the stream.
@@ -229,10 +223,8 @@ class _Zstd(Decompressor):
         self._make_reader: Callable[[], Any] = _choose_zstd(module)
         self._frame: Any = self._make_reader()
         self._fault: type[Exception] = module.ZstdError
-        """The exception that the module raises for broken data."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Yield the output for `data`, slice by slice and frame by frame."""
         for start in range(0, len(data), _STEP):
             unread = data[start : start + _STEP]
             while unread:
@@ -304,7 +296,6 @@ class ContentDecoder(ErrorKeeper):
 
     def __init__(self, coding: str, *, limits: Limits) -> None:
         self.error: StreamError | None = None
-        """The error that follows the bytes returned last, or None."""
         self._limits = limits
         names = [name.strip().lower() for name in coding.split(",")]
         # The coding applied last is listed last and undone first.

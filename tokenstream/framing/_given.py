@@ -169,7 +169,6 @@ class TextBody:
         return self._decode_piece(chunk, final=False)
 
     frames = feed
-    """The method `feed`, under the name that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return U+FFFD if the body ended within a character; else no text."""

@@ -88,7 +88,6 @@ class JSONArrayParser(LineFraming[bytes]):
         """Matches a whole object or array, if it is not nested too deeply for one regular expression."""
 
     def _begin(self) -> None:
-        """Set the state for reading a new connection."""
         super()._begin()
         self._step: Callable[[bytes, int, list[bytes]], int] = self._read_opening
         # Number of objects and arrays of the element that are open at the end of the text.
@@ -103,11 +102,9 @@ class JSONArrayParser(LineFraming[bytes]):
         self._last_match: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the elements that this chunk completes."""
         return self._feed(chunk)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the same as `feed`; every framing has a method of this name."""
         # Gemini sends one element per chunk, with the separator before or after it.
         if (
             self._holds_nothing
@@ -153,7 +150,6 @@ class JSONArrayParser(LineFraming[bytes]):
 
     @property
     def unfinished(self) -> bytes | None:
-        """The bytes of the unfinished element, or None."""
         return bytes(self._line) or None
 
     @property

@@ -75,12 +75,10 @@ class JSONFrames(ErrorKeeper):
 
     @property
     def error(self) -> StreamError | None:
-        """The error that follows the payloads returned last, or None."""
         return self._stray_error or (None if self._framing is None else self._framing.error)
 
     @property
     def has_lines(self) -> bool:
-        """True if the payloads are lines."""
         return isinstance(self._framing, NDJSONParser)
 
     @property

@@ -83,7 +83,6 @@ class JSONRPCParser(ErrorKeeper):
         self._frames = JSONFrames(limits=limits)
         self._skipped = 0
         self.error: StreamError | None = None
-        """The error that follows the messages returned last, or None."""
 
     @property
     def skipped(self) -> int:
@@ -96,7 +95,6 @@ class JSONRPCParser(ErrorKeeper):
         return self._frames.tail
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[JSONRPCMessage]:
-        """Return the messages that a chunk completes."""
         if self.error is not None:
             return []
         messages = [message for payloads in self._frames.feed(chunk) for message in self._read(payloads)]

@@ -22,7 +22,6 @@ network, and the list of its lines eight times as large as the chunk.
 """
 
 BOM = b"\xef\xbb\xbf"
-"""The byte order mark of UTF-8."""
 
 FrameT = TypeVar("FrameT")
 
@@ -184,7 +183,6 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
 
 
 def is_utf8(payload: bytes) -> bool:
-    """Return True if a payload is valid UTF-8."""
     try:
         payload.decode()
     except UnicodeDecodeError:

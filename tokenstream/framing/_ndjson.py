@@ -60,7 +60,6 @@ class PlainNDJSONParser(LineFraming[bytes]):
         self._hold(rest)
 
     def _hold(self, rest: bytes) -> None:
-        """Keep the start of an unfinished line."""
         self._line += rest
         # A CR at the end may be half of a CRLF, which does not count as part of the line.
         if len(self._line) > self._longest_safe:

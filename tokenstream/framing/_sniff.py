@@ -89,6 +89,5 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Body
 
 
 def title_of(page: str) -> str:
-    """Return the title of a web page, or "" if it has none."""
     match = _TITLE.search(page)
     return " ".join(match.group(1).split()) if match else ""

@@ -146,7 +146,6 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
             self._hold(rest)
 
     def _read_lines(self, lines: list[bytes], frames: list[SSEFrame]) -> None:
-        """Read whole lines, and add the events that they complete to `frames`."""
         for line in lines:
             self._take_line(line, frames)
             if self.error is not None:
@@ -248,7 +247,6 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
         return not (self._line or self._in_event or self._after_cr)
 
     def _drop_held(self) -> None:
-        """Drop the held bytes and the open event, after an error."""
         super()._drop_held()
         self._clear()
 

@@ -114,7 +114,6 @@ class _UntitledSchemas(GenerateJsonSchema):
 
 
 def describe(tool: Tool) -> SchemaDescription:
-    """Return the description of a tool and the schema of its arguments."""
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
         described = _describe_function(tool.signature)
@@ -131,7 +130,6 @@ def describe(tool: Tool) -> SchemaDescription:
 
 
 def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
-    """Return the description and the schema of a type."""
     refuse_struct(type_)
     try:
         adapter = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
@@ -191,7 +189,6 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
 
 
 def _has_schema(type_: object) -> bool:
-    """Return True if a type has a JSON schema."""
     parameter = inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)
     try:
         adapter_of({"it": parameter}, {"it": type_}).json_schema(schema_generator=_UntitledSchemas)

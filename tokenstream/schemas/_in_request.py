@@ -198,7 +198,6 @@ class Tools(ToolTable):
         return [{"type": "function", "function": function} for function in declared]
 
     def _declare(self, rules: Rules, key: str, *, strict: bool = False) -> list[JsonObject]:
-        """Return the declaration of each tool."""
         written: list[JsonObject] = []
         more = {"strict": True} if strict else {}
         for name, (description, schema) in self._described.items():
@@ -213,7 +212,6 @@ class Tools(ToolTable):
 
 
 def _describe(tool: Tool) -> SchemaDescription:
-    """Return the description and the schema of a tool."""
     if not _NAME.fullmatch(tool.name):
         raise MisuseError(
             f"no API takes the tool's name {tool.name!r}: a name has up to 64 letters of ASCII, digits, _ "
@@ -347,7 +345,6 @@ class ResponseFormat:
         return self._write_schema(rules)
 
     def _write_schema(self, rules: Rules) -> JsonObject:
-        """Return the schema, converted to the part of JSON Schema that an API supports."""
         try:
             return rules.apply(self._schema)
         except SchemaRefused as refused:

@@ -74,7 +74,6 @@ class Rules:
     """True if at least one property must be required."""
 
     def apply(self, schema: JsonObject) -> JsonObject:
-        """Return a schema converted to these rules."""
         written = _SchemaWriter(self, schema.get("$defs", {})).write(schema)
         if self.some_required and not written.get("required"):
             raise SchemaRefused("", f"has no required field, and {self.name} asks for one")
@@ -146,7 +145,6 @@ class _SchemaWriter:
         self._inlining: list[str] = []
         """Names of the definitions that are being inlined, the outermost first."""
         self._recursive = _find_recursive(definitions) if definitions else frozenset[str]()
-        """Names of the definitions that refer to themselves."""
 
     def write(self, schema: JsonObject) -> JsonObject:
         """Return the converted schema, together with the definitions to which it still refers."""
@@ -307,7 +305,6 @@ def _is_informative(key: str, value: object, schema: JsonObject) -> bool:
 
 
 def definition_name(reference: str) -> str:
-    """Return the name of the definition that a `$ref` refers to."""
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 

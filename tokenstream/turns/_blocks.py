@@ -34,13 +34,10 @@ _CITATION_KEYS = ("title", "source", "sourceContent", "location")
 
 
 def to_anthropic(message: Message, drop: Drop) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_anthropic`."""
     return {"role": "assistant", "content": _AnthropicTurn(message, drop).write_content()}
 
 
 class _AnthropicTurn(AssistantTurn):
-    """Writes the parts of a message as content blocks of Anthropic Messages."""
-
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
     pairs_server_tools = True
@@ -75,12 +72,10 @@ class _AnthropicTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> None:
-        """Write a call as a `tool_use` block."""
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> None:
-        """Write a call of a server tool."""
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
 
@@ -89,12 +84,10 @@ class _AnthropicTurn(AssistantTurn):
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
-        """Write the result of a tool that Anthropic ran."""
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
         self.written.append({**self.fields(part), **block})
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a block of an unknown type as it was received; if that is not possible, return why not."""
         # The API refuses a call without a name.
         if part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
@@ -103,13 +96,10 @@ class _AnthropicTurn(AssistantTurn):
 
 
 def to_bedrock(message: Message, drop: Drop) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_bedrock`."""
     return {"role": "assistant", "content": _BedrockTurn(message, drop).write_content()}
 
 
 class _BedrockTurn(AssistantTurn):
-    """Writes the parts of a message as content blocks of Converse."""
-
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
     pairs_server_tools = True
@@ -142,7 +132,6 @@ class _BedrockTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> None:
-        """Write a call of an application's function."""
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
 
@@ -196,7 +185,6 @@ class _BedrockTurn(AssistantTurn):
 
 
 def to_cohere(message: Message, drop: Drop) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_cohere`."""
     return _CohereTurn(message, drop).write().build()
 
 
@@ -218,7 +206,6 @@ class _CohereTurn(AssistantTurn):
         """The model's plan for using tools."""
 
     def build(self) -> JsonObject:
-        """Return the turn with the parts that were written."""
         turn: JsonObject = {"tool_plan": self._plan} if self._plan else {}
         if self.calls:
             turn["tool_calls"] = self.calls
@@ -269,13 +256,10 @@ _MEDIUM_FIELDS = ("displayName",)
 
 
 def to_gemini(message: Message, drop: Drop) -> JsonObject:
-    """Return the model's turn for a message; see `Message.to_gemini`."""
     return {"role": "model", "parts": _GeminiTurn(message, drop).write_content()}
 
 
 class _GeminiTurn(AssistantTurn):
-    """Writes the parts of a message as `Part` objects of Gemini."""
-
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
     # Citations are made from metadata next to the content, which is not sent back.
@@ -308,15 +292,12 @@ class _GeminiTurn(AssistantTurn):
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a tool that Gemini ran, as it was received; if that is impossible, return why."""
         return self._write_unchanged("server_tool_call", self.fields(part))
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a tool that Gemini ran, as it was received; if impossible, return why."""
         return self._write_unchanged("server_tool_result", self.fields(part))
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a part of an unknown kind as it was received; if that is impossible, return why."""
         return self._write_unchanged("opaque", deepcopy(part.data))
 
     def _write_unchanged(self, obstacle: Obstacle, fields: JsonObject) -> Obstacle | None:

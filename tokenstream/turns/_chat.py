@@ -39,13 +39,10 @@ _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resour
 
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_openai_chat`."""
     return _OpenAIChatTurn(message, drop, reasoning_field).write().build()
 
 
 class _OpenAIChatTurn(AssistantTurn):
-    """Collects the parts of a message as the fields of a chat message."""
-
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})
     silently_dropped = frozenset({"citation", "server_tool_call", "server_tool_result"})
@@ -65,7 +62,6 @@ class _OpenAIChatTurn(AssistantTurn):
         """Fields of the message that belong to no list of pieces, such as `audio`."""
 
     def build(self) -> JsonObject:
-        """Return the turn with the parts that were written."""
         # Only a server that has sent such items takes a list.
         is_list = any(item.keys() != _PLAIN_ITEM for item in self._items)
         text = self._items if is_list else "".join([item["text"] for item in self._items])
@@ -91,11 +87,9 @@ class _OpenAIChatTurn(AssistantTurn):
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Collect a text."""
         self._items.append({"type": "text", "text": part.text})
 
     def write_refusal(self, part: RefusalPart, index: int) -> None:
-        """Collect a refusal, unless it is empty."""
         if part.text:
             self._refusal.append(part.text)
 
@@ -152,7 +146,6 @@ class _OpenAIChatTurn(AssistantTurn):
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> JsonObject:
-        """Return a call as an element of the message's `tool_calls`."""
         fields = self.fields(call)
         if call.type == "custom":
             custom = {"name": call.name, "input": call.arguments_text}
@@ -172,7 +165,6 @@ class _OpenAIChatTurn(AssistantTurn):
 
 
 def to_mistral(message: Message, drop: Drop) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_mistral`."""
     return _MistralTurn(message, drop).write().build()
 
 
@@ -186,7 +178,6 @@ class _MistralTurn(AssistantTurn):
     accepts_signed = frozenset()
 
     def build(self) -> JsonObject:
-        """Return the turn with the parts that were written."""
         self.check_has_content(self.written or self.calls)
         # Text alone is sent as one string, anything else as a list of chunks.
         is_only_text = all(chunk["type"] == "text" for chunk in self.written)
@@ -195,7 +186,6 @@ class _MistralTurn(AssistantTurn):
         return {"role": "assistant", "content": content, **calls}
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Write a text part; nothing has to be written for an empty text."""
         if part.text:
             self.written.append({"type": "text", "text": part.text})
 
@@ -237,13 +227,10 @@ class _MistralTurn(AssistantTurn):
 
 
 def to_ollama(message: Message, drop: Drop) -> JsonObject:
-    """Return the assistant's turn for a message; see `Message.to_ollama`."""
     return _OllamaTurn(message, drop).write().build()
 
 
 class _OllamaTurn(AssistantTurn):
-    """Collects the parts of a message as the fields of an Ollama message."""
-
     api = "Ollama"
     formats = frozenset({"ollama"})
 
@@ -254,7 +241,6 @@ class _OllamaTurn(AssistantTurn):
         self._images: list[str] = []
 
     def build(self) -> JsonObject:
-        """Return the turn with the parts that were written."""
         text, thinking = "".join(self._text), "".join(self._thinking)
         turn: JsonObject = {"role": "assistant", "content": text}
         if thinking:
@@ -267,7 +253,6 @@ class _OllamaTurn(AssistantTurn):
         return turn
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Collect a text."""
         self._text.append(part.text)
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
@@ -294,7 +279,6 @@ class _OllamaTurn(AssistantTurn):
         )
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image; for any other medium, return why it cannot be sent."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")
         # Only the data can be sent: not a URL, and no transcript.

@@ -79,7 +79,6 @@ MARKUPS: dict[str, CallMarkup] = {
 
 
 def find_markup(dialect: object) -> CallMarkup:
-    """Return the markup of a dialect that can be written."""
     if not isinstance(dialect, str) or dialect not in MARKUPS:
         raise MisuseError(
             f"calls are written as text in the dialects {', '.join(sorted(MARKUPS))}, not in {dialect!r}: "

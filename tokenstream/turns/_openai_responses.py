@@ -35,7 +35,6 @@ _INDEX_FIELDS = ("summary_index", "content_index")
 
 
 def to_openai_responses(message: Message, drop: Drop) -> list[JsonObject]:
-    """Return the input items for a message; see `Message.to_openai_responses`."""
     return _OpenAIResponsesTurn(message, drop).write_content()
 
 
@@ -67,7 +66,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
                 self._orphans.add(index)
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
         self._written_server_calls: set[str] = set()
-        """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> tuple[set[str], set[str]]:
         """Return the ids of reasoning that the API would refuse, and of that before continued text.
@@ -212,7 +210,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write the item of a call."""
         fields = self._find_fields(part, index)
         if "type" in fields:
             # The call of a computer or a shell, or an approval request: its item is sent unchanged. The first
@@ -226,21 +223,18 @@ class _OpenAIResponsesTurn(AssistantTurn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write the item of a call as the server sent it; if that is impossible, return why not."""
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
             self._written_server_calls.add(part.id)
         return obstacle
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the item of a result as the server sent it; if that is impossible, return why not."""
         if part.provider_data is None and part.id in self._written_server_calls:
             # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write the data of a part as the server sent it; if that is impossible, return why not."""
         return self._write_unchanged("opaque", deepcopy(part.data), index=None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:

@@ -36,8 +36,6 @@ _LATER = "missing results are refused later"
 
 
 class _Result(NamedTuple):
-    """The result of one tool call."""
-
     call: ToolCall
     turn: Any
     """The call as it is sent, such as in an assistant's turn of its own; None if it cannot be expressed."""

@@ -81,7 +81,6 @@ class AssistantTurn(ABC):
         self._written_with_text: set[int] = set()
         """The indexes of the citations that are sent inside the texts that they support."""
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
-        """The results of the server tools, by the ids of their calls."""
         self._unpaired_ids: frozenset[str] = frozenset()
         """Ids of calls of server tools if the call itself or its result cannot be sent."""
 
@@ -165,13 +164,11 @@ class AssistantTurn(ABC):
         return joins[-1].format or self.message.format if joins else self.message.format
 
     def write_content(self) -> list[JsonObject]:
-        """Write the message, and return the list of its pieces."""
         self.write()
         self.check_has_content(self.written)
         return self.written
 
     def check_has_content(self, content: object) -> None:
-        """Check that a turn has content."""
         if not content:
             what = "has nothing" if not self.message.parts else "has nothing left"
             # No kind is to blame: leaving out more parts would not help.
@@ -269,12 +266,10 @@ def object_in(call: ToolCall | ServerToolCall) -> JsonObject | None:
 
 
 def text_arguments(call: ToolCall) -> str:
-    """Return a call's arguments as text; an empty object if there are none."""
     return call.arguments_text if call.arguments_text.strip() else "{}"
 
 
 def make_function(call: ToolCall) -> JsonObject:
-    """Return a call's function as chat APIs have it: its name, and its arguments as text."""
     return {"name": call.name, "arguments": text_arguments(call)}
 
 

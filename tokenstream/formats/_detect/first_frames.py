@@ -130,7 +130,6 @@ class FirstFrames:
 
 
 def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
-    """Return the error for input that ended before the answer did."""
     if not frames:
         empty = add_sentence(StreamTruncated("the input ended without a single event"))
         return add_code_hint(empty, EMPTY_INPUT_HINT)

@@ -73,7 +73,6 @@ class UndetectedFormat(Format):
         self._held: list[tuple[Frame, str | StreamError | None]] = []
         """The frames so far, for the format that will be found, each with its result of `recognise`."""
         self._held_bytes = 0
-        """Number of bytes in the held frames."""
         self._skipped = 0
         """Number of pings, which are not held."""
         self.documents = False
@@ -83,7 +82,6 @@ class UndetectedFormat(Format):
 
     @property
     def has_frames(self) -> bool:
-        """True if frames are held for the format that will be found."""
         return bool(self._held)
 
     def _make_parts(self) -> _LatentParts:
@@ -94,7 +92,6 @@ class UndetectedFormat(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
-        """Return False: no payload is of this format."""
         return False
 
     def read(self, payload: JsonObject, event: str) -> None:
@@ -162,11 +159,9 @@ class UndetectedFormat(Format):
         return self._give_way(name, is_proven=is_proven)
 
     def _holds(self, *results: str) -> bool:
-        """Return True if a held frame had one of these results."""
         return any(each in results for _, each in self._held)
 
     def cut_short(self) -> StreamTruncated:
-        """Return the error for input that ended before any event."""
         return truncation_error(0, 0)
 
     def _give_way(

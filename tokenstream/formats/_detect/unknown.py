@@ -72,7 +72,6 @@ SNOWFLAKE = "a tool call of Snowflake Cortex"
 
 
 def describe_unknown_body(kind: BodyKind, start: str, *, text: bool = False) -> NotAStream:
-    """Return the error for a body in no known format."""
     if kind == "html":
         title = title_of(start)
         with_title = f" titled {title!r}" if title else ""
@@ -125,7 +124,6 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 
 
 def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
-    """Return the error for a body without line ends or blank lines."""
     error = NotAStream(f"{symptom}: {cause}", body=str(tail, "utf-8", "replace"))
     return add_code_hint(error, ". Hand over the response itself or its bytes, not its lines (iter_lines)")
 
@@ -242,7 +240,6 @@ def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
 
 
 def _agents() -> Any:  # noqa: ANN401 - a module
-    """Return the module that recognises agents."""
     return import_module(_READERS_OF_AGENTS)
 
 
@@ -308,7 +305,6 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def refusal(name: str) -> NotAStream:
-    """Return the error for a stream that is known by its name, but not read."""
     return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
 
 

@@ -88,7 +88,6 @@ class ShapeEntry:
         self.shape = shape
         # The example itself is not kept, because its `raw` is the whole decoded payload.
         self.kind: type[Any] = example.__class__
-        """The class of the deltas."""
         self.choice, self.part = example.choice, example.part
         self.call_id = example.id if self.kind is ToolCallDelta else None
         """The id of the call that the deltas add to; None if they are not of a call."""
@@ -97,7 +96,6 @@ class ShapeEntry:
         self.log = log
         """The argument text of the delta's call; None if the delta is not of a call."""
         self.format = format
-        """The format, which counts its frames."""
         self.read: Read | None = None
         """Function that reads a payload; created on first use by `create_read`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}

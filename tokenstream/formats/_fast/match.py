@@ -261,12 +261,10 @@ def is_count(value: bytes) -> bool:
 
 
 def _is_number(value: bytes) -> bool:
-    """Return True if the bytes are a JSON number."""
     return _NUMBER(value) is not None
 
 
 def _is_space(value: bytes) -> bool:
-    """Return True if the bytes are only spaces, or empty."""
     return not value.strip(b" ")
 
 

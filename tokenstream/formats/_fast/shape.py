@@ -225,7 +225,6 @@ def _field_pattern(names: frozenset[str]) -> re.Pattern[bytes]:
 
 
 def _start_of(hole: _HoleSpan) -> int:
-    """Return the offset at which a hole begins: a place in the payload whose content may change."""
     return hole[0]
 
 

@@ -285,12 +285,10 @@ class AnswerEvents:
 
     @property
     def started(self) -> bool:
-        """True once the answer's head (its id, model and role) has been reported."""
         return self._head is not None
 
     @property
     def has_parts(self) -> bool:
-        """True once any part has begun, in any choice."""
         return self._parts_seen > 0
 
     @property
@@ -344,14 +342,12 @@ class AnswerEvents:
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
 
     def usage_in(self, payload: JsonObject, read: Callable[[JsonObject], Usage]) -> None:
-        """Report the token counts in the `usage` of a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
             self.usage(read(report))
 
     @property
     def has_counts(self) -> bool:
-        """True if token counts were reported."""
         return bool(self._known_counts)
 
     def _counts_of_refusal(self) -> tuple[str, ...]:

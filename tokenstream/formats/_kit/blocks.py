@@ -50,7 +50,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self.is_restarted = False
         """True once the start of the answer has come again."""
         self._open: dict[KeyT, BlockT] = {}
-        """The open blocks, by key."""
         self._closed: dict[KeyT, str] = {}
         """The closed blocks, by key: the id of the call that a block was, or else ""."""
         self._waiting: list[OpenCall] = []
@@ -177,7 +176,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     @property
     def has_open(self) -> bool:
-        """True if a block is open."""
         return any(self._unended())
 
     def _unended(self) -> Iterator[tuple[KeyT, BlockT]]:
@@ -202,7 +200,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
                 self._report_unsent(block)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason and close every open part."""
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
         self._note_unclosed()
@@ -219,7 +216,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self._waiting.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         for block in self._open.values():
             self._report_unsent(block)
         self._open.clear()

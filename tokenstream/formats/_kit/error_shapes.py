@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
 
 KIND_FIELDS = ("type", "object", "event_type", "event")
-"""Fields that name the kind of an event."""
 _REASON_FIELDS = frozenset(
     {
         "message",
@@ -28,7 +27,6 @@ _REASON_FIELDS = frozenset(
 """Fields with the reason of an error that is in its payload, beside a code or a status."""
 LOWEST_ERROR_STATUS = 400
 CODE_FIELDS = ("code", "error_code", "errcode", "err_code")
-"""Fields with the code of an error."""
 STATUS_FIELDS = ("status_code", "statusCode", "status", "error")
 """Fields with the number of a status; the last two may have a text that is no code."""
 _SOLE_TEXTS = frozenset({"detail", "Message", "err", "exception", "error_message", "errorMessage"})

@@ -111,7 +111,6 @@ _MOST_HEADERS = 64
 
 
 def kind_of_status(status: int) -> ErrorKind:
-    """Return the error kind of an HTTP status."""
     if status in _KINDS_BY_STATUS:
         return _KINDS_BY_STATUS[status]
     if status >= _LOWEST_SERVER_STATUS:

@@ -51,11 +51,9 @@ class HostedSession(Format):
         super().__init__(limits=limits)
         self._answer = answer
         self._ids = RecentIds(REMEMBERED)
-        """The ids of the last events."""
         self._earlier_ids: RecentIds | None = None
         """The ids of the events of earlier answers; None if there were none."""
         self.answer_is_open = False
-        """True from the start of an answer to its end."""
         self._waits = False
         """True while the agent waits for the client, such as for a tool's result."""
         self._last_error: StreamError | None = None
@@ -117,11 +115,9 @@ class HostedSession(Format):
         self._ids = ids.copy()
 
     def has_read(self, id: str) -> bool:
-        """Return True if an event with this id was read before."""
         return id in self._ids
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
-        """Begin an answer."""
         self.answer_is_open = True
         # The errors of the answer before do not concern this one.
         self._failure = self._last_error = None
@@ -135,7 +131,6 @@ class HostedSession(Format):
         failure: StreamError | None = None,
         awaits_results: bool = False,
     ) -> None:
-        """End the answer."""
         self.answer_is_open = False
         self._failure = failure
         self.session_parts.end_answer(reason, word, awaits_results=awaits_results)

@@ -92,7 +92,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return True
 
     def make_empty_part(self, kind: NamedKind, data: JsonObject | None) -> Part:
-        """Return a part without its text."""
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
@@ -131,12 +130,10 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return True
 
     def _end_block(self, block: OpenPart) -> None:
-        """Close a part at the mark of its end."""
         # The library that wrote the mark has read the whole call, so no token limit has cut it off.
         self._close_part(block, whole=True)
 
     def _note_closed(self, key: tuple[str, str], part: OpenPart | None) -> None:
-        """Note that a part is closed, so that later pieces of it are recognised."""
         # A call without an id is known by its start event only.
         if key != (CALL, ""):
             super()._note_closed(key, part)
@@ -151,7 +148,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             self.report_start_again(part, self.make_empty_part(kind, merged))
 
     def data_of(self, part: OpenPart) -> JsonObject | None:
-        """Return the data that an open text or reasoning part has besides its text; None if it has none."""
         return self._data.get(part.index)
 
     # -- tool calls --------------------------------------------------------
@@ -230,7 +226,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason and close every open part."""
         if self.own_calls.keys() <= self._answered:
             # The server has sent the results of all calls, so the client need not run any of them:
             # `Parts.finish` must not turn "stop" into "tool_calls".
@@ -239,5 +234,4 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
 
 
 def call_id_of(payload: JsonObject) -> str:
-    """Return the id of the tool call that a payload belongs to; "" if the payload has none."""
     return text_of(payload, "toolCallId") or ""

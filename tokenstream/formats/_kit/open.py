@@ -155,13 +155,11 @@ class OpenCall(OpenPart):
         """Text to add to the arguments if the call ends now, which the next piece may replace: `{}`, which
         some servers send before the real arguments."""
         self.repeated = RepeatedArguments()
-        """Finds fragments that repeat the arguments so far."""
         self.turn: CallsInTurn | None = None
         """The calls that pieces of this one may have been of; None if the server distinguishes them."""
 
     @property
     def has_arguments(self) -> bool:
-        """True once any argument text has arrived."""
         return self.arguments.length > 0
 
     @property
@@ -239,7 +237,6 @@ class OpenCall(OpenPart):
         self.arguments, self.repeated = TextLog(), RepeatedArguments()
 
     def replace_arguments(self, text: str) -> None:
-        """Put a text in the place of the arguments so far."""
         self.drop_held()
         self.drop_arguments()
         self.arguments.append(text)
@@ -345,13 +342,11 @@ class OpenChoice:
         self.current_part: OpenPart | None = None
         """The open part to which a piece is added if the piece does not name its part."""
         self.opened: dict[int, OpenPart] = {}
-        """Every open part, by index."""
         self.calls_seen = 0
         """Number of calls of the application's tools."""
         self.turn: CallsInTurn | None = None
         """The calls that began last; None before the first."""
         self.ended = EndedCalls()
-        """The calls that were handed out."""
         self.finish: Finish | None = None
         self.early_finish: Finish | None = None
         """The reason that content has followed, so that only another one or the end mark confirms it."""

@@ -158,5 +158,4 @@ def provider_marks(response: JsonObject, *reasons: str | None) -> list[Mark]:
 
 
 def reason_of(word: str) -> FinishReason:
-    """Return the finish reason for a provider's word."""
     return PROVIDERS_REASONS.get(word.lower(), "unknown")

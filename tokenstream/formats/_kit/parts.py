@@ -489,7 +489,6 @@ class Parts(AnswerEvents):
         self._append(call, fragment)
 
     def _append(self, call: OpenCall, fragment: str) -> None:
-        """Append text to a call's arguments."""
         if call.may_repeat:
             if not call.keeps_repeating(fragment):
                 self.report_call(call)
@@ -650,7 +649,6 @@ class Parts(AnswerEvents):
         return may_go_on or call.is_unsure(for_now=True)
 
     def _takes_nothing(self, call: OpenCall) -> bool:
-        """Return True if the schema of a call's tool says that it takes no arguments."""
         return self.offered is not None and self.offered.takes_nothing(call.name)
 
     # -- ends --------------------------------------------------------------
@@ -675,7 +673,6 @@ class Parts(AnswerEvents):
 
     @property
     def open_call_count(self) -> int:
-        """Number of open tool calls over all choices."""
         return sum([len(choice.open_calls()) for choice in self.choices.values() if choice.opened])
 
     @property
@@ -798,7 +795,6 @@ class Parts(AnswerEvents):
         self._report_waiting_finish(state)
 
     def _report_waiting_finish(self, choice: OpenChoice) -> None:
-        """Report the finish reason of a choice, if it has waited for calls."""
         if choice.finish_waits and choice.finish is not None:
             choice.finish_waits = False
             self._report_finish(choice.finish)

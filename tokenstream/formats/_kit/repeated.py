@@ -260,15 +260,12 @@ class EndedCalls:
         return is_new
 
     def add(self, call: OpenCall, finished: ToolCall) -> None:
-        """Add a call that is handed out."""
         self._calls.setdefault(call.sent_id, []).append((call.number, finished))
 
     def clear(self) -> None:
-        """Forget all calls."""
         self._calls.clear()
 
     def find_like(self, call: OpenCall) -> list[ToolCall]:
-        """Return the calls with the same id, index, name and type."""
         calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
         return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
 

@@ -146,7 +146,6 @@ class SessionEvents(Format):
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self._last = LastEvent("event_id")
-        """The last event, which may come once more."""
         self._failure: StreamError | None = None
         """The error of the last answer, if that answer failed."""
         self._last_error: StreamError | None = None
@@ -192,6 +191,5 @@ class SessionEvents(Format):
         self.parts.unknown("error", payload)
 
     def report_misfit(self, payload: JsonObject) -> None:
-        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)

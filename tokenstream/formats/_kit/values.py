@@ -21,9 +21,7 @@ TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
 _SNAKE = re.compile("_([a-z])")
 CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
-"""Finish reasons that mean that the answer was cut off."""
 WHOLE: frozenset[str] = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
-"""Finish reasons of a whole answer."""
 _WORST: tuple[tuple[FinishReason, ...], ...] = (
     ("error",),
     ("cancelled",),

@@ -50,11 +50,9 @@ class WholeText(PartEvent):
     """
 
     text: str
-    """The whole text."""
     length: int
     """Number of characters that the format has reported; used if there is no message to compare with."""
     kind: WholeTextKind = "text"
-    """The kind of text."""
     ended: bool = False
     """True if the end of the part was reported; it is reported again after text that was missing."""
     rewritten: bool = False
@@ -163,7 +161,6 @@ def _find_missing(whole: str, arrived: str) -> str | None:
 
 
 def _delta_of(whole: WholeText, missing: str) -> Event:
-    """Return the delta that adds a missing text."""
     kind, field = _FIELDS[whole.kind]
     delta: Event = kind(**{field: missing}, choice=whole.choice, part=whole.part, raw=whole.raw)
     return delta

@@ -76,7 +76,6 @@ class Ids:
         return ids
 
     def add(self, event: Description) -> None:
-        """Note the ids that an event names."""
         # Two ids suffice to know that the ids of this answer change, so that they cannot be compared.
         if event.answer is not None and len(self.answers) < 2:
             self.answers.add(event.answer)

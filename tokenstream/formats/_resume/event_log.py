@@ -403,7 +403,6 @@ def _is_same(entry: LoggedEvent, known: LoggedEvent) -> bool:
 
 
 def _checked_key(key: object) -> int | str | None:
-    """Return the number or id of a saved event."""
     if isinstance(key, bool) or not isinstance(key, int | str | None):
         raise TypeError
     return key

@@ -114,7 +114,6 @@ class StateWriter:
         return {"new": [thing.__class__.__name__, *self._write_slots(thing)]}
 
     def _write_slots(self, thing: object) -> list[Any]:
-        """Return the values of an object's saved slots as JSON, in the order of the layout."""
         return [self.write(getattr(thing, name)) for name in self._layout[thing.__class__]]
 
 
@@ -190,7 +189,6 @@ class StateReader:
                 return saved
 
     def _fill_slots(self, thing: object, slots: list[Any]) -> None:
-        """Set the slots of an object to the saved values, which are in the order of the layout."""
         for name, saved in zip(self._layout[thing.__class__], slots, strict=True):
             setattr(thing, name, self.read(saved))
 
@@ -268,13 +266,11 @@ def write_events(events: Iterable[Event]) -> JsonObject:
 
 
 def read_events(saved: JsonObject) -> list[Event]:
-    """Return the events that `write_events` wrote."""
     reader = StateReader(layout={}, calls={})
     return [reader.read(event) for event in _check_and_unwrap(saved)["events"]]
 
 
 def _add_checksum(body: JsonObject) -> JsonObject:
-    """Return a JSON object with its checksum under the key `sum`."""
     return {**body, "sum": _checksum_of(body)}
 
 
@@ -289,12 +285,10 @@ def _check_and_unwrap(state: JsonObject) -> JsonObject:
 
 
 def _checksum_of(body: JsonObject) -> int:
-    """Return the checksum of a JSON value."""
     return crc32(json.dumps(body, sort_keys=True).encode())
 
 
 def _layout_of(format: Format) -> Layout:
-    """Return the saved slots of each class that a format's state consists of."""
     # `made_of` has the format's own classes of state, and `_SHARED` those that all formats have.
     kinds = (type(format), type(format.parts), *format.made_of, *_SHARED)
     return {kind: [*_list_slots(kind)] for kind in kinds}

@@ -57,7 +57,6 @@ COUNTS = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
-"""Maps Anthropic's names of counts to fields of `Usage`."""
 
 
 class _MessageBlock:
@@ -313,7 +312,6 @@ class AnthropicAgents(HostedSession):
         return self._messages.add(id, dict_of(payload, "delta"))
 
     def _read_message(self, payload: JsonObject) -> None:
-        """Read a whole message, which completes its preview, if any."""
         self._messages.read(text_of(payload, "id") or "", payload.get("content"))
 
     def _read_tool(self, payload: JsonObject) -> None:

@@ -75,7 +75,6 @@ class Text(Format):
         """The part of the text, if chunks may be added to it without decoding; otherwise None."""
 
     def fresh(self, *, limits: Limits) -> Text:
-        """Return a format with the same joiner for a new connection."""
         return type(self)(joiner=self.joiner, limits=limits)
 
     @classmethod
@@ -89,7 +88,6 @@ class Text(Format):
         raise ProtocolError(msg)
 
     def read_sentinel(self) -> None:
-        """End the answer at `[DONE]`."""
         self.conclude()
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
@@ -195,7 +193,6 @@ class Text(Format):
         self.parts.add(part, text)
 
     def _open_part(self) -> OpenPart:
-        """Begin the answer, and open the part of its text."""
         self.parts.head()
         self._part = self.parts.open(0, BLANK_TEXT)
         return self._part

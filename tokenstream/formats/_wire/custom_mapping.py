@@ -62,7 +62,6 @@ class Custom(Format):
     def __init__(self, mapped: CustomMapping, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self.mapped = mapped
-        """The paths to the text and the other values of a payload."""
         self._counts: dict[str, int | float] = {}
         """The token counts that were reported last."""
         self._head: tuple[str | None, str | None] = (None, None)
@@ -73,7 +72,6 @@ class Custom(Format):
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits) -> Custom:
-        """Return a format with the same mapping for a new connection."""
         return type(self)(self.mapped, limits=limits)
 
     @classmethod
@@ -100,7 +98,6 @@ class Custom(Format):
         return is_not_sentinel
 
     def classify_error(self, error: StreamError) -> bool:
-        """Classify an error by the mapping's table `retryable`; return True if the table has it."""
         return classify_error(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -163,7 +160,6 @@ class Custom(Format):
         self.conclude()
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel."""
         if self.mapped.finish is None:
             # The mapping has no other mark of the end.
             self.end_without_finish()
@@ -181,12 +177,10 @@ class Custom(Format):
             self._read_value(self.decode(payload), event)
 
     def _read_object(self, payload: JsonObject, event: str) -> None:
-        """Read a payload that is an object, as the mapping describes it."""
         # The mapping is tried first; only then is the payload checked for an error.
         self.read(payload, event)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; if it is an error, store it in `self.error`."""
         self._read_value(payload, event)
 
     # -- payloads ----------------------------------------------------------
@@ -325,7 +319,6 @@ class Custom(Format):
             self.parts.field(name, value)
 
     def conclude(self) -> None:
-        """End the answer: close the open parts and ignore later payloads."""
         self._report_changed_fields()
         super().conclude()
 
@@ -440,5 +433,4 @@ def custom(
 
 
 def _compile_or_none(option: str, path: str | None) -> FieldPath | None:
-    """Return the path that an option's value describes; None if the option is not used."""
     return None if path is None else compile_path(option, path)

@@ -82,7 +82,6 @@ class LlamaIndex(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - objects have no names
-        """Return whether a stream's first payload is a response of a chat or completion model."""
         return payload.keys() >= _RESPONSE_FIELDS and (
             "blocks" in dict_of(payload, "message") or "text" in payload
         )
@@ -103,7 +102,6 @@ class LlamaIndex(Format):
         self._text_length += len(delta.text)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         # A response has no type; an event of another format may have one of these fields beside its type.
         if "type" in payload or not payload.keys() & {"message", "text"}:
             self.parts.unknown(text_of(payload, "type") or "response", payload)
@@ -250,7 +248,6 @@ class LlamaIndex(Format):
         self._other_blocks_seen = max(self._other_blocks_seen, len(others))
 
     def _read_usage(self, report: JsonObject) -> None:
-        """Report the token counts in a dict, if it has any."""
         usage = Usage(
             input_tokens=count_of(report, *_INPUT_COUNTS),
             output_tokens=count_of(report, *_OUTPUT_COUNTS),

@@ -73,11 +73,9 @@ class MistralConversations(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
-        """Return whether a stream's first payload is an event of a conversation."""
         return (text_of(payload, "type") or event) in cls._READERS
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Return True for an event of a conversation, even if it has a field that looks like an error."""
         return (text_of(payload, "type") or event) in self._READERS
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
@@ -86,7 +84,6 @@ class MistralConversations(Format):
         return text_of(payload, "conversation_id") or "" if is_start else None
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = self.type_of(payload, event)
         reader = self._READERS.get(kind)
         if reader is None:
@@ -115,7 +112,6 @@ class MistralConversations(Format):
         self.conclude()
 
     def _read_error(self, payload: JsonObject) -> None:
-        """Store the error that ended the answer."""
         self._report_rest(payload, "message", "code")
         self.error = provider_error({"error": {"message": "", **payload, "type": None}})
 
@@ -137,7 +133,6 @@ class MistralConversations(Format):
         self._report_rest(payload, *_ENTRY, "model", "content")
 
     def _read_chunk(self, payload: JsonObject, chunk: JsonObject) -> None:
-        """Add a chunk of a message."""
         kind = text_of(chunk, "type") or ""
         if kind == "text" or (not kind and "text" in chunk):
             self._write(payload, "text", text_of(chunk, "text") or "")
@@ -168,7 +163,6 @@ class MistralConversations(Format):
             self.parts.whole(0, _part_of(kind, chunk))
 
     def _write(self, payload: JsonObject, kind: str, text: str) -> None:
-        """Add text to the part that `_open_part` returns for it, unless the text is empty."""
         if text:
             self.parts.add(self._open_part(payload, kind), text)
 
@@ -187,7 +181,6 @@ class MistralConversations(Format):
         return self._written_part
 
     def _close_written(self) -> None:
-        """Close the part that was written last."""
         if not self._written_part.closed:
             self.parts.close(self._written_part)
 
@@ -242,7 +235,6 @@ class MistralConversations(Format):
         self.parts.whole(0, ServerToolResult(id=id, name=name, content=payload.get("info")))
 
     def _report_rest(self, payload: JsonObject, *known: str) -> None:
-        """Report the fields of a payload as unknown, except those in `known` and those in `_NUMBERING`."""
         self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
 
     _READERS: ClassVar[dict[str, _MistralReader]] = {

@@ -36,7 +36,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "load": "unknown",
     "unload": "unknown",
 }
-"""Maps Ollama's words to finish reasons."""
 
 _STATISTICS = (
     "prompt_eval_count",
@@ -107,7 +106,6 @@ class Ollama(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - lines have no names
-        """Return whether a stream's first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
             # With `choices`, the payload is of an OpenAI format, even if it has `done`.
             return False
@@ -118,7 +116,6 @@ class Ollama(Format):
         )
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         message = payload.get("message")
         self.parts.head(
             model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None

@@ -122,7 +122,6 @@ class OpenAICompletions(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload belongs to a completion."""
         choices = payload.get("choices")
         if is_list(choices):
             if any("delta" in choice or "message" in choice for choice in dicts_of(choices)):
@@ -138,7 +137,6 @@ class OpenAICompletions(Format):
         return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         if _is_native(payload):
             self._read_native(payload)
         elif "choices" in payload or is_dict(payload.get("usage")):
@@ -147,7 +145,6 @@ class OpenAICompletions(Format):
             self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self._is_native and self.error is None and self.parts.finished:
             # On llama.cpp's native route, the end of the input follows the last choice.
             self.conclude()
@@ -169,7 +166,6 @@ class OpenAICompletions(Format):
         self.parts.report_unknown_fields(payload, _KNOWN_FIELDS)
 
     def _read_head(self, payload: JsonObject) -> None:
-        """Report the answer's id, model and time."""
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         created = payload.get("created")
         # Some servers send the time of each payload: the first time is reported.
@@ -178,7 +174,6 @@ class OpenAICompletions(Format):
             self.parts.field("created", created)
 
     def _read_choices(self, choices: list[Any] | JsonObject) -> None:
-        """Read a list of choices, or a single choice."""
         listed: list[Any] = choices if is_list(choices) else [choices]
         for position, choice in enumerate(listed):
             if is_dict(choice):
@@ -201,7 +196,6 @@ class OpenAICompletions(Format):
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:
-        """Report an unknown field of a choice."""
         if not says_nothing(value):
             self.parts.other_field(name, value, index)
 

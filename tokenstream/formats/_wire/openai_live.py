@@ -104,7 +104,6 @@ class OpenAILive(SessionEvents):
         return self._speech
 
     def fresh(self, *, limits: Limits) -> OpenAILive:
-        """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, session=self._session)
 
     @classmethod
@@ -120,7 +119,6 @@ class OpenAILive(SessionEvents):
         return not self.ended
 
     def follow(self, delta: Event) -> DeltaCallback:
-        """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 
     @property
@@ -169,7 +167,6 @@ class OpenAILive(SessionEvents):
     # -- speech ------------------------------------------------------------
 
     def _read_text(self, payload: JsonObject) -> None:
-        """Add a piece of what the model says."""
         text = text_of(payload, "delta")
         if text is None:
             self.report_misfit(payload)

@@ -42,7 +42,6 @@ class Pieces(Format):
         super().__init__(limits=limits)
         self.first_frames.drop()  # any input is text, so none can be of another format
         self._part: OpenPart | None = None
-        """The part being written."""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -110,7 +109,6 @@ class Pieces(Format):
         return read_piece
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the answer; return the held-back events."""
         self._part = None
         if not self.ended and self.error is None:
             self.conclude()

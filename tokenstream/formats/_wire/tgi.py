@@ -63,11 +63,9 @@ class TGI(Format):
         self._has_text = False
         """True once a token or the whole text has arrived."""
         self._last = LastEvent("index")
-        """The last token, which may come once more."""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is a token or a whole generation of this format."""
         token = payload.get("token")
         if is_dict(token):
             # A payload with nothing but a token may belong to another format.
@@ -75,11 +73,9 @@ class TGI(Format):
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
     def follow(self, delta: Event) -> DeltaCallback:
-        """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
         if self._last.is_again(payload):
             self.note("frame_repeated")
             return

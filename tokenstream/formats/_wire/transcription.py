@@ -115,7 +115,6 @@ class Transcription(SessionEvents):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
-        """Return whether a stream's first payload is an event of a transcription."""
         is_own = (text_of(payload, "type") or event) in _OF_FILES
         return is_own or find_session_kind(payload) == "transcription"
 
@@ -186,7 +185,6 @@ class Transcription(SessionEvents):
     # -- transcripts -------------------------------------------------------
 
     def _read_delta(self, payload: JsonObject) -> None:
-        """Add a piece of a transcript."""
         text, key = text_of(payload, "delta", "text"), self._key_of(payload)
         if self._is_late(key, "part_after_close"):
             self.parts.unknown(text_of(payload, "type") or "delta", payload)

@@ -114,7 +114,6 @@ class A2A(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is a task, a message, or an update of a task."""
         return unwrap(payload) is not None
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
@@ -129,11 +128,9 @@ class A2A(Format):
 
     @property
     def resting(self) -> bool:
-        """True while the task waits for the user."""
         return self._is_paused
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         self._appends = False
         unwrapped = unwrap(payload)
         if unwrapped is None:
@@ -211,7 +208,6 @@ class A2A(Format):
         self.parts.report_unknown_fields(update, _KNOWN_IN_ARTIFACT_UPDATES)
 
     def _read_status_update(self, update: JsonObject) -> None:
-        """Read the task's new state."""
         self._read_head(text_of(update, "taskId"), update)
         self.parts.report_unknown_fields(update, _KNOWN_IN_STATUS_UPDATES)
         self._read_status(dict_of(update, "status"), is_final=update.get("final") is True)

@@ -178,7 +178,6 @@ class TaskParts(Parts):
     # -- content -----------------------------------------------------------
 
     def _append_pieces(self, content: Content, pieces: Iterable[A2APiece]) -> None:
-        """Add pieces to the end of an artifact or a message."""
         for piece in pieces:
             text = piece.get("text")
             if isinstance(text, str):
@@ -247,7 +246,6 @@ class TaskParts(Parts):
                 self.report_start_again(run.parts[-1], _blank(run.kind, content.describe(run.fields)))
 
     def _close_run(self, content: Content) -> None:
-        """Close the part of the run at the end of an artifact or a message, if there is such a run."""
         run = content.open_run
         if run is not None:
             self.close(run.parts[-1])
@@ -301,12 +299,10 @@ class TaskParts(Parts):
 
 
 def pieces_of(message: JsonObject) -> list[A2APiece]:
-    """Return the pieces of a message."""
     return dicts_of(parts_field(message))
 
 
 def text_in(pieces: Iterable[A2APiece]) -> str:
-    """Return the text of pieces, without reasoning."""
     return "".join([text_of(piece, "text") or "" for piece in pieces if not is_thought(piece)])
 
 
@@ -342,7 +338,6 @@ def fingerprint_of(piece: A2APiece) -> int:
 
 
 def _blank(kind: TextKind, data: JsonObject | None) -> TextPart | ReasoningPart:
-    """Return a part for text or reasoning, without its text."""
     return ReasoningPart(provider_data=data) if kind == "reasoning" else TextPart(provider_data=data)
 
 
@@ -352,7 +347,6 @@ def parts_field(message: JsonObject) -> object:
 
 
 def is_thought(piece: JsonObject) -> bool:
-    """Return whether a piece of text is marked as reasoning."""
     metadata = dict_of(piece, "metadata")
     return any(metadata.get(f"{prefix}thought") is True for prefix in _PREFIXES)
 

@@ -48,7 +48,6 @@ _COUNTS = {
 }
 """Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
 OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
-"""The outcomes of a run that AG-UI knows."""
 
 _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
@@ -148,7 +147,6 @@ class AGUI(Format):
         return None if is_bare or kind in _REPORTED_AS_UNKNOWN else kind in _OWN_TYPES
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Return the id of the run that an event begins; None if the event begins none."""
         payload = unwrap(payload)
         kind = text_of(payload, "type") or event
         return text_of(payload, "runId") or "" if kind == "RUN_STARTED" else None
@@ -157,11 +155,9 @@ class AGUI(Format):
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Return True if a payload that looks like an error is an event of a run, to be read as such."""
         return text_of(unwrap(payload), "type") in _EVENT_TYPES
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         payload = unwrap(payload)
         kind = text_of(payload, "type") or event
         if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
@@ -235,7 +231,6 @@ class AGUI(Format):
             self.parts.usage(usage)
 
     def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
-        """Report the fields of a payload, except those in `known` and those that any event may have."""
         self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
 
     _READERS: ClassVar[dict[str, Callable[[AGUI, JsonObject], None]]] = {

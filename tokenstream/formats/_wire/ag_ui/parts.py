@@ -100,7 +100,6 @@ class RunParts(NamedParts):
             self._reasoning_by_id[name] = part
 
     def read_message_end(self, payload: JsonObject, *, kind: NamedKind) -> None:
-        """Close the part of a message; `kind` says whether the message is text or reasoning."""
         self.stop((kind, self.id_in(payload, kind)))
 
     def read_message_chunk(self, payload: JsonObject, *, kind: NamedKind) -> None:
@@ -142,7 +141,6 @@ class RunParts(NamedParts):
         return self.start_call(id, name, data)
 
     def read_call_end(self, payload: JsonObject) -> None:
-        """Close a tool call, and hand it out to the application."""
         self.stop((CALL, call_id_of(payload)))
 
     def read_call_chunk(self, payload: JsonObject) -> None:
@@ -251,7 +249,6 @@ PART_READERS: dict[str, Callable[[RunParts, JsonObject], object]] = {
     "TOOL_CALL_RESULT": RunParts.read_result,
     "ACTIVITY_SNAPSHOT": RunParts.read_activity,
 }
-"""Readers of the events that add to a part, by event type."""
 
 
 def read_output(payload: JsonObject) -> tuple[Json, str | None, bool]:

@@ -33,7 +33,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
     "refusal": "refusal",
 }
-"""Maps Anthropic's stop reasons to finish reasons."""
 _COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
 """The counts that an answer has beside its `iterations`."""
 
@@ -131,7 +130,6 @@ class Anthropic(Format):
         return True if is_dict(field) or isinstance(field, int) else None
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Return the id of the message that an event begins; None if the event begins none."""
         if (text_of(payload, "type") or event) != "message_start":
             return None
         return text_of(dict_of(payload, "message"), "id") or ""
@@ -148,7 +146,6 @@ class Anthropic(Format):
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = self.type_of(payload, event)
         if self._nameless:
             self.note("event_name_missing")
@@ -190,7 +187,6 @@ class Anthropic(Format):
         self.end_at_mark()
 
     def _read_block_start(self, payload: JsonObject) -> None:
-        """Open the content block that a payload begins."""
         if self._repeats_start():
             # The start already contained the whole answer.
             return
@@ -212,7 +208,6 @@ class Anthropic(Format):
             self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: JsonObject) -> None:
-        """Close a block."""
         if self._repeats_start():
             # The start already contained the whole answer.
             return
@@ -229,7 +224,6 @@ class Anthropic(Format):
         self._read_finish(delta)
 
     def _read_message_stop(self, payload: JsonObject) -> None:
-        """Read the end of the answer."""
         self._expect_start()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         self.end_at_mark()
@@ -237,7 +231,6 @@ class Anthropic(Format):
     # -- internals -----------------------------------------------------------
 
     def _expect_start(self) -> None:
-        """Count a departure if no `message_start` has arrived."""
         if not self._has_head:
             self.note_missing_start()
 
@@ -271,7 +264,6 @@ class Anthropic(Format):
             self._blocks.add_whole_block(index, block)
 
     def _read_usage(self, payload: JsonObject, reason: str | None = None) -> None:
-        """Report the token counts in a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))

@@ -89,7 +89,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return False
 
     def add_whole_block(self, index: int, content: JsonObject) -> None:
-        """Add a block that arrived in one piece."""
         block = self.start(index, content)
         # In a whole message, arguments are documented as JSON values, so they are not a departure.
         self._report_unsent(block, expected=True)
@@ -100,11 +99,9 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # Each method opens a block of one type. It is passed the type and the content of the start event.
 
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
-        """Open a part for a block."""
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        """Open a text, with the citations that its start contains."""
         other_fields = fields_except(content, "type", "text", "citations")
         block = self._open_part(
             block_type, BLANK_TEXT if other_fields is None else TextPart(provider_data=other_fields)
@@ -115,7 +112,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_thinking(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        """Open a reasoning part, with a signature if the start contains one."""
         other_fields = fields_except(content, "type", "thinking", "signature")
         start = BLANK_REASONING if other_fields is None else ReasoningPart(provider_data=other_fields)
         block = self._open_part(block_type, start)
@@ -146,7 +142,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_server_call(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        """Open a call of a tool that Anthropic runs."""
         call = ServerToolCall(
             id=text_of(content, "id") or "",
             name=text_of(content, "name") or "",
@@ -157,7 +152,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_result(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        """Open the result of a tool that Anthropic ran."""
         result = ServerToolResult(
             id=text_of(content, "tool_use_id") or "",
             name=block_type,
@@ -216,7 +210,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_input(self, block: AnthropicBlock, delta: JsonObject) -> bool:
-        """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
         self.note_unread(block.part, delta, "partial_json")
         fragment = fragment_text(delta.get("partial_json"), self.note)
         if fragment is None or not self.add_fragment(block.part, fragment):
@@ -227,7 +220,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _sign(self, block: AnthropicBlock, delta: JsonObject) -> bool:
-        """Add a signature to a block's reasoning; return False if the delta does not fit the block."""
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False
@@ -238,7 +230,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _cite(self, block: AnthropicBlock, delta: JsonObject) -> bool:
-        """Add a citation to a text; return False if the delta does not fit the block."""
         citation = dict_of(delta, "citation")
         if not citation or block.part.kind != "text":
             return False
@@ -260,7 +251,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _report_data_again(self, block: AnthropicBlock, data: JsonObject) -> None:
-        """Report the start of a block's opaque part again, with the block's new data."""
         self.report_start_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------

@@ -37,7 +37,6 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "malformed_tool_use": "error",
     }
 )
-"""Maps Bedrock's stop reasons to finish reasons."""
 USAGE = Counts(
     input_tokens="inputTokens",
     output_tokens="outputTokens",
@@ -195,7 +194,6 @@ class BedrockConverse(Format):
 
     @property
     def finished(self) -> bool:
-        """True once `messageStop` has arrived."""
         return self._stopped or super().finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -205,7 +203,6 @@ class BedrockConverse(Format):
         return super().end(now=now)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         reader = self._READERS.get(event)
         if reader is not None:
             reader(self, payload)
@@ -285,7 +282,6 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "role")
 
     def _read_block_start(self, payload: JsonObject) -> None:
-        """Open a block."""
         self._note_missing_start()
         start = dict_of(payload, "start")
         if not dict_of(start, "toolUse").keys().isdisjoint(_HARNESS_FIELDS):
@@ -295,7 +291,6 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: JsonObject) -> None:
-        """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
         index = self._blocks.find_index(payload.get("contentBlockIndex"), arguments="toolUse" in delta)
@@ -303,7 +298,6 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: JsonObject) -> None:
-        """End a block."""
         self._note_missing_start()
         self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex"), ends=True))
         self._report_unknown_fields(payload, "contentBlockIndex")
@@ -333,12 +327,10 @@ class BedrockConverse(Format):
     # -- internals -----------------------------------------------------------
 
     def _note_missing_start(self) -> None:
-        """Count a departure if no `messageStart` has arrived."""
         if not self._has_head:
             self.note_missing_start()
 
     def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
-        """Report the fields of a payload that are not in `known`; padding is not reported."""
         self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
     _READERS: ClassVar[dict[str, Callable[[BedrockConverse, JsonObject], None]]] = {

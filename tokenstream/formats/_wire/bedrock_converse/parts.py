@@ -171,7 +171,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return block
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
-        """Open a block's part."""
         block.start = content
         block.part = self.open(0, content)
         return block.part
@@ -211,7 +210,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return part
 
     def _open_result(self, block: ConverseBlock, start: JsonObject) -> OpenPart:
-        """Open the result of a tool that a server ran."""
         result = ServerToolResult(
             id=text_of(start, "toolUseId") or "",
             name=text_of(start, "type") or "",
@@ -225,7 +223,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return part
 
     def _open_image(self, block: ConverseBlock, start: JsonObject) -> OpenPart:
-        """Open an image, and add the data that its start contains."""
         kind = text_of(start, "format")
         media = MediaPart(
             mime_type=None if kind is None else f"image/{kind}",
@@ -289,7 +286,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return self.add_fragment(block.part, fragment)
 
     def _cite(self, block: ConverseBlock, citation: object) -> bool:
-        """Add a citation to a text; return False if the value does not fit."""
         if not is_dict(citation) or not citation:
             return False
         # Citations arrive before the text that they support, so the text may have to be opened.
@@ -297,7 +293,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return True
 
     def _add_result(self, block: ConverseBlock, delta: object) -> bool:
-        """Add content to a tool's result; return False if the value does not fit."""
         pieces = dicts_of(delta)
         part = block.part
         if part is None:

@@ -216,7 +216,6 @@ class BedrockInvoke(Format):
         return inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         # No chunk follows, on the fast path or otherwise.
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
@@ -236,13 +235,11 @@ class BedrockInvoke(Format):
         return ([], True) if self.error is None else super()._read_facts(payload, event)
 
     def conclude(self) -> None:
-        """End the answer: close the open parts and ignore later frames."""
         if self._inner is not None and not self._inner.ended:
             self._inner.conclude()
         super().conclude()
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         # Without an event name, the name is the key of the payload.
         inner = payload.get("chunk")
         if event != "chunk" and is_dict(inner):

@@ -133,7 +133,6 @@ COUNT_FIELDS = frozenset(
 
 
 def shape_of(payload: JsonObject) -> ModelShape | None:
-    """Return the shape of a payload, or None if no shape in the table fits."""
     for shape in SHAPES:
         if shape.marking_field in payload and _fits(shape, payload):
             return shape
@@ -202,12 +201,10 @@ class _CountedParts(Parts):
                 self._counts[name] = self._report[path[-1]] = count
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part and report the token counts."""
         self.report_counts()
         super().close_all(complete=complete)
 
     def report_counts(self) -> None:
-        """Report the token counts so far, if known."""
         # The counts of `unread_delta`, the last delta that was read without decoding, are still missing; each
         # call of `record_counts` adds them first, even without a payload of its own.
         self.record_counts({})
@@ -236,11 +233,9 @@ class PlainModel(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
-        """Return whether a payload has one of the shapes in the table."""
         return not event and shape_of(payload) is not None
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         shape = shape_of(payload)
         if shape is None:
             self.parts.unknown(next(iter(payload), "chunk"), payload)

@@ -101,7 +101,6 @@ class Cohere(V2):
         return text_of(payload, "event_type") in Cohere.READERS_V1
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Return the id of the answer that an event begins; None if the event begins none."""
         kind = text_of(payload, "type", "event_type") or event
         return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
 
@@ -127,7 +126,6 @@ class Cohere(V2):
         return isinstance(payload.get("text"), str) and "generation_id" in payload
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "event_type")
         if kind is None and "type" not in payload and self.is_whole_v1(payload):
             self._read_whole_v1(payload)
@@ -149,7 +147,6 @@ class Cohere(V2):
     # -- events --------------------------------------------------------------
 
     def _read_stream_start(self, payload: JsonObject) -> None:
-        """Report the answer's id."""
         id = text_of(payload, *ID_FIELDS)
         if self.parts.started and self.begins_another(id, payload):
             return

@@ -47,7 +47,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR": "error",
     "TIMEOUT": "error",
 }
-"""Maps the words of v2 and v1 to finish reasons."""
 
 _FAILURES = {
     "ERROR": "generation failed with an error at the provider",
@@ -113,7 +112,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.stop(self._block_key(index))
 
     def add_whole_block(self, index: int, content: JsonObject) -> None:
-        """Add a content block that arrived in one piece."""
         self.start_block(index, content)
         self.end_block(index)
 
@@ -284,7 +282,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     @property
     def has_calls(self) -> bool:
-        """True once a tool call has begun."""
         return bool(self._call_indexes(*self._closed))
 
     def _open_v1_call(self, name: str) -> OpenCall:

@@ -54,7 +54,6 @@ class V2(Format):
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if kind is None and not event:
             self._read_unmarked(payload)
@@ -107,11 +106,9 @@ class V2(Format):
             self.read_message(message)
 
     def _read_content_start(self, payload: JsonObject) -> None:
-        """Open a content block."""
         self.content.start_block(_index_of(payload), dict_of(_message_of(payload), "content"))
 
     def _read_content_delta(self, payload: JsonObject) -> None:
-        """Add to a content block, and report log probabilities."""
         self.content.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
@@ -123,7 +120,6 @@ class V2(Format):
             self.content.start_call(index, call)
 
     def _read_call_delta(self, payload: JsonObject) -> None:
-        """Add to the arguments of a tool call."""
         for index, call in _calls_of(payload):
             self.content.add_to_call(index, call)
 
@@ -133,7 +129,6 @@ class V2(Format):
             self.content.cite_source(citation)
 
     def _read_message_end(self, payload: JsonObject) -> None:
-        """End the answer, with its finish reason and token counts."""
         delta = dict_of(payload, "delta")
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"))
@@ -162,7 +157,6 @@ class V2(Format):
             self.content.end_call(index)
 
     def end_answer(self, reason: str | None, report: JsonObject, failure_message: str | None) -> None:
-        """End the answer."""
         if report:
             self.parts.usage(usage_of(report))
         marks: list[Mark] = [] if failure_message is None else [("error", "ERROR")]
@@ -182,7 +176,6 @@ class V2(Format):
             self.conclude()
 
     def _report_rest(self, payload: JsonObject) -> None:
-        """Report the fields of an event, its delta and the delta's message that are not read."""
         self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
         self.parts.report_unknown_fields(dict_of(payload, "delta"), _DELTA_FIELDS)
         self.parts.report_unknown_fields(_message_of(payload), _MESSAGE_FIELDS)
@@ -222,7 +215,6 @@ class V2(Format):
 
 
 def _message_of(payload: JsonObject) -> JsonObject:
-    """Return the `message` in the `delta` of an event; an empty dict if it is missing."""
     return dict_of(dict_of(payload, "delta"), "message")
 
 
@@ -239,5 +231,4 @@ def _calls_of(payload: JsonObject) -> list[tuple[int | None, JsonObject]]:
 
 
 def _failure_message_of(delta: JsonObject) -> str | None:
-    """Return the description of a failure: text, or the text in an object; None if there is none."""
     return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

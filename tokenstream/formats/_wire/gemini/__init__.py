@@ -102,7 +102,6 @@ def _has_snake_case(payload: JsonObject) -> bool:
 
 
 def _is_snake_case(fields: JsonObject) -> bool:
-    """Return whether the name of any of the fields contains an underscore."""
     return "_" in "".join(fields)
 
 
@@ -220,7 +219,6 @@ class Gemini(Format):
         return True if any(name in payload for name in _DISTINCTIVE_FIELDS) else None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events of `frame`."""
         parts = self._gemini_parts
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
         parts.begin_payload(decoded=isinstance(frame, dict))
@@ -240,7 +238,6 @@ class Gemini(Format):
         return self._gemini_parts.late_usage()
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
         chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain_delta(chunk):
             # `feed` reports the counts of this payload later. It finds them only in a payload that needed
@@ -258,7 +255,6 @@ class Gemini(Format):
             self.parts.finish(0, "content_filter", blocked)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
         # If each candidate has its finish reason, the end of the input is the terminal event.
         if self.error is None and self.parts.finished:
             self.ended = True

@@ -72,7 +72,6 @@ class _Level:
 
     def __init__(self, step: str | int, first: str | int) -> None:
         self.step = step
-        """The level's name or position in the enclosing level."""
         # If the first step into the level is a name, the level is an object; otherwise, an array.
         self.names: set[str] | None = set() if isinstance(first, str) else None
         """The names written so far; None for an array."""
@@ -240,5 +239,4 @@ class StreamedArguments:
 
 
 def _dump(value: object) -> str:
-    """Return a value as JSON; other characters than ASCII are not escaped."""
     return json.dumps(value, ensure_ascii=False)

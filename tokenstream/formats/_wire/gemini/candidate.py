@@ -141,7 +141,6 @@ class Candidate:
         self.early: list[JsonObject] = []
         """Pieces of a streamed call that came before its name; they are in opaque parts, too."""
         self.sources = Sources()
-        """Makes the citations of the candidate."""
 
     def take_early(self, start: JsonObject) -> list[JsonObject]:
         """Return the pieces that came before the first piece of a call, if it is streamed; forget them."""
@@ -155,7 +154,6 @@ class CallParts(Parts):
     __slots__ = ()
 
     def candidate(self, choice: OpenChoice) -> Candidate:
-        """Return the `Candidate` of a choice, created on first use."""
         if choice.reader is None:
             choice.reader = Candidate()
         candidate: Candidate = choice.reader

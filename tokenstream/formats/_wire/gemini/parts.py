@@ -190,7 +190,6 @@ class GeminiParts(CallParts):
         self._add_content(choice, kinds[-1], part[kinds[-1]], part_fields)
 
     def _add_content(self, choice: int, kind: str, value: object, part_fields: JsonObject) -> None:
-        """Add the content of a part."""
         reader = self._READERS.get(kind)
         # Content of an unknown kind, or content that its reader cannot read, is kept as it is.
         if reader is None or not reader(self, choice, value, part_fields):
@@ -337,7 +336,6 @@ class GeminiParts(CallParts):
         super().close_all(complete=complete)
 
     def add_citations_without_support(self, choice: OpenChoice) -> None:
-        """Add a citation of each source that supports no particular passage of the answer."""
         for citation in self.candidate(choice).sources.cite_without_support():
             self.cite(choice.index, citation)
 

@@ -146,9 +146,7 @@ class GeminiInteractions(Format):
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self._status: str | None = None
-        """The last status of the interaction."""
         self._event_id: str | None = None
-        """The id of the last event."""
         self._event_ids: list[str] = []
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         self._goes_on = False
@@ -184,11 +182,9 @@ class GeminiInteractions(Format):
 
     @property
     def seen_positions(self) -> list[int | str]:
-        """The ids of the last events, the newest at the end."""
         return [*self._event_ids]
 
     def position_of(self, payload: JsonObject) -> str | None:
-        """Return the id of an event."""
         return text_of(payload, "event_id")
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
@@ -207,7 +203,6 @@ class GeminiInteractions(Format):
         return ALIASES.get(kind, kind) in _EVENTS
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
         kind = self.type_of(payload, event, "event_type")
         # Types in previews of the API are replaced by the present ones.
         kind = ALIASES.get(kind, kind)
@@ -271,7 +266,6 @@ class GeminiInteractions(Format):
                 self._set_error([])
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input."""
         self._report_position()
         super().finish_input()
 
@@ -290,13 +284,11 @@ class GeminiInteractions(Format):
         self._read_usage(payload.get("usage"))
 
     def _start_step(self, payload: JsonObject) -> None:
-        """Open the step of the interaction that a payload begins."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start_step(self._steps.find_index(payload.get("index"), new=True), step)
 
     def _read_delta(self, payload: JsonObject) -> None:
-        """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
         self._steps.add_delta(
             self._steps.find_index(payload.get("index"), arguments="arguments" in delta), delta, payload
@@ -305,7 +297,6 @@ class GeminiInteractions(Format):
         self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 
     def _stop_step(self, payload: JsonObject) -> None:
-        """Close a step, and report usage."""
         self._steps.stop(self._steps.find_index(payload.get("index"), ends=True))
         self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
@@ -336,7 +327,6 @@ class GeminiInteractions(Format):
             self._steps.add_steps(_steps_of(interaction))
 
     def _read_ended_interaction(self, interaction: JsonObject) -> None:
-        """Read an interaction that has ended, and end the answer."""
         # The last status that an earlier event has reported, if any, is a mark of the end, too.
         own_marks, marks = _marks_in(text_of(interaction, "status")), _marks_in(self._status)
         self._read_interaction_fields(interaction)
@@ -379,7 +369,6 @@ class GeminiInteractions(Format):
         self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
     def _read_usage(self, report: object) -> None:
-        """Report the token counts, unless the report is empty or not an object."""
         if is_dict(report) and report:
             self.parts.usage(USAGE.read(report))
 

@@ -88,7 +88,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.record_written_part(step.part)
 
     def add_whole_step(self, index: int, data: JsonObject) -> None:
-        """Add a step that arrived in one piece."""
         self.start_step(index, data)
         self.stop(index)
 
@@ -162,7 +161,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     # -- endings common to all formats -------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason and close every open part."""
         # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
@@ -309,7 +307,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         return True
 
     def _add_summary(self, step: InteractionStep, delta: JsonObject) -> bool:
-        """Add a piece of a thought's summary; return False if the delta does not fit."""
         content = dict_of(delta, "content")
         if step.type != THOUGHT or step.part is None or not isinstance(content.get("text"), str):
             return False
@@ -325,7 +322,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         return "signature" in delta
 
     def _add_input(self, step: InteractionStep, delta: JsonObject) -> bool:
-        """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = fragment_text(delta.get("arguments"), self.note)
         if fragment is None or step.part is None:
             return False
@@ -348,11 +344,9 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     # -- closing ---------------------------------------------------------------
 
     def _end_block(self, block: InteractionStep) -> None:
-        """Close the part of a step at the mark of its end."""
         self._close_step(block, whole=True)
 
     def _close_replaced(self, block: InteractionStep) -> None:
-        """Close a step that is still open although a new step has the same index."""
         self.note("part_index_reused")
         self._close_step(block, whole=block.has_arguments)
 

@@ -33,7 +33,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 """Maps the final status of an interaction to a finish reason; any other status is "unknown"."""
 UNFINISHED = frozenset({"in_progress", "queued"})
-"""Statuses of an interaction that has not ended."""
 
 
 USAGE = Counts(
@@ -69,7 +68,6 @@ _STEP_TYPES_OF_DELTAS = {
 
 
 def citation_of(annotation: JsonObject, cites: int | None) -> Citation:
-    """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(annotation, "url", "document_uri"),
         title=text_of(annotation, "title", "file_name", "name"),
@@ -120,11 +118,9 @@ class InteractionStep:
         self.type = type
         self.data = data
         self.record = record
-        """The record of the step, for the comparison with the whole interaction."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""
-        """The content type of `part`."""
         self.text_index: int | None = None
         """Index of the step's last text part."""
         self.has_fragments = False
@@ -169,7 +165,6 @@ def whole_content(
 
 
 def server_call(step: InteractionStep, data: JsonObject, arguments: str = "") -> ServerToolCall:
-    """Return the call of a tool that the provider runs."""
     return ServerToolCall(
         id=text_of(data, "id") or "",
         name=text_of(data, "name") or step.type,

@@ -133,9 +133,7 @@ class GeminiLive(Format):
     def __init__(self, *, limits: Limits | None = None, one: bool = False) -> None:
         super().__init__(limits=limits)
         self._one = one
-        """True if the answer ends with its first turn."""
         self._turn_is_open = False
-        """True while a turn is open."""
         self._awaits_result = False
         """True while the model waits for the result of a tool call."""
 
@@ -144,7 +142,6 @@ class GeminiLive(Format):
         return self._turn
 
     def fresh(self, *, limits: Limits) -> GeminiLive:
-        """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, one=self._one)
 
     @classmethod
@@ -170,7 +167,6 @@ class GeminiLive(Format):
         return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
-        """Return a format that reads only one turn of a session, and ends with this turn."""
         return GeminiLive(limits=self.limits, one=True)
 
     @property
@@ -190,7 +186,6 @@ class GeminiLive(Format):
         return super().end(now=now)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
         fields = fields_of(payload)
         # Read the counts first: if the payload ends a turn, they belong to this turn.
         report = fields.pop("usageMetadata", None)
@@ -250,7 +245,6 @@ class GeminiLive(Format):
             self.parts.unknown("inputTranscription", value)
 
     def _begin_turn(self) -> None:
-        """Begin a turn of the model, unless one is open."""
         if not self._turn_is_open:
             self._turn_is_open = True
             self._turn.begin_turn()
@@ -286,7 +280,6 @@ class GeminiLive(Format):
             self.conclude()
 
     def _finish(self, word: str) -> None:
-        """End the audio and the turn, with Google's word for the reason."""
         self._turn.close_audio()
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 

@@ -49,7 +49,6 @@ class LiveTurn(SessionParts):
         self.begin_answer()
 
     def close_audio(self) -> None:
-        """Close the audio, which is complete."""
         if self._audio is not None:
             self.close(self._audio)
         self._audio = self._mime_type = None
@@ -154,13 +153,11 @@ class LiveTurn(SessionParts):
         return part
 
     def _add_code(self, data: JsonObject, fields: JsonObject) -> None:
-        """Add code that Google runs, as the call of a tool."""
         id, code = text_of(data, "id") or "", text_of(data, "code") or ""
         name = "executableCode"
         self.whole(0, ServerToolCall(id=id, name=name, arguments_text=code, provider_data=fields))
 
     def _add_code_result(self, data: JsonObject, fields: JsonObject) -> None:
-        """Add the result of code that Google ran."""
         id, error = text_of(data, "id") or "", failure_of_code(data)
         name = "codeExecutionResult"
         self.whole(0, ServerToolResult(id=id, name=name, content=data, provider_data=fields, error=error))

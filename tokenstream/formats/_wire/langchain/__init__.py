@@ -153,7 +153,6 @@ class LangChain(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - objects have no names
-        """Return whether a stream's first payload is a model's message or a chunk of one."""
         return (
             payload.get("type") in _MODEL_MESSAGES and "content" in payload and "response_metadata" in payload
         )
@@ -163,7 +162,6 @@ class LangChain(Format):
         return payload.get("type") in (*_MODEL_MESSAGES, *_TOOL_MESSAGES)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = payload.get("type")
         if kind in _TOOL_MESSAGES:
             self._read_tool_message(payload)
@@ -199,7 +197,6 @@ class LangChain(Format):
             self.end_at_mark()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
         # Versions before 1 do not mark the last chunk: after a finish reason, the input may just end.
         if self.error is None and self.parts.finished:
             self.ended = True

@@ -240,7 +240,6 @@ def _texts_in(content: object) -> list[str]:
 
 
 def citation_of(annotation: JsonObject) -> Citation:
-    """Convert an annotation to a citation."""
     return Citation(
         url=text_of(annotation, "url"),
         title=text_of(annotation, "title"),
@@ -287,7 +286,6 @@ def finish_in(finish: JsonObject, metadata: JsonObject, note: RuleNote) -> tuple
 
 
 def usage_of(report: JsonObject) -> Usage:
-    """Return the token counts in a report."""
     inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
     return Usage(
         input_tokens=count_of(report, "input_tokens"),

@@ -232,7 +232,6 @@ class LangChainProtocol(HostedSession):
     # -- messages ------------------------------------------------------------
 
     def _read_message(self, event: JsonObject, source: str | None = None) -> None:
-        """Read an event of a model's message."""
         kind = text_of(event, "event") or ""
         reader, message = self._READERS.get(kind), self._messages.place(event, source)
         if message is not None and message.is_mixed:
@@ -341,7 +340,6 @@ class LangChainProtocol(HostedSession):
             self.error = failure
 
     def _note_provider(self, metadata: JsonObject) -> None:
-        """Note if the metadata name the provider."""
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
 
     _READERS: ClassVar[dict[str, _ProtocolReader]] = {
@@ -356,7 +354,6 @@ class LangChainProtocol(HostedSession):
 
 
 def is_graph_event(payload: JsonObject) -> bool:
-    """Return True for an event of a graph's run."""
     params = payload.get("params")
     return (
         payload.get("type") == "event"
@@ -416,7 +413,6 @@ def source_of(payload: JsonObject, metadata: JsonObject) -> str | None:
 
 
 def mixed_error() -> ProtocolError:
-    """Return the error of an answer whose pieces nothing tells from those of another one."""
     return ProtocolError(
         "several models of the graph answer at once, and nothing tells whose the pieces are; "
         "what had arrived before is in .partial"

@@ -107,7 +107,6 @@ class OpenMessages:
         return message
 
     def begin(self, source: str | None, id: str, *, is_answer: bool) -> OpenMessage:
-        """Begin a message, and return it."""
         if len(self._open) >= _MOST_OPEN:
             del self._open[next(iter(self._open))]
         message = self._open[source] = OpenMessage(id, is_answer=is_answer)
@@ -141,12 +140,9 @@ _CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
 
 
 class _ContentBlock:
-    """A content block that has begun."""
-
     __slots__ = ("kind", "part")
 
     def __init__(self, kind: str) -> None:
-        """Indexes of the parts that had ended before the text of the block went on."""
         self.kind = kind
         """The type of the block, as its start says; "" if the block was not begun."""
         self.part: OpenPart = NO_PART
@@ -165,13 +161,11 @@ class ProtocolBlocks:
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
         self._whole_blocks = LangChainBlocks(parts)
-        """Reads the blocks that arrive whole."""
         self._blocks: dict[int, _ContentBlock] = {}
         """The blocks that have begun, by their indexes."""
         self._ended_calls: list[OpenCall] = []
         """The calls whose blocks have ended since the last piece of any block."""
         self._last_call: OpenCall | None = None
-        """The call that began last."""
 
     def clear(self) -> None:
         """Forget the blocks of the answer before, because another answer begins."""
@@ -259,7 +253,6 @@ class ProtocolBlocks:
     # -- within ------------------------------------------------------------
 
     def _make_block(self, index: int, kind: str) -> _ContentBlock:
-        """Return a new block."""
         self._parts.check_room(len(self._blocks))
         block = self._blocks[index] = _ContentBlock(kind)
         return block
@@ -343,7 +336,6 @@ class ProtocolBlocks:
         self._ended_calls.append(call)
 
     def _open_call(self, block: _ContentBlock, content: JsonObject) -> None:
-        """Open the part of a call, if its name is known."""
         name = text_of(content, "name")
         if name:
             data = fields_except(content, *_CALL_FIELDS)
@@ -366,7 +358,6 @@ class ProtocolBlocks:
 
 
 def _is_ended(block: _ContentBlock) -> bool:
-    """Return True for a block whose part has been closed."""
     return block.part.closed and block.part is not NO_PART
 
 
@@ -389,5 +380,4 @@ def _delta_of(event: JsonObject) -> JsonObject:
 
 
 def _signature_of(content: JsonObject) -> str | None:
-    """Return the signature of a block of reasoning; None if it has none."""
     return text_of(content, "signature") or text_of(dict_of(content, "extras"), "signature")

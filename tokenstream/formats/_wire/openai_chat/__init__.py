@@ -291,14 +291,12 @@ class OpenAIChat(Format):
         return None
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
         return super().end(now=now)
 
     def find_cut(self) -> StreamError | None:
-        """Return the error for an answer that was cut off before a mark without a reason; else None."""
         try:
             for choice in self.parts.choices.values():
                 # Content that is held back counts, too.
@@ -316,7 +314,6 @@ class OpenAIChat(Format):
         self.read(payload, event)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         plan = _ANSWER_PLANS[tuple(payload)]
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
@@ -389,7 +386,6 @@ class OpenAIChat(Format):
             self.parts.field("created", created)
 
     def read_answer_field(self, key: str, value: object) -> None:
-        """Report an unknown field of the answer."""
         if not says_nothing(value):
             self.parts.other_field(key, value)
 
@@ -493,7 +489,6 @@ def _find_role(choice: JsonObject) -> str | None:
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:
-    """Return the plan for reading payloads that have the keys in `layout`."""
     head_readers = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
     # Search results are read before citations: they describe a source better, and a source is reported once.

@@ -108,7 +108,6 @@ def _find_choices(output: dict[str, Any]) -> list[Any] | None:
 
 
 def _drop_null_reason(choice: object) -> object:
-    """Return a choice with a finish reason of "null" replaced by None."""
     if is_dict(choice) and choice.get("finish_reason") == "null":
         return {**choice, "finish_reason": None}
     return choice

@@ -64,7 +64,6 @@ class Fragment:
 
     @property
     def is_blank(self) -> bool:
-        """True if the arguments are text without any character but white space."""
         return isinstance(self.arguments, str) and not self.arguments.strip()
 
     @property

@@ -39,7 +39,6 @@ class ChatCalls:
         """The call that began last; a fragment that names no call continues it."""
         # Single calls that need attention.
         self._unnamed_calls: list[ChatCall] = []
-        """Calls whose name has not arrived."""
         self._given_up: list[ChatCall] = []
         """Calls that were reported without a name; it may still come, with a fragment of its own."""
         self._waiting_calls: list[ChatCall] = []
@@ -47,7 +46,6 @@ class ChatCalls:
         self._calls: list[ChatCall] = []
         """All of them, in the order in which they have begun."""
         self._shared_indexes: dict[int | str, None] = {}
-        """The indexes that several calls have."""
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
 
@@ -367,7 +365,6 @@ class ChatCalls:
             self.add_arguments(call, arguments)
 
     def _named(self, name: str) -> list[ChatCall]:
-        """Return the calls of this name that have begun."""
         calls = (*self._by_index.values(), *self._by_id.values(), *self._by_position.values())
         return [call for call in calls if call.name == name]
 
@@ -416,5 +413,4 @@ class ChatCalls:
 
 
 def _without(calls: dict[_Key, ChatCall], released: set[ChatCall]) -> dict[_Key, ChatCall]:
-    """Return the calls that are not in `released`."""
     return {key: call for key, call in calls.items() if call not in released}

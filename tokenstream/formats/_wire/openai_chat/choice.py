@@ -51,7 +51,6 @@ class Plans(dict[Layout, PlanT]):
         self._make_plan = make
 
     def __missing__(self, layout: Layout) -> PlanT:
-        """Make the plan for a layout, and keep it."""
         if not are_text(layout):
             raise ProtocolError("an object of the payload has a key that is not text")
         plan = self._make_plan(layout)
@@ -113,7 +112,6 @@ class ChoiceReader:
         self._messages_grow = messages_grow
         self.index = choice
         self.content = ChatContent(parts, choice)
-        """Reads the content of the deltas into parts."""
         self._reasoning: ChatReasoning | None = None
         """Reads the reasoning; None before the first of it."""
         self.error: StreamError | None = None
@@ -278,7 +276,6 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_refusal(self, key: str, value: object) -> None:
-        """Add text of a refusal."""
         if isinstance(value, str):
             self.content.write("refusal", value)
         else:

@@ -82,7 +82,6 @@ class MessageReader:
         self._last_items: dict[int, object] = {}
         """The last item other than text at each position of a list in `content`."""
         self._calls: list[_MessageCall] = []
-        """The calls, in order."""
         self._call_key_count = 0
         """Number of keys that were given to calls' arguments in `_texts`."""
         self._whole_calls: list[JsonObject] = []
@@ -302,7 +301,6 @@ def _item_key(position: int) -> str:
 
 
 def _text_of(item: object) -> str | None:
-    """Return the text of an item of a list; None if the item is something else."""
     if is_dict(item) and item.get("type") in _ITEM_KINDS:
         item = item.get("text")
     return item if isinstance(item, str) else None

@@ -65,7 +65,6 @@ class ChatContent:
         self.parts = parts
         self.choice = choice
         self.state = parts.choices[choice]
-        """The state of the choice, such as its open part."""
         self.has_empty = False
         """True once an empty text has arrived."""
         self.kinds: tuple[str, ...] = ()
@@ -79,7 +78,6 @@ class ChatContent:
         self._reported_items: set[tuple[object, ...]] | None = None
         """Keys of the items that chunks may repeat: sources and encrypted reasoning."""
         self._audio: OpenPart | None = None
-        """The part with the spoken answer."""
         # Tool calls, of the application and of the server.
         self.begun_calls: ChatCalls | None = None
         """Reads the application's calls; None before the first of them."""
@@ -129,7 +127,6 @@ class ChatContent:
         return text
 
     def end_current_part(self) -> None:
-        """Close the part being written."""
         if self.state.current_part is not None:
             self.parts.close(self.state.current_part)
 
@@ -203,7 +200,6 @@ class ChatContent:
             self.parts.whole(self.choice, media)
 
     def read_opaque(self, item: JsonObject) -> None:
-        """Add a part of an unknown kind, with its data as they are."""
         kind = item.get("type")
         self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
 

@@ -255,12 +255,10 @@ class ChatReasoning:
         return part if part is not None and self._content.state.current_part is part else None
 
     def _is_whole(self, text: str) -> bool:
-        """Return True if a text is the whole text of the block."""
         log = self._text
         return log is not None and len(text) == log.length and log.join() == text
 
     def _append(self, part: OpenPart, text: str) -> None:
-        """Add new text to the block."""
         self._parts.add(part, text)
         if self._text is not None:
             self._text.append(text)
@@ -297,12 +295,10 @@ def _key_of(item: JsonObject) -> tuple[object, object]:
 
 
 def _text_in(item: JsonObject) -> str:
-    """Return the text of a detail; "" if it has none."""
     return text_of(item, *_DETAIL_TEXT_FIELDS) or ""
 
 
 def _signature_in(item: JsonObject) -> str:
-    """Return the signature of a detail; "" if it has none."""
     return text_of(item, "signature") or ""
 
 

@@ -82,7 +82,6 @@ class OpenAIRealtime(SessionEvents):
         """The session's settings, as the server has reported them."""
         self._outputs.read_audio_format(self._session)
         self._answer = answer
-        """The id of the only response that is read; None to read all responses."""
         self._heard = RecentIds(REMEMBERED_ITEMS) if heard is None else heard
         """The ids of the user's items of which pieces of the transcript were reported."""
         self._open_responses: dict[str, None] = {}
@@ -95,12 +94,10 @@ class OpenAIRealtime(SessionEvents):
         return self._outputs
 
     def fresh(self, *, limits: Limits) -> OpenAIRealtime:
-        """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, answer=self._answer, session=self._session, heard=self._heard)
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
-        """Return whether a stream's first payload is an event of this API; see `is_event`."""
         return is_event(payload)
 
     def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:

@@ -43,12 +43,10 @@ class RealtimeOutputs(SessionParts):
         """The format of output audio, as the session or the response states it."""
 
     def read_audio_format(self, holder: JsonObject) -> None:
-        """Note the format of output audio, if a session or a response states it."""
         self.audio_format = output_format(holder) or self.audio_format
 
     @property
     def has_open(self) -> bool:
-        """True if an item has not ended."""
         return any(not item.done for item in self._by_index.values())
 
     # -- responses ---------------------------------------------------------
@@ -63,12 +61,10 @@ class RealtimeOutputs(SessionParts):
         self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason of the last open response and close every open part."""
         super().finish(choice, reason, raw_reason)
         self._forget_items()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         super().close_all(complete=complete)
         self._forget_items()
 
@@ -313,7 +309,6 @@ class RealtimeOutputs(SessionParts):
         item.call = self.open_call(0, text_of(start, "call_id"), name, provider_data=data or None)
 
     def _open_server_call(self, item: RealtimeItem, start: JsonObject) -> None:
-        """Open a call of a tool that the server runs."""
         call = ServerToolCall(
             id=item.id,
             name=text_of(start, "name") or "",
@@ -322,7 +317,6 @@ class RealtimeOutputs(SessionParts):
         item.call = self.open(0, call)
 
     def _open_other(self, item: RealtimeItem, start: JsonObject) -> None:
-        """Open an opaque part for an item of an unknown type."""
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: JsonObject | None = None) -> None:

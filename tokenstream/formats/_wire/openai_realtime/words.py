@@ -115,4 +115,3 @@ class RealtimeItem:
         self.arguments_reported = False
         """True once a piece of a call's arguments has arrived, or all of them."""
         self.done = False
-        """True once the item has ended."""

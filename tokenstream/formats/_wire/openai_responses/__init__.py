@@ -224,7 +224,6 @@ class OpenAIResponses(Format):
         return response_id, ends_response
 
     def of_answer(self, answer: str) -> OpenAIResponses:
-        """Return a new format that reads one response."""
         return OpenAIResponses(limits=self.limits)
 
     def is_kept(self, message: Message) -> bool:
@@ -238,7 +237,6 @@ class OpenAIResponses(Format):
         return self._items.sequence_number
 
     def position_of(self, payload: JsonObject) -> int | None:
-        """Return the sequence number of an event; None if the event has none."""
         return sequence_number_of(payload)
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
@@ -251,7 +249,6 @@ class OpenAIResponses(Format):
         return text_of(dict_of(payload, "response"), "id") or ""
 
     def state(self) -> JsonObject | None:
-        """Return the state that another process needs to read on, as JSON; None if it cannot be saved."""
         # The last number may be in a delta that was read without decoding.
         self._items.read_latest_number()
         return super().state()
@@ -316,7 +313,6 @@ class OpenAIResponses(Format):
         return last == data and not self._numbers_are_shared
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Return True for a known event or a response, even if it has a field that looks like an error."""
         kind = text_of(payload, "type") or event
         return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
 
@@ -339,7 +335,6 @@ class OpenAIResponses(Format):
         self.read(payload, event)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
             self._read_whole_response(payload)
@@ -408,7 +403,6 @@ class OpenAIResponses(Format):
             self._read_head(response)
 
     def _read_head(self, response: JsonObject) -> None:
-        """Report the answer's id and model, and the unknown fields of the response."""
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         if tools := dicts_of(response.get("tools")):

@@ -143,13 +143,11 @@ class CallItem(ResponseItem):
             self._set_arguments(call, text)
 
     def _set_arguments(self, call: OpenCall, text: str) -> None:
-        """Complete the arguments by the whole text of them."""
         self._has_all_arguments = True
         # By OpenAI's documents, an item is whole at its end; its clients replace what they have.
         self.parts.complete_arguments(call, text, replaces="all")
 
     def add_input(self, field: str, text: str) -> bool:
-        """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
         if field not in _INPUT_FIELDS:
             return False
         if self._call is not None:
@@ -199,7 +197,6 @@ class CallItem(ResponseItem):
         self._close_call(whole=complete and (self._has_all_arguments or has_object))
 
     def _close_call(self, *, whole: bool) -> None:
-        """End the item, and close its call if the call is open."""
         self.ended = True
         if self._call is not None:
             self.parts.end_at_mark(self._call, whole=whole)

@@ -108,7 +108,6 @@ def _preview_image(items: ResponseItems, payload: JsonObject, _kind: str) -> boo
 
 
 def _add_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    """Add a delta to a call's arguments; return False if the delta fits no call."""
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = fragment_text(payload.get("delta"), items.note)
     if text is None:
@@ -120,7 +119,6 @@ def _add_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
 
 
 def _end_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    """Read a call's whole arguments; return False if they fit no call."""
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
     if not isinstance(text, str):
@@ -183,7 +181,6 @@ def _end_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
 
 
 def _begin_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    """Open the text that an event describes; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not content or not isinstance(item, TextItem):
         return False
@@ -192,7 +189,6 @@ def _begin_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
 
 
 def _end_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    """Read the whole text in an event; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
@@ -264,7 +260,6 @@ def _ignore_repetition(_items: ResponseItems, _payload: JsonObject, _kind: str) 
 
 
 TEXT_DELTAS = frozenset(f"{name}.delta" for name in _TEXT_TARGETS)
-"""Names of the events with a piece of a text."""
 
 
 def _read_research(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
@@ -387,7 +382,6 @@ class Endpoint:
             image.read_preview({**payload, "partial_image_b64": encoded})
 
     def _end(self, items: ResponseItems, payload: JsonObject) -> None:
-        """Report the token counts, and the end of the answer."""
         report = dict_of(payload, "usage")
         if report:
             items.usage(usage_of(report))

@@ -43,7 +43,6 @@ class ResponseItem(ABC):
         self.place = parts.place
         """The place of the item, with which its first part begins."""
         self.id: str | None = None
-        """The item's latest id."""
         self.call_id: str | None = None
         """The id of the call that the item is, or is about."""
         self.is_named = False
@@ -114,7 +113,6 @@ class SinglePartItem(ResponseItem):
         """Add the content of a complete item that no delta has sent; by default, there is none."""
 
     def set_status(self, status: str) -> None:
-        """Report the provider's progress with the item, if the status is new."""
         if not self.ended and self._data.get("status", "in_progress") != status:
             self.read_item({**self._data, "status": status}, complete=False)
 
@@ -131,7 +129,6 @@ class OpaqueItem(SinglePartItem):
     __slots__ = ()
 
     def make_part(self, item: JsonObject) -> Part:
-        """Return an opaque part with the item."""
         return OpaquePart(type=self.type, data=item)
 
 
@@ -158,12 +155,10 @@ class ResultItem(SinglePartItem):
             self.parts.result_of_call(call_id, output, error)
 
     def close(self, *, complete: bool) -> None:
-        """Close the part, if there is one."""
         if self.type not in _CALL_OUTPUTS:
             super().close(complete=complete)
 
     def make_part(self, item: JsonObject) -> Part:
-        """Return the part with the tool's result, and with the whole item as provider data."""
         names = [name for name in ("output", "tools", "result") if name in item]
         return ServerToolResult(
             id=text_of(item, "call_id", "id") or "",
@@ -185,7 +180,6 @@ class HostedItem(SinglePartItem):
         """True once a piece of the input, or the whole input, has arrived."""
 
     def make_part(self, item: JsonObject) -> Part:
-        """Return the call, with the whole item as provider data."""
         return ServerToolCall(
             id=text_of(item, "call_id", "id") or "",
             name=text_of(item, "name") or self.type.removesuffix("_call"),
@@ -200,7 +194,6 @@ class HostedItem(SinglePartItem):
         super().read_item(item, complete=complete)
 
     def add_input(self, field: str, text: str) -> bool:
-        """Add a fragment to the input of the call; return False for any other field."""
         if not self._takes(field):
             return False
         if self.ended and text:
@@ -211,7 +204,6 @@ class HostedItem(SinglePartItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add what the fragments lack of the whole input of the call; `name` is not used."""
         if not self._takes(field) and not self._has_input:
             return self.ended
         if not self.ended:

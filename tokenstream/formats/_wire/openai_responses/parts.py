@@ -108,11 +108,9 @@ class ResponseItems(SessionParts):
         self.unread_delta: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a later number."""
         self._audio: OpenPart | None = None
-        """The media part with the spoken answer."""
         self._custom_tools: dict[str, None] | None = None
         """The names of the request's tools that take free text; None unless the response lists them all."""
         self.research = Research()
-        """The thoughts and sources that were reported."""
         self._forget_items()
 
     def _forget_items(self) -> None:
@@ -205,7 +203,6 @@ class ResponseItems(SessionParts):
         self._read_finished(state, item)
 
     def _read_finished(self, state: ResponseItem, item: JsonObject) -> None:
-        """Read a complete item, and report its sources."""
         self.place = state.place
         state.read_item(item, complete=True)
         if state.type in SOURCE_ITEMS:
@@ -323,12 +320,10 @@ class ResponseItems(SessionParts):
             self._items[key] = None if key in self._items else state
 
     def _free_index(self) -> int:
-        """Return an index that no item has used."""
         return self._highest + 1
 
     @property
     def has_open(self) -> bool:
-        """True if an item has not ended."""
         return any(not item.ended for item in self._all_items)
 
     # -- the whole output --------------------------------------------------

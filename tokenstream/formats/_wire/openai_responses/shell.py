@@ -123,7 +123,6 @@ class ShellCommands:
 
     @property
     def written(self) -> str:
-        """The JSON text so far."""
         return self._written.join()
 
     def _end_current(self, whole: str) -> str:
@@ -263,4 +262,3 @@ class ShellOutputItem(ResultItem):
 
 
 _STREAMS = ("stdout", "stderr")
-"""Names of the streams that a command writes to."""

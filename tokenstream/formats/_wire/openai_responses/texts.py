@@ -60,7 +60,6 @@ class Section:
         self.cited: dict[int, JsonObject] = {}
         """The annotations reported so far, by their indexes among those of the text."""
         self.has_logprobs = False
-        """True once log probabilities of the text have been reported."""
 
 
 TextKey: TypeAlias = tuple[str, int]
@@ -231,7 +230,6 @@ class TextItem(ResponseItem):
         self.parts.cite(0, citation_of(annotation, section.part.index))
 
     def report_logprobs(self, section: Section, logprobs: object) -> None:
-        """Report log probabilities of a text."""
         if is_list(logprobs) and logprobs:
             section.has_logprobs = True
             self.parts.items("logprobs", logprobs)
@@ -262,8 +260,6 @@ _PART_TYPES: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
 
 
 class MessageItem(TextItem):
-    """A message: texts and refusals."""
-
     __slots__ = ()
 
     def kind_of(self, content: JsonObject) -> str:
@@ -271,7 +267,6 @@ class MessageItem(TextItem):
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
-        """Open a text, a refusal or an opaque part."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque_part(content)), {})
         fields = fields_except(content, *_READ_FIELDS) or {}
@@ -282,7 +277,6 @@ class MessageItem(TextItem):
         return Section(self.parts.open(0, _empty_part(kind, {**self.fields, **fields})), fields)
 
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
-        """Read the data and the content of the message."""
         # The data are all fields but these two.
         self.set_fields(data_of(item, "content", "role") or {})
         self.read_texts("content_index", item.get("content"), complete=complete)
@@ -327,7 +321,6 @@ class ReasoningItem(TextItem):
         return self._first_text
 
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
-        """Read the data and the texts of the reasoning."""
         fields = data_of(item, "summary", "content", "encrypted_content") or {}
         has_changed = fields != self.fields
         if self._first_part is NO_PART:
@@ -361,14 +354,12 @@ class ReasoningItem(TextItem):
 
 
 def _empty_part(kind: str, fields: JsonObject) -> TextPart | RefusalPart | ReasoningPart:
-    """Return a part of a kind, with an empty text."""
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _PART_TYPES[kind](provider_data=fields or None)
 
 
 def _opaque_part(content: JsonObject) -> OpaquePart:
-    """Return the part for content of an unknown type."""
     return OpaquePart(type=text_of(content, "type") or "", data=content)
 
 
@@ -381,7 +372,6 @@ def is_from_worker(item: JsonObject) -> bool:
 
 
 def _agent_of(item: JsonObject) -> str | None:
-    """Return the name of the agent that produced an item; None if the item names none."""
     return text_of(dict_of(item, "agent"), "agent_name")
 
 

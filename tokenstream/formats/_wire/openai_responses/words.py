@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.values import Mark
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
-"""Final statuses of a response."""
 END_WORDS = FINAL_STATUSES | {"done"}
 """Words of the events that end a response; gateways send `response.done` without a status of its own."""
 
@@ -133,7 +132,6 @@ def custom_tools_in(tools: list[JsonObject]) -> dict[str, None] | None:
 
 
 def citation_of(data: JsonObject, cites: int) -> Citation:
-    """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(data, "url"),
         title=text_of(data, "title", "filename"),

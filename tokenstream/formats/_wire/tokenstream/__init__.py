@@ -152,7 +152,6 @@ class TokenStream(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
-        """Return whether a first payload is of this format."""
         kind = text_of(payload, "type")
         # A relay gives its SSE events no names.
         if kind is None or event:
@@ -174,7 +173,6 @@ class TokenStream(Format):
 
     @property
     def verdict(self) -> Ending:
-        """The ending that the last record states."""
         return self._verdict
 
     @property
@@ -188,7 +186,6 @@ class TokenStream(Format):
 
     @property
     def answer_id(self) -> str | None:
-        """The answer's id in the relay's journal; None if the relay has not sent it."""
         return self._answer_id
 
     def is_kept(self, message: Message) -> bool:
@@ -214,7 +211,6 @@ class TokenStream(Format):
         return kind in EVENTS or kind in CONTROL
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events of `frame`."""
         self._sse_id = frame.id if isinstance(frame, ServerSentEvent) else ""
         return super().feed(frame, now=now)
 
@@ -303,7 +299,6 @@ class TokenStream(Format):
         return repeated
 
     def _note_position(self, payload: JsonObject) -> None:
-        """Record the position of an event, if it has one."""
         position = self.position_of(payload)
         if position is not None:
             self._last_position = position
@@ -394,7 +389,6 @@ class TokenStream(Format):
         return False
 
     def _read_end(self, payload: JsonObject) -> None:
-        """End the answer as the last record states."""
         end = end_of(payload)
         self._verdict = end.ending
         if end.error is not None:
@@ -417,7 +411,6 @@ class _PositionReplay(Replay):
         # The id of the answer is not needed: positions alone tell which events are repeated.
         super().__init__(after, answer=None)
         self._last_read = after
-        """The position of the last event that was read."""
         self._last_repeated = 0
         """The position of the last repeated event; 0 if none was repeated."""
 

@@ -93,9 +93,7 @@ class End:
     """
 
     ending: Ending
-    """The ending of the answer, such as "complete" or "failed"."""
     error: StreamError | None = None
-    """The error that ended the answer, or None."""
 
 
 def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:

@@ -111,7 +111,6 @@ class UIMessage(Format):
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Return the id of the message that a chunk begins; None if the chunk begins none."""
         return text_of(payload, "messageId") or "" if (text_of(payload, "type") or event) == "start" else None
 
     @property
@@ -153,7 +152,6 @@ class UIMessage(Format):
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type") or event
         reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
         if "type" not in payload and (reader or part_reader):

@@ -70,11 +70,9 @@ class UIParts(NamedParts):
         super().cite(choice, citation)
 
     def read_start(self, payload: JsonObject, *, kind: NamedKind) -> None:
-        """Open a part with text or reasoning."""
         self.start(kind, self.id_in(payload, kind, new=True), fields_except(payload, *_TEXT_FIELDS))
 
     def read_end(self, payload: JsonObject, *, kind: NamedKind) -> None:
-        """Close a part with text or reasoning."""
         key = kind, self.id_in(payload, kind)
         part = self._open.get(key)
         if part is not None:
@@ -167,7 +165,6 @@ class UIParts(NamedParts):
         return self.remove_call(id_)
 
     def _merge_call_data(self, call: OpenCall, payload: JsonObject) -> None:
-        """Add the further fields of a payload to the `provider_data` of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
             call.provider_data = {**(call.provider_data or {}), **data}
@@ -250,7 +247,6 @@ class UIParts(NamedParts):
         self.whole(0, media_of(payload))
 
     def read_source(self, payload: JsonObject) -> None:
-        """Add a source of the answer, as a citation."""
         self.cite(0, citation_of(payload, cites=None))
 
     def _replace(
@@ -352,7 +348,6 @@ class UIParts(NamedParts):
 
 
 def _arguments_text(value: object, *, as_text: bool) -> str:
-    """Return final arguments as text."""
     if as_text and isinstance(value, str):
         return value
     return json_text(value)
@@ -381,4 +376,3 @@ PART_READERS: dict[str, Callable[[UIParts, JsonObject], object]] = {
     "custom": UIParts.read_other,
     "steering-message": UIParts.read_other,
 }
-"""Maps types of chunks that add to a part to their readers."""

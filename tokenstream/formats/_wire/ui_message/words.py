@@ -88,7 +88,6 @@ def signature_of(data: JsonObject) -> tuple[str | None, str | None]:
 
 
 def citation_of(data: JsonObject, cites: int | None) -> Citation:
-    """Convert a source to a citation."""
     return Citation(
         url=text_of(data, "url"),
         title=text_of(data, "title", "filename"),
