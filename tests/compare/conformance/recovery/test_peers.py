@@ -90,6 +90,8 @@ def test_a_peer_does_what_the_page_says_of_it(name: str) -> None:
         (peer,) = node_peers(folder)
     if not _same_versions(peer):
         pytest.skip(f"needs {name} at the version that the page was written with, which is not installed")
+    if not isinstance(peer, PythonPeer) and peer.runtime() != (runtime := _KEPT[name]["runtime"]):
+        pytest.skip(f"needs {runtime}: another release of Node may report a reset as a clean end")
     fresh = results.results_of(peer)["cells"]
 
     assert _came(_KEPT[name]["cells"]) == _came(fresh)
