@@ -58,7 +58,6 @@ _SLOW_SECONDS = 900
 
 NOT_QUICK = (
     "tests/_pipeline/test_checkpoints.py::test_the_checkpoint_of_an_error_is_before_what_the_error_closed",
-    "tests/_sources/test_anthropic",
     "tests/_sources/test_boto3",
     "tests/_sources/test_cohere",
     "tests/_sources/test_google_genai",

@@ -12,13 +12,13 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from tests.stream.bodies import chunk
 from tests.support.either import Each, got, inside
 from tests.support.loopback import (
     CLOSE,
@@ -35,9 +35,9 @@ from tests.support.loopback import (
     sized,
 )
 from tests.support.timing import at_rest, wait_for
-from tests.support.wire import DONE, sse
-from tokenstream import AsyncStream, Message, Stream
+from tokenstream import AsyncStream, Decoder, Message, Stream, testing
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
+from tokenstream.events import TextDelta
 
 __all__ = ["AsyncOpener", "Body", "Opener", "client_context"]
 
@@ -63,88 +63,24 @@ class Body:
         return Stream(list(self.frames)).final()
 
 
-def _anthropic(type_: str, **fields: Any) -> bytes:
-    return sse({"type": type_, **fields}, event=type_)
+_PIECES = ["Let ", "me ", "see – 🌊."]
 
 
-def _delta(text: str) -> bytes:
-    return _anthropic("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+def body_of(format: Any, begun: testing.Script | None = None) -> Body:
+    """Return an answer in a format: what a script has begun, a text in pieces, a tool call and counts."""
+    said = (begun or testing.script()).text(*_PIECES).tool_call("get_weather", {"city": "Oslo"}, id="call_a")
+    chunks = said.usage(input_tokens=7, output_tokens=21).finish("tool_calls").chunks(format)
+    decoder = Decoder(format)
+    ends = [
+        end
+        for end, chunk in enumerate(chunks, 1)
+        if any(isinstance(event, TextDelta) for event in decoder.feed(chunk))
+    ]
+    frames = [b"".join(chunks[start:end]) for start, end in pairwise([0, *ends, len(chunks)])]
+    return Body(format, frames, _PIECES)
 
 
-_STARTED: dict[str, Any] = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude",
-    "content": [],
-    "stop_reason": None,
-    "stop_sequence": None,
-    "usage": {"input_tokens": 3, "output_tokens": 1},
-}
-_CALLED = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}
-
-CHAT = Body(
-    "openai-chat",
-    [
-        chunk({"role": "assistant", "content": "Let "}),
-        chunk({"content": "me "}),
-        chunk({"content": "see – 🌊."}),
-        b"".join(
-            [
-                chunk(
-                    {
-                        "tool_calls": [
-                            {
-                                "index": 0,
-                                "id": "call_a",
-                                "type": "function",
-                                "function": {"name": "get_weather", "arguments": '{"city": '},
-                            }
-                        ]
-                    }
-                ),
-                chunk({"tool_calls": [{"index": 0, "function": {"arguments": '"Oslo"}'}}]}),
-                chunk({}, "tool_calls"),
-                chunk({}, usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28}).replace(
-                    b'"choices": [{"index": 0, "delta": {}, "finish_reason": null}]', b'"choices": []'
-                ),
-                DONE,
-            ]
-        ),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
-
-CLAUDE = Body(
-    "anthropic",
-    [
-        _anthropic("message_start", message=_STARTED)
-        + _anthropic("content_block_start", index=0, content_block={"type": "text", "text": ""})
-        + _delta("Let "),
-        _delta("me "),
-        _delta("see – 🌊."),
-        b"".join(
-            [
-                _anthropic("content_block_stop", index=0),
-                _anthropic("content_block_start", index=1, content_block=_CALLED),
-                _anthropic(
-                    "content_block_delta",
-                    index=1,
-                    delta={"type": "input_json_delta", "partial_json": '{"city": "Oslo"}'},
-                ),
-                _anthropic("content_block_stop", index=1),
-                _anthropic(
-                    "message_delta",
-                    delta={"stop_reason": "tool_use", "stop_sequence": None},
-                    usage={"output_tokens": 21},
-                ),
-                _anthropic("message_stop"),
-            ]
-        ),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
-
+CHAT, CLAUDE = body_of("openai-chat"), body_of("anthropic")
 FRAMINGS = ("chunked", "sized", "until the end of the connection")
 REFUSAL = b'{"error": {"message": "wrong key", "type": "authentication_error", "code": "invalid_api_key"}}'
 WAYS = ("close", "with", "stop")

@@ -17,8 +17,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 
 from tests._sources import scenarios
-from tests._sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener
-from tests._sources.sdks import opening_async
+from tests._sources.scenarios import CHAT, FRAMINGS, AsyncOpener
+from tests._sources.sdks import AtOnce, Cut, opening_async
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
@@ -77,18 +77,12 @@ OPENERS = {
 each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 
 
-@pytest.mark.parametrize("framing", FRAMINGS)
-@each_opener
-async def test_each_event_is_there_as_soon_as_it_was_sent(opener: AsyncOpener, framing: str) -> None:
-    """No read waits for more bytes than have come, however the body is framed."""
-    await scenarios.gives_each_event_at_once(opener, CHAT, framing)
+class TestResponses(AtOnce, Cut):
+    """What holds for any source."""
 
-
-@pytest.mark.parametrize("end", ENDS)
-@each_opener
-async def test_a_cut_connection_is_no_end(opener: AsyncOpener, end: Any) -> None:
-    """A body without its last chunk is an interruption, and the partial is kept."""
-    await scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
+    openers = {}  # noqa: RUF012
+    async_openers = {name: (opener, CHAT) for name, opener in OPENERS.items()}  # noqa: RUF012
+    framings = FRAMINGS
 
 
 async def test_what_came_before_a_cut_is_not_lost() -> None:

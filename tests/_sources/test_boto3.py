@@ -10,9 +10,9 @@ import pytest
 
 from tests._sources import scenarios
 from tests._sources.faults import error_of_opening
-from tests._sources.scenarios import FRAMINGS, Body
+from tests._sources.scenarios import FRAMINGS, Body, body_of
 from tests._sources.sdks import AtOnce, Closing, Cut, opening
-from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
+from tests.support.aws_eventstream import converse, event, exception, invoke
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
@@ -25,45 +25,7 @@ botocore_config = needed("botocore.config")
 
 # Making a client reads the service's model, which takes a while on a busy machine.
 
-START = ("messageStart", {"role": "assistant"})
-ENDING = converse(
-    ("contentBlockStop", {"contentBlockIndex": 0}),
-    ("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "t1", "name": "now"}}}),
-    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '{"zone": "UTC"}'}}}),
-    ("contentBlockStop", {"contentBlockIndex": 1}),
-    ("messageStop", {"stopReason": "tool_use"}),
-    (
-        "metadata",
-        {"usage": {"inputTokens": 7, "outputTokens": 21, "totalTokens": 28}, "metrics": {"latencyMs": 9}},
-    ),
-)
-
-
-def text(piece: str) -> tuple[str, dict[str, Any]]:
-    return "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": piece}}
-
-
-CONVERSE = Body(
-    "bedrock-converse",
-    [converse(START, text("Let ")), converse(text("me ")), converse(text("see – 🌊.")), ENDING],
-    ["Let ", "me ", "see – 🌊."],
-)
-INVOKE = Body(
-    "bedrock-invoke",
-    [
-        chunk({"generation": "Let ", "prompt_token_count": 7, "generation_token_count": 1}),
-        chunk({"generation": "me ", "prompt_token_count": None, "generation_token_count": 2}),
-        chunk({"generation": "see – 🌊.", "prompt_token_count": None, "generation_token_count": 3}),
-        chunk(
-            {
-                "generation": "",
-                "stop_reason": "stop",
-                "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3},
-            }
-        ),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
+CONVERSE, INVOKE = body_of("bedrock-converse"), body_of("bedrock-invoke")
 
 
 @contextmanager
@@ -249,13 +211,9 @@ async def test_anthropics_asynchronous_client_for_bedrock_is_read_so_too() -> No
 async def test_the_asynchronous_streams_of_aiobotocore_are_taken() -> None:
     class AioEventStream:
         async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-            for name, payload in [
-                START,
-                text("Hel"),
-                text("lo"),
-                ("messageStop", {"stopReason": "end_turn"}),
-            ]:
-                yield {name: payload}
+            yield {"messageStart": {"role": "assistant"}}
+            yield {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Hello"}}}
+            yield {"messageStop": {"stopReason": "end_turn"}}
 
     sources: list[Any] = [AioEventStream(), {"ResponseMetadata": {}, "stream": AioEventStream()}]
     for source in sources:
@@ -314,7 +272,7 @@ def test_an_initial_response_says_nothing() -> None:
     """Binary event streams may begin with one; neither format is told by it."""
     first = event("initial-response", {})
     for body, name in (
-        (converse(START), "bedrock-converse"),
+        (converse(("messageStart", {"role": "assistant"})), "bedrock-converse"),
         (invoke([{"generation": "a"}]), "bedrock-invoke"),
     ):
         stream = Stream([first, body])

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests._sources import scenarios
-from tests._sources.scenarios import Body, Opener
+from tests._sources.scenarios import Body, Opener, body_of
 from tests._sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, opening, opening_async
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tests.support.wire import DONE, sse
-from tokenstream import Stream
+from tests.support.wire import sse
+from tokenstream import Stream, testing
 from tokenstream.errors import ProviderError
 
 cohere = needed("cohere")
@@ -23,50 +23,12 @@ cohere = needed("cohere")
 pytestmark = [pytest.mark.anyio]
 
 
-def event(kind: str, message: dict[str, Any] | None = None, **fields: Any) -> bytes:
-    delta = {} if message is None else {"delta": {"message": message}}
-    return sse({"type": kind, **fields, **delta}, event=kind)
-
-
-def _text(text: str) -> bytes:
-    return event("content-delta", {"content": {"text": text}}, index=0)
-
-
-CALL = {"id": "get_weather_1", "type": "function", "function": {"name": "get_weather", "arguments": ""}}
 USAGE = {
     "billed_units": {"input_tokens": 5, "output_tokens": 21},
     "tokens": {"input_tokens": 7, "output_tokens": 24},
     "cached_tokens": 2,
 }
-V2 = Body(
-    "cohere",
-    [
-        event("message-start", {"role": "assistant", "content": [], "tool_plan": ""}, id="m1")
-        + event("content-start", {"content": {"type": "text", "text": ""}}, index=0)
-        + _text("Let "),
-        _text("me "),
-        _text("see – 🌊."),
-        b"".join(
-            [
-                event("content-end", index=0),
-                event("tool-plan-delta", {"tool_plan": "I will ask."}),
-                event("tool-call-start", {"tool_calls": CALL}, index=0),
-                event(
-                    "tool-call-delta",
-                    {"tool_calls": {"function": {"arguments": '{"city": "Oslo"}'}}},
-                    index=0,
-                ),
-                event("tool-call-end", index=0),
-                sse(
-                    {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL", "usage": USAGE}},
-                    event="message-end",
-                ),
-                DONE,
-            ]
-        ),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
+V2 = body_of("cohere", testing.script().reasoning("Hm."))
 
 
 def line(kind: str, **fields: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests._sources import scenarios
-from tests._sources.scenarios import ENDS, FRAMINGS, Body, Opener
+from tests._sources.scenarios import ENDS, FRAMINGS, Body, Opener, body_of
 from tests._sources.sdks import (
     GARBAGE,
     AtOnce,
@@ -27,7 +27,7 @@ from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.message import MediaPart, TextPart
 
@@ -78,49 +78,7 @@ CALLED = Body(
 )
 
 
-def _step(kind: str, **fields: Any) -> bytes:
-    return sse({**fields, "event_type": kind}, event=kind)
-
-
-def _text(piece: str) -> bytes:
-    return _step("step.delta", index=1, delta={"type": "text", "text": piece})
-
-
-_HEAD: Payload = {"id": "i1", "status": "in_progress", "object": "interaction", "model": "gemini-x"}
-STEPS = Body(
-    "gemini-interactions",
-    [
-        b"".join(
-            [
-                _step("interaction.created", interaction=_HEAD),
-                _step("step.start", index=0, step={"type": "thought"}),
-                _step("step.delta", index=0, delta={"type": "thought_signature", "signature": "+/8="}),
-                _step("step.stop", index=0),
-                _step("step.start", index=1, step={"type": "model_output"}),
-                _text("Let "),
-            ]
-        ),
-        _text("me "),
-        _text("see – 🌊."),
-        b"".join(
-            [
-                _step("step.stop", index=1),
-                _step(
-                    "step.start",
-                    index=2,
-                    step={"type": "function_call", "id": "c", "name": "f", "arguments": {}},
-                ),
-                _step(
-                    "step.delta", index=2, delta={"type": "arguments_delta", "arguments": '{"city": "Oslo"}'}
-                ),
-                _step("step.stop", index=2),
-                _step("interaction.completed", interaction={**_HEAD, "status": "requires_action"}),
-                sse("[DONE]", event="done"),
-            ]
-        ),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
+STEPS = body_of("gemini-interactions", testing.script().reasoning(signature="+/8="))
 ASKED: dict[str, Any] = {"model": "gemini-x", "contents": "Weather?"}
 INTERACTED: dict[str, Any] = {"model": "gemini-x", "input": "Weather?", "stream": True}
 

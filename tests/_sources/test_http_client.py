@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests._sources import scenarios
-from tests._sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, client_context
+from tests._sources.scenarios import CHAT, FRAMINGS, client_context
+from tests._sources.sdks import AtOnce, Closing, Cut
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, head, sized
 from tokenstream import AsyncStream, Stream
@@ -39,19 +40,12 @@ def _urllib(url: str) -> Generator[Any]:
     yield urllib.request.urlopen(url, context=client_context() if url.startswith("https") else None)
 
 
-OPENERS = [pytest.param(_http_client, id="http.client"), pytest.param(_urllib, id="urllib")]
+class TestResponses(AtOnce, Cut, Closing):
+    """What holds for any source."""
 
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-def test_each_event_is_there_as_soon_as_it_was_sent(framing: str) -> None:
-    """No read waits for more bytes than have come, however the body is framed."""
-    at_once(scenarios.gives_each_event_at_once(_http_client, CHAT, framing))
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_a_cut_connection_is_no_end(end: Any) -> None:
-    """A body without its last chunk is an interruption, and the partial is kept."""
-    at_once(scenarios.tells_a_cut_from_an_end(_http_client, CHAT, end))
+    openers = {"http.client": (_http_client, CHAT)}  # noqa: RUF012
+    async_openers = {}  # noqa: RUF012
+    framings = FRAMINGS
 
 
 def test_a_body_that_is_shorter_than_announced_is_interrupted() -> None:
@@ -67,11 +61,6 @@ def test_a_body_that_is_shorter_than_announced_is_interrupted() -> None:
 
 def test_a_status_of_400_or_more_is_an_error() -> None:
     at_once(scenarios.raises_what_a_status_means(_http_client))
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_the_server_sees_the_connection_closed(way: str) -> None:
-    at_once(scenarios.closes(_http_client, CHAT, way))
 
 
 def test_stop_wakes_a_read_without_a_timeout() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests._sources.scenarios import Body, Opener
+from tests._sources.scenarios import Body, Opener, body_of
 from tests._sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio, opening, opening_async
 from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk, sized
 from tests.support.packages import needed
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 
 ollama = needed("ollama")
@@ -26,27 +26,13 @@ def line(*, done: bool = False, **fields: Any) -> bytes:
     return json.dumps(payload, ensure_ascii=False).encode() + b"\n"
 
 
-def _said(text: str, **more: Any) -> bytes:
-    return line(message={"role": "assistant", "content": text, **more})
-
-
 END: dict[str, Any] = {
     "done_reason": "stop",
     "total_duration": 482007750,
     "prompt_eval_count": 16,
     "eval_count": 51,
 }
-CALL = {"function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}
-CHAT = Body(
-    "ollama",
-    [
-        _said("", thinking="Hm.") + _said("Let "),
-        _said("me "),
-        _said("see – 🌊."),
-        _said("", tool_calls=[CALL]) + line(done=True, message={"role": "assistant", "content": ""}, **END),
-    ],
-    ["Let ", "me ", "see – 🌊."],
-)
+CHAT = body_of("ollama", testing.script().reasoning("Hm."))
 GENERATE = Body(
     "ollama",
     [

@@ -13,7 +13,8 @@ import requests
 import urllib3
 
 from tests._sources import scenarios
-from tests._sources.scenarios import CHAT, ENDS, FRAMINGS, Opener
+from tests._sources.scenarios import CHAT, FRAMINGS, Opener
+from tests._sources.sdks import AtOnce, Cut
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
@@ -33,24 +34,19 @@ def _urllib3(url: str) -> Generator[Any]:
         yield pool.request("POST", url, preload_content=False, timeout=None)
 
 
-OPENERS = [pytest.param(_requests, id="requests"), pytest.param(_urllib3, id="urllib3")]
+OPENERS = {"requests": _requests, "urllib3": _urllib3}
+each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 
 
-@pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("opener", OPENERS)
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
-    """No read waits for more bytes than have come, however the body is framed."""
-    at_once(scenarios.gives_each_event_at_once(opener, CHAT, framing))
+class TestResponses(AtOnce, Cut):
+    """What holds for any source."""
+
+    openers = {name: (opener, CHAT) for name, opener in OPENERS.items()}  # noqa: RUF012
+    async_openers = {}  # noqa: RUF012
+    framings = FRAMINGS
 
 
-@pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("opener", OPENERS)
-def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
-    """A body without its last chunk is an interruption, and the partial is kept."""
-    at_once(scenarios.tells_a_cut_from_an_end(opener, CHAT, end))
-
-
-@pytest.mark.parametrize("opener", OPENERS)
+@each_opener
 def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
     at_once(scenarios.raises_what_a_status_means(opener))
 
@@ -81,7 +77,7 @@ def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) ->
         assert server.connection().closed_within()
 
 
-@pytest.mark.parametrize("opener", OPENERS)
+@each_opener
 def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
     """Half of a gzip body never looks whole."""
     at_once(scenarios.takes_off_the_content_coding(opener, CHAT))
@@ -115,7 +111,7 @@ async def test_a_response_that_was_read_is_a_source_for_async_loops_too(opener: 
         assert CHAT.message == await AsyncStream(source).final()
 
 
-@pytest.mark.parametrize("opener", OPENERS)
+@each_opener
 def test_a_response_that_is_yet_to_be_read_is_none_for_async_loops(opener: Opener) -> None:
     """Reading would block the event loop; the error names the right class."""
     with Loopback(chunked(CHAT.frames)) as server, opener(server.url) as source:
@@ -125,7 +121,7 @@ def test_a_response_that_is_yet_to_be_read_is_none_for_async_loops(opener: Opene
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("opener", OPENERS)
+@each_opener
 def test_a_response_that_was_begun_is_refused(opener: Opener, framing: str) -> None:
     """What somebody else has read of it is lost, and an answer without its beginning is none."""
     script = scenarios.all_at_once(CHAT, framing)
@@ -137,7 +133,7 @@ def test_a_response_that_was_begun_is_refused(opener: Opener, framing: str) -> N
             Stream(source).final()
 
 
-@pytest.mark.parametrize("opener", OPENERS)
+@each_opener
 def test_a_response_that_was_closed_is_refused(opener: Opener) -> None:
     with Loopback(chunked(CHAT.frames)) as server, opener(server.url) as source:
         source.close()
@@ -145,7 +141,7 @@ def test_a_response_that_was_closed_is_refused(opener: Opener) -> None:
             Stream(source).final()
 
 
-@pytest.mark.parametrize("opener", [*OPENERS, _read_by_requests, _read_by_urllib3])
+@pytest.mark.parametrize("opener", [*OPENERS.values(), _read_by_requests, _read_by_urllib3])
 @pytest.mark.parametrize("body", [[], [b""]], ids=["chunked", "sized"])
 def test_an_empty_body_is_a_truncated_answer(opener: Opener, body: list[bytes]) -> None:
     """Nobody read it before: the server sent none."""

@@ -1,4 +1,4 @@
-"""The stream objects of openai's SDK, over real connections."""
+"""The stream objects of the SDKs of openai and anthropic, over real connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests._sources import scenarios
-from tests._sources.scenarios import CHAT, FRAMINGS, Opener
+from tests._sources.scenarios import CHAT, CLAUDE, FRAMINGS, AsyncOpener, Body, Opener
 from tests._sources.sdks import (
     AtOnce,
     Garbage,
@@ -33,7 +33,7 @@ from tokenstream.errors import (
     StreamStalled,
 )
 
-openai = needed("openai")
+openai, anthropic = needed("openai"), needed("anthropic")
 
 pytestmark = pytest.mark.anyio
 
@@ -48,33 +48,67 @@ def _async_client(url: str, **options: Any) -> Any:
     return openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options)
 
 
+def _claude(url: str) -> Any:
+    return anthropic.Anthropic(api_key="k", base_url=url, max_retries=0)
+
+
+def _async_claude(url: str) -> Any:
+    return anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0)
+
+
 _ASKS = asks_of(lambda client: client.chat.completions, **ASKED)
+_CLAUDE_ASKS = asks_of(lambda client: client.messages, **ASKED, max_tokens=9)
 OPENERS = {
     **openers_of(_client, _ASKS),
     "streaming response entered": opening(_client, _ASKS["streaming response"], is_entered=True),
 }
 ASYNC_OPENERS = async_openers_of(_async_client, _ASKS)
+CLAUDE_OPENERS = openers_of(_claude, _CLAUDE_ASKS)
+ASYNC_CLAUDE_OPENERS = async_openers_of(_async_claude, _CLAUDE_ASKS)
 _created, _manager = OPENERS["create"], OPENERS["stream manager"]
 _async_created, _async_unawaited = ASYNC_OPENERS["create"], ASYNC_OPENERS["create not awaited"]
-_observed = opening(_created, seen)
-OBSERVED = {"observed create": _observed, "observed helper": opening(OPENERS["stream helper"], seen)}
-ASYNC_OBSERVED = {"observed create": opening_async(_async_created, seen_async)}
+
+
+def _observed(openers: dict[str, Opener]) -> dict[str, Opener]:
+    """Return the ways in which an SDK's stream is handed over by a tool that observes it."""
+    ways = {"observed create": "create", "observed helper": "stream helper"}
+    return {name: opening(openers[way], seen) for name, way in ways.items()}
+
+
+def _async_observed(openers: dict[str, AsyncOpener], *ways: str) -> dict[str, AsyncOpener]:
+    return {f"observed {way}": opening_async(openers[way], seen_async) for way in ways}
 
 
 class TestStreams(AtOnce, Garbage):
     """What holds for any SDK: of the response beneath, and of the objects that others pass on."""
 
-    openers = {name: (opener, CHAT) for name, opener in (OPENERS | OBSERVED).items()}  # noqa: RUF012
+    openers = {name: (opener, CHAT) for name, opener in (OPENERS | _observed(OPENERS)).items()}  # noqa: RUF012
     async_openers = {  # noqa: RUF012
-        name: (opener, CHAT) for name, opener in (ASYNC_OPENERS | ASYNC_OBSERVED).items()
+        name: (opener, CHAT)
+        for name, opener in (ASYNC_OPENERS | _async_observed(ASYNC_OPENERS, "create")).items()
     }
     framings = FRAMINGS
 
 
+class TestStreamsOfAnthropic(TestStreams):
+    """The same of its answers."""
+
+    openers = {  # noqa: RUF012
+        name: (opener, CLAUDE) for name, opener in (CLAUDE_OPENERS | _observed(CLAUDE_OPENERS)).items()
+    }
+    async_openers = {  # noqa: RUF012
+        name: (opener, CLAUDE)
+        for name, opener in (
+            ASYNC_CLAUDE_OPENERS | _async_observed(ASYNC_CLAUDE_OPENERS, "create", "stream helper")
+        ).items()
+    }
+
+
+@pytest.mark.parametrize("openers", [OPENERS, CLAUDE_OPENERS], ids=["openai", "anthropic"])
 @pytest.mark.parametrize("name", ["stream manager", "streaming response"])
-def test_a_refused_request_is_a_status_error(name: str) -> None:
+def test_a_refused_request_is_a_status_error(name: str, openers: dict[str, Opener]) -> None:
     """A manager sends its request at the first read; the SDK's exception is told as ours."""
-    at_once(scenarios.raises_what_a_status_means(OPENERS[name]))
+    at_once(scenarios.raises_what_a_status_means(openers[name]))
 
 
 async def test_the_exception_of_the_sdk_is_the_cause() -> None:
@@ -119,7 +153,7 @@ def test_a_request_that_the_sdk_refuses_is_misuse() -> None:
             Stream(manager).final()
 
 
-@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
+@pytest.mark.parametrize("opener", _observed(OPENERS).values(), ids=_observed(OPENERS))
 def test_a_cut_is_recognised_in_the_objects_too(opener: Opener) -> None:
     """The SDK's exception is an interruption."""
     script = chunked(CHAT.frames)[:3]
@@ -129,23 +163,34 @@ def test_a_cut_is_recognised_in_the_objects_too(opener: Opener) -> None:
     assert "Let me " == caught.value.partial.text
 
 
-def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
-    error = sse('{"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}')
+_ERROR = {"message": "busy", "type": "overloaded_error", "code": "x"}
+
+
+@pytest.mark.parametrize(
+    "openers, body, event, code",
+    [(OPENERS, CHAT, "", "x"), (CLAUDE_OPENERS, CLAUDE, "error", None)],
+    ids=["openai", "anthropic"],
+)
+def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking(
+    openers: dict[str, Opener], body: Body, event: str, code: str | None
+) -> None:
+    error = sse({"type": "error", "error": _ERROR}, event=event)
     with (
-        Loopback(chunked([CHAT.frames[0], error])) as server,
-        _observed(server.url) as source,
+        Loopback(chunked([body.frames[0], error])) as server,
+        _observed(openers)["observed create"](server.url) as source,
         pytest.raises(ProviderError, match="busy") as caught,
     ):
         Stream(source).final()
 
-    assert ("overloaded", "x") == (caught.value.kind, caught.value.code)
-    assert CHAT.pieces[0] == caught.value.partial.text
+    assert ("overloaded", "overloaded_error") == (caught.value.kind, caught.value.type)
+    assert code in {None, caught.value.code}
+    assert body.pieces[0] == caught.value.partial.text
 
 
 def test_a_stream_that_was_begun_is_refused() -> None:
     """What the application's own loop has taken is lost to the response beneath."""
     with Loopback(chunked(CHAT.frames)) as server, _created(server.url) as source:
-        next(source)
+        assert [next(source), next(source)]
         with pytest.raises(MisuseError, match=r"pass it unread.*Stream\(chunk for chunk in stream\)"):
             Stream(source)
         rest = Stream(chunk for chunk in source).final()
@@ -158,7 +203,7 @@ def test_a_stream_that_was_begun_is_refused() -> None:
 async def test_an_async_stream_that_was_begun_is_refused() -> None:
     with Loopback(chunked(CHAT.frames)) as server:
         async with _async_created(server.url) as source:
-            await anext(source)
+            assert [await anext(source), await anext(source)]
             with pytest.raises(MisuseError, match=r"AsyncStream\(chunk async for chunk in stream\)"):
                 AsyncStream(source)
             async with AsyncStream(chunk async for chunk in source) as stream:
