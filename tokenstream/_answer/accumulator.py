@@ -254,7 +254,6 @@ class Accumulator(ErrorKeeper):
             self.restore(message, shared)
 
     def name_format(self, name: str) -> None:
-        """Store the name of the answer's format."""
         self.format = name
         # In the format of our own relay, an answer may start over: the relay passes on restarts.
         self.may_restart |= name == "tokenstream"
@@ -359,7 +358,6 @@ class Accumulator(ErrorKeeper):
         return texts
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
-        """Return the growing parts of a choice, from index `start` on."""
         state = self._choices.get(choice)
         return [] if state is None else state.parts[start:]
 
@@ -373,7 +371,6 @@ class Accumulator(ErrorKeeper):
         self._choice(self.main if choice is None else choice).refuse_call(call)
 
     def ending_of(self, choice: int) -> Ending:
-        """Return the ending of a choice."""
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 

@@ -219,7 +219,6 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
     """Do what `explain_names` does, with a descriptor for each name: no other access takes longer."""
 
     def explain(kind: type[KindT]) -> type[KindT]:
-        """Return the class with the descriptors."""
         for name, hint in hints.items():
             noun = "elements" if name == "__getitem__" else f"attribute {name!r}"
             setattr(kind, name, _Missing(f"has no {noun}: {hint}"))

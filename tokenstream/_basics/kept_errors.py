@@ -207,10 +207,8 @@ def _is_of_application(error: TokenStreamError) -> bool:
 
 
 def _is_own_frame(place: TracebackType) -> bool:
-    """Return True if a frame of a traceback is of this library."""
     return str(place.tb_frame.f_globals.get("__name__", "")).startswith(f"{_OWN}.")
 
 
 def _forget(key: int, _: object) -> None:
-    """Forget a kept error that is gone."""
     _RAISED.pop(key, None)

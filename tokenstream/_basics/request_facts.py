@@ -142,7 +142,6 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
 
     @classmethod
     def of(cls, url: str, options: Mapping[str, Any], client: object) -> Self:
-        """Return the facts about a request."""
         asked = cls((url, options.get("json")))
         asked._sent = options, client
         return asked

@@ -66,7 +66,6 @@ class PieceLog(Generic[PieceT]):
         """The number of characters that `TextLog.size` has measured, and the number of their bytes."""
 
     def append(self, piece: PieceT) -> None:
-        """Add a piece at the end."""
         pieces = self.pieces
         pieces.append(piece)
         self.length += len(piece)
@@ -84,7 +83,6 @@ class PieceLog(Generic[PieceT]):
         self._blocks = start + 1, self._blocks[1] + len(block)
 
     def join(self) -> PieceT:
-        """Return all of it."""
         whole: PieceT = self._empty.join(self.pieces)
         return whole
 
@@ -102,8 +100,6 @@ class PieceLog(Generic[PieceT]):
 
 
 class ByteLog(PieceLog[bytes]):
-    """Bytes that grow in pieces."""
-
     __slots__ = ()
 
     _empty = b""
@@ -146,7 +142,6 @@ class TextLog(PieceLog[str]):
         return "".join(last_of(self.pieces, self.length - start))[: end - start]
 
     def slice(self, start: int, end: int) -> str:
-        """Return the text between two positions."""
         # Unless it is a small piece far from the end, only the text after the start is joined.
         if self.length - start < 2 * (end - start):
             return self.since(start)[: end - start]

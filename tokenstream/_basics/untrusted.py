@@ -34,7 +34,6 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
-    """Return True for a tuple, of whatever."""
     return isinstance(value, tuple)
 
 

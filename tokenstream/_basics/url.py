@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-"""The usual port of each scheme."""
 
 _PARAMETERS = re.compile(r";[^/]*")
 """Matches the parameters after a path's segment."""

@@ -172,7 +172,6 @@ def _show_value(value: object) -> str:
 
 
 def _shorten(text: str, max_length: int) -> str:
-    """Return a text cut to a length, with an ellipsis if something was cut off."""
     return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 

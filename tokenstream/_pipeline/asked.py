@@ -73,7 +73,6 @@ class AskedFacts:
         return self._asked
 
     def note_given_id(self, id: str) -> None:
-        """Note the caller's own id of the answer."""
         self._given_id = _clean(id)
 
     def name_answer(self, id: str) -> str:

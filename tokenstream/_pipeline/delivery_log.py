@@ -48,7 +48,6 @@ class DeliveryLog:
 
     @property
     def extent(self) -> Extent:
-        """The extent to which the answer was delivered so far."""
         readings = self.readings
         if "content" in readings:
             return "content"
@@ -74,7 +73,6 @@ def find_extent(messages: Iterable[Message]) -> Extent:
 
 
 def _extent_of(part: Part) -> Extent:
-    """Return the extent of what a reader has seen who has seen one part."""
     if part.kind in _WRITTEN and not getattr(part, "text", "").strip():
         return "nothing"
     if part.kind == "tool_call" and part.complete:

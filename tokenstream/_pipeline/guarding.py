@@ -42,7 +42,6 @@ class Guarding:
     def __init__(self, way: Way, guards: Guards, stops: Stops, asked: AskedFacts) -> None:
         self._way, self._asked = way, asked
         self.guards = guards
-        """The rules that check the answer."""
         self._stops = stops
         self._finish: Event | None = None
         """The answer's finish event, while guards are still judging it."""

@@ -47,7 +47,6 @@ class Sink(Protocol):
     __slots__ = ()
 
     accumulator: Accumulator
-    """Has the message."""
     on_read: Callable[[Any], bool]
     """Called by `read` with each event; returns True if the event has content. It also adds the event to the
     message, unless another part of the machine adds it later."""
@@ -140,7 +139,6 @@ class Intake:
 
         # Facts of the end.
         self.state: InputState = "reading"
-        """The state of the input."""
         self.end_sign: EndSign = "nothing"
         """The last sign of the end that the server has sent, in the chunks that are used up."""
         self.error: StreamError | None = None

@@ -74,7 +74,6 @@ class Hold:
         self.is_met = False
         """True once the event that ends the hold has arrived; guards may extend the hold beyond it."""
         self.held: list[Event] = []
-        """Events that are held back."""
         self._dropped: list[Event] = []
         """Events that were held back and then discarded; `start` and `usage` still read them."""
         self.ready: deque[Event] = deque()
@@ -83,7 +82,6 @@ class Hold:
         """True once no more events are held back."""
 
     def keep(self, event: Event) -> None:
-        """Hold an event back."""
         self.held.append(event)
         if self._until(event):
             self.is_met = True
@@ -237,7 +235,6 @@ class Joining:
 
     @property
     def waiting(self) -> tuple[Event, ...]:
-        """The events that are held back, or were held back and have not been returned yet."""
         return () if self.hold is None else self.hold.waiting
 
     def hold_back(self, hold: Hold) -> None:

@@ -49,7 +49,6 @@ class Link:
     )
 
     connection: Connection
-    """Reads the input."""
     coding: ContentDecoder | None
     """Decodes the body; None if there is nothing to decode."""
     unit: type

@@ -153,7 +153,6 @@ class Machine:
 
     @property
     def metrics(self) -> Metrics:
-        """Timing of the answer so far."""
         # Before the first chunk, there is no time of a last input.
         return self.meter.read(
             self.intake.now if self.meter.chunks else None,

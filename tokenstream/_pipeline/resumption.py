@@ -43,7 +43,6 @@ class GoOn(NamedTuple):
     finish: Finish
     """The end of the answer so far, which was not reported."""
     message: Message
-    """The answer so far."""
 
 
 Renewal: TypeAlias = Resume | Continue | Restart | GoOn

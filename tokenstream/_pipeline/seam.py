@@ -102,7 +102,6 @@ class SeamJoiner:
         self.id: str | None = None
         """The provider's id of the continuation."""
         self.model: str | None = None
-        """The model that writes the continuation."""
 
         # An answer that is itself about the markers of the request keeps them: nothing is filtered.
         is_filtered = marked and not holds_markers(message.text)

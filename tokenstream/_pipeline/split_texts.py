@@ -49,7 +49,6 @@ def make_split_factory(wanted: ScanTargets) -> StageFactory | None:
 
 
 def wanted_of(make_stage: StageFactory | None) -> ScanTargets:
-    """Return what a stage looks for."""
     wanted: ScanTargets = make_stage.args[0] if isinstance(make_stage, partial) else ScanTargets()
     return wanted
 

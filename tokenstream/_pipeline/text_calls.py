@@ -48,7 +48,6 @@ class _ComparedCall:
         self.whole, self.open_end = event.call, open_end
 
     def release(self) -> list[AnyEvent]:
-        """Hand over the events that were held back."""
         self.is_held = False
         events, self.events = self.events, []
         return events
@@ -202,7 +201,6 @@ class CallsInText:
         return text_call
 
     def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
-        """Add a fragment of a call's arguments."""
         self._add(self._compared.get(call), call.add(fragment, raw), out)
 
     def end(self, text_call: TextCall, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload

@@ -116,7 +116,6 @@ class TaggedText:
             self.passes_to = receiver
 
     def note_written(self, count: int) -> None:
-        """Note that the receiving part has got so many characters more."""
         self.written += count
 
     # -- what arrives ----------------------------------------------------------------
@@ -246,7 +245,6 @@ class TaggedText:
         return self.length <= len(whole) and crc32(beginning) == self.checksum
 
     def _count(self, piece: str) -> None:
-        """Update the length and the checksum of the text."""
         self.length += len(piece)
         self.checksum = crc32(piece.encode("utf-8", "surrogatepass"), self.checksum)
 

@@ -172,7 +172,6 @@ class Way(Sink):
         self.settle()
 
     def _pull_again(self) -> Event | None:
-        """Return the event that was put back."""
         event, self.again = self.again, None
         self.settle()
         return event
@@ -184,7 +183,6 @@ class Way(Sink):
 
     @property
     def holds_back(self) -> bool:
-        """True while events are held back."""
         return self.joining is not None and self.joining.hold is not None
 
     @property

@@ -24,7 +24,6 @@ class _InRun:
     __slots__ = ("_step",)
 
     _step: str | None
-    """The id of the step."""
 
     @property
     def step(self) -> str | None:

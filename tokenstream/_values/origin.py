@@ -105,5 +105,4 @@ class Origin:
 
 
 def _shorten(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, which ends with an ellipsis if something was left out."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

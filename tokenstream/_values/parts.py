@@ -362,7 +362,6 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         raise self._make_storeless_error("fail(error)")
 
     def _make_storeless_error(self, method: str) -> MisuseError:
-        """Return the error for a method that needs a store."""
         return MisuseError(
             f"tool call {self.id!r} has no store for call.{method}: loop over "
             "stream.validated_calls(…, once=store)"
@@ -614,7 +613,6 @@ def make_usage(report: JsonObject, **counts: float | None) -> Usage:
 
 
 COUNTS = tuple(name for name in Usage.model_fields if name not in {"basis", "provider_data"})
-"""The names of the counts."""
 _COUNTS = frozenset(COUNTS)
 
 
@@ -636,7 +634,6 @@ def dialect_of(part: object) -> str | None:
 
 
 def counts_of(usage: Usage) -> JsonObject:
-    """Return the counts that a usage has, by name."""
     values, given = vars(usage), usage.__pydantic_fields_set__
     return {name: values[name] for name in _COUNTS & given if values[name] is not None}
 

@@ -80,7 +80,6 @@ class FilePieces:
         yield from self
 
     def close_now(self) -> None:
-        """Close the file."""
         self._kept = None
         self._stack.close()
 
@@ -268,7 +267,6 @@ def list_secrets(options: argparse.Namespace) -> list[str]:
 
 
 def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
-    """Open a file named on the command line."""
     try:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
@@ -343,7 +341,6 @@ def _read_data(argument: str) -> bytes:
 
 
 def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:
-    """Return a number from the command line."""
     try:
         number = float(argument)
     except ValueError:

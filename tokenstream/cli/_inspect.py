@@ -67,7 +67,6 @@ examples:
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the parser of this command to the parsers of the program."""
     about = "print the events of a stream, and the message", _ABOUT, _MORE
     parser = add_command(commands, "inspect", about)
     parser.add_argument(

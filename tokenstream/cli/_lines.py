@@ -295,7 +295,6 @@ def _shorten_field(value: object) -> Json:
 
 
 def list_counts(usage: Usage) -> dict[str, str]:
-    """Return the token counts that were reported, by name."""
     counts = usage.model_dump(exclude_none=True, exclude={"provider_data"})
     return {name: str(value) for name, value in counts.items()}
 

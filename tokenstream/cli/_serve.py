@@ -276,7 +276,6 @@ class FolderAnswers:
         self._first = first
 
     def __call__(self, request: Request) -> Reply:
-        """Return the reply to a request."""
         try:
             reply, description = self._choose_reply(request)
         except RecordingInvalid as error:
@@ -345,7 +344,6 @@ def _readable_type(recording: RecordingFile) -> str | None:
 
 
 def _answer_preflight(request: Request) -> Reply:
-    """Return the reply to a browser's preflight request."""
     # `*` does not include Authorization, so the headers that the browser asks for are listed by name.
     requested = request.headers.get("Access-Control-Request-Headers", "")
     headers = {

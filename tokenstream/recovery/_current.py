@@ -72,7 +72,6 @@ class CurrentAttempt:
         self.is_at_limit = False
         """True if this attempt goes on with an answer that has reached its output limit."""
         self.kind: RequestKind = "attempt"
-        """The kind of this attempt's request."""
         self.polls = 0
         """Number of polls one after the other, the last of which is this attempt; 0 for another kind."""
         self._frames_before = 0
@@ -122,7 +121,6 @@ class CurrentAttempt:
 
     @property
     def next_number(self) -> int:
-        """The number of the next attempt."""
         return self.counted + self.uncounted + 1
 
     @property
@@ -278,7 +276,6 @@ class CurrentAttempt:
 
     @property
     def begun_at(self) -> float:
-        """The clock reading at which this attempt began."""
         # The first attempt began with the request, whose time only the meter knows.
         return self._begun_at or self.machine.meter.started_at
 

@@ -35,7 +35,6 @@ class Failure:
     now: float
     """The clock reading at which the attempt has failed, in seconds."""
     mode: Mode
-    """The mode that the caller wants."""
     has_content: bool
     """True if the message has content of the answer, from this attempt or from an earlier one."""
     delivered: Extent
@@ -112,8 +111,6 @@ class OpenerFacts:
 
 
 class ModeChoice(NamedTuple):
-    """A choice of the mode of an attempt."""
-
     mode: AttemptMode | None
     """The mode; None if this opener must not make the attempt."""
     why_not: str | None = None

@@ -44,7 +44,6 @@ class RequestSize(NamedTuple):
     media_tokens: int = 0
 
     def count_tokens(self, bytes_per_token: int) -> int:
-        """Return the tokens of the request."""
         return math.ceil(self.bytes / bytes_per_token) + self.media_tokens
 
 

@@ -169,10 +169,7 @@ class SourceOpener(ABC):
 
 
 class SyncOpener(SourceOpener):
-    """Opens the sources of a `Stream`."""
-
     def lazy(self, attempt: Attempt) -> LazySource:
-        """Return the source of an attempt, which the first read opens after the wait."""
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[LazySource] = []
         limits: list[Callable[[], float]] = []
@@ -225,8 +222,6 @@ class AsyncOpener(SourceOpener):
     is_async = True
 
     def lazy(self, attempt: Attempt) -> LazySource:
-        """Return the source of an attempt, which the first read opens after the wait."""
-
         async def open_source() -> AsyncSource:
             """Wait as long as the attempt says, then open its source."""
             if attempt.wait > 0:

@@ -61,11 +61,9 @@ class Amount(NamedTuple):
         return cls(math.ceil(round(cost * _UNITS, 3)), tokens)
 
     def plus(self, other: Amount) -> Amount:
-        """Return the sum of two amounts."""
         return Amount(self.money + other.money, self.tokens + other.tokens)
 
     def minus(self, other: Amount) -> Amount:
-        """Return the difference of two amounts."""
         return Amount(self.money - other.money, self.tokens - other.tokens)
 
     @property

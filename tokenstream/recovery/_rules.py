@@ -120,7 +120,6 @@ def is_bad_request(error: StreamError) -> bool:
 
 
 def refuses_prefill(error: StreamError) -> bool:
-    """Return True if an error says that the server refuses a prefix."""
     if not is_bad_request(error) and not isinstance(error, ProviderError):
         return False
     message = f"{error.message} {getattr(error, 'body', '')}".lower()
@@ -213,5 +212,4 @@ def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | No
 
 
 def ending_with(error: StreamError) -> Ending:
-    """Return the ending of an answer that ends with an error."""
     return "failed" if isinstance(error, ProviderError) else "truncated"

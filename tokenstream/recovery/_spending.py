@@ -78,7 +78,6 @@ class Spending:
         self.spent, self._spent_tokens = 0.0, 0
         """The cost of the answers before the one that arrives now, and their tokens."""
         self._opener = opener
-        """The opener of the current attempt."""
         self._request: RequestSize | None = None
         """The size of the current attempt's request; None before it is needed."""
         self._now, self._tokens_now = 0.0, 0
@@ -88,7 +87,6 @@ class Spending:
         self._lacks: Booking | None = None
         """Takes from the purse what the answer has cost beyond what was taken; None for nothing."""
         self.bound = CostBound(self)
-        """The guard that stops the answer."""
         self._refusal: str | None = None
         """The reason for which a request was not sent; None if all were."""
 

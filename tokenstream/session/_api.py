@@ -130,7 +130,6 @@ class SessionAPI(ABC):
         self.is_ready = True
         """False while the server prepares a new connection, and takes no questions."""
         self.connections = 0
-        """Number of connections so far."""
         self.owners = Owners()
         """The exchanges of the responses, items and calls on this connection."""
         self.resent = 0

@@ -117,7 +117,6 @@ class AskedQuestion:
         self._find_answer = ref(answer)
 
     def begin(self, attempt: Attempt | None) -> Flow[AskedExchange]:
-        """Send the question."""
         exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
         return exchange
 

@@ -270,7 +270,6 @@ class AsyncLine(Line):
         return None
 
     def _open_socket(self) -> OpenWebSocket:
-        """Return the connection."""
         if self._socket is None:
             raise MisuseError(CLOSED_MEANWHILE, kind="closed")
         return self._socket
@@ -377,7 +376,6 @@ class AsyncMessages:
 
 
 async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
-    """Return the result of an awaitable."""
     if seconds is None:
         return await awaited
     from anyio import move_on_after
@@ -389,7 +387,6 @@ async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
 
 
 async def _run_tools(step: RunTools) -> ToolResults:
-    """Run the tools that an answer calls."""
     # Each message is a whole payload.
     source: Any = replace(read_at_once(SyncSource(iter(step.messages), do_nothing)), messages=True)
     driver: Any = AsyncDriver(source, step.options)

@@ -180,11 +180,9 @@ class SessionBase:
         return asked
 
     def _make_options(self, asked: AskedQuestion) -> Options:
-        """Return the options with which an answer is read."""
         return self._options_for(self._conversation.known_api.make_format(asked))
 
     def _options_for(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
-        """Return the options for reading in a format."""
         tools = self._conversation.known_api.tools
         offered = offered_in({"tools": tools}) if tools else None
         return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)

@@ -77,7 +77,6 @@ class _Waiter:
     def __init__(self, bell: Bell) -> None:
         self.bell = bell
         self.has_turn = False
-        """True once the run was given the turn."""
 
 
 def earliest(times: Iterable[float | None]) -> float | None:
@@ -107,7 +106,6 @@ class RenewedConnection:
         return opened
 
     def close(self) -> Flow[None]:
-        """Close the connection."""
         self.is_open = self.is_half_written = False
         yield Close()
 
@@ -200,7 +198,6 @@ class AskedExchange:
         self.waiting = 0
         """The bytes of these messages."""
         self.written = False
-        """True once the request was written."""
         self.is_post = False
         """True if the question was sent as a POST, and not over the connection."""
         self.begun = False
@@ -319,7 +316,6 @@ class AskedExchange:
         self.answer_id = self.error = None
 
     def _ring(self) -> None:
-        """Wake the run that waits."""
         if self.bell is not None:
             self.bell.set()
 

@@ -80,7 +80,6 @@ class SessionConversation:
         return self.api
 
     def rounds_in(self, lane: str) -> Sequence[Round]:
-        """Return the rounds of a lane that were asked so far."""
         return self._rounds.get(lane, ())
 
     # -- connections ---------------------------------------------------------

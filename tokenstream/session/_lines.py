@@ -70,7 +70,6 @@ class RunTools(NamedTuple):
     messages: list[bytes]
     """The messages of the answer, at least those that contain its calls and its end."""
     options: Options
-    """The options for reading them."""
     is_stopped: Callable[[], bool]
     """Returns True once the application has stopped the answer; generators are then closed."""
 

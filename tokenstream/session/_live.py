@@ -89,7 +89,6 @@ class LiveAPI(SessionAPI):
         return [{"setup": {**setup, "sessionResumption": resumption}}]
 
     def forget_handle(self) -> bool:
-        """Forget the handle, which the server has refused; return True if there was one."""
         had_handle, self._handle = self._handle is not None, None
         return had_handle
 
@@ -218,18 +217,15 @@ class LiveAPI(SessionAPI):
             self._last_resumable = self._last_known if is_sent and not open_exchanges else self._last_settled
 
     def make_format(self, asked: HasRounds) -> Format:
-        """Return the format that reads an answer."""
         return _LiveAnswer().of_rounds(asked)
 
 
 def _called_ids(fields: Payload) -> list[str]:
-    """Return the ids of the calls in a message."""
     calls = dicts_of(object_in(fields, "toolCall").get("functionCalls"))
     return [id for call in calls if (id := text_of(call, "id"))]
 
 
 def _cancelled_ids(fields: Payload) -> list[str]:
-    """Return the ids of the calls that a message cancels."""
     ids: object = object_in(fields, "toolCallCancellation").get("ids")
     return [id for id in (ids if is_list(ids) else []) if isinstance(id, str)]
 

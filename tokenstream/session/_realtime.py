@@ -98,7 +98,6 @@ class RealtimeAPI(SessionAPI):
         return messages
 
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
-        """Return the message that asks the server to stop an answer."""
         fields = {"response_id": exchange.answer_id} if exchange.answer_id else {}
         return [self._write("cancel", "response.cancel", **fields)]
 

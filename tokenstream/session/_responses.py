@@ -162,7 +162,6 @@ class ResponsesAPI(SessionAPI):
             steer.lose(is_pending=True)
 
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
-        """Return the message that asks a question."""
         lane = exchange.round.lane
         request = {"type": "response.create", **self.write_payload(exchange, rounds)}
         return [{**request, "stream_id": lane} if lane else request]
@@ -199,7 +198,6 @@ class ResponsesAPI(SessionAPI):
         return parent if is_stored or parent.connection == self.connections else None
 
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
-        """Return the message that asks the server to stop an answer."""
         self._cancelled_lanes.add(exchange.round.lane)
         cancel: Payload = {"type": "response.cancel"}
         if exchange.answer_id:
@@ -207,7 +205,6 @@ class ResponsesAPI(SessionAPI):
         return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
 
     def write_steer(self, exchange: AskedExchange, steer: SentSteer) -> list[Payload]:
-        """Return the message that steers a response."""
         self._steers.append((exchange, steer))
         turns, lane = steer.write_turns(self.turn_method), exchange.round.lane
         message: Payload = {"type": "response.steer", "previous_response_id": steer.target, "input": turns}
@@ -373,7 +370,6 @@ class ResponsesAPI(SessionAPI):
         return (_ResponsesOfRounds() if asked.runs_tools else _ResponsesOfSteering()).of_rounds(asked)
 
     def settle(self, exchange: AskedExchange) -> None:
-        """Let the next question continue this answer."""
         if exchange.completed and exchange.answer_id and not exchange.turns:
             parent = _Parent(exchange.answer_id, exchange.round, self.connections)
             self._parents[exchange.round.lane] = parent

@@ -26,7 +26,6 @@ class SentSteer(Steer):
     def __init__(self, question: Question, target: str | None) -> None:
         super().__init__(target)
         self.question = question
-        """The input."""
         self._successor: str | None = None
         """The id of the response that has followed the steered one; None before."""
 

@@ -318,7 +318,6 @@ class SyncLine(Line):
 
 
 def _find_open(current: _CurrentConnection | None) -> OpenWebSocket:
-    """Return the connection."""
     if current is None:
         raise MisuseError(CLOSED_MEANWHILE, kind="closed")
     return current.socket
@@ -373,7 +372,6 @@ def _find_socket(opened: Any) -> OpenWebSocket | None:  # noqa: ANN401 - whateve
 
 
 def _run_tools(step: RunTools) -> ToolResults:
-    """Run the tools that an answer calls."""
     driver: Any = SyncDriver(SyncSource(iter(step.messages), do_nothing, messages=True), step.options)
     with Stream(driver) as stream:
         return stream.run(step.tools_for(stream))

@@ -229,7 +229,6 @@ class LineReader(RunBuilder):
 
     @property
     def plain_lines(self) -> int:
-        """Number of lines that are no JSON objects, such as logs, and were passed by."""
         return self._plain_lines + self._frames.banner_lines
 
     def feed(self, item: object) -> bool:
@@ -250,7 +249,6 @@ class LineReader(RunBuilder):
         self._parse(rest)
 
     def take(self) -> object:
-        """Return the object of the next line, and build the run from it; `NOTHING` if there is none yet."""
         if not self._ready:
             if self._error is not None and not self.has_ended:
                 raise self._error
@@ -328,7 +326,6 @@ class LineReader(RunBuilder):
                 self._plain_lines += 1
 
     def _add(self, value: object) -> None:
-        """Add a line's value if it is an object."""
         if isinstance(value, _OBJECTS):
             self._ready.append(value)
         else:
@@ -359,7 +356,6 @@ class Follower:
         self._has_ended = False
         """True once the open steps were ended; later events are only counted."""
         self.item_count = 0
-        """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
         """Build the run further from an event; events of an unknown framework are only counted."""

@@ -146,7 +146,6 @@ class SyncChunks:
             thread.close(do_nothing)
 
     def close(self) -> None:
-        """End the thread and close the source."""
         thread, self._thread = self._thread, None
         close = getattr(self._source, "close", do_nothing)
         if thread is not None:
@@ -156,7 +155,6 @@ class SyncChunks:
 
 
 def is_response(source: object) -> bool:
-    """Return True for an HTTP response."""
     of_requests = requests.is_requests(source) or requests.is_urllib3(source)
     return is_httpx(source) or of_requests or is_http_client(source) or is_aiohttp(source)
 
@@ -287,7 +285,6 @@ class AsyncChunks:
         return chunk
 
     async def aclose(self) -> None:
-        """Close the source, if it can be closed."""
         if self._items is not None:
             await close_object(self._items)
         if self._items is not self._source:

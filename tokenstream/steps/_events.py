@@ -176,7 +176,6 @@ class _StepAnswerCursor:
         self._version = -1
         """The version of the answer when it was read last."""
         self.number = answer.number
-        """The number of the answer in the run."""
         self.is_over = False
         """True once all events of the answer were returned."""
 

@@ -185,7 +185,6 @@ class _Loop(Generic[ItemT]):
         self._exit_code = exit_code
         self._patience = Patience(deadlines)
         self._is_over = False
-        """True once the input has ended."""
         self._tail: Tail | None = None if drain is None else drain.tail
         """The end of the standard error; None if nobody reads it."""
         builder.begin_loop()
@@ -201,12 +200,10 @@ class _Loop(Generic[ItemT]):
         return "" if self._tail is None else self._tail.text
 
     def _note(self, item: object) -> None:
-        """Pass a chunk or an item to the builder."""
         if self._builder.feed(item):
             self._patience.note_content()
 
     def _note_end(self) -> None:
-        """Pass the end of the input to the builder."""
         self._is_over = True
         self._builder.end()
 
@@ -275,7 +272,6 @@ class FollowedItems(_Loop[ItemT]):
         self.close()
 
     def _read(self) -> None:
-        """Read a chunk or an item."""
         if self._source.is_instant:
             try:
                 self._builder.feed(self._source.read(None))

@@ -32,7 +32,6 @@ class RunOfAFramework(ABC):
         self._open: dict[str, Step] = {}
         """Steps that have not ended, by the key that the framework uses for the step."""
         self._tool_keys: set[str] = set()
-        """The keys of the steps of tools."""
 
     @abstractmethod
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
@@ -98,7 +97,6 @@ class RunOfAgents(RunOfAFramework):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._answer: ModelAnswer | None = None
-        """The answer in progress."""
         self._error: ProtocolError | None = None
         """The error of a faulty answer, with which the current agent's step will end; None if there is none.
 
@@ -148,7 +146,6 @@ class LlamaIndexRun(RunOfAgents):
     """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
-        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         if hasattr(event, "current_agent_name"):
             self._read_agent(event)
         elif hasattr(event, "tool_output"):
@@ -217,7 +214,6 @@ class AgentsRun(RunOfAgents):
         run.requests.resumed_by(_AGENTS)
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
-        """Begin, continue or end steps, as an event says."""
         if event.type == "agent_updated_stream_event":
             self._switch_agent(str(event.new_agent.name))
         elif event.type == "run_item_stream_event":

@@ -35,7 +35,6 @@ class RunOfAGraph(RunOfAFramework):
         """The interrupts so far by their ids; each may come in several modes."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers in progress; return the error of each, or None, by the key of its step."""
         return {key: answer.end() for key, answer in self._model_answers.items()}
 
     def _ask(self, update: object) -> None:
@@ -68,7 +67,6 @@ class LangChainRun(RunOfAGraph):
         """True once an event of a graph came: other runnables answer no graph's question."""
 
     def read_event(self, event: JsonObject) -> None:
-        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         if not self._is_of_graph and "langgraph_node" in dict_of(event, "metadata"):
             self._is_of_graph = True
             self._run.requests.resumed_by(_GRAPH)
@@ -117,7 +115,6 @@ class LangChainRun(RunOfAGraph):
             answer.read_piece(_as_message(chunk))
 
     def _end_model(self, id: str, event: JsonObject, data: JsonObject) -> None:
-        """End the answer of a model, and its step."""
         answer = self._model_answers.pop(id, None)
         if answer is None:
             # The start of this model was not seen, or it has ended already.

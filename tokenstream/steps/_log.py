@@ -163,7 +163,6 @@ class StepAnswer:
 
     @property
     def message(self) -> Message:
-        """The answer so far."""
         message: Message = (self.accumulator if self.stream is None else self.stream).message
         return message
 
@@ -189,7 +188,6 @@ class StepOutput:
     def __init__(self, step: str) -> None:
         self.step = step
         self.text = TextLog()
-        """The output so far."""
         self.is_closed = False
         """True once the step has ended."""
 
@@ -225,7 +223,6 @@ class StepProgress:
         """True once the step has ended."""
 
     def append(self, output: object) -> None:
-        """Add a value."""
         self._outputs.append(output)
         self.count += 1
 
@@ -297,14 +294,12 @@ class Log:
         """Functions that wake the waiting tasks."""
 
     def make_step_id(self) -> str:
-        """Return the id for a new step."""
         if self._steps >= self._most_steps:
             raise LimitExceeded(limit="steps", value=self._most_steps)
         self._steps += 1
         return str(self._steps)
 
     def add_event(self, event: StepEvent, step: str) -> None:
-        """Add an event of a step."""
         event.step = step
         self.entries.append(event)
 
@@ -339,7 +334,6 @@ class Log:
     # -- waiting -------------------------------------------------------------
 
     def wake_readers(self, answer: StepAnswer | None = None) -> None:
-        """Wake all waiting readers."""
         if answer is not None:
             answer.version += 1
         # Increase the version before looking for waiting readers: a reader compares it before it waits.

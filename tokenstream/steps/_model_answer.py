@@ -170,7 +170,6 @@ class TextAnswer:
             self.close_part()
 
     def end(self, reason: FinishReason, usage: Usage | None) -> None:
-        """End the answer."""
         self.close_part()
         if usage:
             self.step.feed(UsageUpdate(usage))
@@ -184,7 +183,6 @@ class TextAnswer:
         self.step.conclude("truncated")
 
     def close_part(self) -> None:
-        """End the part that is open, if one is."""
         if self._kind is not None:
             text = "".join(self._texts)
             done = TextPart(text=text) if self._kind == "text" else ReasoningPart(text=text)

@@ -98,7 +98,6 @@ def _call_in_thread(function: Callable[[], object]) -> Exit:
 
 
 def _read(code: object) -> Exit:
-    """Return the exit for a code."""
     if code is not None and (isinstance(code, bool) or not isinstance(code, int)):
         raise MisuseError(
             f"exit_code= is a number or a function that returns it, and not {type(code).__name__}"
@@ -107,7 +106,6 @@ def _read(code: object) -> Exit:
 
 
 def _takes_timeout(function: Any) -> bool:  # noqa: ANN401 - any function
-    """Return True for a function with a parameter named `timeout`."""
     try:
         return "timeout" in signature(function).parameters
     except (TypeError, ValueError):
@@ -216,7 +214,6 @@ def broken_pipe_error() -> StreamInterrupted:
 
 
 def write_whole(pipe: Any, data: bytes) -> None:  # noqa: ANN401 - a pipe, with or without a buffer
-    """Write bytes to a pipe, and flush it."""
     while data:
         count = pipe.write(data)
         # A pipe without a buffer may take only a part; others return nothing, or the whole.

@@ -59,7 +59,6 @@ class PydanticAIRun(RunOfAgents):
         """True until the first request to the model: an answer before it is that of an earlier run."""
 
     def read_event(self, event: FromPydanticAI) -> None:
-        """Begin, continue or end steps, as an event or a node says; ignore other ones."""
         read = self._READERS.get(getattr(event, "event_kind", None) or type(event).__name__)
         if self._turn is None:
             self.end(None)
@@ -91,7 +90,6 @@ class PydanticAIRun(RunOfAgents):
             self._add(index, "input_json_delta", "partial_json", part.args)
 
     def _read_delta(self, event: FromPydanticAI) -> None:
-        """Add a piece to a part."""
         delta = event.delta
         field, kind, name = _DELTAS.get(delta.part_delta_kind, ("", "", ""))
         piece = getattr(delta, field, None)

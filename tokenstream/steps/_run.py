@@ -51,13 +51,9 @@ if TYPE_CHECKING:
     from tokenstream.steps._turn import Steering, Turn
 
     class TrioStream(Protocol):
-        """A stream of bytes as trio has it."""
-
         async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
 
     class AnyIOStream(Protocol):
-        """A stream of bytes as anyio has it."""
-
         async def receive(self, max_bytes: int = 65536) -> bytes: ...
 
     class Either(Protocol[ItemT_co]):

@@ -224,7 +224,6 @@ def _top_of(step: Step) -> Step:
 
 
 def _is_open(request: _StepRequest) -> bool:
-    """Return True if a request can still be answered."""
     return not request.event.answered and (request.step.ended is None or request.step.state == "waiting")
 
 
@@ -242,7 +241,6 @@ class AgentSteer(Steer):
     def __init__(self, text: str, turn: Turn | None, turn_id: str | None = None) -> None:
         super().__init__(turn_id)
         self.text = text
-        """The input."""
         self._turn = turn
 
     def become(self, state: SteerState, error: ProviderError | None = None) -> None:

@@ -156,7 +156,6 @@ class AsyncDriver(Driver):
         return self.has_ended or self.pump.waits_in_time
 
     async def open_now(self) -> None:
-        """Open the source before the first read."""
         # A failed attempt may be retried with another source; after a final error, nothing is read.
         while self.is_unopened and self.intake.state == "reading":
             if self._next_source is not None:
@@ -297,11 +296,9 @@ class AsyncDriver(Driver):
 
     @property
     def closed(self) -> bool:
-        """True once the source is closed."""
         return self.pump.closed or (self.has_ended and self.pump.has_ended)  # the latter after `stop`
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; the message keeps the content read so far."""
         self.verdict.request_end(reason or "stop")
         self.pump.call_soon(self.end)
 
@@ -444,7 +441,6 @@ class AsyncDriver(Driver):
                 self.fail_booking(error)
 
     async def _replace_ended_source(self, source: LazySource) -> None:
-        """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
         await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
         if not self.has_ended:
             self.pump.replace(source)

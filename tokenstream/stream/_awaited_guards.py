@@ -58,7 +58,6 @@ class AwaitedGuards:
                 await self._has_returned.wait()
 
     def cancel(self) -> None:
-        """Cancel all running guards."""
         for scope in [*self._running]:
             scope.cancel()
 
@@ -158,8 +157,6 @@ def _is_cancelled() -> bool:
 
 
 def _make_raiser(error: Exception) -> Action:
-    """Return a function that raises an error."""
-
     def raise_error() -> None:
         raise error
 

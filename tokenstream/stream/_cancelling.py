@@ -78,5 +78,4 @@ def _check(source: SyncSource | AsyncSource, of: HasOrigin | None) -> None:
 
 
 def _report(why: str, of: HasOrigin | None) -> None:
-    """Log that an answer was not cancelled."""
     inform("the answer may still run at the provider, which was asked to cancel it: %s", why, of=of)

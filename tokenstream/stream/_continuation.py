@@ -50,7 +50,6 @@ class Continuation:
     """A broken-off answer, and the way to ask the model to continue it."""
 
     message: Message
-    """The answer so far."""
     prefix: Prefix | None = None
     """Fields for a request whose last turn is the answer itself; None if a user's turn asks to continue."""
     ask: str | Callable[[str], str] | None = None
@@ -127,7 +126,6 @@ class Continuation:
             self.left_out.update(error.kinds)
 
     def _count(self, kind: str) -> int:
-        """Return the number of parts of a kind in the answer that broke off."""
         return sum(part.kind == kind for part in self.message.parts)
 
     def _select_accepted(self) -> Message:

@@ -93,9 +93,7 @@ class Driver(UncopyableObject):
         self.has_ended = False
         """True once the ending is decided."""
         self.was_opened = False
-        """True once a source was opened."""
         self.verdict = EndVerdict()
-        """The decision on the ending."""
         self.in_block = False
         """True once `enter_block` was called."""
         self.head: ResponseHead | None = None
@@ -168,7 +166,6 @@ class Driver(UncopyableObject):
 
     @property
     def accumulator(self) -> Accumulator:
-        """The stage that holds the message."""
         return self.machine.accumulator
 
     @property
@@ -184,13 +181,11 @@ class Driver(UncopyableObject):
 
     @property
     def message(self) -> Message:
-        """The answer so far."""
         return self.apply_stop(self.machine.accumulator.message)
 
     # -- members that differ in a broadcast's reader ------------------------------
 
     def cursors(self, choice: int) -> Cursors:
-        """Return the cursors for the aspects of a choice."""
         return Cursors(self, choice)
 
     @property

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 def is_stream(source: object) -> TypeGuard[Stream | AsyncStream]:
-    """Return True for a stream, such as that of `connect`."""
     return isinstance(source, Stream | AsyncStream)
 
 

@@ -153,7 +153,6 @@ class PausedAnswer:
 
 
 def _has_turns(payload: object, api: APIRecord) -> bool:
-    """Return True if a request has a list of turns."""
     return is_dict(payload) and api.request is not None and is_list(payload.get(api.request.turns))
 
 

@@ -116,7 +116,6 @@ class SyncDriver(Driver):
         return event  # type: ignore[return-value] # None only at a pause
 
     def read_all(self) -> None:
-        """Read the stream to its end."""
         try:
             if self.has_ended:
                 self.step()  # raises the stream's error or StopIteration
@@ -289,7 +288,6 @@ class SyncDriver(Driver):
 
     @property
     def is_unopened(self) -> bool:
-        """True if the source is still one that the first read opens."""
         return isinstance(self.pump.source, LazySource)
 
     @property
@@ -297,7 +295,6 @@ class SyncDriver(Driver):
         return self.pump.busy
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; the message keeps the content read so far."""
         self.verdict.request_end(reason or "stop")
         self.end(quiet=True)
 
@@ -414,7 +411,6 @@ class SyncDriver(Driver):
             self.fail_booking(error)
 
     def replace_source(self, source: LazySource) -> None:
-        """Close the current source, and read from another one, which is not open yet."""
         self.close_source(quiet=True)
         self.pump.replace(source)
 

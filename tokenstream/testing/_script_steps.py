@@ -66,8 +66,6 @@ class AddToolCall:
 
 @dataclass(frozen=True, slots=True)
 class AddCitation:
-    """A step of a script that adds a citation."""
-
     citation: Citation
     choice: int = 0
 
@@ -83,15 +81,11 @@ class AddMedia:
 
 @dataclass(frozen=True, slots=True)
 class ReportUsage:
-    """A step of a script that reports token counts."""
-
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class FinishChoice:
-    """A step of a script that ends a choice, with its finish reason."""
-
     reason: FinishReason
     choice: int = 0
 
@@ -119,8 +113,6 @@ class SendRaw:
 
 @dataclass(frozen=True, slots=True)
 class SendError:
-    """A step of a script that sends an error of the provider."""
-
     kind: ErrorKind
     message: str | None = None
     code: str | None = None
@@ -155,14 +147,12 @@ class _ScriptedChoice:
     """The state of a choice while its events are made."""
 
     parts: int = 0
-    """Number of parts so far."""
     kind: str = ""
     """Kind of the open part; "" if none is open."""
     calls: bool = False
     """True if the choice has a tool call."""
 
     def begin(self, kind: str) -> int:
-        """Begin a part, and return its index."""
         self.kind = kind
         self.parts += 1
         return self.parts - 1
@@ -333,7 +323,6 @@ def check_event(value: object) -> None:
 
 
 def json_of(name: str, value: object, *, strict: bool = True) -> str:
-    """Return a value as JSON text."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=not strict)
     except (TypeError, ValueError, RecursionError) as error:
@@ -356,7 +345,6 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
 
 
 def usage_of(counts: dict[str, Any]) -> Usage:
-    """Return token counts as a `Usage`."""
     for name, count in counts.items():
         is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
         if count is not None and not is_count:

@@ -38,7 +38,6 @@ class RecordedAnswer:
     recording: str
     """The name of the file."""
     path: str
-    """The path of the request."""
     payload: JsonObject
     """Body of the request, in the provider's format."""
     first: float
@@ -67,7 +66,6 @@ class RecordedAnswer:
 
 
 def _read(recording: str) -> bytes:
-    """Return the bytes of a recording that belongs to this package."""
     return files("tokenstream.cli").joinpath("recordings", recording).read_bytes()
 
 
@@ -190,7 +188,6 @@ PARTS = (
         opening="stream = connect(url, json=payload, retry=Retry())",
     ),
 )
-"""The demo's parts, in order."""
 
 _AFTER_THE_ERROR = (
     "What arrived is kept, in error.partial. Closing the brackets of the call would make it delete "
@@ -200,7 +197,6 @@ _COLUMN_HEADS = ("format", "ending", "tokens\nin + out", "first\ntoken", "tokens
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the parser of this command to the parsers of the program."""
     about = "Read recorded answers from a server on this machine, over real HTTP and as they arrive."
     parser = commands.add_parser(
         "demo", help="watch answers arrive, beside the code that reads them", description=about
@@ -268,7 +264,6 @@ class _DemoPlayer:
         """The streams that were opened, each with the ending that is expected."""
 
         def version(package: str) -> str:
-            """Return the version of an installed package."""
             screen.print_caption(f'version(package="{package}") runs in this process')
             return metadata.version(package)
 
@@ -305,7 +300,6 @@ class _DemoPlayer:
                 screen.end_line()
 
     def close(self) -> None:
-        """Close all streams."""
         for stream, _ in self.streams:
             stream.close()
 

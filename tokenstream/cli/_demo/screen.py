@@ -56,7 +56,6 @@ class Screen:
 
     def __init__(self, max_width: int = _MAX_WIDTH) -> None:
         self.width = min(shutil.get_terminal_size((max_width, 24)).columns, max_width)
-        """Number of columns to use."""
         self._column = 0
         """Column at which the next text begins, from 0."""
 
@@ -141,7 +140,6 @@ class RichScreen(Screen):
         self.console = self._console = console
 
     def print_title(self, text: str) -> None:
-        """Print a heading across the screen."""
         from rich.rule import Rule
         from rich.text import Text
 
@@ -151,7 +149,6 @@ class RichScreen(Screen):
         self.print_line()
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Print a table."""
         from rich import box
         from rich.table import Table
         from rich.text import Text

@@ -228,7 +228,6 @@ def _as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis,
 
 
 def _write_answer(answer: ProbedAnswer) -> JsonObject:
-    """Return an answer as a JSON object."""
     return {
         "accept_encoding": answer.coding,
         "status": None if answer.head is None else answer.head.status,

@@ -53,13 +53,11 @@ class AgentReader(ABC):
         self._held: list[Turn] = []
         """The turns in which the agent has stopped to ask, and whose steps are still open."""
         self.turns_ended = 0
-        """Number of turns that have ended."""
         self._request_ids: dict[str, str] = {}
         """The ids that the agent's requests have in the run, by the ids that the agent gave them."""
         self.send_answer: Callable[[int | str, Any], None] | None = None
         """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
         self.steering = Steering()
-        """The input for the agent while it works."""
 
     @abstractmethod
     def read(self, line: JsonObject) -> None:
@@ -147,7 +145,6 @@ class AgentReader(ABC):
         self._end_held(error)
 
     def _stop_turns(self, turns: list[Turn], error: BaseException) -> None:
-        """End turns with an exception."""
         for turn in turns:
             turn.step.end(error)
             self._count_turn()
@@ -242,7 +239,6 @@ class AgentReader(ABC):
         return f"{self.name} {self._run.session or ''}"
 
     def _count_turn(self) -> None:
-        """Count a turn that has ended."""
         self.turns_ended += 1
 
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
@@ -358,7 +354,6 @@ class TextAgentReader(AgentReader):
             self._answer.add(kind, text, is_whole=is_whole)
 
     def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
-        """End the answer in progress."""
         answer, self._answer = self._answer, None
         if usage and not self._counts_each:
             self._open_turn().step.count(usage)
@@ -381,5 +376,4 @@ class TextAgentReader(AgentReader):
 
     @property
     def _has_text(self) -> bool:
-        """True if the answer in progress has text."""
         return self._answer is not None and self._answer.has_text

@@ -96,7 +96,6 @@ class ACP(Conversations["_ACPSession"]):
             session.begin_prompt()
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a message says."""
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method is None:
             self._read_answer(line)
@@ -139,7 +138,6 @@ class ACP(Conversations["_ACPSession"]):
     # -- within ------------------------------------------------------------
 
     def _session_of(self, params: JsonObject) -> _ACPSession:
-        """Return the session that a message belongs to."""
         id = text_of(params, "sessionId") or ""
         if self._run.session is None:
             self._run.introduce(session=id)
@@ -177,7 +175,6 @@ class _ACPSession(ConversationReader):
         self.is_replayed = False
         """True while the agent sends the session's earlier turns again."""
         self.open_prompts = 0
-        """Number of prompts without an answer."""
         self._has_prompts = False
         """True once a prompt was seen; without any, only the updates tell that a turn begins."""
         self._message: dict[str, str | None] = {}
@@ -194,7 +191,6 @@ class _ACPSession(ConversationReader):
         self._open_turn()
 
     def read(self, line: JsonObject) -> None:
-        """Read an update of the session."""
         kind = text_of(line, "sessionUpdate") or ""
         if kind == "usage_update":
             self._read_usage(line)

@@ -37,7 +37,6 @@ class ADK(AgentReader):
         self._authors: dict[str, _Author] = {}
         """The agents of the invocation by their names."""
         self._invocation: str | None = None
-        """The id of the invocation."""
         self._is_final = False
         """True if nothing has to follow the last event."""
         self._error: StreamError | None = None
@@ -49,7 +48,6 @@ class ADK(AgentReader):
         return "author" in line and ("invocation_id" in line or "invocationId" in line)
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         name = text_of(line, "author")
         if name is None:
             message, code = text_of(line, "error", "message"), line.get("code")
@@ -78,13 +76,11 @@ class ADK(AgentReader):
             self._read_answer(self._author_named(name), line, others, is_partial=is_partial)
 
     def fail(self, message: str | None, code: str | None) -> None:
-        """End the turn, because the agent's server says that it failed."""
         self._open_turn()
         self._error = self._failure(message, code=code)
         self._finish()
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the invocation, since no more events come; return the error of the run, or None."""
         if self._turn is not None and (self._is_final or self.is_waiting):
             self._finish()
         return super().end(exit_code)
@@ -147,7 +143,6 @@ class ADK(AgentReader):
             self._end_tool(text_of(response, "id") or "", response.get("response"), failure=error)
 
     def _finish(self) -> None:
-        """End the turn and the steps of its agents."""
         error, self._error = self._error, None
         for author in self._authors.values():
             author.close()
@@ -161,7 +156,6 @@ class ADK(AgentReader):
 
     @staticmethod
     def _find_partial(turn: Turn, ending: Ending) -> Message:
-        """Return the last answer of the agents of a turn, for its error."""
         from tokenstream.message import Message
 
         messages = [step.message for step in turn.step.steps if step.message is not None]
@@ -179,7 +173,6 @@ class _Author:
         self.calls: list[ToolCall] = []
         """The calls of the last answer, whose steps have not begun."""
         self._answer: ModelAnswer | None = None
-        """The answer in progress."""
         self._sent: dict[bool, list[str]] = {False: [], True: []}
         """The pieces of the answer's text, and those of its reasoning (True)."""
 
@@ -190,7 +183,6 @@ class _Author:
         return self._answer
 
     def close(self) -> None:
-        """End the answer in progress."""
         answer, self._answer = self._answer, None
         self._sent = {False: [], True: []}
         if answer is not None:

@@ -72,7 +72,6 @@ class AGUIRun(AgentReader):
         return event.get("type") == "RUN_STARTED" and ("runId" in event or "threadId" in event)
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         event = unwrap(line)
         kind = text_of(event, "type") or ""
         if self._turn is None and self.turns_ended and kind != "RUN_STARTED":
@@ -119,7 +118,6 @@ class AGUIRun(AgentReader):
         self._end_turn(None)
 
     def _read_error(self, event: JsonObject) -> None:
-        """End the turn, which has failed."""
         self._find_answer("").read_piece(event)
         self._end_turn(self._failure(text_of(event, "message"), code=text_of(event, "code")))
 
@@ -145,7 +143,6 @@ class AGUIRun(AgentReader):
             step.end(reason)
 
     def _forget_turn(self) -> None:
-        """Forget what belongs to the turn in progress."""
         self._run_id, self._last_chunk = None, ("", "")
         self._ended_subagents.clear()
         for kept in (self._answers, self._subagents, self._named, self._speakers, self._calls):
@@ -200,7 +197,6 @@ class AGUIRun(AgentReader):
     # -- subagents and steps -------------------------------------------------
 
     def _begin_subagent(self, event: JsonObject) -> None:
-        """Begin the step of a subagent."""
         id = text_of(event, "subagentRunId")
         if id:
             self._ended_subagents.discard(id)
@@ -235,7 +231,6 @@ class AGUIRun(AgentReader):
         step.end(error or of_answer)
 
     def _begin_named(self, event: JsonObject) -> None:
-        """Begin a step that the agent names."""
         name = text_of(event, "stepName") or "step"
         if name not in self._named:
             above = self._subagents.get(text_of(event, "subagentRunId") or "")
@@ -246,7 +241,6 @@ class AGUIRun(AgentReader):
         return self._open_turn().step if step is None or step.ended is not None else step
 
     def _end_named(self, event: JsonObject) -> None:
-        """End a step that the agent names."""
         step = self._named.pop(text_of(event, "stepName") or "step", None)
         if step is not None and step.ended is None:
             step.end()

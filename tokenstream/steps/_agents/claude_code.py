@@ -124,7 +124,6 @@ class ClaudeCode(AgentReader):
         )
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         if self._run.agent is None:
             self._run.introduce(self.find_name(line))
         # A run may have many thousand lines, so the fields of each are taken without a call.
@@ -139,7 +138,6 @@ class ClaudeCode(AgentReader):
         return super().has_open_turn or bool(self._answered)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the turns that are still open; return the error of the run, or None."""
         error = super().end(exit_code)
         while self._answered:
             turn, _ = self._answered.popleft()
@@ -149,7 +147,6 @@ class ClaudeCode(AgentReader):
         return error
 
     def stop(self, error: BaseException) -> None:
-        """End the turns that are open with an exception, because the lines are not read any further."""
         self._answers.clear()
         self._stop_turns([turn for turn, _ in self._answered], error)
         self._answered.clear()
@@ -491,7 +488,6 @@ class ClaudeCode(AgentReader):
         return answer
 
     def _begin_tools(self, answer: ClaudeAnswer) -> None:
-        """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
             self._is_calling = self._is_calling or answer is self._answers.get("")
             if call.id:
@@ -526,7 +522,6 @@ class ClaudeCode(AgentReader):
 
 
 def _permit(write: LineWriter, id: str, answer: Json) -> None:
-    """Write the answer to a request for a permission."""
     response: JsonObject = {"subtype": "success", "request_id": id, "response": answer}
     write({"type": "control_response", "response": response})
 

@@ -108,7 +108,6 @@ class Codex(TextAgentReader):
         )
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         kind, item = text_of(line, "type"), line.get("item")
         if kind == "thread.started":
             self._run.introduce(session=text_of(line, "thread_id"))
@@ -248,7 +247,6 @@ class CodexServer(Conversations["_Thread"]):
         )
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a message says."""
         method, params = text_of(line, "method"), dict_of(line, "params")
         if method is None:
             result = dict_of(line, "result")
@@ -298,12 +296,10 @@ class _Thread(ConversationReader):
         self.turn_id: str | None = None
         """The id of the turn in progress; None between two turns."""
         self._total: dict[str, int] = {}
-        """The counts of the thread so far."""
         self._complaint: str | None = None
         """The message of the last `error`."""
 
     def read(self, line: JsonObject) -> None:
-        """Read a message about the thread."""
         method, params = text_of(line, "method") or "", dict_of(line, "params")
         turn_id = text_of(params, "turnId")
         if method == "turn/started":
@@ -368,7 +364,6 @@ class _Thread(ConversationReader):
         self._end_turn(self._failure_in(error) if has_failed else None)
 
     def _failure_in(self, error: JsonObject) -> ProviderError:
-        """Return the error of a turn that has failed."""
         info = error.get("codexErrorInfo")
         # A code with details is an object with the code as its only key.
         code = next(iter(info), None) if is_dict(info) else info

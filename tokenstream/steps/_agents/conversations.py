@@ -35,7 +35,6 @@ class Conversations(AgentReader, Generic[ConversationT]):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._conversations: dict[str, ConversationT] = {}
-        """The readers of the conversations, by the conversations' ids."""
         self._starters: dict[str, Step] = {}
         """The steps of the tool calls that began subagents, by the ids of the subagents' conversations."""
 
@@ -58,7 +57,6 @@ class Conversations(AgentReader, Generic[ConversationT]):
         return conversation
 
     def is_of_subagent(self, id: str) -> bool:
-        """Return True for the conversation of a subagent."""
         return id in self._starters
 
     def read_answer(self, method: str, answer: JsonObject) -> None:
@@ -83,13 +81,11 @@ class Conversations(AgentReader, Generic[ConversationT]):
         steer.become("accepted")
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the turns that are still open; return the error of the run, or None."""
         self.steering.lose()
         errors = [each.end_open_turn(exit_code) for each in self._conversations.values()]
         return next((error for error in errors if error is not None), None) or super().end(exit_code)
 
     def stop(self, error: BaseException) -> None:
-        """End the turns that are open with an exception, because nothing more is read."""
         for conversation in self._conversations.values():
             conversation.stop(error)
 
@@ -140,7 +136,6 @@ class ConversationReader(TextAgentReader):
             self._tools.clear()
 
     def _open_turn(self) -> Turn:
-        """Return the turn in progress, and begin one if there is none."""
         turn: Turn = self._turn or self._owner.begin_turn(self)
         self._turn = turn
         return turn

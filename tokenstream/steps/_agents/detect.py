@@ -67,7 +67,6 @@ _READERS: dict[str, type[AgentReader]] = {
     "amp": ClaudeCode,
     "qwen-code": ClaudeCode,
 }
-"""The readers by the names of agents."""
 _BUILD_IT = "read its events yourself, and build the run with run.step(…)"
 _WAYS_OUT = {
     "goose": 'start it as `goose acp`, and follow it with agent="acp"',
@@ -174,7 +173,6 @@ class AgentRun:
         )
 
     def stop(self, error: BaseException) -> None:
-        """End the open turn with an exception, because no more lines are read."""
         if self.reader is not None:
             self.reader.stop(error)
 

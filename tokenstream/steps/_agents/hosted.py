@@ -84,7 +84,6 @@ class AnthropicAgentsRun(AgentReader):
         return SessionFormat.recognises(line, "")
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if self._is_repeated(text_of(line, "id")):
             return
@@ -160,7 +159,6 @@ class AnthropicAgentsRun(AgentReader):
         return self._answer
 
     def _end_answer(self, line: JsonObject | None) -> None:
-        """End the answer in progress."""
         answer, self._answer = self._answer, None
         if answer is not None:
             if line is not None:
@@ -168,7 +166,6 @@ class AnthropicAgentsRun(AgentReader):
             answer.end()
 
     def _finish(self, error: StreamError | None) -> None:
-        """End the turn."""
         self._end_answer(None)
         self._open_turn().result = self._result
         self._end_turn(error)
@@ -180,7 +177,6 @@ class AnthropicAgentsRun(AgentReader):
         return self._threads.get(thread or "") or self._open_turn().step
 
     def _read_result(self, line: JsonObject) -> None:
-        """End the step of a tool with its result."""
         id = text_of(line, *_IDS_OF_CALLS) or ""
         content = line.get("content")
         text = text_in(content)
@@ -229,12 +225,10 @@ class MistralConversationsRun(AgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        """Return True for the events of a conversation."""
         kind = text_of(line, "type") or ""
         return kind in _OF_SPEAKER | _OF_TOOL or kind.startswith(("conversation.response.", "agent.handoff."))
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if kind == "conversation.response.started":
             self._open_turn_of_session(text_of(line, "conversation_id"))
@@ -271,7 +265,6 @@ class MistralConversationsRun(AgentReader):
         return self._answer
 
     def _read_tool(self, line: JsonObject, kind: str) -> None:
-        """Begin or end the step of a tool."""
         id = text_of(line, "id") or ""
         self._begin_tool(id, text_of(line, "name") or "tool", self._step, text_of(line, "arguments"))
         if kind == "tool.execution.done":

@@ -68,11 +68,9 @@ class LangGraphRun(AgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        """Return True for an event of a graph."""
         return is_graph_event(line)
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         params = dict_of(line, "params")
         reader = self._READERS.get(text_of(line, "method") or "")
         if reader is None or self._is_repeated(text_of(line, "event_id")):
@@ -164,7 +162,6 @@ class LangGraphRun(AgentReader):
         self._end_turn(error)
 
     def _forget_turn(self) -> None:
-        """Forget what belongs to the turn in progress."""
         self._steps.clear()
         self._called_by.clear()
         self._messages.clear()
@@ -294,7 +291,6 @@ class LangGraphRun(AgentReader):
 
 
 def _begins_run(line: JsonObject, namespace: Namespace) -> bool:
-    """Return True for the event with which a server begins a run."""
     data = dict_of(dict_of(line, "params"), "data")
     is_of_run = line.get("method") == "lifecycle" and not namespace and not data.get("namespace")
     return is_of_run and text_of(data, "event") not in RUN_ENDS

@@ -78,7 +78,6 @@ class OpenCode(OpenCodeAnswers):
         return "sessionID" in line and (is_dict(line.get("part")) or is_dict(line.get("error")))
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
         self._open_turn_of_session(text_of(line, "sessionID"))
         if kind == "error" and is_dict(error):
@@ -174,7 +173,6 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         return kind == "server.connected" or is_of_session
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as an event says."""
         line = _of_one_project(line)
         properties = dict_of(line, "properties")
         id = text_of(properties, "sessionID")
@@ -223,7 +221,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         """The ids of messages of the user."""
 
     def read(self, line: JsonObject) -> None:
-        """Read an event of the session."""
         kind, properties = text_of(line, "type") or "", dict_of(line, "properties")
         if kind == "message.part.updated":
             self._read_part(dict_of(properties, "part"))
@@ -283,7 +280,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._finish_step(part)
 
     def _add(self, id: str, text: str) -> None:
-        """Add text to a part."""
         if not text:
             return
         if id != self._part and self._answer is not None:
@@ -293,7 +289,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._add_text(self._kinds[id], text, is_whole=False)
 
     def _read_tool(self, part: JsonObject) -> None:
-        """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
         if f"done {id}" in self._ids:
             return

@@ -49,7 +49,6 @@ class A2ATasks(AgentReader):
         return unwrap(line) is not None
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end the turn of a task, as a payload says."""
         unwrapped = unwrap(line)
         if unwrapped is None:
             self._read_error(line)
@@ -79,7 +78,6 @@ class A2ATasks(AgentReader):
 
     @property
     def has_open_turn(self) -> bool:
-        """True while a task goes on, and does not wait for the user."""
         return any(turn.state != "waiting" for turn, _ in self._tasks.values())
 
     def end(self, exit_code: int | None) -> StreamError | None:
@@ -91,7 +89,6 @@ class A2ATasks(AgentReader):
         return cut[0] if cut else super().end(exit_code)
 
     def stop(self, error: BaseException) -> None:
-        """End the turns that are open with an exception, because no more payloads are read."""
         self._stop_turns([turn for turn, _ in self._tasks.values()], error)
         self._tasks.clear()
         self._turn = None
@@ -100,7 +97,6 @@ class A2ATasks(AgentReader):
 
     @property
     def _asker(self) -> str:
-        """The name of what stops to ask: the task."""
         return f"{self.name} {self._asking}"
 
     def _report_status(self, id: str, turn: Turn, state: str, status: JsonObject) -> None:
@@ -178,7 +174,6 @@ class MCP(AgentReader):
         return bool(self._calls)
 
     def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
-        """Begin a turn with the call of a tool."""
         if method == _CALL and is_dict(params):
             key = str(id)
             token = dict_of(params, "_meta").get("progressToken")
@@ -203,7 +198,6 @@ class MCP(AgentReader):
             self._read_answer(line)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the calls that have no result; return the error of the run, or None."""
         errors: list[StreamError] = []
         self._exit_code = exit_code
         for id in [*self._calls]:
@@ -213,7 +207,6 @@ class MCP(AgentReader):
         return errors[0] if errors else super().end(exit_code)
 
     def stop(self, error: BaseException) -> None:
-        """End the calls that have no result with an exception, because nothing more is read."""
         self._stop_turns([turn for turn, _ in self._calls.values()], error)
         self._calls.clear()
 

@@ -88,7 +88,6 @@ class CursorCLI(TextAgentReader):
         return is_tool or (kind == "thinking" and subtype in ("delta", "completed"))
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "system" and line.get("subtype") == "init":
             self._model = text_of(line, "model")
@@ -138,7 +137,6 @@ class CursorCLI(TextAgentReader):
             self._end_tool(id, value, failure=_failure_of(result))
 
     def _read_result(self, line: JsonObject) -> None:
-        """End the turn."""
         turn = self._open_turn_of_session(text_of(line, "session_id"))
         turn.result = text_of(line, "result")
         self._pieces.clear()
@@ -167,11 +165,9 @@ class GeminiCLI(TextAgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        """Return True for the line that begins a session."""
         return line.get("type") == "init" and "timestamp" in line and "session_id" in line
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "init":
             self._model = text_of(line, "model")
@@ -218,7 +214,6 @@ class Pi(TextAgentReader):
         self._error: StreamError | None = None
         """The error of the last answer; None if it has none."""
         self._was_aborted = False
-        """True if the last answer was cancelled."""
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
@@ -233,7 +228,6 @@ class Pi(TextAgentReader):
         )
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type") or ""
         message = dict_of(line, "message")
         if kind == "session":
@@ -298,7 +292,6 @@ class Pi(TextAgentReader):
         self._end_answer(_REASONS.get(reason, "unknown"), usage)
 
     def _read_tool(self, kind: str, line: JsonObject) -> None:
-        """Begin or end a tool."""
         id = text_of(line, "toolCallId") or ""
         if f"done {id}" in self._ids:
             return
@@ -341,7 +334,6 @@ class CopilotCLI(TextAgentReader):
         return "parentId" in line and "timestamp" in line and is_dict(line.get("data"))
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         # The result alone has no id.
         if self._is_repeated(text_of(line, "id", "timestamp")):
             return
@@ -414,7 +406,6 @@ class CopilotCLI(TextAgentReader):
             self._end_tool(id, self._results.pop(id, None), failure=text_of(data, "error"))
 
     def _read_result(self, line: JsonObject) -> None:
-        """End the turn."""
         self._open_turn_of_session(text_of(line, "sessionId"))
         self._others.clear()
         has_failed = line.get("exitCode") != 0
@@ -433,11 +424,9 @@ class KimiCode(TextAgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        """Return True for the lines about the program and the session."""
         return line.get("role") == "meta" and "type" in line
 
     def read(self, line: JsonObject) -> None:
-        """Begin, continue or end turns and steps, as a line says."""
         role, kind = line.get("role"), text_of(line, "type")
         if role == "assistant":
             self._add_text("text", text_of(line, "content") or "", is_whole=True)
@@ -474,7 +463,6 @@ class AgentCore(TextAgentReader):
         return line.get("type") == TEXT or is_exception(line)
 
     def read(self, line: JsonObject) -> None:
-        """Add a string to the answer."""
         if line.get("type") == TEXT:
             self._add_text("text", text_of(line, "text") or "", is_whole=False)
 

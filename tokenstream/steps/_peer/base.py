@@ -129,7 +129,6 @@ class PeerRun(RunBuilder):
 
     @property
     def plain_lines(self) -> int:
-        """Number of lines that are no JSON-RPC, such as logs, and were passed by."""
         return self._peer.skipped
 
     @property
@@ -146,7 +145,6 @@ class PeerRun(RunBuilder):
         """Do nothing: the peer knows that its input has ended."""
 
     def take(self) -> object:
-        """Return the next message, and build the run from all up to it; `NOTHING` if there is none yet."""
         exchange, call = self._exchange, self._call
         while not self.must_stop:
             if call is not None and exchange.has_passed(call):

@@ -42,9 +42,7 @@ class PeerCall:
         self.is_awaited = is_awaited
         """False if it is no error that the peer never answers."""
         self.method = method
-        """The method of the request."""
         self.id = id
-        """The id of the request."""
         self.done = False
         """True once the answer has come, or the peer has closed its output."""
         self.result: Any = None
@@ -95,7 +93,6 @@ class Note(NamedTuple):
     """A message of the program, or an answer to it: a run is built from these too, but no loop gets them."""
 
     method: str
-    """The method of the request or notification."""
     message: JsonObject
     """The message that was sent, or the answer to it."""
     is_answer: bool

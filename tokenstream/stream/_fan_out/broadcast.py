@@ -132,17 +132,14 @@ class SyncHub(Hub[SyncDriver]):
         self.notify_listeners()
 
     def wake(self) -> None:
-        """Wake the threads that wait for the stream, and the loops that also read other streams."""
         super().wake()
         self._changed.notify_all()
 
     def announce_room(self) -> None:
-        """Wake the thread that waits for room in a full queue, and the loops that also read other streams."""
         super().announce_room()
         self._room.notify_all()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop over several streams, under the lock; `bell` is rung on each arrival."""
         with self.lock:
             super().begin_polling(bell)
 
@@ -213,17 +210,14 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
     _hub: SyncHub
 
     def ready(self) -> ItemT | None:
-        """Return the next item, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().ready()
 
     def after(self, event: object) -> ItemT | None:
-        """Return the item that an event adds, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().after(event)
 
     def end(self) -> ItemT | None:
-        """Return the item that the end adds, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().end()
 
@@ -259,7 +253,6 @@ class _SyncReaderDriver(_SyncReads):
         return event
 
     def read_all(self) -> None:
-        """Read the stream to its end."""
         try:
             while True:
                 self.step()
@@ -268,7 +261,6 @@ class _SyncReaderDriver(_SyncReads):
 
     @property
     def waits_in_time(self) -> bool:
-        """True if this reader can stop waiting at a given time without losing anything."""
         hub = self.hub
         return hub.reads_ahead or hub.driver.waits_in_time
 
@@ -281,14 +273,12 @@ class _SyncReaderDriver(_SyncReads):
         self.hub.reads_ahead = True
 
     def expire(self) -> None:
-        """Apply the deadlines; called if nothing has arrived for too long."""
         with self.hub.lock:
             # While a full queue prevents all reads, the stream does not count as silent.
             if not self.is_reading and not self.hub.is_full:
                 self.hub.run_alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with the answer of the previous attempt, because the new answer differs from it."""
         self.hub.end(partial(self.hub.driver.fall_back, error))
 
     def stop(self, reason: str | None = None) -> None:
@@ -395,7 +385,6 @@ class SharedPump(Pump):
         self.direct = None
 
     def put_back(self, items: Iterable[TimedItem]) -> None:
-        """Put items back, so that the next reads return them before all other items."""
         super().put_back(items)
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None
@@ -405,11 +394,9 @@ class SharedPump(Pump):
         self._lock = None
 
     def read(self, until: float | None) -> object:
-        """Read the next item until a time, as the base class does, without holding the lock."""
         return self._wait_unlocked(super().read, until)
 
     def wait_for_retry(self, until: float | None) -> object:
-        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`."""
         return self._wait_unlocked(super().wait_for_retry, until)
 
     def _wait_unlocked(self, wait: Callable[[float | None], object], until: float | None) -> object:

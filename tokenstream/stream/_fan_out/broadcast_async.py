@@ -129,7 +129,6 @@ class AsyncHub(Hub[AsyncDriver]):
             event.set()
 
     def announce_room(self) -> None:
-        """Wake the loops that wait for several streams, and the task that waits for room in a full queue."""
         super().announce_room()
         room, self._room_event = self._room_event, None
         if room is not None:
@@ -245,7 +244,6 @@ class _AsyncReaderDriver(_AsyncReads):
         self.hub.stop(reason)
 
     def expire(self) -> None:
-        """Apply the deadlines; called if nothing has arrived for too long."""
         # While a full queue prevents all reads, the stream does not count as silent.
         if not self.is_reading and not self.hub.is_full:
             self.hub.driver.expire()

@@ -83,7 +83,6 @@ class Hub(EventQueue[DriverT]):
         return is_late or (pauses and self.driver.rests)
 
     def lead(self, caller: object) -> _Leadership:
-        """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, caller)
 
     def begin_leading(self, caller: object) -> None:

@@ -53,7 +53,6 @@ class LabelledEvent(NamedTuple, Generic[K]):
     label: K
     """The label of the event's stream."""
     event: Event
-    """The event."""
 
 
 class _LaneQueue:
@@ -87,7 +86,6 @@ class _QueueEntry:
         self._queue = queue
         self.number = number
         self.is_queued = False
-        """True while the entry is in the queue."""
         self.was_rung = False
         """True if `set` was called since the current turn of the stream began: something may be unread."""
 

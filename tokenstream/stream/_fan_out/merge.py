@@ -234,7 +234,6 @@ def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
 
 
 def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    """Return True for a mapping."""
     return isinstance(value, Mapping)
 
 

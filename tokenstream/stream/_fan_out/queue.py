@@ -125,7 +125,6 @@ class ReaderCursor:
         self.seen_before = -1
         """Number of events that had arrived at the look before the last one; see `seen_count`."""
         self.in_use = False
-        """True while the reader is in use."""
         self.is_closed = False
         """True once the reader was closed or dropped."""
         self.last_user: object = None

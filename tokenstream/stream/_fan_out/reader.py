@@ -90,7 +90,6 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
-        """Return a cursor that delivers the tool calls only once the answer is complete."""
         cursor: CallCursor[ItemT] = self._cursor  # type: ignore[assignment] # only such a view asks for this
         return type(self)(cursor.make_waiting(), self._hub, self._reader_cursor)
 
@@ -154,7 +153,6 @@ class ReaderDriver(UncopyableObject):
     # -- reading -----------------------------------------------------------
 
     def cursors(self, choice: int) -> SharedCursors:
-        """Return the object that makes this reader's cursors for a choice."""
         # This object has all members of the stream's driver.
         return SharedCursors(Cursors(cast("Driver", self), choice), self._share)
 
@@ -164,7 +162,6 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def source_driver(self) -> FromHub:
-        """The driver that reads the source for all readers."""
         return self.hub.driver
 
     def enter_block(self) -> None:
@@ -223,13 +220,11 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def has_events(self) -> bool:
-        """True if an event has arrived for this reader."""
         # A late reader first gets a summary of the events that are no longer held.
         return bool(self.cursor.summary) or self.cursor.next != self.hub.ring.end
 
     @property
     def will_ring(self) -> bool:
-        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
@@ -244,13 +239,11 @@ class ReaderDriver(UncopyableObject):
         return -math.inf if self.hub.is_full else due
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
         # A full queue may wait for a thread or task that ends without notice, so check again soon.
         until: float | None = since + PATIENCE if self.hub.is_full else self.hub.driver.idle_until(since)
         return until
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams."""
         self.hub.begin_polling(bell)
 
     def poll(self, bell: ArrivalBell | None = None) -> FromHub:
@@ -263,15 +256,12 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def is_reading(self) -> bool:
-        """True while a read is in progress."""
         return self.hub.leader is not None
 
     def open_now(self) -> FromHub:
-        """Open the source before the first read."""
         return self.hub.run_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> FromHub:
-        """Read until the answer has begun; see `Stream.wait_open`."""
         return self.hub.run_alone(partial(self.hub.driver.wait_open, first))
 
     def record_closing(self) -> None:
@@ -308,7 +298,6 @@ class _EventDriver:
             return getattr(self._reader_driver, name)
 
     def step(self) -> FromHub:
-        """Return the next event."""
         return self._reader_driver.next_event()
 
 

@@ -66,7 +66,6 @@ class CheckedCursor(LogCallCursor):
 
     @property
     def describe(self) -> Describe:
-        """Describes the validated arguments of a call."""
         return self._tools.describe
 
     def refuse_async(self) -> None:
@@ -78,7 +77,6 @@ class CheckedCursor(LogCallCursor):
         return self.ready() if event.__class__ in _DECIDING_EVENTS else None
 
     def make_waiting(self) -> CheckedCursor:
-        """Return a cursor that delivers the tool calls only once the answer is complete."""
         waiting = CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
         waiting.has_store = self.has_store
         return waiting
@@ -155,7 +153,6 @@ class CallDraftCursor:
         self._delivered: set[int] = set()
         """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
         self._queue: deque[CallDraft[Any, Any]] = deque()
-        """Drafts to deliver next."""
         self._chars_read = -1
         """Length of the answer in characters when all open calls were last read."""
         self._failure: Exception | None = None
@@ -165,7 +162,6 @@ class CallDraftCursor:
 
     @property
     def describe(self) -> Describe:
-        """Describes the validated arguments of a call."""
         return self._ended_calls.describe
 
     def use_store(self) -> None:
@@ -273,7 +269,6 @@ class CallDraftCursor:
         open_call.is_new = False
 
     def _queue_last_draft(self, ended: ToolCall) -> None:
-        """Queue the last draft of a call that has ended."""
         index = next(
             index
             for index, open_call in self._open_calls.items()
@@ -292,7 +287,6 @@ class CallDraftCursor:
             self._failure = error
 
     def _make_cut_error(self, open_call: _DraftedCall) -> Exception:
-        """Return the error for a call that was cut off."""
         message, best = self._answer.message, open_call.stage.partial()
         error = incomplete_error(
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
@@ -325,7 +319,6 @@ class _DraftedCall:
         """Feeds the text to the stage, and keeps the last draft."""
 
     def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
-        """Return a draft of the call so far."""
         call = ended or self.text.call_so_far
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 

@@ -352,11 +352,9 @@ class ResultCursor(Generic[T]):
         return None
 
     def after(self, event: object) -> T | None:
-        """Return None: the result needs the whole answer."""
         return None
 
     def end(self) -> T:
-        """Return the value."""
         if self._key not in self._outcomes:
             try:
                 self._store(self._read_value())
@@ -380,7 +378,6 @@ class ResultCursor(Generic[T]):
         self._outcomes[self._key] = value, error, self._type
 
     def _take_outcome(self) -> T:
-        """Return the stored value, or raise the stored error."""
         value, error, _ = self._outcomes[self._key]
         if error is not None:
             raise raised_anew(error)

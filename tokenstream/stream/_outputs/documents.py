@@ -77,7 +77,6 @@ class OutputChoice:
 
     @property
     def message(self) -> Message:
-        """The message of the choice so far."""
         return self.accumulator.message_of(self.index)
 
 
@@ -100,7 +99,6 @@ class OutputDocument(Generic[ItemT]):
         self._delivered_count = 0
         """Number of items returned so far; for pieces of a string, of characters and errors."""
         self.last: ItemT | None = None
-        """The last item that was returned."""
 
     @property
     def last_snapshot(self) -> Partial[Any] | None:
@@ -108,7 +106,6 @@ class OutputDocument(Generic[ItemT]):
         return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
 
     def feed(self, piece: str) -> list[ItemT]:
-        """Return the items that a piece of the text adds."""
         items = self.stage.feed(piece)
         return self._count_items(items) if items else items
 
@@ -166,12 +163,8 @@ class OutputDocument(Generic[ItemT]):
 
 
 class BegunCall(NamedTuple):
-    """A tool call that has begun."""
-
     part: GrowingPart
-    """The growing part with the call."""
     part_index: int
-    """Index of the part in the choice."""
     number: int
     """Number of the call within the choice, from 0."""
 
@@ -289,7 +282,6 @@ class OutputDocuments(Generic[ItemT]):
                 self._growing[call.part_index] = self._add_document(ArgumentsCursor(call.part))
 
     def _add_document(self, text: AnswerTextCursor | ArgumentsCursor) -> OutputDocument[ItemT]:
-        """Add a document with a cursor in its text, and return the document."""
         document = OutputDocument(text, self._make_stage(), self._kind)
         self._documents.append(document)
         return document

@@ -120,7 +120,6 @@ class AsyncOnce(Once):
             taking.close()
 
     async def leave(self, run: CallRun, error: BaseException) -> None:
-        """Give up a call that the application has in hand, because it was interrupted; see `Once.leave`."""
         steps = run.leave()
         for step in steps:
             try:
@@ -161,7 +160,6 @@ class _TakenSteps:
         return None
 
     def send(self, result: object) -> None:
-        """Let the generator go on with the result of its step."""
         self._resume = partial(self._steps.send, result)
 
     def throw(self, error: BaseException) -> None:
@@ -222,7 +220,6 @@ class OnceCallView(OnceView[CallT], ToolCallView[CallT]):
     __slots__ = ()
 
     def when_complete(self) -> View[CallT]:
-        """Return a view that holds back all calls until the whole answer is complete."""
         cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return OnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
@@ -272,7 +269,6 @@ class AsyncOnceCallView(AsyncOnceView[CallT], AsyncToolCallView[CallT]):
     __slots__ = ()
 
     def when_complete(self) -> AsyncView[CallT]:
-        """Return a view that holds back all calls until the whole answer is complete."""
         cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return AsyncOnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
 

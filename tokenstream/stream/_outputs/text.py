@@ -121,7 +121,6 @@ def add_context(
 
 
 def _has_declined(message: Message) -> bool:
-    """Return True if the model refused to answer."""
     return message.finish_reason == "refusal" or bool(message.refusal)
 
 
@@ -155,7 +154,6 @@ class AnswerTextCursor(LogTextCursor):
 
     @property
     def text(self) -> str:
-        """The text received so far."""
         return self.accumulator.log_of(self.choice).join(TextDelta, remarks=False)
 
     @property
@@ -226,7 +224,6 @@ class ArgumentsCursor:
 
     @property
     def is_complete(self) -> bool:
-        """True once the call is complete."""
         return self._complete_call is not None
 
     @property

@@ -49,7 +49,6 @@ class AsyncPump:
         self._entered = False
         """True inside the `async with` block of the stream, or of a merge."""
         self.busy = False
-        """True while a read is in progress."""
         self.replace(source)
 
     @contextmanager
@@ -83,7 +82,6 @@ class AsyncPump:
 
     @property
     def begun(self) -> bool:
-        """True once the first read has begun."""
         return self.reader is not None
 
     def take_item(self) -> TimedItem | None:

@@ -51,7 +51,6 @@ class DirectReader:
         self.has_ended = False
         """True once the source is closed or being closed."""
         self.closing_error: Exception | None = None
-        """The error of closing the source."""
         self.stopped = False
         """True if a read in progress was asked to end."""
         self._clock = clock

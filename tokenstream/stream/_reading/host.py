@@ -43,7 +43,6 @@ class Host:
         self._call = call(self.loop)
 
     def is_running(self) -> bool:
-        """Return True if this loop runs the calling code."""
         try:
             return self._find() is self.loop
         except RuntimeError:
@@ -126,7 +125,6 @@ class Alarm:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        """The event loop of the task."""
         self._waiter: asyncio.Future[float | None] | None = None
         """The wait in progress; None if no task waits."""
         self._timer: asyncio.TimerHandle | None = None
@@ -140,7 +138,6 @@ class Alarm:
 
     @property
     def has_waiter(self) -> bool:
-        """True while a task waits."""
         return self._waiter is not None and not self._waiter.done()
 
     def begin(self) -> asyncio.Future[float | None]:

@@ -43,8 +43,6 @@ class SourceOpened:
 
 
 class SourceFailed:
-    """The source raised an exception."""
-
     __slots__ = ("error",)
 
     def __init__(self, error: Exception) -> None:

@@ -69,7 +69,6 @@ class Pump:
         """Read from another source from now on; the previous source must already be closed."""
         self.source: SyncSource | LazySource | None = source
         self.closed = False
-        """True once the source was closed."""
         self._read_ahead: ReadAhead | None = None
         """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None

@@ -86,11 +86,9 @@ class Reader:
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.has_ended = False
-        """True once the task has ended."""
         self.stopped = False
         """True once the task was asked to end."""
         self.closing_error: Exception | None = None
-        """The error of closing the source."""
         self._ahead = MAX_AHEAD
         """Number of items that may be held for the loop; 1 for a source of which none is read ahead."""
         self._clock = clock
@@ -147,7 +145,6 @@ class Reader:
 
     @property
     def has_item(self) -> bool:
-        """True if an item can be taken."""
         return bool(self._items)
 
     @property
@@ -343,7 +340,6 @@ class Reader:
                 self._task_scope.cancel()
 
     async def _wait_for_end(self) -> None:
-        """Wait until the task has ended."""
         if not self.has_ended:
             from anyio import Event
 

@@ -38,7 +38,6 @@ class LaneReader:
     def __init__(self, driver: SyncDriver) -> None:
         self.driver = driver
         self.session = AnswersSession(driver)
-        """Sorts the messages."""
 
     def make_source(self, lane: AnswerLane) -> SyncSource:
         """Return the messages of an answer as the source of a stream.
@@ -156,7 +155,6 @@ class AsyncLaneReader:
     def __init__(self, driver: AsyncDriver) -> None:
         self.driver = driver
         self.session = AnswersSession(driver)
-        """Sorts the messages."""
 
     def make_source(self, lane: AnswerLane) -> AsyncSource:
         """Return the messages of an answer as the source of a stream; a cancelled read loses none of them.

@@ -59,7 +59,6 @@ class AnswersSession:
         self.new_lanes: deque[AnswerLane] = deque()
         """Lanes (queues of messages) for answers that have begun, but were not returned to the loop yet."""
         self.drivers: WeakSet[Driver] = WeakSet()
-        """The drivers of the answers."""
         self.failure: Exception | None = None
         """The error that broke the connection."""
         self.was_failure_raised = False
@@ -304,7 +303,6 @@ class AnswersSession:
             del failure
 
     def add_driver(self, driver: Driver, lane: AnswerLane) -> None:
-        """Add the driver of the stream that reads an answer."""
         self.drivers.add(driver)
         lane.count_in(driver.machine.departures)
 

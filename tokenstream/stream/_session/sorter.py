@@ -54,7 +54,6 @@ class WaitingBytes:
         self.size += _size_of(message)
 
     def remove(self, message: object) -> None:
-        """Count a message no longer."""
         self.size -= _size_of(message)
 
 
@@ -234,7 +233,6 @@ class Sorter:
 
     @property
     def has_begun(self) -> bool:
-        """True if any answer has begun."""
         return bool(self._open_lanes or self._finished_names)
 
     @property

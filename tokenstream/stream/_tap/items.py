@@ -118,7 +118,6 @@ class _SyncWatchedBody(_WatchedBody):
         self._onlooker.end()
 
     def close(self) -> None:
-        """Report to the watcher that the body is closed, and close the body."""
         onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
             onlooker.stop()
@@ -150,7 +149,6 @@ class _AsyncWatchedBody(_WatchedBody):
         self._onlooker.end()
 
     async def aclose(self) -> None:
-        """Report to the watcher that the body is closed, and close the body."""
         onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
             onlooker.stop()

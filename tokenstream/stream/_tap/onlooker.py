@@ -44,7 +44,6 @@ class Onlooker:
     ) -> None:
         self.clock = current_clock()
         self.machine = Machine(format, limits=limits, make_stage=make_stage, offered=offered)
-        """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""
         # `wrapped` marks times that are counted from now, and not from the request.
@@ -56,7 +55,6 @@ class Onlooker:
         self._first: object = None
         """The payload of the first item; None if that item had no payload."""
         self.item_count = 0
-        """Number of items that have passed so far."""
         self.has_ended = False
         """True once the ending is decided; everything later is ignored."""
         self.error: StreamError | None = None
@@ -77,7 +75,6 @@ class Onlooker:
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def note_open_error(self, error: BaseException) -> None:
-        """Record that opening the stream raised an exception."""
         if isinstance(error, Exception):
             self._finish(opening_error(error, "the server"))
         else:
@@ -85,7 +82,6 @@ class Onlooker:
             self.stop()
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:
-        """Process the response's head and content coding."""
         try:
             if head is not None:
                 self.machine.link.take_head(head, coding)
@@ -157,7 +153,6 @@ class Onlooker:
     # -- ending ------------------------------------------------------------
 
     def end(self) -> None:
-        """Record that the source has ended."""
         lost_error = StreamInterrupted(
             "a read was cancelled or broken off, and the source ended with it; "
             "what had arrived is in .partial"
@@ -177,7 +172,6 @@ class Onlooker:
             self._was_read_lost = True
 
     def stop(self) -> None:
-        """Record that the code that reads the source has closed it."""
         ending = self.machine.way.endings.left
         if ending is None:
             self._finish(None)

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._views.payloads import PassedPayloads
 
     class _TapOptions(TypedDict, total=False):
-        """The options of `tap`."""
-
         format: FormatName | type[Format] | Format | None
         limits: Limits | None
         started_at: float | None

@@ -34,7 +34,6 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> TextCursor[str]:
-        """Return a cursor at the start of the text."""
         return LogTextCursor(self._driver.accumulator, self._choice, TextDelta)
 
     def answer(self) -> TextCursor[str]:
@@ -44,11 +43,9 @@ class Cursors:
         return AnswerTextCursor(self._driver.accumulator, self._choice)
 
     def reasoning(self) -> TextCursor[str]:
-        """Return a cursor at the start of the reasoning."""
         return LogTextCursor(self._driver.accumulator, self._choice, ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
-        """Return a cursor before the first tool call."""
         return LogCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:

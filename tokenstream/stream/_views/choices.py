@@ -199,11 +199,9 @@ class Printer:
         self._part: int | None = None
         """Index of the part that is being printed; None at the start and at the end."""
         self._dimmed = False
-        """True while the terminal dims the text."""
         self._at_line_start = True
 
     def show(self, delta: Delta) -> None:
-        """Print a delta."""
         prefix = ""
         if delta.part != self._part:
             if self._part is not None:

@@ -78,9 +78,7 @@ class EventCursor:
         self._start_over()
 
     def _start_over(self) -> None:
-        """Start at the beginning of the answer."""
         self._begun = False
-        """True once the answer has begun."""
         self._head: tuple[Any, ...] = ()
         """The id, model and role that were returned last."""
         self._choice_cursors: dict[int, _ChoiceCursor] = {}

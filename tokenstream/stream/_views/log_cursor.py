@@ -112,7 +112,6 @@ class LogCursor(Generic[ItemT]):
         self.accumulator = accumulator
         self.choice = choice
         self._log = NO_LOG
-        """The log that is read."""
         self._at = 0
         """Index in the log of the first run, or call, that may be new."""
         self._has: dict[type, DeliveredItems] = {}
@@ -214,7 +213,6 @@ class LogWordCursor(LogCursor[ItemT]):
         return [each for each in found if each[1] or each[0] == ENDED]
 
     def _note_read(self) -> None:
-        """Count what was read of the last run."""
         if self._words is not None:
             self._read[self._part] = self._to
 
@@ -299,7 +297,6 @@ class LogDeltaCursor(LogWordCursor[Delta]):
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         super().__init__(accumulator, choice, *DELTAS.values())
         self._waiting: deque[Delta] = deque()
-        """Deltas to deliver next."""
 
     def after(self, event: AnyEvent) -> Delta | None:
         """Return the delta itself, with its payload, unless the reader lacks more or less than that."""
@@ -315,7 +312,6 @@ class LogDeltaCursor(LogWordCursor[Delta]):
         return event if new is not None and (new.part, new.text) == (event.part, text) else new
 
     def ready(self) -> Delta | None:
-        """Return the next delta that the reader does not have yet; None if the reader has all deltas."""
         words = self._words
         is_behind = words is None or words.length != self._to or self._log.turns != self._turns
         return self._next() if is_behind or self._waiting else None
@@ -368,7 +364,6 @@ class LogCallCursor(LogCursor[ToolCall]):
         return None
 
     def after(self, event: object) -> ToolCall | None:
-        """Return the call that an event completes, or None."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def _begin(self) -> None:
@@ -379,7 +374,6 @@ class LogCallCursor(LogCursor[ToolCall]):
         self.has_store = True
 
     def make_waiting(self) -> LogCallCursor:
-        """Return a cursor that delivers the tool calls only once the answer is complete."""
         return LogCallCursor(self.accumulator, self.choice, wait=True)
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:

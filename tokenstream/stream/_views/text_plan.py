@@ -175,7 +175,6 @@ class ShapedCursor(Generic[ItemT]):
         self._owes_end = False
         """True if an item has ended, but a stage that paces its text still holds some of it."""
         self._queue: deque[ItemT] = deque()
-        """Items to deliver next."""
         self._gathered: list[Any] = []
         """Pieces that arrived while the reader was busy."""
         self._delivered_at = math.inf
@@ -183,7 +182,6 @@ class ShapedCursor(Generic[ItemT]):
         self._failure: Exception | None = None
         """The error to raise once `_queue` is empty."""
         self._have_stages_ended = False
-        """True once the stages have ended."""
         self.has_text_ended = False
         """True once a stage has ended the text, even if the answer goes on."""
         self.is_settled = False
@@ -191,7 +189,6 @@ class ShapedCursor(Generic[ItemT]):
 
     if TYPE_CHECKING:
         _chain: Chain[Any, Any]
-        """The stages."""
         is_timed: bool
         """True if a stage may return items because time has passed."""
     else:
@@ -374,7 +371,6 @@ class ShapedCursor(Generic[ItemT]):
         self._check_stop()
 
     def _end_stages(self) -> None:
-        """End the stages, unless they have ended."""
         if not self._have_stages_ended:
             self._feed_gathered()
             self._have_stages_ended = True

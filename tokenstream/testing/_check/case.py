@@ -86,7 +86,6 @@ class FormatReading(CrashWatch):
     events: list[Event] = field(default_factory=list["Event"])
     messages: list[Message] = field(default_factory=list["Message"])
     error: StreamError | None = None
-    """The error that ended the answer."""
     departures: dict[str, int] = field(default_factory=dict[str, int])
 
 
@@ -109,7 +108,6 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
     reading = FormatReading()
 
     async def run() -> None:
-        """Read the recording inside an event loop."""
         async with Playback(recording).astream(format=format) as stream:
             # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
             with reading:
@@ -159,7 +157,6 @@ def split_frames(recording: Recording) -> list[AnyFrame]:
 
 
 def replace_payload(frame: AnyFrame, payload: object) -> AnyFrame:
-    """Return a copy of a frame with another payload."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     if isinstance(frame, ServerSentEvent | EventStreamMessage):
         return replace(frame, payload=data)
@@ -186,7 +183,6 @@ class OddFrame(NamedTuple):
     number: int
     """Index of the replaced frame, from 0."""
     description: str
-    """Description of the oddity."""
     frame: AnyFrame
 
 
@@ -269,7 +265,6 @@ class Violation(NamedTuple):
     description: str
     """Description of what the format did."""
     how_to_reproduce: str
-    """Instruction for reproducing the violation."""
 
 
 class Check(NamedTuple):
@@ -331,7 +326,6 @@ class Case:
 
     @cached_property
     def frames(self) -> list[AnyFrame]:
-        """The recording's frames."""
         return split_frames(self.recording)
 
     def read_replaced(self, index: int, *frames: AnyFrame) -> FormatReading:

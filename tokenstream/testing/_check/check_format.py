@@ -236,7 +236,6 @@ def _is_fast(value: object) -> bool:
 
 
 def _are_all(value: object, container: type | tuple[type, ...], *kinds: type) -> bool:
-    """Return True if a value is a container of values of some types."""
     # Anything but a container is replaced by (None,), which fails the check below.
     items = cast("Iterable[object]", value) if isinstance(value, container) else (None,)
     return all(isinstance(item, kinds) for item in items)

@@ -104,7 +104,6 @@ class _Cuts(Sequence[Recording]):
         self._chunk_ends = chunk_ends(whole)
 
     def chunks_before(self, offset: int) -> list[Arrival]:
-        """Return the chunks before an offset."""
         return divide(self.whole, offset, self._chunk_ends)[0]
 
     def __len__(self) -> int:

@@ -130,7 +130,6 @@ class _Report:
             self._add_values(join_path(path, "arrivals (their times)"), *times)
 
     def _compare_fields(self, path: str, left: object, right: object) -> None:
-        """Compare two objects of one class field by field."""
         for name in _list_fields(left):
             self.compare(join_path(path, name), getattr(left, name), getattr(right, name))
 
@@ -215,7 +214,6 @@ def _match_ranges(left: Sequence[object], right: Sequence[object]) -> Sequence[S
 
 
 def _find_first_difference(left: Sequence[object], right: Sequence[object]) -> int:
-    """Return the index of the first difference between two sequences."""
     pairs = enumerate(zip(left, right, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
 

@@ -103,7 +103,6 @@ class Notes:
         self._written: Path | None = None
         """The file that was written; None if none was."""
         self.item_count = 0
-        """Number of items of an iterable that the application has read."""
         self.is_finished = False
         """True once the recording is written or given up; further chunks are ignored."""
         # Facts that the wrapper of the source fills in.
@@ -132,7 +131,6 @@ class Notes:
         self.is_finished = True
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:
-        """Store the head of the response, for the recording."""
         self._head = head
         self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
 

@@ -60,7 +60,6 @@ def _wrap_wait(wait: Callable[..., Any], notes: Notes) -> Callable[..., Any]:
     """Return a replacement for a method that returns the exit code, or waits for it."""
 
     async def await_code(waiting: Any) -> int:  # noqa: ANN401 - an awaitable
-        """Wait for the end of the process; return its exit code."""
         code: int = await waiting
         notes.note_exit_code(code)
         return code
@@ -191,26 +190,22 @@ class _NotedStreamReader:
         return line
 
     async def read(self, n: int = -1) -> bytes:
-        """Read at most `n` bytes; all that comes if `n` is negative."""
         data: bytes = await self._await_read(self._reader.read(n))
         # A negative `n` reads to the end; 0 bytes are returned for `n` = 0 even before the end.
         self._note(data, is_end=n < 0 or (not data and n > 0))
         return data
 
     async def readline(self) -> bytes:
-        """Read a line."""
         data: bytes = await self._await_read(self._reader.readline())
         self._note(data, is_end=not data)
         return data
 
     async def readuntil(self, *args: object, **options: object) -> bytes:
-        """Read up to a separator."""
         data: bytes = await self._await_read(self._reader.readuntil(*args, **options))
         self._note(data, is_end=False)
         return data
 
     async def readexactly(self, n: int) -> bytes:
-        """Read exactly `n` bytes."""
         data: bytes = await self._await_read(self._reader.readexactly(n))
         self._note(data, is_end=False)
         return data

@@ -83,7 +83,6 @@ class RecordingInvalid(MisuseError, ValueError):
 
 
 def encode_recording(recording: Recording) -> bytes:
-    r"""Return the content of a recording's file."""
     lines = [f"{_FORMAT_NAME.decode()} {_VERSION}", *_head_lines(recording), ""]
     for at, data in recording.arrivals:
         lines.append(f"@ {_write_seconds(at)}")
@@ -194,7 +193,6 @@ def is_recording(data: bytes) -> bool:
 
 
 def parse(data: bytes, path: Path) -> Recording:
-    r"""Return the recording in a file's content."""
     return _FileReader(data, path).read_recording()
 
 
@@ -217,7 +215,6 @@ class _FileReader:
             raise self._make_error("it is not UTF-8: save the file in that encoding") from None
 
     def read_recording(self) -> Recording:
-        """Read the whole file, and return its recording."""
         try:
             self._read_version()
             fields = self._read_head()
@@ -377,7 +374,6 @@ def _unescape_sequence(match: re.Match[bytes]) -> bytes:
 
 
 def _decode_base64(text: bytes) -> bytes:
-    """Return the bytes that a line writes as base64."""
     try:
         return binascii.a2b_base64(text.strip(), strict_mode=True)
     except binascii.Error:

@@ -75,7 +75,6 @@ def framing_of(recording: Recording) -> FramingName | None:
 
 
 def is_compressed(recording: Recording) -> bool:
-    """Return True if the recorded body is compressed."""
     return recording.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
 
 

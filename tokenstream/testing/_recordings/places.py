@@ -31,7 +31,6 @@ _MIN_PLACES = 16
 
 
 def as_recording(playable: Playable) -> Recording:
-    """Return the recording for an object that can be replayed."""
     if isinstance(playable, Recording):
         return playable
     if isinstance(playable, Script):
@@ -165,7 +164,6 @@ def find_offset(recording: Recording, at: float | None = None, event: int | None
 
 
 def chunk_ends(recording: Recording) -> list[int]:
-    """Return the offset at which each chunk ends."""
     return list(accumulate(len(data) for _, data in recording.arrivals))
 
 

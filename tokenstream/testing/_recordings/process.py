@@ -186,7 +186,6 @@ class ReplayedReader(asyncio.StreamReader):
 
 
 def play_process(recording: Recording, clock: ReplayClock) -> ReplayedProcess:
-    """Return a process that prints a recording."""
     _refuse_messages(recording)
     return ReplayedProcess(_RawOutput(recording, clock), recording.exit_code or 0)
 

@@ -323,8 +323,6 @@ class StreamOptions(ReadingOptions, total=False):
 
 
 class PlaybackOptions(TypedDict, total=False):
-    """The options of a replay."""
-
     chunking: Chunking
     clock: Callable[[], float] | None
     fault: Fault | Iterable[Fault] | None
@@ -351,6 +349,4 @@ class RecordingFields(TypedDict, total=False):
 
 
 class AllRecordingFields(RecordingFields, total=False):
-    """The fields of a recording."""
-
     arrivals: tuple[Arrival, ...]

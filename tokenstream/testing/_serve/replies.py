@@ -111,7 +111,6 @@ class Exchange:
     """A request that a test server received, with the progress of its answer."""
 
     request: Request
-    """The request."""
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
     """The fate of the answer; "abandoned" means that the client, or `stop`, ended it early."""
     sent: int = 0

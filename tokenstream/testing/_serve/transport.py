@@ -172,7 +172,6 @@ class _PlayedBody:
         self._finish("abandoned")
 
     async def aclose(self) -> None:
-        """Record that the client has closed the response."""
         self.close()
 
     @contextmanager

@@ -41,7 +41,6 @@ class ResponsesSession(ServedSession):
     # -- what the client sends ---------------------------------------------
 
     def handle(self, request: SessionPayload) -> None:
-        """Act on a message of the client."""
         kind = request.get("type")
         if kind == "response.create":
             if self._may_use_lane(request):
@@ -170,7 +169,6 @@ class ResponsesSession(ServedSession):
         return changed
 
     def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
-        """Return True if a response ends with a message."""
         return text_of(message, "type") in _ENDS
 
     def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:

@@ -63,13 +63,11 @@ class RealtimeSession(ServedSession):
         }
 
     def greet(self) -> None:
-        """Send the session."""
         self._say("session.created", session=self._session)
 
     # -- what the client sends ---------------------------------------------
 
     def handle(self, request: SessionPayload) -> None:
-        """Act on a message of the client."""
         action = self._actions.get(str(request.get("type")))
         if action is None:
             supported = ", ".join(f"'{name}'" for name in self._actions)
@@ -174,7 +172,6 @@ class RealtimeSession(ServedSession):
         self._say("error", error={**error, "event_id": request.get("event_id")})
 
     def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
-        """Send an error in place of a response."""
         self._say("error", error={"param": None, **error, "event_id": asked.get("event_id")})
 
     def _say(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
@@ -186,11 +183,9 @@ class RealtimeSession(ServedSession):
     # -- what an answer says -----------------------------------------------
 
     def is_greeting(self, message: SessionPayload) -> bool:
-        """Return True for the message that begins a session."""
         return text_of(message, "type") in {"session.created", "conversation.created"}
 
     def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
-        """Return True if a response ends with a message."""
         kind = text_of(message, "type")
         # An error before its response has begun is the whole answer.
         return kind == "response.done" or (kind == "error" and not turn.response)
@@ -209,7 +204,6 @@ class RealtimeSession(ServedSession):
 
 
 def _audio_size(delta: object) -> int:
-    """Return the number of bytes of a piece of audio."""
     try:
         return len(binascii.a2b_base64(str(delta)))
     except binascii.Error:
@@ -314,14 +308,12 @@ class GeminiLiveSession(ServedSession):
         self.close(_INVALID, message)
 
     def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
-        """Close the connection."""
         reason = str(error.get("message")).encode()[:_MAX_REASON].decode(errors="ignore")
         self.close(_FAILED, reason)
 
     # -- what an answer says -----------------------------------------------
 
     def is_greeting(self, message: SessionPayload) -> bool:
-        """Return True for the message that begins a session."""
         return "setupComplete" in message
 
     def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:

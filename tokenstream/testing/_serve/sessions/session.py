@@ -63,7 +63,6 @@ class SessionStore:
         self._numbers = count(1)
 
     def make_id(self, prefix: str) -> str:
-        """Return a new id with a prefix."""
         return self.reserve(f"{prefix}_{next(self._numbers)}")
 
     def reserve(self, id: str) -> str:
@@ -117,8 +116,6 @@ class AnswerIds:
 
 @dataclass(slots=True)
 class PlayedAnswer:
-    """An answer that is being played."""
-
     asked: SessionPayload
     """The client's message that asked for it."""
     lane: str
@@ -155,7 +152,6 @@ class ServedSession:
     """
 
     format: ClassVar[str]
-    """The format of the messages."""
 
     def __init__(self, handshake: Request, choose_answer: AnswerChooser, store: SessionStore) -> None:
         self._handshake = handshake
