@@ -96,7 +96,6 @@ def place_of(url: str, model: str | None = None) -> PublicAddress:
     from urllib.parse import unquote
 
     def mask(segment: re.Match[str]) -> str:
-        """Return a long segment as it is to be shown."""
         is_model = bool(model) and f"{unquote(segment[0])}:".startswith(f"{model}:")
         words = _BETWEEN_WORDS.split(segment[0])
         is_named = _MAY_BE_NAME.match(segment[0]) and all(map(_WORD.fullmatch, words))

@@ -129,7 +129,6 @@ class Guarding:
     # -- events that are held back -----------------------------------------
 
     def show_held(self, event: Event) -> None:
-        """Pass an event that is held back to the guards."""
         if self.guards.can_hold:
             now = self._way.intake.now
             self.call(lambda: self.guards.feed_held(event, now))
@@ -196,7 +195,6 @@ class Guarding:
         self.fail(failed)
 
     def _stop_if_wanted(self) -> None:
-        """Stop the stream if a guard wants that."""
         way, reason = self._way, self.guards.stop
         if reason is None or way.guarding is None:
             return

@@ -98,7 +98,6 @@ class Machine:
             find_journal_id=self.find_answer_id,
             find_origin=self.make_origin,
         )
-        """The stage that contains the message."""
         self.delivered = DeliveryLog(accumulator)
         """Records what of the answer its readers were given."""
         self.meter = meter = Meter(0.0)

@@ -128,7 +128,6 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
 
 
 def _print_docs(_options: argparse.Namespace) -> int:
-    """Print the path of the file with the main pages."""
     print(Path(__file__).parents[1] / "llms-path.txt")
     return 0
 

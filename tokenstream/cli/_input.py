@@ -161,7 +161,6 @@ def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
 
 
 def origin_of(source: str) -> InputOrigin:
-    """Return the kind of source that the command line names."""
     return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
 
 
@@ -230,7 +229,6 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
 
 
 def has_request_options(options: argparse.Namespace) -> bool:
-    """Return True if the command line has any option of a request."""
     return bool(
         options.method is not None or options.header or options.header_env or options.data is not None
     )
@@ -283,7 +281,6 @@ def open_standard_input(stack: ExitStack) -> BufferedReader:
 
 
 def _parse_header(argument: str) -> tuple[str, str]:
-    """Return the name and the value of a header on the command line."""
     name, colon, value = argument.partition(":")
     if not colon or not name.strip():
         # The argument may be an API key: it is quoted only if it is a single word of letters.

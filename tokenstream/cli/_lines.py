@@ -64,7 +64,6 @@ class StreamReport:
     stream: Stream
     error: StreamError | None
     origin: InputOrigin
-    """The kind of source that was read."""
 
     @property
     def messages(self) -> list[Message]:

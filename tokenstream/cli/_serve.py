@@ -181,7 +181,6 @@ _ALLOW_ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-expose-
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the parser of this command to the parsers of the program."""
     about = "answer requests with recordings", _ABOUT, _MORE
     parser = add_command(commands, "serve", about)
     rate = partial(parse_number, expected="a number above 0")

@@ -66,7 +66,6 @@ class CurrentAttempt:
         self.opener_index = 0
         """Index of the opener that opened this attempt's source."""
         self.opener = itinerary.openers[0]
-        """The opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
         self.is_at_limit = False
@@ -298,7 +297,6 @@ class CurrentAttempt:
         self._has_kept = True
 
     def _make_report(self) -> AttemptReport:
-        """Return a report on this attempt."""
         # Only a continuation has a seam, and only its report has a confidence.
         seam = self.resumption.joining.seam
         head, begun_at, ended_at = self._head, self.begun_at, self._ended_at

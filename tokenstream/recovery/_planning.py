@@ -198,7 +198,6 @@ class Planner:
         return opener.prefix(self._machine.accumulator.message) is None
 
     def _find_opener_facts(self, index: int, broken: Failure) -> OpenerFacts:
-        """Return the facts about an opener that may make the next attempt."""
         current = self._current
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
@@ -297,7 +296,6 @@ class Planner:
         return attempt
 
     def why_late(self, begin: float) -> str | None:
-        """Return the reason why a request would begin too late; None if it may begin then."""
         return why_late(self._find_bounds(), begin)
 
     def ask_about(

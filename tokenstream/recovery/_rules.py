@@ -193,7 +193,6 @@ def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continua
 
 
 def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner:
-    """Return the seam that joins the text of a continuation to the answer."""
     before, prefix = continuation.message.text, continuation.prefix
     if prefix is None:
         # The model is asked in a user's turn, and may repeat some of its last words.

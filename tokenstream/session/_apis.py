@@ -36,7 +36,6 @@ def make_api(
 
 
 def find_format(path: str | None) -> str:
-    """Return the name of the format of the API at a path."""
     format = None if path is None else format_of_path(path.partition("?")[0])
     if format not in APIS:
         raise MisuseError(

@@ -220,7 +220,6 @@ class AsyncLine(Line):
         self._tasks = await enter_group(find_host())
 
     async def close_tasks(self) -> None:
-        """Leave the task group, if there is one."""
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             await leave_group(tasks)

@@ -236,7 +236,6 @@ class SessionOpening:
 
 
 def _make_async_bell() -> Bell:
-    """Return an event of the event loop that is running."""
     from anyio import Event
 
     return Event()

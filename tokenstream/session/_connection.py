@@ -110,7 +110,6 @@ class RenewedConnection:
         yield Close()
 
     def is_current(self, number: int) -> bool:
-        """Return True if the connection with this number is still in use."""
         return self.is_open and self.number == number
 
     def send_all(self, payloads: Sequence[Payload]) -> Flow[None]:

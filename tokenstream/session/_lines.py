@@ -23,8 +23,6 @@ class Open(NamedTuple):
 
 
 class OpenedConnection(NamedTuple):
-    """The facts about a connection that was opened."""
-
     path: str | None
     """The path of its URL; None if it is not known."""
     is_set_up: bool
@@ -112,7 +110,6 @@ class Line:
         return OpenedConnection(path if isinstance(path, str) else None, socket.is_set_up)
 
     def check_open(self) -> None:
-        """Refuse to go on after the session was closed."""
         if self._is_closed:
             raise MisuseError(CLOSED_MEANWHILE, kind="closed")
 

@@ -167,7 +167,6 @@ class LiveAPI(SessionAPI):
         return exchange is None or not any(exchange.round.question.answers(id) for id in ids)
 
     def _learn(self, fields: Payload, open_exchanges: Sequence[AskedExchange]) -> None:
-        """Learn what a message says about the session."""
         if is_dict(fields.get("setupComplete")):
             self.is_ready = True
         if is_dict(fields.get("goAway")):

@@ -76,7 +76,6 @@ class Question:
         return all(self.answers(call.id) or dialect_of(call) for call in message.tool_calls)
 
     def answers(self, call_id: str) -> bool:
-        """Return True if the question has the result of a tool call."""
         if self.results is not None:
             return call_id in self.results
         return any(call_id in (item.get("call_id"), item.get("id")) for item in self.items)

@@ -58,7 +58,6 @@ class SentSteer(Steer):
             self._successor = response_id
 
     def apply(self, response_id: str | None) -> None:
-        """Note that a response has begun with the input."""
         self.state, self.response_id = "applied", response_id
 
     def refuse(self, payload: JsonObject) -> None:

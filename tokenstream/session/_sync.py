@@ -216,8 +216,6 @@ class _SyncQuestionOpener(SessionOpening, SyncOpener):
 
 
 class _CurrentConnection(NamedTuple):
-    """The connection that is open."""
-
     socket: OpenWebSocket
     stack: ExitStack
     """Leaves the context manager of the connection, if it has one."""
@@ -306,7 +304,6 @@ class SyncLine(Line):
         return self.describe(socket)
 
     def disconnect(self) -> None:
-        """Close the connection, if there is one."""
         with self._lock:
             current, self._current = self._current, None
         _close(current)

@@ -86,7 +86,6 @@ class Names:
         return run_id
 
     def number_part(self, answer: int, choice: int, part: int) -> int:
-        """Return the number that a part of an answer has in the run."""
         return self._parts.setdefault((answer, choice, part), len(self._parts))
 
     def rename_call(self, answer: int, call: ToolCall) -> ToolCall:

@@ -184,13 +184,11 @@ class Patience:
         return max(left, min(left, 0.0) + grace, 0.0) if waits else None
 
     def _end_wait(self, *, has_bytes: bool) -> None:
-        """Record the end of a wait."""
         waited = time.monotonic() - self._wait_began
         self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
 
     def _make_error(self) -> StreamStalled:
-        """Return the error for a wait that was too long."""
         _, limit, seconds = min(self._list_waits(self._wait_began, is_resting=False))
         return make_stalled_error(limit, seconds)
 
@@ -209,7 +207,6 @@ class Patience:
 
 
 def broken_pipe_error() -> StreamInterrupted:
-    """Return the error for a message that cannot be sent."""
     return StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
 
 

@@ -102,7 +102,6 @@ class PydanticAIRun(RunOfAgents):
         self._find_answer().read_piece({"type": "content_block_delta", "index": index, "delta": delta})
 
     def _end_part(self, event: FromPydanticAI) -> None:
-        """End a part, unless it was ignored."""
         self._has_open_part = False
         if event.part.part_kind in _PARTS:
             self._find_answer().read_piece({"type": "content_block_stop", "index": event.index})

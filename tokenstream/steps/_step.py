@@ -129,7 +129,6 @@ class RunNode:
             self._tell_observer()
 
     def _note_error(self, error: BaseException) -> None:
-        """Note the error with which the run or step ends."""
         self._outcome = "failed" if isinstance(error, Exception) else "stopped"
         self.error, self.error_type = _describe_error(error), type(error).__name__
 
@@ -637,7 +636,6 @@ class Step(RunNode):
             self.run.observer.ended(self)
 
     def _make_result(self) -> ToolResult:
-        """Return the event with the outcome of the step's call."""
         return ToolResult(self._call_id or "", self.result, self.error, self.provider_executed)
 
     def _record_end(self) -> None:

@@ -207,7 +207,6 @@ class Requests:
         self._tell_answered(request)
 
     def _tell_answered(self, request: _StepRequest) -> None:
-        """Add an event to the log which says that a request was answered."""
         with self._log.lock:
             step = request.step
             if step.ended is None or (step.has_stopped_to_ask and not self._log.has_ended):

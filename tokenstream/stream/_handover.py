@@ -63,7 +63,6 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
 
 
 def _article(stream: Stream | AsyncStream) -> str:
-    """Return the name of a stream's class with its article."""
     return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
 
 

@@ -36,9 +36,7 @@ class Recovers(Protocol):
     """The costs of all attempts, in a class of a room above; None if they are not limited."""
 
     @property
-    def attempts(self) -> tuple[AttemptReport, ...]:
-        """The attempts so far."""
-        ...
+    def attempts(self) -> tuple[AttemptReport, ...]: ...
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""

@@ -39,7 +39,6 @@ def ended_loop_error() -> StreamInterrupted:
 
 
 def concurrent_read_error() -> MisuseError:
-    """Return the error for a read during another read."""
     return MisuseError(
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "
         "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that",

@@ -97,7 +97,6 @@ class _Tasks:
         # The event loop's own limiter is shared, and its limit may be smaller than the router's concurrency.
         self._threads = CapacityLimiter(limit)
         self._waiting: deque[Work] = deque()
-        """Tools that wait for a free slot."""
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
         """The error to raise once all tasks have ended; None if there is none."""

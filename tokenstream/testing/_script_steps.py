@@ -168,7 +168,6 @@ class _EventMaker:
         self._script_ids = script_ids
 
     def make_events(self, step: _EventStep) -> Iterator[Event]:
-        """Yield the events for a step."""
         match step:
             case AddText():
                 yield from self._make_text_events(step)

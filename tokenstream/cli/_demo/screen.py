@@ -79,12 +79,10 @@ class Screen:
         self._write(f"{_PROMPT}{code}\n", "code")
 
     def end_line(self) -> None:
-        """End the current line, unless it is empty."""
         if self._column:
             self._print("\n", style="")
 
     def print_title(self, text: str) -> None:
-        """Print a heading across the screen."""
         self.end_line()
         heading = f"-- {text} ".ljust(self.width, "-")
         self._write(f"\n{heading}\n\n", "title")

@@ -74,7 +74,6 @@ _BAR_LENGTH = 40
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the parser of this command to the parsers of the program."""
     about = "find out whether a path really streams, and what keeps it from that", _ABOUT, _MORE
     parser = add_command(commands, "doctor", about)
     parser.add_argument("url", metavar="URL", help="an http or https URL")

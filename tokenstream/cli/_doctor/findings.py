@@ -83,7 +83,6 @@ class Finding:
 
     name: str
     what: str
-    """A description of the observation."""
     do: tuple[str, ...] = ()
     """Pieces of advice; any one of them may solve the problem."""
     grave: bool = field(default=False, kw_only=True)
@@ -96,7 +95,6 @@ class Diagnosis:
 
     verdict: Verdict
     reason: str
-    """The evidence for the verdict."""
     findings: tuple[Finding, ...]
     hops: tuple[tuple[str, str], ...]
     """Names of the recognised hops, each with the sign by which it was recognised."""

@@ -255,7 +255,6 @@ class _EventCounter:
         self.kind: BodyKind = "undecided"
 
     def count(self, piece: bytes) -> int:
-        """Return the number of events that a chunk completes."""
         return sum(map(self._count, self._decoder.feed(piece)))
 
     def _count(self, data: bytes) -> int:

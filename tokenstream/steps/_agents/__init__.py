@@ -256,7 +256,6 @@ class AgentReader(ABC):
         return f": {self._last_error[:_SHOWN]}" if self._last_error else ""
 
     def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
-        """Return the error of a turn whose agent says that it has failed."""
         text = message or "it gives no reason"
         return ProviderError(f"{self._agent} reports an error: {text[:_SHOWN]}", code=code)
 

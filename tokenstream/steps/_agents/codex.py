@@ -395,7 +395,6 @@ class _Thread(ConversationReader):
     # -- items -------------------------------------------------------------
 
     def _add_delta(self, kind: str, params: JsonObject) -> None:
-        """Add a piece of text to the part that it belongs to."""
         id, text = text_of(params, "itemId") or "", text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
         if not text or f"done {id}" in self._ids:

@@ -152,7 +152,6 @@ class AgentRun:
                 getattr(reader, method)(*arguments)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the open turn, since no more lines come; return the error of the run, or None."""
         return None if self.reader is None else self.reader.end(exit_code)
 
     @property
@@ -200,7 +199,6 @@ def find_reader(line: JsonObject) -> Callable[[Steps], AgentReader] | None:
 
 
 def reader_named(name: str) -> Callable[[Steps], AgentReader]:
-    """Return a function that makes the reader of an agent."""
     if name in _WAYS_OUT:
         raise MisuseError(f"agent={name!r} has no reader: {_WAYS_OUT[name]}")
     if name not in _READERS:

@@ -187,7 +187,6 @@ class AnthropicAgentsRun(AgentReader):
     # -- other agents' threads -----------------------------------------------
 
     def _begin_thread(self, line: JsonObject, thread: str | None) -> None:
-        """Begin the step of a thread, unless it has begun."""
         if thread is not None and thread not in self._threads:
             name = text_of(line, "agent_name") or thread
             self._threads[thread] = self._open_turn().step.step(name, agent=name)

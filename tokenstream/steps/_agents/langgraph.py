@@ -242,7 +242,6 @@ class LangGraphRun(AgentReader):
     # -- tools and requests --------------------------------------------------
 
     def _read_tool(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
-        """Begin, continue or end the step of a tool."""
         data = dict_of(params, "data")
         id, kind = text_of(data, "tool_call_id") or "", text_of(data, "event")
         if kind == "tool-started":

@@ -54,7 +54,6 @@ class BasePeer:
         self.followed: tuple[Steps, AgentReader] | None = None
         """The run that was built last from this conversation, and the reader that goes on with it."""
         self._patience = self._make_patience()
-        """The patience of the loop over the messages."""
         self._is_closing = False
         """True once the peer's input was closed."""
 

@@ -150,7 +150,6 @@ class AsyncHub(Hub[AsyncDriver]):
         self.driver.pump.call_soon(self.announce_end)
 
     def announce_end(self) -> None:
-        """Wake all readers and listeners after the end of the stream."""
         self.wake()
         self.announce_room()
         self.notify_listeners()

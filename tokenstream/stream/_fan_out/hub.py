@@ -86,7 +86,6 @@ class Hub(EventQueue[DriverT]):
         return _Leadership(self, caller)
 
     def begin_leading(self, caller: object) -> None:
-        """Let a thread or task read for all readers."""
         self.leader = caller
         # The pump seems busy to all others, and refuses their reads; only now it may be read.
         self.driver.pump.busy = False
@@ -124,7 +123,6 @@ class Hub(EventQueue[DriverT]):
             bell.set()
 
     def end_reading(self, cursor: ReaderCursor) -> None:
-        """Record that a reader is no longer in use."""
         cursor.in_use = False
         if self.watcher is cursor:
             self.watcher = None

@@ -51,7 +51,6 @@ class LabelledEvent(NamedTuple, Generic[K]):
     """
 
     label: K
-    """The label of the event's stream."""
     event: Event
 
 
@@ -217,7 +216,6 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     # -- turns -------------------------------------------------------------
 
     def _check_events_left(self) -> None:
-        """Refuse a new loop if no events are left to read."""
         if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
             raise MisuseError(msg, kind="consumed")

@@ -204,7 +204,6 @@ class ReaderDriver(UncopyableObject):
         return partial(self.hub.look_for_news, self.cursor, self.cursor.seen_count)
 
     def check_events_left(self) -> None:
-        """Refuse a new loop over the events if no events are left for this reader."""
         hub, cursor = self.hub, self.cursor
         if cursor.is_closed:
             raise MisuseError(

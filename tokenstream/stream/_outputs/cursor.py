@@ -400,7 +400,6 @@ class ResultCursor(Generic[T]):
         return last_draft.final()
 
     def _unfinished_error(self, cause: StreamError) -> OutputIncomplete:
-        """Return the error for a choice that was not complete when the stream broke off."""
         text = self._make_drafts().text
         drafts = self._make_stage().feed(text)
         best = drafts[-1] if drafts else None

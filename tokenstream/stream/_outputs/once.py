@@ -144,7 +144,6 @@ class _TakenSteps:
 
     @property
     def is_over(self) -> bool:
-        """True if the generator has ended, by its result or an exception."""
         return getgeneratorstate(self._steps) == GEN_CLOSED
 
     def find_next(self) -> CallStep | None:

@@ -94,7 +94,6 @@ def incomplete_error(
 def failed_stream_error(
     cause: StreamError, text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
-    """Return the error for the result of a stream that failed."""
     return OutputIncomplete(
         f"the stream broke off before the end of the answer, and {len(text):,} characters of JSON came: "
         f"{cause.message}",
@@ -308,7 +307,6 @@ class ArgumentsCursor:
         return text
 
     def _text_from(self, start: int) -> str:
-        """Return the arguments from a character on."""
         call = self._ended_call
         if call is not None:
             return call.arguments_text[start:]

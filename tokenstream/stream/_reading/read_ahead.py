@@ -241,7 +241,6 @@ class ReadAhead:
 
     @property
     def _should_end(self) -> bool:
-        """True if the thread must not read any further."""
         return self._stopped or self._is_ending
 
     def _ring(self) -> None:

@@ -96,7 +96,6 @@ class Reader:
         self._items: list[TimedItem] = []
         """The items that the loop has not taken yet, each with the time of its arrival."""
         self._bell: ArrivalBell | None = None
-        """Rung when something arrives."""
         self._alarm: Alarm | None = None
         """The bell of a loop on asyncio that waits for this reader alone; None before the first wait."""
         self._has_run = False
@@ -160,7 +159,6 @@ class Reader:
 
     @property
     def is_loop_over(self) -> bool:
-        """True if the task's event loop is over."""
         return self._host.is_over()
 
     def check_host(self) -> None:
@@ -491,7 +489,6 @@ class Reader:
         self._ring()
 
     def _ring(self) -> None:
-        """Wake the task that waits for the next item, if there is one."""
         if self._bell is not None:
             self._bell.set()
 

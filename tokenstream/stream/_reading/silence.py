@@ -50,7 +50,6 @@ class LastTurn(NamedTuple):
     chunks: int
     """Number of chunks before it."""
     until: float
-    """Time at which it ends."""
     since: float | None
     """Time at which the read in progress began."""
 
@@ -284,7 +283,6 @@ class RestLimits(NamedTuple):
     comments: float
     """Number of comments at the terminal event; one more is a heartbeat."""
     until: float
-    """Time at which to stop."""
 
     @classmethod
     def begin(cls, machine: Machine, now: float, silence: Silence) -> RestLimits:

@@ -45,11 +45,9 @@ class TimedCall:
 
     @property
     def is_over(self) -> bool:
-        """True once the call was made or cancelled."""
         return self._call is None
 
     def make(self) -> None:
-        """Make the call, unless it was made or cancelled."""
         with self._lock:
             call, self._call = self._call, None
             if call is not None:

@@ -334,6 +334,5 @@ class AnswersSession:
         return True
 
     def check_answers_left(self) -> None:
-        """Refuse a new loop over the answers if nothing is left to read."""
         if not self.new_lanes:
             self._driver.check_events_left()

@@ -190,7 +190,6 @@ class Sorter:
         self._open_lanes: dict[str, AnswerLane] = {}
         """Lanes of the answers that have not ended, by the answer's name, the oldest first."""
         self._finished_names: deque[str] = deque(maxlen=_MAX_FINISHED)
-        """Names of answers that have ended."""
         if wanted is not None:
             self._set_format(wanted)
 

@@ -215,7 +215,6 @@ class Onlooker:
 
 
 def _make_own_failure(cause: Exception) -> StreamInterrupted:
-    """Return the error for a failure of the tap itself."""
     error = StreamInterrupted(
         f"the tap could not read on ({type(cause).__name__}); the application's own stream goes on",
         retryable=False,

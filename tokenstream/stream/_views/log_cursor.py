@@ -340,7 +340,6 @@ class LogCallCursor(LogCursor[ToolCall]):
         self.has_store = False
         """True if a store decides which calls are run."""
         self._calls: list[ToolCall] = []
-        """The calls that were delivered."""
         self._until_complete = wait
         """True to deliver no call before the answer is complete."""
 

@@ -147,7 +147,6 @@ class PartCursor:
     def _read_arguments(
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
     ) -> Iterator[Event]:
-        """Yield the start and the new arguments of a call."""
         yield from self._read_start(start)
         text = self._take_new_text(self._part.pieces, content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):

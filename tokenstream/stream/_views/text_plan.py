@@ -127,7 +127,6 @@ class ShapingPlan(NamedTuple):
 
 
 def refuse_closed() -> NoReturn:
-    """Refuse to read the text of a closed view."""
     raise MisuseError("this view was closed: ask the stream for a new one")
 
 
@@ -334,7 +333,6 @@ class ShapedCursor(Generic[ItemT]):
             return None
 
     def _feed_gathered(self) -> None:
-        """Feed the gathered pieces to the stages as one piece."""
         if self._gathered:
             gathered, self._gathered = self._gathered, []
             for is_end, pieces in groupby(gathered, key=lambda piece: piece is ITEM_END):

@@ -228,7 +228,6 @@ class _HandlerCall:
 
     @property
     def how_to_reproduce(self) -> str:
-        """Instruction for reproducing this call."""
         return f"to see it again: handler(recording.stream({self.replay_arguments}))"
 
     def store_result(self, value: object) -> None:
@@ -270,7 +269,6 @@ class _HandlerCall:
             raise self.make_failure("the handler returned another value", differing_lines)
 
     def make_failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
-        """Return the error that reports this call as failed."""
         first_line = f"{self.replay_arguments or 'as recorded'}: {failed_check}"
         return AssertionError("\n".join([first_line, *differing_lines, self.how_to_reproduce]))
 

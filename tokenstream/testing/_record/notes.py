@@ -38,7 +38,6 @@ class Terms:
     path: Path
     """The file to write; for several recordings, its name may contain `{n}` for the recording's number."""
     overwrite: bool
-    """True if existing files may be replaced."""
     replacements: list[tuple[re.Pattern[bytes], bytes]]
     """Patterns, and the bytes with which to replace their matches."""
     filter: Filter | None

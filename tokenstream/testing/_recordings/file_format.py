@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Breaks
 
 EXTENSION = ".rec"
-"""Extension of files in this format."""
 
 _VERSION = 1
 _FORMAT_NAME = b"tokenstream-recording"
@@ -223,7 +222,6 @@ class _FileReader:
             raise self._make_error(str(invalid)) from None
 
     def _make_error(self, message: str) -> RecordingInvalid:
-        """Return an error with the file's path and the number of the current line."""
         return RecordingInvalid(message, path=self._path, line=self._number)
 
     def _read_version(self) -> None:

@@ -22,7 +22,6 @@ _SESSIONS: dict[str, type[ServedSession]] = {
 def make_session(
     format: str | None, handshake: Request, choose_answer: AnswerChooser, store: SessionStore
 ) -> ServedSession:
-    """Return the session for a WebSocket that a client opens."""
     session = _SESSIONS.get(format or "")
     if session is None:
         what = f"the path {handshake.route}" if format is None else format

@@ -172,7 +172,6 @@ class ResponsesSession(ServedSession):
         return text_of(message, "type") in _ENDS
 
     def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
-        """Keep the response and its items."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
         if kind == "response.output_item.done":
@@ -191,6 +190,5 @@ class ResponsesSession(ServedSession):
 
 
 def _with_lane(event: SessionPayload, request: SessionPayload) -> SessionPayload:
-    """Return an event with the lane of the request that it answers."""
     lane = request.get("stream_id")
     return event if lane is None else {**event, "stream_id": lane}

@@ -317,7 +317,6 @@ class GeminiLiveSession(ServedSession):
         return "setupComplete" in message
 
     def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
-        """Keep the ids of calls."""
         calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
         self._open_calls += [str(call.get("id")) for call in calls]
 
