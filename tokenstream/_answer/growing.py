@@ -146,7 +146,6 @@ NOWHERE = Target(type(None), -1, -1, TextLog())
 
 
 def is_bare(delta: AnyEvent) -> bool:
-    """Return True if a reasoning delta contains text and no signature."""
     return bool(delta.text) and not delta.signature
 
 

@@ -43,7 +43,6 @@ class GrowingUsage:
         self.report = _merge(self.report, usage.provider_data)
 
     def merged(self, usage: Usage) -> GrowingUsage:
-        """Return a new object with another report merged in."""
         merged = GrowingUsage()
         merged.counts.update(self.counts)
         merged.report.update(self.report)

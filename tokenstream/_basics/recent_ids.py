@@ -38,7 +38,6 @@ class RecentIds:
         return True
 
     def copy(self) -> RecentIds:
-        """Return a copy, which does not get the ids that follow."""
         copied = RecentIds(self._size)
         copied._latest, copied._earlier = set(self._latest), set(self._earlier)
         return copied

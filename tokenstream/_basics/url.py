@@ -57,7 +57,6 @@ def server_of(url: str) -> tuple[str | None, int | None]:
 
 
 def _server_in(parts: SplitResult) -> tuple[str | None, int | None]:
-    """Return the host and the port in the parts of a URL."""
     try:
         port = parts.port or USUAL_PORTS.get(parts.scheme)
     except ValueError:

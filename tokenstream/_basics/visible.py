@@ -164,7 +164,6 @@ class SecretMask:
     # -- exceptions of other code ----------------------------------------------------------------
 
     def text_of(self, error: BaseException) -> str:
-        """Return the text of an exception without secrets."""
         return self._mask_keys(str_of(error))
 
     def describe(self, error: BaseException) -> str:

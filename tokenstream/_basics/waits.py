@@ -231,7 +231,6 @@ def _seconds_until(reset: str, now: float | None) -> float | None:
 
 
 def _bounded(seconds: float) -> float:
-    """Return a wait that is not negative, and not longer than a day."""
     return min(max(0.0, seconds), LONGEST_WAIT)
 
 

@@ -52,7 +52,6 @@ class Arrivals:
         self.log, self.looks_at_frames = EventLog() if log is None else log, True
 
     def take(self, reorder: Reorder) -> None:
-        """Put the frames in order from now on."""
         self.reorder, self.looks_at_frames = reorder, True
 
     def keep(self) -> deque[Any]:

@@ -265,7 +265,6 @@ class Intake:
         return True
 
     def pass_time(self, now: float) -> None:
-        """Note that time has passed without input."""
         self.now = max(self.now, now)
 
     def pause(self) -> None:

@@ -94,7 +94,6 @@ class Hold:
 
     @property
     def was_dropped(self) -> bool:
-        """True if events were held back, and then discarded."""
         return bool(self._dropped)
 
     def adopt(self, other: Hold) -> None:
@@ -215,7 +214,6 @@ class Joining:
         """The format's name, which the message must not contain before the held-back events are returned."""
 
     def report_to(self, resumption: AttemptListener | None) -> None:
-        """Tell this object from now on what becomes of an attempt."""
         self.listener = resumption
 
     @property

@@ -107,7 +107,6 @@ class Machine:
         self.progress = progress = Progress(way, self.make_origin)
         """Makes checkpoints of the answer so far."""
         self.observer: Observes | None = None
-        """The observer that is notified of the end; None if there is none."""
 
         # The input.
         self.link = link = Link(

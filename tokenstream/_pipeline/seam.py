@@ -78,7 +78,6 @@ class SeamJoiner:
         self._overlap = overlap
         # The answer before the continuation.
         self._part_count = len(parts)
-        """The number of parts that the answer had before the continuation."""
         self._open_part = _find_open_part(parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._left_open = [
@@ -88,7 +87,6 @@ class SeamJoiner:
         ]
         """Indexes of earlier texts that the server had not ended: llama.cpp ends all at the end (2026-11)."""
         self._text_before = message.text
-        """The answer's text before the continuation."""
         if self._open_part is None:
             overlap.close_text()
         self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
@@ -96,7 +94,6 @@ class SeamJoiner:
         self._known_fields = frozenset(message.provider_data)
         """Names of the provider's fields that the answer already contains."""
         self._citations = message.citations
-        """The answer's citations before the continuation."""
 
         # The continuation's own head, which the answer does not get.
         self.id: str | None = None
@@ -266,7 +263,6 @@ class SeamJoiner:
         return joined
 
     def _cut_overlap(self, delta: TextDelta, to_drop: int) -> str:
-        """Return a delta's text without the overlap at its beginning, and count what was cut off."""
         repeated = min(to_drop, len(delta.text))
         self._dropped[delta.part] += repeated
         return delta.text[repeated:]

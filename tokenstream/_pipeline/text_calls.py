@@ -80,7 +80,6 @@ class PartNumbers:
 
     @property
     def is_full(self) -> bool:
-        """True if the answer has as many parts as it may."""
         return self.count >= self._limit
 
     def check_room(self) -> None:
@@ -283,7 +282,6 @@ class CallsInText:
             self._compare(out)
 
     def _forget(self, call: _ComparedCall) -> None:
-        """Compare a call no more."""
         self._compared.pop(call.text_call or call.start.part, None)
 
     def _compare(self, out: list[Event]) -> None:

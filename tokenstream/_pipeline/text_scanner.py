@@ -89,7 +89,6 @@ class TaggedText:
 
     @property
     def is_reasoning(self) -> bool:
-        """True for a part of the format that is reasoning."""
         return self.start.kind == "reasoning"
 
     @property
@@ -205,7 +204,6 @@ class TaggedText:
         return False
 
     def end(self) -> list[SplitPiece]:
-        """Return what was held back."""
         self.catch_up()
         self.passes_to = None
         first, self.first = self.first, None

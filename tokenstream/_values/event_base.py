@@ -65,7 +65,6 @@ class _EventBase(_InRun):
     __hash__ = None  # type: ignore[assignment]
 
     def _compared(self) -> list[Any]:
-        """Return the values of the fields that count when two events are compared."""
         return [getattr(self, each.name) for each in fields(self) if each.compare]
 
 

@@ -639,7 +639,6 @@ def counts_of(usage: Usage) -> JsonObject:
 
 
 def _sum_of(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two counts; if one is None, the other one; None if both are None."""
     if one is None or other is None:
         return one if other is None else other
     return one + other

@@ -211,12 +211,10 @@ def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[
 
 
 def _write_known(**values: str | float | None) -> str:
-    """Return names and values, without those that are not known."""
     return write_pairs({name: _write_value(value) for name, value in values.items() if value is not None})
 
 
 def _write_value(value: str | float) -> str:
-    """Return a text in quotes, or a number with six digits."""
     return quote_text(value) if isinstance(value, str) else f"{value:.6g}"
 
 

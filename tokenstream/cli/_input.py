@@ -154,7 +154,6 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock)
 
 
 def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
-    """Yield the chunks of a recording, moving the clock to the time of each."""
     for at, data in recording.arrivals:
         clock.until(at)
         yield data

@@ -141,7 +141,6 @@ class TextLines:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 
     def print_error(self, seconds: float, error: StreamError) -> None:
-        """Print an error in a line like that of an event."""
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:

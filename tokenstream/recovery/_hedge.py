@@ -194,7 +194,6 @@ class Contender:
         self.begun = False
         """True once the second attempt has begun; never set for the first attempt, which always begins."""
         self.has_content = False
-        """True once the attempt has brought content."""
         self.ended_at: float | None = None
         """The clock reading at which the attempt brought content or failed; None before that."""
 

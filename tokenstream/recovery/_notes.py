@@ -56,7 +56,6 @@ def log_next(
 
 
 def log_hedge(machine: Machine, name: str, after: float, open_source: Callable[[], T]) -> T:
-    """Log that a hedge begins, then open its source, and return it."""
     inform("hedge to %s after %.1f s: the first attempt has brought no content", name, after, of=machine)
     return open_source()
 
@@ -68,7 +67,6 @@ def add_note_once(error: StreamError, words: str) -> None:
 
 
 def pass_notes(error: StreamError, raised: StreamError | None) -> None:
-    """Add the notes of an error to the one that is raised in its place, if there is one."""
     for words in getattr(error, "__notes__", ()):
         if raised is not None:
             add_note_once(raised, words)
@@ -95,7 +93,6 @@ def _words_of(error: StreamError | None) -> str:
 
 
 def _name_of(report: AttemptReport) -> str:
-    """Return the name of an attempt, with the route that was asked, if there are routes."""
     return f"attempt {report.number}" + ("" if report.route is None else f" at {report.route}")
 
 

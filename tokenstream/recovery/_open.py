@@ -223,7 +223,6 @@ class AsyncOpener(SourceOpener):
 
     def lazy(self, attempt: Attempt) -> LazySource:
         async def open_source() -> AsyncSource:
-            """Wait as long as the attempt says, then open its source."""
             if attempt.wait > 0:
                 from anyio import sleep
 
@@ -323,7 +322,6 @@ def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
 
 
 def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
-    """Return True if a function with this signature can be called with these arguments."""
     try:
         signature.bind(*arguments)
     except TypeError:
@@ -332,7 +330,6 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
 
 
 def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
-    """Return the opener of the first request, and an opener for each route."""
     kind = AsyncOpener if first.is_async else SyncOpener
     return (first, *[_make_opener(kind, each, deadlines) for each in to_routes(retry.routes).routes])
 

@@ -68,7 +68,6 @@ class Amount(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """The money as a cost."""
         return self.money / _UNITS
 
 

@@ -367,7 +367,6 @@ def _check_choice(retry: Retry) -> None:
 
 
 def _is_pair(value: object) -> bool:
-    """Return True for a pair of a function and a format."""
     return (
         isinstance(value, tuple)
         and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]

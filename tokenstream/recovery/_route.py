@@ -242,7 +242,6 @@ def _check_url(url: object) -> str:
 
 
 def _check_name(name: object) -> str | None:
-    """Check a route's name, and return it; refuse anything but a text that is not empty."""
     if name is not None and (not isinstance(name, str) or not name):
         raise MisuseError(f"name= is a text, and not {name!r}")
     return name

@@ -231,7 +231,6 @@ class Spending:
 
     @property
     def _total(self) -> Amount:
-        """The amount that the answer has cost so far, in all attempts."""
         return Amount.of(self.spent + self._now, self._spent_tokens + self._tokens_now)
 
     def find_error(self, stop_reason: str | None) -> CostExceeded | None:
@@ -242,7 +241,6 @@ class Spending:
         return None if reason is None else self._make_error(reason)
 
     def _make_error(self, reason: str) -> CostExceeded:
-        """Return the error of an answer that has cost too much, with the partial answer."""
         error = CostExceeded(reason, text=self._machine.accumulator.message.text)
         self._machine.progress.store_on(error, "stopped")
         return error

@@ -99,7 +99,6 @@ class RenewedConnection:
         """True while messages are written; still True after an interruption, when half may be written."""
 
     def open(self) -> Flow[OpenedConnection]:
-        """Open another connection, and return the facts about it."""
         opened: OpenedConnection = yield Open()
         self.is_open, self.is_half_written = True, False
         self.number += 1
@@ -126,7 +125,6 @@ class RenewedConnection:
 
     @property
     def is_read(self) -> bool:
-        """True while a run reads the connection."""
         return self._reading.is_taken
 
     def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Flow[object]:
@@ -273,7 +271,6 @@ class AskedExchange:
         return True
 
     def keep_applied(self) -> None:
-        """Keep the input that was applied, for the history."""
         kept = self.round.steers
         kept += [steer for steer in self.steers if steer.state == "applied" and steer not in kept]
 

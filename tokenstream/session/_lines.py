@@ -76,7 +76,6 @@ class RunTools(NamedTuple):
         tools = self.router.tools_only(ToolProgress)
 
         def stop_early(_: ToolProgress) -> None:
-            """Stop the tool that has shown something."""
             if self.is_stopped():
                 stream.stop()
 

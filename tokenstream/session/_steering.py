@@ -35,7 +35,6 @@ class SentSteer(Steer):
         return self.id is not None or self.error is not None
 
     def write_turns(self, method: str) -> list[JsonObject]:
-        """Return the turns of the input, made by a method of `Message` in the form of one API."""
         return self.question.write_turns(method)
 
     def take(self, payload: JsonObject) -> None:

@@ -344,7 +344,6 @@ class Messages:
         """The limit of the wait for the next message; None for no limit."""
 
     def limit_read(self, seconds: float | None) -> None:
-        """Limit the wait for the next message to a number of seconds; None for no limit."""
         self._seconds = seconds
 
     def __iter__(self) -> Iterator[bytes]:

@@ -370,7 +370,6 @@ def _openers(
 
 
 async def _achain(history: Any, live: Any) -> AsyncGenerator[Any]:  # noqa: ANN401 - iterables of two kinds
-    """Yield the events of the history, then those that happen."""
     for events in (history, live):
         if hasattr(events, "__aiter__"):
             async for event in events:
@@ -381,5 +380,4 @@ async def _achain(history: Any, live: Any) -> AsyncGenerator[Any]:  # noqa: ANN4
 
 
 async def _awaited(value: Any) -> Any:  # noqa: ANN401 - of any kind
-    """Return a value, or what it is awaited for."""
     return await value if isawaitable(value) else value

@@ -189,7 +189,6 @@ class RunBuilder(ABC):
         self._run.note_reader(reader)
 
     def _add_partial(self, error: StreamError) -> None:
-        """Store the last answer in an error."""
         partial = None if self._reader is None else self._reader.find_partial()
         if partial is not None:
             error.partial = partial

@@ -211,7 +211,6 @@ class _Body:
 
 
 def _read_body(source: SyncSource) -> Iterator[Any]:
-    """Yield the decoded chunks of a response."""
     body = _Body(source)
     for chunk in source.chunks:
         yield from body.feed(chunk)
@@ -219,7 +218,6 @@ def _read_body(source: SyncSource) -> Iterator[Any]:
 
 
 async def _read_body_async(source: AsyncSource) -> AsyncIterator[Any]:
-    """Yield the decoded chunks of a response."""
     from anyio.lowlevel import checkpoint
 
     body = _Body(source)

@@ -89,7 +89,6 @@ class Names:
         return self._parts.setdefault((answer, choice, part), len(self._parts))
 
     def rename_call(self, answer: int, call: ToolCall) -> ToolCall:
-        """Return a copy of a tool call with the id that the call has in the run."""
         return ToolCall.model_construct(
             id=self.make_run_id(answer, call.id),
             name=call.name,

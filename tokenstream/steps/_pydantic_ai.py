@@ -169,7 +169,6 @@ class PydanticAIRun(RunOfAgents):
         self._end_step(part.tool_call_id, part.content, ToolFailed(str(part.content)) if failed else None)
 
     def _read_result(self, event: FromPydanticAI) -> None:
-        """End the turn with the result of the run, and with the tokens of all its answers."""
         self._finish_answer(usage=_usage_of(event.result.usage))
         self._end_turn(event.result.output)
 

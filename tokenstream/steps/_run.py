@@ -117,7 +117,6 @@ class Ledger:
         """The totals of each session, by their names."""
 
     def knows(self, session: str) -> bool:
-        """Return True if a total of a session was kept."""
         return session in self._totals
 
     def totals_of(self, session: str) -> dict[str, int | float]:

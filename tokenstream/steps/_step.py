@@ -619,7 +619,6 @@ class Step(RunNode):
             raise MisuseError(f"{title_of(self)} has already ended: {action} before its end")
 
     def _add_answer(self, answer: StepAnswer) -> StepAnswer:
-        """Add an answer to the step and to the log; return the answer."""
         if self._answers:
             self._answers[-1].is_closed = True
         self._answers.append(answer)

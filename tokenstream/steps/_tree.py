@@ -116,7 +116,6 @@ def _draw_branches(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step,
 
 
 def _describe_figures(state: str, seconds: float, usage: Usage) -> list[str]:
-    """Return the words for the state, the duration and the token counts of a run or step."""
     figures = [state, f"{seconds:.1f} s"]
     if usage.output_tokens is not None:
         figures.append(tokens_of(usage))

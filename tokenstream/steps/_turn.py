@@ -251,7 +251,6 @@ class AgentSteer(Steer):
             self._turn.step.update({"type": "steer", "state": state, "text": self.text})
 
     def refuse(self, message: str, code: str | None = None) -> None:
-        """Note that the agent does not use the input."""
         self.become("refused", ProviderError(message, code=code))
 
 
@@ -327,7 +326,6 @@ class Steering:
 
 
 def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> Steer:
-    """Say something to the agent that a run follows."""
     if not isinstance(text, str) or not text:
         raise MisuseError(f"run.steer() takes the words to say, not {text!r:.80}")
     if is_over:
@@ -338,7 +336,6 @@ def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> S
 
 
 def refuse_idle(text: str) -> AgentSteer:
-    """Return input that is refused because the agent has no turn in progress."""
     steer = AgentSteer(text, None)
     steer.refuse("the agent has no turn in progress: begin one with the input", "no_turn_in_progress")
     return steer

@@ -161,7 +161,6 @@ class Driver(UncopyableObject):
 
     @property
     def origin(self) -> Origin:
-        """The origin of the answer, up to now."""
         return self.machine.make_origin(now=self.clock())
 
     @property

@@ -131,7 +131,6 @@ def price_in_table(asked_by: Any) -> Price:  # noqa: ANN401 - a `SourceOpener`, 
     """Return the price of the table for what an opener requests."""
 
     def find_cost(usage: Usage) -> float | None:
-        """Return the cost of token counts; None if the table has no price."""
         tariff = find_tariff(asked_by.asked, asked_by.format)
         return None if tariff is None else tariff.find_cost(usage)
 

@@ -254,12 +254,10 @@ def _record_anew(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path
 
 
 def _write_path(request: pytest.FixtureRequest, path: Path) -> str:
-    """Return a path for a message, relative to the project if it is inside."""
     root = request.config.rootpath
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def _fail(request: pytest.FixtureRequest, problem: str) -> NoReturn:
-    """Fail the test with the description of a problem, without a traceback."""
     # `from None`: the message already contains the original error.
     raise pytest.fail.Exception(f"{request.node.nodeid}: {problem}", pytrace=False) from None

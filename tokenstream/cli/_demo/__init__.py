@@ -50,7 +50,6 @@ class RecordedAnswer:
     """The recording that answers the second request, if there is one."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return the server's replies, in order."""
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
         if self.ends_inside is not None:
             size = _read(self.recording).index(self.ends_inside) + len(self.ends_inside) // 2
@@ -60,7 +59,6 @@ class RecordedAnswer:
         return replies
 
     def _play(self, name: str, *, fast: bool) -> Reply:
-        """Return a reply with a recording: at once if `fast`, else at the pace of this answer."""
         body = _read(name)
         return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first))
 
@@ -89,7 +87,6 @@ class DemoPart:
 
 
 def _ask(model: str, text: str, **more: Json) -> JsonObject:
-    """Return the JSON of a request with one question, and with other fields."""
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 
 

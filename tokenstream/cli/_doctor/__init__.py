@@ -206,7 +206,6 @@ def _list_timeline(answer: ProbedAnswer) -> Iterator[str]:
 
 
 def _write_row(label: str, text: str) -> str:
-    """Return a line of the report: the label, padded to the column of the texts, and the text."""
     return f"{label:<{_LABEL}}{one_line(text)}"
 
 

@@ -137,7 +137,6 @@ def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, 
 
 
 def _write_count(number: int, noun: str) -> str:
-    """Return a number with its noun, which gets an s unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -262,7 +261,6 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
 
 
 def _write_limit(hop: Hop, limit: Limit) -> str:
-    """Describe a hop's limit on time, and the setting that changes it."""
     return f"{hop.name}, which allows {limit.seconds:g} s {_LIMIT_WORDS[limit.on]}: {limit.change}"
 
 

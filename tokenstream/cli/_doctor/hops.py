@@ -31,7 +31,6 @@ class Limit:
     """Advice on raising or avoiding the limit."""
 
     def fits(self, seconds: float) -> bool:
-        """Return True if a duration is close to the limit."""
         return abs(seconds - self.seconds) <= max(_TOLERANCE, _TOLERANCE_SHARE * self.seconds)
 
 

@@ -70,7 +70,6 @@ class AnthropicAgentsRun(AgentReader):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._answer: ModelAnswer | None = None
-        """The answer in progress; None between two answers."""
         self._threads: dict[str, Step] = {}
         """The steps of the threads of other agents that have not ended, by the threads' ids."""
         self._complaint: tuple[str | None, str | None] = None, None
@@ -218,7 +217,6 @@ class MistralConversationsRun(AgentReader):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._answer: ModelAnswer | None = None
-        """The answer in progress; None between two agents or turns."""
         self._speaker: Step | None = None
         """The step of the agent to which the turn was handed; None for the first agent."""
 

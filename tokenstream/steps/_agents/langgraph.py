@@ -145,7 +145,6 @@ class LangGraphRun(AgentReader):
         return step
 
     def _end_subgraph(self, namespace: Namespace, error: StreamError | None) -> None:
-        """End the step of a subgraph, with its open answers."""
         step = self._steps.pop(namespace, None)
         self._called_by.pop(namespace, None)
         self._messages.pop(namespace, None)

@@ -190,7 +190,6 @@ def is_broken_pipe(error: BaseException) -> bool:
 
 
 def concurrent_read_error() -> MisuseError:
-    """Return the error for a read while another thread or task reads."""
     return MisuseError(
         "another thread or task is reading from this peer, and only one may at a time: send the request with "
         "begin(…), and the other one reads its answer",

@@ -177,7 +177,6 @@ class PeerExchange:
         return call, data
 
     def notify(self, method: str, params: Any) -> bytes:  # noqa: ANN401 - JSON
-        """Return the bytes of a notification."""
         with self._lock:
             message = _with_params({"method": method}, params)
             data = encode_json_rpc(message)
@@ -295,7 +294,6 @@ class PeerExchange:
 
 
 def _with_params(message: JsonObject, params: Any) -> JsonObject:  # noqa: ANN401 - JSON
-    """Return a message with its parameters; without any, the field is left out."""
     return message if params is None else {**message, "params": params}
 
 

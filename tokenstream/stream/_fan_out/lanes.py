@@ -338,14 +338,12 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     # -- deadlines ---------------------------------------------------------
 
     def _set_alarm(self, lane: MergeLane[K, DriverT], due: float) -> None:
-        """Set the time at which to check a stream's deadlines, unless an earlier time is set already."""
         if due < lane.alarm:
             lane.alarm = due
             heappush(self._alarms, (due, lane.entry.number))
 
     @property
     def _is_alarm_due(self) -> bool:
-        """True if the time has passed at which to check the deadlines of a stream."""
         # A heap of times, each with a lane's number: the first element is the earliest.
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
@@ -394,7 +392,6 @@ def label_errors(label: object) -> Generator[None]:
 
 
 def label_error(error: BaseException, label: object) -> None:
-    """Add a note with the stream's label to an exception, once."""
     note = f"raised by the stream {label!r} of a merge"
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)

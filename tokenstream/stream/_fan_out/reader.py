@@ -86,7 +86,6 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.after(last_event) if is_only_one_new else self._cursor.ready()
 
     def end(self) -> ItemT | None:
-        """Return the next item that the end of the stream adds; None if the end adds no further item."""
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
@@ -110,7 +109,6 @@ class SharedCursors(_CursorMaker):
             make = getattr(self._cursors, name)
 
             def make_shared(*args: object, **named: object) -> SharedCursor[Any]:
-                """Call the method of `Cursors` with these arguments, and wrap its cursor for one reader."""
                 return self._share(make(*args, **named))
 
             return make_shared
@@ -157,7 +155,6 @@ class ReaderDriver(UncopyableObject):
         return SharedCursors(Cursors(cast("Driver", self), choice), self._share)
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
-        """Return a cursor that takes its content from the hub, for this reader."""
         return self.cursor_type(cursor, self.hub, self.cursor)
 
     @property
@@ -169,7 +166,6 @@ class ReaderDriver(UncopyableObject):
         self.hub.driver.enter_block()
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
-        """Set the policy for slow readers, and the number of events to hold, for all readers."""
         self.hub.set_options(policy, size)
 
     @property

@@ -165,7 +165,6 @@ class CallDraftCursor:
         return self._ended_calls.describe
 
     def use_store(self) -> None:
-        """Deliver the calls of a checkpoint again, because a store decides which are run."""
         self._ended_calls.use_store()
 
     def ready(self) -> CallDraft[Any, Any] | None:

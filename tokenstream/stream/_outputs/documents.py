@@ -72,7 +72,6 @@ class OutputChoice:
 
     @property
     def origin(self) -> Origin | None:
-        """The origin of the answer; None if it is not known."""
         return self.accumulator.origin
 
     @property
@@ -276,7 +275,6 @@ class OutputDocuments(Generic[ItemT]):
         return document.read_again(self._make_stage())
 
     def _add_new_calls(self) -> None:
-        """Add a document for each call of the tool that has begun since this method was last used."""
         for call in self._calls.find_new():
             if call.start.name == self._answer.tool:
                 self._growing[call.part_index] = self._add_document(ArgumentsCursor(call.part))

@@ -204,7 +204,6 @@ class ArgumentsCursor:
 
     @property
     def text(self) -> str:
-        """The arguments received so far."""
         call = self._complete_call
         if self._is_free_text:
             return self._text_from(0)

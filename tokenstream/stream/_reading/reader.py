@@ -130,7 +130,6 @@ class Reader:
     # -- for the loop ------------------------------------------------------
 
     def take_items(self) -> list[TimedItem]:
-        """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
         if self._room_event is not None and (self._ahead > 1 or not items or self.rings):
             # The task waits until fewer items are held, or until another one is asked for.
@@ -484,7 +483,6 @@ class Reader:
             self.closing_error = error
 
     def _put_item(self, now: float, item: object) -> None:
-        """Add an item with the time of its arrival, and wake the task that waits for one."""
         self._items.append((now, item))
         self._ring()
 

@@ -98,7 +98,6 @@ class _ThreadReader:
         return self._take()
 
     def _limit_read(self, seconds: float | None) -> None:
-        """Limit the next read to this many seconds; None for no limit."""
         self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
     def _take(self) -> Any:  # noqa: ANN401 - whatever a source gives

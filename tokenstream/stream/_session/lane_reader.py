@@ -131,7 +131,6 @@ class _LaneMessages:
         """The limit of the wait for the next message; None for no limit."""
 
     def limit_read(self, seconds: float | None) -> None:
-        """Limit the wait for the next message to a number of seconds; None for no limit."""
         self._seconds = seconds
 
     def __iter__(self) -> Iterator[Any]:

@@ -103,7 +103,6 @@ class Responses(_ResponsesBase[StreamT]):
         return self
 
     def __next__(self) -> StreamT:
-        """Return the stream of the next answer."""
         self._read_rest()
         while (stream := self._find_next()) is None:
             if self._is_over:
@@ -141,7 +140,6 @@ class AsyncResponses(_ResponsesBase[StreamT]):
         return self
 
     async def __anext__(self) -> StreamT:
-        """Return the stream of the next answer."""
         await self._read_rest()
         while (stream := self._find_next()) is None:
             if self._is_over:

@@ -368,7 +368,6 @@ class Sorter:
         return new_lanes
 
     def _end_lane(self, answer_name: str, failure: StreamError | None = None) -> None:
-        """End an open answer, which gets no more messages."""
         self._open_lanes.pop(answer_name).end(failure)
         self._finished_names.append(answer_name)
 

@@ -101,7 +101,6 @@ class WatchedStream(Generic[ItemT]):
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
         def report_and_close(*args: object, **options: object) -> object:
-            """Report to the watcher that the program stops reading, then close the stream."""
             self._onlooker.stop()
             return close(*args, **options)
 

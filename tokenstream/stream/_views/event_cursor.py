@@ -82,7 +82,6 @@ class EventCursor:
         self._head: tuple[Any, ...] = ()
         """The id, model and role that were returned last."""
         self._choice_cursors: dict[int, _ChoiceCursor] = {}
-        """A cursor for each choice, by index."""
         self._fields: dict[str, tuple[Any, int]] = {}
         """For each field of the answer that was returned, its value and, for a list, its length."""
 
@@ -209,7 +208,6 @@ class _ChoiceCursor:
     def __init__(self, state: ChoiceState) -> None:
         self._state = state
         self._parts: list[PartCursor] = []
-        """A cursor for each part, by index."""
         self._open: list[PartCursor] = []
         """The cursors of parts whose end was not delivered."""
         self._reopened = 0

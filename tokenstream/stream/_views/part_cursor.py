@@ -155,7 +155,6 @@ class PartCursor:
             yield PartDelta(text, choice=self._choice, part=self._index)
 
     def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
-        """Yield the start, the new data and the new transcript of a media part."""
         yield from self._read_start(start)
         transcript = self._take_new_text(self._part.pieces, content.transcript, is_all=final is not None)
         if final is None:

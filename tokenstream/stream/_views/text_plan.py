@@ -293,7 +293,6 @@ class ShapedCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _new_chain(self) -> Chain[Any, Any]:
-        """Return a chain of new stages, which start with an empty text."""
         return Chain(*(make() for make in self._stage_makers))
 
     def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:

@@ -336,7 +336,6 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
 
     @property
     def _cursors(self) -> Cursors:
-        """The maker of cursors in this choice, one for each view."""
         return self._driver.cursors(self._index)
 
     def _message_expression(self, field: str) -> str:

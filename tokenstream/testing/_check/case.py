@@ -164,14 +164,12 @@ def replace_payload(frame: AnyFrame, payload: object) -> AnyFrame:
 
 
 def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
-    """Store a stream's messages, and the number of each departure from the API; return the reading."""
     reading.messages = stream.messages
     reading.departures = stream.departures.details
     return reading
 
 
 def _take_events(reading: FormatReading, accumulator: Accumulator, events: list[Event]) -> None:
-    """Add events to a reading, and to the message in the accumulator."""
     for event in events:
         reading.events.append(event)
         accumulator.take(event)

@@ -216,7 +216,6 @@ def _contains_probe(reading: FormatReading) -> bool:
 
 
 def _get_text(holder: object, name: str) -> str:
-    """Return the value of an attribute if it is a string; "" if it is anything else or missing."""
     value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
 

@@ -229,7 +229,6 @@ def _write_path(path: str) -> str:
 
 
 def _shorten(value: object) -> str:
-    """Return the repr of a value, without its middle if it is long."""
     text = repr(value)
     if len(text) <= _MAX_VALUE:
         return text

@@ -22,7 +22,6 @@ Replacements: TypeAlias = "Mapping[TextPattern, str | bytes]"
 
 
 def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
-    """Return pairs of a compiled pattern and its replacement, both of bytes."""
     return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
 
@@ -50,7 +49,6 @@ def _as_bytes(text: object) -> bytes:
 def apply_replacements(
     recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
 ) -> Recording:
-    """Return a recording with all matches replaced, in its body and its head."""
     for pattern, text in replacements:
         recording = _apply_one(recording, pattern, text)
     return recording
@@ -60,7 +58,6 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
     """Return a recording with all matches of one pattern replaced."""
 
     def replace_in_head(value: str) -> str:
-        """Return a header's value, or the request line, with the matches replaced."""
         new_value = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return new_value.decode("utf-8", "surrogateescape")
 

@@ -76,16 +76,13 @@ def _note_lazy(lazy: LazySource, notes: Notes) -> None:
     open_source = lazy.open
 
     def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
-        """Record the bytes of a source that is now open, and return the source."""
         _note_source(source, notes)
         return source
 
     async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
-        """Wait for the source, and return it; record the bytes read from it."""
         return note(await opening)
 
     def open_noted() -> object:
-        """Send the request, and begin to record the source of its answer."""
         notes.note_sent()
         source: Any = open_source()
         return await_noted(source) if is_awaitable(source) else note(source)

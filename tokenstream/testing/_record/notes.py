@@ -63,7 +63,6 @@ class Terms:
         return self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}")
 
     def write(self, recording: Recording, path: Path) -> None:
-        """Apply the replacements and the filter to a recording, and write it."""
         recording = apply_replacements(recording, self.replacements)
         if self.filter is not None:
             recording = apply_filter(recording, self.filter)

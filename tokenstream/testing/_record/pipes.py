@@ -211,7 +211,6 @@ class _NotedStreamReader:
         return data
 
     def _note(self, data: bytes, *, is_end: bool) -> None:
-        """Add bytes that were read to the recording; at the end, write the recording."""
         if data:
             self._notes.see(data)
         if is_end:

@@ -171,7 +171,6 @@ def _escaped_line(text: str) -> str:
 
 
 def _escape_text(text: str) -> str:
-    """Return a text with escapes for the characters that a line of the file cannot contain."""
     return _TO_ESCAPE.sub(_escape_character, text)
 
 
@@ -301,7 +300,6 @@ def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
 
 
 def _parse_close_frame(value: str) -> tuple[int, str]:
-    """Return the code and the reason of the closing frame that a line of the head gives."""
     match = _CLOSE_FRAME.fullmatch(value)
     if match is None:
         raise _InvalidLine("it is not the code of a closing frame, such as 1011, with or without a reason")
@@ -312,7 +310,6 @@ def _number_parser(pattern: re.Pattern[str], expected: str) -> Callable[[str], i
     """Return a parser for a field whose value is a number."""
 
     def parse_number(value: str) -> int:
-        """Return a field's value, which must match the pattern; refuse any other value."""
         if not pattern.fullmatch(value):
             raise _InvalidLine(expected)
         return int(value)
@@ -324,7 +321,6 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of several words."""
 
     def parse_word(value: str) -> object:
-        """Return the meaning of a field's value, which must be a key of `words`; refuse any other value."""
         if value not in words:
             raise _InvalidLine(f"its value is none of {', '.join(words)}")
         return words[value]
@@ -357,12 +353,10 @@ def _parse_time(line: bytes) -> float:
 
 
 def _unescape_text(text: bytes) -> bytes:
-    """Return a text with the characters that its escapes stand for."""
     return _ESCAPE_SEQUENCE.sub(_unescape_sequence, text)
 
 
 def _unescape_sequence(match: re.Match[bytes]) -> bytes:
-    """Return the bytes for an escape sequence."""
     hexadecimal, letter = match.groups()
     if hexadecimal is not None:
         return binascii.unhexlify(hexadecimal)

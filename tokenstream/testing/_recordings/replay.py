@@ -298,7 +298,6 @@ class AsyncReplay(_Schedule):
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next chunk at its time."""
         seconds = self._compute_wait()
         if seconds:
             from anyio import sleep

@@ -282,5 +282,4 @@ def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset
 
 
 def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers without those whose purpose is to carry a secret."""
     return {name: value for name, value in headers.items() if not _SECRET_HEADERS.search(name.lower())}

@@ -111,7 +111,6 @@ class Player:
         choosers = {path: self._make_chooser(item) for path, item in what.items()}
 
         def choose(request: Request) -> Recording:
-            """Return the answer that is chosen for the request's path; status 404 if there is none."""
             chooser = choosers.get(request.route)
             return _refuse_path(request.route, choosers) if chooser is None else chooser(request)
 

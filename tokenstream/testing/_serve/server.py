@@ -130,7 +130,6 @@ def _answer_by_path(replies: Mapping[str, Reply]) -> Callable[[Request], Reply]:
     """Return a function that chooses the reply to a POST request by its path, and refuses other requests."""
 
     def answer(request: Request) -> Reply:
-        """Return the reply to a request, which may be a refusal."""
         reply = replies.get(request.route)
         if reply is None:
             served_paths = ", ".join(replies)

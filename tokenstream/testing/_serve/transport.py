@@ -193,7 +193,6 @@ class _PlayedBody:
             raise getattr(_library_of(request), name)(message, request=request) from error
 
     def _finish(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
-        """Set the outcome of the exchange, unless it is known already."""
         if self._exchange.outcome == "answering":
             self._exchange.outcome = outcome
         self._exchange.over.set()

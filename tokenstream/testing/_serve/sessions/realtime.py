@@ -328,7 +328,6 @@ class GeminiLiveSession(ServedSession):
         return self.ends_answer(turn, message)
 
     def ends_answer(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
-        """Return True if the model ends its turn with a message."""
         return bool(dict_of(message, "serverContent").get("turnComplete"))
 
     def keeps_rest(self, turn: PlayedAnswer) -> bool:
