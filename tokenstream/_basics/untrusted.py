@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Return True for a mapping of any class, and not only for a dict."""
+    return isinstance(value, Mapping)
 
 
 def is_mock(value: object) -> bool:

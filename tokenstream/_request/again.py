@@ -49,7 +49,7 @@ _CANCEL_SECONDS = 5.0
 
 
 def request_again(
-    kind: type[StreamT], retry: Retry, asked: RequestTuple, options: Options, route: Route | None = None
+    kind: type[StreamT], retry: Retry, asked: RequestTuple, options: Options, route: Route | None
 ) -> StreamT:
     """Return a stream that sends a request, perhaps for a route, and further ones if attempts fail."""
     stream_class: Any = kind

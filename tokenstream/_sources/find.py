@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._basics.untrusted import is_mock
+from tokenstream._basics.untrusted import is_mapping, is_mock
 from tokenstream._sources import awaited, plain, requests
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
 from tokenstream._sources.httpx import (
@@ -20,7 +20,7 @@ from tokenstream._sources.httpx import (
     response_beneath,
 )
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
-from tokenstream._sources.payloads import is_mapping, is_model_stream, is_whole
+from tokenstream._sources.payloads import is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError

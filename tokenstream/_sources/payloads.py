@@ -8,7 +8,6 @@ LangGraph, are recognised here, too.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from dataclasses import is_dataclass
 from functools import lru_cache
@@ -17,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
-from tokenstream._basics.untrusted import is_dict, is_list, is_mock
+from tokenstream._basics.untrusted import is_dict, is_list, is_mapping, is_mock
 from tokenstream._sources.kinds import SKIPPED, keep
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeGuard
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json, JsonObject
 
@@ -166,10 +164,6 @@ def _stream_in_router(items: object) -> object:
         fallback = local_variables.get("fallback_response")
         items = local_variables.get("model_response") if fallback is None else fallback
     return items
-
-
-def is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(item, Mapping)
 
 
 def _is_message(item: object) -> bool:

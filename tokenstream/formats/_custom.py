@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
-from tokenstream._basics.untrusted import LONGEST_INDEX, is_dict, is_list
+from tokenstream._basics.untrusted import LONGEST_INDEX, is_dict, is_list, is_mapping
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._fast.path import Fast
@@ -15,7 +14,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.message import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tokenstream._basics.loose import Json
 
@@ -233,13 +232,9 @@ def _check_dict(option: str, value: object, example: str) -> list[tuple[Any, Any
     """Return the pairs of a dict, or an empty list if the option was not set."""
     if value is None:
         return []
-    if not _is_mapping(value):
+    if not is_mapping(value):
         raise MisuseError(f"{option}={value!r}: give a dict, such as {example}")
     return list(value.items())
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
 
 
 def check_sentinel(value: object) -> bytes | None:

@@ -156,6 +156,11 @@ class SessionEvents(Format):
     def is_over(self) -> bool:
         """True if the last answer has ended, and none is open, so that nothing is missing."""
 
+    @property
+    @override
+    def finished(self) -> bool:
+        return self.ended or (self.is_over and self._failure is None)
+
     @override
     def end(self, *, now: float = 0.0) -> list[Event]:
         if self.error is None and not self.ended:

@@ -76,7 +76,7 @@ class MistralConversations(Format):
         return (text_of(payload, "type") or event) in cls._READERS
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
-        return (text_of(payload, "type") or event) in self._READERS
+        return self.recognises(payload, event)
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
         """Return the id of the conversation whose next answer an event begins; None if it begins none."""

@@ -119,11 +119,6 @@ class Transcription(SessionEvents):
         return is_own or find_session_kind(payload) == "transcription"
 
     @property
-    def finished(self) -> bool:
-        """True once the transcript of a file has ended, or no utterance of a session is open."""
-        return self.ended or (self.is_over and self._failure is None)
-
-    @property
     def resting(self) -> bool:
         """True while nobody speaks in a session: silence does not count as a stall."""
         return self._session and not self._open

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -396,7 +396,7 @@ def message_event_in(payload: JsonObject) -> tuple[object, JsonObject]:
     streamed. From a server, the data are the event alone.
     """
     data: object = dict_of(payload, "params").get("data")
-    pair = list(data) if _is_tuple(data) else data
+    pair = list(data) if is_tuple(data) else data
     if not is_list(pair) or not pair:
         return pair, {}
     metadata = pair[-1]
@@ -417,10 +417,6 @@ def mixed_error() -> ProtocolError:
         "several models of the graph answer at once, and nothing tells whose the pieces are; "
         "what had arrived before is in .partial"
     )
-
-
-def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
-    return isinstance(value, tuple)
 
 
 def _message_event_in(payload: JsonObject) -> tuple[JsonObject, JsonObject]:

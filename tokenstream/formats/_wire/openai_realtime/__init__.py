@@ -115,11 +115,6 @@ class OpenAIRealtime(SessionEvents):
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session, heard=self._heard)
 
     @property
-    def finished(self) -> bool:
-        """True once the last response is over without a failure."""
-        return self.ended or (self.is_over and self._failure is None)
-
-    @property
     def is_over(self) -> bool:
         """True if no response is open, and the last one has ended."""
         return not self._open_responses and (self._failure is not None or self.parts.finished)

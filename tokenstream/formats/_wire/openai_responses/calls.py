@@ -160,7 +160,7 @@ class CallItem(ResponseItem):
             self._hold_back(text)
         return True
 
-    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+    def set_input(self, field: str, text: str, name: str | None) -> bool:
         """Set the whole arguments of the call, and its name if the start of the item had none."""
         if field not in _INPUT_FIELDS:
             return False

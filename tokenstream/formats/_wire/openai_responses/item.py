@@ -68,7 +68,7 @@ class ResponseItem(ABC):
         """Add a fragment to the tool's input (arguments, code or text); return False for any other field."""
         return False
 
-    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+    def set_input(self, field: str, text: str, name: str | None) -> bool:
         """Add what no fragment has sent of the tool's whole input; return False for any other field."""
         return False
 
@@ -203,7 +203,7 @@ class HostedItem(SinglePartItem):
             self.parts.add(self._part, text)
         return True
 
-    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+    def set_input(self, field: str, text: str, name: str | None) -> bool:
         if not self._takes(field) and not self._has_input:
             return self.ended
         if not self.ended:
