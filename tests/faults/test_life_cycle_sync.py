@@ -26,6 +26,7 @@ from tests.support.timing import at_once, settled, tried_again
 from tokenstream import Stream
 from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
+from tokenstream.testing import VirtualClock
 
 
 @tried_again
@@ -121,38 +122,28 @@ def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_sil
 # -- F84: a slow consumer ---------------------------------------------------------
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 PING = wire.chat({})
 DEADLINES = Deadlines(first_event=10, idle_bytes=10, idle_content=10)
 
 
-def timed(clock: Clock, *steps: bytes | float) -> Iterator[bytes]:
+def timed(clock: VirtualClock, *steps: bytes | float) -> Iterator[bytes]:
     """Give chunks; a number lets the time pass in which a read waits."""
     for step in steps:
         if isinstance(step, bytes):
             yield step
         else:
-            clock.now += step
+            clock.advance(step)
 
 
 def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> None:
     """A slow loop does not make a dead server look alive."""
-    clock = Clock()
+    clock = VirtualClock(1000)
     script: list[bytes | float] = [*ANSWER[:3], 6.0, PING, 6.0, PING, *ANSWER[3:]]
     stream = on(clock, Stream, timed(clock, *script), deadlines=DEADLINES)
     texts = []
     with pytest.raises(StreamStalled) as caught:
         for event in stream:
-            clock.now += 100
+            clock.advance(100)
             texts.append(getattr(event, "text", ""))
 
     assert caught.value.limit == "idle_content"
@@ -162,24 +153,24 @@ def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> N
 
 def test_f84_a_loop_that_begins_late_has_not_waited_for_the_first_event() -> None:
     for cut in (0, 10):
-        clock = Clock()
+        clock = VirtualClock(1000)
         pieces = [ANSWER[2][:cut], ANSWER[2][cut:], *ANSWER[3:]]
         stream = on(clock, Stream, timed(clock, *filter(None, pieces)), deadlines=DEADLINES)
-        clock.now += 1000
+        clock.advance(1000)
 
         assert stream.final().text == "Let me see."
 
 
 def test_f84_the_first_read_does_not_set_the_idle_clock_back() -> None:
     """Although nothing was read before it, and a first event may come in the same tick of the clock."""
-    clock = Clock()
+    clock = VirtualClock(1000)
     silence: list[bytes | float] = [2.0, PING] * 200
     stream = on(clock, Stream, timed(clock, PING, *silence, *ANSWER), deadlines=DEADLINES)
     with pytest.raises(StreamStalled) as caught:
         stream.final()
 
     assert caught.value.limit == "idle_content"
-    assert clock.now == 1000 + 12
+    assert clock() == 1000 + 12
 
 
 @pytest.mark.slow

@@ -145,8 +145,7 @@ def _told_of(loops: list[list[dict[str, Any]]], agent: str) -> Any:
     """Return what a run has of its turns, after a loop for each list of lines."""
     with Steps() as run:
         for lines in loops:
-            for _ in run.follow(lines, agent=agent):
-                pass
+            list(run.follow(lines, agent=agent))
     return [
         (turn.state, turn.result, turn.usage.input_tokens, len(turn.step.steps), turn.cost)
         for turn in run.turns

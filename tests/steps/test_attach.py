@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import socket
-import struct
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream import aattach, attach
+from tests.support.replies import at_once, reply
+from tokenstream import aattach, attach, testing
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from tokenstream.testing import Recording, Request
 
 
 @pytest.fixture(autouse=True)
@@ -250,43 +249,24 @@ def test_a_real_server_that_resets_its_connections_loses_nothing() -> None:
     """Over HTTP: events go on while the reader is away."""
     total, dice = 200, random.Random(7)
     events = [event(n) for n in range(total - 1)] + [event(total - 1, "session.status_idle")]
-    place = {"at": 0}
+    place = 0
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+    def play(request: Request) -> Recording:
+        nonlocal place
+        if request.path == "/history":
+            return at_once([json.dumps(events[:place]).encode()], content_type="application/json")
+        lines = [json.dumps(each).encode() + b"\n" for each in events[place : place + dice.randint(1, 40)]]
+        place = min(place + len(lines) + dice.randint(0, 5), total)
+        # Without an end of its own, the connection is reset.
+        cut = "reset" if place < total and dice.random() < 0.5 else None
+        return reply(((0.0, line) for line in lines), content_type="application/x-ndjson", cut=cut)
 
-        def do_GET(self) -> None:
-            self.send_response(200)
-            if self.path == "/history":
-                body = json.dumps(events[: place["at"]]).encode()
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                return
-            self.send_header("content-type", "application/x-ndjson")
-            self.end_headers()
-            for _ in range(dice.randint(1, 40)):
-                if place["at"] == total:
-                    return
-                self.wfile.write(json.dumps(events[place["at"]]).encode() + b"\n")
-                place["at"] += 1
-            place["at"] = min(place["at"] + dice.randint(0, 5), total)
-            if dice.random() < 0.5:
-                # The connection is reset, and not closed.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    with httpx.Client() as client:
+    with testing.serve(play) as server, httpx.Client(base_url=server.url) as client:
 
         def live() -> Iterator[Any]:
-            response = client.send(client.build_request("GET", f"{url}/live"), stream=True)
+            response = client.send(client.build_request("GET", "/live"), stream=True)
             return (json.loads(line) for line in response.iter_lines())
 
-        found = [each["id"] for each in attach(live, history=lambda: client.get(f"{url}/history").json())]
-    server.shutdown()
-    server.server_close()
+        found = [each["id"] for each in attach(live, history=lambda: client.get("/history").json())]
 
     assert found == [each["id"] for each in events]

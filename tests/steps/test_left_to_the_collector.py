@@ -32,8 +32,7 @@ RUNS: dict[str, list[Any]] = {
 def test_a_run_that_was_followed_leaves_nothing_but_its_steps(events: list[Any]) -> None:
     def run() -> Steps:
         with Steps() as kept:
-            for _ in kept.follow(events):
-                pass
+            list(kept.follow(events))
         return kept
 
     assert left_beside(run) == {}

@@ -106,7 +106,7 @@ def test_a_request_is_answered_once_and_all_readers_see_that() -> None:
             ("r1", False)
         ]
         run.reply("r1", {"allow": True})
-        assert run.waiting == ()
+        assert (run.waiting, step.state) == ((), "running")
         with pytest.raises(MisuseError, match="already answered"):
             run.reply("r1", {"allow": False})
 

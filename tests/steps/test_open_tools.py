@@ -5,6 +5,8 @@ Each of them reads a run that ends, by itself, after the call of a tool that has
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -170,8 +172,7 @@ def test_every_reader_is_tried() -> None:
 def test_a_tool_without_a_result_is_not_done(name: str, items: _Items) -> None:
     options: dict[str, Any] = {"agent": name} if name in AGENTS else {}
     with Steps() as run:
-        for _ in run.follow(items, **options):
-            pass
+        list(run.follow(items, **options))
 
     (tool,) = [step for step in [*run.steps, *tools_in(run)] if step.name in ("drop", "shell")][-1:]
     assert tool.state in ("stopped", "waiting")
@@ -182,14 +183,8 @@ def test_a_tool_without_a_result_is_not_done(name: str, items: _Items) -> None:
 
 
 def _outcomes_of(body: bytes, **options: Any) -> dict[str, tuple[str, Any]]:
-    import io
-
-    with Steps() as run:
-        try:
-            for _ in run.follow(io.BytesIO(body), **options):
-                pass
-        except StreamError:
-            pass
+    with Steps() as run, suppress(StreamError):
+        list(run.follow(io.BytesIO(body), **options))
     return {tool.cause.id: (tool.state, tool.result) for tool in tools_in(run) if tool.cause}
 
 
@@ -208,13 +203,11 @@ def test_a_tool_over_ag_ui_waits_for_what_the_application_says(again: bool) -> N
     call = AGENTS["ag-ui"][1:3]
     result = {"type": "TOOL_CALL_RESULT", "messageId": "m", "toolCallId": "c", "content": '"dropped"'}
     with Steps() as run:
-        for _ in run.follow(AGENTS["ag-ui"], agent="ag-ui"):
-            pass
+        list(run.follow(AGENTS["ag-ui"], agent="ag-ui"))
         assert [waiting.id for waiting in run.waiting] == ["c"]
         start, *_, end = AGENTS["ag-ui"]
         later = [{**start, "runId": "r2"}, *(call if again else []), result, {**end, "runId": "r2"}]
-        for _ in run.follow(later, agent="ag-ui"):
-            pass
+        list(run.follow(later, agent="ag-ui"))
 
     (tool,) = tools_in(run)
     assert (tool.state, tool.result) == ("done", '"dropped"')

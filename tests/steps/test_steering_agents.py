@@ -191,8 +191,7 @@ def test_input_that_codex_never_mentions_is_lost_with_the_run() -> None:
         followed = run.follow(peer, agent="codex-server", until="turn")
         steers = [run.steer("Stop.") for message in followed if message.method.endswith("delta")]
         stdin.close()
-        for _ in run.follow(peer, agent="codex-server"):
-            pass
+        list(run.follow(peer, agent="codex-server"))
 
     # The second piece of the answer came behind the end of the turn's steering.
     assert [each.state for each in steers] == ["lost", "lost"]
@@ -279,8 +278,7 @@ def test_input_between_two_turns_is_refused_at_once() -> None:
         for _ in run.follow(peer, until=asked):
             steers.append(run.steer("Be brief."))
             break
-        for _ in run.follow(peer, until=asked):
-            pass
+        list(run.follow(peer, until=asked))
         late = run.steer("And now?")
 
     assert steers[0].state == "applied"
@@ -297,8 +295,7 @@ def test_input_after_a_loop_that_ended_with_its_turn_is_refused() -> None:
     ]
     output = io.BytesIO(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     with Steps() as run:
-        for _ in run.follow(output, agent="claude-code", stdin=io.BytesIO(), until="turn"):
-            pass
+        list(run.follow(output, agent="claude-code", stdin=io.BytesIO(), until="turn"))
         steer = run.steer("And now?")
 
     assert steer.state == "refused"

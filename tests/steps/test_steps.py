@@ -18,6 +18,7 @@ from tokenstream import Limits, Steps, Usage
 from tokenstream.errors import LimitExceeded, MisuseError, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, UsageUpdate
 from tokenstream.message import ToolCall
+from tokenstream.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.steps import Step
 
 CALL = ToolCall(id="call_1", name="weather", arguments_text="{}", complete=True)
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # -- the tree ---------------------------------------------------------------------
@@ -188,13 +180,13 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
 
 
 def test_time_is_reported_while_a_step_runs_and_after() -> None:
-    clock = Clock()
+    clock = VirtualClock()
     with on(clock, Steps) as run:
-        clock.now = 1.0
+        clock.until(1.0)
         with run.step("think") as step:
-            clock.now = 3.5
+            clock.until(3.5)
             running = step.seconds
-        clock.now = 9.0
+        clock.until(9.0)
 
     assert (2.5, 2.5, 9.0) == (running, step.seconds, run.seconds)
     assert (1.0, 3.5) == (step.started, step.ended)
@@ -316,13 +308,13 @@ def test_what_is_no_stream_is_refused() -> None:
 
 def test_a_run_is_printed_as_a_tree() -> None:
     """Names, agents, calls, states, times and tokens."""
-    clock = Clock()
+    clock = VirtualClock()
     run = on(clock, Steps, "trip")
     step = run.step(CALL)
     with pytest.raises(TimeoutError), run, run.step("plan", agent="planner") as plan:
         plan.follow(stream_of(asking("Oslo"))).final()
         with step:
-            clock.now = 1.24
+            clock.until(1.24)
         with run.step("write", agent="writer"):
             raise TimeoutError
 
@@ -344,7 +336,7 @@ def test_a_run_is_printed_as_a_tree() -> None:
 )
 def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) -> None:
     """A question mark stands for it."""
-    with on(Clock(), Steps, "trip") as run, run.step("ask") as step:
+    with on(VirtualClock(), Steps, "trip") as run, run.step("ask") as step:
         step.feed(UsageUpdate(usage))
 
     assert f"trip done 0.0 s {figures}\n└─ ask done 0.0 s {figures}" == str(run)
@@ -384,7 +376,7 @@ def test_an_answer_ends_in_a_way_that_there_is() -> None:
 def test_a_tool_is_reported_by_its_name_and_its_arguments(arguments: str, shown: str) -> None:
     """Two calls of one tool have different arguments, and ids that say nothing; long ones are cut."""
     call = ToolCall(id="call_1", name="tool", arguments_text=arguments, complete=True)
-    with on(Clock(), Steps, "trip") as run, run.step(call):
+    with on(VirtualClock(), Steps, "trip") as run, run.step(call):
         pass
 
     assert str(run) == f"trip done 0.0 s\n└─ {shown} 0.0 s"
@@ -408,8 +400,7 @@ def test_an_agent_with_too_many_tools_ends_the_loop() -> None:
     lines = [{**tool, "part": {"callID": str(n), "tool": "ls", "state": state}} for n in range(9)]
     for source in (lines, [json.dumps(line) for line in lines], iter(lines)):
         with Steps(limits=Limits(steps=4)) as run, pytest.raises(LimitExceeded, match="steps"):
-            for _ in run.follow(source):
-                pass
+            list(run.follow(source))
 
         (turn,) = run.turns
         assert (turn.state, len(turn.step.steps)) == ("failed", 3)

@@ -27,8 +27,7 @@ _COUNTS_OF_CLAUDE = {"input_tokens": 400, "output_tokens": 29, "cache_read_input
 
 def _follow(body: bytes, **options: Any) -> Steps:
     with Steps() as run, suppress(TokenStreamError):
-        for _ in run.follow(io.BytesIO(body), **options):
-            pass
+        list(run.follow(io.BytesIO(body), **options))
     return run
 
 

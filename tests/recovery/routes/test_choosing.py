@@ -68,42 +68,32 @@ def _out(route: Route) -> Route:
     return route
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class TestARouteThatFails:
     """Left out after five failures within a minute, for all streams that share the route."""
 
     def test_is_left_out_after_some_failures_and_comes_back_after_a_rest(self) -> None:
         first, second = Provider("openai-chat", *[DOWN] * 8), Provider("anthropic")
-        clock, chat = Clock(), first.route(rest=30)
+        clock, chat = testing.VirtualClock(100), first.route(rest=30)
         assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
         # Only five failures within a minute count.
-        clock.now += 61
+        clock.advance(61)
         both = ["chat.test", "claude.test"]
         assert [_asked(clock, chat, second.route()) for _ in range(6)] == [*[both] * 5, ["claude.test"]]
 
-        clock.now += 31
+        clock.advance(31)
         assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
         assert _asked(clock, chat, second.route()) == ["claude.test"]
 
-        clock.now += 31
+        clock.advance(31)
         assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
-        clock.now += 31
+        clock.advance(31)
         assert [_asked(clock, chat, second.route()) for _ in range(2)] == [["chat.test"], ["chat.test"]]
 
     def test_stays_in_if_the_request_was_wrong(self) -> None:
         """A mistake of the caller's says nothing about the provider."""
         refused = Behaviour("refused", status=400)
         first, second = Provider("openai-chat", *[refused] * 9), Provider("anthropic")
-        clock, chat = Clock(), first.route()
+        clock, chat = testing.VirtualClock(100), first.route()
 
         for _ in range(6):
             assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
@@ -111,13 +101,13 @@ class TestARouteThatFails:
     def test_is_asked_nevertheless_if_all_others_are_out_too(self) -> None:
         """An attempt that may work is better than none."""
         first, second = Provider("openai-chat"), Provider("anthropic")
-        clock, chat, claude = Clock(), _out(first.route()), _out(second.route())
+        clock, chat, claude = testing.VirtualClock(100), _out(first.route()), _out(second.route())
 
         assert _asked(clock, chat, claude) == ["chat.test"]
 
     def test_is_asked_in_the_end_if_it_was_passed_over(self) -> None:
         second, third = Provider("anthropic"), Provider("gemini", DOWN)
-        clock, claude = Clock(), second.route()
+        clock, claude = testing.VirtualClock(100), second.route()
 
         def fail() -> Any:
             # Another stream finds out that the route is down.
@@ -133,7 +123,7 @@ class TestARouteThatFails:
     def test_can_stay_in_for_good(self) -> None:
         """With `rest=None`, a provider that is always down is still asked first."""
         first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
-        clock, chat = Clock(), first.route(rest=None)
+        clock, chat = testing.VirtualClock(100), first.route(rest=None)
 
         assert [_asked(clock, chat, second.route())[0] for _ in range(9)] == ["chat.test"] * 9
 
@@ -169,10 +159,10 @@ class TestTheOrder:
     def test_begins_with_the_fastest_route_once_each_was_measured(self) -> None:
         """The seconds to the first content count; a route that was never measured is tried first."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
-        clock = Clock()
+        clock = testing.VirtualClock(100)
 
         def take_a_second() -> bool:
-            clock.now += 1
+            clock.advance(1)
             return True
 
         slow.when = take_a_second
@@ -588,7 +578,7 @@ def _cents(usage: Usage) -> float:
     return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
-def _asked(clock: Clock, *routes: Route) -> list[str | None]:
+def _asked(clock: testing.VirtualClock, *routes: Route) -> list[str | None]:
     """Return the routes that were asked for one answer, which must be the truth."""
     with on(clock, resilient, nowhere, Retry(attempts=1, routes=routes, wait=0)) as stream:
         assert stream.final().text == TRUTH

@@ -189,7 +189,6 @@ def test_a_source_that_breaks_fails_the_turns_that_are_open() -> None:
 
     source: Any = payloads()
     with Steps() as run, pytest.raises(OSError, match="reset"):
-        for _ in run.follow(source, agent="a2a"):
-            pass
+        list(run.follow(source, agent="a2a"))
 
     assert [("failed", "one")] == [(turn.state, turn.step.text) for turn in run.turns]

@@ -20,26 +20,19 @@ from tokenstream import Steps
 from tokenstream.errors import MisuseError, StreamTruncated
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+_TWO = ["I will run two commands.", "It said hello."]
+_ONE = ["I will run a command.", "It said hello."]
+_DELEGATED = ["I delegate.", "The answer is 7."]
+"""What the models say before and after they call tools."""
+_BASH = ["Bash done hello", "Bash failed"]
+_LOWER_BASH = ["bash done hello", "bash failed"]
+_SHELL = ["run_shell_command done hello", "read_file failed"]
+"""What becomes of the tools of several agents."""
 _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] = {
     "claude-code-own-api-error": ("failed", [], ["API Error: 400 no credit"], (0, 0)),
-    "claude-code-own-permission-denied": (
-        "done",
-        ["Bash done hello", "Bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (400, 29),
-    ),
-    "claude-code-own-two-tools-partial": (
-        "done",
-        ["Bash done hello", "Bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (400, 29),
-    ),
-    "claude-code-own-two-tools-whole": (
-        "done",
-        ["Bash done hello", "Bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (400, 29),
-    ),
+    "claude-code-own-permission-denied": ("done", _BASH, _TWO, (400, 29)),
+    "claude-code-own-two-tools-partial": ("done", _BASH, _TWO, (400, 29)),
+    "claude-code-own-two-tools-whole": ("done", _BASH, _TWO, (400, 29)),
     "claude-code-own-unknown-tool": (
         "done",
         ["Read failed", "NoSuchTool failed", "Edit failed"],
@@ -47,93 +40,33 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         (40, 5),
     ),
     "claude-code-own-interrupted": ("failed", ["Bash failed"], ["I sleep."], (10, 2)),
-    "claude-code-own-max-turns": (
-        "failed",
-        ["Bash done hello", "Bash failed"],
-        ["I will run two commands."],
-        (100, 20),
-    ),
+    "claude-code-own-max-turns": ("failed", _BASH, ["I will run two commands."], (100, 20)),
     "claude-code-own-broken-answer": (
         "done",
         [],
         ["Half an answer that breaks here.", "The whole answer."],
         None,
     ),
-    "codex-own-exec-command": (
-        "done",
-        ["shell done hello"],
-        ["I will run a command.", "It said hello."],
-        (250, 40),
-    ),
+    "codex-own-exec-command": ("done", ["shell done hello"], _ONE, (250, 40)),
     "codex-own-failed-turn": ("failed", ["shell done err"], ["I will run a command."], None),
-    "codex-server-own-app-server": (
-        "done",
-        ["shell done err"],
-        ["I will run a command.", "It said hello."],
-        (250, 40),
-    ),
-    "acp-own-opencode": (
-        "done",
-        ["bash done {'output':", "bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (305, 9),
-    ),
-    "opencode-server-own-permissions": (
-        "done",
-        ["bash done hello", "bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (410, 29),
-    ),
-    "opencode-server-own-subagent": (
-        "done",
-        ["task done <task"],
-        ["I delegate.", "The answer is 7."],
-        (410, 29),
-    ),
-    "gemini-cli-own-tools": (
-        "done",
-        ["run_shell_command done hello", "read_file failed"],
-        ["I will run a command.", "It said hello."],
-        (300, 18),
-    ),
-    "opencode-own-run": (
-        "done",
-        ["bash done hello", "bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (410, 29),
-    ),
+    "codex-server-own-app-server": ("done", ["shell done err"], _ONE, (250, 40)),
+    "acp-own-opencode": ("done", ["bash done {'output':", "bash failed"], _TWO, (305, 9)),
+    "opencode-server-own-permissions": ("done", _LOWER_BASH, _TWO, (410, 29)),
+    "opencode-server-own-subagent": ("done", ["task done <task"], _DELEGATED, (410, 29)),
+    "gemini-cli-own-tools": ("done", _SHELL, _ONE, (300, 18)),
+    "opencode-own-run": ("done", _LOWER_BASH, _TWO, (410, 29)),
     "opencode-own-broken-answer": (
         "done",
         [],
         ["", "Half an answer that breaks here.", "The whole answer."],
         None,
     ),
-    "copilot-cli-own-tools": (
-        "done",
-        ["bash done hello", "bash failed"],
-        ["I will run two commands.", "It said hello."],
-        None,
-    ),
-    "copilot-cli-own-subagent": ("done", ["task done Sub"], ["I delegate.", "The answer is 7."], None),
+    "copilot-cli-own-tools": ("done", _LOWER_BASH, _TWO, None),
+    "copilot-cli-own-subagent": ("done", ["task done Sub"], _DELEGATED, None),
     "copilot-cli-own-broken-answer": ("done", [], ["Half an answer.", "The whole answer."], None),
-    "kimi-code-own-tools": (
-        "done",
-        ["Bash done hello", "Bash done ls:"],
-        ["I will run two commands.", "It said hello."],
-        None,
-    ),
-    "qwen-code-own-tools": (
-        "done",
-        ["run_shell_command done hello", "read_file failed"],
-        ["I will run two commands.", "It said hello."],
-        (400, 29),
-    ),
-    "pi-own-tools": (
-        "done",
-        ["bash done hello", "bash failed"],
-        ["I will run two commands.", "It said hello."],
-        (410, 29),
-    ),
+    "kimi-code-own-tools": ("done", ["Bash done hello", "Bash done ls:"], _TWO, None),
+    "qwen-code-own-tools": ("done", _SHELL, _TWO, (400, 29)),
+    "pi-own-tools": ("done", _LOWER_BASH, _TWO, (410, 29)),
 }
 """The state of the one turn of each recording, its tools, its texts, and its tokens."""
 
@@ -369,8 +302,7 @@ def _functions_called(lines: list[str]) -> int:
         next(followed)
         sys.setprofile(note)
         try:
-            for _ in followed:
-                pass
+            list(followed)
         finally:
             sys.setprofile(None)
     return count
@@ -452,8 +384,7 @@ def test_a_run_with_a_session_reads_only_that_one_of_a_server() -> None:
     mixed = [each for pair in zip(lines, others, strict=True) for each in pair]
     with Steps() as run:
         run.session = session
-        for _ in run.follow(mixed, agent="opencode-server"):
-            pass
+        list(run.follow(mixed, agent="opencode-server"))
 
     assert told(run) == told(follow(lines)[0])
     assert len(follow(mixed)[0].turns) == 2

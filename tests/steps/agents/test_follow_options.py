@@ -69,8 +69,7 @@ def process_of(lines: list[Any], then: str = "", **streams: Any) -> Generator[An
 def read(run: Any, source: Any, **options: Any) -> StreamError | None:
     """Follow to the end; return the error."""
     try:
-        for _ in run.follow(source, **options):
-            pass
+        list(run.follow(source, **options))
     except StreamError as error:
         return error
     return None

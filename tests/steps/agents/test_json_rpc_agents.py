@@ -22,8 +22,7 @@ def messages_of(name: str) -> list[Any]:
 def follow(messages: list[Any], agent: str | None = None) -> Steps:
     """Follow some messages to their end."""
     with Steps() as run:
-        for _ in run.follow(messages, agent=agent):
-            pass
+        list(run.follow(messages, agent=agent))
     return run
 
 
@@ -376,8 +375,7 @@ def test_an_agent_that_dies_within_a_turn_is_reported_with_its_exit_code() -> No
         json.dumps(codex("item/agentMessage/delta", itemId="a", delta="I")),
     ]
     with Steps() as run, pytest.raises(StreamTruncated, match="exit code 3") as raised:
-        for _ in run.follow(lines, exit_code=3):
-            pass
+        list(run.follow(lines, exit_code=3))
 
     assert raised.value.partial.text == "I"
 

@@ -47,8 +47,7 @@ def test_calls_of_a_real_process_are_turns_with_their_progress() -> None:
         peer.ask("initialize", protocolVersion="2025-11-25")
         for name in ("count", "fail"):
             call = peer.begin("tools/call", name=name, arguments={"path": "."}, _meta={"progressToken": name})
-            for _ in run.follow(peer, until=call):
-                pass
+            list(run.follow(peer, until=call))
         assert process.stdin is not None
         process.stdin.close()
 
@@ -67,8 +66,7 @@ def test_the_body_of_a_response_is_one_call(form: str) -> None:
     with Steps() as run:
         before, after = ("", "\n") if form == "lines" else ("event: message\ndata: ", "\n\n")
         body = "".join(f"{before}{json.dumps(each)}{after}" for each in messages)
-        for _ in run.follow(io.StringIO(body)):
-            pass
+        list(run.follow(io.StringIO(body)))
     (turn,) = run.turns
     (tool,) = turn.step.steps
 
@@ -79,8 +77,7 @@ def test_the_body_of_a_response_is_one_call(form: str) -> None:
 def test_a_body_that_ends_before_the_result_is_cut() -> None:
     """The newest version of the protocol has no resumption: the call is lost, and the error says so."""
     with Steps() as run, pytest.raises(StreamTruncated):
-        for _ in run.follow([json.dumps(_PROGRESS)]):
-            pass
+        list(run.follow([json.dumps(_PROGRESS)]))
 
     assert run.turns[0].state == "failed"
 
@@ -89,8 +86,7 @@ def test_an_error_of_the_protocol_fails_the_call() -> None:
     """A wrong name of a tool is no result."""
     error = {"id": 3, "error": {"code": -32602, "message": "Unknown tool"}}
     with Steps() as run:
-        for _ in run.follow([json.dumps(_PROGRESS), json.dumps(error)]):
-            pass
+        list(run.follow([json.dumps(_PROGRESS), json.dumps(error)]))
 
     assert run.turns[0].state == "failed"
     assert "Unknown tool" in str(run.turns[0].error)

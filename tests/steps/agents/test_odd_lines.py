@@ -195,8 +195,7 @@ def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asy
     with Steps() as run, pytest.raises(StreamTruncated) as caught:
         if asynchronous:
             asyncio.run(read(run))
-        for _ in run.follow(line for line in lines):
-            pass
+        list(run.follow(line for line in lines))
 
     assert caught.value.partial.text == "Half"
     assert [turn.state for turn in run.turns] == ["failed"]

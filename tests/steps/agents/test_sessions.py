@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.steps.agents.support import FOLDER
@@ -118,12 +119,9 @@ def _follow(loops: list[list[Any]], agent: str | None) -> tuple[Steps, list[int]
     counts = []
     with Steps() as run:
         for lines in loops:
-            try:
-                for _ in run.follow(lines, agent=agent):
-                    pass
-            except StreamError:
-                # The law is about turns that end; a last turn without its end fails in both ways.
-                pass
+            # The law is about turns that end; a last turn without its end fails in both ways.
+            with suppress(StreamError):
+                list(run.follow(lines, agent=agent))
             counts.append(len(run.turns))
     return run, counts
 
@@ -143,8 +141,7 @@ def _loops_of(path: Path) -> tuple[str | None, list[list[bytes]]]:
         followed = run.follow(take(), until="turn", agent=_name_of(path))
         while len(taken) < len(lines):
             try:
-                for _ in followed:
-                    pass
+                list(followed)
             except StreamError:
                 break
             loops.append([*taken])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+from tokenstream import Steps
 from tokenstream.steps import Step
 
 CALL = {"index": 0, "id": "call_1", "name": "search", "args": '{"q": 1}'}
@@ -26,6 +27,13 @@ def event(kind: str, id: str, *parents: str, name: str = "", node: str = "", **d
 def piece(content: str = "", **fields: Any) -> dict[str, Any]:
     """Return a chunk of LangChain, as it is told apart."""
     return {"type": "AIMessageChunk", "content": content, "response_metadata": {}, **fields}
+
+
+def follow(events: list[Any]) -> Steps:
+    """Follow some events, which pass untouched; return the run."""
+    with Steps() as run:
+        assert events == [*run.follow(events)]
+    return run
 
 
 STOP = piece(response_metadata={"finish_reason": "stop"})

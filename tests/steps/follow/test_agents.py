@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.follow.support import of_agent
+from tests.steps.follow.support import follow, of_agent
 from tokenstream import Steps
 
 # -- the OpenAI Agents SDK ------------------------------------------------------------
@@ -58,8 +58,7 @@ def test_a_run_of_agents_is_its_agents_and_their_tools() -> None:
         turn("writer"),
         *answer("Done."),
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
     triage, writer = run.steps
     (tool,) = triage.steps
 
@@ -83,8 +82,7 @@ def test_an_agent_whose_last_answer_was_cut_has_failed() -> None:
 
 
 def test_an_answer_before_any_agent_was_named_has_a_step() -> None:
-    with Steps() as run:
-        list(run.follow([*answer("Hi"), item("message_output_item", id="m"), raw("odd")]))
+    run = follow([*answer("Hi"), item("message_output_item", id="m"), raw("odd")])
 
     assert [("agent", "Hi")] == [(step.name, step.text) for step in run.steps]
 
@@ -102,8 +100,7 @@ def telling(delta: str, whole: str) -> list[Any]:
 
 
 def test_the_lost_end_of_an_answer_is_given() -> None:
-    with Steps() as run:
-        list(run.follow([turn("a"), *telling("Hel", "Hello"), *telling("Bye", "Bye now")]))
+    run = follow([turn("a"), *telling("Hel", "Hello"), *telling("Bye", "Bye now")])
     (step,) = run.steps
 
     assert ["Hello", "Bye now"] == [message.text for message in step.messages]
@@ -113,8 +110,7 @@ def test_the_lost_end_of_an_answer_is_given() -> None:
 @pytest.mark.parametrize(("delta", "whole"), [("Hex", "Hello"), ("Hellolo", "Hello"), ("Hex", "Help me")])
 def test_an_answer_whose_whole_text_is_another_has_failed(delta: str, whole: str) -> None:
     """The end of another text is never put behind the deltas, and the agent's step has the error."""
-    with Steps() as run:
-        list(run.follow([turn("a"), *telling(delta, whole)]))
+    run = follow([turn("a"), *telling(delta, whole)])
     (step,) = run.steps
 
     assert (delta, ["failed"]) == (step.text, [message.ending for message in step.messages])
@@ -145,8 +141,7 @@ def test_a_workflow_of_llamaindex_is_its_agents_and_their_tools() -> None:
         of_agent("writer", input=[]),
         of_agent("writer", response=SimpleNamespace(content="Sorry."), raw=None, tool_calls=[]),
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
     triage, writer = run.steps
     (tool,) = triage.steps
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from tests.steps.follow.support import CALL, GRAPH, STOP, event, piece, said, tree
+from tests.steps.follow.support import CALL, GRAPH, STOP, event, follow, piece, said, tree
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError
@@ -58,8 +58,7 @@ def test_parallel_calls_of_one_tool_are_told_apart() -> None:
         event("tool_start", "t2", name="search", input={"q": 0}),
         event("tool_start", "t3", name="search", tool_call_id="c9"),
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
 
     assert ["c1", "c0", None, "c9"] == [step.cause and step.cause.id for step in run.steps[1:]]
 
@@ -72,8 +71,7 @@ def test_a_tool_that_fails_says_so() -> None:
         event("tool_start", "b", name="search"),
         event("tool_end", "b", name="search", output=message),
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
 
     assert [("failed", "ValueError: bad"), ("failed", "no such city")] == [
         (step.state, step.error) for step in run.steps
@@ -91,8 +89,7 @@ def test_a_model_that_does_not_stream_is_reported_at_its_end() -> None:
         event("llm_stream", "n", chunk=SimpleNamespace(text="lo", generation_info={"finish_reason": "stop"})),
         event("llm_end", "n", output=None),
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
 
     assert [("Hello", "done")] * 2 == [(step.text, step.state) for step in run.steps]
 
@@ -210,8 +207,7 @@ _UPDATES: list[dict[str, Any]] = [
 def test_a_wrapped_stream_of_updates_is_known_by_its_messages() -> None:
     """A generator of the program's own has another name."""
     with Steps() as run:
-        for _ in run.follow(update for update in _UPDATES):
-            pass
+        list(run.follow(update for update in _UPDATES))
 
     assert [step.name for step in run.steps] == ["ask", "search", "ask", "store"]
 
@@ -255,8 +251,7 @@ def _named(name: str, items: list[Any]) -> Any:
 def test_nodes_without_messages_are_steps(options: dict[str, Any]) -> None:
     """The graph's own stream is known by its name, and is not one of the newer events."""
     with Steps() as run:
-        for _ in run.follow(_named("stream", [{"load": {"n": 1}}, {"store": None}]), **options):
-            pass
+        list(run.follow(_named("stream", [{"load": {"n": 1}}, {"store": None}]), **options))
 
     assert tree(run.steps) == [("load", "done"), ("store", "done")]
 
@@ -272,5 +267,4 @@ def test_nodes_without_messages_are_steps(options: dict[str, Any]) -> None:
 def test_the_whole_state_of_a_graph_is_refused_at_once(source: Any) -> None:
     """The error names what to pass."""
     with Steps() as run, pytest.raises(MisuseError, match='stream_mode="messages", "updates"'):
-        for _ in run.follow(source()):
-            pass
+        list(run.follow(source()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tests.steps.follow.support import follow
 from tests.support.tables import in_one_test
-from tokenstream import Steps
 
 if TYPE_CHECKING:
     import pytest
@@ -51,17 +51,11 @@ BEGUN = [
 """An answer before its end."""
 
 
-def _follow(events: list[Any]) -> Steps:
-    with Steps() as run:
-        assert events == [*run.follow(events)]
-    return run
-
-
 def test_an_answer_follows_another_without_a_call_between_them() -> None:
     """The result of the first answer was refused; the counts add up to those of the run."""
     result = SimpleNamespace(output="Hello", usage=_usage(9, 2, 4))
     odd = _event("tool_availability_delta")
-    run = _follow([odd, *BEGUN, *BEGUN, _event("agent_run_result", result=result)])
+    run = follow([odd, *BEGUN, *BEGUN, _event("agent_run_result", result=result)])
 
     (turn,) = run.turns
     assert [message.text for message in turn.step.messages] == ["Hello", "Hello"]
@@ -71,7 +65,7 @@ def test_an_answer_follows_another_without_a_call_between_them() -> None:
 
 def test_an_answer_that_begins_anew_was_cut() -> None:
     result = SimpleNamespace(output="Hello", usage=_usage(9, 2))
-    run = _follow([*BEGUN[:2], *BEGUN, _event("agent_run_result", result=result)])
+    run = follow([*BEGUN[:2], *BEGUN, _event("agent_run_result", result=result)])
 
     assert [(message.text, message.ending) for message in run.turns[0].step.messages] == [
         ("Hello", "truncated"),
@@ -80,7 +74,7 @@ def test_an_answer_that_begins_anew_was_cut() -> None:
 
 
 def test_a_run_that_is_cut_has_failed() -> None:
-    run = _follow(BEGUN)
+    run = follow(BEGUN)
 
     (turn,) = run.turns
     assert (turn.state, turn.step.messages[0].ending, turn.result) == ("failed", "truncated", None)
@@ -99,7 +93,7 @@ def test_the_nodes_of_a_run_have_whole_answers(returned: Any, state: str) -> Non
         parts=[TEXT, FILE, CALL], model_name="m", usage=_usage(5, 3), finish_reason="tool_call"
     )
     cut = SimpleNamespace(parts=[TEXT], model_name="m", usage=_usage(7, 2), finish_reason="length")
-    run = _follow(
+    run = follow(
         [
             _node("UserPromptNode"),
             _node("ModelRequestNode", request=SimpleNamespace(parts=[_part("user-prompt", content="?")])),
@@ -126,7 +120,7 @@ def test_a_resumed_run_has_the_answers_since_then() -> None:
     said = SimpleNamespace(parts=[TEXT], model_name="m", usage=_usage(7, 2), finish_reason="stop")
     returned = {"tool_name": "search", "tool_call_id": "c1", "content": "found", "outcome": "success"}
     request = SimpleNamespace(parts=[_part("tool-return", **returned)])
-    run = _follow(
+    run = follow(
         [
             _node("UserPromptNode"),
             _node("CallToolsNode", model_response=asked),
@@ -143,7 +137,7 @@ def test_a_resumed_run_has_the_answers_since_then() -> None:
 
 
 def test_an_object_that_is_not_as_expected_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    run = _follow([*BEGUN, _event("part_start", index=2)])
+    run = follow([*BEGUN, _event("part_start", index=2)])
 
     assert [turn.state for turn in run.turns] == ["stopped"]
     assert "not followed any further" in caplog.text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.follow.support import GRAPH, event, of_agent, piece, tree
+from tests.steps.follow.support import GRAPH, event, follow, of_agent, piece, tree
 from tokenstream import Steps
 from tokenstream.errors import MisuseError
 
@@ -48,8 +48,7 @@ def test_what_comes_after_the_end_of_a_step_disturbs_nobody() -> None:
         event("odd", "x"),
         {"event": "on_chat_model_start", "run_id": 7},
     ]
-    with Steps() as run:
-        list(run.follow(events))
+    run = follow(events)
 
     assert [("ask", "done", ("m", "stopped")), ("search", "stopped")] == tree(run.steps)
 

@@ -56,12 +56,10 @@ def test_a_turn_waits_for_its_tools_also_where_the_event_names_none(reason: dict
     index = next(n for n, each in enumerate(CUSTOM_TOOL) if each["type"] == "session.status_idle")
     idle = {**CUSTOM_TOOL[index], "stop_reason": {"type": "requires_action", **reason}}
     with Steps() as run:
-        for _ in run.follow([*CUSTOM_TOOL[:index], idle]):
-            pass
+        list(run.follow([*CUSTOM_TOOL[:index], idle]))
         assert (["use_1"], "waiting") == ([each.id for each in run.waiting], run.turns[-1].state)
     with Steps() as run:
-        for _ in run.follow([*CUSTOM_TOOL[:index], idle, *CUSTOM_TOOL[index + 1 :]]):
-            pass
+        list(run.follow([*CUSTOM_TOOL[:index], idle, *CUSTOM_TOOL[index + 1 :]]))
 
     assert ((), [("done", "It rains.")]) == (run.waiting, [(turn.state, turn.result) for turn in run.turns])
 

@@ -65,13 +65,11 @@ def _texts(run: Steps) -> Any:
 def test_a_run_over_many_connections_is_that_of_one(name: str) -> None:
     """Nothing is lost or doubled, although each connection brings back what was there before."""
     with Steps() as expected:
-        for _ in expected.follow(events_of(name)):
-            pass
+        list(expected.follow(events_of(name)))
     for seed in range(20):
         session = Session(name, random.Random(seed))
         with Steps() as run, attach(session.live, history=session.history) as live:
-            for _ in run.follow(live):
-                pass
+            list(run.follow(live))
 
         assert (run.agent, _texts(run)) == (expected.agent, _texts(expected))
         assert session.connections == live.reattached + 1

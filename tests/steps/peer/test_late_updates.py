@@ -168,8 +168,7 @@ def test_what_the_pipe_holds_before_a_prompt_is_sent_belongs_to_no_later_turn(
             out.write(b"" if not number else _bytes(*late))
             asked = peer.begin("session/prompt", sessionId="s1")
             out.write(_bytes(_says(text), _answer(number)))
-            for _ in run.follow(peer, until=asked, agent="acp"):
-                pass
+            list(run.follow(peer, until=asked, agent="acp"))
         out.close()
 
     assert ["One", "Three."] == _results(run)
@@ -208,8 +207,7 @@ def test_a_source_whose_reads_have_no_limit_is_not_read_before_a_prompt() -> Non
         for number, text in enumerate(("One", "Two.")):
             asked = peer.begin("session/prompt", sessionId="s1")
             waiting.put(_round(number, text))
-            for _ in run.follow(peer, until=asked, agent="acp"):
-                pass
+            list(run.follow(peer, until=asked, agent="acp"))
 
     assert ["One", "Two."] == _results(run)
 
