@@ -88,7 +88,6 @@ def test_nothing_to_show_yet_is_none() -> None:
 
 
 def test_broken_arguments_stay_as_they_were_before_the_fault() -> None:
-    """Nothing is raised, whatever comes after it."""
     accumulator = Accumulator()
     deltas = _deltas(['{"a": 1, "b": oops', ', "c": 2}'], accumulator)
 
@@ -118,7 +117,6 @@ def test_an_empty_object_that_comes_first_is_not_shown() -> None:
 
 
 def test_an_event_that_nobody_has_given_knows_its_own_fragment() -> None:
-    """Made by hand, copied, or out of a pickle."""
     event = ToolCallDelta("c", '{"a": "x')
     given_out = _deltas(_FRAGMENTS[:2], Accumulator())[1]
     copied = pickle.loads(pickle.dumps(given_out))
@@ -129,7 +127,6 @@ def test_an_event_that_nobody_has_given_knows_its_own_fragment() -> None:
 
 
 def test_arguments_show_wherever_an_event_says_that_they_belong() -> None:
-    """Events made by hand may put them on a part that began as something else."""
     accumulator = Accumulator()
     accumulator.take(PartStart(ServerToolCall()))
 
@@ -175,7 +172,6 @@ def test_looking_changes_nothing_about_the_event() -> None:
 
 
 def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who reads tool calls and no partial arguments does not pay for them."""
     made: list[PartialJSONParser] = []
 
     def make(*, lenient: bool) -> PartialJSONParser:
@@ -202,7 +198,6 @@ def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch:
     st.data(),
 )
 def test_the_moments_at_which_somebody_looks_change_nothing(value: Any, size: int, data: Any) -> None:
-    """Looking at each delta, at some, or at the last one gives the same in the end."""
     text = json.dumps({"value": value})
     fragments = pieces_of(text, size)
     accumulator = Accumulator()

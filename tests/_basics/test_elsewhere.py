@@ -34,7 +34,6 @@ URL = "http://localhost:9/v1"
 
 
 def _closed(kind: Any) -> Any:
-    """Return a stream that nobody needs to close."""
     stream = kind([])
     stream.close() if kind is Stream else anyio.run(stream.aclose)
     return stream
@@ -62,7 +61,6 @@ def test_a_stream_says_where_the_names_are_that_it_has_not(kind: Any) -> None:
 
 
 def test_a_message_says_where_the_names_are_that_it_has_not() -> None:
-    """Other APIs' words lead to ours; a name that nobody tries is told as ever."""
     message = Message()
 
     assert "`message.text`" in _no_attribute(message, "content")
@@ -75,7 +73,6 @@ def test_a_message_says_where_the_names_are_that_it_has_not() -> None:
 
 @in_one_test("name", NAMES)
 def test_what_the_sentences_lead_to_is_there(name: str) -> None:
-    """No name is told of that is there itself, and each place exists."""
     message = Stream(ANSWER).final()
     for where in (ALIASES.get(name), name if name in FIELDS else None):
         assert where is None or hasattr(message, where.partition(".")[0])
@@ -89,7 +86,6 @@ _TOLD = [(ToolCall(), OF_CALL), (Usage(), OF_USAGE), (Metrics(started="request")
 
 @in_one_test("of, name", [(of, name) for of, names in _TOLD for name in names])
 def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: Any, name: str) -> None:
-    """The words of OpenAI's, Anthropic's, Google's and LangChain's objects lead to ours, which exist."""
     told = _no_attribute(of, name)
 
     assert told.startswith(f"{type(of).__name__} has no attribute {name!r}: ")
@@ -100,8 +96,6 @@ def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: A
 
 
 def test_a_block_of_the_wrong_colour_names_the_right_one() -> None:
-    """A TypeError as in Python, which is the calling code's."""
-
     async def enter() -> None:
         wrong: Any = connect(URL)
         async with wrong:
@@ -134,7 +128,6 @@ def test_a_stack_of_blocks_refuses_the_wrong_colour_as_it_refuses_anything() -> 
 
 @pytest.mark.parametrize("ask", [connect, aconnect])
 def test_what_has_no_name_in_a_request_is_refused_with_its_name(ask: Any) -> None:
-    """The payload is `json=`, the method `method=`; the payload is never quoted."""
     name = ask.__name__
     with pytest.raises(MisuseError, match=rf"pass the payload as {name}\(url, json=payload\)") as caught:
         ask(URL, {"private": 1})
@@ -145,7 +138,6 @@ def test_what_has_no_name_in_a_request_is_refused_with_its_name(ask: Any) -> Non
 
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 def test_a_view_that_is_taken_for_its_items_says_where_they_are(kind: Any) -> None:
-    """No index, and nothing to be added to, on either side."""
     stream = _closed(kind)
     uses: list[Callable[[], object]] = [
         lambda: stream.tool_calls[0],
@@ -162,8 +154,6 @@ def test_a_view_that_is_taken_for_its_items_says_where_they_are(kind: Any) -> No
 
 
 def test_a_package_that_is_missing_is_the_calling_environments() -> None:
-    """No fault of the network, and to be asked again only once it is there."""
-
     def body() -> Any:
         yield chunk({"content": "a"})
         raise ModuleNotFoundError("No module named 'h2'", name="h2")
@@ -177,7 +167,6 @@ def test_a_package_that_is_missing_is_the_calling_environments() -> None:
 
 
 def test_elements_that_are_the_values_of_an_object_say_where_to_look() -> None:
-    """Mostly the array is one of them."""
     told = r"no valid int: .* say where in it the elements are with at=…; a new loop .*$"
     with Stream(['{"numbers": [1, 2]}'], format="pieces") as stream, pytest.raises(OutputInvalid, match=told):
         list(stream.items(int))
@@ -188,7 +177,6 @@ def test_elements_that_are_the_values_of_an_object_say_where_to_look() -> None:
 
 @pytest.mark.parametrize("source", [["Hel", "lo"], "Hello"])
 def test_text_that_is_no_wire_names_the_format_of_pieces(source: Any) -> None:
-    """Bytes may be anything else."""
     with pytest.raises(NotAStream, match=r'pass format="pieces"$'):
         Stream(source).final()
     with pytest.raises(NotAStream) as caught:

@@ -25,7 +25,6 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_any_value_comes_back(value: Any) -> None:
-    """What json writes is read as json reads it, the fast way and the forgiving way."""
     text = json.dumps(value)
 
     assert decode(text) == decode(text.encode()) == decode_tolerantly(text) == json.loads(text)
@@ -33,7 +32,6 @@ def test_any_value_comes_back(value: Any) -> None:
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_value_or_a_clear_error(payload: bytes) -> None:
-    """Nothing else comes out than a value or a ProtocolError with a place."""
     try:
         decode(payload)
     except ProtocolError as error:
@@ -132,7 +130,6 @@ def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int
     "text", ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["]
 )
 def test_brackets_after_the_first_fault_are_no_json(text: str) -> None:
-    """A line of a log has any number of brackets, and outgrows nothing."""
     with pytest.raises(ProtocolError) as caught:
         decode(text)
 
@@ -152,12 +149,10 @@ def depth_of(value: object) -> int:
 
 @given(VALUES, st.integers(0, 6))
 def test_a_decoded_value_is_as_deep_as_it_is(value: Any, depth: int) -> None:
-    """Objects and arrays are counted, empty ones too, as in a payload that is decoded here."""
     assert is_deeper(value, depth) == (depth_of(value) > depth)
 
 
 def test_decoded_payloads_have_the_bound_of_those_that_are_not() -> None:
-    """At the bound both are taken, one level beyond it neither."""
     narrow = Limits(depth=9)
     inside, beyond = ("[" * levels + "]" * levels for levels in (9, 10))
 

@@ -32,7 +32,6 @@ TEXTS = st.sampled_from(["", " ", "{}", "{ }", "null", WHOLE[:5], "x", "1 2"]) |
     ],
 )
 def test_likeness_and_place_decide(text: str, likeness: str, again: str, after: str) -> None:
-    """A call may begin again, and something may come after its end."""
     verdicts = compare(WHOLE, text), judge("again", WHOLE, text), judge("after", WHOLE, text)
 
     assert (likeness, again, after) == verdicts
@@ -40,7 +39,6 @@ def test_likeness_and_place_decide(text: str, likeness: str, again: str, after: 
 
 @given(TEXTS, TEXTS)
 def test_equal_arguments_are_the_same_call_in_every_place(one: str, other: str) -> None:
-    """No place takes one call for two, or contradicts a call that another place knows again."""
     are_same = is_same_call(*[ToolCall(name="pay", arguments_text=text) for text in (one, other)])
     judged = judge("again", one, other), judge("after", one, other)
 

@@ -66,7 +66,6 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
 @pytest.mark.slow_rows("everything", "steps")
 @pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
 def test_the_checkpoint_of_an_error_is_before_what_the_error_closed(answer: Answer) -> None:
-    """Whatever the end closes in the message, another stream goes on with it: nothing is lost or twice."""
     whole = read(Stream(answer.chunks, format=answer.format))
     for place in range(1, len(answer.chunks)):
         came = read(cut := Stream(answer.chunks[:place], format=answer.format))
@@ -138,7 +137,6 @@ def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted
 
 
 def test_views_give_what_there_is_first_and_no_call_twice() -> None:
-    """The text begins with the checkpoint's; calls that were handed out stay so."""
     answer = (
         testing.script().text("Let me ", "see.").tool_call("now", {}).tool_call("now", {"zone": 1}).finish()
     )
@@ -160,7 +158,6 @@ def test_views_give_what_there_is_first_and_no_call_twice() -> None:
 
 
 def test_bounds_count_what_had_come() -> None:
-    """A text that is as long as it may be grows no further."""
     answer = testing.script().text("Hello", " you").finish()
     chunks = answer.chunks("openai-responses")
     cut = Stream(chunks[:5])
@@ -196,7 +193,6 @@ def _cut(answer: Answer, place: int) -> Checkpoint:
 
 
 def test_a_gap_is_reported_and_nothing_is_read_after_it() -> None:
-    """Numbers follow one another, so what was left out cannot hide."""
     came = Stream.from_checkpoint(_cut(RESPONSE, 9), RESPONSE.chunks[10:])
     with pytest.raises(errors.ProtocolError, match="goes on at event 10, but event 9 is the next one"):
         came.final()
@@ -213,7 +209,6 @@ def test_what_overlaps_is_read_once(place: int) -> None:
 
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
-    """One that has a new id is begun anew, and belongs to nothing that came before."""
     chunks = [chunk.replace(b'"resp_', b'"other_').replace(b'"i1"', b'"i2"') for chunk in answer.chunks]
     came = Stream.from_checkpoint(_cut(answer, 9), chunks)
     with pytest.raises(errors.ProtocolError, match="another answer"):
@@ -222,7 +217,6 @@ def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
 
 
 def test_an_answer_that_never_comes_to_the_position_is_another_one() -> None:
-    """The replay has another event where the one that came last is expected."""
     checkpoint = _cut(INTERACTION, 9).model_copy(update={"position": "e8"})
     others = [chunk.replace(b'"e8"', b'"e99"') for chunk in INTERACTION.chunks]
     came = Stream.from_checkpoint(checkpoint, others)
@@ -291,14 +285,12 @@ def test_a_checkpoint_that_cannot_be_read_says_why(told: dict[str, Any], why: st
 
 
 def test_what_is_no_checkpoint_is_refused() -> None:
-    """JSON is read with the class first."""
     text: Any = _GOOD.model_dump_json()
     with pytest.raises(errors.MisuseError, match=r"Checkpoint\.model_validate_json"):
         Stream.from_checkpoint(text, [])
 
 
 def test_a_failed_answer_has_no_state() -> None:
-    """The server's word is its last one."""
     stream = Stream(RESPONSE.chunks[:9] + testing.script().error("No").chunks("openai-responses")[-1:])
     with pytest.raises(errors.ProviderError) as caught:
         stream.final()

@@ -52,7 +52,6 @@ def test_it_is_a_stage() -> None:
 
 
 def test_after_an_error_nothing_more_is_taken() -> None:
-    """What came before is delivered; the error has what had arrived."""
     decoder = Decoder()
     decoder.feed(ANSWER[2])
     decoder.feed(sse('{"error": {"message": "busy"}}'))
@@ -67,7 +66,6 @@ def test_after_an_error_nothing_more_is_taken() -> None:
 
 
 def test_the_end_is_a_verdict() -> None:
-    """A clean end before the end of the answer is truncated."""
     _, decoder = read(ANSWER[:5])
 
     assert isinstance(decoder.error, StreamTruncated)
@@ -211,7 +209,6 @@ class _InTurns(Text):
 
 
 def test_a_shortcut_may_lead_anywhere() -> None:
-    """What goes to another place than the last delta is added there."""
     _, decoder = read([sse("a"), sse("b"), sse("c"), sse("d")], format=_InTurns())
 
     assert ["ac", "bd"] == [part.text for part in decoder.message.parts if part.kind == "text"]
@@ -219,7 +216,6 @@ def test_a_shortcut_may_lead_anywhere() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
 def test_the_bound_on_a_body_gives_the_same_wherever_chunks_end(size: int) -> None:
-    """What stands before the bound is delivered, then the error comes."""
     body = b"".join(chunk({"content": "abc"}) for _ in range(4))
     limits = Limits(body=len(body) * 3 // 4)
     events, decoder = read([body[start : start + size] for start in range(0, len(body), size)], limits=limits)
@@ -285,7 +281,6 @@ def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> No
 
 
 def test_any_number_of_pings_may_come_first() -> None:
-    """A model that thinks for minutes."""
     _, decoder = read([sse('{"type": "ping"}', event="ping")] * 300 + ANSWER)
 
     assert decoder.message.ending == "complete"
@@ -301,7 +296,6 @@ def test_a_view_of_an_answer_whose_only_choice_is_another_one() -> None:
 
 
 def test_a_line_that_is_too_long_is_refused_at_a_glance_too() -> None:
-    """A chunk that could be read at a glance is still bounded as a line."""
     chunks = [chunk({"content": "a"}) for _ in range(5)]
     limits = Limits(line=len(chunks[0]) + 50)
     _, decoder = read([*chunks, chunk({"content": "a" * 80})], limits=limits)
@@ -322,7 +316,6 @@ def test_unknown_events_say_what_is_known() -> None:
 
 
 def test_tokens_without_a_format_named() -> None:
-    """Bare text is known by not being JSON."""
     _, decoder = read(TOKENS)
 
     assert (decoder.message.text, decoder.format) == ("Hello you", "text")

@@ -17,7 +17,6 @@ from tokenstream import Decoder
 def test_marks_are_taken_at_the_chunk_that_brings_the_first_of_each(
     recorded: Recorded, together: int
 ) -> None:
-    """Reasoning, tool calls and pings are told apart, one event in a chunk or several."""
     events = events_of(recorded)
     decoder = Decoder(recorded.format, tools=offered(events))
     for start in range(0, len(events), together):

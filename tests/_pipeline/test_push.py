@@ -57,15 +57,11 @@ class Delta:
 
 
 class Reason(StrEnum):
-    """A reason as frameworks have it."""
-
     STOP = "stop"
 
 
 @dataclass
 class Choice:
-    """A choice whose delta is another kind of object."""
-
     delta: Any
     finish_reason: Reason | None = None
     index: int = 0
@@ -239,7 +235,6 @@ def test_an_end_that_the_caller_knows_stands_for_the_mark_of_the_server(name: st
 
 
 def test_no_reason_is_invented() -> None:
-    """The answer is complete, and says that it lacks one."""
     decoder = Decoder("openai-chat")
     decoder.feed(HI)
     decoder.end(complete=True)
@@ -249,8 +244,6 @@ def test_no_reason_is_invented() -> None:
 
 
 def test_the_hosts_exception_passes_untouched() -> None:
-    """Nothing of ours is on its way; after `end` the message tells how far the answer came."""
-
     class OwnError(Exception):
         """The host's."""
 

@@ -72,7 +72,6 @@ def text(words: str, part: int = 0, *, done: bool = True) -> list[Event]:
 
 
 def test_the_head_stays_the_first_ones_and_tokens_add_up() -> None:
-    """Id, model and fields that the answer has; what is new is added."""
     message, events = joined([*HEAD, *text("Hel", done=False)], [*AGAIN, *text("lo"), Finish("stop")])
 
     assert ("msg_1", "first", "Hello") == (message.id, message.model, message.text)
@@ -89,7 +88,6 @@ def test_the_text_before_the_seam_is_part_of_the_part_that_ends() -> None:
 
 
 def test_a_text_that_was_over_is_followed_by_one_of_its_own() -> None:
-    """A part that ended does not begin again."""
     message, _ = joined(text("One. "), [*text("Two."), Finish("stop")])
 
     assert ["One. ", "Two."] == [part.text for part in message.parts if isinstance(part, TextPart)]
@@ -166,8 +164,6 @@ def test_an_id_that_was_used_is_another_one() -> None:
 
 
 def test_a_new_id_is_not_that_of_another_call() -> None:
-    """The continuation may have a call whose id looks like a new one."""
-
     def call(id: str, part: int) -> list[Event]:
         whole = ToolCall(id=id, name="f", arguments_text="{}", complete=True)
         return [
@@ -230,7 +226,6 @@ def test_thoughts_that_led_to_a_search_stay_with_it() -> None:
 
 
 def test_a_source_of_the_whole_answer_is_moved_with_its_text() -> None:
-    """One that the answer has is not given again, and leaves no gap."""
     known, new = Citation(url="https://example.org"), Citation(url="https://example.net", start=4, end=7)
     before: list[Event] = [CitationAdded(known), *text("So they say: ", 1, done=False)]
     after: list[Event] = [

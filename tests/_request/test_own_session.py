@@ -120,7 +120,6 @@ def test_a_name_that_is_none_is_refused(bare: pytest.MonkeyPatch) -> None:
 
 
 def test_aiohttp_needs_asyncio() -> None:
-    """On trio, the error says which client reads there."""
     with pytest.raises(MisuseError, match="aiohttp needs asyncio: on trio"):
         anyio.run(lambda: aconnect("http://localhost:9/", client="aiohttp").final(), backend="trio")
 
@@ -148,7 +147,6 @@ class TestEnvironment:
         assert asked == [(f"http://example.test{PATH}", "Basic dXNlcjpwYXNz")] * 2
 
     def test_no_proxy(self, bare: pytest.MonkeyPatch, client: str) -> None:
-        """A name, a domain, or a star."""
         bare.setenv("http_proxy", "http://127.0.0.1:1")
         with Loopback(*[sized(b"".join(ANSWER))] * 2) as server:
             for excepted in ("127.0.0.1", "*"):
@@ -160,7 +158,6 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("address", ["gopher://user:secret@127.0.0.1:1", "http://[::1"])
     def test_a_proxy_that_cannot_be_used(self, bare: pytest.MonkeyPatch, client: str, address: str) -> None:
-        """The error names the variables, and no password."""
         bare.setenv("http_proxy", address)
         with pytest.raises(MisuseError, match="HTTP_PROXY, HTTPS_PROXY") as caught:
             asyncio.run(ask("http://example.test/", client=client))
@@ -179,7 +176,6 @@ class TestEnvironment:
     def test_certificates_that_cannot_be_read(
         self, bare: pytest.MonkeyPatch, tmp_path: Path, client: str
     ) -> None:
-        """The error names the variable and not the file."""
         (tmp_path / "secret.pem").write_text("none", encoding="utf-8")
         bare.setenv("SSL_CERT_FILE", str(tmp_path / "secret.pem"))
         with pytest.raises(MisuseError, match="SSL_CERT_FILE") as caught:

@@ -22,7 +22,6 @@ from tokenstream.errors import MisuseError
 
 
 def test_an_answer_over_http() -> None:
-    """The request carries what was asked for, and asks for an uncompressed event stream."""
     message, error, exchange = read(WHOLE, json={"stream": True}, headers={"X-Key": "k"})
 
     assert error is None
@@ -45,7 +44,6 @@ def test_an_option_may_be_none() -> None:
 
 
 def test_the_callers_headers_are_not_written_into() -> None:
-    """What was passed in stays as it was."""
     headers = {"X-Key": "k"}
     read(WHOLE, headers=headers)
 
@@ -53,7 +51,6 @@ def test_the_callers_headers_are_not_written_into() -> None:
 
 
 def test_nothing_is_sent_before_the_first_read() -> None:
-    """`connect` is lazy: the request goes out at `with` or the first read."""
     with serve_in_time({PATH: WHOLE}) as server:
         stream = connect(server.url + PATH)
         assert server.exchanges == []
@@ -85,7 +82,6 @@ def test_a_stream_that_was_ended_before_it_began_sends_nothing() -> None:
 
 
 def test_misuse_is_not_blamed_on_the_network() -> None:
-    """A response that was read before, a client that is none, a client of the other colour."""
     response = httpx.Response(200, stream=httpx.ByteStream(b"".join(ANSWER)))
     next(response.iter_raw(5))
     with pytest.raises(MisuseError, match="already read or closed"):
@@ -139,7 +135,6 @@ def test_the_typed_options_are_those_of_httpx() -> None:
 
 
 def test_a_trace_of_the_callers_is_told_each_step() -> None:
-    """Ours listens too; what the caller's own raises passes as it does with httpx."""
     steps: list[str] = []
     with Loopback([OPEN]) as server:
         stream = connect(server.url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=600)
@@ -161,7 +156,6 @@ def test_extensions_that_are_no_dict_are_misuse() -> None:
 
 
 def test_an_address_that_cannot_be_asked_is_misuse() -> None:
-    """The calling code is wrong, not the world."""
     for url in ("ftp://example.org/", "example.org/no-scheme"):
         with pytest.raises(MisuseError, match="request"):
             connect(url).final()
@@ -184,7 +178,6 @@ async def test_a_client_of_ones_own_is_used_and_stays_open(colour: str, library:
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("already_read", [False, True])
 def test_a_response_that_one_already_has(library: Any, already_read: bool) -> None:
-    """Streamed, or read by somebody else before."""
     with serve_in_time({PATH: WHOLE}) as server, library.Client() as client:
         with client.stream("POST", server.url + PATH) as response:
             if already_read:
@@ -218,7 +211,6 @@ def test_a_response_of_a_sync_client_is_refused_by_the_other_driver() -> None:
 
 
 def test_metrics_count_from_the_request() -> None:
-    """The time to the first token contains the time to the response."""
     with (
         serve_in_time({PATH: reply([(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}) as server,
         connect(server.url + PATH) as stream,

@@ -87,7 +87,6 @@ def test_whose_problem_an_error_status_is(
 
 
 def test_a_huge_error_body_is_read_within_bounds() -> None:
-    """The error keeps its start."""
     _, error, _ = read(reply([(0.0, b"x" * 50_000)] * 4, status=500))
 
     assert isinstance(error, StatusError)
@@ -103,7 +102,6 @@ def test_an_error_body_beyond_the_bound_on_bodies_is_an_error_with_its_status() 
 
 
 def test_an_error_with_status_200_is_the_providers() -> None:
-    """JSON instead of a stream, whatever the content type says."""
     for content_type in ("application/json", "text/event-stream"):
         _, error, _ = read(whole(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
 
@@ -112,7 +110,6 @@ def test_an_error_with_status_200_is_the_providers() -> None:
 
 
 def test_a_web_page_is_no_stream() -> None:
-    """The error shows the page's title."""
     _, error, _ = read(whole(b"<!doctype html><title>Please log in</title>", "text/html"))
 
     assert isinstance(error, NotAStream)
@@ -120,7 +117,6 @@ def test_a_web_page_is_no_stream() -> None:
 
 
 def test_an_empty_body_is_truncated() -> None:
-    """No event at all; asking again may help."""
     _, error, _ = read(whole(b""))
 
     assert isinstance(error, StreamTruncated)
@@ -164,7 +160,6 @@ def test_a_redirect_within_an_origin_says_how_to_follow_it() -> None:
 
 
 def test_a_connection_that_is_refused() -> None:
-    """Nobody listens: asking again may help."""
     for message, error in (read_sync(refusing_url(), {}), read_async(refusing_url(), {})):
         assert message is None
         assert isinstance(error, ConnectError)
@@ -175,7 +170,6 @@ def test_a_connection_that_is_refused() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"what?\r\n\r\n"])
 def test_a_head_that_never_comes_whole(answer: bytes) -> None:
-    """The server was reached, so the request may have been taken."""
     with Loopback([answer]) as server:
         _, error = read_sync(server.url, {})
 

@@ -66,14 +66,12 @@ def _holds(name: str, seed: int) -> None:
 @in_one_test("seed", range(trials(44, one_in=11)))
 @pytest.mark.parametrize("name", ANSWERS)
 def test_deltas_in_turns_say_at_a_glance_what_decoding_finds(name: str, seed: int) -> None:
-    """Events, payloads, messages, metrics and departures are the same, and each text is its own."""
     _holds(name, seed)
 
 
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", sampled(list(ANSWERS), one_in=4))
 def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds(name: str) -> None:
-    """What bends a rule, or says more than its text, does so each time it comes."""
     format = ANSWERS[name].format
     for chunks in bent(ANSWERS[name]):
         assert decoded(format, chunks, shortcuts=False) == decoded(format, chunks, shortcuts=True)
@@ -146,7 +144,6 @@ def _holds_after_others(name: str, seed: int) -> None:
 @pytest.mark.few_rows(8)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_short_answers_of_one_server_say_what_decoding_finds(name: str) -> None:
-    """Each has ids, times and counts of its own, or is damaged; what earlier ones have proved is used."""
     for seed in range(trials(412, one_in=35)):
         _holds_after_others(name, seed)
 

@@ -42,7 +42,6 @@ def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> N
 def test_the_borders_of_chunks_mean_nothing_in_broken_streams_either(
     cut: tuple[bytes, list[bytes]], format: str | None
 ) -> None:
-    """A fault is met after the same events, and with the same words, wherever the chunks end."""
     body, chunks = cut
     if format == "text":
         # After a comment it is an event stream; a body that is nothing but text has no events to compare.
@@ -62,7 +61,6 @@ async def test_sync_and_async_see_the_same(cut: tuple[bytes, list[bytes]]) -> No
 
 @given(cut=chunked(bodies() | any_bytes))
 def test_the_decoder_gives_what_the_stream_gives(cut: tuple[bytes, list[bytes]]) -> None:
-    """`Decoder` is the same machine without a loop."""
     _, chunks = cut
     decoder = Decoder()
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
@@ -105,7 +103,6 @@ def test_bare_text_is_taken_as_it_is(answer: Answer) -> None:
 
 
 def _grew(before: Message, after: Message) -> bool:
-    """Tell whether a snapshot holds all that an earlier one held."""
     if len(after.parts) < len(before.parts):
         return False
     for earlier, later in zip(before.parts, after.parts, strict=False):
@@ -178,7 +175,6 @@ def test_a_message_goes_through_json_whatever_halves_of_pairs_were_sent(payload:
 def test_no_input_raises_anything_but_a_stream_error(
     cut: tuple[bytes, list[bytes]], format: str | None
 ) -> None:
-    """Whatever a server sends is read, or is a `StreamError` with the answer so far, which stays readable."""
     _, chunks = cut
     reading = read(chunks, format=format)
     assert reading.message is not None

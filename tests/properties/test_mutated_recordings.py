@@ -207,7 +207,6 @@ def test_a_damaged_stream_ends_in_an_error_of_ours_or_in_none(name: str, seed: i
 
 @given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))
 def test_a_damaged_first_payload_is_of_one_format_or_of_none(seed: int, pick: int) -> None:
-    """Every format can be asked about any payload, and answers."""
     recordings = [frames for found in _by_format().values() for frames in found]
     frames = recordings[pick % len(recordings)]
     frame = _Damage(random.Random(seed)).frame(frames[0], frames[-1])

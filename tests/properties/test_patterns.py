@@ -45,7 +45,6 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
 
 
 def _pattern_of(search: Any) -> re.Pattern[str]:
-    """Return the expression of a bound method."""
     pattern: re.Pattern[str] = search.__self__
     return pattern
 
@@ -158,7 +157,6 @@ def is_steep(expression: Expression, way: str, texts: Iterable[str]) -> bool:
 
 
 def test_no_regular_expression_is_left_out() -> None:
-    """One that a function makes is in the table of this module, unless it is written out there."""
     made = {place for place, call in written() if not isinstance(call.args[0], ast.Constant)}
 
     assert set(MADE) >= made
@@ -170,7 +168,6 @@ def test_no_regular_expression_is_left_out() -> None:
     "expression", [one for one in ALL if one.place not in OUR_OWN], ids=lambda expression: expression.place
 )
 def test_time_grows_no_faster_than_the_text(expression: Expression) -> None:
-    """Texts that almost match, of growing size: no place is come back to again and again."""
     by_size = [hostile(expression.pattern, size) for size in _SIZES]
     for way in sorted(expression.ways):
         steep = [

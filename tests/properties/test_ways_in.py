@@ -101,7 +101,6 @@ def test_an_answer_is_the_same_by_every_way_in(recorded: Recorded) -> None:
 @pytest.mark.slow
 @in_one_test("recorded", _OURS, ids=_name, by=folder_of)
 def test_every_answer_is_the_same_by_every_way_in(recorded: Recorded) -> None:
-    """Whole, cut, joined late, and with an error in its middle."""
     anyio.run(_obeys, recorded, arrivals_of(recorded))
 
 

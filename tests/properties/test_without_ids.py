@@ -195,7 +195,6 @@ def _read(payloads: list[Payload], format: Any) -> tuple[object, ...]:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", [*_WIRES])
 def test_an_item_is_found_by_what_is_left_of_its_id_its_index_and_its_order(format: str) -> None:
-    """No text or call comes twice, and none is lost, whichever of them a server leaves out."""
     tried = 0
     for recorded in _recordings().get(format, []):
         payloads = _payloads_of(recorded)

@@ -22,7 +22,6 @@ from tokenstream.router import Router
 def test_each_handler_gets_the_events_of_its_classes_and_no_others(
     registered: list[list[Any]], kinds: list[str]
 ) -> None:
-    """In the order in which they were registered, event by event."""
     script = testing.script()
     for kind in kinds:
         script = getattr(script, kind)("a")
@@ -57,7 +56,6 @@ def test_what_is_no_class_of_events_is_refused(classes: tuple[Any, ...], words: 
 
 
 def test_every_class_of_events_can_be_handled() -> None:
-    """All members of the union, which may grow."""
     router: Any = Router()
     called: list[type] = []
     router.on(*get_args(Event))(lambda event: called.append(type(event)))
@@ -74,7 +72,6 @@ def test_what_cannot_take_one_argument_is_no_handler(handler: Any) -> None:
 
 
 def test_a_function_that_does_not_tell_its_arguments_is_taken_at_its_word() -> None:
-    """Some functions that are written in C tell no arguments."""
     router = Router()
 
     assert router.on(TextDelta)(type) is type
@@ -83,7 +80,6 @@ def test_a_function_that_does_not_tell_its_arguments_is_taken_at_its_word() -> N
 
 @pytest.mark.parametrize("concurrency", [0, -1, None, 1.5, "8"])
 def test_at_least_one_tool_may_run_at_once(concurrency: Any) -> None:
-    """Nothing else is a number of tools."""
     with pytest.raises(MisuseError, match="concurrency="):
         Router(concurrency=concurrency)
     assert (8, 1) == (Router().concurrency, Router(concurrency=1).concurrency)

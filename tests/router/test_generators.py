@@ -55,7 +55,6 @@ SHOWN = ["asking Oslo North", "asking Oslo South"]
 
 
 def router_for(tool: Callable[..., Any], **options: Any) -> tuple[Router, list[Event]]:
-    """Return a router with a tool, and a list that gets the progress and the results."""
     router, told = Router(once=options.pop("once", None)), list[Event]()
     router.on(ToolProgress, ToolResult)(told.append)
     router.tool("weather", **options)(tool)
@@ -65,7 +64,6 @@ def router_for(tool: Callable[..., Any], **options: Any) -> tuple[Router, list[E
 def run(
     tool: Callable[..., Any], *cities: str, backend: str | None = None, **options: Any
 ) -> tuple[ToolResults, list[Event]]:
-    """Run a tool for some cities, on a stream or, with a backend, on an async one."""
     router, told = router_for(tool, **options)
     chunks = asking(*(cities or ("Oslo",)))
 
@@ -102,7 +100,6 @@ ASYNC: list[Any] = [weather_later, call_weather_later]
 
 @in_one_test("tool", SYNC, ids=str)
 def test_what_a_generator_yields_is_shown_before_its_result(tool: Any) -> None:
-    """Each value is an event with the id and the name of the call; the return value is the result."""
     results, told = run(tool)
 
     assert [
@@ -155,7 +152,6 @@ def test_a_router_with_tools_alone_may_keep_the_handlers_of_progress() -> None:
 
 
 def test_progress_is_shown_while_the_tool_runs() -> None:
-    """Each value before the tool goes on, also on an async stream, where the tool is in a thread."""
     order = list[str]()
 
     def look(city: str) -> Generator[str, None, str]:
@@ -409,7 +405,6 @@ class Endless:
 
 
 def test_a_stopped_stream_closes_the_generator_once() -> None:
-    """The call then has no result, and no step of it has failed."""
     tool = Endless()
     router = Router()
     router.tool("weather")(tool.look)
@@ -510,8 +505,6 @@ def test_a_cancelled_run_closes_the_generators_once(backend: str) -> None:
 
 
 def test_a_timeout_within_the_tool_is_its_own() -> None:
-    """A generator may limit its own waits, and tell the model of it."""
-
     async def look(city: str) -> AsyncGenerator[str, None]:
         yield f"asking {city}"
         try:
@@ -532,8 +525,6 @@ def test_ctrl_c_in_a_generator_ends_the_run() -> None:
 
 
 def test_a_task_that_its_event_loop_drops_ends_at_once() -> None:
-    """Nothing can be awaited any more, so the generator is left to the event loop."""
-
     class Forever:
         """Waits, and is never woken."""
 
@@ -607,7 +598,6 @@ def test_a_call_runs_a_generator_to_its_result() -> None:
 
 
 async def call_weather_soon(city: str) -> Generator[str, None, str]:
-    """Return a generator, as a coroutine."""
     await anyio.lowlevel.checkpoint()
     return weather(city)
 
@@ -678,7 +668,6 @@ def test_readers_of_a_run_get_the_progress_between_a_step_and_its_result() -> No
 
 
 def test_a_slow_reader_gets_the_last_thousand_values_in_order() -> None:
-    """Memory is bounded; a reader that keeps up gets every value."""
     router, fast = Router(), list[Any]()
 
     def look(city: str) -> Generator[int, None, str]:
@@ -697,7 +686,6 @@ def test_a_slow_reader_gets_the_last_thousand_values_in_order() -> None:
 
 
 def test_a_step_shows_progress_of_a_tool_that_the_application_runs() -> None:
-    """`add_progress` takes what a call yields; a step without a call has no tool."""
     with Steps() as steps, stream_of(asking("Oslo")) as stream:
         [call] = stream.validated_calls(weather)
         with steps.step(call) as step:

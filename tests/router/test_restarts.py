@@ -112,7 +112,6 @@ def check_whole(results: ToolResults, bank: Bank, where: str) -> None:
 def test_calls_that_come_again_have_their_results_under_the_ids_of_the_new_answer(
     store: str, how: str, format: str, again: str
 ) -> None:
-    """Wherever the first answer broke off, and however the model words its calls the second time."""
     for first, where in cuts(format):
         bank = Bank(store)
         results = getattr(bank, how)([first, answer(format, again, BEN, name="second")], format)

@@ -55,7 +55,6 @@ def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None
 
 
 def test_tools_come_after_the_handlers_of_the_same_event() -> None:
-    """A handler that raises keeps a tool from running."""
     router = Router()
     called: list[str] = []
     router.tool("weather", City)(lambda _: called.append("run"))
@@ -68,7 +67,6 @@ def test_tools_come_after_the_handlers_of_the_same_event() -> None:
 
 
 def test_a_second_tool_of_the_same_name_is_refused() -> None:
-    """A call has one result."""
     router = Router()
     router.tool("weather", City)(lambda asked: asked)
 
@@ -78,7 +76,6 @@ def test_a_second_tool_of_the_same_name_is_refused() -> None:
 
 @pytest.mark.parametrize("function", [takes_none, takes_three])
 def test_a_tool_takes_its_arguments_and_at_most_the_call(function: Any) -> None:
-    """Anything else is refused where it is registered."""
     with pytest.raises(MisuseError, match=r"for tool 'weather' must take"):
         Router().tool("weather", City)(function)
 
@@ -103,7 +100,6 @@ def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
 
 
 def test_a_router_without_tools_answers_no_call() -> None:
-    """Whoever handles the events of calls answers them."""
     router = Router()
     called: list[str] = []
     router.on(ToolCallDone)(lambda event: called.append(event.call.id))

@@ -101,7 +101,6 @@ def _fixpoint(strict: Callable[[Any], Any], keys: Any) -> None:
 
 
 def test_openais_sdk_finds_nothing_to_change_in_a_strict_schema() -> None:
-    """The SDK's `to_strict_json_schema` has nothing left to do, for every type that is taken."""
     helper = needed("openai.lib._pydantic")
     strict = helper._ensure_strict_json_schema  # noqa: SLF001 - it takes a schema, and not only a type
     for type_ in _TYPES:
@@ -134,7 +133,6 @@ def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
 
 
 def test_what_an_api_has_no_keyword_for_is_reported_in_words() -> None:
-    """The model reads the words, though nothing holds it to them; validation still does."""
     title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
     minutes = _schema(response_format(Step).to_anthropic())["properties"]["minutes"]
 
@@ -145,7 +143,6 @@ def test_what_an_api_has_no_keyword_for_is_reported_in_words() -> None:
 
 
 def test_what_was_written_by_hand_stays() -> None:
-    """Part of a schema that the program gave itself, however odd."""
     given: Any = {"$ref": "https://example.com/schema"}
 
     class Odd(BaseModel):
@@ -193,8 +190,6 @@ def test_what_is_no_object_goes_where_an_api_takes_it() -> None:
 
 
 def test_names_are_such_as_apis_take() -> None:
-    """The type's own, in the letters that they allow, or the one that is given."""
-
     def name_of(type_: Any, **given: str) -> Any:
         return response_format(type_, **given).to_openai_chat(strict=False)["response_format"]["json_schema"][
             "name"

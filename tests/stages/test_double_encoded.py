@@ -49,7 +49,6 @@ def _wrapped(value: object, times: int) -> str:
 
 @pytest.mark.parametrize("times", [2, 3, 6])
 def test_the_whole_arguments_are_unwrapped(times: int) -> None:
-    """However often they were encoded, within a bound; the repair says so."""
     checked = _check(find, _wrapped({"path": "a", "note": '{"b": 1}'}, times))
 
     assert {"path": "a", "note": '{"b": 1}'} == {**checked.arguments}
@@ -57,7 +56,6 @@ def test_the_whole_arguments_are_unwrapped(times: int) -> None:
 
 
 def test_arguments_encoded_too_often_are_refused() -> None:
-    """The bound is on untrusted input."""
     assert _check(find, _wrapped({"path": "a"}, 12)).error is not None
 
 
@@ -92,7 +90,6 @@ def test_the_only_parameter_may_be_wrapped_with_or_without_its_name() -> None:
     "arguments", [{"steps": "[1"}, {"steps": "1"}, {"steps": 'no "list"'}, '"text"', '"7"', {"steps": "[7]"}]
 )
 def test_what_does_not_help_is_an_error(arguments: Any) -> None:
-    """No value is guessed from a string that does not hold one."""
     checked = _check(plan, arguments)
 
     assert checked.error is not None
@@ -101,6 +98,5 @@ def test_what_does_not_help_is_an_error(arguments: Any) -> None:
 
 @pytest.mark.parametrize("lenient", [False, "closed"])
 def test_only_lenient_true_unwraps(lenient: Any) -> None:
-    """Any other reading takes the arguments as they are."""
     assert _check(plan, {"steps": "[]"}, lenient).error is not None
     assert _check(find, _wrapped({"path": "a"}, 2), lenient).error is not None

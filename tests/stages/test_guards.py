@@ -227,8 +227,6 @@ def test_no_recorded_answer_is_taken_for_a_loop() -> None:
 
 @pytest.mark.parametrize("text", ["ab", "the quick brown fox "])
 def test_looking_for_repetition_is_linear(text: str) -> None:
-    """Ten times the text takes ten times the time, whatever it is."""
-
     def look(size: int) -> None:
         repetition = Repetition(times=1_000_000)
         for piece in pieces_of(text * (size // len(text)), 4):
@@ -316,7 +314,6 @@ def test_what_is_after_a_match_counts_at_every_cut(pattern: str, text: str) -> N
 
 @pytest.mark.slow
 def test_a_look_behind_sees_the_text_before_a_match_in_a_long_text() -> None:
-    """The text that is no longer kept is not cut off in the middle of what a look-behind tests."""
     for before in range(900, 1_100):
         text = "x" * before + " not a secret  plan " + "y" * 1_500
         assert found_after(r"(?<!not a )secret\s+plan", text, 50) is None
@@ -327,8 +324,6 @@ def test_a_look_behind_sees_the_text_before_a_match_in_a_long_text() -> None:
 
 
 def test_looking_for_a_pattern_is_linear() -> None:
-    """Text that was searched is not searched again and again."""
-
     def look(size: int) -> None:
         assert found_after("(?i)secret|password", "The quick brown fox jumps. " * (size // 27), 4) is None
 

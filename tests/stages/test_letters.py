@@ -60,7 +60,6 @@ def test_letters_are_smoothed_like_any_text() -> None:
 
 
 def test_a_view_of_letters_is_smoothed() -> None:
-    """`graphemes().smooth()` divides what came at once, between letters."""
     burst, end = wire.chat({"content": HINDI}), wire.chat({"content": "."}, "stop")
     with silent_after(burst, 2.0, end, wire.DONE).stream(format="openai-chat") as stream:
         shown = list(stream.text.graphemes().smooth(max_delay=0.4))

@@ -116,7 +116,6 @@ def test_a_guard_finds_what_many_whole_texts_have(pattern: str, text: str, size:
 
 
 def test_a_short_match_is_found_at_once_within_a_longer_one_that_is_open() -> None:
-    """The text that is not final yet hides it from nobody."""
     guard = guards.Match(guards.compile_pattern("(?s)<key>.*?</key>|password"))
     given = ["<key>", "a" * 200, " the pass", "word", " is"]
 
@@ -125,7 +124,6 @@ def test_a_short_match_is_found_at_once_within_a_longer_one_that_is_open() -> No
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_a_long_run_is_redacted_as_re_does_it(size: int) -> None:
-    """An address behind a hash, and one of many parts."""
     text = f"{_LETTERS * 20} me@example.org {'a' * 90}@b.c {_LETTERS * 90}, x@y.{'z' * 600} z"
 
     assert _fed(Redact(_EMAIL, max_length=2_000), text, size)[0] == re.sub(_EMAIL, "[redacted]", text)

@@ -93,7 +93,6 @@ def _delta(index: int, delta: str) -> str:
 
 @pytest.mark.parametrize("chunks", [1, 2, 511, 512, 513, 5 * 512 + 7])
 def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
-    """A reading in between changes nothing, and whoever records each is handed each once."""
     gaps = [0.001 * (1 + number % 40) for number in range(chunks - 1)]
     heard: list[float] = []
     meter, now = Meter(0.0), 1.0
@@ -114,7 +113,6 @@ def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
 
 
 def test_gaps_of_chunks_on_the_fast_path_are_counted_too() -> None:
-    """Deltas that are alike are most of an answer."""
     decoder, chunks = Decoder("text"), 1_500
     events = [decoder.feed(sse("word"), now=number * 0.25) for number in range(chunks)]
     metrics = decoder.metrics

@@ -83,7 +83,6 @@ def test_an_element_is_returned_when_it_is_finished() -> None:
 
 
 def test_an_invalid_element_gives_an_error_in_its_place_and_reading_continues() -> None:
-    """The error has the element's own text, as it was written, and its whole path."""
     text = '{"r": [{"s": [{"text": "a"}, {"text":  1, "minutes": "x"}]}, {"s": [{"text": "b"}, 3]}]}'
     for pieces in fragmentations(text):
         items = Items(Step, "r.*.s")
@@ -187,7 +186,6 @@ def test_a_path_to_a_value_without_elements_is_an_error(at: str, text: str, says
 
 
 def test_other_arrays_are_read_where_one_of_them_is_none() -> None:
-    """With a wildcard, an error in one place is no error in the others; unless it is to fail fast."""
     text = '[{"a": [1]}, {"a": "x"}, {"a": [2]}]'
     found = run(Items(int, "*.a"), [text])
     hasty = Items(int, "*.a", fail_fast=True)

@@ -119,7 +119,6 @@ def test_closed_refuses_a_document_without_an_end() -> None:
 
 
 def test_snapshots_have_the_repairs_so_far() -> None:
-    """A snapshot keeps those that there were, one of an object inside its own; so do pickles."""
     text = "{title: 'Pan', steps: [{text: 'Mix', done: True,}, {text: 'Fry'}]}"
     for pieces in fragmentations(text):
         stage = Partials(Recipe, lenient=True)

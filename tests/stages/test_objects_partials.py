@@ -78,7 +78,6 @@ def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
 
 
 def test_an_invalid_value_shows_at_once_and_is_raised_at_the_end() -> None:
-    """Reading goes on; the error has pydantic's errors, the text and the best that there is."""
     text = '{"title": "x", "serves": "many", "steps": [{"text": 5}], "more": 1}'
     for pieces in fragmentations(text):
         drafts = Partials(Recipe)
@@ -133,7 +132,6 @@ def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
 
 
 def test_text_after_the_document_is_an_error_after_the_whole_snapshot() -> None:
-    """The snapshot of the whole object is still returned before the error."""
     for pieces in fragmentations('{"title": "x"} and so on'):
         drafts = Partials(Recipe)
 
@@ -195,7 +193,6 @@ def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage(
 
 
 def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
-    """A number is finished there."""
     looked_up: Any = Annotated[int, AfterValidator(_look_up)]
     drafts = Partials[Any](looked_up)
 
@@ -206,7 +203,6 @@ def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
 
 
 def test_a_piece_that_is_not_text_is_refused_at_once() -> None:
-    """Misuse is no fault of the output."""
     drafts = Partials(Recipe)
     piece: Any = b"{}"
     with pytest.raises(MisuseError, match="bytes"):
@@ -227,7 +223,6 @@ class Range(BaseModel):
 
 
 def test_an_object_that_its_own_validator_refuses_is_an_error_at_its_end() -> None:
-    """Each field is valid by itself, but the validator of the whole object refuses it."""
     drafts = Partials(Range)
     snapshots = run(drafts, list('{"low": 5, "high": 3}'))
 

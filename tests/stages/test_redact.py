@@ -131,7 +131,6 @@ _ANY = {
 @given(**_ANY)
 @examples(60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
-    """Borders, look-arounds and repeats in any order: the whole text decides."""
     _holds(pattern, flags, pieces)
 
 
@@ -352,7 +351,6 @@ OF_RE: list[tuple[str, str]] = [
 
 
 def test_look_aheads_may_be_nested() -> None:
-    """Each is rewritten once, however deep it is."""
     pattern = "(?!" * 30 + "c" + ")" * 30 + "ab"
 
     redact = Redact(pattern)

@@ -47,7 +47,6 @@ def test_a_frame_without_a_number_keeps_its_place_after_the_one_before_it(order:
 
 
 def test_frames_in_order_pass_at_once() -> None:
-    """Nothing waits that need not."""
     reorder = Reorder("n")
 
     assert [numbers(reorder.feed({"n": number})) for number in range(3)] == [[0], [1], [2]]
@@ -80,7 +79,6 @@ def test_of_ids_that_are_no_numbers_only_what_comes_again_is_dropped() -> None:
 
 
 def test_a_gap_that_is_not_closed_in_time_is_an_error_with_its_number() -> None:
-    """Frames before the gap were returned; frames after it are not."""
     reorder = Reorder("n", timeout=5.0)
     given_ = fed(reorder, [0, 2, 3], now=10.0)
 
@@ -96,7 +94,6 @@ def test_a_gap_that_is_not_closed_in_time_is_an_error_with_its_number() -> None:
 
 
 def test_a_gap_is_reported_once_the_window_is_full() -> None:
-    """No more is held than that."""
     reorder = Reorder("n", window=3)
 
     assert numbers(fed(reorder, [0, 2, 3, 4])) == [0]
@@ -106,7 +103,6 @@ def test_a_gap_is_reported_once_the_window_is_full() -> None:
 
 
 def test_a_gap_at_the_end_of_the_input_is_reported() -> None:
-    """Nothing behind it is given."""
     reorder = Reorder("n")
     fed(reorder, [0, 2])
 
@@ -153,7 +149,6 @@ def test_invalid_arguments_are_refused(nonsense: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("order", [[5, 6, 7], [0, 1, 3]])
 def test_more_than_the_first_frame_may_not_be_missing(order: list[int]) -> None:
-    """Nothing is spliced over what never came."""
     reorder = Reorder("n")
     fed(reorder, order)
 
@@ -176,7 +171,6 @@ def test_a_frame_from_before_the_first_one_is_an_error(order: list[Any]) -> None
 
 
 def test_the_end_stays_after_all_that_is_held() -> None:
-    """A sentinel without a number comes last."""
     reorder = Reorder("n")
     given_ = [*reorder.feed({"n": 0}), *reorder.feed({"n": 3}), *reorder.feed({"n": 2})]
     given_ += [*reorder.feed({"end": True}), *reorder.feed({"n": 1})]

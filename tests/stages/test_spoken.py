@@ -86,7 +86,6 @@ def _differs(text: str) -> bool:
 
 @needs_recordings
 def test_what_is_spoken_of_recorded_answers_is_what_is_shown() -> None:
-    """All of several hundred answers of real models."""
     answers = recorded_answers()
 
     assert len(answers) > 100
@@ -143,7 +142,6 @@ def test_markdown_is_spoken_as_it_is_shown(name: str) -> None:
 
 @in_one_test("document", BY_HAND)
 def test_what_is_spoken_does_not_depend_on_the_pieces(document: str) -> None:
-    """Documents that show rules which stand in each other's way."""
     assert 1 == len({spoken(pieces) for pieces in fragmentations(document)})
 
 
@@ -153,7 +151,6 @@ def test_what_is_spoken_does_not_depend_on_the_pieces(document: str) -> None:
 def test_what_is_spoken_of_made_up_lines_does_not_depend_on_the_pieces(
     lines: list[tuple[list[str], str]],
 ) -> None:
-    """Marks of containers, in any order, before what may begin or go on with any block."""
     document = "\n".join("".join(marks) + body for marks, body in lines)
 
     assert 1 == len({spoken(pieces) for pieces in fragmentations(document)})

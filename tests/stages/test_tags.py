@@ -81,7 +81,6 @@ def test_text_between_tags_is_left_out(text: str, outside: str, inside: str) -> 
 def test_where_a_text_is_cut_makes_no_difference(
     pieces: list[str], names: tuple[str, ...], is_first: bool
 ) -> None:
-    """Outside and inside are those of the whole text, and no character is in both."""
     one, other = (TagScanner(names, is_first=is_first) for _ in range(2))
     outside, inside = split(one, pieces)
 
@@ -108,7 +107,6 @@ def test_only_text_that_may_become_a_tag_is_held_back(pieces: list[str], given: 
 
 
 def test_several_names_end_with_their_own_tags() -> None:
-    """A tag of another name inside is text of what stands there."""
     scanner = TagScanner(("think", "reasoning"))
 
     assert ("b", "a</think>") == split(scanner, ["<reasoning>a</think></REASONING>b"])
@@ -123,7 +121,6 @@ def test_white_space_without_end_is_not_held_for_ever() -> None:
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("word", ["<", " <", "`", "` ", "<think>", "<think></think>", "~", "\n", " </"])
 def test_hostile_texts_are_passed_on(word: str) -> None:
-    """Marks without end neither hold text back nor are looked at again."""
     scanner = TagScanner(("think",), is_first=True)
     given = sum(len(each[-1]) for _ in range(20_000) for each in scanner.feed(word))
 

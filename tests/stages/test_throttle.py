@@ -25,7 +25,6 @@ def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
 
 
 def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
-    """A `for` loop cannot wait for two things."""
     throttle = Throttle(hz=10)
     throttle.feed("a", now=0.0)
     throttle.feed("b", now=0.01)
@@ -63,7 +62,6 @@ def test_the_pieces_joined_are_the_text_and_none_is_late(given_: list[tuple[floa
 
 
 def test_the_text_so_far_is_given_as_often_as_the_pieces_before_it() -> None:
-    """Each time it has grown."""
     chain = Chain(Throttle(hz=10), Accumulate())
 
     assert [chain.feed(piece, now=now) for piece, now in (("a", 0.0), ("b", 0.01), ("c", 0.2))] == [

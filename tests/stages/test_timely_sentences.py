@@ -23,7 +23,6 @@ def spread(*pieces: str, seconds: float = 1.0) -> Timed:
 
 
 def times_of(pieces: Timed) -> list[float]:
-    """Return the time of each character."""
     return [at for at, text in pieces for _ in text]
 
 
@@ -87,7 +86,6 @@ def test_no_text_is_lost_and_no_whole_word_is_held_for_longer(gaps: Timed, begin
 
 @given(st.lists(st.sampled_from(["a", "bc ", "d. ", "E", "! ", "\r", "\n", "1."]), max_size=20))
 def test_a_late_loop_gets_the_same_text(pieces: list[str]) -> None:
-    """Where nobody ticks, words that are due come with the next piece."""
     stage, shown = TimelySentences(0.5), list[str]()
     for at, piece in enumerate(pieces):
         shown += stage.feed(piece, now=float(at))

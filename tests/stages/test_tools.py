@@ -44,7 +44,6 @@ async def get_time(city: str) -> str:
 
 
 def made(name: str, arguments: Any, **fields: Any) -> ToolCall:
-    """Return a call that has ended."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     whole: dict[str, Any] = {"complete": True, **fields}
     return ToolCall(id="call_1", name=name, arguments_text=text, **whole)
@@ -68,7 +67,6 @@ def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
     ids=["model", "dataclass", "typed dict", "adapter", "union", "list"],
 )
 def test_arguments_get_the_types_of_the_declaration(wanted: Any, arguments: Any, expected: Any) -> None:
-    """Anything that a TypeAdapter takes."""
     call = checked(wanted, arguments)
 
     assert expected == call.arguments
@@ -184,7 +182,6 @@ def test_a_type_has_nothing_to_run() -> None:
 
 
 def test_a_call_that_nothing_was_checked_of_has_nothing_to_run() -> None:
-    """Whoever runs calls is led to the view that checks them."""
     call = made("get_weather", "{}")
 
     assert (None, "") == (call.error, call.error_for_model)
@@ -209,7 +206,6 @@ def _takes_a_number(code: int) -> int:
 
 
 def test_a_checked_call_is_the_call_to_everything_else() -> None:
-    """Fields, JSON and place in a message are those of the call; checked arguments are kept apart."""
     plain = made("tool", {"city": "Oslo"}, provider_data={"signature": "s"})
     [call] = ValidatedCalls(tool=get_weather).feed(plain)
     message = Message(parts=(call,))

@@ -58,7 +58,6 @@ def test_every_kind_of_parameter_is_an_argument() -> None:
 
 
 def test_defaults_are_the_functions_own() -> None:
-    """Arguments that the model leaves out get the function's default; a default in a `Field` counts, too."""
     call = checked(every_kind, {"a": 1})
 
     assert {"a": 1, "d": 7} == call.arguments
@@ -211,8 +210,6 @@ def test_a_root_model_is_an_object_only_if_its_root_is_one() -> None:
 
 
 def test_a_field_that_has_the_parameters_name_is_the_field() -> None:
-    """A key of the object itself is never taken for the parameter's name."""
-
     def take(city: Place) -> Place:
         return city
 
@@ -282,8 +279,6 @@ def test_every_kind_of_callable_is_a_tool(function: Any, expected: int) -> None:
 
 
 def test_types_may_be_written_before_they_are_there() -> None:
-    """Local ones as well, in quotes or not; a return type need not be found at all."""
-
     class Local(BaseModel):
         value: int
 
@@ -316,8 +311,6 @@ def test_a_signature_that_cannot_be_read_is_refused_at_once(function: Any) -> No
 
 
 def test_a_parameter_that_json_cannot_express_keeps_its_default() -> None:
-    """A tool may have parameters that the program fills in."""
-
     class Client: ...
 
     client = Client()

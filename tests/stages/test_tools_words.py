@@ -65,7 +65,6 @@ class Booking(BaseModel):
 
 
 def lines(arguments: Any) -> list[str]:
-    """Return what is said of each place."""
     return checked(Booking, arguments).error_for_model.splitlines()[1:-1]
 
 
@@ -97,7 +96,6 @@ def test_each_place_is_listed_with_its_problem_and_the_expectation(arguments: An
 
 
 def test_the_message_says_what_to_do() -> None:
-    """First what happened, then each place, then what is wanted."""
     assert (
         "The arguments of tool are not valid:\n"
         "- name: should be a valid string, not null\n"
@@ -136,7 +134,6 @@ def test_the_message_names_the_place_where_json_is_broken(text: str, expected: s
     )
 )
 def test_the_message_is_short_and_names_no_class_of_the_program(arguments: dict[str, Any]) -> None:
-    """No class, no address of documentation, whatever is wrong."""
     words = checked(Booking, arguments).error_for_model
 
     assert len(words) < 4_500
@@ -144,7 +141,6 @@ def test_the_message_is_short_and_names_no_class_of_the_program(arguments: dict[
 
 
 def test_places_beyond_a_dozen_are_counted() -> None:
-    """A model corrects what it is told first."""
     call = checked(list[int], ["x"] * 30)
 
     assert "- [11]: should be" in call.error_for_model
@@ -153,7 +149,6 @@ def test_places_beyond_a_dozen_are_counted() -> None:
 
 
 def test_long_values_and_long_lines_are_cut() -> None:
-    """The model knows what it wrote."""
     [line] = lines({"name": ["x" * 500], "size": 2})
     long = checked(Literal["a" * 400], '"b"').error_for_model.splitlines()[1]
 

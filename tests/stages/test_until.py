@@ -90,14 +90,12 @@ def test_the_hold_back_is_never_above_its_bound(
 def test_text_is_returned_as_soon_as_it_cannot_become_the_marker(
     marker: Any, options: dict[str, Any], pieces: list[str], given: list[str]
 ) -> None:
-    """Only what may be the start of the marker is held back."""
     stage = Until(marker, **options)
 
     assert given == ["".join(stage.feed(piece)) for piece in pieces]
 
 
 def test_it_stops_with_the_last_character_of_the_marker() -> None:
-    """A marker that may go on counts as soon as it is one, where it is not given itself."""
     stage = Until(re.compile(r"\n\n+"), max_length=100)
     seen = [(stage.feed(piece), stage.stop) for piece in ["a\n", "\n", "b"]]
 
@@ -112,7 +110,6 @@ def test_a_marker_longer_than_the_bound_ends_a_text_only_if_its_start_does() -> 
 
 
 def test_a_chain_tells_that_no_more_is_needed() -> None:
-    """The stages before it have nothing to do any more, and the chain says so."""
     chain = Chain(Redact("secret"), Until("END"))
 
     assert ["a [redacted] "] == chain.feed("a secret END b")

@@ -100,7 +100,6 @@ class Seen:
 
     @property
     def texts(self) -> dict[Any, str]:
-        """The texts of the messages."""
         return {label: message.text for label, message in self.merged.messages.items()}
 
     @property

@@ -52,7 +52,6 @@ class Bug(Exception):
 
 
 def failing_for_the_model() -> Router:
-    """Return a router whose one tool fails, and whose other one works."""
     router = Router()
 
     @router.tool("get_weather", City)
@@ -67,7 +66,6 @@ FAILED = ({"call_a": "no station in Oslo", "call_b": "12:00"}, frozenset({"call_
 
 
 async def run_router(stream: AsyncStream, router: Router) -> ToolResults:
-    """Run a router, and do not wait for ever for what a test waits for."""
     with anyio.fail_after(PATIENCE):
         return await stream.run(router)
 

@@ -21,7 +21,6 @@ from tokenstream.stream._reading import silence
 
 
 def wait_for_the_rest(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have streams wait that long for what follows an answer."""
     monkeypatch.setattr(silence, "REST_SECONDS", seconds)
 
 
@@ -54,7 +53,6 @@ def test_a_server_that_stays_silent_after_the_end_holds_no_loop(
 
 @pytest.mark.slow
 def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
-    """Blank lines, one at a time: the half second is one for all of them."""
     drips: Script = [0.1, http_chunk(b"\n")] * 400
     with (
         Loopback([chunked_head(), *map(http_chunk, ANSWER), *drips]) as server,
@@ -90,7 +88,6 @@ def test_a_stop_while_the_rest_is_waited_for_ends_the_wait(monkeypatch: pytest.M
 def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(
     library: Any, pause: float
 ) -> None:
-    """One connection carries both requests."""
     answer: list[Any] = [chunked_head(), *map(http_chunk, ANSWER), pause, LAST_CHUNK]
     with (
         Loopback([*answer, REQUEST, *answer, OPEN]) as server,
@@ -114,7 +111,6 @@ with_and_without_heartbeats = pytest.mark.parametrize(
 @with_and_without_heartbeats
 @in_each_loop
 async def test_a_finished_answer_without_its_end_mark_ends_soon(colour: str, signs_of_life: Script) -> None:
-    """The connection stays open, with heartbeats or without."""
     with Loopback([chunked_head(), *map(http_chunk, CHUNKS), *signs_of_life, OPEN]) as server:
         async with inside(connect_in(colour)(server.url, json={}, deadlines=SOON)) as stream:
             begun = time.monotonic()

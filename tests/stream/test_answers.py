@@ -112,7 +112,6 @@ async def test_typed_readers_leave_out_remarks(colour: str, name: str) -> None:
 @pytest.mark.parametrize("name", ANSWERS)
 @in_each_loop
 async def test_the_answer_is_a_view_of_its_own(colour: str, name: str) -> None:
-    """`text` stays all that was said."""
     source, answer = ANSWERS[name]
     async with inside(stream_of(colour, source)) as stream:
         assert answer == "".join([piece async for piece in Each(stream.answer)])
@@ -149,7 +148,6 @@ def test_any_chunking_gives_the_same_answer(size: int) -> None:
 
 
 def test_a_loop_over_the_answer_begins_with_it() -> None:
-    """Nothing of a remark is in the message's answer while it arrives."""
     stream = Stream(said([(REMARK, C), ("It is 5.", F)]))
     live = [stream.message.answer for event in stream if type(event).__name__ == "TextDelta"]
 

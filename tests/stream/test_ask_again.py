@@ -105,7 +105,6 @@ def test_a_recorded_answer_is_the_second_one() -> None:
 
 
 def test_a_tools_arguments_are_asked_for_again_by_what_their_call_gave() -> None:
-    """The words are the call's result, which is flagged as an error."""
     wrong, good = [testing.script().tool_call("Recipe", each).finish("tool_calls") for each in (WRONG, GOOD)]
     with testing.serve([wrong, good]) as server:
         url = server.url + PATHS["anthropic"]
@@ -148,7 +147,6 @@ def test_what_is_no_json_is_reported_by_its_place() -> None:
 
 
 def test_what_was_almost_json_is_reported_by_its_places() -> None:
-    """The reading that was lenient knows them, though the text is no JSON."""
     words = _words("Here: ```json\n{name: 'Tea', steps: [{title: 'Boil', minutes: -1,}]}\n```", lenient=True)
 
     assert "- steps[0].minutes: should be greater than or equal to 0, not -1" in words
@@ -195,7 +193,6 @@ def test_a_path_that_leads_to_nothing_is_reported(text: str, problem: str) -> No
 
 
 def test_a_tool_call_is_reported_in_the_tools_words() -> None:
-    """`error.words_for_model` and `error_for_model` are one."""
     call = {"id": "call_1", "function": {"name": "Step", "arguments": '{"title": "Boil"}'}}
     chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     [checked] = Stream([chunk], format="openai-chat").validated_calls(Tools(Step))

@@ -116,7 +116,6 @@ def look_at(chunks: list[bytes], view: str, bank: Bank, *, is_async: bool, **opt
 def test_every_call_is_a_value_or_an_error_of_the_library_in_every_view(
     view: str, size: int, is_async: bool
 ) -> None:
-    """Nothing runs but a whole call; one that ended badly has an error, and one that is open is not given."""
     for case in CASES:
         end, complete, text, name = case
         bank = Bank()

@@ -33,7 +33,6 @@ def told(usage: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("source", [[PIECE], FRAMES, iter([PIECE]), (each for each in [PIECE])])
 def test_a_failed_answer_has_its_counts_however_it_came(source: Any) -> None:
-    """No content behind the error is given to anyone."""
     stream, words = Stream(source), list[str]()
     with pytest.raises(ProviderError, match="upstream") as caught:
         words.extend(event.text for event in stream if isinstance(event, TextDelta))

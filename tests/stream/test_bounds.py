@@ -20,7 +20,6 @@ from tokenstream.testing import Recording
 
 
 def test_bounds_end_the_stream_with_the_partial_kept() -> None:
-    """`Limits.body` and `Limits.text` are met wherever the chunks were cut."""
     body = b"".join(TOKENS)
     for size in (1, 5, len(body)):
         chunks = [body[start : start + size] for start in range(0, len(body), size)]
@@ -51,7 +50,6 @@ def _deflated(unit: bytes, codings: int) -> bytes:
 )
 @pytest.mark.parametrize("codings", [1, 3])
 def test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it(unit: bytes, codings: int) -> None:
-    """A chunk is decompressed piece by piece, as the loop asks, and no further than a fault or a bound."""
     bomb = _deflated(unit, codings)
     sent = Recording.of([bomb], headers={"content-encoding": ", ".join(["gzip"] * codings)})
     limits = Limits(line=500_000, event=500_000)

@@ -104,7 +104,6 @@ async def test_asyncio_timeout_around_a_block(kind: str) -> None:
 
 @every_kind
 async def test_anyio_move_on_after_around_a_block(kind: str) -> None:
-    """What comes after the block runs, and is not cancelled."""
     async with begun(kind, open_after(HEL)) as (stream, server):
         async with anyio.create_task_group() as tasks:
             with anyio.move_on_after(PATIENCE) as scope:
@@ -136,7 +135,6 @@ async def test_a_cancelled_scope_cancels_each_wait_until_it_is_left() -> None:
 
 
 async def test_scopes_around_and_inside_a_block_keep_apart() -> None:
-    """The inner one ends the read, the outer one the block."""
     seen: list[str] = []
     with open_after(HEL) as server:
         with anyio.move_on_after(PATIENCE) as outer:
@@ -156,8 +154,6 @@ async def test_scopes_around_and_inside_a_block_keep_apart() -> None:
 
 
 async def test_a_group_of_tasks_inside_a_block_is_the_callers() -> None:
-    """An error in one of its tasks comes out as the group's, and of nobody else's."""
-
     async def fail() -> None:
         await until(has_begun(stream))
         raise KeyError("mine")
@@ -174,7 +170,6 @@ async def test_a_group_of_tasks_inside_a_block_is_the_callers() -> None:
 
 
 async def test_what_a_block_raises_while_it_is_cancelled_leaves_it() -> None:
-    """The cancellation of the task that reads does not take its place."""
     mine = KeyError("mine")
     with open_after(HEL) as server:
         with pytest.raises(KeyError) as caught:
@@ -188,7 +183,6 @@ async def test_what_a_block_raises_while_it_is_cancelled_leaves_it() -> None:
 
 
 async def test_a_shielded_read_goes_on_while_the_scope_around_its_block_is_cancelled() -> None:
-    """The task that reads belongs to the block, and ends with it."""
     with serving(HEL, 0.1, LO + END) as server:
         stream = aconnect(server.url)
         with anyio.CancelScope() as scope:
@@ -202,7 +196,6 @@ async def test_a_shielded_read_goes_on_while_the_scope_around_its_block_is_cance
 
 @on_trio
 async def test_trio_nurseries_around_streams() -> None:
-    """One stream fails, the others are cancelled and closed."""
     endings: list[str] = []
 
     async def read(server: Loopback) -> None:
@@ -228,7 +221,6 @@ async def test_trio_nurseries_around_streams() -> None:
 
 @pytest.mark.parametrize("kind", ["aconnect", "aconnect with a client"])
 async def test_a_cancellation_while_a_block_is_entered_closes_too(kind: str) -> None:
-    """The request is under way, its head has not come."""
     async with begun(kind, Loopback([9.0])) as (stream, server):
         await cancelled_when(lambda: server.requests, lambda: read_in_a_block(stream))
         assert is_closed(server)
@@ -340,7 +332,6 @@ async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ev
 async def test_a_source_that_never_closes_can_be_left_by_a_cancellation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever waits in `aclose` decides how long."""
     monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.05)
 
     class Stuck(Scripted):
@@ -401,7 +392,6 @@ async def read_all(stream: AsyncStream) -> None:
 
 @on_asyncio
 async def test_a_cancellation_while_a_guard_ends_leaves_no_source_open() -> None:
-    """The guard cleans up when the block is left, and the task is cancelled meanwhile."""
     guard_ends = asyncio.Event()
 
     async def clean_up_late(_message: object) -> None:

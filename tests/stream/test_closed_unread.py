@@ -37,7 +37,6 @@ every_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 async def test_a_view_read_after_the_block_says_that_nothing_was_read(
     colour: str, view_of: Callable[[Any], Any]
 ) -> None:
-    """Each time, whether it was made inside or outside; the error says what to do."""
     source = source_in(colour)(ANSWER)
     async with inside(stream_in(colour)(source)) as stream:
         made_inside = view_of(stream)
@@ -62,7 +61,6 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
 
 
 def test_after_a_stop_there_is_what_there_is() -> None:
-    """Whoever stops knows that the answer is cut."""
     with Stream(Source(ANSWER)) as stream:
         stream.stop("enough")
 
@@ -71,7 +69,6 @@ def test_after_a_stop_there_is_what_there_is() -> None:
 
 
 def test_after_something_was_read_there_is_what_there_is() -> None:
-    """The answer is known to be cut: its ending says so."""
     with Stream(Source(ANSWER)) as stream:
         next(iter(stream))
 
@@ -118,8 +115,6 @@ def test_a_refusal_is_raised_at_the_end_of_a_block_that_reads_nothing(
 @in_each_world
 @pytest.mark.parametrize("end", ["stop", "raise"])
 def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, end: str) -> None:
-    """A stop asks for no answer, and an exception of the block's own goes first."""
-
     def within(stream: Any) -> None:
         if end == "raise":
             raise KeyError(end)
@@ -134,7 +129,6 @@ def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, end: 
 
 @in_each_world
 def test_an_answer_that_was_not_refused_is_only_stopped(world: str) -> None:
-    """A block that reads nothing of an answer is no mistake."""
     assert left(world, answered(200, sse("{}"))).message.ending == "stopped"
 
 

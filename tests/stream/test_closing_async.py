@@ -298,7 +298,6 @@ async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> Non
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
 async def test_a_stream_that_is_collected_unread_is_aborted(kind: str) -> None:
-    """The response was open already."""
     async with begun(kind, open_after(HEL)) as (stream, server):
         with pytest.warns(ResourceWarning, match="never closed"):
             del stream
@@ -318,8 +317,6 @@ async def test_a_request_that_was_never_sent_is_dropped_in_silence() -> None:
 
 
 def test_the_end_of_the_loop_closes_what_is_open(caplog: pytest.LogCaptureFixture) -> None:
-    """`asyncio.run` with an open stream neither hangs nor complains of a task."""
-
     async def main(server: Loopback) -> AsyncStream:
         stream = aconnect(server.url)
         assert await first_text(stream) == "Hel"
@@ -336,7 +333,6 @@ def test_the_end_of_the_loop_closes_what_is_open(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
-    """Nobody cancelled its tasks; the socket is shut down all the same."""
     loop = asyncio.new_event_loop()
     with open_after(HEL) as server:
         stream = aconnect(server.url)
@@ -354,7 +350,6 @@ def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
 
 
 async def test_a_chunked_answer_leaves_the_connection_to_its_client() -> None:
-    """A stream that was read to its end closes the answer, not the caller's connection."""
     script: Script = [chunked_head(), *map(http_chunk, HELLO), LAST_CHUNK, OPEN]
     with Loopback(script) as server:
         async with httpx.AsyncClient() as client:

@@ -35,7 +35,6 @@ BOOM = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 
 def read_two(stream: Stream) -> None:
-    """Read what the server has sent, and no more."""
     view = stream.text
     assert [next(view), next(view)] == TEXTS
 
@@ -150,8 +149,6 @@ def test_a_view_keeps_its_stream() -> None:
 
 
 def test_a_consumer_without_with_is_closed_when_it_is_collected() -> None:
-    """A generator that is dropped takes its stream along, and that says that it was not closed."""
-
     def consumer() -> Generator[str]:
         yield from Stream(source).text
 
@@ -178,7 +175,6 @@ def test_a_stream_whose_request_never_went_out_needs_no_warning() -> None:
 @every_opener
 @tried_again
 def test_the_end_of_the_input_closes_the_connection(opener: Opener) -> None:
-    """One that the server has ended; without `with`."""
     with Loopback(until_close(*ANSWER)) as server, opened(opener, server.url) as stream:
         message = stream.final()
         since = time.monotonic()
@@ -190,7 +186,6 @@ def test_the_end_of_the_input_closes_the_connection(opener: Opener) -> None:
 
 @tried_again
 def test_our_own_client_closes_the_connection_at_the_end_of_a_body() -> None:
-    """The server would have taken another request on the connection."""
     with Loopback([*chunked(ANSWER), threading.Event()]) as server, opened(alone, server.url) as stream:
         stream.final()
         since = time.monotonic()
@@ -263,7 +258,6 @@ def test_break_alone_closes_nothing_and_reading_on_works(opener: Opener) -> None
 
 
 def test_reading_on_after_close_is_refused_and_nothing_is_lost() -> None:
-    """Events at once; views and `final` give what there is."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         read_two(stream)
         stream.close()
@@ -303,7 +297,6 @@ def test_collecting_a_stream_whose_source_cannot_be_closed_stays_quiet() -> None
 
 
 def test_the_last_reference_may_go_while_another_thread_reads() -> None:
-    """The loop has one of its own; it is read to its end, and nothing warns."""
     gate = threading.Event()
     script: Script = [
         chunked_head(),

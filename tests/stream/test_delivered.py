@@ -9,7 +9,6 @@ from tokenstream.stream._views.log_cursor import DeliveredItems
 
 
 def test_a_text_that_repeats_many_pieces_is_compared_in_linear_time() -> None:
-    """A text that comes again as one is copied once, piece by piece, however many pieces there were."""
     again = _Counted("abc " * 10_000)
 
     assert None is DeliveredItems(Accumulator(), ["abc "] * 10_000).skip(again)

@@ -40,7 +40,6 @@ def told(deltas: Sequence[Any]) -> list[tuple[type, str, int]]:
 
 
 def joined(deltas: Sequence[Any]) -> list[tuple[type, str, int]]:
-    """Join the pieces of each part."""
     found: dict[tuple[int, type], str] = {}
     for delta in deltas:
         found[delta.part, type(delta)] = found.get((delta.part, type(delta)), "") + delta.text
@@ -82,7 +81,6 @@ def test_a_refusal_is_shown_in_words_too() -> None:
 @pytest.mark.few_rows(4)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
-    """No more and no less, of every recording."""
     given: list[Any] = []
     shown: list[Any] = []
     for found, view in ((given, "deltas"), (shown, "events")):

@@ -87,7 +87,6 @@ def test_both_drivers_have_the_same_methods(sync: type, asynchronous: type) -> N
 
 
 def test_the_message_never_runs_ahead_of_the_loop() -> None:
-    """A chunk with three events is decoded as the loop asks for them."""
     stream = Stream([b"".join(ANSWER)])
     seen = [(event.text, stream.message.text) for event in stream if isinstance(event, TextDelta)]
 
@@ -156,7 +155,6 @@ def test_the_transport_breaking_is_distinguished_from_the_input_ending() -> None
 
 @pytest.mark.parametrize("cause", [None, Transport("reset")], ids=["ends", "breaks"])
 def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | None) -> None:
-    """No error, but a departure tells that the end was not the documented one."""
     whole = chunk(call(1, "call_b", "get_time", '{"zone": "CET"}'))
     stream = Stream(Source([*ANSWER[:7], whole, ANSWER[8]], cause))
     message = stream.final()
@@ -191,8 +189,6 @@ def test_a_timeout_of_the_clients_own_is_a_stall() -> None:
 
 
 def test_broken_compression_is_no_interruption() -> None:
-    """Asking again would meet the same."""
-
     class DecodingError(Transport):
         pass
 
@@ -274,7 +270,6 @@ def test_an_answer_that_nobody_asked_to_stream_says_so(read: Any, caplog: pytest
     ],
 )
 def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.LogCaptureFixture) -> None:
-    """Events, the elements of an array, or lines, be it few of them."""
     with caplog.at_level(logging.INFO, logger="tokenstream"):
         stream = Stream(body, format="openai-chat")
         stream.final()

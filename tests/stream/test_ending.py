@@ -144,7 +144,6 @@ class Nosy(Text):
 
 @pytest.mark.anyio
 async def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
-    """Two reads would have to share one place."""
     streams: list[Any] = []
     stream = Stream(TOKENS, format=Nosy(lambda: next(streams[0])))
     streams.append(stream)
@@ -172,7 +171,6 @@ def test_a_fault_in_a_format_of_ones_own_is_not_taken_for_something_else() -> No
 
 
 def test_a_source_that_cannot_be_closed_needs_no_closing() -> None:
-    """A plain iterator of bytes has no `close`."""
     stream = Stream(iter(ANSWER))
     next(stream)
     stream.close()
@@ -190,7 +188,6 @@ async def test_misuse_within_a_source_passes_unchanged(colour: str) -> None:
 
 @pytest.mark.anyio
 async def test_async_control_is_as_in_the_other_driver() -> None:
-    """`stop`, `aclose`, a new loop after the end, views after an error."""
     source = AsyncSource([b"".join(ANSWER)])
     stream = AsyncStream(source)
     async for event in stream:
@@ -224,7 +221,6 @@ class Bug(Exception):
 async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_too(
     colour: str, error: Exception
 ) -> None:
-    """Nothing of the answer is missing, as where a transport breaks then; but no transport broke."""
     # The calls wait for nothing at the finish reason.
     answer = [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]
     with pytest.raises(type(error)) as caught:

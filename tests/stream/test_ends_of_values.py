@@ -102,7 +102,6 @@ async def test_the_loop_ends_with_the_value(colour: str, size: int, name: str) -
 
 @in_each_loop
 async def test_the_next_loop_streams(colour: str) -> None:
-    """Loops in the order of the document give each value while it arrives, also after one at once."""
     async with inside(source(colour)) as stream:
         await items_of(stream.items(int, at="steps"))
         pieces = await items_of(stream.field("body"))
@@ -131,7 +130,6 @@ def test_values_that_are_paced_are_given_whole(colour: str) -> None:
 
 
 def test_the_program_of_the_page_shows_the_tip_live() -> None:
-    """The steps, then the tip: its pieces come when they arrive."""
     document = {"steps": ["Whisk", "Fry"], "tip": "Let it rest for half an hour."}
     shown: list[tuple[float, str]] = []
 
@@ -166,7 +164,6 @@ async def test_what_breaks_after_it_comes_up_in_the_next_read(colour: str) -> No
 
 @in_each_loop
 async def test_if_nothing_more_is_read_the_block_stops_the_stream(colour: str) -> None:
-    """`final` reads on: it has the usage, or raises the error."""
     async with inside(source(colour, broken_at=60)) as stream:
         await items_of(stream.field("subject"))
     assert stream.message.ending == "stopped"
@@ -193,7 +190,6 @@ def test_a_value_of_the_wrong_kind_is_raised_where_it_was(name: str) -> None:
 
 
 def test_an_invalid_element_takes_its_place() -> None:
-    """A new loop over the view goes on, up to the end of the array."""
     with source("sync", {"a": [1, "no", 3], "b": MORE}) as stream:
         view = stream.items(int, at="a")
         found = [next(view)]
@@ -234,7 +230,6 @@ RESTARTS: dict[str, tuple[list[int], bool]] = {
 
 @pytest.mark.parametrize("name", RESTARTS)
 def test_a_restarted_answer_has_to_repeat_the_elements(name: str) -> None:
-    """None is given twice; if one is missing or another, the loop raises what broke the first answer off."""
     second, is_same = RESTARTS[name]
 
     def chunks(steps: list[int]) -> list[Any]:

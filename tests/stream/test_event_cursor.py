@@ -89,7 +89,6 @@ def words(events: Iterable[Any]) -> list[Event]:
 
 @pytest.mark.parametrize("looks", [0b0, 0b1, 0b100, 0b1000, 0b11111111, 0b10001000, 0b11010])
 def test_a_cut_call_that_a_continuation_makes_again_is_one_call(looks: int) -> None:
-    """Whoever was given some of the cut call is told that it is left out, and nobody else."""
     cut, whole = (ToolCall(id=id, name="f", arguments_text="{}") for id in ("c1", "c2"))
     events: list[Event] = [
         TextDelta("Well. "),
@@ -282,7 +281,6 @@ def test_a_reader_is_told_that_the_answer_began_again() -> None:
 
 
 def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
-    """No event tells of that: the sum is what the message has."""
     accumulator = Accumulator()
     cursor = EventCursor(accumulator)
     accumulator.take(TextDelta("Hi"))
@@ -326,7 +324,6 @@ def test_a_look_costs_what_has_changed() -> None:
 
 @pytest.mark.parametrize("kind", ["text", "signature", "media"])
 def test_a_look_at_a_part_costs_what_is_new_in_it(kind: str) -> None:
-    """A reader who looks after each of many deltas of one part is not made to go through all of them."""
     deltas: dict[str, Event] = {
         "text": TextDelta("word ", part=0),
         "signature": ReasoningDelta("", "sign", part=0),

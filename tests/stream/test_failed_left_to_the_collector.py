@@ -337,7 +337,6 @@ def test_a_partial_answer_keeps_nothing_else() -> None:
 @pytest.mark.parametrize("source", [areading, reset_later])
 @pytest.mark.parametrize("reader", [READERS[name] for name in ("events", "final", "text", "relay")])
 async def test_a_failed_asynchronous_stream_leaves_nothing(source: Any, reader: Any) -> None:
-    """An error that a task has read keeps nothing, either."""
     for chunks in FAILING.values():
 
         async def run(chunks: list[bytes] = chunks) -> None:

@@ -29,7 +29,6 @@ RECORDINGS: list[Recording] = [
 
 
 def _seen(recording: Recording, read: Callable[[Stream], object], **options: Any) -> dict[str, Any]:
-    """Return all that a user sees of a stream that was read in one way."""
     stream = recording.stream(pace="recorded", **options)
     error = None
     try:
@@ -63,7 +62,6 @@ def test_final_goes_on_where_a_loop_has_come_to() -> None:
 
 
 def test_final_of_a_stream_that_was_stopped_is_what_had_come() -> None:
-    """Nothing more is read, and no error is raised."""
     stream = ANSWER.stream("anthropic")
     next(stream.text)
     stream.stop("enough")

@@ -25,7 +25,6 @@ BEFORE_THE_HEAD = ("import", "before the head")
 @pytest.mark.slow
 @pytest.mark.parametrize("color", ["sync", "asyncio", "trio"])
 def test_every_exception_goes_out_of_every_place_as_it_came(color: str) -> None:
-    """No other request is made for it, the connection is closed, and the message has what had arrived."""
     program = Path(__file__).with_name("foreign_cells.py")
     ran = subprocess.run(
         [sys.executable, "-W", "error", program, color], capture_output=True, text=True, check=False
@@ -146,7 +145,6 @@ def test_every_later_reader_gets_the_exception() -> None:
 
 
 def test_a_limit_that_strikes_while_a_source_is_closed_goes_out() -> None:
-    """Other failures of closing are no errors: nothing of the answer is missing."""
     import signal
 
     def handler(*_: object) -> None:

@@ -49,7 +49,6 @@ class _Signal(threading.Event):
 
 
 async def _read(url: str, freezer: Freezer, deadlines: Deadlines) -> tuple[str, str, str | None]:
-    """Return the text, the ending, and the deadline that has passed."""
     limit: str | None = None
     async with aconnect(url, format="openai-chat", deadlines=deadlines) as stream:
         try:
@@ -77,7 +76,6 @@ def test_what_has_arrived_meanwhile_is_delivered(deadlines: dict[str, Any]) -> N
     "deadlines, rest", [({"total": IDLE}, BODY[2:3]), (BYTES, BODY[2:3]), (BYTES, [])], ids=repr
 )
 def test_the_deadline_counts_after_it(deadlines: dict[str, Any], rest: list[bytes]) -> None:
-    """The total holds, and so does a silence in which nothing arrives."""
     freezer = Freezer(*rest, ends=False)
     with Loopback(freezer.script) as server:
         found = asyncio.run(_read(server.url, freezer, Deadlines(**deadlines)))
@@ -87,7 +85,6 @@ def test_the_deadline_counts_after_it(deadlines: dict[str, Any], rest: list[byte
 
 @pytest.mark.slow
 def test_a_loop_without_an_event_loop_gets_what_has_arrived_too() -> None:
-    """Before the total ends the stream, the bytes of the connection are read."""
     freezer = Freezer(*BODY[2:], ends=True)
     with (
         Loopback(freezer.script) as server,

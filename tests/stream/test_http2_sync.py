@@ -58,7 +58,6 @@ class Multiplexed:
                     connection.send(self._h2.data_to_send())
 
     def say(self, path: str, *pieces: bytes, end: bool = False) -> None:
-        """Send pieces of a body."""
         with self._news:
             assert self._news.wait_for(lambda: path in self.asked, PATIENCE)
             for piece in pieces:
@@ -72,7 +71,6 @@ class Multiplexed:
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @tried_again
 def test_a_connection_of_http2_goes_on_for_others_when_one_is_stopped(library: Any) -> None:
-    """Other answers share the socket, so it is never shut."""
     server_side = Multiplexed()
     with (
         Loopback(server_side, tls=True, alpn=["h2"]) as server,

@@ -71,7 +71,6 @@ def test_ctrl_c_while_bytes_are_waited_for(opener: Opener, tls: bool, key: Key) 
 
 
 def test_ctrl_c_outside_a_block_never_looks_like_the_end(key: Key) -> None:
-    """Reading on says that the stream was broken off."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         texts = []
         with pytest.raises(KeyboardInterrupt):
@@ -89,7 +88,6 @@ def test_ctrl_c_outside_a_block_never_looks_like_the_end(key: Key) -> None:
 
 
 def test_ctrl_c_while_the_response_is_waited_for(key: Key) -> None:
-    """The request is not sent a second time."""
     with Loopback([threading.Event()]) as server, opened(alone, server.url) as stream:
         key.start()
         with pytest.raises(KeyboardInterrupt):

@@ -207,7 +207,6 @@ DRIVERS: dict[str, Callable[..., None]] = {
 
 
 def check(answer: Answer, driver: str, views: Sequence[str] = tuple(VIEWS), **options: Any) -> None:
-    """Assert that each view gives each item in time, and all of the text."""
     for view in views:
         reading = Reading(answer, view)
         DRIVERS[driver](reading, **options)
@@ -239,7 +238,6 @@ def test_an_item_comes_with_the_end_of_its_text_in_every_loop(format: str, drive
 
 @pytest.mark.parametrize("driver", list(DRIVERS)[1:])
 def test_an_item_comes_with_the_end_of_its_text_before_a_call(driver: str) -> None:
-    """Whoever reads: a call whose arguments take long holds no item up."""
     check(_answers("anthropic")["text, call"], driver)
 
 
@@ -263,7 +261,6 @@ FINISH = wire.chat({}, "stop")
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_item_comes_with_the_end_mark_if_nothing_else_has_ended_its_text(driver: str) -> None:
-    """A server that sends no finish reason."""
     check(Answer([*SAID, wire.DONE], ["", "", "One two", "One two"]), driver)
 
 
@@ -275,7 +272,6 @@ def test_text_that_is_held_for_a_match_comes_with_the_end_mark(driver: str) -> N
 
 
 def test_a_match_that_a_call_interrupts_is_still_found() -> None:
-    """What hides a secret holds text back for it until it is certain."""
     call = wire.chat(wire.chat_call(0, "{}", id="c", name="f"))
     chunks = [*SAID, wire.chat({"content": " sec"}), call, wire.chat({"content": "ret"}), FINISH, wire.DONE]
 
@@ -315,7 +311,6 @@ def test_a_part_that_begins_ends_the_item_of_a_part_that_is_still_open(driver: s
 
 
 def test_parts_that_take_turns_cut_no_word_of_each_other() -> None:
-    """Only the start of a part ends an item, and not each of its deltas."""
     chunks = [
         wire.claude_start(),
         wire.claude_open(0, type="text", text=""),
@@ -349,7 +344,6 @@ def test_a_citation_cuts_no_word() -> None:
 
 @pytest.mark.parametrize("view", ["words", "sentences", "lines", "blocks"])
 def test_a_reader_that_begins_late_is_given_the_same_items(view: str) -> None:
-    """The ends are kept with the text."""
     chunks = SCRIPTS["text, call, text"].chunks("openai-chat")
     early = items_of(chunks, view)
     with Stream(chunks) as stream:
@@ -361,7 +355,6 @@ def test_a_reader_that_begins_late_is_given_the_same_items(view: str) -> None:
 
 @in_one_test("view", sorted(VIEWS))
 def test_text_that_came_while_another_view_was_read_is_given_before_the_error(view: str) -> None:
-    """The answer breaks off behind a call, and the view of the calls is the first to meet the error."""
     script = testing.script().text("One two").tool_call("f", {"a": 1}).text("Three", " four")
     shape, joined = VIEWS[view]
     with Stream(script.chunks("anthropic")) as stream:
@@ -377,7 +370,6 @@ def test_text_that_came_while_another_view_was_read_is_given_before_the_error(vi
 
 
 def test_the_reasoning_ends_with_the_start_of_the_text() -> None:
-    """Each view is about its own parts."""
     stream = Stream(SCRIPTS["reasoning, text"].chunks("openai-chat"))
 
     assert list(stream.reasoning.words()) == ["One", " two"]
@@ -466,7 +458,6 @@ def test_a_clock_that_stands_still_ends_no_pace_late(driver: str) -> None:
 
 
 def test_a_stream_that_is_stopped_gives_the_rest_at_once() -> None:
-    """Who stops an answer waits for nothing."""
     chunks = testing.script().text(BURST).finish("stop").chunks("openai-chat")
     with Stream(iter(chunks)) as stream:
         view = stream.text.smooth(PATIENCE, timer=True)
@@ -480,7 +471,6 @@ def test_a_stream_that_is_stopped_gives_the_rest_at_once() -> None:
 
 
 def test_a_loop_without_a_timer_gets_the_last_burst_at_once() -> None:
-    """Nothing would wake the loop at the time of the next piece."""
     pieces = on(_hundredths(), _paced, "for")
 
     assert "".join(pieces) == BURST

@@ -94,7 +94,6 @@ def test_a_stream_leaves_nothing(run: Any, source: Any) -> None:
 
 @pytest.mark.parametrize("protocol", ["anthropic", "openai-responses", "ui-message", "ag-ui"])
 def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
-    """What a format knows of an answer's items goes with it, too."""
     body = [*relay.encode(Stream(BODY), protocol)]
 
     assert left_by(lambda: at_once(_whole(Stream(body)))) == {}
@@ -142,8 +141,6 @@ def test_an_answer_of_an_own_format_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("body", [BODY, CUT], ids=["whole", "cut"])
 def test_a_tap_leaves_nothing(body: list[bytes]) -> None:
-    """The application's own loop goes on as ever."""
-
     def run() -> None:
         tapped = tap(_generator(body))
         assert list(tapped) == body

@@ -79,7 +79,6 @@ def test_almost_json_is_repaired_and_handed_out(colour: str, lenient: Any) -> No
 
 
 def test_a_repaired_call_comes_with_its_end() -> None:
-    """Nothing behind it is waited for, and it counts as delivered where the answer fails later."""
     stream = Stream(claude(RAW)[:-1])
     view = stream.validated_calls(write, lenient=True)
 
@@ -114,7 +113,6 @@ def test_a_repaired_call_comes_with_its_end() -> None:
 def test_an_end_is_supplied_only_where_the_model_itself_ended_the_call(
     body: list[bytes], handed_out: bool
 ) -> None:
-    """Something follows it, or the finish reason says so; "closed" never supplies one."""
     lenient: Any
     for lenient, expected in ((True, handed_out), ("closed", False)):
         given: list[Any] = []
@@ -165,7 +163,6 @@ def test_drafts_tell_what_was_repaired_so_far() -> None:
 @pytest.mark.slow
 @given(data=st.data())
 def test_the_chunks_do_not_matter_nor_when_the_view_begins(data: st.DataObject) -> None:
-    """Several calls in turns, whole, almost JSON, broken or without an end."""
     texts = data.draw(
         st.lists(st.sampled_from([RAW, OPEN, '{"path": "/a"}', "{'path': 1/2}", ""]), min_size=1, max_size=4)
     )
@@ -204,7 +201,6 @@ def test_a_view_of_items_tells_what_was_repaired_so_far() -> None:
 
 
 def test_a_view_of_a_field_tells_what_was_repaired_so_far() -> None:
-    """Shaped or not; nothing once it was closed, and nothing of a text that is no field."""
     stream = Stream(["{path: '1 2", "',}"], format="pieces")
     view, words = stream.field("path", lenient=True), stream.field("path", lenient=True).words()
     found = ["unquoted_key", "single_quotes", "trailing_comma"]
@@ -218,7 +214,6 @@ def test_a_view_of_a_field_tells_what_was_repaired_so_far() -> None:
 
 
 def test_views_made_of_others_tell_what_was_repaired() -> None:
-    """Blocks of a field's Markdown, drafts, the newest of them, and patches, which have no draft."""
     stream = Stream(["{path: '# 1", "',}"], format="pieces")
     drafts = stream.partials(dict, lenient=True)
     views: list[Any] = [stream.field("path", lenient=True).markdown_blocks()]
@@ -247,7 +242,6 @@ def test_repaired_arguments_are_checked_as_any_others_are() -> None:
 
 @pytest.mark.parametrize("lenient", [True, "closed"])
 def test_a_router_repairs_for_the_tools_that_ask_for_it(lenient: Any) -> None:
-    """Each by itself, as soon as the call has ended; one without an end at the end of the answer."""
     ran: list[str] = []
     router = Router()
 
@@ -293,7 +287,6 @@ def test_the_stage_supplies_no_end() -> None:
 
 
 def test_what_lenient_may_be_is_checked_where_it_is_given() -> None:
-    """A tool of that name is given by its own."""
     wrong: Any = write
     with Stream([], format="text") as stream:
         for give in (stream.validated_calls, stream.tool_partials):
@@ -319,7 +312,6 @@ def test_arguments_can_be_looked_at_leniently_while_they_are_written() -> None:
 
 @pytest.mark.slow
 def test_arguments_that_are_json_are_read_alike_in_recordings() -> None:
-    """Nothing is repaired in what real servers have sent."""
     count = 0
     for recorded in [*recordings.ours(), *recordings.shared("anthropic", "openai-chat", "bedrock-converse")]:
         if recorded.format == "custom":

@@ -157,7 +157,6 @@ def test_a_stream_whose_loop_is_over_can_be_ended_elsewhere(ended: str, other: s
 
 @pytest.mark.parametrize("other", ["asyncio", "trio"])
 def test_what_was_read_ahead_is_given_after_the_loop_is_over(other: str) -> None:
-    """An answer that came whole while the loop was there is a whole answer."""
     streams: list[AsyncStream] = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -218,7 +217,6 @@ def test_the_interpreter_ends_with_an_open_stream(run: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")
 def test_under_uvloop() -> None:
-    """Stop from a thread, timeouts, closing."""
     uvloop: Any = importlib.import_module("uvloop")
 
     async def main(url: str) -> None:

@@ -47,7 +47,6 @@ def test_nothing_to_merge_ends_at_once(kind: str) -> None:
 
 
 def test_what_is_no_mapping_of_streams_is_named() -> None:
-    """The error says which label it is about."""
     wrong: Any
     with Stream(b"") as stream:
         (reader,), other = stream.tee(1), AsyncStream(b"")
@@ -65,7 +64,6 @@ def test_what_is_no_mapping_of_streams_is_named() -> None:
 
 @every_kind
 def test_a_fast_stream_lets_a_slow_one_have_its_turn(kind: str) -> None:
-    """However much it has at hand, a few events are all that it gives before."""
     fast, slow = saying(*("x " for _ in range(60))), saying("a", "b", "c")
     turns: list[int] = []
 
@@ -84,7 +82,6 @@ def test_a_fast_stream_lets_a_slow_one_have_its_turn(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_loop_keeps_pace_with_many_sources_that_are_never_silent() -> None:
-    """What is read ahead of it does not grow with their number."""
     read, seen, most = [0] * 100, [0] * 100, 0
 
     async def source(at: int) -> AsyncIterator[bytes]:
@@ -143,7 +140,6 @@ async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_view_that_was_given_up_takes_nothing_from_the_loop() -> None:
-    """What comes afterwards is told to the loop again."""
     feed = AsyncFeed()
     stream = AsyncStream(feed.chunks(), format="openai-chat")
     feed.feed(chunk({"content": "x"}))
@@ -187,8 +183,6 @@ def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
 
 @every_kind
 def test_one_stream_stops_and_the_others_go_on(kind: str) -> None:
-    """Whether somebody stops it, or a guard of its own."""
-
     def stop(merged: Any, seen: Seen) -> None:
         if seen.labels.count("b") == 3:
             merged.streams["b"].stop("enough")

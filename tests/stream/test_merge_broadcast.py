@@ -105,7 +105,6 @@ def test_threads_read_the_same_stream_beside_the_loop() -> None:
 
 @pytest.mark.anyio
 async def test_a_stream_that_fails_ends_its_readers_too() -> None:
-    """Each meets the error behind what came before it."""
     feed = AsyncFeed()
     streams = {
         "shared": AsyncStream(feed.chunks(), format="openai-chat"),
@@ -186,7 +185,6 @@ def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
 @pytest.mark.slow
 @every_kind
 def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
-    """Nobody tells of its end: the loop looks for itself."""
     seen = Seen()
     _beside_slow(kind, seen, "ends")
 
@@ -196,7 +194,6 @@ def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
 @pytest.mark.slow
 @every_kind
 def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
-    """The deadlines of a stream ask what its server does."""
     seen = Seen()
     given = _beside_slow(kind, seen, "reads", deadlines=Deadlines(idle_content=0.1))
 

@@ -31,7 +31,6 @@ def readers() -> list[threading.Thread]:
 
 
 def silent_servers(stack: ExitStack, count: int = 3) -> list[Loopback]:
-    """Return servers that begin an answer and say no more."""
     return [stack.enter_context(Loopback([chunked_head(), BEGUN, OPEN])) for _ in range(count)]
 
 
@@ -70,7 +69,6 @@ def test_threads_and_tasks_are_gone_when_the_block_is_left(kind: str) -> None:
 
 @pytest.mark.slow
 def test_another_thread_closes_nothing_but_stops_all() -> None:
-    """A loop that waits for silent servers comes back."""
     with ExitStack() as stack:
         streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
         with merge(streams) as merged, meanwhile(merged.stop):
@@ -156,7 +154,6 @@ async def test_streams_that_nobody_holds_are_collected() -> None:
 @pytest.mark.slow
 @every_kind
 def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
-    """An attempt that was waited for is not made any more."""
     asked: list[str] = []
     retry = Retry(mode="restart", wait=lambda _: 0.4)
     failing = threading.Event()

@@ -23,7 +23,6 @@ BROKEN = [*saying("Hel", "lo")[:2], OSError("gone")]
 
 @every_kind
 def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
-    """What came before it was given; the others are stopped and closed before the loop hears of it."""
     seen = read_merged(kind, {"good": saying(*("x " for _ in range(500))), "bad": BROKEN})
     merged, error = seen.merged, seen.error
 
@@ -41,7 +40,6 @@ def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
 
 
 def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
-    """A report may take the mapping once, as it may take `streams`."""
     broken = Feed()
     broken.feed(*BROKEN)
     merged = merge({"good": Stream(saying("Hi")), "bad": Stream(broken.chunks())}, fail_fast=False)
@@ -95,7 +93,6 @@ def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
 
 @in_each_loop
 async def test_a_failure_is_raised_once(kind: str) -> None:
-    """Whoever reads on after it meets the end."""
     async with inside(merge({"bad": stream_in(kind)([sse("{")], format="openai-chat")})) as merged:
         events = Each(merged)
         with pytest.raises(StreamError):
@@ -146,7 +143,6 @@ async def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> 
 @pytest.mark.slow
 @every_kind
 def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
-    """The stream goes on with its next attempt, in its own order."""
     answers = iter([saying("Hel", "lo")[:1], saying("Hel", "lo")])
 
     def again(is_async: bool) -> Any:
@@ -245,7 +241,6 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_on_trio_a_block_is_needed() -> None:
-    """Only there can tasks read; the error says how."""
     feed = AsyncFeed()
     merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
     with pytest.raises(MisuseError, match="async with merge"):

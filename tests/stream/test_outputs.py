@@ -98,7 +98,6 @@ def test_both_kinds_of_loops_see_the_same(view: View) -> None:
 
 
 def test_an_object_is_watched_while_it_fills_in() -> None:
-    """A snapshot for each piece that changes what shows; the last one is the whole."""
     drafts = list(Stream(chat(TEXT)).partials(Recipe))
 
     assert [{}, {"title": "Pan"}] == [draft.value for draft in drafts[:2]]
@@ -135,7 +134,6 @@ def test_null_is_a_value() -> None:
 
 
 def test_a_result_may_be_asked_for_during_a_view() -> None:
-    """The view goes on with what it missed."""
     stream = Stream(chat(TEXT))
     drafts, steps = stream.partials(Recipe), stream.items(Step, "steps")
     next(drafts)
@@ -163,7 +161,6 @@ def test_a_result_is_validated_once() -> None:
 
 
 def test_types_that_cannot_be_hashed_have_results_too() -> None:
-    """A type's notes may hold anything."""
     noted: Any = Annotated[int, {"unit": "minutes"}]
     stream = Stream(chat("3"))
 
@@ -231,7 +228,6 @@ def test_a_choice_at_its_end_has_a_result_though_the_stream_broke_off() -> None:
 @in_one_test("use", [bool, len, str, lambda view: "a" in view], ids=["bool", "len", "str", "in"])
 @in_one_test("name", ["partials", "items", "field"])
 def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: View) -> None:
-    """The error names where the value is."""
     with Stream(chat(TEXT)) as stream:
         with pytest.raises(MisuseError, match=r"stream\.result\(…\)"):
             use(VIEWS[name](stream))
@@ -263,7 +259,6 @@ def test_a_type_that_no_json_can_become_is_refused_before_anything_is_read() -> 
 
 @pytest.mark.parametrize("name", ["partials", "items", "field", "result"])
 def test_a_tool_is_reported_by_its_name(name: str) -> None:
-    """A function would be found in no answer."""
     function: Any = test_a_tool_is_reported_by_its_name
     argument = "title" if name == "field" else Recipe
     with Stream(chat(TEXT)) as stream, pytest.raises(MisuseError, match="the name of a tool"):

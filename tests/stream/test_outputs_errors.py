@@ -38,7 +38,6 @@ VIEWS = {
 
 
 def test_what_breaks_the_schema_shows_at_once_and_is_raised_at_the_end() -> None:
-    """Reading goes on; the error has all of them, the last snapshot, the text and the message."""
     stream = Stream(chat(WRONG))
     drafts = []
     with pytest.raises(OutputInvalid) as caught:
@@ -100,7 +99,6 @@ def test_a_field_that_fails_fast_stops_the_stream(colour: str) -> None:
 
 
 def test_a_stream_that_was_stopped_so_raises_it_again() -> None:
-    """Views that do not fail fast see a stream that was stopped."""
     with Stream(chat(WRONG)) as stream:
         steps, other = stream.items(Step, "steps", fail_fast=True), stream.partials(Recipe)
         for _ in range(2):
@@ -112,7 +110,6 @@ def test_a_stream_that_was_stopped_so_raises_it_again() -> None:
 
 @in_each_loop
 async def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -> None:
-    """Reading the same view again goes on behind it; the error has the element's own text."""
     body = chat(WRONG)
     errors: list[OutputInvalid] = []
     items: list[Step] = []
@@ -144,7 +141,6 @@ def test_text_that_is_no_json_is_raised_at_the_end_with_its_place() -> None:
 
 @pytest.mark.parametrize("name", ["items", "field"])
 def test_who_holds_no_document_has_no_best_of_it(name: str) -> None:
-    """Elements and pieces are handed out and not kept; the text is on the error all the same."""
     for text, finish in ((BROKEN, "stop"), (TEXT[:60], "length")):
         error = read("sync", chat(text, finish), VIEWS[name]).error
 
@@ -219,7 +215,6 @@ def test_what_a_validator_raises_is_raised_again_and_leaves_the_other_views_alon
 
 @pytest.mark.parametrize("finish", ["stop", "length"])
 def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(finish: str) -> None:
-    """A number is finished there; and StopIteration would pass for the end."""
     numbers: Any = Annotated[int, AfterValidator(lambda number: next(iter([][:number])))]
     view = Stream(chat("7", finish)).partials(numbers)
     for _ in range(2):
@@ -231,7 +226,6 @@ def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(f
 @pytest.mark.parametrize("size", [1, 1_000])
 @in_each_loop
 async def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: str, size: int) -> None:
-    """The error says so, and which element it is; that is the last as well as the first."""
     body = chat('{"n": [1, "x", 2, {}, 3, null]}', size=size)
     found: list[Any] = []
     stream: Any = Stream(Source(body)) if colour == "sync" else AsyncStream(AsyncSource(body))
@@ -262,7 +256,6 @@ def test_errors_pickle() -> None:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_view_raises_what_the_stream_raises(colour: str) -> None:
-    """A stream that fails says so itself, as in every view; its result is incomplete because of it."""
     body, broken = chat(TEXT, None)[:8], ConnectionResetError("reset")
     for name in ("partials", "items", "field"):
         assert isinstance(read(colour, body, VIEWS[name], broken).error, StreamInterrupted), name
@@ -275,7 +268,6 @@ def test_a_view_raises_what_the_stream_raises(colour: str) -> None:
 
 @pytest.mark.parametrize("tool", [None, "recipe"])
 def test_of_several_strings_one_of_a_wrong_kind_is_raised_in_its_place(tool: str | None) -> None:
-    """Reading the same view again goes on behind it."""
     text = '{"steps": [{"t": "a"}, {"t": 1}, {"t": "b"}]}'
     view = Stream(chat(text) if tool is None else [*chat_call(0, text), *ended()]).field(
         "steps.*.t", tool=tool

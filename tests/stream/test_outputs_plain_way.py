@@ -95,7 +95,6 @@ _ASKED: list[tuple[int, str | None]] = [(0, None), (1, None), (0, "recipe")]
 def test_drafts_are_those_of_a_stage_that_is_fed_each_event(
     answer: tuple[Any, ...], asked: tuple[int, str | None], cut: str
 ) -> None:
-    """Parts, choices and a call in turns, cut anywhere; the message is where the draft is; async the same."""
     body = _body(*answer)
     chunks = several(b"".join(body), answer)[cut]
     expected = _expected(body, *asked)
@@ -113,7 +112,6 @@ def test_drafts_are_those_of_a_stage_that_is_fed_each_event(
     )
 )
 def test_views_of_pieces_may_be_read_in_turns(drawn: tuple[list[str], list[int]]) -> None:
-    """Events, the text and a late reader, whichever is asked next, see what the plain way gives."""
     pieces, order = drawn
     told = decoded("pieces", pieces, shortcuts=False)
 

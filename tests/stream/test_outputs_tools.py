@@ -64,7 +64,6 @@ def test_the_arguments_of_a_tool_are_read_like_a_text(colour: str, body: list[by
 
 
 def test_arguments_are_shown_as_they_are_written() -> None:
-    """A snapshot for each fragment that changes what shows."""
     with Stream(ANSWERS["anthropic"]) as stream:
         drafts = stream.partials(Recipe, tool="recipe")
 
@@ -150,7 +149,6 @@ def test_a_first_call_that_may_still_speak_holds_back_the_second() -> None:
 
 
 def test_arguments_that_never_say_anything_are_not_held_for_ever() -> None:
-    """What is looked at again for each fragment stays short."""
     body = [*chat_call(0, " " * 200 + TEXT), *ended()]
     fragments = len(" " * 200) // 7
 
@@ -219,7 +217,6 @@ def test_a_call_that_was_cut_is_incomplete(colour: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", ['{"servings": {}, "x": "', '[{}, {"servings": 1}, {'])
 def test_an_empty_object_within_cut_arguments_is_reported(text: str) -> None:
-    """Only before the arguments is it none of them."""
     with Stream([*chat_call(0, text)]) as stream, pytest.raises(OutputIncomplete) as caught:
         stream.result(Defaults, tool="recipe")
 
@@ -235,7 +232,6 @@ def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
 
 
 def test_broken_arguments_are_distinguished_from_cut_ones() -> None:
-    """The format ends such a call without handing it out."""
     body = [*chat_call(0, BROKEN), *ended()]
     for read_it in (
         lambda: list(Stream(body).partials(Recipe, tool="recipe")),
@@ -259,7 +255,6 @@ def test_arguments_that_are_almost_json_are_read_where_that_is_asked_for() -> No
 
 @pytest.mark.anyio
 async def test_failing_fast_in_arguments_stops_the_stream() -> None:
-    """The call is not read on."""
     source = AsyncSource(claude_call(WRONG))
     async with AsyncStream(source) as stream:
         with pytest.raises(OutputInvalid) as caught:

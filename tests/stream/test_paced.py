@@ -61,7 +61,6 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 
 
 async def test_a_merge_reads_it_beside_others() -> None:
-    """The loop over several streams waits for all of them at once, and hears of each event."""
     async with merge({"a": AsyncStream(Graph()), "b": AsyncStream(Graph(0.001))}) as merged:
         labels = [label async for label, _ in merged]
 

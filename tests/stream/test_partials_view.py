@@ -69,7 +69,6 @@ def test_patches_lead_to_the_whole(shape: Callable[[Any], Any], cuts: list[int])
 
 
 def test_each_consumer_has_patches_of_its_own() -> None:
-    """Views in turns, one that begins late, a choice, and readers of a broadcast."""
     pieces = [TEXT[start : start + 7] for start in range(0, len(TEXT), 7)]
     stream = Stream(pieces, format="pieces")
     early = stream.partials(Form).patches()
@@ -88,7 +87,6 @@ def test_each_consumer_has_patches_of_its_own() -> None:
 
 
 async def test_what_is_asked_of_drafts_holds_on_every_reader() -> None:
-    """Defaults and words, on a stream, a choice, a reader of a broadcast and a tool, at any pace."""
     text = '{"name": "one two", "steps": []}'
     answer = testing.script().text(text).tool_call("save", json.loads(text)).finish("tool_calls")
     chunks = [*answer.chunks("openai-chat")]
@@ -115,7 +113,6 @@ async def test_what_is_asked_of_drafts_holds_on_every_reader() -> None:
 
 @pytest.mark.parametrize("paced", [False, True])
 def test_an_answer_that_begins_again_replaces_the_root(paced: bool) -> None:
-    """What was given of the one before has nothing to do with it."""
     bodies = iter(
         [
             [chunk({"content": '{"a": "one", '}), chunk({"content": '"b": "tw'})],
@@ -134,7 +131,6 @@ def test_an_answer_that_begins_again_replaces_the_root(paced: bool) -> None:
 
 @every_shape
 def test_patches_come_before_the_error(shape: Callable[[Any], Any]) -> None:
-    """What had come is told; then the loop raises as that of the drafts does."""
     with Stream(['{"a": "x', "yz"], format="pieces") as stream:
         seen: list[Any] = []
         with pytest.raises(OutputIncomplete):
@@ -162,7 +158,6 @@ def test_drafts_are_given_less_often() -> None:
 
 
 def test_a_draft_that_shows_nothing_is_given_too() -> None:
-    """An empty one is as new as any other."""
     with Stream(["[", "[]", "]"], format="pieces") as stream:
         drafts = list(stream.partials(list[list[int]]).throttle(0.5))
 
@@ -171,7 +166,6 @@ def test_a_draft_that_shows_nothing_is_given_too() -> None:
 
 @pytest.mark.slow
 def test_a_loop_that_is_busy_is_given_the_newest_draft() -> None:
-    """What came meanwhile is in it, and in one patch."""
     came: list[str] = []
 
     def source() -> Iterator[str]:
@@ -190,7 +184,6 @@ def test_a_loop_that_is_busy_is_given_the_newest_draft() -> None:
 
 
 def test_what_makes_no_sense_is_refused_where_it_is_asked_for() -> None:
-    """Two paces, and no pace at all."""
     with Stream([], format="pieces") as stream:
         drafts = stream.partials(Form)
         with pytest.raises(MisuseError, match="keep one of them"):

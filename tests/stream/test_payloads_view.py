@@ -78,7 +78,6 @@ def test_each_payload_of_an_answer_is_given_once_in_its_order(format: Any) -> No
 @pytest.mark.slow
 @in_one_test("name", ["openai-chat", "anthropic", "openai-responses"])
 def test_recorded_answers_have_all_their_payloads(name: str) -> None:
-    """Pings, items and empty deltas are among them; the format is detected."""
     for path in sorted((OURS / name).glob("*.sse"))[:4]:
         body = path.read_bytes()
         with suppress(StreamError):
@@ -87,7 +86,6 @@ def test_recorded_answers_have_all_their_payloads(name: str) -> None:
 
 
 def test_those_before_an_error_come_first_and_it_is_raised_again() -> None:
-    """The payload of the error is one of them."""
     stream, found = Stream([frames(HI, BUSY)]), list[Any]()
     for _ in range(2):
         with pytest.raises(ProviderError):
@@ -147,7 +145,6 @@ READS: list[Any] = [lambda stream: next(iter(stream)), Stream.final, lambda stre
 
 @in_one_test("read", READS)
 def test_after_the_first_read_it_is_too_late(read: Any) -> None:
-    """Nobody had asked for the payloads, so they were not kept."""
     stream = Stream([frames(HI), frames(HI)], format="openai-chat")
     with suppress(StreamError):
         read(stream)

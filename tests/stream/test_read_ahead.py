@@ -65,7 +65,6 @@ def test_other_views_and_the_message_go_on_after_the_thread() -> None:
 
 @every_opener
 def test_a_silent_server_is_waited_for_no_longer_than_the_pace_says(opener: Any) -> None:
-    """Whoever made the response; closing wakes the thread and joins it."""
     script: Script = [chunked_head(), *map(http_chunk, BEGUN), OPEN]
     with Loopback(script, tls=opener is not alone) as server, opened(opener, server.url) as stream:
         begun = time.monotonic()
@@ -81,7 +80,6 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_pace_says(opener: Any)
 
 
 def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> None:
-    """Closing does not wait for it; the source is closed all the same, once it can be."""
     waits = threading.Event()
     go_on = threading.Event()
     closed = threading.Event()
@@ -134,8 +132,6 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
 
 
 def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
-    """Each reader gets what was given before."""
-
     def source() -> Iterator[bytes]:
         yield chunk({"content": "The"})
         yield chunk({"content": " sky"})
@@ -155,7 +151,6 @@ def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
 
 @pytest.mark.slow
 def test_deadlines_end_a_loop_whose_source_blocks() -> None:
-    """With a thread that reads, a silence is noticed where it could not be before."""
     silence = threading.Event()
 
     def source() -> Iterator[bytes]:
@@ -170,7 +165,6 @@ def test_deadlines_end_a_loop_whose_source_blocks() -> None:
 
 
 def test_a_source_that_ends_early_is_a_truncated_answer() -> None:
-    """The thread tells the end from a wait."""
     with Stream([chunk({"content": word}) for word in ("a", "b", "c")], format="openai-chat") as stream:
         seen: list[str] = []
         with pytest.raises(StreamTruncated):
@@ -181,7 +175,6 @@ def test_a_source_that_ends_early_is_a_truncated_answer() -> None:
 
 @pytest.mark.slow
 def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
-    """The thread waits once it holds enough."""
     given = 0
 
     def source() -> Iterator[bytes]:
@@ -202,7 +195,6 @@ def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
 
 @pytest.mark.slow
 def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
-    """The timer is for what is held, and nothing is here."""
     with Loopback([chunked_head(), http_chunk(chunk({"content": "a"}, "stop") + DONE), Act.OPEN]) as server:
         import httpx
 
@@ -213,7 +205,6 @@ def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
 
 @pytest.mark.slow
 def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
-    """The thread is gone with the source that broke off; the wait itself can be given a time."""
     begun = [chunk({"content": piece}) for piece in ("The", " sky")]
     whole = [*begun, chunk({"content": " is blue."}, "stop"), DONE]
     bodies = iter([begun, whole])
@@ -242,7 +233,6 @@ def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: t
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", ["stop", "close"])
 def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
-    """The thread reads the connection, and for all of them: the next one comes as ever."""
     silence = threading.Event()
 
     def source() -> Iterator[str]:

@@ -224,8 +224,6 @@ async def test_a_source_that_raises_a_cancellation_of_its_own_is_an_interruption
 
 
 async def test_a_source_that_fails_to_close_is_reported_once() -> None:
-    """Where nothing else is on its way; the stream is closed all the same."""
-
     class Stubborn(Scripted):
         async def aclose(self) -> None:
             await super().aclose()
@@ -360,8 +358,6 @@ async def _closed_while_it_is_entered() -> None:
 
 
 async def test_a_coroutine_that_is_never_awaited_is_dropped() -> None:
-    """Python has nothing to complain of."""
-
     async def opening() -> bytes:
         return b""
 

@@ -125,8 +125,6 @@ def _readers_of(name: str) -> dict[str, tuple[Callable[[Any], Any], Callable[[Se
 
 
 class _Reader:
-    """One reader, which begins when it is read first."""
-
     def __init__(self, name: str, answer: str, stream: Any) -> None:
         self._begin, self._normal = _readers_of(answer)[name]
         self._stream = stream
@@ -135,7 +133,6 @@ class _Reader:
         self.error: StreamError | None = None
 
     def read(self) -> bool:
-        """Read one item; return False at the end, and at an error."""
         try:
             if self._items is None:
                 self._items = self._begin(self._stream)
@@ -226,7 +223,6 @@ def test_every_reader_is_given_what_a_whole_read_gives(name: str, data: st.DataO
 @pytest.mark.parametrize("name", _ANSWERS)
 @given(data=st.data())
 def test_an_answer_that_comes_again_is_given_once_to_every_reader(name: str, data: st.DataObject) -> None:
-    """Cut anywhere: the second answer equals what came of the first, or goes on behind it."""
     answer = _ANSWERS[name]
     cut = data.draw(st.integers(0, len(answer) - 1), label="cut")
     with _again(answer[:cut], answer) as stream:
@@ -237,7 +233,6 @@ def test_an_answer_that_comes_again_is_given_once_to_every_reader(name: str, dat
 
 @given(data=st.data())
 def test_text_that_comes_again_in_other_pieces_is_given_once(data: st.DataObject) -> None:
-    """A second answer may be cut elsewhere, and bring in one piece what came in many."""
     answer = _ANSWERS["JSON"]
     cut = data.draw(st.integers(0, len(answer) - 1), label="cut")
     size = data.draw(st.sampled_from([1, 3, 7, len(_RECIPE)]), label="size")
@@ -250,7 +245,6 @@ def test_text_that_comes_again_in_other_pieces_is_given_once(data: st.DataObject
 @pytest.mark.parametrize("name", _ANSWERS)
 @given(data=st.data())
 def test_no_reader_is_given_a_mixture_of_two_answers(name: str, data: st.DataObject) -> None:
-    """If the second one differs, whoever has what differs raises; all others have one answer, whole."""
     first, second = _ANSWERS[name], _OTHERS[name]
     cut = data.draw(st.integers(0, len(first) - 1), label="cut")
     with _again(first[:cut], second) as stream:

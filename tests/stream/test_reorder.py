@@ -70,7 +70,6 @@ def test_f57_without_it_the_whole_text_at_the_end_shows_the_disorder(world: str)
 
 @in_each_world
 def test_a_frame_that_never_comes_is_an_error_after_what_came_before_it(world: str) -> None:
-    """Nothing behind the gap is given, and no answer made of two halves."""
     events, error = read(world, [*CHUNKS[:6], *CHUNKS[7:]], Reorder())
     before, _ = read(world, CHUNKS[:6], Reorder())
 

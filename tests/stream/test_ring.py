@@ -23,7 +23,6 @@ def test_a_ring_holds_the_last_items_each_by_its_number(size: int, begin: int, c
 
 @pytest.mark.parametrize("number", [-1, 0, 3])
 def test_a_number_that_is_not_held_is_an_index_error(number: int) -> None:
-    """What has gone, and what has not come yet."""
     ring = Ring[str](2)
     for letter in "abc":
         ring.append(letter)

@@ -48,7 +48,6 @@ async def test_both_kinds_of_stream_do_the_same() -> None:
 
 
 def test_a_run_that_starts_late_misses_no_tool() -> None:
-    """Handlers of events get those that are still to come."""
     router = with_tools()
     told: list[str] = []
     router.on(TextDelta, Finish)(lambda event: told.append(type(event).__name__))
@@ -62,7 +61,6 @@ def test_a_run_that_starts_late_misses_no_tool() -> None:
 
 
 def test_calls_that_cannot_be_run_are_reported_to_the_model() -> None:
-    """A call that is invalid, that is no JSON, or of a tool that is not there."""
     calls = [
         call(0, "c1", "get_weather", '{"town": 1}'),
         call(1, "c2", "get_weather", '{"city": '),
@@ -78,7 +76,6 @@ def test_calls_that_cannot_be_run_are_reported_to_the_model() -> None:
 
 
 def test_a_handler_may_stop_the_stream() -> None:
-    """The run ends as at the end of the answer; what is cut is no error."""
     stream = Stream(ANSWER)
     router = Router()
     router.on(TextDelta)(lambda _: stream.stop("enough"))
@@ -88,7 +85,6 @@ def test_a_handler_may_stop_the_stream() -> None:
 
 
 def test_only_a_router_can_be_run() -> None:
-    """Anything else is refused before the stream is read."""
     source = Source(ANSWER)
     stream: Any = Stream(source)
     with pytest.raises(MisuseError, match="takes a Router, not function"):
@@ -98,7 +94,6 @@ def test_only_a_router_can_be_run() -> None:
 
 
 def test_a_second_run_calls_the_tools_again() -> None:
-    """Each run does what its table says, as each view begins at the start."""
     router = Router()
     told: list[str] = []
     router.tool("get_weather", City)(lambda asked: told.append(asked.city))
@@ -110,7 +105,6 @@ def test_a_second_run_calls_the_tools_again() -> None:
 
 
 def test_a_handler_may_read_the_stream_itself() -> None:
-    """The run misses no call of what the handler has read, and no other handler sees it."""
     stream = Stream(ANSWER)
     router = with_tools()
     told: list[str] = []
@@ -164,14 +158,12 @@ def test_an_error_of_a_tool_tells_of_its_call() -> None:
 
 
 def test_a_tool_may_tell_the_model_that_it_failed() -> None:
-    """The run goes on, and the result is flagged as an error."""
     results = Stream(ANSWER).run(failing_for_the_model())
 
     assert (dict(results), results.errors) == FAILED
 
 
 def test_a_failure_for_the_model_ends_the_run_where_a_handler_raises_it() -> None:
-    """What is no tool has no call that it could answer."""
     router = Router()
 
     @router.on(TextDelta)
@@ -185,7 +177,6 @@ def test_a_failure_for_the_model_ends_the_run_where_a_handler_raises_it() -> Non
 
 
 def test_what_the_tools_gave_back_is_on_the_error_of_a_stream_that_fails() -> None:
-    """The failure does not undo what was run."""
     with pytest.raises(StreamTruncated) as caught:
         Stream(ANSWER[:8]).run(with_tools())
 
@@ -203,7 +194,6 @@ class _Frozen(Exception):
 @pytest.mark.parametrize("error", [Bug("oops"), KeyboardInterrupt(), _Frozen()])
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_what_the_tools_gave_back_before_is_on_the_exception_of_one(kind: str, error: BaseException) -> None:
-    """What was run is not undone by the tool behind it; the exception is the same one."""
     router = Router()
     router.tool("get_weather", City)(lambda asked: asked.city)
 

@@ -19,7 +19,6 @@ from tokenstream.router import Router, ToolResults
 
 @pytest.mark.anyio
 async def test_tools_run_while_the_stream_is_read_on() -> None:
-    """Each begins when its call is complete, and the run is over when all are done."""
     router = Router()
     tools = Tools(router)
     # The body goes on once the first tool runs, and the tool ends once the body has.
@@ -38,7 +37,6 @@ async def test_tools_run_while_the_stream_is_read_on() -> None:
 
 @pytest.mark.anyio
 async def test_a_tool_begins_at_once_also_where_the_rest_is_at_hand() -> None:
-    """A body that never has to be waited for does not keep it."""
     router = Router()
     tools = Tools(router)
     seen: list[list[int]] = []
@@ -155,7 +153,6 @@ async def test_results_have_the_order_of_the_calls() -> None:
 
 @pytest.mark.anyio
 async def test_other_handlers_are_awaited_before_the_stream_is_read_on() -> None:
-    """One event after the other, plain and asynchronous handlers in their order."""
     router = Router()
     told: list[str] = []
 
@@ -172,7 +169,6 @@ async def test_other_handlers_are_awaited_before_the_stream_is_read_on() -> None
 
 @pytest.mark.anyio
 async def test_a_router_may_be_run_with_many_streams_at_once() -> None:
-    """Each run has its own tools and results."""
     router = Router()
     tools = Tools(router)
     found: dict[int, ToolResults] = {}

@@ -55,7 +55,6 @@ def test_a_text_is_given_less_often() -> None:
 
 
 def test_a_text_so_far_is_given_for_what_repaints_it() -> None:
-    """Thirty times a second, unless another pace was asked for."""
     assert list(pieces(*SKY).text.accumulate()) == ["The", "The sky is blue."]
     assert list(pieces(*SKY).text.throttle(hz=20).accumulate()) == ["The", "The sky is blue."]
 
@@ -117,7 +116,6 @@ def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
 
 
 def test_blocks_and_patches_cannot_be_shaped_further() -> None:
-    """The error says the right order; type checkers know no such methods."""
     with pieces("{}") as stream:
         blocks, patches = stream.text.markdown_blocks(), stream.partials(dict[str, str]).patches()
 
@@ -297,7 +295,6 @@ def test_trio_outside_a_block_says_what_is_needed() -> None:
 
 
 async def test_a_cancelled_wait_loses_nothing() -> None:
-    """A timeout around each step, shorter than the silence."""
     async with AsyncStream(said_and_silent(0.2), format="pieces") as stream:
         view = stream.text.smooth(max_delay=0.15)
         seen = ""
@@ -450,7 +447,6 @@ def _noting(names: list[str], make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_a_chain_makes_each_of_its_stages_once(made: list[str]) -> None:
-    """The stage that checks a call's arguments is the one that shapes the text."""
     view = pieces(*SKY).text.redact("blue", "grey").words().throttle(hz=20).accumulate()
 
     assert list(view) == ["The", "The sky is grey."]
@@ -458,7 +454,6 @@ def test_a_chain_makes_each_of_its_stages_once(made: list[str]) -> None:
 
 
 def test_views_that_share_a_stage_do_not_mix_their_texts(made: list[str]) -> None:
-    """Read in turns, each has a stage of its own, whichever is read first."""
     shared = pieces(*SKY).text.redact("blue", "grey")
     words, lines = shared.words(), shared.lines()
 

@@ -62,7 +62,6 @@ def read_until_stalled(stream: Any) -> Iterator[str]:
 
 
 def test_a_deadline_falls_between_two_slices() -> None:
-    """The text before it is kept; the rest of the chunk is not decoded for a loop that has no time left."""
     stream = on(ticking(), Stream, response(BODY), deadlines=Deadlines(total=0.02))
 
     count = len(list(read_until_stalled(stream)))
@@ -105,7 +104,6 @@ async def test_a_cancellation_falls_between_two_slices() -> None:
 
 
 def test_a_stop_falls_between_two_slices() -> None:
-    """The message keeps what was delivered."""
     with Stream(response(BODY)) as stream:
         for piece in stream.text:
             if piece == "7 ":
@@ -117,7 +115,6 @@ def test_a_stop_falls_between_two_slices() -> None:
 @pytest.mark.slow
 @in_one_test("format", testing.all_formats)
 def test_slices_change_nothing_of_any_answer(format: Any) -> None:
-    """Each format, in a chunk of several slices, gives the events of the plain bytes."""
     long = [f"{n} of many words. " * 400 for n in range(10)]
     answer = script()
     for word in long:

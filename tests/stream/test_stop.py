@@ -65,7 +65,6 @@ def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @tried_again
 def test_a_signal_handler_may_stop_the_loop_that_it_interrupts(tls: bool) -> None:
-    """The thread that waits is the one that the handler runs in."""
     done_at: list[float] = []
 
     def handle(*_: object) -> None:
@@ -129,7 +128,6 @@ def test_the_loop_may_stop_its_own_stream() -> None:
 
 @every_opener
 def test_a_stop_before_the_first_read_leaves_nothing_to_read(opener: Opener) -> None:
-    """A request that was not sent never is; a response that is there is closed unread."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
         stream.stop()
 
@@ -217,7 +215,6 @@ def test_what_comes_of_the_source_after_a_stop_is_nobodys(late: Exception | byte
 
 
 def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_stopped() -> None:
-    """The event that was being decoded is given, then the loop ends; closing stays quiet there."""
     decoding, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -263,7 +260,6 @@ def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_wit
 @pytest.mark.parametrize("in_with", [False, True], ids=["at the first read", "in with"])
 @tried_again
 def test_a_stop_while_a_client_of_ones_own_waits_for_the_response_shows_at_once(in_with: bool) -> None:
-    """The wait ends with the response; nothing of it is read, and it is closed."""
     gate = threading.Event()
 
     def read() -> list[Any]:
@@ -298,7 +294,6 @@ def test_a_stop_while_a_client_of_ones_own_waits_for_the_response_shows_at_once(
 
 
 def test_a_connection_that_was_shut_is_not_used_again() -> None:
-    """The client's next request after a stop gets a connection of its own, and an answer."""
     with (
         Loopback(SILENT["chunked"], sized(b"".join(ANSWER))) as server,
         httpx.Client(timeout=None, trust_env=False) as client,
@@ -326,7 +321,6 @@ def test_a_response_that_was_read_before_needs_no_socket(end: Callable[[Stream],
 
 
 def test_tool_calls_that_were_not_whole_are_not_given_after_a_stop() -> None:
-    """What was cut stays in the message, and is no call to run."""
     body = [ANSWER[5], chunk({"content": "x"})]
     stream = Stream(body)
     for event in stream:

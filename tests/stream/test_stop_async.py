@@ -168,7 +168,6 @@ async def test_a_second_stop_does_not_break_off_the_closing() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_stopped_stream_needs_no_closing() -> None:
-    """On asyncio there is a task that has closed it, so nothing warns."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         await first_text(stream)
@@ -190,7 +189,6 @@ async def test_stop_before_anything_was_read_sends_nothing() -> None:
 
 
 async def test_stop_before_the_head_has_come() -> None:
-    """A request under way is given up; so is the connection."""
     with Loopback([OPEN]) as server:
         stream = aconnect(server.url)
 
@@ -206,7 +204,6 @@ async def test_stop_before_the_head_has_come() -> None:
 
 
 async def test_stop_from_a_thread_reaches_a_loop_that_never_waits() -> None:
-    """All of the body is at hand, so the event loop itself gets no turn."""
     body = [HEL, *[LO] * 50_000, END]
     stream = AsyncStream(later(body))
     pieces = 0

@@ -64,7 +64,6 @@ class Answer:
 
 @pytest.mark.parametrize("way", ["read", "manager", "opened"])
 def test_an_asynchronous_answer_is_read_in_a_for_loop(way: str) -> None:
-    """What an `AsyncStream` gives; the task that has opened the answer closes it, too."""
     answer = Answer()
 
     async def read_there() -> Any:
@@ -79,7 +78,6 @@ def test_an_asynchronous_answer_is_read_in_a_for_loop(way: str) -> None:
 
 
 def test_a_chunk_is_read_when_the_loop_wants_one() -> None:
-    """What nobody reads does not pile up."""
     answer = Answer()
     with Stream(answer.read()) as stream:
         first = next(stream.text)
@@ -158,8 +156,6 @@ def test_a_failure_of_opening_is_reported() -> None:
 
 
 def test_a_failure_of_closing_is_raised_by_close() -> None:
-    """A complete answer stays complete."""
-
     @asynccontextmanager
     async def manager() -> AsyncGenerator[AsyncIterator[bytes]]:
         yield Answer().read()
@@ -176,7 +172,6 @@ def test_a_failure_of_closing_is_raised_by_close() -> None:
 
 @pytest.mark.parametrize("way", ["read", "opened", "manager"])
 def test_an_answer_that_nobody_reads_is_never_begun(way: str) -> None:
-    """No thread starts, and no coroutine warns."""
     answer = Answer()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -216,7 +211,6 @@ async def _refused_by(source: Any) -> str:
 
 
 def test_an_event_loop_is_not_blocked() -> None:
-    """In asynchronous code, an asynchronous answer needs an `AsyncStream`."""
     answer = Answer()
 
     assert "async_generator is asynchronous: read it with AsyncStream, in `async for`" == asyncio.run(

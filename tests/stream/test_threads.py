@@ -185,7 +185,6 @@ def test_every_message_that_others_see_is_a_beginning_that_never_goes_back(
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
 def test_a_stop_at_any_moment_gives_one_verdict(cut: bool, seed: int) -> None:
-    """The loop ends normally, what was read is kept, and whoever stopped sees that at once."""
     chunks = everything(300)
     if cut:
         del chunks[200:]
@@ -348,7 +347,6 @@ def test_a_stream_that_is_opened_in_one_thread_is_read_and_closed_in_others() ->
 
 
 def test_message_and_metrics_answer_while_the_reader_waits() -> None:
-    """Until the reader is stopped, nothing would end its wait."""
     with (
         Loopback(SILENT["chunked"]) as server,
         opened(alone, server.url) as stream,

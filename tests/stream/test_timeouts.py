@@ -63,7 +63,6 @@ async def read_in_bits(stream: AsyncStream, view: Any, gates: Gates) -> tuple[li
 
 @pytest.mark.parametrize("kind, view", [*[(kind, False) for kind in KINDS], ("aconnect", True)])
 async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view: bool) -> None:
-    """Ten and more of them in one answer; the request itself is opened under one, too."""
     gates = Gates()
     async with begun(kind, serving(*gates.script, END)) as (stream, server), stream:
         items, timeouts = await read_in_bits(stream, stream.text if view else stream, gates)
@@ -124,7 +123,6 @@ async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kin
 @pytest.mark.slow
 @on_trio
 async def test_a_source_that_survives_goes_on_without_a_block() -> None:
-    """A plain class that keeps its place."""
     gates = Gates()
     async with begun("class", serving(*gates.script, END)) as (stream, _):
         items, timeouts = await read_in_bits(stream, stream.text, gates)
@@ -243,8 +241,6 @@ def test_no_cancellation_loses_or_doubles_anything(
 
 @pytest.mark.parametrize("limit", ["first_event", "total"])
 async def test_deadlines_end_an_answer_that_is_read_with_short_timeouts(limit: str) -> None:
-    """The time in which the reads were given up counts as silence, too."""
-
     async def silent() -> AsyncIterator[bytes]:
         await anyio.sleep_forever()
         yield b""

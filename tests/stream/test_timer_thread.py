@@ -37,7 +37,6 @@ def set_call() -> Callable[[float, Callable[[], object]], Any]:
 
 
 def test_calls_are_made_at_their_times(set_call: Any) -> None:
-    """A later call does not hold back one that was set after it and comes earlier."""
     made, last = list[str](), threading.Event()
     later = set_call(_LATER, lambda: made.append("later"))
     set_call(0.0, lambda: made.append("first"))
@@ -183,7 +182,6 @@ def test_a_forked_process_has_its_own_thread_and_no_call_of_its_parent() -> None
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the names of the threads that are started, where no timer thread runs at first."""
     monkeypatch.setattr(wake, "timers", TimerThread())
     started, start = list[str](), threading.Thread.start
 
@@ -196,7 +194,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_answer_of_a_transport_in_memory_needs_no_thread(started: list[str]) -> None:
-    """No connection is there to shut down if a read takes too long."""
     content = [chunk({"content": "Hi"}, "stop"), DONE]
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(content)))
     with httpx.Client(transport=transport) as client, connect("http://x.test", client=client) as stream:
@@ -206,7 +203,6 @@ def test_an_answer_of_a_transport_in_memory_needs_no_thread(started: list[str]) 
 
 
 def test_requests_with_a_deadline_share_one_thread(started: list[str]) -> None:
-    """One request after the other, each with a limit for its head."""
     body = [chunked_head(), http_chunk(chunk({"content": "Hi"}, "stop")), http_chunk(DONE), LAST_CHUNK]
     with Loopback(body, body, body) as server:
         for _ in range(3):

@@ -91,7 +91,6 @@ def test_a_call_is_drafted_from_its_name_to_its_end(colour: str, body: list[byte
 @pytest.mark.slow
 @given(data=st.data())
 def test_calls_are_told_apart_however_they_are_written(data: st.DataObject) -> None:
-    """The drafts of a call are those that it has alone, in whatever turns and chunks calls come."""
     texts = data.draw(
         st.lists(st.sampled_from([TEXT, LOOK, "{}", BROKEN, WRONG, "", "null"]), min_size=2, max_size=4)
     )
@@ -169,7 +168,6 @@ def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error(
 
 
 def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
-    """Nobody takes what is open for the end of it."""
     stream = Stream(claude_call(TEXT))
     view = watch(stream)
     next(view)
@@ -211,8 +209,6 @@ def test_the_arguments_of_a_function_are_drafted_as_it_takes_them() -> None:
     ],
 )
 def test_drafts_of_almost_json_follow_what_the_model_writes(text: str, *, is_named: bool) -> None:
-    """The name of an only parameter is found in any quotes, and behind prose."""
-
     def cook(order: Recipe) -> str:
         return order.title
 
@@ -320,7 +316,6 @@ def test_a_draft_tells_what_it_is() -> None:
 
 
 def test_a_draft_comes_with_its_fragment() -> None:
-    """None is late, and there is one at most for each."""
     stream, count = Stream(claude_call(TEXT, size=3)), 0
     for drafted in watch(stream):
         count += 1

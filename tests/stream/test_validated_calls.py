@@ -82,7 +82,6 @@ def seen(chunks: list[bytes]) -> list[tuple[str, bool]]:
 
 
 def test_calls_come_checked_and_can_be_run() -> None:
-    """Each as soon as `tool_calls` would give it."""
     stream = Stream(ANSWER)
     found: list[Any] = []
     for checked in stream.validated_calls(get_weather, get_time=dict[str, int]):
@@ -93,7 +92,6 @@ def test_calls_come_checked_and_can_be_run() -> None:
 
 @pytest.mark.anyio
 async def test_an_async_stream_gives_the_same() -> None:
-    """What an async function gives is awaited by who runs it."""
     stream = AsyncStream(AsyncSource(ANSWER))
     results: list[str] = []
     async for checked in stream.validated_calls(get_weather, get_time):
@@ -134,7 +132,6 @@ def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(chunks
 
 
 def test_a_broken_call_comes_with_its_end() -> None:
-    """An event tells of it, so nothing of what follows has come."""
     with Stream(anthropic_body(BROKEN, '{"path": "/a"}')) as stream:
         broken = next(stream.validated_calls(rm))
         came = stream.message.tool_calls
@@ -201,7 +198,6 @@ def test_a_call_that_had_ended_before_the_cut_keeps_its_error() -> None:
 
 
 def test_calls_can_wait_for_the_whole_answer() -> None:
-    """`when_complete()` gives none of a stream that fails, and the broken ones in their places."""
     chunks = anthropic_body('{"path": "/a"}', BROKEN)
     waited = Stream(chunks).validated_calls(rm).when_complete()
     cut = Stream(chunks[:-2]).validated_calls(rm).when_complete()

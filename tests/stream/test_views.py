@@ -21,13 +21,11 @@ from tokenstream.events import ReasoningDelta, ToolCallDone
 
 
 def test_reasoning_and_tool_calls_have_views_of_their_own() -> None:
-    """One aspect each, whatever else the stream holds."""
     assert list(Stream(ANSWER).reasoning) == ["Hm. ", "Weather."]
     assert [call.arguments for call in Stream(ANSWER).tool_calls] == [{"city": "Oslo"}, {}]
 
 
 def test_calls_can_wait_for_the_whole_answer() -> None:
-    """`when_complete()` gives none of a stream that fails."""
     assert [call.id for call in Stream(ANSWER).tool_calls.when_complete()] == ["call_a", "call_b"]
     given_out: list[str] = []
     with pytest.raises(StreamTruncated):
@@ -46,7 +44,6 @@ def _until_error(view: Any) -> list[Any]:
 
 
 def test_a_choice_that_never_came_gives_nothing() -> None:
-    """Asking for one makes none up."""
     stream = Stream(ANSWER)
 
     assert list(stream.choice(3).text) == []
@@ -62,7 +59,6 @@ def test_a_choice_that_never_came_gives_nothing() -> None:
 @pytest.mark.parametrize("name", ["text", "reasoning", "tool_calls"])
 @in_each_loop
 async def test_a_view_refuses_to_be_taken_for_what_it_gives(colour: str, name: str, use: Any) -> None:
-    """The error names where the value is."""
     async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
         with pytest.raises(MisuseError, match=rf"stream\.message\.{name}"):
             use(getattr(stream, name))
@@ -127,7 +123,6 @@ def test_views_of_several_choices_read_in_turns_agree_with_one_plain_pass(reads:
 
 @pytest.mark.anyio
 async def test_the_same_in_an_async_loop() -> None:
-    """Late start, alternation and after the end, on asyncio and trio."""
     async with AsyncStream(AsyncSource(ANSWER)) as stream:
         async for event in stream:
             if isinstance(event, ReasoningDelta):

@@ -94,8 +94,6 @@ def of_requests(connection: Socket) -> requests.Response:
 
 
 class _Network:
-    """A network stream of httpcore, whose `read` a `Stream` replaces."""
-
     def __init__(self, connection: Socket) -> None:
         self._connection = connection
 
@@ -124,7 +122,6 @@ OPENERS = [of_http_client, of_urllib3, of_requests, of_httpx]
 
 
 def _read(opener: Callable[[Socket], Any], timeout: float | None, silence: float, **options: Any) -> str:
-    """Return the ending of an answer, or the deadline that has passed."""
     connection = Socket(timeout, silence)
     try:
         return on(connection.clock, Stream, opener(connection), **options).final().ending
@@ -214,8 +211,6 @@ async def _opened(transport: Silent, timeouts: dict[str, Any], options: dict[str
 
 
 def _in_trio(make: Any, transport: Silent, timeouts: dict[str, Any], **options: Any) -> str:
-    """Return the ending of an answer, or the deadline that has passed."""
-
     async def read() -> str:
         enter_clock(trio.current_time)
         try:
@@ -253,7 +248,6 @@ def test_the_head_may_be_late_as_long_as_the_caller_wrote(make: Any) -> None:
 
 
 def test_both_attempts_of_a_race_may_be_silent_as_long_as_the_caller_wrote() -> None:
-    """Before the first content, each has deadlines of its own."""
     assert "complete" == _in_trio(_on_two_routes, Silent(HOUR, 0), {"timeout": None})
     assert "first_event" == _in_trio(_on_two_routes, Silent(HOUR, 0), {})
 

@@ -142,7 +142,6 @@ def test_whole_thinking_without_a_signature_goes_back_to_who_sent_none() -> None
 
 
 def test_what_is_no_block_of_this_api_is_named() -> None:
-    """Refusals, media, free-text calls, arguments that are no object, calls without a name."""
     message = _claude(
         RefusalPart(text="no"),
         MediaPart(mime_type="image/png", data=b"\x00", complete=True),

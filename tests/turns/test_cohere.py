@@ -36,7 +36,6 @@ def test_a_plan_goes_back_with_its_calls() -> None:
 
 
 def test_thinking_and_cited_text_are_blocks() -> None:
-    """A source tells which of the blocks it is for; what was left out is not counted."""
     source = {
         "start": 0,
         "end": 2,
@@ -69,7 +68,6 @@ def test_thinking_and_cited_text_are_blocks() -> None:
 
 
 def test_what_has_no_field_is_named() -> None:
-    """Sources of the older API, of another provider, or of a text that is left out; proofs of reasoning."""
     message = _cohere(
         ReasoningPart(text="Hm", signature="c2ln"),
         ReasoningPart(redacted="eA=="),

@@ -78,7 +78,6 @@ def test_an_id_that_was_made_up_here_stays_here() -> None:
 
 
 def test_media_go_back_whole_or_by_address() -> None:
-    """Bytes are base64 in JSON."""
     assert [
         {"inlineData": {"mimeType": "image/png", "data": "AAA="}, "thoughtSignature": "c2ln"},
         {"fileData": {"mimeType": "image/png", "fileUri": "gs://x/y", "displayName": "y"}},
@@ -102,7 +101,6 @@ def test_sources_stay_behind_and_anothers_are_named() -> None:
 
 
 def test_what_has_no_part_is_named() -> None:
-    """What the API has no word for, or of which nothing is known."""
     message = _gemini(
         RefusalPart(text="no"),
         ReasoningPart(redacted="eA=="),

@@ -44,7 +44,6 @@ def test_thinking_and_references_are_chunks_in_their_order() -> None:
 
 
 def test_what_is_no_chunk_is_named() -> None:
-    """Other dialects' reasoning and signatures, other sources, other media."""
     signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
     message = _mistral(
         ReasoningPart(text="Hm", provider_data={"type": "reasoning.text"}),

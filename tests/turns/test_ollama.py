@@ -53,7 +53,6 @@ def test_an_id_that_was_made_up_here_stays_here() -> None:
 
 
 def test_what_has_no_field_is_named() -> None:
-    """Proofs of reasoning, sound, addresses, bytes of which nobody says what they are."""
     message = _ollama(
         ReasoningPart(text="Hm", signature="c2ln"),
         ReasoningPart(redacted="eA=="),
@@ -82,7 +81,6 @@ def test_a_call_that_was_written_in_a_text_has_no_id() -> None:
 
 
 def test_what_we_noted_of_a_call_or_a_thought_goes_into_no_request() -> None:
-    """An id that the library made up, and the field of the reasoning, are news for the reader alone."""
     call_of = {"reasoning": "Hm.", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}
     frame = {"choices": [{"index": 0, "delta": call_of, "finish_reason": "tool_calls"}]}
     message = Stream([frame], format="openai-chat").final()

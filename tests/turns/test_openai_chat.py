@@ -38,7 +38,6 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_a_custom_call_keeps_its_free_text() -> None:
-    """OpenAI's custom tools take text."""
     call = ToolCall(id="c", name="sh", arguments_text="ls -l", type="custom", complete=True)
     turn = _chat(call).to_openai_chat()
 
@@ -102,7 +101,6 @@ def test_thinking_blocks_have_a_list_of_their_own() -> None:
 
 
 def test_an_encrypted_detail_with_nothing_in_it_gets_no_text() -> None:
-    """Nothing is added to what the server sent."""
     data = {"type": "reasoning.encrypted", "id": "r1"}
     turn = _chat(ReasoningPart(signature="c2ln", provider_data=data, complete=True)).to_openai_chat()
 
@@ -129,7 +127,6 @@ def test_a_signature_that_stands_alone_goes_back_alone() -> None:
 
 
 def test_spoken_audio_goes_back_by_its_id() -> None:
-    """The server has kept it."""
     turn = _chat(MediaPart(id="audio_1", data=b"\x00", transcript="Hi", complete=True)).to_openai_chat()
 
     assert {"role": "assistant", "content": None, "audio": {"id": "audio_1"}} == turn
@@ -149,7 +146,6 @@ def test_what_the_server_said_beside_its_answer_stays_behind() -> None:
 
 
 def test_all_that_has_no_place_is_named_at_once_with_how_many() -> None:
-    """One error says everything, and how to go on."""
     message = _chat(
         TextPart(text="Hi"),
         Citation(url="https://example.org"),
@@ -180,7 +176,6 @@ def test_all_that_has_no_place_is_named_at_once_with_how_many() -> None:
 
 
 def test_another_providers_reasoning_and_signatures_stay_behind_with_leave_only() -> None:
-    """Text and calls are carried over; what only their provider can read is named."""
     signed = WEATHER.model_copy(update={"provider_data": {"thoughtSignature": "c2ln", "id": "c1"}})
     message = _chat(ReasoningPart(text="Hm"), TextPart(text="Hi"), signed, format="gemini")
 

@@ -156,7 +156,6 @@ def test_without_the_reasoning_no_id_asks_for_it() -> None:
 
 
 def test_items_that_need_their_id_do_not_go_without_their_reasoning() -> None:
-    """A search, an image, a computer: they are named, and so is what plain text has no place for."""
     source = {"type": "url_citation", "url": "u"}
     message = _responses(
         _THOUGHT,
@@ -193,7 +192,6 @@ def test_items_that_need_their_id_do_not_go_without_their_reasoning() -> None:
 
 
 def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> None:
-    """A computer, a shell, a question for consent: their items hold more than a name and arguments."""
     item = {
         "type": "tool_search_call",
         "id": "tsc_1",
@@ -219,7 +217,6 @@ def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> N
 
 
 def test_items_that_the_server_made_go_back_as_they_came() -> None:
-    """A result that stands in its call's item is not sent twice."""
     search = {
         "type": "web_search_call",
         "id": "ws_1",
@@ -257,7 +254,6 @@ def test_a_message_that_was_cut_is_sent_as_plain_text() -> None:
 
 
 def test_another_providers_text_is_plain_text_between_its_calls() -> None:
-    """Neighbours are one message; a call stands where it stood."""
     call = ToolCall(id="c", name="now", type="function_call", complete=True)
     assert [
         {"type": "message", "role": "assistant", "content": "Hello"},
@@ -267,7 +263,6 @@ def test_another_providers_text_is_plain_text_between_its_calls() -> None:
 
 
 def test_reasoning_that_was_cut_is_incomplete_as_a_whole() -> None:
-    """An item of which only a part came is none."""
     message = _responses(
         ReasoningPart(text="a", complete=True, provider_data={"id": "rs_1", "summary_index": 0}),
         ReasoningPart(text="b", provider_data={"id": "rs_1", "summary_index": 1}),
@@ -278,7 +273,6 @@ def test_reasoning_that_was_cut_is_incomplete_as_a_whole() -> None:
 
 
 def test_what_is_no_item_is_named() -> None:
-    """Parts of other providers, and those of which no item is known."""
     message = _responses(
         ReasoningPart(text="Hm", signature="c2ln", complete=True),
         RefusalPart(text="no"),

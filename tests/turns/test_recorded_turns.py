@@ -89,7 +89,6 @@ def _turns(recorded: Recorded, api: str) -> Iterator[Any]:
 
 
 def _faults(recordings: list[Recorded], check: Callable[[Recorded], None]) -> dict[str, str]:
-    """Say of each recording that fails a check what is the matter."""
     faults: dict[str, str] = {}
     for recorded in recordings:
         try:
@@ -101,7 +100,6 @@ def _faults(recordings: list[Recorded], check: Callable[[Recorded], None]) -> di
 
 @needs_recordings
 def test_the_recordings_of_real_servers_are_found() -> None:
-    """The round trip does not pass because there was nothing to send."""
     assert len(_RECORDED) > 800
 
 
@@ -119,8 +117,6 @@ def test_every_answer_goes_back_to_its_own_api(api: str) -> None:
 
 @pytest.mark.parametrize("format", _APIS)
 def test_a_message_that_was_stored_gives_the_same_turns(format: str) -> None:
-    """Nothing that a turn is made of is lost in JSON, whichever API it goes to."""
-
     def check(recorded: Recorded) -> None:
         for message in _messages(recorded):
             stored = Message.model_validate_json(message.model_dump_json())
@@ -192,8 +188,6 @@ _CUT = {
 
 
 def test_anthropic_gets_every_block_back_as_it_sent_it() -> None:
-    """Texts, signatures, inputs, results and sources are those of the wire, in their order."""
-
     def check(recorded: Recorded) -> None:
         turns = list(_turns(recorded, "anthropic"))
 
@@ -239,8 +233,6 @@ def _sendable(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_responses_gets_every_item_back_as_it_sent_it() -> None:
-    """Ids, phases, encrypted reasoning, calls and hosted tools are those of the answer's end."""
-
     def check(recorded: Recorded) -> None:
         turns = list(_turns(recorded, "openai-responses"))
 
@@ -329,8 +321,6 @@ def _bedrock_blocks(recorded: Recorded) -> list[dict[str, Any]]:
 
 
 def test_bedrock_gets_every_block_back_as_it_sent_it() -> None:
-    """Texts, signatures, inputs and sources are those of the wire, in their order."""
-
     def check(recorded: Recorded) -> None:
         (turn,) = _turns(recorded, "bedrock")
 

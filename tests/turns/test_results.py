@@ -121,7 +121,6 @@ _EXPECTED: dict[str, Any] = {
 
 @pytest.mark.parametrize("api", METHODS)
 def test_results_follow_the_assistants_turn_in_the_order_of_its_calls(api: str) -> None:
-    """What failed is flagged where the API has a place for that."""
     assert _EXPECTED[api] == _turns(_TWO, api)
 
 
@@ -147,7 +146,6 @@ def test_what_came_of_a_call_that_cannot_go_is_reported_in_the_users_words(api: 
 
 @pytest.mark.parametrize("api", METHODS)
 def test_a_result_without_a_call_that_can_go_is_reported_all_the_same(api: str) -> None:
-    """Free text as input is no call to most APIs."""
     custom = _message(_call(name="shell", arguments="ls", type="custom"))
     results = ToolResults(custom, {"c1": "README.md"})
     written = repr(_turns(results, api))
@@ -170,7 +168,6 @@ def test_what_is_no_text_is_reported_as_json() -> None:
 
 
 def test_a_value_that_cannot_be_written_is_named_by_its_tool() -> None:
-    """The value itself is not quoted."""
     results = ToolResults(_message(_call()), {"c1": object()})
 
     for make in (results.to_cohere, results.to_gemini):
@@ -304,7 +301,6 @@ def test_an_answer_of_mistral_is_told_apart_by_its_name_alone() -> None:
 
 
 def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:
-    """Only what was cut or broken is left out without being asked."""
     parts = (TextPart(text="Hello", complete=True), Citation(url="https://example.org"))
     results = ToolResults(Message(parts=parts, format="anthropic"), {})
 
@@ -316,13 +312,11 @@ def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:
 
 @pytest.mark.parametrize(("own", "format"), [(None, None), ("ag-ui", None), ("anthropic", "nothere")])
 def test_turns_in_a_format_whose_requests_have_none_are_misuse(own: str | None, format: str | None) -> None:
-    """The message names the formats that have."""
     with pytest.raises(MisuseError, match="no turns; name one that has: anthropic, bedrock-converse"):
         ToolResults(_message(_call("c1"), format=own), {"c1": 3}).turns(format)
 
 
 def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:
-    """What tools return may be private."""
     assert [("c1", {"degrees": 3}), ("c2", "no clock here")] == list(_TWO.items())
     assert (2, frozenset({"c2"})) == (len(_TWO), _TWO.errors)
     assert repr(_TWO) == "<ToolResults of 2 calls, 1 failed>"
@@ -342,7 +336,6 @@ def test_an_id_without_a_call_or_a_value_is_misuse(values: dict[str, int], error
     failed=st.lists(st.booleans(), min_size=4, max_size=4),
 )
 def test_every_api_takes_whatever_came_of_the_calls(values: list[Any], failed: list[bool]) -> None:
-    """One answer for each call, in order, of which the API's own SDK has nothing to say."""
     calls = [_call(f"toolu_{index}", f"tool{index}") for index in range(len(values))]
     by_id = {call.id: value for call, value in zip(calls, values, strict=True)}
     errors = [id for id, wrong in zip(by_id, failed, strict=False) if wrong]

@@ -51,7 +51,6 @@ def test_the_same_object_makes_a_router() -> None:
 
 
 def test_a_router_runs_functions_alone() -> None:
-    """A type has nothing to run, and one without tools has none for a request."""
     with pytest.raises(MisuseError, match="the tool 'Search' was given as a type, which has nothing to run"):
         Router(Tools(book_table, Search))
     wrong: Any = [book_table]
@@ -62,8 +61,6 @@ def test_a_router_runs_functions_alone() -> None:
 
 
 def test_callable_objects_and_methods_are_tools() -> None:
-    """Described by the docstring of what is called."""
-
     class Reception:
         """Runs a desk."""
 

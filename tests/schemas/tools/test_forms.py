@@ -33,7 +33,6 @@ WIDE = Tools(SIMPLE, Search, every_kind, some=functools.partial(book_table, seat
 
 @pytest.mark.parametrize("api", TOOLS)
 def test_every_api_takes_the_tools_by_its_own_types(api: str) -> None:
-    """The SDKs' types are the oracle; with strict mode and without it."""
     accept_tools(api, getattr(WIDE, method_of(api))())
     if api == "cohere":
         accept_tools(api, Tools(book_table, Point).to_cohere(strict=True))
@@ -43,7 +42,6 @@ def test_every_api_takes_the_tools_by_its_own_types(api: str) -> None:
 
 @pytest.mark.parametrize("api", TOOLS)
 def test_what_a_function_says_of_itself_is_in_every_form(api: str) -> None:
-    """Name, first paragraph, and what the type or else the docstring tells of each parameter."""
     tools = getattr(Tools(book_table), method_of(api))()
     said = json.dumps(tools)
     schema = schemas_of(api, tools)["book_table"]
@@ -56,7 +54,6 @@ def test_what_a_function_says_of_itself_is_in_every_form(api: str) -> None:
 
 
 def test_the_plain_form_is_json_schema() -> None:
-    """Nothing is lost where an API takes all of it: bounds, defaults, definitions, further keys."""
     schemas = schemas_of("openai-chat", WIDE.to_openai_chat())
 
     assert {"minimum": 1, "default": 2}.items() <= schemas["book_table"]["properties"]["seats"].items()
@@ -117,7 +114,6 @@ def _empty(value: Any) -> None:
 
 @pytest.mark.parametrize("api", TOOLS)
 def test_what_was_written_is_the_callers(api: str) -> None:
-    """Who changes a request changes neither the tools, nor what a type holds, nor the next request."""
     examples: list[Any] = [["a", {"b": "c"}]]
 
     def pick(

@@ -74,7 +74,6 @@ class _WithCallable(BaseModel):
     ],
 )
 def test_what_cannot_be_expressed_is_refused_at_once(tools: dict[str, Any], words: str) -> None:
-    """The tool and the parameter are named, when the tools are given and not when they are called."""
     with pytest.raises(MisuseError) as caught:
         Tools(**tools)
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 class _Twice(Words):
-    """Gives each item again."""
-
     def feed(self, item: str, *, now: float = 0.0) -> list[str]:
         return [item, item]
 
@@ -60,8 +58,6 @@ class _Later(Words):
 
 
 class _Decoded(Words):
-    """Gives bytes as text."""
-
     def feed(self, item: Any, *, now: float = 0.0) -> list[str]:
         return [item.decode()]
 
@@ -169,7 +165,6 @@ def test_a_chain_is_its_stages_one_inside_the_other(
 def test_chaining_is_associative(
     makers: list[Callable[[], Stage[str, str]]], places: tuple[int, int], steps: list[tuple[str, str, float]]
 ) -> None:
-    """Brackets mean nothing: stages may be chained before others are chained to them."""
     start, stop = sorted(places)
 
     def made(part: list[Callable[[], Stage[str, str]]]) -> list[Stage[str, str]]:
@@ -185,7 +180,6 @@ def test_chaining_is_associative(
 def test_a_tick_before_the_deadline_does_nothing(
     makers: list[Callable[[], Stage[str, str]]], steps: list[tuple[str, str, float]]
 ) -> None:
-    """A driver may tick as often as it likes: the output and its times stay the same."""
     chain: Chain[str, str] = Chain(*[maker() for maker in makers])
     ticked: Chain[str, str] = Chain(*[maker() for maker in makers])
     now, early = 0.0, []

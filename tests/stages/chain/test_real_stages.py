@@ -73,8 +73,6 @@ def test_a_chain_of_framing_format_and_accumulator_equals_feeding_by_hand(record
 
 
 class _Texts(Words):
-    """The text of events."""
-
     def feed(self, item: Any, *, now: float = 0.0) -> list[str]:
         return [item.text] if isinstance(item, TextDelta) else []
 
@@ -93,7 +91,6 @@ def _texts() -> Chain[bytes, str]:
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
-    """Content coding, framing, format, and each of the stages that read JSON."""
     body = gzip.compress(_OUTPUT)
 
     def given(last: Stage[str, Any]) -> list[Any]:
@@ -113,7 +110,6 @@ def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
 
 
 def test_a_cut_body_is_the_error_of_the_first_stage_that_notices() -> None:
-    """Each stage behind it misses something as well, and gives what it has."""
     items = Items(int, "steps")
     chain: Chain[bytes, Any] = Chain(_texts(), items)
     body = gzip.compress(_OUTPUT)
@@ -124,7 +120,6 @@ def test_a_cut_body_is_the_error_of_the_first_stage_that_notices() -> None:
 
 
 def test_a_bound_of_the_framing_is_the_error_of_the_chain() -> None:
-    """The format and the JSON are cut by it, and that is no error of theirs."""
     items = Items(int, "steps")
     chain = Chain(SSEParser(limits=Limits(line=220)), _format("openai-chat"), _Texts(), items)
 

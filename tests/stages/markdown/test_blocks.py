@@ -93,7 +93,6 @@ def test_a_snapshot_can_be_pickled() -> None:
 
 
 def test_a_fence_has_its_language() -> None:
-    """The words after the opening fence are in `info`."""
     (block,) = MarkdownBlocks().feed("```python title=x \nprint()")
 
     assert ("python title=x", "```python title=x \nprint()\n```") == (block.info, block.text)

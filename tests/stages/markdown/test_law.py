@@ -104,14 +104,12 @@ def _first(found: Iterable[Broken | None]) -> Broken | None:
 
 @in_one_test("document", BY_HAND)
 def test_documents_by_hand_hold_the_law(document: str) -> None:
-    """Each shows rules that stand in each other's way."""
     assert broken(document) is None
 
 
 @needs_recordings
 @pytest.mark.parametrize("share", sampled(range(4), one_in=4))
 def test_recorded_answers_hold_the_law(share: int) -> None:
-    """Each answer of a real model, without any exemption."""
     answers = [text for text in recorded_answers() if len(text) < 5_000][share::4]
 
     assert _first(map(broken, answers)) is None
@@ -141,7 +139,6 @@ def test_the_examples_of_gfm_hold_the_law() -> None:
     st.lists(st.tuples(st.lists(st.sampled_from(PREFIXES), max_size=3), st.sampled_from(BODIES)), max_size=10)
 )
 def test_made_up_lines_hold_the_law(lines: list[tuple[list[str], str]]) -> None:
-    """Marks of containers, in any order, before what may begin or go on with any block."""
     assert broken("\n".join("".join(marks) + body for marks, body in lines)) is None
 
 

@@ -15,7 +15,6 @@ from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
 
 def _given(text: str, size: int = 1) -> dict[int, list[MarkdownBlock]]:
-    """Return what is given of each block, as often as it is."""
     stage = MarkdownBlocks()
     given: dict[int, list[MarkdownBlock]] = {}
     for piece in pieces_of(text, size):
@@ -68,7 +67,6 @@ def _open(text: str) -> str:
     ],
 )
 def test_an_open_block_is_shown_whole(text: str, expected: str) -> None:
-    """Open syntax is closed, and text that cannot be shown yet is held back."""
     assert expected.rstrip("\n") == _open(text).rstrip("\n")
 
 
@@ -95,7 +93,6 @@ def test_no_preview_is_more_than_one_block(text: str) -> None:
 
 @given(st.lists(st.tuples(_MARKS, _WORDS).map("".join), min_size=1, max_size=5).map("\n\n".join))
 def test_the_visible_text_of_a_block_only_grows(text: str) -> None:
-    """At every prefix, it is the beginning of what is seen in the end, and no less than before."""
     for given_blocks in _given(text).values():
         *previews, final = given_blocks
 
@@ -112,7 +109,6 @@ _PHRASES = [
 
 @in_one_test("text", _PHRASES)
 def test_no_mark_shows_that_disappears_later(text: str) -> None:
-    """Prose of role-play, captions of images and tables of types: the mark is closed, or held back."""
     for given_blocks in _given(text).values():
         *previews, final = given_blocks
 

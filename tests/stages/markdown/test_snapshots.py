@@ -32,7 +32,6 @@ def _given(text: str) -> list[MarkdownBlock]:
 
 
 def _hold(given: list[MarkdownBlock]) -> list[str]:
-    """Return what does not hold of what blocks say of themselves."""
     wrong: list[str] = []
     before: dict[int, MarkdownBlock] = {}
     for block in given:
@@ -68,7 +67,6 @@ def test_what_made_up_blocks_say_of_themselves_holds() -> None:
 
 
 def test_a_snapshot_read_late_says_the_same() -> None:
-    """Nothing is taken from what has come since, whichever property is read first."""
     late = _given(ANSWER)
     early = []
     blocks = MarkdownBlocks()

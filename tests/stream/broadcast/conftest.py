@@ -11,7 +11,6 @@ from tests.stream.broadcast.support import SAID
 
 @pytest.fixture(autouse=True)
 def _closing() -> Iterator[None]:
-    """Close what a test leaves unread."""
     yield
     while SAID:
         SAID.pop().close()

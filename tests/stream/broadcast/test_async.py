@@ -50,7 +50,6 @@ async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
 
 
 async def test_a_cancelled_leader_hands_the_lead_on() -> None:
-    """Nothing is lost for anybody, and it may itself read on."""
     go = anyio.Event()
     source = Scripted("one ", go, "two ")
     async with AsyncStream(source, format="pieces") as stream:
@@ -71,7 +70,6 @@ async def test_a_cancelled_leader_hands_the_lead_on() -> None:
 
 
 async def test_in_one_task_a_full_queue_is_misuse_that_names_the_reader() -> None:
-    """Waiting for oneself would never end."""
     async with AsyncStream(paced(20), format="pieces") as stream:
         hub = stream.broadcast(size=3)
         fast, slow = hub.reader(), hub.reader(name="the log")
@@ -109,7 +107,6 @@ async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) 
 
 
 async def test_a_reader_whose_task_has_ended_is_not_waited_for() -> None:
-    """A reader may be held by the error that ended its consumer."""
     async with AsyncStream(paced(20), format="pieces") as stream:
         fast, dead = stream.tee(2, size=3)
         await all_of(lambda: anext(dead))
@@ -136,7 +133,6 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
 
 
 async def test_a_reader_has_the_views_that_act_on_time() -> None:
-    """What is held comes in time, whoever reads the source."""
     go = anyio.Event()
     async with AsyncStream(Scripted("one ", "two ", go, "three"), format="pieces") as stream:
         one, two = stream.tee(2)
@@ -230,7 +226,6 @@ def test_what_needs_no_event_loop_is_read_in_one_after_the_other(anyio_backend: 
 
 
 async def test_readers_in_two_event_loops_are_refused_while_the_first_one_runs(anyio_backend: str) -> None:
-    """Nobody could tell the other one of what has come."""
     given = anyio.Event()
 
     async def source() -> AsyncIterator[bytes]:

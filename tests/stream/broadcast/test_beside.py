@@ -19,7 +19,6 @@ pytestmark = pytest.mark.anyio
 
 
 def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
-    """What a view has given is not given again, and events tell of it."""
     broken = [*ANSWER[:4]]
     bodies = iter([broken, ANSWER])
     with resilient(lambda _: Source(next(bodies)), Retry(mode="restart", wait=0)) as stream:
@@ -100,7 +99,6 @@ def test_fail_fast_stops_the_stream() -> None:
 
 
 def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
-    """A thread reads the source then, for all."""
     go = threading.Semaphore(0)
 
     def body() -> Any:
@@ -168,7 +166,6 @@ def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
 
 
 def test_a_reader_that_reads_inside_a_read_is_refused() -> None:
-    """Such a read would wait for itself."""
     found: list[str] = []
 
     def body() -> Any:

@@ -30,7 +30,6 @@ def test_every_reader_gets_every_event(policy: Any) -> None:
 
 
 def test_events_of_the_stream_itself_go_on_where_they_were() -> None:
-    """What was read before the stream was shared is not given again."""
     stream, plain = Stream(ANSWER), list(Stream(ANSWER))
     before = [next(stream), next(stream)]
     stream.broadcast()
@@ -39,7 +38,6 @@ def test_events_of_the_stream_itself_go_on_where_they_were() -> None:
 
 
 def test_a_late_joiner_gets_what_the_events_have_come_to_and_then_each() -> None:
-    """Fed to an accumulator they make an equal message."""
     stream = said(pieces=letters(40))
     hub = stream.broadcast(policy="drop_oldest", size=4)
     text = stream.text
@@ -56,7 +54,6 @@ def test_a_late_joiner_gets_what_the_events_have_come_to_and_then_each() -> None
 
 
 def test_drop_oldest_goes_on_with_what_is_held() -> None:
-    """The reader that is behind skips, and counts; others get everything."""
     fast, slow = said(pieces=letters(20)).tee(2, policy="drop_oldest", size=5)
     before = [next(slow)]
     count = len(list(fast))
@@ -68,7 +65,6 @@ def test_drop_oldest_goes_on_with_what_is_held() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 30])
 def test_drop_oldest_never_skips_that_the_answer_began_anew(size: int) -> None:
-    """A reader that is behind does not join the end of the new answer to the beginning of the old one."""
     given_up = testing.script().text("Once ", "upon ").chunks("anthropic")
     told = testing.script().text("Long ", "ago, ", "it ", "rained.").finish().chunks("anthropic")
     left = iter([given_up, told])
@@ -181,7 +177,6 @@ def test_the_stream_is_one_more_reader() -> None:
 
 
 def test_a_stream_has_one_hub() -> None:
-    """Other options than its own are refused."""
     stream = said()
     hub = stream.broadcast(policy="raise", size=7)
     assert hub is stream.broadcast() is stream.broadcast(size=7)

@@ -78,8 +78,6 @@ class Plain:
 
 
 class Consumer:
-    """One consumer of a shared stream."""
-
     def __init__(self, reader: Any, kind: str, *, early: bool) -> None:
         self.reader = reader
         self.kind = kind

@@ -57,7 +57,6 @@ def test_a_reader_that_is_forgotten_leaves_nothing_behind() -> None:
 
 
 def test_a_stream_whose_readers_are_forgotten_warns_as_any_other() -> None:
-    """Nothing holds it but its readers."""
     source = Source([chunk({"content": "Hel"})] * 3)
     readers = Stream(source).tee(2)
     next(readers[0].text)
@@ -100,7 +99,6 @@ async def test_an_error_reaches_every_reader_after_what_came_before(colour: str)
 
 
 def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:
-    """The views give the answer again."""
     one, two = said().tee(2)
     list(one)
     with misuse("consumed"):
@@ -152,7 +150,6 @@ class Steps:
 
 
 def test_readers_in_threads_read_typed_objects() -> None:
-    """Each has a parser of its own, and a result that was found is found once."""
     steps = [f'{{"name": "step {number}", "minutes": {number}}}' for number in range(60)]
     text = '{"title": "A long one", "steps": [' + ", ".join(steps) + "]}"
     stream = Stream([text[at : at + 7] for at in range(0, len(text), 7)], format="pieces")
@@ -287,7 +284,6 @@ def test_ctrl_c_in_one_reader_breaks_off_the_read_for_all() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_deadline_ends_the_stream_for_all() -> None:
-    """Each reader meets it behind what came."""
     source = Scripted(HEL, anyio.Event())
     found: list[Any] = []
 

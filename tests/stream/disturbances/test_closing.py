@@ -46,7 +46,6 @@ def test_misuse_closes_the_source() -> None:
 
 @pytest.mark.anyio
 async def test_a_source_that_cannot_be_closed_spoils_no_answer() -> None:
-    """Whoever has the whole answer has it, although closing fails; a stop raises nothing either."""
     assert Stream(Stubborn(ANSWER)).final().text == "Let me see."
     stream = Stream(Stubborn(ANSWER))
     stream.stop()
@@ -70,7 +69,6 @@ def test_a_stream_that_nobody_holds_is_closed_where_warnings_are_errors() -> Non
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_same_in_an_event_loop() -> None:
-    """The task that reads ends, and closes its source."""
     source = AsyncSource(ANSWER[:2] * 500)
     with catch_unraisable() as caught:
         stream = AsyncStream(source)
@@ -86,7 +84,6 @@ async def test_the_same_in_an_event_loop() -> None:
 
 @contextmanager
 def catch_unraisable() -> Generator[list[type[BaseException] | None]]:
-    """Collect what is raised where nobody can catch it."""
     caught: list[type[BaseException] | None] = []
     before = sys.unraisablehook
     sys.unraisablehook = lambda raised: caught.append(raised.exc_type)
@@ -99,14 +96,12 @@ def catch_unraisable() -> Generator[list[type[BaseException] | None]]:
 
 
 def test_none_from_a_source_is_no_end() -> None:
-    """A source that gives something else than bytes is the calling code's mistake."""
     items: list[Any] = [ANSWER[2], None]
     with pytest.raises(MisuseError, match="NoneType"), Stream(items) as stream:
         stream.final()
 
 
 def test_reading_a_failed_view_again_does_not_make_its_error_grow() -> None:
-    """The traceback is that of the last read."""
     stream = Stream(ANSWER[:4])
     depths = []
     for _ in range(20):
@@ -157,7 +152,6 @@ def test_an_answer_in_one_document_has_its_times() -> None:
 
 
 def test_a_document_that_is_no_object_is_no_text() -> None:
-    """An array of numbers is no answer in any format."""
     with pytest.raises(NotAStream):
         Stream(["[1,2,3]"]).final()
 
@@ -175,7 +169,6 @@ def test_an_option_of_the_wrong_kind_is_refused_where_it_is_given(options: dict[
 
 @pytest.mark.parametrize("place", ["answer.sse", "recordings/a.json", "https://api.example/v1"])
 def test_a_place_is_not_read_as_a_body(place: str) -> None:
-    """A str is a body; who means a file or an address is told how to say so."""
     for kind in (Stream, AsyncStream):
         with pytest.raises(MisuseError, match=r"pathlib\.Path for a file"):
             kind(place)

@@ -38,7 +38,6 @@ def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end() -> None:
 
 @pytest.mark.anyio
 async def test_the_same_in_an_async_loop() -> None:
-    """No RuntimeError of a coroutine."""
     source = AsyncSource(TOKENS)
     stream = AsyncStream(source, format=Nosy(interrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -50,7 +49,6 @@ async def test_the_same_in_an_async_loop() -> None:
 
 @pytest.mark.anyio
 async def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
-    """Whoever comes last closes, although a cancellation is on its way."""
     closed = anyio.Event()
 
     class Slow(AsyncSource):
@@ -91,8 +89,6 @@ def test_a_read_that_ctrl_c_broke_off_never_looks_like_the_end() -> None:
 @pytest.mark.parametrize("block", [True, False], ids=["in a block", "bare"])
 @pytest.mark.parametrize("how", ["fail_after", "task group"])
 async def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: bool) -> None:
-    """Scopes are left in their order, whichever task opens and closes the source."""
-
     @asynccontextmanager
     async def gateway() -> AsyncGenerator[AsyncSource]:
         if how == "fail_after":
@@ -108,7 +104,6 @@ async def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, b
 
 
 def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
-    """The read in progress is the one to close."""
     ended: list[bool] = []
 
     def body() -> Iterator[bytes]:
@@ -126,7 +121,6 @@ def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
 
 
 def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
-    """A second reader is refused; a wait that was broken off costs no second request."""
     gate = threading.Event()
 
     async def main(server: Loopback, error: type[StreamError], words: str) -> None:

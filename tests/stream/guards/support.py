@@ -12,7 +12,6 @@ ANSWER = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("st
 
 
 def off_topic(message: Message) -> str | None:
-    """Say that cats are off topic."""
     return "off topic" if "cat" in message.text else None
 
 
@@ -21,5 +20,4 @@ def never(_: Message) -> None:
 
 
 def guarded(rule: Any, **options: Any) -> Any:
-    """Return what gives the text of a stream that is guarded."""
     return lambda stream: stream.guard(rule, **options).text

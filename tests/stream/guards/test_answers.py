@@ -44,7 +44,6 @@ def test_no_recorded_answer_is_changed_by_guards_that_let_it_go(recorded: Any) -
 @pytest.mark.parametrize("hold", [False, True])
 @three_worlds
 def test_an_answer_that_was_waited_for_is_stopped_all_the_same(world: str, hold: bool) -> None:
-    """What was read then is given again, and the last word behind it."""
     body = ANSWER.chunks("openai-chat")[1:]
     events: list[Event] = []
 
@@ -60,7 +59,6 @@ def test_an_answer_that_was_waited_for_is_stopped_all_the_same(world: str, hold:
 
 
 def test_each_choice_is_looked_at() -> None:
-    """A function is given the first; one that has ended stays whole."""
     chunks = [
         chat({"content": "Hel"}),
         chat({"content": "ca"}, index=1),
@@ -84,7 +82,6 @@ def test_each_choice_is_looked_at() -> None:
 
 
 def test_text_that_is_at_hand_is_guarded_too() -> None:
-    """Pieces, and payloads that somebody else has decoded; views are shaped as ever."""
     payloads = [json.loads(chunk[6:]) for chunk in ANSWER.chunks("openai-chat")[:-1]]
 
     assert ["a", "cat"] == list(Stream(["a", "cat", "b"], format="pieces").guard("cat").text)
@@ -93,7 +90,6 @@ def test_text_that_is_at_hand_is_guarded_too() -> None:
 
 
 def test_each_answer_of_a_session_has_guards_of_its_own() -> None:
-    """One for all of them would look at none, and is refused."""
     said = [*talk_answer("r1", "Hel", "lo"), *talk_answer("r2", "World")]
     with opened(saying(*said)) as connection, Stream(connection, format="openai-realtime") as stream:
         seen = [("".join(answer.guard("Hel").text), answer.stop_reason) for answer in stream.responses]

@@ -34,7 +34,6 @@ GUARDS: dict[str, dict[str, Any]] = {"shown": {"first_tokens": 2}, "held": {"fir
 
 @in_each_world
 def test_what_is_stopped_is_not_asked_for_again(world: str) -> None:
-    """The stop is the answer's end."""
     played = play(world, [ANSWER.chunks("openai-chat")] * 2, Retry(wait=0), guarded("cat"))
 
     assert 1 == len(played.asked)
@@ -44,7 +43,6 @@ def test_what_is_stopped_is_not_asked_for_again(world: str) -> None:
 @in_each_world
 @pytest.mark.parametrize("cut, asked", [(4, ["The cat sat "]), (5, ["The cat sat ", "The cat sat "])])
 def test_an_answer_that_begins_again_is_judged_afresh(world: str, cut: int, asked: list[str]) -> None:
-    """What was held of the attempt before counts no more, and leaves no trace."""
     counted: list[str] = []
 
     def count(message: Message) -> None:
@@ -75,7 +73,6 @@ def test_a_guard_that_fails_is_not_asked_elsewhere(world: str) -> None:
 @in_each_world
 @pytest.mark.parametrize("retry", [PREFIX, GO_ON])
 def test_a_guard_looks_across_the_place_where_an_answer_goes_on(world: str, retry: Retry) -> None:
-    """What was said before the break counts; guards that let it go change nothing."""
     bodies: list[Any] = [cut(), says(goes_on if retry is PREFIX else obeys)]
     plain = play(world, bodies, retry, format="openai-chat")
     across = TEXT[len(GIVEN) - 8 : len(GIVEN) + 4]
@@ -117,7 +114,6 @@ def kept(streams: list[Any], rule: Any = None, **options: Any) -> Any:
 def test_a_guard_that_lets_a_restarted_answer_go_on_changes_nothing(
     world: str, cut: int, rule: Any, options: dict[str, Any]
 ) -> None:
-    """The loop gets the same events, and the message the `Finish` of each choice."""
     bodies, streams = [CHOICES[:cut], CHOICES], list[Any]()
     plain = play(world, bodies, RESTART, kept(streams), format="openai-chat")
     allowed = play(world, bodies, RESTART, kept(streams, rule, **options), format="openai-chat")
@@ -168,7 +164,6 @@ PARTS = script().reasoning("hm").text("Hello ", "wor", "ld", "!").tool_call("loo
 def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
     format: str, options: dict[str, Any]
 ) -> None:
-    """The end of a part has all of the part, wherever the connection broke before it."""
     whole = [b"id: %d\n%b" % (number, chunk) for number, chunk in enumerate(PARTS.chunks(format))]
     for place in range(1, len(whole)):
         bodies = [whole[:place], whole[place:]]

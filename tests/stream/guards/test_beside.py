@@ -69,7 +69,6 @@ def _open() -> anyio.Event:
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_text_flows_while_a_rule_thinks_and_its_word_is_awaited(source: str) -> None:
-    """All of the answer comes; its end waits, so that no verdict is lost."""
     judge, given = Judge("off topic"), ""
     async with AsyncStream(SOURCES[source]()).guard(judge, first_tokens=2) as stream:
         async for piece in stream.text:
@@ -96,7 +95,6 @@ async def test_an_answer_that_is_allowed_is_whole(source: str, hold: bool) -> No
 
 
 async def test_a_rule_stops_a_stream_in_which_nothing_comes() -> None:
-    """A read that is in progress ends, and the connection is closed at once."""
     judge = Judge("off topic")
     events: list[Any] = []
     with open_after(HEL + LO) as server:
@@ -118,7 +116,6 @@ async def test_a_rule_stops_a_stream_in_which_nothing_comes() -> None:
 
 @pytest.mark.slow
 async def test_a_rule_stops_a_stream_that_nobody_reads_just_then() -> None:
-    """The source is closed, and the loop that comes back gets the last word."""
     judge = Judge("off topic")
     with open_after(HEL + LO) as server:
         async with AsyncStream(received(server)).guard(judge, first_tokens=1) as stream:
@@ -134,7 +131,6 @@ async def test_a_rule_stops_a_stream_that_nobody_reads_just_then() -> None:
 
 @pytest.mark.parametrize("reason", ["off topic", None])
 async def test_nothing_is_given_before_a_rule_that_holds_has_spoken(reason: str | None) -> None:
-    """Though the source is silent meanwhile: then all of it comes, or none."""
     judge, gate, given = Judge(reason), anyio.Event(), list[str]()
     held = AsyncStream(gated(gate, 5)).guard(judge, first_tokens=2, hold=True)
     async with held as stream, anyio.create_task_group() as tasks:
@@ -158,7 +154,6 @@ async def test_nothing_is_given_before_a_rule_that_holds_has_spoken(reason: str 
 
 @pytest.mark.parametrize("way", ["left", "closed", "stopped", "raised", "cancelled"])
 async def test_a_rule_that_thinks_is_cancelled_with_the_stream(way: str) -> None:
-    """No task is left, and what the body raised comes out as it is."""
     judge = Judge("too late")
     stream = AsyncStream(gated(anyio.Event(), 5)).guard(judge, first_tokens=1)
     stack = AsyncExitStack()
@@ -202,7 +197,6 @@ async def test_a_rule_that_raises_closes_the_stream(hold: bool) -> None:
 
 
 async def test_a_rule_is_asked_again_and_at_the_end() -> None:
-    """One question at a time: what came while one was open is in the next."""
     asked: list[str] = []
 
     async def judge(message: Message) -> str | None:
@@ -220,7 +214,6 @@ async def test_a_rule_is_asked_again_and_at_the_end() -> None:
 
 @pytest.mark.parametrize("every", [1, 50])
 async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
-    """The whole answer arrives while the first call holds it back: another call gets all of it."""
     asked: list[str] = []
 
     async def judge(message: Message) -> str | None:
@@ -255,7 +248,6 @@ async def test_the_last_verdict_counts_if_a_finish_reason_comes_with_each_piece(
 
 
 async def test_it_needs_a_block() -> None:
-    """Where there is no room for a task, the first read says so; then it may be read in one."""
     judge = Judge("off topic")
     judge.speaks.set()
     stream = AsyncStream(gated(_open(), 0)).guard(judge)
@@ -268,7 +260,6 @@ async def test_it_needs_a_block() -> None:
 
 
 async def test_a_verdict_on_an_attempt_that_was_given_up_counts_no_more() -> None:
-    """The answer that began again is judged afresh."""
     asked: list[str] = []
     is_gone, has_spoken = anyio.Event(), anyio.Event()
 
@@ -304,7 +295,6 @@ async def test_a_verdict_on_an_attempt_that_was_given_up_counts_no_more() -> Non
 
 
 async def test_a_stream_that_is_let_go_leaves_no_task() -> None:
-    """What was asked ends with the block, even where it will not."""
     judge = Judge(None)
     async with AsyncStream(BODY).guard(judge, first_tokens=1) as stream:
         await anext(stream)
@@ -345,7 +335,6 @@ def read_in_time(message: Message, text: str) -> None:
 async def test_a_rule_whose_work_is_cancelled_has_allowed_nothing(
     hold: bool, anyio_backend_name: str
 ) -> None:
-    """No verdict is no good one: it has failed."""
     if anyio_backend_name == "trio":
         # There, only a scope around a task cancels it.
         return
@@ -393,7 +382,6 @@ async def _read_outside(rule: Any) -> AsyncStream:
 @pytest.mark.parametrize("way", ["stopped", "closed"])
 @pytest.mark.parametrize("hold", [False, True])
 async def test_a_stream_ends_while_the_end_of_its_answer_waits_for_a_rule(hold: bool, way: str) -> None:
-    """Whoever stops it from another task ends the loop that reads, at once."""
     judge, given = Judge("too late"), list[str]()
     async with AsyncStream(BODY).guard(judge, hold=hold) as stream, anyio.create_task_group() as tasks:
 

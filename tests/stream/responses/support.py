@@ -68,8 +68,6 @@ class Items:
 
 
 class AsyncItems(Items):
-    """The same for an event loop."""
-
     __iter__: Any = None
 
     async def __aiter__(self) -> AsyncIterator[Any]:

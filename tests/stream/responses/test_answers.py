@@ -94,8 +94,6 @@ async def test_late_messages_of_an_answer_begin_no_other() -> None:
 
 
 async def test_turns_of_gemini_are_answers() -> None:
-    """What the user said comes before the turn that answers it; a call does not end it."""
-
     def content(**fields: Any) -> str:
         return json.dumps({"serverContent": fields})
 
@@ -158,7 +156,6 @@ async def test_a_stream_of_one_answer_gives_itself(options: dict[str, Any]) -> N
 
 
 async def test_a_stream_that_is_none_says_so_itself() -> None:
-    """An empty body, a web page, a source that breaks at once, an answer that is cut."""
     strays = [
         Items(),
         Items(b"<html></html>"),

@@ -51,7 +51,6 @@ def hanging(*messages: str) -> Callable[[ServerConnection], None]:
 
 
 def test_the_loops_body_asks_for_the_next_answer() -> None:
-    """Each is a stream with an ending of its own; the loop ends with the connection."""
     with opened() as connection:
         connection.send(ASK)
         told = []
@@ -87,7 +86,6 @@ def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[S
 
 @on_asyncio
 async def test_a_break_between_answers_is_raised_by_the_loop() -> None:
-    """No answer is coming any more; a clean end ends the loop."""
     script = saying(SESSION, *answer("resp_1", "Hello"), code=1011)
     texts = []
     with opened(script) as connection:
@@ -145,7 +143,6 @@ async def test_stop_from_another_task_ends_the_answer_and_the_loop() -> None:
 
 
 def test_an_answer_that_is_stopped_leaves_the_connection_open() -> None:
-    """What is still to come of it is passed over."""
     with opened() as connection:
         connection.send(ASK)
         endings = []
@@ -222,8 +219,6 @@ def test_nothing_is_read_beyond_the_end_of_an_answer() -> None:
 
 
 def test_the_results_of_tools_are_sent_between_answers() -> None:
-    """The everyday loop: calls are answered as they come, until an answer has none."""
-
     def script(connection: ServerConnection) -> None:
         for number, message in enumerate(connection, 1):
             where = {"response_id": f"resp_{number}", "output_index": 0}

@@ -27,7 +27,6 @@ pytestmark = pytest.mark.anyio
 
 @in_each_loop
 async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop(colour: str) -> None:
-    """Nobody else would tell why there are no more."""
     stream = giving(colour, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])
     with pytest.raises(StreamTruncated) as caught:
         _ = [each async for each in Each(stream.responses)]
@@ -37,7 +36,6 @@ async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop(colour: str) 
 
 @in_each_loop
 async def test_a_source_that_breaks_is_reported_where_it_broke(colour: str) -> None:
-    """Inside the answer, or by the loop; both have what had arrived."""
     broken = OSError("cable")
     inside, outside = answer("resp_1", "Hel")[:-3], answer("resp_1", "Hello")
     with pytest.raises(StreamInterrupted, match="cable") as caught:
@@ -48,7 +46,6 @@ async def test_a_source_that_breaks_is_reported_where_it_broke(colour: str) -> N
 
 
 async def test_what_nobody_reads_is_bounded() -> None:
-    """Answers that wait, and what comes between two."""
     limits = Limits(body=2_000)
     waiting = [answer("resp_1", "a")[0], *answer("resp_2", *["x" * 100] * 30)]
     for messages in (waiting, [SESSION, *[LIMITS] * 50], [SESSION, *[json.loads(LIMITS)] * 50]):

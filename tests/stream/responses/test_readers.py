@@ -119,7 +119,6 @@ async def test_the_answers_of_a_shared_stream_are_refused(colour: str) -> None:
 
 
 async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
-    """The error says what can be."""
     with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
         response = next(stream.responses)
         with pytest.raises(MisuseError, match=r"read what `stream\.responses` gives"):
@@ -200,7 +199,6 @@ async def test_answers_that_nobody_closes_warn_of_nothing() -> None:
 
 @in_each_loop
 async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers(colour: str) -> None:
-    """What is left of the answer that was being read is one."""
     stream, _ = opened_in(colour, *answers("resp_1"), *answer("resp_2", "Bye"))
     assert await anext(Each(stream.text)) == "Hel"
     texts = [(await got(response.final())).text async for response in Each(stream.responses)]
@@ -210,8 +208,6 @@ async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers(colou
 
 @on_asyncio
 async def test_a_reader_that_somebody_else_cancelled_is_reported() -> None:
-    """The source is not asked again."""
-
     async def endless() -> AsyncIterator[str]:
         yield answer("resp_1", "Hello")[0]
         await anyio.sleep_forever()
@@ -251,8 +247,6 @@ async def test_a_source_that_does_not_survive_a_cancelled_read_is_reported() -> 
 
 @on_asyncio
 async def test_a_connection_that_is_opened_by_the_stream_gives_its_answers() -> None:
-    """The loop over them opens it."""
-
     def script(connection: ServerConnection) -> None:
         for message in (SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye")):
             connection.send(message)
@@ -296,8 +290,6 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
 
 @pytest.mark.slow
 def test_what_is_over_is_not_kept() -> None:
-    """A session may have any number of answers."""
-
     def session() -> Iterator[str]:
         for number in range(500):
             yield from answer(f"resp_{number}", "x" * 20_000)

@@ -96,7 +96,6 @@ async def read(world: str, serve: Server, view: str, retry: Retry = RESUME, **op
 
 
 def answers(world: str, serve: Server, **options: Any) -> Any:
-    """Read the answers one by one."""
     return run_in(world, partial(read, world, serve, "responses", **options))
 
 
@@ -156,7 +155,6 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
 
 @in_each_world
 def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: str) -> None:
-    """Where a server says when its run is over, the end of the body is none."""
     for retry in (Retry(mode="resume", wait=0, attempts=1), Retry(attempts=1), Retry(mode="restart", wait=0)):
         given, error, _ = answers(world, lambda _: RUN[:7], retry=retry)
 
@@ -165,7 +163,6 @@ def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: st
 
 @in_each_world
 def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
-    """Nothing else follows, so the input is whole, as for a loop over the events."""
     model = numbered(*said(1, *TEXT))
     for body in ([*SESSION, SESSION[1]], [*model, model[-1]]):
         for retry in (RESUME, Retry(attempts=1)):

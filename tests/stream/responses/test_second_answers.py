@@ -130,7 +130,6 @@ def test_each_answer_of_a_body_is_one_of_its_own(write: Any) -> None:
 
 @each_format
 def test_a_stream_reads_the_first_answer_and_counts_the_other(write: Any) -> None:
-    """Nothing is joined, and nothing is dropped without a word."""
     stream = Stream(body(write("1", "first"), write("2", "second")))
 
     assert "first" == stream.final().text
@@ -166,7 +165,6 @@ def test_a_second_answer_of_a_model_on_bedrock_is_one_of_its_own() -> None:
 
 
 def test_what_is_no_payload_after_the_end_on_bedrock_is_ignored() -> None:
-    """No error comes of it."""
     ended = [{"chunk": {"bytes": json.dumps(payload).encode()}} for payload in anthropic("1", "first")]
     stream = Stream([*ended, {"chunk": {"bytes": b"{"}}, {"chunk": {}}], format="bedrock-invoke")
 
@@ -248,7 +246,6 @@ def test_an_empty_block_of_a_proxy_is_no_answer(content: dict[str, str]) -> None
 
 
 def test_a_begun_call_and_a_finish_reason_are_an_answer() -> None:
-    """The model has chosen a tool or has ended: another answer is not the same one again."""
     start, _, *_, end, _ = anthropic("1", "")
     call = {"type": "tool_use", "id": "c", "name": "pay", "input": {}}
     begun = {"type": "content_block_start", "index": 0, "content_block": call}
@@ -285,7 +282,6 @@ def test_a_finished_answer_without_its_end_is_whole() -> None:
 
 
 def test_an_answer_that_another_one_cuts_is_asked_for_again() -> None:
-    """A retry gets it whole, and nothing of the spliced one is in it."""
     headers = {"content-type": "text/event-stream"}
     bodies = [body(anthropic("1", "first")[:3], anthropic("2", "second")), body(anthropic("3", "third"))]
 

@@ -70,7 +70,6 @@ def read(library: Any, script: Script, **options: Any) -> tuple[bytes, Any, Exce
 
 
 async def read_later(library: Any, script: Script, **options: Any) -> tuple[bytes, Any, Exception | None]:
-    """The same, asynchronously."""
     with Loopback(script) as server:
         return await _read(library.AsyncClient, server.url, options)
 
@@ -139,7 +138,6 @@ async def test_what_only_the_tap_notices_disturbs_nobody(
 
 
 def test_an_error_status_is_reported_with_the_request_id() -> None:
-    """The body of a refusal is read as one, when the application reads it."""
     said = b'{"error": {"message": "Too many", "type": "rate_limit_error"}}'
     headers = [("x-request-id", "req_1"), ("retry-after", "7")]
     script = sized(said, status=429, content_type="application/json", headers=headers)
@@ -246,7 +244,6 @@ def answered(body: Body, status: int = 200) -> httpx2.Response:
 
 
 def test_what_is_on_the_body_is_found_there() -> None:
-    """An SDK that looks for something on `response.stream` finds it, and both loops read it."""
     body = Body(ANSWER)
     response = answered(body)
     tapped = tap(response)
@@ -264,7 +261,6 @@ def test_what_is_on_the_body_is_found_there() -> None:
 
 
 def test_a_bound_is_noticed_where_it_is_passed() -> None:
-    """The message ends with the chunk that outgrows it, and the body goes on."""
     response = answered(Body(ANSWER[2:4] * 2 + ANSWER[4:]))
     tapped: Any = tap(response, limits=Limits(text=len("Let me Let ") - 1))
     pieces = tapped.iter_raw()
@@ -289,7 +285,6 @@ def test_what_comes_after_the_end_is_passed_on() -> None:
 
 
 def test_a_body_that_closes_after_its_terminal_event_is_complete() -> None:
-    """The compressed body's own end is not missed by who knows that the answer is over."""
     compressor = zlib.compressobj(wbits=31)
     piece = compressor.compress(BODY) + compressor.flush(zlib.Z_SYNC_FLUSH)
     response = answered(Body([piece, compressor.flush()]))
@@ -305,7 +300,6 @@ def test_a_body_that_closes_after_its_terminal_event_is_complete() -> None:
 
 @pytest.mark.anyio
 async def test_a_reader_that_leaves_closes_what_it_began() -> None:
-    """An asynchronous body that is left early is closed in the reader's own task, not at some later time."""
     left: list[str] = []
 
     class Telling(Body):
@@ -329,8 +323,6 @@ async def test_a_reader_that_leaves_closes_what_it_began() -> None:
 
 @pytest.mark.anyio
 async def test_a_body_need_not_be_a_generator() -> None:
-    """Any asynchronous iterable of chunks will do beneath a response, and they are the very ones."""
-
     class Other(Body):
         def __aiter__(self) -> AsyncIterator[bytes]:
             return ByItself(self.chunks)
@@ -364,8 +356,6 @@ def test_a_response_that_was_begun_is_left_alone() -> None:
 
 
 def test_what_is_seen_already_is_not_seen_twice() -> None:
-    """Entering may give another object on the same response; its body passes once."""
-
     class Holder:
         def __init__(self, response: httpx2.Response) -> None:
             self.response = response
@@ -386,8 +376,6 @@ def test_what_is_seen_already_is_not_seen_twice() -> None:
 
 
 def test_a_response_that_cannot_be_read_says_so_itself() -> None:
-    """A mistake of who reads is no failure of the answer."""
-
     class Closed(Body):
         def __iter__(self) -> Iterator[bytes]:
             raise httpx2.StreamClosed

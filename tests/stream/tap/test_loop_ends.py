@@ -25,7 +25,6 @@ from tokenstream.errors import (
 
 @pytest.mark.anyio
 async def test_closing_early_is_stopped() -> None:
-    """The source's own way to close it is called, and what had passed is kept."""
     source, generator = Items(payloads()), later(payloads())
     first, second = tap(source), tap(generator)
     next(first)
@@ -41,7 +40,6 @@ async def test_closing_early_is_stopped() -> None:
 
 
 def test_closing_after_the_finish_reason_is_complete() -> None:
-    """What is left then is the usage and the sentinel; the answer itself is whole."""
     tapped = tap(Items(payloads()))
     for item in tapped:
         if item["choices"] and item["choices"][0]["finish_reason"]:
@@ -67,7 +65,6 @@ async def test_with_closes_a_generator() -> None:
 
 
 def test_a_source_that_cannot_be_closed_is_left_alone() -> None:
-    """A list has no `close`, and `with` asks for none."""
     with tap(payloads()) as tapped:
         pass
 
@@ -135,7 +132,6 @@ def test_what_cannot_be_read_disturbs_nobody(strange: object, kind: type[StreamE
 
 
 def test_a_fault_of_the_tap_itself_disturbs_nobody() -> None:
-    """Whatever fails on this side, a clock say, is kept as an error."""
     readings = iter([0.0, 1.0, 2.0])
 
     def clock() -> float:
@@ -175,8 +171,6 @@ def test_a_faulty_format_of_the_applications_disturbs_nobody(
 
 
 def test_ctrl_c_in_the_tap_is_the_programs() -> None:
-    """An interrupt that strikes while an item is looked at goes on, and ends the message only."""
-
     def clock() -> float:
         if tapped.metrics.chunks == 1 and not struck:
             struck.append(1)
@@ -197,7 +191,6 @@ def test_ctrl_c_in_the_tap_is_the_programs() -> None:
 
 @pytest.mark.parametrize("alive", [True, False], ids=["goes on", "ends"])
 def test_ctrl_c_in_the_source_is_no_end_of_the_answer(*, alive: bool) -> None:
-    """A source that goes on is seen on; one that ends with it has not ended cleanly."""
     rest = payloads()
 
     class Interrupted(Items):
@@ -221,8 +214,6 @@ def test_ctrl_c_in_the_source_is_no_end_of_the_answer(*, alive: bool) -> None:
 
 
 def test_a_generator_is_over_after_ctrl_c() -> None:
-    """Nothing can follow, so the message says that it was stopped."""
-
     def theirs() -> Iterator[Any]:
         yield PAYLOADS[0]
         raise KeyboardInterrupt
@@ -254,7 +245,6 @@ class _Slow:
 
 @pytest.mark.anyio
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """A source that survives a cancelled read is seen on."""
     tapped = tap(source := _Slow())
     with anyio.move_on_after(0.01) as scope:
         await anext(tapped)

@@ -75,7 +75,6 @@ def test_break_leaves_everything_open() -> None:
 
 @pytest.mark.parametrize("count", [1, 4, len(PAYLOADS)])
 def test_a_list_that_is_looped_over_again_is_seen_once(count: int) -> None:
-    """A list begins anew with each loop; the message does not."""
     tapped = tap(payloads())
     for item, _ in zip(tapped, range(count), strict=False):
         assert item
@@ -161,7 +160,6 @@ def test_limits_bound_what_is_kept_and_nothing_else() -> None:
 
 
 def test_the_clock_may_have_begun_earlier() -> None:
-    """`started_at` says when the request went out, and entering does not move it."""
     readings = iter(range(5, 1_000))
     with on(lambda: float(next(readings)), tap, opened(Items(payloads())), started_at=1.0) as tapped:
         next(tapped)
@@ -228,7 +226,6 @@ def test_whatever_is_done_with_the_loop_the_message_is_that_of_what_passed(data:
 
 
 def test_attributes_and_methods_are_the_streams() -> None:
-    """What is not ours is asked of what is tapped, and what that lacks is lacking."""
     source = Items(payloads())
     tapped = tap(source)
     next(tapped)
@@ -273,8 +270,6 @@ async def test_a_request_of_aiohttp_is_entered_by_the_tap() -> None:
 
 
 def test_a_source_that_is_read_in_both_ways_can_be() -> None:
-    """Some SDKs have one class for both; the tap has both loops then."""
-
     class Both(Items):
         def __aiter__(self) -> AsyncIterator[Any]:
             return later(self)
@@ -294,13 +289,11 @@ def test_a_source_that_is_read_in_both_ways_can_be() -> None:
     ids=lambda source: type(source).__name__,
 )
 def test_what_is_no_stream_is_refused(source: Any) -> None:
-    """A whole answer, or nothing that can be looped over, is a mistake of the code that taps."""
     with pytest.raises(MisuseError, match="cannot be tapped"):
         tap(source)
 
 
 def test_a_format_can_be_named() -> None:
-    """Pieces of text that somebody else decoded are no wire text."""
     got = list(tapped := tap(iter(["Hel", "lo"]), format="pieces"))
 
     assert ["Hel", "lo"] == got
@@ -346,7 +339,6 @@ class Request:
 
 @pytest.mark.anyio
 async def test_entering_the_tap_enters_what_it_taps() -> None:
-    """A manager's stream is tapped, the clock begins with the request, and leaving leaves the manager."""
     sources = [Items(payloads()), Items(payloads())]
     with tap(opened(sources[0])) as first:
         got = list(first)
@@ -408,7 +400,6 @@ async def test_an_awaitable_is_awaited_on_entering() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("raised", [ConnectionRefusedError(), KeyboardInterrupt(), LookupError()], ids=repr)
 async def test_a_request_that_fails_raises_what_it_would_have_raised(raised: BaseException) -> None:
-    """The exception passes; beside it stands that no answer came."""
     request: Awaitable[AsyncIterator[Any]] = Request(raised)
     first, second = tap(Refused(raised)), tap(request)
     with pytest.raises(type(raised)) as met, first:
@@ -424,7 +415,6 @@ async def test_a_request_that_fails_raises_what_it_would_have_raised(raised: Bas
 
 @pytest.mark.anyio
 async def test_what_is_not_open_yet_says_how_to_open_it() -> None:
-    """A loop over a manager is told to enter it; nothing is entered by surprise."""
     with pytest.raises(MisuseError, match=r"with tap\(…\) as stream"):
         iter(tap(opened(Items())))
     with pytest.raises(MisuseError, match="async with tap"):

@@ -103,7 +103,6 @@ def test_a_preview_depends_on_the_text_alone(text: str, size: int, options: dict
 
 @given(text=_HOSTILE)
 def test_a_preview_is_one_block_of_the_same_lines(text: str) -> None:
-    """The lines of a preview are those of the content, in their order, with other marks."""
     preview = _preview_of(text)
     lines = preview.split("\n")
     changed = str.maketrans("", "", "\\[*_~` \t\u202f")

@@ -157,7 +157,6 @@ OPEN = {
     ],
 )
 def test_open_syntax_is_closed_or_held_back(text: str, expected: str) -> None:
-    """Open emphasis and code are closed; what cannot be shown before it is whole is held back."""
     assert expected == shown(text)
 
 
