@@ -304,7 +304,6 @@ def test_a_failed_answer_has_no_state() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
-    """Each stream gives one event, and leaves a checkpoint to the next; together they give the answer."""
     whole = read(Stream(answer.chunks, format=answer.format))
     first = Stream(answer.chunks, format=answer.format)
     events = [next(first)]

@@ -244,8 +244,7 @@ def test_no_reason_is_invented() -> None:
 
 
 def test_the_hosts_exception_passes_untouched() -> None:
-    class OwnError(Exception):
-        """The host's."""
+    class OwnError(Exception): ...
 
     def source() -> Any:
         yield HI

@@ -10,8 +10,6 @@ ANSWER = testing.script().text("a").finish()
 
 
 class City(BaseModel):
-    """Arguments of a tool."""
-
     city: str
 
 

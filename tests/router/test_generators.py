@@ -214,8 +214,6 @@ def test_an_async_generator_is_refused_for_a_sync_stream() -> None:
 
 
 def failing(error: BaseException) -> Callable[[str], Generator[str, None, str]]:
-    """Return a tool that fails after it has shown something."""
-
     def look(city: str) -> Generator[str, None, str]:
         yield f"asking {city}"
         raise error

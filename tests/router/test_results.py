@@ -25,7 +25,6 @@ def weather(city: str) -> dict[str, str]:
 
 
 def router_with(told: list[Event]) -> Router:
-    """Return a router with a tool, which tells of calls and results."""
     router = Router()
     router.on(ToolCallDone, ToolResult)(told.append)
     router.tool(weather)

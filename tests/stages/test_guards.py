@@ -237,7 +237,6 @@ def test_looking_for_repetition_is_linear(text: str) -> None:
 
 @pytest.mark.parametrize("options", [{"times": 1}, {"times": 0}, {"times": 2.5}, {"longest": 0}])
 def test_repetition_is_more_than_once(options: Any) -> None:
-    """Every text would repeat itself otherwise."""
     with pytest.raises(MisuseError, match="whole number"):
         Repetition(**options)
 

@@ -61,8 +61,6 @@ def test_a_document_without_an_end_is_closed() -> None:
 
 @in_one_test("end", range(0, len(_ALMOST), 3))
 def test_what_is_cut_adds_up_to_the_same_whatever_its_pieces(end: int) -> None:
-    """Elements, pieces, the last snapshot and what is wrong do not depend on how the text came."""
-
     def read(pieces: list[str]) -> list[Any]:
         items, field = Items(Step, "steps", lenient=True), Field("title", lenient=True)
         drafts = Partials(Recipe, lenient=True)

@@ -234,7 +234,6 @@ def test_no_character_of_a_match_shows_at_any_cut(secret: str) -> None:
 def test_text_is_returned_as_soon_as_no_match_can_begin_in_it(
     pattern: str, pieces: list[str], given: list[str]
 ) -> None:
-    """Held-back text is the start of a match, or a match that may still grow."""
     stage = Redact(pattern)
 
     assert given == ["".join(stage.feed(piece)) for piece in pieces]

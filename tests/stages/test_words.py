@@ -117,7 +117,6 @@ def test_no_package_is_loaded_before_it_is_needed() -> None:
 
 @pytest.mark.usefixtures("_without_regex")
 def test_no_package_is_needed() -> None:
-    """Without `regex` the words are the same."""
     test_a_text_comes_word_by_word()
 
 

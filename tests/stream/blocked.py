@@ -59,13 +59,10 @@ def asked(library: Any) -> Opener:
 
 
 def alone(url: str, _stack: ExitStack, **options: Any) -> Stream:
-    """Ask with `connect` and nothing else."""
     return connect(url, **options)
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts the test's own authority."""
-
     def init_poolmanager(self, *args: Any, **options: Any) -> Any:
         context: ssl.SSLContext = client_context()
         return super().init_poolmanager(*args, **options, ssl_context=context)

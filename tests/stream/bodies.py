@@ -10,7 +10,6 @@ from tokenstream import testing
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, choice: int = 0, **more: Any) -> bytes:
-    """Return one chunk of OpenAI's chat as an SSE event."""
     return chat(delta, finish, index=choice, **more)
 
 
@@ -71,16 +70,12 @@ class Source:
 
 
 class Stubborn(Source):
-    """A source that fails to close."""
-
     def close(self) -> None:
         super().close()
         raise OSError("cannot close")
 
 
 class AsyncSource:
-    """The same, asynchronous."""
-
     def __init__(self, chunks: Iterable[bytes], error: Exception | None = None) -> None:
         self._source = Source(chunks, error)
 
@@ -106,13 +101,10 @@ class AsyncSource:
 
 
 def source_in(colour: str) -> Callable[..., Source | AsyncSource]:
-    """Return `Source` for "sync", and else `AsyncSource`."""
     return Source if colour == "sync" else AsyncSource
 
 
 class AsyncStubborn(AsyncSource):
-    """An asynchronous source that fails to close."""
-
     async def aclose(self) -> None:
         await super().aclose()
         raise OSError("cannot close")

@@ -129,8 +129,6 @@ def made_up(cell: Cell) -> Iterator[None]:
 
 
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a made-up response, in either color."""
-
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         cell.opened += 1
@@ -152,8 +150,6 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport without a network."""
-
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
 
@@ -186,8 +182,6 @@ def stream_of(cell: Cell, *, is_async: bool) -> Any:
 
 
 def opening(cell: Cell, *, is_async: bool) -> Callable[[], Any]:
-    """Return the function with which an application opens its source."""
-
     def opens() -> Any:
         if cell.place == "import":
             __import__("module_of_the_application")
@@ -205,8 +199,6 @@ def opening(cell: Cell, *, is_async: bool) -> Callable[[], Any]:
 
 
 class Closing:
-    """An application's own source."""
-
     def __init__(self, body: Body, chunks: Any) -> None:
         self._body, self._chunks = body, chunks
         self.close, self.aclose = body.close, body.aclose

@@ -54,8 +54,6 @@ class Feed:
 
 
 class AsyncFeed:
-    """The same for an `AsyncStream`."""
-
     def __init__(self) -> None:
         self._items: list[Any] = []
         self._fed = anyio.Event()
@@ -114,8 +112,7 @@ class Seen:
         self.pairs.append(pair)
 
 
-def _nothing(*_: object) -> None:
-    """Do nothing."""
+def _nothing(*_: object) -> None: ...
 
 
 def read_merged(

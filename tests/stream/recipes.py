@@ -20,15 +20,11 @@ COLOURS = ("sync", "asyncio", "trio")
 
 
 class Step(BaseModel):
-    """One of the things to be done."""
-
     text: str
     minutes: int
 
 
 class Recipe(BaseModel):
-    """What the answers are."""
-
     title: str
     steps: list[Step]
 
@@ -59,12 +55,10 @@ def chat_call(
 
 
 def ended(finish: str = "tool_calls", *, choice: int = 0) -> list[bytes]:
-    """Return the end of an answer of openai-chat."""
     return [wire.chat({}, finish, index=choice), wire.DONE]
 
 
 def claude_call(arguments: str, *, name: str = "recipe", size: int = 7) -> list[bytes]:
-    """Return an answer of anthropic that is a call of one tool."""
     return [
         wire.claude_start(),
         wire.claude_open(0, type="text", text=""),

@@ -17,8 +17,6 @@ from tokenstream.router import Router, ToolFailed, ToolResults
 
 
 class City(BaseModel):
-    """Arguments of a tool."""
-
     city: str
 
 
@@ -47,8 +45,7 @@ def given(error: BaseException) -> dict[str, Any]:
     return dict(results)
 
 
-class Bug(Exception):
-    """A handler's own error."""
+class Bug(Exception): ...
 
 
 def failing_for_the_model() -> Router:

@@ -23,13 +23,10 @@ Texts = list[tuple[str, str | None]]
 
 
 class Value(BaseModel):
-    """What the answers are."""
-
     a: int
 
 
 def item(number: int, text: str, phase: str | None, **more: Any) -> dict[str, Any]:
-    """Return a message of Responses."""
     content = [{"type": "output_text", "text": text, "annotations": []}] if text else []
     return {
         "id": f"msg_{number}",
@@ -67,7 +64,6 @@ def said(texts: Texts, *, is_late: bool = False, call: bool = False, last: str =
 
 
 def groq() -> list[bytes]:
-    """Return an answer of gpt-oss at Groq."""
     final = [{"content": piece, "channel": "final"} for piece in ('{"a"', ": 5}")]
     deltas = [{"content": REMARK, "channel": "commentary"}, *final]
     return [*(wire.chat(delta) for delta in deltas), *ended("stop")]

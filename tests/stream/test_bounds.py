@@ -67,8 +67,6 @@ def test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it(unit: bytes, co
 
 
 class Clock:
-    """A clock that a source moves."""
-
     def __init__(self) -> None:
         self.now = 100.0
 

@@ -85,8 +85,6 @@ def answered(status: int, body: Any = b"") -> Callable[[httpx.Request], httpx.Re
 
 
 def left(world: str, answer: Any, within: Any = lambda _: None, **options: Any) -> Any:
-    """Return a stream whose block reads nothing."""
-
     async def main() -> Any:
         async with inside(client_in(world, answer)) as client:
             async with inside(connect_in(world)(URL, json={}, client=client, **options)) as stream:

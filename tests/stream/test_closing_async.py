@@ -128,8 +128,7 @@ async def test_a_body_that_is_held_back_is_closed_whole(kind: str) -> None:
         assert stream.message.ending == "stopped"
 
 
-class Own(BaseException):
-    """Nobody else's."""
+class Own(BaseException): ...
 
 
 @every_kind

@@ -52,8 +52,7 @@ BODIES: dict[str, list[bytes]] = {
 }
 
 
-class Transport(ConnectionError):
-    """What a transport raises."""
+class Transport(ConnectionError): ...
 
 
 @pytest.mark.parametrize("cause", [None, Transport("reset")], ids=["ends", "breaks"])

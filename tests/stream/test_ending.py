@@ -212,8 +212,7 @@ async def test_async_control_is_as_in_the_other_driver() -> None:
             [piece async for piece in failed.text]
 
 
-class Bug(Exception):
-    """What is wrong in the application."""
+class Bug(Exception): ...
 
 
 @pytest.mark.parametrize("error", [Bug("x"), KeyError("x")], ids=repr)

@@ -44,7 +44,6 @@ def gemini(text: str, reason: str | None = None, *, choice: int = 0, **more: Any
 
 
 def responses(type: str, **fields: Any) -> bytes:  # noqa: A002 - the format's word
-    """Return an event of OpenAI's Responses."""
     return sse({"type": type, **fields}, event=type)
 
 
@@ -111,8 +110,7 @@ REASONS = [gemini("Hel", "STOP"), gemini("lo", "STOP"), gemini(" you", "STOP")]
 """An answer of a server that says in each chunk that it is over."""
 
 
-class Reset(ConnectionError):
-    """What a transport raises."""
+class Reset(ConnectionError): ...
 
 
 def _source(chunks: list[bytes], what: str, read_by: list[Any]) -> Iterator[bytes]:

@@ -367,7 +367,6 @@ def cut(chunks: list[bytes]) -> httpx.ByteStream:
 def answering(
     status: int, chunks: list[bytes], body: Callable[[list[bytes]], Any] = cut
 ) -> httpx.MockTransport:
-    """Give each request the same answer."""
     headers = {"content-type": "text/event-stream"}
     return httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, stream=body(chunks)))
 

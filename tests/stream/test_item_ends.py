@@ -124,16 +124,13 @@ class Reading:
         self.late: tuple[str, int, str, str] | None = None
 
     def has(self, count: int) -> bool:
-        """Return True if the view has given all text that has ended with the first `count` chunks."""
         return not count or self._text_of(self.items).startswith(self._answer.due[count - 1])
 
     def check(self, count: int) -> None:
-        """Note what is missing when the source is asked for more than the first `count` chunks."""
         if self.late is None and not self.has(count):
             self.late = (self._view, count, self._text_of(self.items), self._answer.due[count - 1])
 
     def feed(self) -> Iterator[bytes]:
-        """Yield the chunks to a reader in the same thread."""
         for at, each in enumerate(self._answer.chunks):
             self.check(at)
             yield each

@@ -166,8 +166,6 @@ def test_a_tap_of_a_response_leaves_nothing_of_the_answer(most: int) -> None:
 
 
 class Chunks(httpx.SyncByteStream):
-    """The body of a response."""
-
     def __init__(self, body: list[bytes]) -> None:
         self._body = body
 
@@ -176,8 +174,6 @@ class Chunks(httpx.SyncByteStream):
 
 
 class Waiting(httpx.AsyncByteStream):
-    """The body of a response that waits before its first chunk."""
-
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 

@@ -26,8 +26,6 @@ OPEN = '{"path": "/srv", "text": "one'
 
 
 class Write(BaseModel):
-    """Arguments as a model."""
-
     path: str
     text: str = ""
 

@@ -45,8 +45,6 @@ def _see(title: str) -> str:
 
 
 class Titled(BaseModel):
-    """Notes how often it is validated."""
-
     title: Annotated[str, AfterValidator(_see)]
 
 

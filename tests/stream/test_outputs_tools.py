@@ -43,8 +43,6 @@ ANSWERS = {
 
 
 class Defaults(BaseModel):
-    """Arguments that may all be left out."""
-
     servings: int = 4
 
 

@@ -15,8 +15,6 @@ CHUNKS = SCRIPT.chunks("anthropic")
 
 
 class Terminal(io.StringIO):
-    """A terminal that notes each flush."""
-
     def __init__(self) -> None:
         super().__init__()
         self.shown: list[str] = []
@@ -29,8 +27,6 @@ class Terminal(io.StringIO):
 
 
 class Narrow(io.StringIO):
-    """A file of few letters."""
-
     encoding = "ascii"
 
 

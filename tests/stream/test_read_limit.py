@@ -65,8 +65,6 @@ class Connection:
 
 
 class Body(httpx.SyncByteStream):
-    """The body of a response, which is read as httpx reads one."""
-
     def __init__(self, connection: Any, own: float | None) -> None:
         self._connection, self._own = connection, own
 

@@ -22,7 +22,6 @@ _RECIPE = '{"title": "Pan cakes", "steps": ["mix", "bake", "eat"]}'
 
 
 def _json(size: int) -> list[bytes]:
-    """Return the answer with the recipe, in pieces of a size."""
     pieces = [_RECIPE[at : at + size] for at in range(0, len(_RECIPE), size)]
     return testing.script().text(*pieces).finish("stop").chunks("anthropic")
 

@@ -19,7 +19,6 @@ CHUNKS = SCRIPT.chunks("openai-responses")
 
 
 def read(world: str, chunks: list[bytes], reorder: Reorder, **options: Any) -> tuple[list[Any], Any]:
-    """Return the events, and the stream or its error."""
     events: list[Any] = []
 
     async def later_body() -> Any:

@@ -185,8 +185,6 @@ def test_what_the_tools_gave_back_is_on_the_error_of_a_stream_that_fails() -> No
 
 
 class _Frozen(Exception):
-    """Takes no attribute."""
-
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(name)
 

@@ -19,8 +19,7 @@ from tokenstream.events import Finish, TextDelta, ToolCallDone
 from tokenstream.router import Router
 
 
-class _Abort(BaseException):
-    """Not even an Exception."""
+class _Abort(BaseException): ...
 
 
 @pytest.mark.anyio
@@ -196,7 +195,6 @@ async def test_a_tool_that_fails_after_the_stream_is_noted_on_the_streams_error(
 
 
 async def _set_when_closed(event: anyio.Event, source: AsyncSource) -> None:
-    """Let tools end once the stream has failed."""
     with anyio.fail_after(PATIENCE):
         while not source.closed:  # noqa: ASYNC110 - it tells nobody
             await anyio.sleep(0.001)

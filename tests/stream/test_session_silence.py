@@ -127,8 +127,6 @@ def test_the_time_for_everything_also_counts_between_answers(world: str) -> None
 
 
 class Clock:
-    """A clock that a source sets."""
-
     def __init__(self) -> None:
         self.now = 0.0
 
@@ -172,7 +170,6 @@ def test_a_loop_that_was_away_between_answers_has_used_up_no_silence() -> None:
 
 
 def content(**fields: Any) -> dict[str, Any]:
-    """Return a message of Gemini Live."""
     return {"serverContent": fields}
 
 

@@ -36,8 +36,6 @@ LOOK = '{"city": "Oslo", "days": 3}'
 
 
 class Point(BaseModel):
-    """Arguments as a model."""
-
     x: int
 
 
@@ -56,7 +54,6 @@ def in_turns(*calls: list[bytes]) -> list[bytes]:
 
 
 def outcome(drafted: CallDraft[Any, Any]) -> tuple[Any, ...]:
-    """Return what the end of a call comes to."""
     call = drafted.call
     assert call is not None
     return drafted.index, call.id, call.name, call.complete, type(call.error), call.error_for_model

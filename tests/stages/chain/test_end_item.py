@@ -41,7 +41,6 @@ def test_blocks_go_on_with_their_numbers() -> None:
 
 @pytest.mark.parametrize("make", [lambda: stages.Redact("secret"), lambda: stages.Until("secret")])
 def test_a_match_may_go_on_in_the_next_item(make: Any) -> None:
-    """Until then, no stage behind it ends its item; at the end of the last item, the rest is no match."""
     start = "a se"
     chain: Chain[str, str] = Chain(make(), stages.Words())
     held = [*chain.feed(start), *chain.end_item()]
@@ -58,7 +57,6 @@ def test_a_stage_without_a_match_lets_the_stages_after_it_end() -> None:
 
 
 def test_a_pace_is_kept_if_the_caller_comes_back_in_time() -> None:
-    """The stages in front of it end, those behind it once all its text has come."""
     chain: Chain[str, Any] = Chain(stages.Words(), stages.Smooth(0.1, whole=True), stages.MarkdownBlocks())
     begun = [*chain.feed("One two three", now=0.0), *chain.end_item(now=0.0, paced=True)]
     later = [*chain.tick(0.05), *chain.tick(0.2), *chain.end_item(now=0.2, paced=True)]

@@ -23,7 +23,6 @@ def letters(count: int) -> list[str]:
 
 
 def in_threads(*loops: Callable[[], object]) -> None:
-    """Run loops in threads of their own, to their ends."""
     errors: list[BaseException] = []
 
     def run(loop: Callable[[], object]) -> None:

@@ -36,7 +36,6 @@ async def text_of(reader: AsyncBroadcastReader) -> str:
 
 
 async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
-    """Run reads in tasks of their own, and return what they gave."""
     found: dict[int, Any] = {}
 
     async def run(number: int, read: Callable[[], Awaitable[Any]]) -> None:
@@ -168,7 +167,6 @@ async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
 
 @pytest.mark.slow
 async def test_a_thousand_consumers_share_a_stream_and_stalled_ones_delay_nobody() -> None:
-    """All others get everything, and of the events no more are held than was asked for."""
     async with AsyncStream(paced(30), format="pieces") as stream:
         hub = stream.broadcast(policy="drop_oldest", size=8)
         stalled = [hub.reader() for _ in range(20)]

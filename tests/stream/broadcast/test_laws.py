@@ -95,7 +95,6 @@ class Consumer:
         return True
 
     def try_to_read(self) -> bool:
-        """Do the same where others may have to read first."""
         try:
             return self.read()
         except MisuseError as error:
@@ -104,7 +103,6 @@ class Consumer:
             return True
 
     async def aread(self) -> bool:
-        """Do the same in a task."""
         try:
             self.got.append(await anext(self.source))
         except StopAsyncIteration:

@@ -28,7 +28,6 @@ FORMATS = ("openai-chat", "anthropic", "text", "gemini", "openai-responses")
 
 
 def body_in(format: str = "openai-chat") -> list[bytes]:
-    """Return the answer as a server sends it."""
     said = script().text(*WORDS) if format == "text" else ANSWER
     return said.finish("stop").chunks(format) if format == "text" else ANSWER.chunks(format)
 

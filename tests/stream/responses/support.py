@@ -32,8 +32,6 @@ def opened(script: Callable[[ServerConnection], None] = talk) -> Generator[Any]:
 
 
 def saying(*messages: str, code: int = 1000) -> Callable[[ServerConnection], None]:
-    """Send messages, and close the connection."""
-
     def script(connection: ServerConnection) -> None:
         for message in messages:
             connection.send(message)
@@ -77,7 +75,6 @@ class AsyncItems(Items):
 
 
 def giving(colour: str, *items: Any, error: Exception | None = None) -> Any:
-    """Return a stream of such items, in a colour."""
     return stream_in(colour)((Items if colour == "sync" else AsyncItems)(*items, error=error))
 
 

@@ -39,8 +39,6 @@ async def aopened(script: Callable[[ServerConnection], None] = talk) -> AsyncGen
 
 
 def hanging(*messages: str) -> Callable[[ServerConnection], None]:
-    """Send messages, and nothing more."""
-
     def script(connection: ServerConnection) -> None:
         for message in messages:
             connection.send(message)

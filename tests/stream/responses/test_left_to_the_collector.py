@@ -51,8 +51,6 @@ class Socket(_Connection, Items):
 
 
 class AsyncSocket(_Connection, AsyncItems):
-    """The same for an event loop."""
-
     async def recv(self) -> str:
         await anyio.lowlevel.checkpoint()
         if not self.items:

@@ -43,7 +43,6 @@ def said(number: int, *texts: str) -> list[dict[str, Any]]:
 
 
 def numbered(*payloads: dict[str, Any]) -> list[bytes]:
-    """Return payloads as SSE events with ids."""
     return [f"id: {number}\n".encode() + sse(payload) for number, payload in enumerate(payloads)]
 
 

@@ -59,8 +59,6 @@ class Failing:
 
 
 class Chunk:
-    """An SDK's object that can."""
-
     def __init__(self, payload: dict[str, Any]) -> None:
         self._payload = payload
 

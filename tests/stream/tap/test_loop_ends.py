@@ -155,8 +155,7 @@ def test_a_fault_of_the_tap_itself_disturbs_nobody() -> None:
 def test_a_faulty_format_of_the_applications_disturbs_nobody(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Faulty(Text):
-        """A format with a bug."""
+    class Faulty(Text): ...
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError

@@ -315,21 +315,16 @@ async def opened_later(source: Items) -> AsyncGenerator[AsyncIterator[Any]]:
 
 
 class Refused:
-    """A request that fails."""
-
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
     def __enter__(self) -> Items:
         raise self._error
 
-    def __exit__(self, *raised: object) -> None:
-        """Nothing was entered."""
+    def __exit__(self, *raised: object) -> None: ...
 
 
 class Request:
-    """The same, asynchronous."""
-
     def __init__(self, error: BaseException) -> None:
         self._error = error
 

@@ -114,7 +114,6 @@ def test_a_preview_is_one_block_of_the_same_lines(text: str) -> None:
 
 @given(text=_HOSTILE, options=_OPTIONS)
 def test_settled_text_never_changes(text: str, options: dict[str, Any]) -> None:
-    """The settled start of a preview is the start of all later ones, and of the text."""
     content = InlineCompleter(**options)
     settled = ""
     for character in text:
