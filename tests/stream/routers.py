@@ -13,7 +13,7 @@ from tests.stream.async_sources import PATIENCE
 from tests.stream.bodies import call, chunk
 from tests.support.wire import DONE
 from tokenstream import AsyncStream
-from tokenstream.router import Router, ToolFailed, ToolResults
+from tokenstream.router import Router, ToolResults
 
 
 class City(BaseModel):
@@ -46,20 +46,6 @@ def given(error: BaseException) -> dict[str, Any]:
 
 
 class Bug(Exception): ...
-
-
-def failing_for_the_model() -> Router:
-    router = Router()
-
-    @router.tool("get_weather", City)
-    def weather(asked: City) -> None:
-        raise ToolFailed(f"no station in {asked.city}")
-
-    router.tool("get_time")(lambda: "12:00")
-    return router
-
-
-FAILED = ({"call_a": "no station in Oslo", "call_b": "12:00"}, frozenset({"call_a"}))
 
 
 async def run_router(stream: AsyncStream, router: Router) -> ToolResults:

@@ -60,14 +60,6 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
             await got(read(stream))
 
 
-def test_after_a_stop_there_is_what_there_is() -> None:
-    with Stream(Source(ANSWER)) as stream:
-        stream.stop("enough")
-
-    assert list(stream.text) == []
-    assert stream.final().ending == "stopped"
-
-
 def test_after_something_was_read_there_is_what_there_is() -> None:
     with Stream(Source(ANSWER)) as stream:
         next(iter(stream))

@@ -93,6 +93,8 @@ async def test_the_end_of_the_block_closes(kind: str) -> None:
         assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
         with misuse("closed"):
             aiter(stream)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
         assert await texts_of(stream) == ["Hel"]
         assert readers() == []
 

@@ -16,7 +16,7 @@ from tests.support.formats import Text
 from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, ProviderError
+from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
@@ -184,32 +184,6 @@ async def test_misuse_within_a_source_passes_unchanged(colour: str) -> None:
     with pytest.raises(MisuseError, match="wrong"):
         async with inside(stream_in(colour)(source)) as stream:
             await got(stream.final())
-
-
-@pytest.mark.anyio
-async def test_async_control_is_as_in_the_other_driver() -> None:
-    source = AsyncSource([b"".join(ANSWER)])
-    stream = AsyncStream(source)
-    async for event in stream:
-        if isinstance(event, TextDelta):
-            stream.stop("enough")
-    assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
-    assert source.closed == 1
-    with misuse("consumed"):
-        aiter(stream)
-    assert (await stream.final()).text == "Let "
-
-    async with AsyncStream(AsyncSource(ANSWER)) as stream:
-        await anext(stream.text)
-    with misuse("closed"):
-        aiter(stream)
-    with pytest.raises(StopAsyncIteration):
-        await anext(stream)
-
-    failed = AsyncStream(AsyncSource([*ANSWER[:3], ERROR]))
-    for _ in range(2):
-        with pytest.raises(ProviderError):
-            [piece async for piece in failed.text]
 
 
 class Bug(Exception): ...

@@ -17,7 +17,7 @@ from tests.stream.bodies import AsyncSource, AsyncStubborn, Source, Stubborn, ch
 from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.either import Each, connect_in, got, in_each_loop, inside, run_in, stream_in
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
-from tests.support.timing import PATIENCE, meanwhile
+from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Message, Retry, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
@@ -65,18 +65,6 @@ def test_threads_and_tasks_are_gone_when_the_block_is_left(kind: str) -> None:
     with ExitStack() as stack:
         servers = silent_servers(stack)
         run_in(kind, main)
-
-
-@pytest.mark.slow
-def test_another_thread_closes_nothing_but_stops_all() -> None:
-    with ExitStack() as stack:
-        streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
-        with merge(streams) as merged, meanwhile(merged.stop):
-            for _ in merged:
-                pass
-
-        assert {"stopped"} == {message.ending for message in merged.messages.values()}
-        assert not readers()
 
 
 @pytest.mark.anyio

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source, call, chunk
-from tests.stream.routers import END, FAILED, RESULTS, Bug, City, failing_for_the_model, given, with_tools
+from tests.stream.routers import END, RESULTS, Bug, City, given, with_tools
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, ToolCallStart
@@ -155,12 +155,6 @@ def test_an_error_of_a_tool_tells_of_its_call() -> None:
 
     [note] = caught.value.__notes__
     assert note.endswith("weather' for tool 'get_weather', call 'call_a'")
-
-
-def test_a_tool_may_tell_the_model_that_it_failed() -> None:
-    results = Stream(ANSWER).run(failing_for_the_model())
-
-    assert (dict(results), results.errors) == FAILED
 
 
 def test_a_failure_for_the_model_ends_the_run_where_a_handler_raises_it() -> None:

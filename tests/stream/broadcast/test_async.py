@@ -68,18 +68,6 @@ async def test_a_cancelled_leader_hands_the_lead_on() -> None:
     assert (["one ", "two "], "one two ") == (got, texts[1])
 
 
-async def test_in_one_task_a_full_queue_is_misuse_that_names_the_reader() -> None:
-    async with AsyncStream(paced(20), format="pieces") as stream:
-        hub = stream.broadcast(size=3)
-        fast, slow = hub.reader(), hub.reader(name="the log")
-        await anext(slow)
-        with pytest.raises(MisuseError, match="'the log'"):
-            await events_of(fast)
-        await slow.aclose()
-
-        assert 23 - 4 == len(await events_of(fast))
-
-
 @pytest.mark.parametrize(("policy", "dropped"), [("wait", 0), ("drop_oldest", 95)])
 async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) -> None:
     async with AsyncStream(paced(97), format="pieces") as stream:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.stream.bodies import ANSWER
+from tests.stream.bodies import ANSWER, later
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
+from tests.support.either import Each, got, in_each_loop, inside, stream_in
 from tests.support.raised import misuse
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream._answer.accumulator import Accumulator
@@ -97,23 +98,26 @@ def test_raise_tells_only_the_reader_that_is_behind() -> None:
     assert "".join(letters(20)[1:]) == "".join(text)
 
 
-def test_in_one_thread_a_full_queue_is_misuse_that_names_the_reader() -> None:
+@in_each_loop
+async def test_in_one_loop_a_full_queue_is_misuse_that_names_the_reader(colour: str) -> None:
     """Waiting for oneself would never end; once that reader has caught up, reading goes on."""
-    stream = said(pieces=letters(20))
-    hub = stream.broadcast(size=5)
-    fast, slow = hub.reader(), hub.reader(name="the log")
-    next(slow)
-    got = 0
-    with pytest.raises(MisuseError, match="'the log'"):
-        for _ in fast:
-            got += 1
-    assert 6 == got
-    for _ in range(3):
-        next(slow)
+    source = letters(20) if colour == "sync" else later(letters(20))
+    async with inside(stream_in(colour)(source, format="pieces")) as stream:
+        hub = stream.broadcast(size=5)
+        reader, late = hub.reader(), hub.reader(name="the log")
+        fast, slow, count = Each(reader), Each(late), 0
+        await anext(slow)
+        with pytest.raises(MisuseError, match="'the log'"):
+            async for _ in fast:
+                count += 1
+        assert 6 == count
+        for _ in range(3):
+            await anext(slow)
+        for _ in range(3):
+            await anext(fast)
+        await got(late.close() if colour == "sync" else late.aclose())
 
-    assert got + 3 == got + len([next(fast) for _ in range(3)])
-    slow.close()
-    assert 23 == got + 3 + len(list(fast))
+        assert 23 == count + 3 + len([event async for event in fast])
 
 
 def test_a_reader_that_has_read_only_views_holds_nobody_up() -> None:
