@@ -51,24 +51,11 @@ def _deltas(fragments: list[str], accumulator: Accumulator, part: int = 0) -> li
 
 
 def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
-    seen = [
-        copy.deepcopy(event.partial_arguments) for event in Stream(_BODY) if isinstance(event, ToolCallDelta)
-    ]
-
-    assert _SEEN == seen
-
-
-def test_a_decoder_shows_them_too() -> None:
     decoder = Decoder("openai-chat")
-    seen: list[Any] = []
-    for piece in _BODY:
-        seen += [
-            copy.deepcopy(event.partial_arguments)
-            for event in decoder.feed(piece)
-            if isinstance(event, ToolCallDelta)
-        ]
+    for events in (Stream(_BODY), (event for piece in _BODY for event in decoder.feed(piece))):
+        deltas = (event for event in events if isinstance(event, ToolCallDelta))
 
-    assert _SEEN == seen
+        assert _SEEN == [copy.deepcopy(delta.partial_arguments) for delta in deltas]
 
 
 def test_an_event_that_is_kept_shows_what_has_come_since() -> None:

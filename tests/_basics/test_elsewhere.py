@@ -14,7 +14,6 @@ import pytest
 from pydantic import BaseModel
 
 from tests.stream.bodies import ANSWER, chunk
-from tests.support.loopback import refusing_url
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Message, Stream, ToolCall, Usage, aconnect, connect
 from tokenstream._basics.elsewhere import (
@@ -26,7 +25,7 @@ from tokenstream._basics.elsewhere import (
     OF_STREAM,
     OF_USAGE,
 )
-from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
+from tokenstream.errors import MisuseError, NotAStream, OutputInvalid
 from tokenstream.stages import Metrics
 
 NAMES = sorted({*ALIASES, *FIELDS, *OF_STREAM, *OF_MESSAGE})
@@ -182,33 +181,3 @@ def test_text_that_is_no_wire_names_the_format_of_pieces(source: Any) -> None:
     with pytest.raises(NotAStream) as caught:
         Stream([b"Hello"]).final()
     assert 'pass format="pieces"' not in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_block_that_reads_nothing_raises_that_the_request_failed(kind: str) -> None:
-    url = refusing_url()
-    stream: Any = None
-
-    async def enter(body: Any) -> None:
-        nonlocal stream
-        async with aconnect(url) as stream:
-            body(stream)
-
-    def block(body: Any) -> None:
-        nonlocal stream
-        if kind == "async":
-            anyio.run(enter, body)
-            return
-        with connect(url) as stream:
-            body(stream)
-
-    def breaks(_: Any) -> None:
-        raise LookupError
-
-    with pytest.raises(ConnectError):
-        block(lambda _: None)
-    assert ("failed", True) == (stream.message.ending, stream.closed)
-    with pytest.raises(LookupError):
-        block(breaks)
-    block(lambda stream: stream.stop("not wanted"))
-    assert "stopped" == stream.message.ending

@@ -134,22 +134,6 @@ def test_a_glance_never_differs_from_reading(items: list[str | bytes], data: st.
         assert dict(other.departures) == dict(decoder.departures)
 
 
-def test_bounds_are_met_at_a_glance_too() -> None:
-    chunks = [chunk({"content": "abc"}) for _ in range(9)]
-    for limits, name, given_out in (
-        (Limits(text=20), "text", 7),
-        (Limits(body=len(chunks[0]) * 6), "body", 6),
-    ):
-        events, decoder = read(chunks, limits=limits)
-
-        assert isinstance(decoder.error, LimitExceeded)
-        assert decoder.error.limit == name
-        assert len([event for event in events if isinstance(event, TextDelta)]) == given_out
-        assert decoder.message.text == "abc" * given_out
-    assert isinstance(read(chunks, limits=Limits(text=27))[1].error, StreamTruncated)
-    assert isinstance(read(chunks, limits=Limits(event=len(chunks[0]) - 9))[1].error, LimitExceeded)
-
-
 @pytest.mark.parametrize("kind", ["content", "reasoning_content", "refusal", "arguments"])
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(text=17), Limits(text=18), Limits(body=2_500), Limits(event=220)]

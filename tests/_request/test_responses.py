@@ -170,6 +170,7 @@ def test_a_connection_that_is_refused() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"what?\r\n\r\n"])
 def test_a_head_that_never_comes_whole(answer: bytes) -> None:
+    """The server was reached, so the request may have been taken."""
     with Loopback([answer]) as server:
         _, error = read_sync(server.url, {})
 

@@ -32,21 +32,6 @@ def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
     assert throttle.feed("c", now=4.0) == ["bc"]
 
 
-def test_thirty_a_second_out_of_two_thousand() -> None:
-    """At most 31 updates in any second, nothing held for longer than 34 ms."""
-    given_ = [(n / 2000, f"{n} ") for n in range(10_000)]
-    shown = played(Throttle(hz=30), given_)
-
-    assert "".join(text for _, text in shown) == "".join(text for _, text in given_)
-    clocks = [now for now, _ in shown]
-    assert max(sum(begin <= now < begin + 1 for now in clocks) for begin in clocks) <= 31
-    held = 0.0
-    at = {text: now for now, text in given_}
-    for now, piece in shown:
-        held = max([held, *(now - at[f"{word} "] for word in piece.split())])
-    assert held <= 0.034
-
-
 @given(arrivals(), st.floats(0.5, 200))
 def test_the_pieces_joined_are_the_text_and_none_is_late(given_: list[tuple[float, str]], hz: float) -> None:
     shown = played(Throttle(hz), given_)

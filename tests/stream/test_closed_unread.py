@@ -15,7 +15,7 @@ from tests.support.raised import misuse
 from tests.support.views import VIEWS
 from tests.support.wire import sse
 from tokenstream import Retry, Router, Stream
-from tokenstream.errors import StatusError
+from tokenstream.errors import ConnectError, StatusError
 
 SAYS = "closed before anything was read"
 READ_IN_LOOPS: dict[str, Callable[[Any], Any]] = {
@@ -76,6 +76,11 @@ def answered(status: int, body: Any = b"") -> Callable[[httpx.Request], httpx.Re
     return lambda _: httpx.Response(status, content=body)
 
 
+def refused(request: httpx.Request) -> httpx.Response:
+    message = "refused"
+    raise httpx.ConnectError(message, request=request)
+
+
 def left(world: str, answer: Any, within: Any = lambda _: None, **options: Any) -> Any:
     async def main() -> Any:
         async with inside(client_in(world, answer)) as client:
@@ -103,8 +108,17 @@ def test_a_refusal_is_raised_at_the_end_of_a_block_that_reads_nothing(
 
 
 @in_each_world
+def test_a_connection_that_was_refused_is_raised_there_too(world: str) -> None:
+    with pytest.raises(ConnectError) as caught:
+        left(world, refused)
+
+    assert caught.value.partial.ending == "failed"
+
+
+@in_each_world
 @pytest.mark.parametrize("end", ["stop", "raise"])
-def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, end: str) -> None:
+@pytest.mark.parametrize("answer", [answered(503), refused])
+def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, answer: Any, end: str) -> None:
     def within(stream: Any) -> None:
         if end == "raise":
             raise KeyError(end)
@@ -112,9 +126,9 @@ def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, end: 
 
     if end == "raise":
         with pytest.raises(KeyError):
-            left(world, answered(503), within)
+            left(world, answer, within)
     else:
-        assert left(world, answered(503), within).message.ending == "stopped"
+        assert left(world, answer, within).message.ending == "stopped"
 
 
 @in_each_world

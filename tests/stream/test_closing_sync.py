@@ -186,6 +186,7 @@ def test_the_end_of_the_input_closes_the_connection(opener: Opener) -> None:
 
 @tried_again
 def test_our_own_client_closes_the_connection_at_the_end_of_a_body() -> None:
+    """The server would have taken another request on the connection."""
     with Loopback([*chunked(ANSWER), threading.Event()]) as server, opened(alone, server.url) as stream:
         stream.final()
         since = time.monotonic()

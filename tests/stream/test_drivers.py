@@ -163,14 +163,6 @@ def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | Non
     assert [True, True] == [call.complete for call in message.tool_calls]
 
 
-def test_a_break_after_the_finish_reason_of_a_call_without_arguments_is_a_break() -> None:
-    with pytest.raises(StreamInterrupted, match="Transport: reset") as caught:
-        Stream(Source(ANSWER[:9], Transport("reset"))).final()
-
-    assert caught.value.partial.ending == "truncated"
-    assert [True, False] == [call.complete for call in caught.value.partial.tool_calls]
-
-
 def test_a_timeout_of_the_clients_own_is_a_stall() -> None:
     """Known by the name of the class, whatever library it is from."""
 
@@ -195,16 +187,6 @@ def test_broken_compression_is_no_interruption() -> None:
         Stream(Source(ANSWER[:3], DecodingError("bad"))).final()
 
     assert not caught.value.retryable
-
-
-def test_a_choice_that_finished_before_the_cut_is_complete() -> None:
-    body = [chunk({"content": "a"}, choice=1), chunk({"content": "b"}), chunk({}, "stop", choice=1)]
-    stream = Stream(body)
-    with pytest.raises(StreamTruncated):
-        stream.final()
-
-    assert [message.ending for message in stream.messages] == ["truncated", "complete"]
-    assert [message.text for message in stream.messages] == ["b", "a"]
 
 
 @pytest.mark.parametrize("source", [42, None, {"a": 1}, object()])

@@ -170,14 +170,6 @@ def test_a_fault_in_a_format_of_ones_own_is_not_taken_for_something_else() -> No
         stream.final()
 
 
-def test_a_source_that_cannot_be_closed_needs_no_closing() -> None:
-    stream = Stream(iter(ANSWER))
-    next(stream)
-    stream.close()
-
-    assert stream.closed
-
-
 @in_each_loop
 async def test_misuse_within_a_source_passes_unchanged(colour: str) -> None:
     source = source_in(colour)([ANSWER[2]], MisuseError("wrong"))

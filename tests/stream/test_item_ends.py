@@ -258,6 +258,7 @@ FINISH = wire.chat({}, "stop")
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_item_comes_with_the_end_mark_if_nothing_else_has_ended_its_text(driver: str) -> None:
+    """A server that sends no finish reason."""
     check(Answer([*SAID, wire.DONE], ["", "", "One two", "One two"]), driver)
 
 

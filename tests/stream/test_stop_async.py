@@ -168,6 +168,7 @@ async def test_a_second_stop_does_not_break_off_the_closing() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_stopped_stream_needs_no_closing() -> None:
+    """On asyncio there is a task that has closed it, so nothing warns."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         await first_text(stream)

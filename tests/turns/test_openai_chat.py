@@ -127,6 +127,7 @@ def test_a_signature_that_stands_alone_goes_back_alone() -> None:
 
 
 def test_spoken_audio_goes_back_by_its_id() -> None:
+    """The server has kept the audio."""
     turn = _chat(MediaPart(id="audio_1", data=b"\x00", transcript="Hi", complete=True)).to_openai_chat()
 
     assert {"role": "assistant", "content": None, "audio": {"id": "audio_1"}} == turn

@@ -11,8 +11,9 @@ import anyio.lowlevel
 import pytest
 
 from tests.stream.async_sources import cancelled_when
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, source_in
 from tests.stream.test_ending import Nosy
+from tests.support.either import Each, in_each_loop, stream_in
 from tests.support.loopback import Loopback, until_close
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, aconnect
@@ -23,27 +24,17 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end() -> None:
-    source = Source(TOKENS)
-    stream = Stream(source, format=Nosy(interrupt))
+@in_each_loop
+async def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end(colour: str) -> None:
+    source = source_in(colour)(TOKENS)
+    stream = stream_in(colour)(source, format=Nosy(interrupt))
     with pytest.raises(KeyboardInterrupt):
-        stream.final()
+        await anext(Each(stream))
     with pytest.raises(StreamInterrupted, match="broken off") as caught:
-        list(stream)
+        _ = [event async for event in Each(stream)]
 
     assert caught.value.partial.ending != "streaming"
     assert stream.message.ending == "truncated"
-    assert source.closed == 1
-
-
-@pytest.mark.anyio
-async def test_the_same_in_an_async_loop() -> None:
-    source = AsyncSource(TOKENS)
-    stream = AsyncStream(source, format=Nosy(interrupt))
-    with pytest.raises(KeyboardInterrupt):
-        await anext(stream)
-    with pytest.raises(StreamInterrupted, match="broken off"):
-        await stream.final()
     assert source.closed == 1
 
 

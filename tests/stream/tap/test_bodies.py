@@ -244,6 +244,7 @@ def answered(body: Body, status: int = 200) -> httpx2.Response:
 
 
 def test_what_is_on_the_body_is_found_there() -> None:
+    """An SDK that looks for something on `response.stream` finds it, and both loops read it."""
     body = Body(ANSWER)
     response = answered(body)
     tapped = tap(response)

@@ -270,6 +270,8 @@ async def test_a_request_of_aiohttp_is_entered_by_the_tap() -> None:
 
 
 def test_a_source_that_is_read_in_both_ways_can_be() -> None:
+    """Some SDKs have one class for both; the tap has both loops then."""
+
     class Both(Items):
         def __aiter__(self) -> AsyncIterator[Any]:
             return later(self)
