@@ -189,7 +189,6 @@ class _RepeatedRequests(SourceOpener):
         return replace(source, open=self._open_after(cancelling, source.open), limit_open=limit_open)
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why an answer cannot be continued; None if it can be continued."""
         if self.arguments[0].upper() != "POST":
             return "the request is not a POST"
         if self._continued.format == "":
@@ -197,7 +196,6 @@ class _RepeatedRequests(SourceOpener):
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def why_paused(self, paused: PausedAnswer) -> str | None:
-        """Return the reason why no request goes on with a paused answer; None if one does."""
         method, *_, options = self.arguments
         if method.upper() != "POST":
             return "the request is not a POST"
@@ -206,32 +204,24 @@ class _RepeatedRequests(SourceOpener):
         return paused.why_not(None if callable(payload) else payload or "")
 
     def can_fetch(self, message: Message) -> bool:
-        """Return True if a request for the finished answer, by its id, brings what is missing."""
         api = api_named(message.format)
         return api is not None and api.gives_finished and message.id is not None
 
     def cancel(self, answer_id: str) -> LazySource | None:
-        """Return a source that, when it is opened, cancels an answer which runs in the background."""
         return self._make_source(_cancelling_arguments(answer_id, self.arguments))
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return the request fields for sending the answer so far as a prefix, which the server continues.
-
-        The result is None if a user's turn asks the model to continue the answer instead.
-        """
         # `prefills` is the caller's setting, which no longer counts after a refusal.
         return self._continued.prefix(
             message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
         )
 
     def stop_prefixes(self, *, known: bool) -> None:
-        """Send no more prefixes; if the server is `known` to refuse them, remember that for other streams."""
         super().stop_prefixes(known=known)
         if known:
             self._continued.remember_refusal()
 
     def limit(self, format: str | None) -> int | None:
-        """Return the output limit in the request, in tokens; None if there is none."""
         return self._continued.limit(format)
 
     def _make_source(self, asked: RequestTuple) -> LazySource:

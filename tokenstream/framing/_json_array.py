@@ -139,7 +139,6 @@ class JSONArrayParser(LineFraming[bytes]):
         read_element = read
 
         def read_one_more(chunk: bytes) -> MadeT | None:
-            """Return what `read_element` makes of a chunk; None if the chunk must be passed to `feed`."""
             result = read_element(chunk)
             if result is not None:
                 # The parser must still count the chunk's bytes, for the offset in an error.

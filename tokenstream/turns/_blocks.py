@@ -44,7 +44,6 @@ class _AnthropicTurn(AssistantTurn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = {"citations": self.cited[index]} if index in self.cited else {}
         # The API refuses a block that is only white space.
         if citations or part.text.strip():
@@ -106,7 +105,6 @@ class _BedrockTurn(AssistantTurn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
@@ -116,7 +114,6 @@ class _BedrockTurn(AssistantTurn):
             self.written.append({"text": part.text})
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as text with its signature, or as the encrypted bytes."""
         if not part.complete:
             return "incomplete"
         if part.redacted is not None:
@@ -151,7 +148,6 @@ class _BedrockTurn(AssistantTurn):
         return bool(part.id and part.name) and object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
-        """Write the result of a server tool, with the type and the status that the API has sent."""
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
         if part.name:
             block["type"] = part.name
@@ -266,7 +262,6 @@ class _GeminiTurn(AssistantTurn):
     silently_dropped = frozenset({"citation"})
 
     def write_text(self, part: TextPart, index: int) -> None:
-        """Write a text, unless it is empty and has no signature."""
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:

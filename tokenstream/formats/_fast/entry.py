@@ -184,7 +184,6 @@ def _make_plain(entry: ShapeEntry, match: Lookup, payload: slice | None, longest
     format, follow, choice, part = entry.format, entry.follow, entry.choice, entry.part
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
-        """Return a payload's delta, of the entry's choice and part; None if it must be decoded."""
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
@@ -215,7 +214,6 @@ def _make_other(entry: ShapeEntry, match: Lookup, payload: slice | None, longest
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
-        """Return a payload's delta, of the entry's kind, choice and part; None if it must be decoded."""
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
@@ -279,7 +277,6 @@ class DecodedShape:
         *steps, last = path
 
         def match(payload: JsonObject) -> str | None:
-            """Return the text of a payload of this shape; None for any other payload or an empty text."""
             if payload.__class__ is not dict or not fits(payload):
                 return None
             inner: Any = payload

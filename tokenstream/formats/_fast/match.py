@@ -99,7 +99,6 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Lookup:
     string = slice(len(prefix) - 1, 1 - len(tail) or None)
 
     def match(payload: bytes) -> str | None:
-        """Return the text between `prefix` and `tail`; None if the payload has other bytes, or no text."""
         after_prefix = payload.removeprefix(prefix)
         inside = after_prefix.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
@@ -188,7 +187,6 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Lookup:
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
-        """Return the text that a payload contains twice, separated by `between`; None for other payloads."""
         # The same object means that there was nothing to cut; see `_GIVES_BACK`.
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)

@@ -142,7 +142,6 @@ class Text(Format):
         joiner, index = self.joiner, part.index
 
         def read(chunk: bytes) -> Event | None:
-            """Return the text delta in a chunk; None if the chunk must be decoded as usual."""
             found = _match_one_line(chunk)
             # `[DONE]` may be the end of the answer.
             if found is None or b"[DONE]" in chunk or len(chunk) > max_size or part.closed:
@@ -158,7 +157,6 @@ class Text(Format):
         return read
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Read a piece of text, or the server's error."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if self.first_frames.is_detected and payload.lstrip()[:1] == b"{":
             self._check_no_proof(payload)

@@ -91,7 +91,6 @@ class Custom(Format):
             return None
 
         def is_not_sentinel(piece: AnyEvent) -> bool:
-            """Return True if the fast path may read the payload; False for the sentinel, to be decoded."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 
@@ -323,7 +322,6 @@ class Custom(Format):
         super().conclude()
 
     def finish_input(self) -> None:
-        """Report the unmapped fields that have changed, and close the open parts, at the end of the input."""
         self._report_changed_fields()
         super().finish_input()
 

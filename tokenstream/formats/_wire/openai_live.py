@@ -108,7 +108,6 @@ class OpenAILive(SessionEvents):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
-        """Return whether a stream's first payload is an event of the Live API or of a translation."""
         # Other servers greet with such a type, too, so it is no proof without a field of its own.
         field = _PROOFS.get(text_of(payload, "type") or "")
         return (field is not None and field in payload) or find_session_kind(payload) == "live"

@@ -91,7 +91,6 @@ class Pieces(Format):
         index = part.index
 
         def read_piece(piece: str) -> Event | None:
-            """Return the event of a piece; None for a piece that `feed` has to read."""
             # `feed` joins the halves of a surrogate pair, one of which is held back or in this piece.
             if part.held or not (piece.isascii() or _can_be_encoded(piece)):
                 return None

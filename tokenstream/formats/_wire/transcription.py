@@ -138,7 +138,6 @@ class Transcription(SessionEvents):
         return self._last.follow("text") if is_delta else always_decode
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Return whether a payload that looks like an error is an event of a session, which goes on."""
         return "event_id" in payload and text_of(payload, "type") is not None
 
     # -- the session -------------------------------------------------------

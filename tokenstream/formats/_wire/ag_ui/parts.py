@@ -122,7 +122,6 @@ class RunParts(NamedParts):
         return open_id if id is None and open_kind == kind else id
 
     def expects_id(self, payload: JsonObject) -> bool:
-        """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning."""
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 

@@ -135,7 +135,6 @@ class Anthropic(Format):
         return text_of(dict_of(payload, "message"), "id") or ""
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Decode a frame without the fast path, and return its events; note whether the frame has a name."""
         name = frame.event if isinstance(frame, ServerSentEvent) else None
         # "message" is the name that SSE gives an event without one.
         self._nameless = name == "message" or isinstance(frame, bytes)

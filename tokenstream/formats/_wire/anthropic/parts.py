@@ -63,7 +63,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: JsonObject) -> AnthropicBlock:
-        """Open a block, and return it; close an open block with the same index."""
         self._free(index)
         block_type = text_of(content, "type") or ""
         self.newest = index

@@ -197,7 +197,6 @@ class BedrockConverse(Format):
         return self._stopped or super().finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; without `messageStop`, set `error` to `StreamTruncated`."""
         if self.error is None and not self.ended and self.finished:
             self.conclude()
         return super().end(now=now)

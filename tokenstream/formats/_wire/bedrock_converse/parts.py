@@ -121,7 +121,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: JsonObject) -> None:
-        """Open a block; close an open one with the same index."""
         self._free(index)
         block = self._open_block(index)
         for name, value in start.items():
@@ -338,7 +337,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: ConverseBlock) -> None:
-        """Report the start of a block's part again if deltas have added data that was not reported yet."""
         # The first piece of all was reported at once.
         if sum(len(pieces) for pieces in block.added.values()) > 1 and block.part is not None:
             self.report_start_again(block.part, block.make_part())

@@ -65,7 +65,6 @@ def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
     """
 
     def read_rest(rest: bytes) -> Event | None:
-        """Return the event of a chunk; None if the chunk must be decoded."""
         if rest[-2:] != _END:
             return None
         # The payload may be followed by a field with random padding.
@@ -352,7 +351,6 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the means to read the next chunks without decoding; None if they must be decoded."""
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 

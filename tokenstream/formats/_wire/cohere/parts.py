@@ -72,7 +72,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """The part of the model's plan for using tools."""
 
     def _note_taken(self, key: tuple[str, int], *, is_open: bool) -> None:
-        """Count a new part under the key of an earlier one as a departure from the documentation."""
         if key[0] == "call":
             self.note("call_index_reused")
         else:
@@ -81,7 +80,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- text and reasoning --------------------------------------------------
 
     def start_block(self, index: int | None, content: JsonObject) -> None:
-        """Open a content block; close an open one with the same index."""
         key = self._block_key(index, new=True)
         self._free(key)
         self._open_block(key, _type_of(content), content)

@@ -230,11 +230,9 @@ class Gemini(Format):
         return events
 
     def follow(self, delta: Event) -> DeltaCallback:
-        """Return a function that keeps the token counts of each delta that is not decoded."""
         return self._gemini_parts.store_delta
 
     def late_usage(self) -> Usage | None:
-        """Return the counts of the last usage report, even if no event has contained them so far."""
         return self._gemini_parts.late_usage()
 
     def read(self, payload: JsonObject, event: str) -> None:

@@ -246,7 +246,6 @@ class GeminiInteractions(Format):
         self._goes_on = True
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; set `error` if the interaction failed or has no final status."""
         if self.error is None and not self.ended:
             self._finish_by_status()
         return super().end(now=now)

@@ -146,7 +146,6 @@ class GeminiLive(Format):
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
-        """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
             # The messages of Gemini Live have no type; those of similar protocols have one.
             return False

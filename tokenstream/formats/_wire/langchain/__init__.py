@@ -203,7 +203,6 @@ class LangChain(Format):
         return super().end(now=now)
 
     def cut_short(self) -> StreamTruncated:
-        """Return the error for chunks that ended before the answer did."""
         if not self.frames:
             return super().cut_short()
         return StreamTruncated(

@@ -183,7 +183,6 @@ class LangChainProtocol(HostedSession):
             self.parts.unknown(method or "event", payload)
 
     def cut_short(self) -> StreamTruncated:
-        """Return the error for an answer that ended without a finish reason."""
         if self.answer_is_open and self._names_provider:
             return StreamTruncated(
                 "LangChain ended the answer without the provider's finish reason, as it does when the "

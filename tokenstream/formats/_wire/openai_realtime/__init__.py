@@ -101,22 +101,13 @@ class OpenAIRealtime(SessionEvents):
         return is_event(payload)
 
     def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
-        """Return the id of the response that a payload is about, and whether the payload ends that response.
-
-        The id is None for a payload about the session itself.
-        """
         return response_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
-        """Return a new format that reads only one response of the session.
-
-        The new format knows everything that this format has read about the session itself.
-        """
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session, heard=self._heard)
 
     @property
     def is_over(self) -> bool:
-        """True if no response is open, and the last one has ended."""
         return not self._open_responses and (self._failure is not None or self.parts.finished)
 
     @property

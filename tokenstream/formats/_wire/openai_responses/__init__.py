@@ -227,7 +227,6 @@ class OpenAIResponses(Format):
         return OpenAIResponses(limits=self.limits)
 
     def is_kept(self, message: Message) -> bool:
-        """Return True if the server goes on with the answer after a break, so that it can be resumed."""
         # OpenAI cancels a response that does not run in the background when the connection closes.
         return message.provider_data.get("background") is True
 
@@ -254,7 +253,6 @@ class OpenAIResponses(Format):
         return super().state()
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events of a frame without the fast path; note whether the frame was decoded before."""
         self._decoded = isinstance(frame, dict)
         return super().feed_plainly(frame)
 

@@ -117,7 +117,6 @@ class SinglePartItem(ResponseItem):
             self.read_item({**self._data, "status": status}, complete=False)
 
     def close(self, *, complete: bool) -> None:
-        """Close the part, whether the answer is complete or not."""
         self.ended = True
         self._data = {}
         self.parts.close(self._part)

@@ -385,7 +385,6 @@ class ResponseItems(SessionParts):
         return matches
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report the last event's number; hand out calls if the answer is complete."""
         if complete:
             for item in self._all_items:
                 if not item.ended:

@@ -235,7 +235,6 @@ class TextItem(ResponseItem):
             self.parts.items("logprobs", logprobs)
 
     def close(self, *, complete: bool) -> None:
-        """Close every text, whether or not the item is complete."""
         self.ended = True
         for section in self.sections.values():
             self.parts.close(section.part)
@@ -263,7 +262,6 @@ class MessageItem(TextItem):
     __slots__ = ()
 
     def kind_of(self, content: JsonObject) -> str:
-        """Return the kind of part for a text; "opaque" for content of an unknown type."""
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
@@ -348,7 +346,6 @@ class ReasoningItem(TextItem):
         self.parts.report_start_again(self._first_part, start)
 
     def close(self, *, complete: bool) -> None:
-        """Close every text, and the part that was opened with the item."""
         self.parts.close(self._first_part)
         super().close(complete=complete)
 

@@ -232,7 +232,6 @@ class TokenStream(Format):
             return self._record_sse_position if self._sse_id else None
 
         def record_delta(delta: AnyEvent) -> None:
-            """Set the run's step of a delta that was read without decoding, and record its position."""
             if step is not None:
                 delta.step = step
             if has_position:

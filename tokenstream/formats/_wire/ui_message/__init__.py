@@ -115,12 +115,10 @@ class UIMessage(Format):
 
     @property
     def finished(self) -> bool:
-        """True once the answer is over and no chunk has reported an error."""
         return self._withheld is None and (self._has_finish or super().finished)
 
     @property
     def withheld(self) -> StreamError | None:
-        """The first error, raised only at the end of the input, as content may follow; None without one."""
         return self._withheld or super().withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -140,7 +138,6 @@ class UIMessage(Format):
         return super().end(now=now)
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel; if an error has arrived before, end the answer with this error."""
         if self._withheld is not None:
             self.error = self._withheld
         else:

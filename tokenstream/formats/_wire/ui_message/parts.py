@@ -57,14 +57,12 @@ class UIParts(NamedParts):
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part, and record that it belongs to the current step."""
         part = super().open(choice, content)
         id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
         self._step_parts[part.index] = (content.kind, id_)
         return part
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation, and record that it belongs to the current step."""
         # A citation is a part by itself, with the next index.
         self._step_parts[self.choice(choice).next_part] = (citation.kind, "")
         super().cite(choice, citation)
