@@ -182,7 +182,6 @@ class _RepeatedRequests(SourceOpener):
         limits = [each.limit_open for each in (cancelling, source) if each.limit_open is not None]
 
         def limit_open(find_left: Callable[[], float]) -> None:
-            """Limit the waits of both requests by the same deadline."""
             for limit in limits:
                 limit(find_left)
 

@@ -221,7 +221,6 @@ class _CohereTurn(AssistantTurn):
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` element, or as the plan."""
         if part.redacted is not None or part.signature:
             return "reasoning"
         if self.is_own and part.provider_data == {"type": "tool_plan"}:
@@ -276,7 +275,6 @@ class _GeminiTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> None:
-        """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
         sent_id = fields.pop("id", None)

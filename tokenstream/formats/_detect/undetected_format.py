@@ -99,7 +99,6 @@ class UndetectedFormat(Format):
         raise ProtocolError(_NOT_KNOWN)
 
     def take_request(self, asked: object) -> None:
-        """Note the JSON of the request, for the format that will be found."""
         self._asked = asked
 
     @property

@@ -206,7 +206,6 @@ class Text(Format):
 
 
 def _decode_object(payload: bytes) -> JsonObject:
-    """Decode a payload that is a JSON object; return an empty dict for any other payload."""
     try:
         value = decode(payload)
     except ProtocolError:

@@ -255,7 +255,6 @@ class Custom(Format):
         return found
 
     def _write(self, kind: TextKind, text: str) -> None:
-        """Add text to the open part of its kind, in the only choice, 0; begin the answer if necessary."""
         if not self.parts.started:
             self.parts.head()
         self.parts.write(0, kind, text)

@@ -209,7 +209,6 @@ class Ollama(Format):
             self.parts.close_call(opened)
 
     def _read_images(self, images: list[Any]) -> None:
-        """Add the images of a message, each as base64; report any other item as unknown."""
         for image in images:
             if isinstance(image, str):
                 self._add_image(image)

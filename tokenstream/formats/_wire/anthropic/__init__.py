@@ -255,7 +255,6 @@ class Anthropic(Format):
             self._read_finish(message)
 
     def _read_content(self, content: object) -> None:
-        """Read the content of a whole message: a list of blocks, or text."""
         # Some servers send text in place of a list of blocks.
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]

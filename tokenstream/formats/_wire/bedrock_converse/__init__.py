@@ -219,7 +219,6 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> DeltaCallback | None:
-        """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None."""
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return always_decode if "redactedContent" in reasoning else None

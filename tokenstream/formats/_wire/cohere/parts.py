@@ -353,7 +353,6 @@ def _documents_of(data: JsonObject, documents: object) -> list[JsonObject]:
 
 
 def failure_of(reason: str, failure_message: str | None) -> ProviderError | None:
-    """Return the error for a finish reason; None if the reason is not a failure."""
     if reason not in _FAILURES:
         return None
     error = provider_error({"error": {"message": failure_message, "type": reason}}, ours=_FAILURES[reason])

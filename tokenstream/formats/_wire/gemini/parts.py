@@ -322,7 +322,6 @@ class GeminiParts(CallParts):
             self._out.pop()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report usage, sources and the last finish reason."""
         for choice in self.choices.values():
             candidate = self.candidate(choice)
             # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that another piece

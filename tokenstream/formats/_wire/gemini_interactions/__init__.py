@@ -241,7 +241,6 @@ class GeminiInteractions(Format):
         return is_known and not self._ids_are_shared
 
     def prepare_to_continue(self) -> None:
-        """Prepare for another connection, which goes on after the position that it is asked for."""
         super().prepare_to_continue()
         self._goes_on = True
 

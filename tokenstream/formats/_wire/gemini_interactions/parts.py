@@ -209,7 +209,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             step.part = self.open(0, OpaquePart(type=step.type, data={**step.data}))
 
     def _open_call_once_named(self, step: InteractionStep) -> None:
-        """Open the step's call, unless it is open already or its name has not arrived."""
         name = text_of(step.data, "name")
         if name and step.part is None:
             further = fields_except(step.data, "type", "id", "name", "arguments")
@@ -291,7 +290,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _open_next_part(
         self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart
     ) -> OpenPart:
-        """Close the part that the model's output has now, if any, and open the next."""
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind

@@ -340,7 +340,6 @@ class OpenAIChat(Format):
             self._read_other(payload, event)
 
     def _read_other(self, data: JsonObject, event: str) -> None:
-        """Report a payload that is not a chunk as unknown, unless it is a heartbeat."""
         name = text_of(data, "type", "object") or event
         if name != "ping":
             self.parts.unknown(name, data)
@@ -390,7 +389,6 @@ class OpenAIChat(Format):
             self.parts.other_field(key, value)
 
     def _read_usage(self, key: str, value: object) -> None:
-        """Report token counts; any other value than an object is an unknown field."""
         if not is_dict(value):
             self.read_answer_field(key, value)
         elif value:

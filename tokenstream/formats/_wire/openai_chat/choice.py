@@ -218,7 +218,6 @@ class ChoiceReader:
             self.content.write("text", value)
 
     def _read_usage(self, key: str, value: object) -> None:
-        """Read the answer's token counts; report anything but an object as an unknown field."""
         if not is_dict(value):
             self.read_field(key, value)
         elif value:

@@ -153,7 +153,6 @@ class ChatContent:
         self.read_annotations(item.get("annotations"))
 
     def _read_refusal(self, item: JsonObject) -> None:
-        """Add the text of a refusal: the field `refusal` of an item, or else its `text`."""
         self.write("refusal", text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: JsonObject) -> None:
@@ -185,7 +184,6 @@ class ChatContent:
             self.parts.report_start_again(current, ReasoningPart(provider_data={"type": SUMMARY_ITEM}))
 
     def _read_reference(self, item: JsonObject) -> None:
-        """Cite the document that a reference names; the citation also keeps the whole reference."""
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
 
     def _read_image(self, item: JsonObject) -> None:
@@ -206,7 +204,6 @@ class ChatContent:
     # -- reasoning ---------------------------------------------------------
 
     def read_encrypted(self, item: JsonObject, encrypted: str) -> None:
-        """Add encrypted reasoning as a part, unless it was added before."""
         if self._note((scalar_or_none(item.get("id")), scalar_or_none(item.get("index")), encrypted)):
             self.record_kind("reasoning")
             part = ReasoningPart(redacted=encrypted, provider_data=fields_except(item, "data"))

@@ -135,7 +135,6 @@ class CallItem(ResponseItem):
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
     def read_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Set a call's arguments from its complete item, if the item has any."""
         if is_dict(arguments) and self.type in _CALL_TYPES:
             self.parts.note("arguments_parsed")
         text = arguments_text(arguments)

@@ -97,7 +97,6 @@ class SinglePartItem(ResponseItem):
         """Return the part that an item becomes, without the content that deltas have added to the part."""
 
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
-        """Open the part, or report its new data; close it if the item is complete."""
         if self.ended:
             return
         if self._part is NO_PART:

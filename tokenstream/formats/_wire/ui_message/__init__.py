@@ -201,7 +201,6 @@ class UIMessage(Format):
         self._has_finish = True
 
     def _read_abort(self, payload: JsonObject) -> None:
-        """Record the finish reason "cancelled" for an answer that was aborted."""
         self.parts.report_unknown_fields(payload, ("type",))
         self.parts.finish(0, "cancelled", "abort")
 
