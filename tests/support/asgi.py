@@ -104,3 +104,29 @@ class Client:
         self.sending -= 1
         self._news.set()
         self._news = anyio.Event()
+
+
+async def response_to(
+    app: Any,
+    method: str = "POST",
+    path: str = "/",
+    body: Any = b"{}",
+    *,
+    root: str = "",
+    query: bytes = b"",
+    **headers: str,
+) -> Client:
+    """Send a request, and return the client once the response has ended.
+
+    Args:
+        body: The body; what is not bytes is sent as JSON.
+        root: The path at which the application is mounted.
+        headers: Headers beside the usual ones or in their place, with "_" for "-".
+    """
+    client = Client(method=method)
+    client.scope |= {"path": root + path, "root_path": root, "query_string": query}
+    named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    client.scope["headers"] = [*(dict(client.scope["headers"]) | named).items()]
+    client.request = body if isinstance(body, bytes) else json.dumps(body).encode()
+    await client.call(app)
+    return client

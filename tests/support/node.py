@@ -26,6 +26,15 @@ def node_in(folder: Path) -> str | None:
     return str(own) if own.exists() else shutil.which("node")
 
 
+def any_node() -> tuple[Path, str]:
+    """Return the folder that the environment names, or this one, and its Node, or skip the test."""
+    folder = Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve()
+    node = node_in(folder)
+    if node is None:
+        pytest.skip("needs Node")
+    return folder, node
+
+
 def node_with(*packages: str) -> tuple[Path, str]:
     """Return the folder where packages of npm are installed, and the Node to run there, or skip the test.
 

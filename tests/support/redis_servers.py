@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import pytest
 
 from tests.support.proxies import program
 from tests.support.timing import PATIENCE
@@ -71,3 +74,16 @@ class RedisServer(AbstractContextManager["RedisServer"]):
         if process is not None:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Start one for all tests of a module that imports this name."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Run tests under asyncio alone, which is all that redis-py runs under."""
+    return request.param
