@@ -1,21 +1,29 @@
-"""A real Redis for the tests of stores."""
+"""What answers with tool calls are made of, and an empty Redis for the stores of such calls."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
-import pytest
 from redis import Redis
 
 from tests.support.redis_servers import RedisServer
+from tests.support.wire import DONE, chat_call, sse
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis for the tests of a module."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
+def calling(
+    *calls: tuple[str, str], id: str | None = None, finish: str | None = "tool_calls", choice: int = 0
+) -> list[bytes]:
+    """Return an answer with calls, each a name and arguments; without a finish, it is cut off."""
+    events: list[Any] = [
+        {"delta": chat_call(number, text, id=f"call_{number}", name=name)}
+        for number, (name, text) in enumerate(calls)
+    ]
+    events += [{"delta": {}, "finish_reason": finish}] if finish else []
+    head = {} if id is None else {"id": id}
+    chunks = [sse({**head, "choices": [{"index": choice, **event}]}) for event in events]
+    return [*chunks, DONE] if finish else chunks
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from inspect import isawaitable
 from pathlib import Path
@@ -14,9 +14,8 @@ from pydantic import BaseModel
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from tests.call_store.places import server
 from tests.call_store.sqlite_store import SQLiteCallStore
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Router, Stream
 from tokenstream.call_store import (
@@ -326,7 +325,7 @@ async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(
     with opened(kind, server, tmp_path) as store:
         later: Any = Striking(store, "", "", None)
         with anyio.CancelScope() as scope:
-            async with AsyncStream(source(), answer_id="job 1") as stream:
+            async with AsyncStream(BODY, answer_id="job 1") as stream:
                 async for _ in stream.validated_calls(pay=Payment, once=later):
                     scope.cancel()
                     await anyio.sleep_forever()
@@ -339,7 +338,6 @@ async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(
 async def test_a_cancelled_task_leaves_its_call_new_or_unknown_at_once(
     kind: str, server: RedisServer, tmp_path: Path, step: str, when: str
 ) -> None:
-    """The store is told although the task may wait for nothing any more."""
     with opened(kind, server, tmp_path) as store:
         await cancel_at(Striking(store, step, when, None))
         check(store, step)
@@ -367,7 +365,7 @@ async def cancel_at(store: Any) -> None:
         return "paid once"
 
     async def read() -> None:
-        async with AsyncStream(source(), answer_id="job 1") as stream:
+        async with AsyncStream(BODY, answer_id="job 1") as stream:
             async for call in stream.validated_calls(pay, once=store):
                 await call.run()
 
@@ -377,8 +375,3 @@ async def cancel_at(store: Any) -> None:
         with anyio.fail_after(30):
             await store.strikes.wait()
         tasks.cancel_scope.cancel()
-
-
-async def source() -> AsyncIterator[bytes]:
-    for chunk in BODY:
-        yield chunk

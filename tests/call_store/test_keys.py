@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.call_store.places import calling
 from tests.formats.openai_responses import payloads as responses
 from tests.support.asgi import Client
-from tests.support.wire import DONE, sse
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Retry, Stream, ToolCall, connect, relay, resilient
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone
@@ -22,19 +24,7 @@ from tokenstream.message import Checkpoint
 from tokenstream.relay import MemoryJournal
 from tokenstream.testing import script, serve
 
-ID = "chatcmpl-AXy2Zk81LmP0"
-
-
-def chat(*calls: tuple[str, str], id: str | None = ID) -> list[bytes]:
-    """Return an answer with calls, each a name and arguments."""
-    head = {} if id is None else {"id": id}
-    deltas = [
-        {"tool_calls": [{"index": n, "id": f"call_{n}", "function": {"name": name, "arguments": text}}]}
-        for n, (name, text) in enumerate(calls)
-    ]
-    chunks = [{**head, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    end = {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
-    return [*[sse(each) for each in chunks], sse(end), DONE]
+chat = partial(calling, id="chatcmpl-AXy2Zk81LmP0")
 
 
 def keys(source: Any, **options: Any) -> list[str]:
@@ -58,7 +48,6 @@ def test_arguments_count_as_json(text: str, same: bool) -> None:
 
 
 def test_another_name_answer_or_id_of_the_caller_gives_another_key() -> None:
-    """What identifies a call is its name and arguments in this answer."""
     body = chat(("go", "{}"))
     others = [keys(chat(("stop", "{}"))), keys(chat(("go", "{}"), id="chatcmpl-other-answer"))]
 
@@ -75,7 +64,6 @@ def test_without_an_id_each_reading_has_keys_of_its_own_unless_the_caller_names_
 
 @pytest.mark.parametrize("answer_id", ["", 7, b"x"])
 def test_an_answer_id_is_a_text(answer_id: Any) -> None:
-    """A wrong one is refused at once, with what it is for."""
     with pytest.raises(MisuseError, match="answer_id= takes an id of yours"):
         Stream([b""], answer_id=answer_id)
 
@@ -98,7 +86,6 @@ def test_events_message_views_copies_and_checked_calls_have_the_same_key() -> No
 
 @pytest.mark.parametrize("how", ["stream", "resilient", "connect", "connect_retry"])
 def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> None:
-    """Each of the ways gives the keys of the plain one."""
     answer = script().tool_call("go", {}).finish("tool_calls")
     body = answer.chunks("openai-chat")
     expected = keys(body, answer_id="turn 7")

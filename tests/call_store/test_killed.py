@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.call_store.places import flushed, server
+from tests.call_store.places import flushed
 from tests.project import ROOT
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 
 __all__ = ["server"]
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,10 +19,9 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from tests.call_store.bookings import BODY, CALLS, RESULTS, Rooms
-from tests.call_store.places import flushed, server
-from tests.support.redis_servers import RedisServer
+from tests.call_store.places import calling, flushed
+from tests.support.redis_servers import RedisServer, server
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Retry, Router, Stream, resilient
 from tokenstream.call_store import (
     AsyncCallStore,
@@ -148,7 +148,6 @@ def test_a_call_that_runs_is_waited_for(of: str) -> None:
 
 
 def test_the_call_of_a_type_cannot_be_run_and_so_does_not_fail() -> None:
-    """The error says so, and the call is as new as before."""
     store = MemoryCallStore()
     [call, *_] = Stream(BODY, **NAMED).validated_calls(book=Booking, once=store)
     with pytest.raises(MisuseError, match="has nothing to run"):
@@ -273,7 +272,6 @@ async def test_the_application_ends_the_calls_of_types_in_an_asynchronous_stream
 
 
 def test_without_a_store_a_call_has_no_state_and_cannot_be_ended() -> None:
-    """The error says what is missing."""
     for call in Stream(BODY, **NAMED).validated_calls(book=Booking):
         assert call.state is None
         with pytest.raises(MisuseError, match=r"has no store for call\.finish"):
@@ -311,14 +309,7 @@ def test_a_shared_store_needs_an_answer_with_an_identity(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A random key would mean nothing in another process; a short id may be another answer's, too."""
-
-    def body(**head: str) -> list[bytes]:
-        function = {"name": "book", "arguments": '{"room": 12}'}
-        delta = {"tool_calls": [{"index": 0, "id": "call_1", "function": function}]}
-        chunks: list[dict[str, Any]] = [{"delta": delta}, {"delta": {}, "finish_reason": "tool_calls"}]
-        return [*[sse({**head, "choices": [{"index": 0} | chunk]}) for chunk in chunks], DONE]
-
-    rooms = Rooms()
+    body, rooms = partial(calling, ("book", '{"room": 12}')), Rooms()
     with flushed(server) as client:
         store = RedisCallStore(client)
         with Stream(body(), format="openai-chat") as stream:
@@ -442,7 +433,6 @@ def test_calls_with_errors_are_not_begun() -> None:
 
 
 def test_a_plain_stream_refuses_what_it_cannot_await() -> None:
-    """An asynchronous store, and what is no store."""
     with pytest.raises(MisuseError, match="a Stream cannot await the tool or the store"):
         read(AsyncRedisCallStore(AsyncRedis()), Rooms())
     no_stores: list[Any] = [{}, MemoryCallStore, Redis()]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from tests.call_store.places import calling
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.call_store import MemoryCallStore
 
@@ -72,13 +72,8 @@ def anything(**values: Any) -> str:
 
 
 def body(name: str, *arguments: Any) -> list[bytes]:
-    calls = [
-        {"index": n, "id": f"call_{n}", "function": {"name": name, "arguments": text}}
-        for n, text in enumerate(each if isinstance(each, str) else json.dumps(each) for each in arguments)
-    ]
-    deltas: list[Any] = [{"delta": {"tool_calls": [call]}} for call in calls]
-    ends = [*deltas, {"delta": {}, "finish_reason": "tool_calls"}]
-    return [*[sse({"id": "chatcmpl-same", "choices": [{"index": 0, **end}]}) for end in ends], DONE]
+    texts = (each if isinstance(each, str) else json.dumps(each) for each in arguments)
+    return calling(*((name, text) for text in texts), id="chatcmpl-same")
 
 
 def keys_in_store(tool: Any, *arguments: Any) -> list[str]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from tests.call_store.places import calling
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import Retry, Router, Stream, ToolCall, resilient
@@ -226,16 +227,7 @@ def test_the_key_of_a_checked_call_is_that_in_the_store_and_stays_in_its_copies(
 @pytest.mark.parametrize("amounts", [("5", "5.0"), ("5.0", "5")])
 def test_equal_calls_of_one_answer_are_numbered_whatever_their_wording(amounts: tuple[str, str]) -> None:
     """A model that books two equal rooms gets two, also in another wording."""
-    calls = [
-        {
-            "index": at,
-            "id": f"call_{at}",
-            "function": {"name": "pay", "arguments": f'{{"to":"a","usd":{usd}}}'},
-        }
-        for at, usd in enumerate(amounts)
-    ]
-    body = [sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}) for call in calls]
-    body += [sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}), DONE]
+    body = calling(*(("pay", f'{{"to":"a","usd":{usd}}}') for usd in amounts))
     for tools in ((), (pay,)):
         stream = Stream(body, answer_id="job 7")
         found = [call.key for call in (stream.validated_calls(*tools) if tools else stream.tool_calls)]

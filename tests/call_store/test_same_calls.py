@@ -14,11 +14,10 @@ import pytest
 from pydantic import AfterValidator, BaseModel
 from redis.asyncio import Redis as AsyncRedis
 
-from tests.call_store.places import flushed, server
+from tests.call_store.places import calling, flushed
 from tests.call_store.sqlite_store import SQLiteCallStore
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Router, Stream
 from tokenstream.call_store import AsyncRedisCallStore, CallState, MemoryCallStore, RedisCallStore
 from tokenstream.errors import CallsDiffer, CallUncertain, StreamTruncated
@@ -36,14 +35,7 @@ class Transfer(BaseModel):
 
 def body(*calls: Any, finish: str | None = "tool_calls", choice: int = 0) -> list[bytes]:
     """Return an answer that transfers something with each call; without a finish, it is cut off."""
-    events: list[Any] = [{"delta": {"role": "assistant"}}]
-    for number, arguments in enumerate(calls):
-        function = {"name": "transfer", "arguments": json.dumps(arguments)}
-        call = {"index": number, "id": f"call_{number}", "type": "function", "function": function}
-        events.append({"delta": {"tool_calls": [call]}})
-    if finish:
-        events.append({"delta": {}, "finish_reason": finish})
-    return [sse({"choices": [{"index": choice, **event}]}) for event in events] + [DONE] * bool(finish)
+    return calling(*(("transfer", json.dumps(each)) for each in calls), finish=finish, choice=choice)
 
 
 class Bank:
@@ -142,7 +134,6 @@ def shown(*names: str) -> list[str]:
 def test_an_answer_with_other_calls_is_refused_with_both_lists(
     reader: Callable[..., list[Any]], first: list[Any], second: list[Any], number: int
 ) -> None:
-    """None of the calls that only the second answer has is run, and the error says which calls there are."""
     store, bank = MemoryCallStore(same_calls=True), Bank()
     reader(store, bank, body(*first, finish="tool_calls" if first else "stop"))
     with pytest.raises(CallsDiffer, match=rf"call {number + 1} is another one") as caught:
@@ -209,7 +200,6 @@ def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
 
 
 def test_other_answers_and_choices_have_lists_of_their_own() -> None:
-    """One id, one choice, one list."""
     store, bank = MemoryCallStore(same_calls=True), Bank()
     read(store, bank, body(ANN))
     with Stream(body(BEN), answer_id="job 7, turn 2") as stream:
@@ -222,7 +212,6 @@ def test_other_answers_and_choices_have_lists_of_their_own() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"same_calls": False}])
 def test_without_the_option_other_calls_run(options: dict[str, Any]) -> None:
-    """Each call is then told by its arguments alone."""
     store, bank = MemoryCallStore(**options), Bank()
     read(store, bank, body(ANN))
     read(store, bank, body(BEN))
@@ -245,7 +234,6 @@ def test_long_arguments_are_compared_whole_and_kept_short() -> None:
 
 
 def test_two_processes_with_one_redis_compare_their_answers(server: RedisServer) -> None:
-    """A plain stream and an asynchronous one, each with a store object of its own."""
     with flushed(server) as client:
         bank = Bank()
 

@@ -29,7 +29,6 @@ class Process:
         self.store, self.ordered = store, list[str]()
 
     def order(self, part: str, count: int) -> str:
-        """Order a part."""
         self.ordered.append(part)
         return f"{count} ordered"
 

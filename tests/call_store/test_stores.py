@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from inspect import isawaitable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +20,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.call_store.places import server
-from tests.support.redis_servers import RedisServer
+from tests.support.either import got
+from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.call_store import (
     AsyncRedisCallStore,
@@ -37,13 +36,10 @@ from tokenstream.relay.journal import Journal
 
 __all__ = ["anyio_backend", "server"]
 
+pytestmark = pytest.mark.anyio
+
 KINDS = ("memory", "redis", "async redis", "memory journal", "redis journal")
-
-
-@pytest.fixture(params=["asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """The only backend that redis-py has."""
-    return request.param
+in_each_store = pytest.mark.parametrize("kind", KINDS)
 
 
 @asynccontextmanager
@@ -68,12 +64,7 @@ async def opened(kind: str, server: RedisServer, **options: Any) -> AsyncGenerat
                 yield AsyncRedisCallStore(async_client, **options)
 
 
-async def got(reply: Any) -> Any:
-    return await reply if isawaitable(reply) else reply
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_only_the_first_reader_gets_a_call_as_new(kind: str, server: RedisServer) -> None:
     async with opened(kind, server) as store:
         assert CallState("new") == await got(store.begin("key", 60, token="a"))
@@ -87,8 +78,7 @@ async def test_only_the_first_reader_gets_a_call_as_new(kind: str, server: Redis
         assert CallState("done", '{"n": 1}') == await got(store.begin("key", 60, token="a"))
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_a_call_whose_lease_is_over_is_unknown_until_it_is_forgotten(
     kind: str, server: RedisServer
 ) -> None:
@@ -109,8 +99,7 @@ async def test_a_call_whose_lease_is_over_is_unknown_until_it_is_forgotten(
         assert CallState("running") == await got(store.begin("key", 60, token="c"))
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_a_failed_call_is_begun_again_only_on_request(kind: str, server: RedisServer) -> None:
     async with opened(kind, server) as store:
         await got(store.begin("key", 60, token="a"))
@@ -122,8 +111,7 @@ async def test_a_failed_call_is_begun_again_only_on_request(kind: str, server: R
         assert CallState("done", None) == await got(store.begin("key", 60, token="c"))
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_the_end_of_a_forgotten_call_is_kept(kind: str, server: RedisServer) -> None:
     async with opened(kind, server) as store:
         await got(store.begin("key", 60, token="a"))
@@ -133,8 +121,7 @@ async def test_the_end_of_a_forgotten_call_is_kept(kind: str, server: RedisServe
         assert CallState("done", "1") == await got(store.begin("key", 60, token="b"))
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_uncertain_calls_are_listed_and_settled_by_a_person(kind: str, server: RedisServer) -> None:
     """Only those of which nobody knows the end; a settled one is done, whatever comes after."""
     async with opened(kind, server) as store:
@@ -181,8 +168,7 @@ def pay(to: str, usd: float, memo: str = "") -> None:
     raise KeyboardInterrupt(to, usd, memo)
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", KINDS)
+@in_each_store
 async def test_an_uncertain_call_tells_a_person_what_it_asks_for(kind: str, server: RedisServer) -> None:
     """The tool, the arguments, the answer, the call's number in it, and the time; but no secret."""
     script = testing.script().tool_call("pay", '{"usd": 1e2, "to": "ann", "memo": ""}')
@@ -288,7 +274,6 @@ def test_a_store_in_redis_refuses_what_cannot_work(cls: Any) -> None:
             cls(client, **options)
 
 
-@pytest.mark.anyio
 async def test_a_redis_that_is_gone_is_an_error_without_its_address(tmp_path: Path) -> None:
     """The address may name a host, a port and a user."""
     path = str(tmp_path / "none.sock")

@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 from tokenstream import Purse
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
+__all__ = ["make", "server"]
 
 
 @pytest.fixture(params=["memory", "file", "redis"])

@@ -16,15 +16,11 @@ SENDING = "I am going to send all of the money now, as you have asked me to."
 DONE = "All of the money is on its way to those whom you have named."
 
 
-class Provider:
-    """Serves the paths of `FORMATS` on loopback until its `with` block ends.
-
-    A question is a list of transfers, as JSON. Each answer to it calls the same tools in the same order, with
-    other ids, and arguments that are written in other ways. An answer that broke off in its text is continued
-    if the request asks for that.
+class Served:
+    """A provider on loopback until its `with` block ends.
 
     Args:
-        rng: Decides where an answer breaks, and how its calls are written.
+        rng: Decides where an answer breaks.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -38,6 +34,18 @@ class Provider:
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()
+
+    def answer(self, request: Request) -> Recording:
+        raise NotImplementedError
+
+
+class Provider(Served):
+    """Serves the paths of `FORMATS`.
+
+    A question is a list of transfers, as JSON. Each answer to it calls the same tools in the same order, with
+    other ids, and arguments that are written in other ways. An answer that broke off in its text is continued
+    if the request asks for that.
+    """
 
     def answer(self, request: Request) -> Recording:
         """Return an answer, a part of one, or status 503."""

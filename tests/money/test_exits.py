@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.call_store.places import server
 from tests.money.jobs import EXPECTED, load
 from tests.money.provider import DONE, FORMATS, Provider
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 
 __all__ = ["server"]
 

@@ -12,15 +12,15 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from tests.docs.pages import blocks
+from tests.money.provider import Served
 from tests.project import ROOT
 from tests.support.replies import reply
 from tests.support.wire import DONE, sse
-from tokenstream import testing
 from tokenstream.testing import Recording, Request
 
 KILLS = 6
@@ -36,28 +36,15 @@ def write(question: str) -> list[str]:
     return [f"{question}.{number} " for number in range(WORDS)]
 
 
-class Provider:
-    """Answers each question with its own words, breaks in every fifth answer, and adds up what that has cost.
-
-    Args:
-        rng: Decides where an answer breaks.
-    """
+class Provider(Served):
+    """Answers a question with its own words, breaks in every fifth answer, and adds up what that has cost."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+        super().__init__(rng)
         self.asked = threading.Event()
         """Set by each request."""
         self.cost = 0.0
         """The cost of all requests, with what was sent of each answer that has broken off."""
-        self._server = testing.serve(self.answer, pace="recorded")
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        self.url = f"{self._server.url}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
 
     def answer(self, request: Request) -> Recording:
         self.asked.set()

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.support.either import Each, connect_in, got, inside, run_in
+from tests.support.either import Each, client_in, connect_in, got, inside, run_in
 from tests.support.tables import in_one_test
-from tokenstream import Purse, Retry, Route, Usage, connect, resilient, testing
-from tokenstream.errors import CostExceeded, MisuseError, PurseUnavailable
+from tokenstream import Purse, Retry, Route, Usage, aresilient, connect, resilient, testing
+from tokenstream.errors import CostExceeded, PurseUnavailable
 
 URL = "https://chat.test/v1/chat/completions"
 ASKED: dict[str, Any] = {"model": "m", "stream": True, "max_tokens": 50, "messages": []}
@@ -46,7 +46,6 @@ class Words(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def price(usage: Usage) -> float:
-    """One for each token of the answer."""
     return float(usage.output_tokens or 0)
 
 
@@ -55,8 +54,7 @@ def answering(world: str, body: Any, asked: list[Any] | None = None) -> Any:
         (asked if asked is not None else []).append(json.loads(request.content))
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
 
-    made = httpx.Client if world == "sync" else httpx.AsyncClient
-    return made(transport=httpx.MockTransport(answer))
+    return client_in(world, answer)
 
 
 async def read_text(world: str, purse: Purse, body: Any, route: Route | None = None) -> Any:
@@ -146,8 +144,6 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
             opened = answering(world, body)
 
             async def read(opened: Any = opened, purse: Purse = purse) -> Any:
-                from tokenstream import aresilient
-
                 ask = lambda: opened.stream("POST", URL, json=ASKED)  # noqa: E731 - as an SDK's call
                 recovers: Any = resilient if world == "sync" else aresilient
                 async with inside(recovers(ask, Retry(attempts=1, most=purse))) as stream:
@@ -278,20 +274,10 @@ class TestThePrice:
 
         assert purse.spent == 7
 
-    @in_one_test("options", [{"tokens": 9, "price": price}, {"most": 9, "price": 3}])
-    def test_that_prices_nothing_is_refused(self, options: Any) -> None:
-        """A purse of tokens asks for no price."""
-        with pytest.raises(MisuseError, match="price= is a function"):
-            Purse(**options)
-
 
 def test_print_says_what_is_spent() -> None:
-    """A purse tells it beside what there was."""
-    purse = Purse(most=200, tokens=5_000, price=price)
-    with connect(
-        URL, json=ASKED, client=answering("sync", Words(output_tokens=7)), retry=Retry(most=purse)
-    ) as stream:
-        stream.final()
+    purse = Purse(most=200, tokens=5_000)
+    run_in("sync", read_text, "sync", purse, Words(output_tokens=7))
 
     assert str(purse).startswith("7 and ")
     assert str(purse).endswith("of 200 and 5,000 tokens are spent")
