@@ -11,6 +11,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
+def told_by(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
 class Backend:
     """Takes spans and metrics, and tells what came."""
 
@@ -35,6 +39,11 @@ class Backend:
         """The only one."""
         (span,) = self.spans
         return span
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Its attributes."""
+        return told_by(self.span)
 
     @property
     def attempts(self) -> tuple[ReadableSpan, ...]:

@@ -30,11 +30,11 @@ def told_of(url: str, payload: Any = None, *, format: Any = None) -> dict[str, A
             stream.final()
         except (StreamError, MisuseError):
             assert format is None
-    return dict(backend.span.attributes or {})
+    return backend.told
 
 
 def told_without_address(format: Any) -> dict[str, Any]:
     """Return the attributes of the span of an answer of which no address is known."""
     backend = Backend()
     observe(testing.script().text("Hi").finish().stream(format), **backend.takes).final()
-    return dict(backend.span.attributes or {})
+    return backend.told

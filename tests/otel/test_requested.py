@@ -93,7 +93,6 @@ def test_an_address_may_name_the_model(url: str, model: str | None) -> None:
     ],
 )
 def test_the_place_is_host_and_port(url: str, place: dict[str, Any]) -> None:
-    """What is no address has none."""
     told = told_of(url)
 
     assert place == {name: told[name] for name in ("server.address", "server.port") if name in told}

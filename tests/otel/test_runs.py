@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.otel.backend import Backend
+from tests.otel.backend import Backend, told_by
 from tests.project import ROOT
 from tests.support.clocks import on
 from tokenstream import Steps, testing
@@ -17,29 +17,16 @@ from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.otel import observe
 from tokenstream.testing import Recording, faults
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
-
 FOLDER = ROOT / "tests/steps/agents/recordings"
 CLAUDE = Recording.load(FOLDER / "claude-code-own-two-tools-partial.jsonl")
 
 
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
 def observed(backend: Backend, recording: Recording, **options: Any) -> Steps:
-    """Follow an agent in an observed run, and return the run."""
     agent = recording.process()
     with observe(Steps("fix"), **backend.takes, **options) as run:
         for _ in run.follow(agent.stdout, exit_code=agent.wait):
             pass
     return run
-
-
-def attributes_of(span: ReadableSpan) -> dict[str, Any]:
-    return dict(span.attributes or {})
 
 
 def parents(backend: Backend) -> list[tuple[str, str | None]]:
@@ -58,7 +45,7 @@ def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: B
         ("execute_tool Bash", "invoke_agent claude-code"),
     ] == parents(backend)
     assert {SpanKind.INTERNAL} == {span.kind for span in backend.spans}
-    assert attributes_of(turn) == {
+    assert told_by(turn) == {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "claude-code",
         "gen_ai.provider.name": "anthropic",
@@ -73,7 +60,7 @@ def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: B
         "tokenstream.cost": 0.001638,
         "tokenstream.state": "done",
     }
-    assert attributes_of(hello) == {
+    assert told_by(hello) == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "Bash",
         "gen_ai.tool.type": "extension",
@@ -81,14 +68,14 @@ def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: B
         "gen_ai.agent.name": "claude-code",
         "gen_ai.conversation.id": run.session,
     }
-    assert attributes_of(failed)["error.type"] == "ToolFailed"
+    assert told_by(failed)["error.type"] == "ToolFailed"
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "ToolFailed")
     assert turn.status.status_code == StatusCode.UNSET
 
 
 def test_nothing_that_was_said_is_reported(backend: Backend) -> None:
     observed(backend, CLAUDE)
-    told = json.dumps([attributes_of(span) for span in backend.spans])
+    told = json.dumps([told_by(span) for span in backend.spans])
 
     for words in ("hello", "two commands", "/nope", "No such file"):
         assert words not in told
@@ -182,18 +169,14 @@ def test_a_run_that_is_cut_reports_the_error_and_what_had_come(backend: Backend)
         observed(backend, CLAUDE.with_fault(faults.cut(at=at)))
     turn, *tools = backend.spans
 
-    assert ("StreamTruncated", "failed") == (
-        attributes_of(turn)["error.type"],
-        attributes_of(turn)["tokenstream.state"],
-    )
+    assert ("StreamTruncated", "failed") == (told_by(turn)["error.type"], told_by(turn)["tokenstream.state"])
     assert 2 == len(tools)
-    assert all("error.type" not in attributes_of(span) for span in tools)
+    assert all("error.type" not in told_by(span) for span in tools)
     (agent,) = backend.points("gen_ai.invoke_agent.duration")
     assert "StreamTruncated" == agent.attributes["error.type"]
 
 
 def test_steps_that_were_left_open_are_reported_with_the_run(backend: Backend) -> None:
-    """Each once, and with the times of the run's clock."""
     clock = testing.VirtualClock(50)
     with observe(on(clock, Steps), **backend.takes) as run:
         run.step("plan", agent="planner")
@@ -224,14 +207,13 @@ def test_steps_of_a_program_are_spans_too(backend: Backend) -> None:
         ("sort", "invoke_agent planner"),
         ("request", None),
     ] == parents(backend)
-    assert "function" == attributes_of(backend.spans[1])["gen_ai.tool.type"]
+    assert "function" == told_by(backend.spans[1])["gen_ai.tool.type"]
     assert not backend.points("gen_ai.client.token.usage")
 
 
 def test_names_can_be_given(backend: Backend) -> None:
-    """The provider, the model, and attributes of one's own."""
     observed(backend, CLAUDE, provider="aws.bedrock", model="sonnet", attributes={"app.user": "7"})
-    told = attributes_of(backend.spans[0])
+    told = told_by(backend.spans[0])
 
     assert ("aws.bedrock", "sonnet", "7") == (
         told["gen_ai.provider.name"],
@@ -241,8 +223,6 @@ def test_names_can_be_given(backend: Backend) -> None:
 
 
 def test_a_failing_exporter_does_not_disturb_the_run(caplog: pytest.LogCaptureFixture) -> None:
-    """The log has the class of its error."""
-
     class Broken:
         def get_tracer(self, *_: object, **__: object) -> Any:
             raise RuntimeError("out of order")
@@ -257,7 +237,6 @@ def test_a_failing_exporter_does_not_disturb_the_run(caplog: pytest.LogCaptureFi
 
 
 def test_a_run_is_observed_once_and_from_its_start() -> None:
-    """Each misuse says what to do instead."""
     with observe(Steps()) as run, pytest.raises(MisuseError, match="the run is observed already"):
         observe(run)
     with Steps() as begun:
@@ -267,7 +246,6 @@ def test_a_run_is_observed_once_and_from_its_start() -> None:
 
 
 def test_a_run_may_nest_deeper_than_pythons_recursion_limit(backend: Backend) -> None:
-    """Each step is below the one that contains it."""
     with observe(Steps(), **backend.takes) as run:
         step = run.step("0")
         for number in range(1, 1_500):

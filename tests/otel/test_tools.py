@@ -25,11 +25,6 @@ ASKING = (
 DURATION = "gen_ai.execute_tool.duration"
 
 
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
 def _current() -> Any:
     return trace.get_current_span().get_span_context().span_id
 
@@ -79,7 +74,6 @@ async def test_tools_that_run_at_once_are_told_apart(backend: Backend) -> None:
 
 @pytest.mark.anyio
 async def test_a_plain_tool_has_its_span_in_its_thread(backend: Backend) -> None:
-    """The context goes along to where it runs."""
     router, seen = Router(), list[Any]()
 
     @router.tool
@@ -141,8 +135,6 @@ def test_steps_that_follow_an_observed_stream_have_their_tools(backend: Backend,
 
 
 def test_what_fails_in_opentelemetry_never_reaches_the_tool(caplog: pytest.LogCaptureFixture) -> None:
-    """The tool runs, and its result counts."""
-
     class Broken:
         def get_tracer(self, *_: object, **__: object) -> Any:
             raise RuntimeError

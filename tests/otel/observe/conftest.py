@@ -1,4 +1,4 @@
-"""What the tests of `observe` are given: OpenTelemetry in memory, and a server."""
+"""A server for the tests of `observe`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT
 from tests.support.replies import at_once, reply, serve_in_time
 
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.testing import Server
-
-
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
 
 
 @pytest.fixture

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.otel.backend import Backend
+from tests.otel.backend import Backend, told_by
 from tests.otel.observe.support import ANSWER, DURATION, TOKENS
 from tests.otel.observe.test_faults import Raises
+from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import Behaviour, Provider
 from tests.support.either import connect_in, read_whole
 from tokenstream import Retry, Route, Routes, aconnect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.otel import observe
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
-
 OWN = "tokenstream.attempt.duration"
 PROVIDER, MODEL = "gen_ai.provider.name", "gen_ai.request.model"
-
-in_each_world = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 
 
 def _ask(world: str, first: Provider, *others: Provider, backend: Backend, **options: Any) -> None:
@@ -39,10 +35,6 @@ def _ask(world: str, first: Provider, *others: Provider, backend: Backend, **opt
         return observe(stream, **backend.takes)
 
     read_whole(world, prepare)
-
-
-def _told(span: ReadableSpan) -> dict[str, Any]:
-    return {**(span.attributes or {})}
 
 
 @in_each_world
@@ -69,17 +61,17 @@ def test_each_attempt_is_a_child_with_its_own_provider(backend: Backend, world: 
         "tokenstream.attempt.mode": "start",
         "tokenstream.route": "chat.test",
         "tokenstream.attempt.cost": 0.0,
-    } == _told(refused)
+    } == told_by(refused)
     # Nothing was counted, so that only a cost could be estimated.
     assert {
-        **_told(refused),
+        **told_by(refused),
         "error.type": "StreamInterrupted",
         "gen_ai.response.id": "chatcmpl-1",
         "gen_ai.response.model": "scripted-1",
         "tokenstream.attempt.number": 2,
         "tokenstream.attempt.mode": "restart",
         "tokenstream.attempt.estimated": True,
-    } == {**_told(broken), "tokenstream.attempt.cost": 0.0}
+    } == {**told_by(broken), "tokenstream.attempt.cost": 0.0}
     assert {
         PROVIDER: "anthropic",
         MODEL: "m",
@@ -92,7 +84,7 @@ def test_each_attempt_is_a_child_with_its_own_provider(backend: Backend, world: 
         "tokenstream.attempt.number": 3,
         "tokenstream.attempt.mode": "continue",
         "tokenstream.route": "claude.test",
-    } == _told(whole)
+    } == told_by(whole)
     assert [StatusCode.ERROR, StatusCode.ERROR, StatusCode.UNSET] == [
         span.status.status_code for span in backend.attempts
     ]
@@ -100,7 +92,6 @@ def test_each_attempt_is_a_child_with_its_own_provider(backend: Backend, world: 
 
 @in_each_world
 def test_the_attempts_lie_within_the_answer(backend: Backend, world: str) -> None:
-    """Each begins after the one before and its wait; the last one ends with the answer."""
     _ask(world, Provider("openai-chat", Behaviour("status")), Provider("gemini"), backend=backend)
     first, second = backend.attempts
     answer = backend.answer
@@ -113,7 +104,7 @@ def test_the_attempts_lie_within_the_answer(backend: Backend, world: str) -> Non
 
 def test_the_answer_has_the_server_that_it_came_from(backend: Backend) -> None:
     _ask("sync", Provider("anthropic", *[Behaviour("status")] * 2), Provider("gemini"), backend=backend)
-    told = _told(backend.answer)
+    told = told_by(backend.answer)
 
     assert ("generate_content gemini-x", "gcp.gen_ai") == (backend.answer.name, told[PROVIDER])
     assert ("gemini-x", "gemini.test", "gemini.test") == (
@@ -134,10 +125,10 @@ def test_when_all_attempts_have_failed_the_last_one_has_the_error(backend: Backe
             backend=backend,
         )
 
-    assert ["503", "503", "ConnectError"] == [_told(span)["error.type"] for span in backend.attempts]
+    assert ["503", "503", "ConnectError"] == [told_by(span)["error.type"] for span in backend.attempts]
     assert ("ConnectError", "anthropic") == (
-        _told(backend.answer)["error.type"],
-        _told(backend.answer)[PROVIDER],
+        told_by(backend.answer)["error.type"],
+        told_by(backend.answer)[PROVIDER],
     )
     assert "ConnectError" == backend.attempts[-1].status.description
 
@@ -148,7 +139,7 @@ def test_operations_are_counted_once_and_attempts_by_themselves(backend: Backend
     _ask("sync", first, Provider("anthropic"), backend=backend)
 
     assert [1] == [point.count for point in backend.points(DURATION)]
-    assert not any("gen_ai.operation.name" in _told(span) for span in backend.attempts)
+    assert not any("gen_ai.operation.name" in told_by(span) for span in backend.attempts)
     assert [
         ("openai", "start", "503", 1),
         ("openai", "restart", "StreamInterrupted", 1),
@@ -189,7 +180,7 @@ def test_a_route_has_its_span_even_if_it_is_asked_once(backend: Backend) -> None
     """The share of answers that a route serves can be counted."""
     _ask("sync", Provider("openai-chat"), Provider("anthropic"), backend=backend)
 
-    assert ["chat.test"] == [_told(span)["tokenstream.route"] for span in backend.attempts]
+    assert ["chat.test"] == [told_by(span)["tokenstream.route"] for span in backend.attempts]
     assert [1] == [point.count for point in backend.points(OWN)]
 
 
@@ -201,7 +192,7 @@ def test_without_a_request_of_the_library_the_caller_names_provider_and_model(ba
         observed.final()
 
     assert [("attempt m", "my.gateway", "m")] * 2 == [
-        (span.name, _told(span)[PROVIDER], _told(span)[MODEL]) for span in backend.attempts
+        (span.name, told_by(span)[PROVIDER], told_by(span)[MODEL]) for span in backend.attempts
     ]
 
 
@@ -228,11 +219,12 @@ def test_a_hedge_runs_beside_the_first_attempt(backend: Backend, loop: str, *, s
     answer = backend.answer
     read, lost = (two, one) if second_wins else (one, two)
 
-    assert ["start", "hedge"] == [_told(span)["tokenstream.attempt.mode"] for span in backend.attempts]
+    assert ["start", "hedge"] == [told_by(span)["tokenstream.attempt.mode"] for span in backend.attempts]
     assert {"openai": "m", "anthropic": "c"} == {
-        _told(span)[PROVIDER]: _told(span)[MODEL] for span in backend.attempts
+        told_by(span)[PROVIDER]: told_by(span)[MODEL] for span in backend.attempts
     }
-    assert (_told(read)[PROVIDER], _told(read)[MODEL]) == (_told(answer)[PROVIDER], _told(answer)[MODEL])
+    for name in (PROVIDER, MODEL):
+        assert told_by(read)[name] == told_by(answer)[name]
     assert (answer.start_time, answer.end_time) == (one.start_time, read.end_time)
     assert (lost.end_time or 0) <= (answer.end_time or 0)
     assert (one.start_time or 0) + 20_000_000 <= (two.start_time or 0) < (one.end_time or 0)
@@ -262,7 +254,6 @@ def test_nothing_of_the_content_is_reported(backend: Backend) -> None:
 
 @pytest.mark.parametrize("place", ["start", "end"])
 def test_what_fails_with_an_attempts_span_never_reaches_the_loop(backend: Backend, place: str) -> None:
-    """All else that there is gets told all the same."""
     backend.tracers.add_span_processor(Raises(place, ValueError("my secret")))
     _ask("sync", Provider("openai-chat", Behaviour("status")), Provider("anthropic"), backend=backend)
 

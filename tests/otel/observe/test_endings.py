@@ -11,7 +11,7 @@ import anyio
 import pytest
 from opentelemetry.trace import StatusCode
 
-from tests.otel.backend import Backend
+from tests.otel.backend import Backend, told_by
 from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
 from tests.support.asgi import Client
 from tokenstream import (
@@ -43,9 +43,9 @@ def test_a_refusal_is_reported_by_its_status(backend: Backend, server: Server) -
     span = backend.span
 
     assert (StatusCode.ERROR, "StatusError") == (span.status.status_code, span.status.description)
-    assert "429" == (span.attributes or {})["error.type"]
+    assert "429" == backend.told["error.type"]
     assert ["429"] == [point.attributes["error.type"] for point in backend.points(DURATION)]
-    assert "openai" == (span.attributes or {})["gen_ai.provider.name"]
+    assert "openai" == backend.told["gen_ai.provider.name"]
     assert "secret" not in span.to_json()
 
 
@@ -63,7 +63,7 @@ async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Bac
         tasks.start_soon(client.call, relay.respond(answer, timing=relay.Timing(drain=0)))
         await client.until(lambda: b"Hello" in client.body)
         relay.shut_down()
-    attributes = backend.span.attributes or {}
+    attributes = backend.told
 
     assert ("shutdown", "truncated") == (attributes["error.type"], attributes["tokenstream.ending"])
     assert ["shutdown"] == [point.attributes["error.type"] for point in backend.points(DURATION)]
@@ -78,7 +78,7 @@ def test_an_answer_that_breaks_off_is_reported_by_its_error(backend: Backend, fa
     """What had come is told as far as it came: the marks, and no count of tokens."""
     with pytest.raises(StreamError):
         observe(replayed(fault=fault, deadlines=Deadlines(idle_bytes=30)), **backend.takes).final()
-    told = backend.span.attributes or {}
+    told = backend.told
 
     assert (name, "truncated") == (told["error.type"], told["tokenstream.ending"])
     assert StatusCode.ERROR == backend.span.status.status_code
@@ -94,7 +94,7 @@ def test_a_server_that_is_not_there_is_reported(backend: Backend) -> None:
         observe(connect("http://127.0.0.1:9/v1/messages", json={"model": "m"}), **backend.takes) as stream,
     ):
         stream.final()
-    told = backend.span.attributes or {}
+    told = backend.told
 
     assert ("ConnectError", "anthropic") == (told["error.type"], told["gen_ai.provider.name"])
     assert [] == backend.points(FIRST)
@@ -106,7 +106,7 @@ def test_an_answer_that_is_not_wanted_any_more_is_no_error(backend: Backend, how
     next(stream.text)
     getattr(stream, how)()
     stream.close()
-    told = backend.span.attributes or {}
+    told = backend.told
 
     assert "stopped" == told["tokenstream.ending"]
     assert "error.type" not in told
@@ -123,14 +123,13 @@ def test_an_answer_that_is_dropped_is_reported_with_the_next_one(backend: Backen
 
     assert [] == [*backend.spans]
     observe(replayed(), **backend.takes).close()
-    told = [dict(span.attributes or {}) for span in backend.spans]
+    told = [told_by(span) for span in backend.spans]
     assert ["stopped", "stopped"] == [each["tokenstream.ending"] for each in told]
     # Of the two, only the dropped one had read something.
     assert 1 == sum("gen_ai.response.time_to_first_chunk" in each for each in told)
 
 
 def test_what_was_never_asked_for_is_not_reported(backend: Backend) -> None:
-    """A request that never went out is no operation."""
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes).close()
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes)
     gc.collect()
@@ -179,11 +178,10 @@ async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) 
 
 
 def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, server: Server) -> None:
-    """`connect` knows its payload with `retry=`, too."""
     asked = connect(server.url + CHAT, json={"model": "m", "seed": 7}, retry=Retry(wait=0))
     with observe(asked, **backend.takes) as stream:
         stream.final()
-    told = backend.span.attributes or {}
+    told = backend.told
 
     assert ("m", 7) == (told["gen_ai.request.model"], told["gen_ai.request.seed"])
 
@@ -196,18 +194,17 @@ async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: S
         await other.final()
     # The time, and the ids, are those of one answer.
     own = {"gen_ai.response.time_to_first_chunk", "tokenstream.answer.id", "tokenstream.request.id"}
-    one, two = (dict(span.attributes or {}) for span in backend.spans)
+    one, two = map(told_by, backend.spans)
 
     assert own <= {*one}
     assert {name: one[name] for name in {*one} - own} == {name: two[name] for name in {*two} - own}
 
 
 def test_a_tap_is_observed_beside_its_loop(backend: Backend) -> None:
-    """The loop gets its own objects, and the span what passed."""
     tapped = observe(tap(ANSWER.chunks("openai-chat")), model="m", **backend.takes)
     for _ in tapped:
         pass
-    told = backend.span.attributes or {}
+    told = backend.told
 
     assert ("chat m", "complete") == (backend.span.name, told["tokenstream.ending"])
     assert 41 == told["gen_ai.usage.input_tokens"]
