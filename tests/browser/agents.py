@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.support.served import lifespan_in
 from tokenstream import AsyncStream, Steps, relay, testing
 from tokenstream.router import ToolFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from starlette.requests import Request
 
 _REQUEST = {"command": "rm -r build"}
@@ -28,7 +27,9 @@ class Agents:
     """The runs of an agent, each in a journal, and the replies to their questions."""
 
     def __init__(self) -> None:
-        self._journals: dict[Any, relay.MemoryJournal] = {}
+        self._journals: dict[Any, relay.MemoryJournal] = {
+            protocol: relay.MemoryJournal(drain=0) for protocol in ("tokenstream", "ui-message", "ag-ui")
+        }
         """The journal of each protocol."""
         self._runs: dict[str, Steps] = {}
         """The runs by the ids of their answers."""
@@ -39,16 +40,8 @@ class Agents:
                 Route("/agent/{protocol}/{id}", self.answer),
                 Route("/replies/{id}", self.reply, methods=["POST"]),
             ],
-            lifespan=self._lifespan,
+            lifespan=lifespan_in(*self._journals.values()),
         )
-
-    @asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as journals:
-            for protocol in ("tokenstream", "ui-message", "ag-ui"):
-                journal = relay.MemoryJournal(drain=0)
-                self._journals[protocol] = await journals.enter_async_context(journal)
-            yield
 
     async def ask(self, request: Request) -> Response:
         protocol = request.path_params["protocol"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,10 +10,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from tests.support.served import lifespan_in
 from tokenstream import AsyncStream, relay, testing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -106,14 +106,9 @@ def make_app() -> Starlette:
         "/api/agent": Chats("ag-ui", lambda body: body["threadId"]),
     }
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as journals:
-            for each in chats.values():
-                await journals.enter_async_context(each.journal)
-            yield
-
     # A chat's address has no slash at its end.
     roots = [Route(path, each.ask, methods=["POST"]) for path, each in chats.items()]
     mounts = [Mount(path, routes=each.routes[1:]) for path, each in chats.items()]
-    return Starlette(routes=[*roots, *mounts], lifespan=lifespan)
+    return Starlette(
+        routes=[*roots, *mounts], lifespan=lifespan_in(*(each.journal for each in chats.values()))
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -10,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from examples.agent_page import agent
+from tests.support.served import lifespan_in
 from tokenstream import Steps, relay, testing
 
 if TYPE_CHECKING:
@@ -68,14 +68,9 @@ def make_app() -> Starlette:
         run.reply(id, approved)
         return JSONResponse({})
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with journal:
-            yield
-
     routes = [
         Route("/api/chat", answering("ui-message"), methods=["POST"]),
         Route("/api/agent", answering("ag-ui"), methods=["POST"]),
         Route("/requests/{id}", decide, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan_in(journal))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,11 +11,11 @@ from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.cut_fetch import CUT_FETCH
 from tests.support.packages import needed
-from tests.support.served import by_uvicorn, by_wsgi
+from tests.support.served import by_uvicorn, by_wsgi, lifespan_in
 from tokenstream import AsyncStream, relay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from wsgiref.types import StartResponse
 
     from playwright.sync_api import Page
@@ -64,13 +63,7 @@ def _backend(origin: str, exposed: str) -> Any:
     exec(code.replace("https://page.example", origin).replace(_EXPOSED, exposed), names)
     backend: Any = names["backend"]
     journal = relay.MemoryJournal(drain=0)
-
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncGenerator[None]:
-        async with journal:
-            yield
-
-    backend.router.lifespan_context = lifespan
+    backend.router.lifespan_context = lifespan_in(journal)
     answers = relay.endpoints(
         journal, lambda _: AsyncStream(_pieces(), format="pieces"), protocol="ui-message"
     )

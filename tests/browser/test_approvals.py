@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from examples.agent_page import agent
 from tests.browser import example_agent
+from tests.browser.bundled import routes_of
 from tests.support.node import bundle, node_with
 from tests.support.served import by_uvicorn
 from tokenstream import testing
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser]
 
-_PAGE = '<!doctype html><div id="root"></div><script src="/bundle.js" type="module"></script>'
-
 
 @pytest.fixture(scope="module")
 def script() -> bytes:
@@ -34,14 +31,8 @@ def script() -> bytes:
 
 @pytest.fixture
 def url(script: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    async def send_page(_: object) -> Response:
-        return HTMLResponse(_PAGE)
-
-    async def send_script(_: object) -> Response:
-        return Response(script, media_type="text/javascript")
-
     app = example_agent.make_app()
-    app.routes.extend([Route("/", send_page), Route("/bundle.js", send_script)])
+    app.routes.extend(routes_of(script))
     with testing.serve(example_agent.play_model) as model:
         monkeypatch.setattr(agent, "BASE", f"{model.url}/v1")
         with by_uvicorn(app, lifespan="on") as served:

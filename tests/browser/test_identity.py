@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 
 from tests.browser.chat.support import until
 from tests.support.line import Line
-from tests.support.served import by_uvicorn
+from tests.support.served import by_uvicorn, lifespan_in
 from tokenstream import AsyncStream, relay, testing
 from tokenstream.relay import MemoryJournal, Timing, follow
 
@@ -49,7 +49,7 @@ class Gate:
         self.asked = 0
         """Number of times that the model was asked."""
         self._allowed = threading.Semaphore(0)
-        self._journal: MemoryJournal
+        self._journal, self._other = MemoryJournal(drain=0), MemoryJournal(drain=0)
         self.app = Starlette(
             routes=[
                 Route("/", self.page),
@@ -58,17 +58,12 @@ class Gate:
                 Route("/answers/{id}", self.answer),
                 Route("/forget", self.forget, methods=["POST"]),
             ],
-            lifespan=self.lifespan,
+            lifespan=lifespan_in(self._journal, self._other),
         )
 
     def let(self) -> None:
         """Let the model write the next word."""
         self._allowed.release()
-
-    @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        async with MemoryJournal(drain=0) as self._journal, MemoryJournal(drain=0) as self._other:
-            yield
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for chunk in testing.script().text(*WORDS).finish().chunks("openai-chat"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.browser.agents import Agents
+from tests.browser.bundled import routes_of
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
@@ -23,11 +23,11 @@ from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.line import Line
 from tests.support.node import bundle, node_with
-from tests.support.served import by_uvicorn
+from tests.support.served import by_uvicorn, lifespan_in
 from tokenstream import AsyncStream, relay, testing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from playwright.sync_api import Page
     from starlette.requests import Request
@@ -39,12 +39,6 @@ _CASES = ROOT.parent / "shared" / "cases" / "sse_cases.json"
 _FOLDER = ROOT / "tests" / "browser"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz" * 3
 _TEXT = "Let me look it up. \U0001f327 Done."
-
-
-async def _page(_: Request) -> Response:
-    return HTMLResponse(
-        '<!doctype html><div id="root"></div><script src="/bundle.js" type="module"></script>'
-    )
 
 
 async def _page_of_the_guide(_: Request) -> Response:
@@ -116,18 +110,10 @@ def url(script: bytes) -> Iterator[str]:
     async def answer(request: Request) -> Any:
         return relay.follow(journal, request.path_params["id"], request.headers.get("last-event-id"))
 
-    async def send_script(_: Request) -> Response:
-        return Response(script, media_type="text/javascript")
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with journal, chats.router.lifespan_context(chats), agents.router.lifespan_context(agents):
-            yield
-
+    lifespans = [app.router.lifespan_context(app) for app in (chats, agents)]
     routes = [
-        Route("/", _page),
+        *routes_of(script),
         Route("/relay.html", _page_of_the_guide),
-        Route("/bundle.js", send_script),
         Route("/sse_cases.mjs", _cases),
         Route("/answers", start, methods=["POST"]),
         Route("/answers/{id}", answer),
@@ -136,7 +122,8 @@ def url(script: bytes) -> Iterator[str]:
         Mount("/tokenstream", relay.assets),
         Mount("/", routes=[*agents.routes, *chats.routes]),
     ]
-    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as served:
+    app = Starlette(routes=routes, lifespan=lifespan_in(journal, *lifespans))
+    with by_uvicorn(app, lifespan="on") as served:
         yield served.rstrip("/")
 
 

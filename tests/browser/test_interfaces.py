@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
+from tests.browser.bundled import routes_of
 from tests.browser.chat.support import until
 from tests.browser.interfaces import PIECES, TEXT, make_relay
 from tests.relay.news import PLANS, RESULTS, TEXTS
@@ -135,22 +134,12 @@ def asked() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def url(script: bytes, asked: list[dict[str, Any]]) -> Iterator[str]:
-    page = '<!doctype html><div id="root"></div><script src="/bundle.js" type="module"></script>'
-
-    async def send_page(_: object) -> Response:
-        return HTMLResponse(page)
-
-    async def send_script(_: object) -> Response:
-        return Response(script, media_type="text/javascript")
-
-    with by_uvicorn(make_relay(asked, Route("/", send_page), Route("/bundle.js", send_script))) as served:
+    with by_uvicorn(make_relay(asked, *routes_of(script))) as served:
         yield served
 
 
 @pytest.fixture
 def ask(page: Page, url: str) -> Callable[..., None]:
-    """Opens the page anew, and asks there."""
-
     def open_and_ask(question: str, *, search: str = "") -> None:
         page.goto(url + search)
         page.get_by_role("textbox").fill(question)

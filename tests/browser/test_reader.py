@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,16 @@ from tests.browser import example_agent
 from tests.browser.agents import Agents
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
-from tests.support.node import node_in, node_with
-from tests.support.served import by_uvicorn
+from tests.support.node import any_node, node_with
+from tests.support.served import by_uvicorn, lifespan_in
 from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.relay import MemoryJournal, follow, respond
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from tokenstream.message import Part
+
+pytestmark = pytest.mark.slow
 
 _FOLDER = Path(__file__).parent
 _TESTS = sorted(_FOLDER.glob("*.test.mjs"))
@@ -49,33 +49,26 @@ def _passes(node: str, tests: list[Path], **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
     """The cases are in the files beside this one; connections are cut at every 29th byte."""
-    folder = Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve()
-    node = node_in(folder)
-    if node is None:
-        pytest.skip("needs Node")
+    folder, node = any_node()
     # With the packages, the tests below try all of these two, and more.
     has_packages = "TOKENSTREAM_NODE" in os.environ and (folder / "node_modules/eventsource-parser").exists()
     again = {"follow", "sse"} if has_packages else set[str]()
     _passes(node, [path for path in _TESTS if path.name.partition(".")[0] not in again])
 
 
-@pytest.mark.slow
 def test_it_reads_what_is_cut_anywhere() -> None:
     _, node = node_with()
     _passes(node, [_FOLDER / "follow.test.mjs"], TOKENSTREAM_EVERY_CUT="1")
 
 
-@pytest.mark.slow
 def test_its_parser_differs_from_eventsource_parser_where_that_has_a_reason() -> None:
     """Each difference has a name, beside which stands what the standard says."""
     folder, node = node_with("eventsource-parser")
     _passes(node, [_FOLDER / "sse.test.mjs"], TOKENSTREAM_NODE=str(folder))
 
 
-@pytest.mark.slow
 def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
     """`useChat`'s chat and AG-UI's agent, at a real relay, over connections that are cut."""
     folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
@@ -84,7 +77,6 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
         _passes(node, [_FOLDER / "adapters.mjs"], **environment)
 
 
-@pytest.mark.slow
 def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
     folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
     with by_uvicorn(Agents().app, lifespan="on") as url:
@@ -92,7 +84,6 @@ def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:
         _passes(node, [_FOLDER / "agents.mjs"], **environment)
 
 
-@pytest.mark.slow
 def test_an_agent_that_asks_is_shown_by_the_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
     folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
     with testing.serve(example_agent.play_model) as model:
@@ -131,7 +122,6 @@ console.log(JSON.stringify(told));
 """
 
 
-@pytest.mark.slow
 def test_the_lines_for_svelte_and_vue_show_an_answer(tmp_path: Path) -> None:
     folder, node = node_with("svelte", "vue")
     (tmp_path / "node_modules").symlink_to(folder / "node_modules")
@@ -176,13 +166,18 @@ console.log(JSON.stringify([own.map(each => each.replayed), late.map(each => eac
 """
 
 
+def _told(program: str, *arguments: str, given: bytes = b"") -> Any:
+    """Return the JSON that a program in Node prints."""
+    _, node = any_node()
+    command = [node, "--input-type=module", "-e", program, *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.timeout(60)
-@pytest.mark.slow
 def test_a_page_that_starts_an_answer_by_post_runs_its_tools() -> None:
     """Over a real server, none of its own events is marked as replayed; those of a late reader are."""
-    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
-    if node is None:
-        pytest.skip("needs Node")
     journal = MemoryJournal()
     script = testing.script().text(*map(str, range(30))).tool_call("pay", {"usd": 100}).finish("tool_calls")
 
@@ -192,18 +187,10 @@ def test_a_page_that_starts_an_answer_by_post_runs_its_tools() -> None:
     async def again(_: Any) -> Any:
         return follow(journal, "7")
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with journal:
-            yield
-
     routes = [Route("/answers", start, methods=["POST"]), Route("/answers/7", again)]
-    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as url:
-        program = [node, "--input-type=module", "-e", _START, _MODULE.as_uri(), f"{url}answers", "/answers/7"]
-        done = subprocess.run(program, capture_output=True, check=False)
+    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan_in(journal)), lifespan="on") as url:
+        own, late = _told(_START, _MODULE.as_uri(), f"{url}answers", "/answers/7")
 
-    assert done.returncode == 0, done.stderr
-    own, late = json.loads(done.stdout)
     assert own == [False] * len(late)
     assert late == [True] * len(own)
     assert len(own) > 30
@@ -231,12 +218,8 @@ console.log(JSON.stringify(told));
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.slow
 def test_an_answer_that_is_not_kept_is_asked_for_once_wherever_it_is_cut() -> None:
     """Each response has an id, but only a journal makes it one to go on with: the model is asked once."""
-    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
-    if node is None:
-        pytest.skip("needs Node")
     chunks = testing.script().text("Hel", "lo").finish("stop").chunks("openai-chat")
     asked: list[str] = []
 
@@ -255,11 +238,9 @@ def test_an_answer_that_is_not_kept_is_asked_for_once_wherever_it_is_cut() -> No
         await respond(AsyncStream(chunks), protocol=protocol)(scope, receive, send_some)
 
     with by_uvicorn(answer) as url:
-        program = [node, "--input-type=module", "-e", _CUT, f"{_MODULE.parent.as_uri()}/", url]
-        done = subprocess.run(program, capture_output=True, check=False)
+        told = _told(_CUT, f"{_MODULE.parent.as_uri()}/", url)
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [["complete", "ends"], *[["truncated", "TypeError"]] * 2]
+    assert told == [["complete", "ends"], *[["truncated", "TypeError"]] * 2]
     assert asked == [place for place in ("whole", "cut", "head") for _ in range(2)]
 
 
@@ -270,12 +251,8 @@ def _as_python_has_it(part: Part) -> dict[str, Any]:
     return {name: said for name in _KEPT if (said := getattr(part, name, None)) not in (None, "")}
 
 
-@pytest.mark.slow
 def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
     """Each kind of part that a script can say, calls that are no JSON, other choices, failures."""
-    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
-    if node is None:
-        pytest.skip("needs Node")
     said = (
         testing.script()
         .reasoning("Hm.", signature="s")
@@ -294,10 +271,7 @@ def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
         stream = Stream([body], format="tokenstream")
         with suppress(StreamError):
             stream.final()
-        program = [node, "--input-type=module", "-e", _FOLD, _MODULE.as_uri()]
-        done = subprocess.run(program, input=body, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        found = _told(_FOLD, _MODULE.as_uri(), given=body)
 
         assert (found["ending"], found["finish_reason"]) == (
             stream.message.ending,

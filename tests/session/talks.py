@@ -152,7 +152,6 @@ class AsyncTalk(Talk):
         self._portal = portal
 
     def call(self, program: Callable[..., Any], *args: Any) -> Any:
-        """Run a program that talks to the session in the event loop."""
         return self._portal.call(program, *args)
 
     def begin(
@@ -162,7 +161,6 @@ class AsyncTalk(Talk):
         return self._portal.start_task_soon(self._ask, content, stop_after, played_ms, options)
 
     def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
-        """Ask, and read nothing of the answer within the block."""
         return self._portal.wrap_async_context_manager(self._portal.call(self._make, content, options))
 
     async def _make(self, content: Any, options: dict[str, Any]) -> Any:

@@ -150,8 +150,6 @@ def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
 
 
 def test_a_cancellation_that_crosses_the_end_is_no_failure(colour: str) -> None:
-    """The server refuses it, and the answer counts as interrupted."""
-
     class Crossing(RealtimeServer):
         def answer(self, line: Line) -> None:
             super().answer(line)
@@ -213,7 +211,6 @@ def test_an_answer_that_has_ended_is_cut_while_it_is_played(colour: str) -> None
 
 
 def test_an_answer_that_was_heard_to_its_end_is_not_cut(colour: str) -> None:
-    """The interruption came after the last word."""
     server = RealtimeServer(audio=True)
     with serving(server) as url, talking(colour, url) as talk:
         talk.speak("one", media=None, played_ms=60_000)

@@ -53,7 +53,6 @@ def test_only_what_is_new_is_sent(colour: str) -> None:
 
 
 def test_results_of_tools_are_sent_on_the_same_connection(colour: str) -> None:
-    """Only the results are sent: the server has the calls."""
     server = ResponsesServer()
     with serving(server) as url, talking(colour, url) as talk:
         called = talk.ask("call:noon").message
@@ -128,7 +127,6 @@ def test_another_connection_gets_what_the_server_has_not_stored(
 
 
 def test_the_sixty_minute_limit_rotates_the_connection(colour: str) -> None:
-    """The question that meets it is asked again on another connection."""
     server = ResponsesServer()
     limit = {"code": "websocket_connection_limit_reached", "message": "60 minutes"}
     server.errors[2] = {"type": "error", "status": 400, "error": limit}
@@ -304,7 +302,6 @@ def test_a_broken_answer_raises_its_error_and_the_session_goes_on(colour: str) -
 
 @pytest.mark.parametrize("code", [1001, 1011, None])
 def test_a_broken_answer_follows_the_policy(colour: str, code: int | None) -> None:
-    """A restart asks the question once more, on another connection."""
     server = ResponsesServer()
     server.hangups[4] = code
     retry = Retry(mode="restart", wait=0)
@@ -372,7 +369,6 @@ def test_the_answer_to_a_post_ends_where_the_server_says_so(colour: str) -> None
 
 
 def test_a_question_whose_connection_cannot_be_opened_is_not_in_the_way(colour: str) -> None:
-    """Each attempt begins anew, and so does the next question."""
     server = ResponsesServer()
     with serving(server) as url, talking(colour, url, retry=Retry(attempts=2, wait=0)) as talk:
         talk.ask("one")

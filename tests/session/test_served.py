@@ -69,7 +69,6 @@ def test_results_of_tools(colour: str, format: str) -> None:
 
 
 def test_the_limit_of_a_connection(colour: str, format: str) -> None:
-    """The question is asked on another one."""
     if format == "gemini-live":
         pytest.skip("it announces the end with goAway")
     answers = [said("lost", format, faults.connection_limit(event=0)), said("Hello", format)]

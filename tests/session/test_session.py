@@ -107,7 +107,6 @@ def test_a_session_needs_a_function_that_opens_connections(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [Session, AsyncSession])
 def test_a_question_before_the_block_is_refused(kind: Any) -> None:
-    """The connection opens with the block."""
     with pytest.raises(MisuseError, match="enter it with"):
         kind(never).ask("Hello")
 
@@ -125,7 +124,6 @@ def test_a_closed_session_asks_nothing() -> None:
     ("content", "words"), [([], "without items"), (None, "not NoneType"), ([1], "not list"), (7, "not int")]
 )
 def test_only_texts_results_and_items_are_asked(content: Any, words: str) -> None:
-    """The error says what they are."""
     with (
         serving(ResponsesServer()) as url,
         talking("sync", url) as talk,
@@ -135,7 +133,6 @@ def test_only_texts_results_and_items_are_asked(content: Any, words: str) -> Non
 
 
 def test_arguments_of_ask_are_checked() -> None:
-    """Lanes are of one API only."""
     with serving(RealtimeServer()) as url, talking("sync", url) as talk:
         with pytest.raises(MisuseError, match="openai-realtime has no lanes"):
             talk.session.ask("Hello", lane="a")
@@ -158,7 +155,6 @@ def test_a_url_that_does_not_tell_the_api_needs_its_name() -> None:
 
 @pytest.mark.anyio
 async def test_connections_of_the_other_colour_are_refused() -> None:
-    """The error names the right one."""
     with (
         serving(ResponsesServer()) as url,
         pytest.raises(MisuseError, match="AsyncSession needs a WebSocket"),
@@ -213,7 +209,6 @@ def test_a_connection_that_cannot_be_opened_fails_in_the_block(colour: str) -> N
 
 
 def test_one_question_at_a_time() -> None:
-    """The answer before has to be read, interrupted or closed first."""
     with serving(ResponsesServer()) as url, talking("sync", url) as talk:
         talk.ask("one")
         answer = talk.session.ask("two")
@@ -299,7 +294,6 @@ def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None
 @pytest.mark.slow
 @in_every_colour
 def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -> None:
-    """Long before a deadline of the answer."""
     connecting = {"ping_interval": 0.05, "ping_timeout": 0.1}
     with deaf() as url, talking(colour, url, connecting=connecting) as talk:
         began = time.monotonic()
@@ -336,7 +330,6 @@ def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
 
 
 def test_another_thread_interrupts() -> None:
-    """While the answer is being read."""
     has_begun = threading.Event()
 
     def interrupt(answer: Answer) -> None:
@@ -413,7 +406,6 @@ async def test_a_timeout_while_another_connection_is_opened_loses_nothing() -> N
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_cancelled_program_leaves_no_connection_open() -> None:
-    """The session closes it while its task is being cancelled."""
     client = client_of_the_loop()
     server = ResponsesServer()
     left = threading.Event()
@@ -507,8 +499,6 @@ def test_progress_of_a_tool_is_shown_by_its_handlers(colour: Any) -> None:
 @pytest.mark.slow_rows("LiveServer")
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_tools_are_declared_in_the_form_of_the_api(kind: Any) -> None:
-    """A `Tools`, a router, or the list itself."""
-
     def look_up(word: str) -> str:
         """Look a word up."""
         return word
@@ -542,7 +532,6 @@ def test_both_colours_have_the_same_interface() -> None:
 
 @pytest.mark.slow
 def test_sessions_are_loaded_when_they_are_used() -> None:
-    """The import of the package stays fast."""
     program = "import sys, tokenstream; print('tokenstream.session' in sys.modules); tokenstream.Session"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

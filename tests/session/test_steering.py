@@ -84,7 +84,6 @@ class Cutting(Scripted):
 
 
 def begun(id: str, *pieces: str, parent: str | None = None) -> list[Payload]:
-    """Return the beginning of a response."""
     head = {"id": id, "object": "response", "status": "in_progress", "output": []}
     item = {"id": f"msg_{id}", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
     where = {"item_id": item["id"], "output_index": 0, "content_index": 0}

@@ -66,8 +66,6 @@ def rows_at_once(text: str, console: Console) -> list[str]:
 
 @dataclass
 class _Written:
-    """A block, as far as it is written."""
-
     id: int
     kind: str
     text: str

@@ -72,7 +72,6 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
 @needs_recordings
 @pytest.mark.parametrize("share", sampled(range(5), one_in=5))
 def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
-    """Each answer of a real model, in pieces."""
     answers = [text for text in recorded_answers() if len(text) < 5_000][share::5]
     whole = [rows_at_once(text, _console()) for text in answers]
 

@@ -22,6 +22,15 @@ def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool)
     live, finished = (Terminal(40, 10, reflows=reflows, widths=widths) for _ in range(2))
     for terminal in (live, finished):
         terminal.feed("$ ask\n" * 3)
+
+    assert _show_and_resize(live, finished, made_up, [3, 5, 10, 24], [15, 20, 40, 80]) > 3
+    assert finished.texts == live.texts
+
+
+def _show_and_resize(
+    live: Terminal, finished: Terminal, made_up: random.Random, lines: list[int], columns: list[int]
+) -> int:
+    """Show an answer on one terminal, and its finished blocks alone on the other; count the resizes."""
     resizes = 0
     with (
         MarkdownPrinter(TerminalConsole(live)) as printer,
@@ -32,32 +41,18 @@ def test_a_resize_loses_nothing_and_doubles_nothing(seed: int, *, reflows: bool)
             if block.closed:
                 plain.show(block)
             if made_up.random() < 0.06:
-                size = made_up.choice([3, 5, 10, 24]), made_up.choice([15, 20, 40, 80])
+                size = made_up.choice(lines), made_up.choice(columns)
                 live.resize(*size)
                 finished.resize(*size)
                 resizes += 1
-
-    assert resizes > 3
-    assert finished.texts == live.texts
+    return resizes
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", sampled(range(4), one_in=4))
 def test_half_a_screen_has_room_where_a_terminal_loses_the_cursor(seed: int) -> None:
-    made_up = random.Random(seed)
     live, finished = (Terminal(80, 12, keeps_end=True) for _ in range(2))
-    with (
-        MarkdownPrinter(TerminalConsole(live)) as printer,
-        MarkdownPrinter(TerminalConsole(finished)) as plain,
-    ):
-        for block in blocks_of(ANSWER, 9):
-            printer.show(block)
-            if block.closed:
-                plain.show(block)
-            if made_up.random() < 0.06:
-                columns = made_up.choice([40, 60, 80])
-                live.resize(columns=columns)
-                finished.resize(columns=columns)
+    _show_and_resize(live, finished, random.Random(seed), [12], [40, 60, 80])
 
     assert finished.texts == live.texts
 

@@ -20,6 +20,15 @@ def ask(page: Page, url: str, question: str = "a long answer") -> Locator:
     return page.locator("article")
 
 
+def listen(page: Page) -> tuple[list[str], list[str]]:
+    """Return the addresses that a page asks, and what it prints or raises."""
+    asked, said = list[str](), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(error.message))
+    return asked, said
+
+
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     due = time.monotonic() + seconds
     while not condition():

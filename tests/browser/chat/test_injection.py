@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Mount, Route
 
 from tests.browser.chat.payloads import PAYLOADS
+from tests.browser.chat.support import listen
 from tests.project import ROOT
 from tests.support.served import by_uvicorn
 from tokenstream import relay, testing
@@ -108,7 +109,6 @@ def url() -> Iterator[str]:
 
 
 def test_there_are_payloads_of_every_kind() -> None:
-    """Attributes, links, SVG, MathML and handlers, each in several ways."""
     text = "\n".join(PAYLOADS)
 
     assert len(set(PAYLOADS)) >= 100
@@ -117,10 +117,7 @@ def test_there_are_payloads_of_every_kind() -> None:
 
 
 def test_nothing_that_a_model_writes_is_run(page: Page, url: str) -> None:
-    asked, said = list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(error.message))
+    asked, said = listen(page)
     page.on("dialog", lambda dialog: said.append(dialog.message))
     page.add_init_script(_RAN)
     # The payloads' own way to tell works, or the test would prove nothing.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.chat.support import ask, shown, until
+from tests.browser.chat.support import ask, listen, shown, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -29,10 +29,7 @@ def test_text_grows_before_the_end(page: Page, url: str) -> None:
 
 def test_what_a_model_writes_is_text(page: Page, url: str) -> None:
     """No HTML, no script and no picture of a model's: nothing is run, and nothing is asked for elsewhere."""
-    asked, said = list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(error.message))
+    asked, said = listen(page)
     ask(page, url)
     shown(page)
     text = page.locator(".text")
@@ -71,10 +68,7 @@ _HOSTILE = """\
 
 def test_no_text_is_a_danger_to_the_page(page: Page, url: str) -> None:
     """What injects HTML, leads elsewhere or is nested without end is shown, and asks for nothing."""
-    asked, said = list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(error.message))
+    asked, said = listen(page)
     page.goto(url)
     quotes = "\n".join(">" * depth + "a" for depth in range(400))
     show = """async text => {
