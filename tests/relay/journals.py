@@ -21,7 +21,6 @@ from tokenstream.relay.journal._memory import MemoryStorage
 
 @contextmanager
 def journal_fails(kind: str, match: str | None = None) -> Generator[pytest.ExceptionInfo[JournalError]]:
-    """Expect the error of a journal, of this kind."""
     with pytest.raises(JournalError, match=match) as caught:
         yield caught
     assert kind == caught.value.kind
@@ -146,6 +145,21 @@ async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None =
     """Follow an answer to its end."""
     with anyio.fail_after(PATIENCE):
         return [entry async for entry in journal.follow(id, after=after, owner=owner)]
+
+
+async def begin(
+    one: Journal, other: Journal, *pieces: str, owner: str | None = None
+) -> tuple[Answer, str, AsyncIterator[Entry], list[Entry]]:
+    """Start an answer in a journal, and read its three first entries in another; "Hel" is in the last one."""
+    answer = Answer("Hel", *pieces)
+    id = await one.start(answer.stream, owner=owner)
+    reader = other.follow(id, owner=owner)
+    return answer, id, reader, [await anext(reader) for _ in range(3)]
+
+
+async def read_into(found: list[Entry], journal: Journal, id: str) -> None:
+    """Follow an answer to its end in a task of its own."""
+    found += await read(journal, id)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

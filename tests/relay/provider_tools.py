@@ -1,15 +1,20 @@
-"""The events of an answer in which the provider has run a tool."""
+"""The events of an answer in which the provider has run a tool, and those that a relay makes of any."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.support.encoders import read_as
+from tokenstream import Stream, relay
 from tokenstream.events import Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
 from tokenstream.message import ServerToolCall
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.events import Event
     from tokenstream.message import ServerToolResult
+    from tokenstream.relay import ProtocolName
 
 CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
 
@@ -28,6 +33,20 @@ def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
         TextDelta("Done.", part=2),
         Finish("stop"),
     ]
+
+
+def read_through(
+    events: Iterable[Event], protocol: ProtocolName, *, size: int = 1_000_000, **options: Any
+) -> Stream:
+    """Return a stream of what a relay sends for events, in chunks of a size."""
+    # What is spoken over a WebSocket comes in messages.
+    body = b"".join(relay.encode(events, protocol, **options))
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    return Stream(chunks, format=read_as(protocol))
+
+
+def results_in(events: Iterable[Event]) -> list[ToolResult]:
+    return [event for event in events if isinstance(event, ToolResult)]
 
 
 def told_result(result: ServerToolResult) -> ToolResult:

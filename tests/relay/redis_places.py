@@ -1,31 +1,17 @@
-"""What tests of journals in a Redis have in common: servers, and journals of several processes."""
+"""What tests of journals in a Redis have in common: journals of several processes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
 from tests.support.redis_servers import RedisServer
 from tokenstream.relay import RedisJournal
 from tokenstream.relay.journal import Storage
 from tokenstream.relay.journal._redis import RedisStorage
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server for the tests of a module."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture(params=["asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """The only backend that redis-py has."""
-    return request.param
 
 
 def client_of(server: RedisServer, **options: Any) -> Redis:

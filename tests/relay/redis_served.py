@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -14,6 +13,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tests.support.served import lifespan_in
 from tokenstream import AsyncStream, relay
 
 
@@ -41,12 +41,8 @@ def app(path: str, *, drain: float = 0.5) -> Starlette:
     def answer(asked: Any) -> AsyncStream:
         return AsyncStream(ask(asked.get("number"), asked["count"], asked["pause"]), format="pieces")
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with client, journal:
-            yield
-
-    return Starlette(routes=[Mount("/answers", relay.endpoints(journal, answer))], lifespan=lifespan)
+    routes = [Mount("/answers", relay.endpoints(journal, answer))]
+    return Starlette(routes=routes, lifespan=lifespan_in(client, journal))
 
 
 def make() -> Starlette:

@@ -73,7 +73,6 @@ class StorageLaws:
             assert [b"{}"] == await _all(other)
 
     async def test_many_at_once_create_one_answer(self, opened: Opened) -> None:
-        """Creation is atomic: of many at once exactly one wins."""
         won: list[str] = []
 
         async def create(storage: Storage, token: str) -> None:

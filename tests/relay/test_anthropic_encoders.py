@@ -66,6 +66,11 @@ def body_of(script: Script) -> list[tuple[str, Any]]:
     return sent(script, "anthropic")[1:]
 
 
+def blocks_of(*events: Event) -> list[tuple[str, Any]]:
+    """Return what is sent for events between the start of an answer and its end."""
+    return payloads_of(relayed("anthropic", *events, Finish("stop")))[1:-2]
+
+
 def test_an_answer_is_sent_as_anthropic_documents_it() -> None:
     """Each part is a block with its running index; ids and names are the script's."""
     script = (
@@ -139,13 +144,10 @@ def test_a_stop_sequence_is_named() -> None:
 def test_what_else_is_said_of_the_end_is_sent_on() -> None:
     """The stop sequence and the details of a refusal are fields of an answer that is relayed."""
     details = {"type": "refusal", "category": "cyber", "explanation": None}
-    events: list[Event] = [
-        MessageStart(),
-        Finish("refusal", provider_data={"stop_details": details, "container": {"id": "c1"}}),
-    ]
+    finish = Finish("refusal", provider_data={"stop_details": details, "container": {"id": "c1"}})
     delta = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
 
-    assert delta == payloads_of(relayed("anthropic", *events))[1][1]["delta"]
+    assert delta == payloads_of(relayed("anthropic", MessageStart(), finish))[1][1]["delta"]
 
 
 def test_an_error_event_has_a_type_and_a_message() -> None:
@@ -177,6 +179,7 @@ BOOK = {
     "start_char_index": 0,
     "end_char_index": 0,
 }
+OWN = {**BOOK, "document_index": 3}
 
 
 @pytest.mark.parametrize(
@@ -189,19 +192,13 @@ BOOK = {
             WEB,
         ),
         (Citation(title="Laws", cites=0), BOOK),
-        (Citation(cites=0, provider_data={**BOOK, "document_index": 3}), {**BOOK, "document_index": 3}),
+        (Citation(text="5", start=0, end=4, cites=0, provider_data=OWN), OWN),
     ],
 )
 def test_a_source_is_a_page_or_a_document(citation: Citation, written: dict[str, Any]) -> None:
     """One of Anthropic's own is sent as it came."""
-    events: list[Event] = [
-        TextDelta("1932"),
-        PartDone(part=0),
-        CitationAdded(citation, part=1),
-        Finish("stop"),
-    ]
     expected = block(0, TEXT, *said("1932"), {"type": "citations_delta", "citation": written})
-    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+    assert expected == blocks_of(TextDelta("1932"), PartDone(part=0), CitationAdded(citation, part=1))
 
 
 def test_a_source_for_text_that_has_ended_is_in_a_block_of_its_own() -> None:
@@ -226,44 +223,30 @@ def test_a_source_for_text_that_has_ended_is_in_a_block_of_its_own() -> None:
 
 
 def test_encrypted_reasoning_is_whole_in_its_start() -> None:
-    events: list[Event] = [
-        ReasoningDelta("Hm", part=0),
-        PartStart(ReasoningPart(redacted="RW5j"), part=0),
-        PartStart(ReasoningPart(redacted="RW5j"), part=0),
-        PartDone(part=0),
-        Finish("stop"),
-    ]
+    start = PartStart(ReasoningPart(redacted="RW5j"), part=0)
     shown = block(
         0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Hm"}
     )
     expected = [*shown, *block(1, {"type": "redacted_thinking", "data": "RW5j"})]
-    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+    assert expected == blocks_of(ReasoningDelta("Hm", part=0), start, start, PartDone(part=0))
 
 
 def test_a_signature_in_pieces_is_sent_whole() -> None:
     """SDKs take what comes last for all of it."""
-    events: list[Event] = [ReasoningDelta("", "c2", part=0), ReasoningDelta("", "ln", part=0), Finish("stop")]
     expected = block(
         0,
         {"type": "thinking", "thinking": "", "signature": ""},
         {"type": "signature_delta", "signature": "c2ln"},
     )
-    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+    assert expected == blocks_of(ReasoningDelta("", "c2", part=0), ReasoningDelta("", "ln", part=0))
 
 
 def test_what_is_in_a_parts_start_is_sent_once() -> None:
     """Some formats give a part whole, and tell its start again with more."""
-    events: list[Event] = [
-        PartStart(TextPart(text="Hel"), part=0),
-        PartStart(TextPart(text="Hel"), part=0),
-        TextDelta("lo", part=0),
-        PartStart(ReasoningPart(text="Hm", signature="c2ln"), part=1),
-        PartStart(ServerToolCall(id="s1", name="run", arguments_text='{"code":'), part=2),
-        PartStart(ServerToolCall(id="s1", name="run", arguments_text='{"code":'), part=2),
-        PartDelta("1}", part=2),
-        PartDone(part=2),
-        Finish("stop"),
-    ]
+    text = PartStart(TextPart(text="Hel"), part=0)
+    thought = PartStart(ReasoningPart(text="Hm", signature="c2ln"), part=1)
+    call = PartStart(ServerToolCall(id="s1", name="run", arguments_text='{"code":'), part=2)
+    events = text, text, TextDelta("lo", part=0), thought, call, call, PartDelta("1}", part=2)
     expected = [
         *block(0, TEXT, *said("Hel", "lo")),
         *block(
@@ -279,24 +262,18 @@ def test_what_is_in_a_parts_start_is_sent_once() -> None:
             {"type": "input_json_delta", "partial_json": "1}"},
         ),
     ]
-    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+    assert expected == blocks_of(*events, PartDone(part=2))
 
 
 def test_tools_that_the_provider_runs_keep_their_types() -> None:
     call = ServerToolCall(id="m1", name="ask", provider_data={"type": "mcp_tool_use", "server_name": "s"})
     result = ServerToolResult(id="m1", name="mcp_tool_result", content=[], provider_data={"is_error": False})
-    events: list[Event] = [
-        PartStart(call, part=0),
-        PartDone(part=0),
-        PartStart(result, part=1),
-        PartDone(part=1),
-        Finish("stop"),
-    ]
+    events = PartStart(call, part=0), PartDone(part=0), PartStart(result, part=1), PartDone(part=1)
     expected = [
         *block(0, {"type": "mcp_tool_use", "server_name": "s", "id": "m1", "name": "ask", "input": {}}),
         *block(1, {"is_error": False, "type": "mcp_tool_result", "tool_use_id": "m1", "content": []}),
     ]
-    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+    assert expected == blocks_of(*events)
 
 
 def test_who_may_call_a_tool_is_sent_on() -> None:

@@ -58,7 +58,6 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def client(server: str) -> Iterator[httpx.Client]:
-    """A client of the files."""
     with httpx.Client(base_url=server) as made:
         yield made
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [
     block.code
     for name in ("relay.md", "relay/details.md")
@@ -94,7 +96,6 @@ BACKENDS = {"chat": "", "flask_chat": "flask", "django_chat": "", "django_async_
 each = pytest.mark.parametrize("name", BACKENDS)
 
 
-@pytest.mark.slow
 @each
 def test_tokens_come_one_by_one(name: str) -> None:
     """Each is read before the provider says the next one; the whole is the answer."""
@@ -116,7 +117,6 @@ def test_tokens_come_one_by_one(name: str) -> None:
     assert "".join(hand.words) == Stream([body], format="ui-message").final().text
 
 
-@pytest.mark.slow
 @each
 def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
     hand = Hand(further=200)
@@ -134,7 +134,6 @@ def test_the_provider_is_let_go_when_the_reader_leaves(name: str) -> None:
         assert hand.given < len(hand.words)
 
 
-@pytest.mark.slow
 def test_payloads_are_events_of_sse_starlette() -> None:
     sse = needed("sse_starlette")
     hand = Hand()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BOTH = ("bedrock-converse", "bedrock-invoke")
 START = ("messageStart", {"role": "assistant"})
+OWN_CITATION = {"title": "Book", "location": {"documentPage": {"start": 3}}}
 
 
 def deltas(index: int, *each: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -40,6 +41,11 @@ def block(index: int, start: dict[str, Any], *each: dict[str, Any]) -> list[tupl
 def end(reason: str, **usage: int) -> list[tuple[str, Any]]:
     stop = ("messageStop", {"stopReason": reason})
     return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": 900}})] if usage else [stop]
+
+
+def blocks_of(*events: Event) -> list[tuple[str, Any]]:
+    """Return what is sent for events between the start of an answer and its end."""
+    return payloads_of(relayed("bedrock-converse", *events, Finish("stop")))[1:-1]
 
 
 # -- ConverseStream ---------------------------------------------------------------
@@ -127,22 +133,13 @@ def test_payloads_are_padded_and_the_padding_never_changes() -> None:
             Citation(url="http://[bad"),
             {"source": "http://[bad", "location": {"web": {"url": "http://[bad", "domain": ""}}},
         ),
-        (
-            Citation(provider_data={"title": "Book", "location": {"documentPage": {"start": 3}}}),
-            {"title": "Book", "location": {"documentPage": {"start": 3}}},
-        ),
+        (Citation(text="cited", start=0, end=4, provider_data=OWN_CITATION), OWN_CITATION),
     ],
 )
 def test_a_source_is_in_the_block_of_its_text(citation: Citation, written: dict[str, Any]) -> None:
     """One of Bedrock's own is sent as it came."""
-    events: list[Event] = [
-        TextDelta("noon"),
-        PartDone(part=0),
-        CitationAdded(citation, part=1),
-        Finish("stop"),
-    ]
-    expected = [START, *deltas(0, {"text": "noon"}, {"citation": written}), *end("end_turn")]
-    assert expected == payloads_of(relayed("bedrock-converse", *events))
+    events = TextDelta("noon"), PartDone(part=0), CitationAdded(citation, part=1)
+    assert deltas(0, {"text": "noon"}, {"citation": written}) == blocks_of(*events)
 
 
 def test_a_source_without_text_is_in_a_block_of_its_own() -> None:
@@ -163,23 +160,14 @@ def test_an_image_is_sent_in_base64() -> None:
 
 def test_an_image_that_came_whole_is_sent_once() -> None:
     """Formats that do not stream images give them in their start."""
-    part = MediaPart(mime_type="image/png", data=b"PNG")
-    events: list[Event] = [PartStart(part, part=0), PartStart(part, part=0), PartDone(part=0), Finish("stop")]
+    start = PartStart(MediaPart(mime_type="image/png", data=b"PNG"), part=0)
     image = {"image": {"source": {"bytes": "UE5H"}}}
-    assert (
-        block(0, {"image": {"format": "png"}}, image)
-        == payloads_of(relayed("bedrock-converse", *events))[1:-1]
-    )
+    assert block(0, {"image": {"format": "png"}}, image) == blocks_of(start, start, PartDone(part=0))
 
 
 def test_encrypted_reasoning_is_a_delta() -> None:
-    events: list[Event] = [
-        PartStart(ReasoningPart(redacted="RW5j"), part=0),
-        PartDone(part=0),
-        Finish("stop"),
-    ]
     expected = deltas(0, {"reasoningContent": {"redactedContent": "RW5j"}})
-    assert expected == payloads_of(relayed("bedrock-converse", *events))[1:-1]
+    assert expected == blocks_of(PartStart(ReasoningPart(redacted="RW5j"), part=0), PartDone(part=0))
 
 
 def test_text_as_it_is_is_not_padded() -> None:
@@ -226,7 +214,6 @@ def test_metrics_without_counts_say_0() -> None:
 
 
 def test_a_chunk_is_padded() -> None:
-    """The padding stands beside the bytes."""
     (first, *_) = AWSEventStreamParser().feed(testing.script().text("Hi").chunks("bedrock-invoke")[0])
     assert ["bytes", "p"] == list(json.loads(first.payload))
 

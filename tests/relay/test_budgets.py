@@ -18,7 +18,7 @@ from tests.support.asgi import Client
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Purse, Retry, Stream, Usage, aconnect, relay, testing
 from tokenstream import Route as Provider
-from tokenstream.errors import CostExceeded, MisuseError, StreamError
+from tokenstream.errors import CostExceeded, MisuseError
 
 ASKED = {"model": "m", "stream": True, "max_tokens": 50, "messages": []}
 SAID = testing.script().text(*["four"] * 200).finish("stop")
@@ -27,7 +27,6 @@ WAYS = ["respond", "journal", "endpoints"]
 
 
 def price(usage: Usage) -> float:
-    """One for each token of the answer."""
     return float(usage.output_tokens or 0)
 
 
@@ -180,7 +179,3 @@ def test_a_purse_that_is_gone_is_a_503(way: str, tmp_path: Path, caplog: pytest.
     assert response.json()["error"]["retryable"] is True
     assert str(tmp_path) not in response.text
     assert {each.levelname for each in caplog.records if "tokenstream" in each.name} == {"WARNING"}
-
-
-def test_an_error_of_the_purse_is_one_of_a_stream() -> None:
-    assert issubclass(CostExceeded, StreamError)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -13,11 +12,13 @@ from fastapi import FastAPI, Request, Response
 
 from tests.relay.follow.support import read_body
 from tests.relay.journals import Place, in_memory
-from tests.support.asgi import Client
-from tests.support.served import by_uvicorn
+from tests.support.asgi import Client, response_to
+from tests.support.served import by_uvicorn, lifespan_in
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay import JournalError
+
+pytestmark = pytest.mark.anyio
 
 OPENING, BURST = 4, 7
 AT_ONCE, NEVER = relay.Timing(open_within=0.0, keep_alive=None), relay.Timing(open_within=None)
@@ -37,7 +38,6 @@ class _Held(Place):
         return await super().create(id, **options)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "ui-message", "openai-chat", "anthropic"])
 @pytest.mark.parametrize("timing", [AT_ONCE, NEVER])
 @pytest.mark.parametrize("fails", [False, True])
@@ -78,18 +78,16 @@ async def test_each_reader_of_a_burst_gets_an_end(
             assert ("Hello", "complete") == (message.text, message.ending)
 
 
-@pytest.mark.anyio
 async def test_a_refusal_after_the_head_says_what_it_says_before_it() -> None:
     """A body that the application refuses late, say, is an error event that does not invite to ask again."""
-    client = Client()
 
     async def answer(_: Any) -> AsyncStream:
         await anyio.wait_all_tasks_blocked()
         raise ValueError
 
-    client.scope["headers"].append((b"accept", b"text/event-stream"))
     async with relay.MemoryJournal() as journal:
-        await client.call(relay.endpoints(journal, answer, timing=AT_ONCE))
+        app = relay.endpoints(journal, answer, timing=AT_ONCE)
+        client = await response_to(app, accept="text/event-stream")
 
     error = read_body(client, "tokenstream")[1]
     assert (200, "the body is not what was expected") == (client.status, error and error.message)
@@ -106,13 +104,7 @@ def test_what_is_no_failure_of_an_answer_is_no_refusal() -> None:
 def test_an_endpoint_of_ones_own_refuses_as_the_relay_does() -> None:
     """`relay.refusal` has the status, the wait and the body of the error, over a real server."""
     journal = relay.MemoryJournal(drain=0, per_owner=relay.Bounds(running=1))
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        async with journal:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
+    app = FastAPI(lifespan=lifespan_in(journal))
 
     @app.exception_handler(JournalError)
     async def refused(_: Request, error: JournalError) -> Response:

@@ -175,12 +175,8 @@ def test_a_source_of_nothing_says_where_it_is_from() -> None:
 
 def test_coheres_own_citation_is_sent_as_it_came() -> None:
     own = {"start": 0, "end": 2, "text": "Hi", "sources": [{"type": "tool", "id": "t1"}]}
-    events: list[Event] = [
-        TextDelta("Hi"),
-        CitationAdded(Citation(provider_data=own), part=1),
-        Finish("stop"),
-    ]
-    assert cited(0, own) == payloads_of(relayed("cohere", *events))[3:5]
+    citation = CitationAdded(Citation(provider_data=own), part=1)
+    assert cited(0, own) == payloads_of(relayed("cohere", TextDelta("Hi"), citation, Finish("stop")))[3:5]
 
 
 def test_an_error_ends_no_call() -> None:

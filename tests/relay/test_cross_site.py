@@ -18,11 +18,13 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.relay.follow.support import memory_journal
-from tests.support.asgi import Client
+from tests.support.asgi import response_to
 from tests.support.served import by_uvicorn, by_websockets
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError
+
+pytestmark = pytest.mark.anyio
 
 HERE = "chat.example:8000"
 PAGE = "https://page.example"
@@ -103,7 +105,6 @@ def test_what_is_no_list_of_origins_is_refused_where_it_is_given(origins: Any) -
 
 
 def test_what_is_no_request_is_refused() -> None:
-    """The caller has passed something else."""
     with pytest.raises(MisuseError):
         relay.is_cross_site(object())
 
@@ -126,19 +127,9 @@ def test_an_old_server_of_websockets_is_no_way_in(headers: dict[str, str], refus
 # -- routes ---------------------------------------------------------------------------
 
 
-async def _call(
-    app: Any, method: str, path: str, body: bytes = b'{"text": "Hi"}', /, **headers: str
-) -> Client:
-    client = Client(method=method)
-    headers = {"content_type": "application/json", **headers}
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    client.scope |= {"path": path, "headers": [(b"host", HERE.encode()), *named]}
-    client.request = body
-    await client.call(app)
-    return client
+_BODY = {"text": "Hi"}
 
 
-@pytest.mark.anyio
 async def test_routes_refuse_every_request_of_another_site() -> None:
     """Nothing is asked, followed or stopped, and the user is not even looked up."""
     asked: list[Any] = []
@@ -152,13 +143,13 @@ async def test_routes_refuse_every_request_of_another_site() -> None:
         return "ann"
 
     async with memory_journal() as journal:
-        begun = await _call(relay.endpoints(journal, answer, owner=owner), "POST", "/")
+        begun = await response_to(relay.endpoints(journal, answer, owner=owner), "POST", "/", _BODY)
         id = begun.json["id"]
         asked.clear()
         app = relay.endpoints(journal, answer, owner=owner, origins=[PAGE])
         requests = [("POST", "/"), ("GET", f"/{id}"), ("HEAD", f"/{id}"), ("POST", f"/{id}/stop")]
         refused = [
-            await _call(app, method, path, **headers)
+            await response_to(app, method, path, _BODY, **headers)
             for method, path in requests
             for headers in (
                 {"sec_fetch_site": "cross-site"},
@@ -170,14 +161,13 @@ async def test_routes_refuse_every_request_of_another_site() -> None:
         assert "cross_site" == refused[0].json["error"]["type"]
         assert [] == asked
         allowed = [
-            await _call(app, method, path, sec_fetch_site="cross-site", origin=PAGE)
+            await response_to(app, method, path, _BODY, sec_fetch_site="cross-site", origin=PAGE)
             for method, path in requests
         ]
 
     assert [201, 200, 200, 200] == [client.status for client in allowed]
 
 
-@pytest.mark.anyio
 async def test_a_body_that_is_not_declared_as_json_is_refused() -> None:
     """The forms of other sites can't say that they send JSON, but their scripts can leave the type out."""
 
@@ -197,10 +187,10 @@ async def test_a_body_that_is_not_declared_as_json_is_refused() -> None:
     }
     async with memory_journal() as journal:
         app = relay.endpoints(journal, answer)
-        told = {kind: (await _call(app, "POST", "/", content_type=kind)).status for kind in kinds}
-        broken = await _call(app, "POST", "/", b"{", content_type="application/json")
+        sent = {kind: await response_to(app, body=_BODY, content_type=kind) for kind in kinds}
+        broken = await response_to(app, body=b"{")
 
-    assert kinds == told
+    assert kinds == {kind: client.status for kind, client in sent.items()}
     assert 400 == broken.status
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.relay.encode.support import list_payloads
 from tokenstream import Stream, relay
 from tokenstream.events import (
     Event,
@@ -49,10 +50,6 @@ def _events(text: str, size: int, *, whole: bool = True) -> list[Event]:
     return events
 
 
-def _payloads(events: list[Event], protocol: relay.ProtocolName) -> list[dict[str, Any]]:
-    return [*relay.payloads(events, protocol)]
-
-
 def _input_in(payloads: list[dict[str, Any]], id: str) -> str:
     """Return the joined pieces of a call's input."""
     mine = [each for each in payloads if each.get("toolCallId") == id]
@@ -66,7 +63,7 @@ def test_the_input_of_a_custom_tool_is_a_json_string(
 ) -> None:
     caplog.set_level(logging.WARNING)
     for size in range(1, len(text) + 2):
-        payloads = _payloads(_events(text, size), protocol)
+        payloads = list_payloads(_events(text, size), protocol)
         assert text == json.loads(_input_in(payloads, "c1"))
         assert {"a": 1} == json.loads(_input_in(payloads, "c2"))
         body = b"".join(relay.encode(_events(text, size), protocol))
@@ -78,7 +75,7 @@ def test_the_input_of_a_custom_tool_is_a_json_string(
 
 def test_a_page_with_usechat_gets_the_text_as_the_input() -> None:
     """Providers of the AI SDK send the text as the input, and not an object around it."""
-    payloads = _payloads(_events(_INPUT, 3), "ui-message")
+    payloads = list_payloads(_events(_INPUT, 3), "ui-message")
     [start] = [each for each in payloads if each["type"] == "tool-input-start" and each["toolCallId"] == "c1"]
     [given] = [
         each for each in payloads if each["type"] == "tool-input-available" and each["toolCallId"] == "c1"
@@ -90,8 +87,8 @@ def test_a_page_with_usechat_gets_the_text_as_the_input() -> None:
 
 def test_a_call_that_was_cut_off_cannot_be_run() -> None:
     """In AG-UI each call has an end, but the input of this one is no JSON; useChat gets no input at all."""
-    run = _payloads(_events(_INPUT, 5, whole=False), "ag-ui")
-    chunks = _payloads(_events(_INPUT, 5, whole=False), "ui-message")
+    run = list_payloads(_events(_INPUT, 5, whole=False), "ag-ui")
+    chunks = list_payloads(_events(_INPUT, 5, whole=False), "ui-message")
 
     with pytest.raises(json.JSONDecodeError):
         json.loads(_input_in(run, "c1"))
@@ -106,7 +103,7 @@ def test_the_result_of_a_custom_call_reaches_the_page(protocol: relay.ProtocolNa
         StepStart("s1", "shell", cause=call),
         ToolResult("c1", "done"),
     ]
-    payloads = _payloads(events, protocol)
+    payloads = list_payloads(events, protocol)
 
     given = [each["input"] for each in payloads if each["type"] == "tool-input-available"]
     assert given == (['{"a": 1}'] if protocol == "ui-message" else [])

@@ -158,6 +158,7 @@ async def test_a_journals_producers_are_one_line_too(caplog: pytest.LogCaptureFi
             assert [] == lines_in(caplog)
 
     assert client.body.endswith(b"retry: 1000\n\n")
+    assert b'"end"' not in client.body
     assert all(source.closed for source in sources)
     assert [(logging.INFO, "answers that the server's shutdown has ended: 2")] == lines_in(caplog)
 

@@ -25,28 +25,21 @@ SOURCED = (
     .finish()
 )
 
+GROUNDING = [
+    {"web": {"uri": "https://tides.example", "title": "Tides"}},
+    {"retrievedContext": {"title": "Almanac", "text": "high water 06:12"}},
+]
+
 
 def test_gemini_names_sources_with_the_finish_reason() -> None:
     """Pages of the web, and contexts whose words are told."""
     *_, last = bare(SOURCED.chunks("gemini"))
-    expected = {
-        "groundingChunks": [
-            {"web": {"uri": "https://tides.example", "title": "Tides"}},
-            {"retrievedContext": {"title": "Almanac", "text": "high water 06:12"}},
-        ]
-    }
-    assert expected == last["candidates"][0]["groundingMetadata"]
+    assert {"groundingChunks": GROUNDING} == last["candidates"][0]["groundingMetadata"]
 
 
 def test_gemini_live_tells_all_sources_at_the_end_of_the_turn() -> None:
-    """One message has them, however many there are."""
     (told,) = told_live(SOURCED)[2:]
-    chunks = told["serverContent"]["groundingMetadata"]["groundingChunks"]
-    expected = [
-        {"web": {"uri": "https://tides.example", "title": "Tides"}},
-        {"retrievedContext": {"title": "Almanac", "text": "high water 06:12"}},
-    ]
-    assert expected == chunks
+    assert GROUNDING == told["serverContent"]["groundingMetadata"]["groundingChunks"]
 
 
 def test_an_interaction_annotates_the_text_that_it_has_said() -> None:
@@ -109,7 +102,6 @@ def media_of(chunks: list[bytes], format: str) -> list[tuple[str | None, bytes, 
 
 @each_format
 def test_half_an_image_is_never_sent(format: str) -> None:
-    """An answer that breaks off within it has none."""
     cut = relayed(format, *shown("image/png", b"ab")[:2])
     assert [] == [data for data in cut if b"image/png" in data]
 
@@ -135,6 +127,3 @@ def test_gemini_live_tells_the_words_of_audio() -> None:
 def test_gemini_live_names_the_address_of_audio() -> None:
     chunks = relayed("gemini-live", *shown("audio/wav", url="https://a.example/1"))
     assert turn({"fileData": {"mimeType": "audio/wav", "fileUri": "https://a.example/1"}}) == bare(chunks)[1]
-
-
-# -- what has no place, and what comes from elsewhere -----------------------------------

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 
 from tests.project import ROOT
-from tests.relay.sent import losses_of, relayed
+from tests.relay.sent import decoded, losses_of, relayed
 from tests.relay.worded_answers import Worded, worded_answers
-from tests.support.asgi import Client
+from tests.support.asgi import response_to
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.logged import words_of
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
-from tokenstream import Decoder, Message, relay
+from tokenstream import Message, relay
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -37,7 +37,7 @@ from tokenstream.events import (
     ToolResult,
     UsageUpdate,
 )
-from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
+from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, Usage
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._protocols import make_answers
@@ -45,6 +45,7 @@ from tokenstream.relay._protocols import make_answers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
+    from tokenstream import Decoder
     from tokenstream.relay import ProtocolName
 
 _ANSWERS = make_answers()
@@ -132,15 +133,12 @@ UNREAD: dict[tuple[str, str], bytes] = {
 """What is sent in the protocol's own field, which our reader leaves in the provider's data, if anywhere."""
 
 
+def _read(body: bytes, protocol: ProtocolName) -> Decoder:
+    return decoded([body], read_as(protocol))
+
+
 def _sent(answer: Iterable[Event], protocol: ProtocolName) -> bytes:
     return b"".join(relay.encode([*answer], protocol))
-
-
-def _read(body: bytes, protocol: ProtocolName) -> Decoder:
-    decoder = Decoder(read_as(protocol))
-    decoder.feed(body)
-    decoder.end()
-    return decoder
 
 
 # -- the losses ------------------------------------------------------------------------------------
@@ -379,8 +377,6 @@ def test_the_log_does_not_call_words_missing_that_are_sent_as_text(caplog: pytes
 
 
 def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFixture) -> None:
-    """What was lost before the failure."""
-
     def events() -> Iterator[Event]:
         yield _CITED
         raise StreamTruncated("cut")
@@ -418,9 +414,8 @@ def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.Lo
             for _ in range(2):
                 id = await journal.start(_events())
                 for _ in range(3):
-                    client = Client(method="GET")
-                    await client.call(relay.follow(journal, id, protocol="openai-completions"))
-                    assert client.ended
+                    app = relay.follow(journal, id, protocol="openai-completions")
+                    assert (await response_to(app, "GET")).ended
 
     with caplog.at_level(logging.WARNING):
         anyio.run(main)
@@ -431,37 +426,6 @@ def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.Lo
 async def _events() -> AsyncIterator[Event]:
     for event in (_CITED, TextDelta("Hi", part=1), Finish("stop")):
         yield event
-
-
-# -- what a provider has sent itself ---------------------------------------------------------------
-
-
-_OWN_CITATIONS: dict[ProtocolName, Citation] = {
-    "anthropic": Citation(
-        text="cited",
-        start=0,
-        end=4,
-        provider_data={"type": "char_location", "cited_text": "cited", "document_index": 0},
-    ),
-    "bedrock-converse": Citation(
-        text="cited",
-        start=0,
-        end=4,
-        provider_data={"sourceContent": [{"text": "cited"}], "location": {"documentChar": {"start": 0}}},
-    ),
-    "openai-responses": Citation(
-        text="cited",
-        provider_data={"type": "file_citation", "file_id": "f1", "filename": "cited", "index": 0},
-    ),
-}
-
-
-@pytest.mark.parametrize("protocol", _OWN_CITATIONS)
-def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: ProtocolName) -> None:
-    cited = CitationAdded(_OWN_CITATIONS[protocol], part=1)
-    chunks = relayed(protocol, PartStart(TextPart()), TextDelta("Oslo"), cited, Finish("stop"))
-
-    assert b"cited" in b"".join(chunks)
 
 
 def test_every_name_is_explained() -> None:
@@ -480,7 +444,6 @@ def test_every_name_is_explained() -> None:
 @examples(trials(2_000, one_in=50))
 @given(said=worded_answers)
 def test_each_word_of_an_answer_is_sent_or_its_loss_has_a_name(protocol: ProtocolName, said: Worded) -> None:
-    """The list of losses has the name of each, with what is lost of the kind."""
     lost, table = losses_of(protocol, *said.events), relay.losses(protocol)
     # Without `raw`, what only a provider knows is private.
     body = b"".join(relay.encode(said.events, protocol, raw=True))

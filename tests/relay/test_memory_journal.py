@@ -25,8 +25,6 @@ pytestmark = pytest.mark.anyio
 
 
 class TestMemoryJournal(JournalLaws):
-    """Every law of journals."""
-
     @pytest.fixture
     def opened(self) -> Opened:
         return opened_in_memory

@@ -25,8 +25,6 @@ async def opened_in_memory(**bounds: Any) -> AsyncGenerator[tuple[Storage, Stora
 
 
 class TestMemoryStorage(StorageLaws):
-    """Every law of storages."""
-
     @pytest.fixture
     def opened(self) -> Opened:
         return opened_in_memory
@@ -145,7 +143,6 @@ async def test_the_bound_of_all_holds_whatever_is_written(seed: int) -> None:
     "bounds", [{"max_answers": 0}, {"max_bytes": 0}, {"max_total_bytes": 0}, {"expire": -1.0}]
 )
 async def test_bounds_that_hold_nothing_are_refused(bounds: dict[str, Any]) -> None:
-    """A bound below its least is misuse."""
     with pytest.raises(MisuseError):
         in_memory(**bounds)
 

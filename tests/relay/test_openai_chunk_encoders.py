@@ -10,10 +10,8 @@ from tokenstream import testing
 from tokenstream.events import (
     Finish,
     MediaDelta,
-    MessageStart,
     PartDone,
     PartStart,
-    TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
@@ -191,17 +189,6 @@ def test_chat_has_custom_tools() -> None:
     assert ("sql", "SELECT 1", "custom", True) == (read.name, read.arguments_text, read.type, read.complete)
 
 
-def test_a_later_head_changes_no_chunk() -> None:
-    """The id and the model of an answer are those of its first chunk."""
-    chunks = relayed(
-        "openai-chat", MessageStart(id="a"), MessageStart(id="b", model="m"), TextDelta("Hi"), Finish("stop")
-    )
-
-    assert {("a", "scripted-1")} == {
-        (payload["id"], payload["model"]) for payload in bare(chunks) if payload != "[DONE]"
-    }
-
-
 # -- Mistral ------------------------------------------------------------------------
 
 
@@ -238,7 +225,6 @@ def test_an_error_of_mistral_is_a_chunk() -> None:
 
 
 def test_mistral_tells_no_counts_where_there_are_none() -> None:
-    """A chunk then says nothing of them."""
     *_, last, _ = bare(testing.script().text("Hi").finish().chunks("mistral"))
     assert "usage" not in last
 

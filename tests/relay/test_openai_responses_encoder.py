@@ -161,7 +161,7 @@ def test_a_source_in_a_response_is_an_annotation_of_its_text() -> None:
 def test_an_annotation_of_a_file_is_written_as_it_came() -> None:
     """An annotation of a file names no URL, but a file of OpenAI's own."""
     own = {"type": "file_citation", "file_id": "file-1", "filename": "laws.pdf", "index": 2}
-    cited = Citation(title="laws.pdf", start=2, provider_data=own)
+    cited = Citation(title="laws.pdf", text="cited", start=2, provider_data=own)
     chunks = relayed("openai-responses", TextDelta("Hi"), CitationAdded(cited, part=1), Finish("stop"))
 
     (read,) = message_of("openai-responses", chunks).citations

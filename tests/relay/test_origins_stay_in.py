@@ -9,7 +9,7 @@ import pytest
 
 from tests.relay.journals import in_memory
 from tests.relay.test_private_errors import errors_of_streams
-from tests.support.asgi import Client
+from tests.support.asgi import response_to
 from tests.support.encoders import PROTOCOLS
 from tests.support.tables import in_one_test
 from tokenstream import Steps, relay, testing
@@ -59,12 +59,10 @@ async def test_a_response_and_a_journal_have_no_origin(begun: bool) -> None:
     events = [TextDelta("Hel")] if begun else []
     for error in errors_of_streams():
         error.origin = ORIGIN
-        client = Client()
-        await client.call(relay.respond(aevents_then(error, *events)))
+        client = await response_to(relay.respond(aevents_then(error, *events)))
         async with relay.Journal(storage := in_memory()) as journal:
-            kept = Client()
             response = relay.respond(aevents_then(error, *events), journal=journal, id="answer")
-            await kept.call(response)
+            kept = await response_to(response)
             page = await storage.read("answer", 0, 100)
 
         assert page is not None

@@ -84,7 +84,6 @@ def test_ollama_sends_arguments_only_as_an_object() -> None:
 
 
 def test_ollama_sends_a_raw_line_as_it_is() -> None:
-    """What is no line of the documents can be played too."""
     assert [b"oops\n"] == testing.script().raw("oops").chunks("ollama")[-1:]
 
 
@@ -178,7 +177,6 @@ def test_an_error_is_reported_as_the_format_tells_it(
 
 @pytest.mark.parametrize("format", ["tgi", "ag-ui", "text"])
 def test_the_code_of_an_error_is_the_scripts(format: str) -> None:
-    """A code that the script names takes the place of the usual one."""
     payload = bare(testing.script().text("Hi").error("No", code="incomplete_generation").chunks(format))[-1]
 
     assert "incomplete_generation" in json.dumps(payload)
@@ -196,7 +194,6 @@ def test_what_has_no_content_is_not_sent(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_pause_is_between_two_chunks(format: str) -> None:
-    """Each piece is sent at the moment when it is said, also the last one."""
     arrivals = testing.script().text("a").silence(90).text("b").recording(format).arrivals
 
     assert [0.0, 90.0] == [arrival.at for arrival in arrivals[-2:]]
@@ -211,6 +208,5 @@ def test_tool_calls_are_no_finish_reason_of_ollamas() -> None:
 
 
 def test_an_unknown_format_is_misuse() -> None:
-    """The error lists what there is."""
     with pytest.raises(MisuseError, match="ag-ui"):
         create("ag_ui")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,20 +15,15 @@ from redis.asyncio import Redis
 
 from tests.relay.follow.support import answer_to, failing
 from tests.relay.journals import Answer, Place, in_memory, journal_fails, until
-from tests.support.asgi import Client
-from tests.support.redis_servers import RedisServer
+from tests.support.asgi import Client, response_to
+from tests.support.redis_servers import RedisServer, server
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
 
+__all__ = ["server"]
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis for the tests of this module."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 @asynccontextmanager
@@ -51,11 +46,7 @@ each_journal = pytest.mark.parametrize(("kind", "anyio_backend"), _KINDS)
 
 
 async def _post(journal: relay.Journal, source: Any, owner: str | None, **headers: str) -> Client:
-    client = Client()
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    client.scope["headers"] = [*client.scope["headers"], *named]
-    await client.call(relay.respond(source, journal=journal, owner=owner, body=b"?"))
-    return client
+    return await response_to(relay.respond(source, journal=journal, owner=owner, body=b"?"), **headers)
 
 
 def _tiny() -> AsyncStream:

@@ -17,10 +17,9 @@ from starlette.websockets import WebSocket
 
 from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place, in_memory, journal_fails
-from tests.relay.redis_places import server
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, server
 from tests.support.sampling import in_turn
 from tests.support.timing import PATIENCE
 from tokenstream import Steps, errors, relay

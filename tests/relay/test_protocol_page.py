@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 
 import pytest
 
 from tests.docs.pages import blocks
 from tests.project import ROOT
+from tests.support.node import any_node
 from tokenstream import relay, testing
 
 _MOST_LINES = 36
@@ -48,9 +48,7 @@ def test_the_reader_reads_on_over_cuts() -> None:
 
     A line separator in it, which ends a line for a regular expression, ends none for the protocol.
     """
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs Node")
+    _, node = any_node()
     said = testing.script().text("Grüße ", "🌊 ", "and\u2028id: 9").finish("stop")
     frames = list(relay.encode(said.stream("openai-chat"), ids=True))
     parts = [b"".join(frames[:4]) + frames[4][:9], b": keep-alive\n\n" + b"".join(frames[4:6])]

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.provider_tools import CALL, ran, told_result
+from tests.relay.provider_tools import CALL, ran, read_through, results_in, told_result
 from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
-from tests.support.encoders import read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
 from tests.support.tables import in_one_test
@@ -61,17 +60,6 @@ _WORDS = (
     b"TOOL_CALL_RESULT",
     b"_output",
 )
-
-
-def read_through(events: Iterable[Event], protocol: ProtocolName, **options: Any) -> Stream:
-    """Return a stream of what a relay sends for events."""
-    chunks = list(relay.encode(events, protocol, **options))
-    # What is spoken over a WebSocket comes in messages.
-    return Stream([b"".join(chunks)], format=read_as(protocol))
-
-
-def results_in(events: Iterable[Event]) -> list[ToolResult]:
-    return [event for event in events if isinstance(event, ToolResult)]
 
 
 def plain(output: Any) -> Any:
@@ -153,7 +141,6 @@ def test_the_results_of_a_real_answer_come_through_each_protocol_once(recorded: 
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)
 def test_the_results_of_our_recordings_come_through_each_protocol_once(recorded: Recorded) -> None:
-    """The law above, for the recordings of this project that end complete."""
     if recorded.expected.get("ending", "complete") == "complete":
         holds(recorded)
 
@@ -185,8 +172,7 @@ def test_a_result_is_read_as_it_was_written_at_every_chunking(
 ) -> None:
     """The call comes before it, is not handed out, and the result is yielded once."""
     result = ServerToolResult(id="srv_1", name="look_up_tool_output", content=content, error=error)
-    body = b"".join(relay.encode(ran(result), protocol))
-    stream = Stream([body[at : at + size] for at in range(0, len(body), size)], format=read_as(protocol))
+    stream = read_through(ran(result), protocol, size=size)
     (found,) = results_in(stream)
 
     assert ("srv_1", True, error is None) == (found.id, found.provider_executed, found.error is None)

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.relay.journals import Answer, message_of, read
-from tests.relay.redis_places import anyio_backend, in_redis, server
-from tests.support.redis_servers import RedisServer
+from tests.relay.redis_places import in_redis
+from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.relay.journal import JournalError, Storage

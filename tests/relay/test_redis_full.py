@@ -15,12 +15,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.relay.follow.support import answer_to, read_body
-from tests.relay.journals import Answer, journal_fails, message_of, read, records_of
-from tests.relay.redis_places import anyio_backend, client_of, in_redis, server, two_journals
+from tests.relay.journals import Answer, journal_fails, message_of, read, read_into, records_of
+from tests.relay.redis_places import client_of, in_redis, two_journals
 from tests.relay.tokenstream.support import record
-from tests.support.asgi import Client
-from tests.support.redis_servers import RedisServer
-from tests.support.served import by_uvicorn
+from tests.support.asgi import Client, response_to
+from tests.support.redis_servers import RedisServer, anyio_backend, server
+from tests.support.served import by_uvicorn, lifespan_in
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamInterrupted
@@ -73,20 +73,15 @@ async def test_a_full_redis_refuses_an_answer_before_the_provider_is_asked(serve
 
     async with two_journals(server, lease=LEASE) as (one, other, beside):
         async with full(beside):
-            client = Client()
-            await client.call(relay.respond(answer({"text": "a"}), journal=one, id="a"))
+            client = await response_to(relay.respond(answer({"text": "a"}), journal=one, id="a"))
             statuses = [client.status, (await answer_to(other, "a")).status]
             for accept in ("application/json", "text/event-stream"):
-                client = Client()
-                client.request = b'{"text":"b"}'
-                client.scope["headers"].append((b"accept", accept.encode()))
-                await client.call(relay.endpoints(one, answer))
-                statuses.append(client.status)
+                app = relay.endpoints(one, answer)
+                statuses.append((await response_to(app, body={"text": "b"}, accept=accept)).status)
             with journal_fails("unavailable"):
                 await one.start(answer({"text": "c"}), id="c")
             assert asked == []
-        client = Client()
-        await client.call(relay.respond(answer({"text": "again"}), journal=one, id="a"))
+        client = await response_to(relay.respond(answer({"text": "again"}), journal=one, id="a"))
 
     assert [503, 404, 503, 503] == statuses
     assert (200, "again") == (client.status, read_body(client, "tokenstream")[0].text)
@@ -156,12 +151,8 @@ async def test_a_redis_that_is_full_for_a_moment_costs_nothing(server: RedisServ
     async with two_journals(server, lease=4.0) as (one, other, beside):
         answer = Answer("Hel")
         id = await one.start(answer.stream)
-
-        async def follow() -> None:
-            found.extend(await read(other, id))
-
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow)
+            tasks.start_soon(read_into, found, other, id)
             async with full(beside):
                 answer.send("lo", " wor")
                 await anyio.sleep(0.3)
@@ -221,12 +212,8 @@ async def test_over_a_real_server_a_full_redis_is_a_status(server: RedisServer) 
     client = client_of(server)
     journal = relay.RedisJournal(client)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with client, journal:
-            yield
-
-    app = Starlette(routes=[Mount("/answers", relay.endpoints(journal, answer))], lifespan=lifespan)
+    routes = [Mount("/answers", relay.endpoints(journal, answer))]
+    app = Starlette(routes=routes, lifespan=lifespan_in(client, journal))
     async with client_of(server) as beside:
         with by_uvicorn(app, lifespan="on") as url:
             async with httpx.AsyncClient(base_url=url) as web:

@@ -12,9 +12,9 @@ import anyio
 import pytest
 import redis
 
-from tests.relay.journals import Answer, journal_fails, message_of, read, texts_of, until
-from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
-from tests.support.redis_servers import RedisServer
+from tests.relay.journals import Answer, begin, journal_fails, message_of, read, texts_of, until
+from tests.relay.redis_places import client_of, two_journals
+from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.errors import MisuseError
@@ -22,18 +22,13 @@ from tokenstream.relay.journal import Bounds, Entry, JournalError
 
 __all__ = ["anyio_backend", "server"]
 
-anyio_tests = pytest.mark.anyio
+pytestmark = pytest.mark.anyio
 
 
-@anyio_tests
 async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> None:
     """Readers are told of what was written, long before they would look by themselves."""
     async with two_journals(server, lease=60.0) as (one, other, _):
-        answer = Answer("Hel")
-        id = await one.start(answer.stream)
-        reader = other.follow(id)
-        for _ in range(3):
-            await anext(reader)
+        answer, id, reader, _ = await begin(one, other)
         waits = list[float]()
         for number in range(5):
             await anyio.sleep(0.05)
@@ -49,7 +44,6 @@ async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> 
 
 
 @pytest.mark.slow
-@anyio_tests
 async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None:
     """A process has one connection for being told, and eight at most for the rest."""
     async with two_journals(server) as (one, other, beside):
@@ -74,15 +68,11 @@ async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None
     assert clients["connected_clients"] <= 2 * 9 + 1
 
 
-@anyio_tests
 async def test_a_process_hears_from_redis_only_of_the_records_of_others(server: RedisServer) -> None:
     """The readers of an answer that is produced here get its tokens without a message from Redis."""
     async with two_journals(server) as (one, other, beside):
-        answer = Answer("Hel")
-        id = await one.start(answer.stream)
-        here, elsewhere = one.follow(id), other.follow(id)
-        for _ in range(3):
-            await anext(here)
+        answer, id, *_ = await begin(one, one)
+        elsewhere = other.follow(id)
         await anyio.wait_all_tasks_blocked()
         assert [] == await beside.pubsub_channels("*news")
         await anext(elsewhere)
@@ -96,7 +86,6 @@ async def test_a_process_hears_from_redis_only_of_the_records_of_others(server: 
         assert {"Hello"} == texts_of(await read(one, id), await read(other, id))
 
 
-@anyio_tests
 async def test_two_connections_are_enough(server: RedisServer) -> None:
     """A client with a small pool makes answers wait their turn, and fails none; with one it is told."""
     async with client_of(server, max_connections=2) as client, relay.RedisJournal(client) as journal:
@@ -118,7 +107,6 @@ async def test_two_connections_are_enough(server: RedisServer) -> None:
 
 
 @pytest.mark.slow
-@anyio_tests
 async def test_an_id_that_is_used_again_is_waited_for_as_before(server: RedisServer) -> None:
     """Messages about the earlier answer, which was forgotten, don't make anyone ask Redis without a pause."""
     stats: Any = {}
@@ -140,7 +128,6 @@ async def test_an_id_that_is_used_again_is_waited_for_as_before(server: RedisSer
     assert sum(each["calls"] for name, each in stats.items() if "eval" in name) < 20
 
 
-@anyio_tests
 async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisServer) -> None:
     """All keys of an answer lie on one node of a cluster, whatever its id; others stay."""
     async with two_journals(server, prefix="chat:") as (one, other, beside):
@@ -160,7 +147,6 @@ async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisSer
     assert min(lives) > 0
 
 
-@anyio_tests
 async def test_whatever_belongs_to_an_owner_expires(server: RedisServer) -> None:
     """The counts of answers that run and have ended, and of keys: an owner may never come back."""
     bounds = Bounds(kept=2, running=1)
@@ -184,7 +170,6 @@ async def test_whatever_belongs_to_an_owner_expires(server: RedisServer) -> None
 
 
 @pytest.mark.slow
-@anyio_tests
 @pytest.mark.parametrize("fault", ["away for longer than a lease", "restarted empty"])
 async def test_an_answer_that_redis_does_not_keep_is_one_warning(
     fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -225,7 +210,6 @@ async def test_an_answer_that_redis_does_not_keep_is_one_warning(
     assert all("the journal no longer takes the answer: JournalError(" in line for line in lines)
 
 
-@anyio_tests
 async def test_a_server_that_comes_back_costs_nothing(tmp_path: Path) -> None:
     """Started again from its log, it has all; writer and readers go on, with nothing lost or doubled."""
     with RedisServer(tmp_path, appendonly="yes", appendfsync="always") as server:
@@ -258,15 +242,11 @@ async def test_a_server_that_comes_back_costs_nothing(tmp_path: Path) -> None:
     assert [*range(1, len(late) + 1)] == [entry.position for entry in late]
 
 
-@anyio_tests
 async def test_a_server_that_has_forgotten_all_is_reported(tmp_path: Path) -> None:
     """Without a log it comes back empty: readers hear of it, and the provider's connection is closed."""
     with RedisServer(tmp_path) as server:
         async with two_journals(server, lease=2.0) as (one, other, _):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            reader = other.follow(id)
-            got = [await anext(reader) for _ in range(3)]
+            answer, _, reader, got = await begin(one, other)
             server.kill()
             await anyio.to_thread.run_sync(server.start)
             answer.send("lo")
@@ -279,14 +259,11 @@ async def test_a_server_that_has_forgotten_all_is_reported(tmp_path: Path) -> No
     assert caught.value.status in {404, 410}
 
 
-@anyio_tests
 async def test_an_end_that_was_lost_is_reported(server: RedisServer) -> None:
     """A server that came back from an older copy has less than a reader, who is told, and never misled."""
     async with two_journals(server, lease=2.0) as (one, other, beside):
-        answer = Answer("Hel", "lo", " wor", "ld")
-        id = await one.start(answer.stream)
-        reader = other.follow(id)
-        got = [await anext(reader) for _ in range(6)]
+        answer, id, reader, got = await begin(one, other, "lo", " wor", "ld")
+        got += [await anext(reader) for _ in range(3)]
         key = f"tokenstream:{{{id}}}"
         await beside.xdel(f"{key}:records", "5-0", "6-0")
         await beside.hset(f"{key}:state", "end", "4")
@@ -299,14 +276,10 @@ async def test_an_end_that_was_lost_is_reported(server: RedisServer) -> None:
     assert "Hello world" == message_of(got)[0].text
 
 
-@anyio_tests
 async def test_records_that_were_evicted_are_never_skipped(server: RedisServer) -> None:
     """Where Redis makes room for others, readers that are behind are told, and those that are not go on."""
     async with two_journals(server) as (one, other, beside):
-        answer = Answer("Hel")
-        id = await one.start(answer.stream)
-        reader = other.follow(id)
-        got = [await anext(reader) for _ in range(3)]
+        answer, id, reader, got = await begin(one, other)
         await beside.delete(f"tokenstream:{{{id}}}:records")
         answer.send("lo", over=True)
         got += [entry async for entry in reader]
@@ -342,8 +315,6 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 def test_under_trio_it_is_reported(server: RedisServer) -> None:
-    """redis-py runs under asyncio only."""
-
     async def enter() -> None:
         async with relay.RedisJournal(client_of(server)):
             pass

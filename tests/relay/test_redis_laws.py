@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.redis_places import anyio_backend, client_of, in_redis, server
+from tests.relay.redis_places import client_of, in_redis
 from tests.relay.storage_laws import Opened, StorageLaws
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tokenstream.relay.journal import Storage
 
 __all__ = ["anyio_backend", "server"]
@@ -44,8 +44,6 @@ class TestRedisStorage(StorageLaws):
 
 
 class TestRedisJournal(JournalLaws):
-    """Every law of journals."""
-
     @pytest.fixture
     def opened(self, opened_in_redis: Opened) -> Opened:
         return opened_in_redis

@@ -16,12 +16,11 @@ import httpx
 import pytest
 
 from tests.project import ROOT
-from tests.relay.redis_places import anyio_backend
 from tests.relay.redis_served import piece
 from tests.support.cutting import Cutting
 from tests.support.effort import trials
 from tests.support.proxies import free_port
-from tests.support.redis_servers import RedisServer
+from tests.support.redis_servers import RedisServer, anyio_backend
 from tests.support.served import wait_until_it_answers
 from tests.support.timing import PATIENCE
 from tokenstream import Retry, aconnect

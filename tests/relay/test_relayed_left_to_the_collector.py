@@ -16,6 +16,8 @@ from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
 from tokenstream.relay import JournalError
 
+pytestmark = pytest.mark.anyio
+
 BEGUN = [chat({"role": "assistant", "content": ""}), chat({"content": "a"}), chat({"content": "b"})]
 ANSWERS = {"whole": [*BEGUN, chat({}, "stop"), DONE], "cut": BEGUN}
 PROTOCOLS = ["tokenstream", "openai-chat", "gemini"]
@@ -39,7 +41,6 @@ async def ask(app: Any, method: str = "POST") -> bytes:
     return client.body
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
@@ -50,7 +51,6 @@ async def test_a_response_leaves_nothing(answer: str, protocol: Any) -> None:
     assert await left_by_async(run) == {}
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_in_a_journal_leaves_nothing_but_its_records(answer: str, protocol: Any) -> None:
@@ -69,7 +69,6 @@ async def test_an_answer_in_a_journal_leaves_nothing_but_its_records(answer: str
         assert await left_by_async(run) == {}
 
 
-@pytest.mark.anyio
 async def test_the_error_of_a_journal_leaves_nothing() -> None:
     """A reader whose journal is out of reach gets its error, which all of the answer's readers share."""
     storage = in_memory()
@@ -109,7 +108,6 @@ class Connection:
         pass
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_over_a_websocket_leaves_nothing(answer: str, protocol: Any) -> None:

@@ -22,7 +22,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from tests.support import encoders, wire
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Steps, Stream, aconnect, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
@@ -81,9 +81,7 @@ def upstream(reply: Callable[[httpx.Request], httpx.Response]) -> AsyncStream:
 
 
 async def sent(stream: Any, **options: Any) -> Client:
-    client = Client()
-    await client.call(relay.respond(stream, **options))
-    return client
+    return await response_to(relay.respond(stream, **options))
 
 
 @pytest.mark.parametrize("protocol", HTTP)
@@ -177,7 +175,6 @@ async def test_an_answer_alone_that_breaks_off_says_so() -> None:
 
 
 async def test_a_text_is_stopped_as_its_stream() -> None:
-    """The stream of a reader that has gone is closed."""
     source = Source(*[*relay.encode(REMARKED, "tokenstream")][:5])
     stream = AsyncStream(source, format="tokenstream")
     client = Client()
@@ -362,8 +359,7 @@ async def test_the_head_alone_asks_no_provider() -> None:
         return httpx.Response(500)
 
     stream = upstream(reply)
-    client = Client(method="HEAD")
-    await client.call(relay.respond(stream, protocol="ui-message"))
+    client = await response_to(relay.respond(stream, protocol="ui-message"), "HEAD")
 
     assert ([], 200, b"", True) == (asked, client.status, client.body, client.ended)
     assert stream.closed
@@ -420,8 +416,7 @@ def plain_app() -> Any:
 @pytest.mark.parametrize("app", [starlette_app, fastapi_app, litestar_app, plain_app])
 async def test_every_framework_sends_each_event_for_itself(app: Callable[[], Any]) -> None:
     """An endpoint returns it, or it is called; middlewares that compress leave it alone."""
-    client = Client()
-    await client.call(app())
+    client = await response_to(app())
 
     assert (200, True) == (client.status, client.ended)
     assert client.headers["content-type"].startswith("text/event-stream")

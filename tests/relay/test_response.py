@@ -12,7 +12,7 @@ import pytest
 import starlette.responses
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tests.support.timing import PATIENCE
 from tokenstream.errors import MisuseError
 from tokenstream.relay import Timing, shut_down
@@ -166,8 +166,7 @@ async def test_a_response_is_one_of_starlettes_for_one_request_over_http() -> No
     socket.scope["type"] = "websocket"
     with pytest.raises(MisuseError, match=r"relay\.websocket"):
         await socket.call(sent)
-    client = Client()
-    await client.call(sent)
+    client = await response_to(sent)
 
     assert client.headers["set-cookie"].startswith("seen=1")
     with pytest.raises(MisuseError, match="sent already"):
@@ -203,8 +202,7 @@ async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refus
             shut_down()
             await super().__aexit__(None, None, None)
 
-    client = Client()
-    await client.call(make_response(Slow(three, refusal), timing=Timing(keep_alive=0.02)))
+    client = await response_to(make_response(Slow(three, refusal), timing=Timing(keep_alive=0.02)))
 
     assert client.ended
     assert LIFE not in client.bodies[1:]

@@ -17,7 +17,7 @@ from redis import Redis
 
 from tests.project import ROOT
 from tests.relay.redis_served import piece
-from tests.support.node import node_in
+from tests.support.node import any_node
 from tests.support.packages import needed
 from tests.support.proxies import free_port
 from tests.support.redis_servers import RedisServer
@@ -52,9 +52,7 @@ def _serving(server: str, port: int, environment: dict[str, str]) -> Iterator[su
 def test_questions_asked_during_a_restart_are_answered_once(server: str, tmp_path: Path) -> None:
     """The page repeats what is refused or reset, under the same key; the model is asked once for each."""
     needed(server)
-    node = node_in(Path())
-    if node is None:
-        pytest.skip("needs Node")
+    _, node = any_node()
     port = free_port()
     with RedisServer(tmp_path) as redis:
         environment = {**os.environ, "REDIS": redis.path}

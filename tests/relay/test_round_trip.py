@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.relay.sent import decoded
 from tests.stream import bodies
 from tests.support.effort import examples, trials
 from tests.support.encoders import create, load
@@ -30,10 +31,7 @@ def test_a_script_read_again_is_the_same_message(format: Any, data: st.DataObjec
     In a thorough run, of 300 scripts in each format.
     """
     script = data.draw(scripts(format))
-    decoder = Decoder(format)
-    for chunk in script.chunks(format):
-        decoder.feed(chunk)
-    decoder.end()
+    decoder = decoded(script.chunks(format), format)
     decoder.check()
     assert told(script.message, format) == told(decoder.message, format)
     expected = counted(script.message.usage)
@@ -45,12 +43,7 @@ def test_a_script_read_again_is_the_same_message(format: Any, data: st.DataObjec
 
 @in_one_test("format", all_formats)
 def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
-    """A stream finds out by itself which format it is."""
-    script = testing.script().text("Hello, ", "world").finish("stop")
-    decoder = Decoder()
-    for chunk in script.chunks(format):
-        decoder.feed(chunk)
-    decoder.end()
+    decoder = decoded(testing.script().text("Hello, ", "world").finish("stop").chunks(format), None)
     assert (format, "Hello, world") == (decoder.format, decoder.message.text)
 
 
@@ -58,7 +51,6 @@ def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
 @in_one_test("format", all_formats)
 @pytest.mark.parametrize("chunking", ["bytes", "whole", "events", 7, Seed(1)])
 def test_a_script_is_the_same_message_in_all_chunks(format: str, chunking: testing.Seed | int) -> None:
-    """Where the borders of chunks are makes no difference."""
     script = testing.script().text("Hello, wörld 🌊").finish("stop")
     message = script.stream(format, chunking=chunking).final()
     assert told(script.message, format) == told(message, format)
@@ -76,10 +68,7 @@ def test_a_script_without_an_end_is_cut(format: str) -> None:
 @in_one_test("format", [format for format in all_formats if "tool_call" in load(format).expresses])
 def test_a_call_that_was_cut_is_never_handed_out(format: Any) -> None:
     """Half of a call's arguments is kept in the message, incomplete, or not shown at all."""
-    decoder = Decoder(format)
-    for chunk in testing.script().tool_call("rm", '{"path": "/tm').chunks(format):
-        decoder.feed(chunk)
-    decoder.end()
+    decoder = decoded(testing.script().tool_call("rm", '{"path": "/tm').chunks(format), format)
     assert all(not call.complete for call in decoder.message.tool_calls)
     assert "complete" != decoder.message.ending
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place, in_memory
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tests.support.packages import needed
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, aconnect, relay, testing
@@ -207,8 +207,9 @@ async def test_each_response_of_a_server_has_an_id(way: str) -> None:
 
 
 async def test_the_id_in_the_application_s_own_header_is_the_one() -> None:
-    client, stream = Client(), AsyncStream(["Hello"], format="pieces")
-    await client.call(relay.respond(stream, protocol="ui-message", headers={"X-Answer-ID": "a%2Fb"}))
+    stream = AsyncStream(["Hello"], format="pieces")
+    app = relay.respond(stream, protocol="ui-message", headers={"X-Answer-ID": "a%2Fb"})
+    client = await response_to(app)
 
     assert client.headers["x-answer-id"] == "a%2Fb"
     assert b'"messageId":"a/b"' in client.body
@@ -240,8 +241,8 @@ async def test_a_refused_owner_gets_no_id_of_another_s(caplog: pytest.LogCapture
     async with Journal(place, drain=0, lease=0.2) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
         refused = await answer_to(journal, "ann's", owner="bob")
-        client = Client()
-        await client.call(relay.respond(Answer("x").stream, journal=journal, id="ann's", owner="bob"))
+        app = relay.respond(Answer("x").stream, journal=journal, id="ann's", owner="bob")
+        client = await response_to(app)
         place.away = True
         away = await answer_to(journal, "ann's", owner="bob")
     ids = [unquote(each.headers["x-answer-id"]) for each in (refused, client, away)]

@@ -25,6 +25,8 @@ from tokenstream import AsyncSession, AsyncStream, Router, Session, Stream, rela
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
 
+pytestmark = pytest.mark.anyio
+
 APIS = {
     "openai-responses": "/v1/responses",
     "openai-realtime": "/v1/realtime",
@@ -100,7 +102,6 @@ def page_of(url: str, *, ended: list[bool] | None = None, **options: Any) -> Gen
 def page_with(
     api: str, answers: Any, *, pace: Any = "instant", **options: Any
 ) -> Generator[tuple[Page, testing.Server]]:
-    """Open a page whose session is with a test server that has these answers."""
     with ExitStack() as stack:
         server = stack.enter_context(testing.serve(answers, sessions=True, pace=pace))
         yield stack.enter_context(page_of(server.ws_url + APIS[api], **options)), server
@@ -196,7 +197,6 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_tools_are_run_by_the_router(api: str) -> None:
-    """The page sees their calls, and one answer."""
     router = Router()
 
     @router.tool
@@ -213,7 +213,6 @@ def test_tools_are_run_by_the_router(api: str) -> None:
 
 @pytest.mark.slow
 def test_a_failed_answer_is_followed_by_the_next_one() -> None:
-    """The page gets the error in the protocol."""
     broken = SLOW.recording("openai-responses").with_fault(faults.reset(event=4))
     with page_with("openai-responses", [broken, said("Here")]) as (page, _):
         page.send("ask", text="Hi")
@@ -253,7 +252,6 @@ def test_a_stop_without_an_answer_does_nothing() -> None:
     ],
 )
 def test_any_other_message_closes_the_connection(message: str, code: int, *, answering: bool) -> None:
-    """During an answer, its error says why."""
     ended: list[bool] = []
     with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, _):
         if answering:
@@ -367,8 +365,6 @@ def _connect(backend: str, url: str) -> Any:
 
 
 @pytest.mark.slow_rows("realtime")
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
@@ -410,8 +406,6 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
     assert any(answer.ending == "complete" for answer in answers)
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_stop_right_after_its_question(anyio_backend: str) -> None:
     with Pipe() as pipe, testing.serve([SLOW] * 5, sessions=True, pace="recorded") as server:
         url = server.ws_url + APIS["openai-responses"]
@@ -447,8 +441,6 @@ class SlowPipe(Pipe):
 
 
 @pytest.mark.slow
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("mistake", [True, False])
 async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str, *, mistake: bool) -> None:
     answers = [SLOW, said("Yes?")]
@@ -475,7 +467,6 @@ async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str
     assert (told, pipe.codes) == ((["stopped"], [1008]) if mistake else (["stopped", "complete"], []))
 
 
-@pytest.mark.anyio
 async def test_what_cannot_be_sent_is_refused() -> None:
     """An answer and a session, neither, a synchronous session, or a router without a session."""
     stream = AsyncStream(["x"], format="pieces")
@@ -490,8 +481,3 @@ async def test_what_cannot_be_sent_is_refused() -> None:
         with Pipe() as pipe, pytest.raises(MisuseError, match=words):
             await relay.websocket(pipe, *given, **options)
     await stream.aclose()
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

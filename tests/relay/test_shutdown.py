@@ -18,6 +18,8 @@ from tests.support.packages import needed
 from tests.support.proxies import free_port
 from tests.support.timing import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket.socket:
     """Return a connection on which an answer has begun."""
@@ -51,13 +53,10 @@ def ended(process: subprocess.Popen[str], readers: list[socket.socket]) -> tuple
 
 
 _ENDED = "answers that the server's shutdown has ended"
-_SLOW = [
-    pytest.param(f"hypercorn {worker}", marks=pytest.mark.slow) for worker in ("asyncio", "uvloop", "trio")
-]
+_HYPERCORN = ("hypercorn asyncio", "hypercorn uvloop", "hypercorn trio")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_SLOW])
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_HYPERCORN])
 def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     """On SIGTERM, with no timeout of the server's: uvicorn would wait for ever, hypercorn for an hour.
 
@@ -66,19 +65,15 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     the program's, and in a worker that no signal reaches. The upstream of each answer is closed.
     """
     port = free_port()
-    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            with opened(port, process):
-                pass
-            assert process.stdout is not None
-            assert process.stdout.readline() == "the upstream is closed\n"
-            stuck = opened(port, process, "/flood")
-            readers = [opened(port, process) for _ in range(3)]
-            last, out = ended(process, readers)
-            stuck.close()
-        finally:
-            process.kill()
+    with _serving(server, port) as process:
+        with opened(port, process):
+            pass
+        assert process.stdout is not None
+        assert process.stdout.readline() == "the upstream is closed\n"
+        stuck = opened(port, process, "/flood")
+        readers = [opened(port, process) for _ in range(3)]
+        last, out = ended(process, readers)
+        stuck.close()
 
     assert all(b"retry: 1000\n\n" in rest and rest.endswith(b"0\r\n\r\n") for rest in last), last
     assert out.count("the upstream is closed") == 3
@@ -87,9 +82,10 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
 
 
 @contextlib.contextmanager
-def _serving(server: str, port: int, limit: int) -> Generator[subprocess.Popen[str]]:
-    """Run a server that waits so many seconds for its responses when it ends."""
-    command = [sys.executable, "-m", "tests.relay.served", server, str(port), str(limit)]
+def _serving(server: str, port: int, limit: int | None = None) -> Generator[subprocess.Popen[str]]:
+    """Run a server that waits so many seconds for its responses when it ends; by default, without end."""
+    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
+    command += [] if limit is None else [str(limit)]
     if server == "gunicorn":
         needed("gunicorn")
         worker = needed("uvicorn_worker").UvicornWorker
@@ -104,11 +100,11 @@ def _serving(server: str, port: int, limit: int) -> Generator[subprocess.Popen[s
             process.kill()
 
 
-def _ended_with_five(server: str, limit: int, path: str) -> tuple[list[bytes], str]:
-    """End a server while it answers five readers; return what they got then, and its output."""
+def _ended_with(readers: int, server: str, path: str, limit: int | None = None) -> tuple[list[bytes], str]:
+    """End a server while it answers so many readers; return what they got then, and its output."""
     port = free_port()
     with _serving(server, port, limit) as process:
-        return ended(process, [opened(port, process, path) for _ in range(5)])
+        return ended(process, [opened(port, process, path) for _ in range(readers)])
 
 
 def _gunicorn_settings() -> dict[str, object]:
@@ -116,55 +112,37 @@ def _gunicorn_settings() -> dict[str, object]:
     return {setting.name: setting for setting in settings}  # type: ignore[attr-defined]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
 def test_running_answers_end_by_themselves_within_the_servers_limit(server: str) -> None:
     """A rolling deploy cuts none of them, and the process ends when the last one has."""
-    last, out = _ended_with_five(server, 20, "/lasting/1")
+    last, out = _ended_with(5, server, "/lasting/1", 20)
 
     assert all(b" the end" in rest and b'"ending":"complete"' in rest for rest in last), last
     assert "" == out
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "hypercorn asyncio", "hypercorn trio"])
 def test_answers_that_last_longer_are_ended_before_the_server_cancels_them(server: str) -> None:
-    last, out = _ended_with_five(server, 3, "/lasting/10")
+    last, out = _ended_with(5, server, "/lasting/10", 3)
 
     assert all(b'"kind":"shutdown"' in rest and b"retry: 1000\n\n" in rest for rest in last), last
     assert [f"{_ENDED}: 5"] == out.splitlines()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_SLOW])
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_HYPERCORN])
 def test_what_answers_are_read_with_may_be_left_before_their_journal(server: str) -> None:
     """The lifespan ends when the answers have: readers are sent away, and the response waits for them."""
-    port = free_port()
-    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            with opened(port, process, "/finished") as reader:
-                last, out = ended(process, [reader])
-        finally:
-            process.kill()
+    last, out = _ended_with(1, server, "/finished")
 
     assert b"retry: 1000\n\n" in last[0]
     assert b'"type"' not in last[0]
     assert ['{"type":"end","ending":"complete"}'] == out.splitlines()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("server", ["uvicorn", *_SLOW])
+@pytest.mark.parametrize("server", ["uvicorn", *_HYPERCORN])
 def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> None:
     """Readers are sent away at once, without an end; `drain` seconds later it is written that it was cut."""
-    port = free_port()
-    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            readers = [opened(port, process, "/journal") for _ in range(3)]
-            last, out = ended(process, readers)
-        finally:
-            process.kill()
+    last, out = _ended_with(3, server, "/journal")
 
     assert all(b"retry: 1000\n\n" in rest and b'"type"' not in rest for rest in last), last
     assert [f"{_ENDED}: 1", "the upstream is closed"] == out.splitlines()[:-1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,13 +15,15 @@ from fastapi import FastAPI, WebSocket
 
 from tests.relay.follow.support import failing, memory_journal
 from tests.support.asgi import Client
-from tests.support.served import by_uvicorn, by_websockets
+from tests.support.served import by_uvicorn, by_websockets, lifespan_in
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
+
+pytestmark = pytest.mark.anyio
 
 _SOON = 0.3
 _TIMING = relay.Timing(send_timeout=_SOON)
@@ -50,7 +52,6 @@ class _Flood:
 # -- without a server -------------------------------------------------------------------
 
 
-@pytest.mark.anyio
 async def test_a_reader_that_never_reads_is_let_go() -> None:
     """The response ends although the send never does, and the source is closed."""
     flood = _Flood()
@@ -61,7 +62,6 @@ async def test_a_reader_that_never_reads_is_let_go() -> None:
     assert (1, 200, False) == (flood.closed, client.status, client.ended)
 
 
-@pytest.mark.anyio
 async def test_a_reader_that_does_not_take_its_refusal_is_let_go() -> None:
     """A refusal is a send like any other."""
     client = Client(slow=anyio.sleep_forever)
@@ -71,7 +71,6 @@ async def test_a_reader_that_does_not_take_its_refusal_is_let_go() -> None:
     assert (502, False) == (client.status, client.ended)
 
 
-@pytest.mark.anyio
 async def test_an_answer_in_a_journal_goes_on_without_the_reader_that_was_let_go() -> None:
     async with memory_journal() as journal:
         stuck, other = Client(slow=anyio.sleep_forever), Client(method="GET")
@@ -85,7 +84,6 @@ async def test_an_answer_in_a_journal_goes_on_without_the_reader_that_was_let_go
     assert b"complete" in other.body
 
 
-@pytest.mark.anyio
 async def test_a_slow_reader_that_reads_is_kept() -> None:
     """The time counts for each send, and not for the answer."""
     sends = 0
@@ -131,15 +129,7 @@ def _flood() -> AsyncStream:
 
 
 _journal = relay.MemoryJournal(drain=0)
-
-
-@asynccontextmanager
-async def _lifespan(_: Any) -> AsyncGenerator[None]:
-    async with _journal:
-        yield
-
-
-_app = FastAPI(lifespan=_lifespan)
+_app = FastAPI(lifespan=lifespan_in(_journal))
 _ends: list[str] = []
 
 
@@ -167,7 +157,6 @@ async def in_fastapi(ws: WebSocket) -> None:
 
 @contextmanager
 def _never_reading(url: str, request: str) -> Generator[socket.socket]:
-    """Send a request, and read nothing of the response."""
     host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

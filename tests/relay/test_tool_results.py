@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.relay.journals import events_of
+from tests.relay.provider_tools import read_through, results_in
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
@@ -37,7 +38,7 @@ from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay import MemoryJournal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from tokenstream.relay import ProtocolName
 
@@ -54,7 +55,6 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 
 def call_of(id: str, part: int) -> list[Event]:
-    """Return the events of a call, from its start to its end."""
     return [
         ToolCallStart(id, "look_up", part=part),
         ToolCallDelta(id, '{"n":', part=part),
@@ -80,24 +80,6 @@ def calls_in_turns(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-def read_back(
-    events: Iterable[Event], protocol: ProtocolName, *, size: int = 1_000, **options: Any
-) -> Stream:
-    """Return a stream of what a relay sends for events, in chunks of a size."""
-    body = b"".join(relay.encode(events, protocol, **options))
-    return Stream(
-        [body[at : at + size] for at in range(0, len(body), size)], format=cast("Any", _format(protocol))
-    )
-
-
-def _format(protocol: ProtocolName) -> str:
-    return "tokenstream" if protocol == "ndjson" else protocol
-
-
-def results_in(events: Iterable[Event]) -> list[Event]:
-    return [event for event in events if isinstance(event, ToolResult)]
-
-
 @each_with_results
 @given(calls_in_turns(), st.integers(1, 100))
 def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list[Event], size: int) -> None:
@@ -107,7 +89,7 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
         for event in events
         if isinstance(event, ToolResult)
     ]
-    stream = read_back([*events, Finish("tool_calls")], protocol, size=size, raw=True)
+    stream = read_through([*events, Finish("tool_calls")], protocol, size=size, raw=True)
     found = list(stream)
     called = [event.call.id for event in events if isinstance(event, ToolCallDone)]
 
@@ -120,7 +102,7 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
 def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: ProtocolName) -> None:
     """`turns` writes it into the next request, behind the assistant's turn."""
     events = [*call_of("c", 0), ToolResult("c", "sun"), TextDelta("Sun.", part=1), Finish("stop")]
-    message = read_back(events, protocol).final()
+    message = read_through(events, protocol).final()
 
     assert ("Sun.", ["tool_call", "text"]) == (message.text, [part.kind for part in message.parts])
     assert {"c": "sun"} == dict(message.tool_results)
@@ -143,20 +125,14 @@ def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> N
 
 @dataclass
 class Place:
-    """A result that is a dataclass."""
-
     city: str
 
 
 class Weather(BaseModel):
-    """A result that is a model; the default is sent, too."""
-
     degrees: int = 7
 
 
 class Socket:
-    """A result that is no data."""
-
     __hash__ = None  # type: ignore[assignment] # as numbers in an array, it is neither equal nor not
 
     def __eq__(self, other: object) -> bool:
@@ -187,7 +163,7 @@ def test_whatever_a_tool_returns_is_sent_as_json(
     protocol: ProtocolName, output: object, sent: object
 ) -> None:
     event = ToolResult("c", output)
-    (found,) = results_in(read_back([*call_of("c", 0), event, Finish("tool_calls")], protocol))
+    (found,) = results_in(read_through([*call_of("c", 0), event, Finish("tool_calls")], protocol))
 
     assert ToolResult("c", sent) == found
     assert event.output is output
@@ -199,9 +175,9 @@ def test_the_words_of_an_exception_stay_in(protocol: ProtocolName) -> None:
     events = [*call_of("c", 0), *call_of("d", 1), *failures, Finish("tool_calls")]
 
     assert ["KeyError", "no such city"] == [
-        event.error for event in read_back(events, protocol) if isinstance(event, ToolResult)
+        event.error for event in read_through(events, protocol) if isinstance(event, ToolResult)
     ]
-    assert failures == results_in(read_back(events, protocol, raw=True))
+    assert failures == results_in(read_through(events, protocol, raw=True))
 
 
 def _payloads(events: list[Event], protocol: ProtocolName, kind: str) -> list[dict[str, Any]]:
@@ -246,7 +222,7 @@ def test_a_call_that_only_its_step_names_comes_before_its_output_in_a_ui_message
     start = StepStart("1", "shell", cause=cause)
     events: list[Event] = [start, ToolResult("c", "a.txt", provider_executed=True), StepDone("1")]
     call, output = _payloads(events, "ui-message", "tool-")
-    message = read_back(events, "ui-message").final()
+    message = read_through(events, "ui-message").final()
 
     assert ("tool-input-available", "c", "shell", {"command": "ls"}, True) == (
         *(call[key] for key in ("type", "toolCallId", "toolName", "input", "providerExecuted")),
@@ -290,7 +266,7 @@ def test_a_response_has_an_item_for_each_result() -> None:
         ToolResult("c", '{"n":1}'),
         ToolResult("d", "no such city", "no such city"),
         ToolResult("e", "a.txt"),
-    ] == (results_in(read_back([*events, Finish("stop")], "openai-responses")))
+    ] == (results_in(read_through([*events, Finish("stop")], "openai-responses")))
 
 
 @dataclass(slots=True)

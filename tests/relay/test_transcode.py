@@ -27,8 +27,6 @@ _BROKEN = ("truncated", "failed")
 
 
 class _Read:
-    """What a reader comes to."""
-
     def __init__(self, body: Any, format: Any) -> None:
         stream = Stream(body, format=format)
         self.error: StreamError | None = None

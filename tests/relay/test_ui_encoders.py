@@ -99,42 +99,32 @@ def test_a_ui_message_carries_sources_files_and_signatures() -> None:
     assert (b"\x00\x01", "image/png") == (media.data, media.mime_type)
 
 
+ADDRESS = "https://example.org/a.png"
+PNG = PartStart(MediaPart(mime_type="image/png"))
+
+
+def whole(**fields: Any) -> list[Event]:
+    media = MediaPart(**fields)
+    return [PartStart(media), PartDone(media)]
+
+
 @pytest.mark.parametrize(
-    ("media", "url"),
+    ("events", "url"),
     [
-        (MediaPart(url="https://example.org/a.png", mime_type="image/png"), "https://example.org/a.png"),
-        (MediaPart(data=b"\x00", mime_type="image/png"), "data:image/png;base64,AA=="),
-        (MediaPart(data=b"\x00"), "data:application/octet-stream;base64,AA=="),
+        (whole(url=ADDRESS, mime_type="image/png"), ADDRESS),
+        (whole(data=b"\x00", mime_type="image/png"), "data:image/png;base64,AA=="),
+        (whole(data=b"\x00"), "data:application/octet-stream;base64,AA=="),
+        ([MediaDelta(b"\x00"), MediaDelta(b"\x01"), PartDone()], "data:application/octet-stream;base64,AAE="),
+        ([PartStart(MediaPart()), MediaDelta(b"\x00"), PNG, PartDone()], "data:image/png;base64,AA=="),
     ],
+    ids=["an address", "whole", "without a type", "without a start", "its type comes late"],
 )
-def test_a_file_that_came_whole_is_a_chunk(media: MediaPart, url: str) -> None:
-    chunks = relayed("ui-message", PartStart(media), PartDone(media))
-
-    assert url == bare(chunks)[-1]["url"]
-
-
-def test_a_file_whose_start_was_not_reported_is_a_chunk() -> None:
-    chunks = relayed("ui-message", MediaDelta(b"\x00"), MediaDelta(b"\x01"), PartDone())
-
-    assert "data:application/octet-stream;base64,AAE=" == bare(chunks)[-1]["url"]
-
-
-def test_a_file_of_which_more_is_learnt_keeps_what_came() -> None:
-    chunks = relayed(
-        "ui-message",
-        PartStart(MediaPart()),
-        MediaDelta(b"\x00"),
-        PartStart(MediaPart(mime_type="image/png")),
-        PartDone(),
-    )
-
-    assert "data:image/png;base64,AA==" == bare(chunks)[-1]["url"]
+def test_a_file_is_a_chunk_however_it_came(events: list[Event], url: str) -> None:
+    assert url == bare(relayed("ui-message", *events))[-1]["url"]
 
 
 def test_a_file_that_was_cut_is_not_sent() -> None:
-    chunks = relayed("ui-message", PartStart(MediaPart(mime_type="image/png")), MediaDelta(b"\x00"))
-
-    assert [] == chunks
+    assert [] == relayed("ui-message", PNG, MediaDelta(b"\x00"))
 
 
 def test_a_ui_message_tells_all_counts_that_the_ai_sdk_has() -> None:
@@ -162,18 +152,12 @@ def test_a_ui_message_tells_all_counts_that_the_ai_sdk_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "metadata"),
-    [
-        ({}, []),
-        (
-            {"input_tokens": 1},
-            [{"type": "message-metadata", "messageMetadata": {"usage": {"inputTokens": 1}}}],
-        ),
-    ],
+    ("counts", "told"), [({}, []), ({"input_tokens": 1}, [{"usage": {"inputTokens": 1}}])]
 )
-def test_a_cancelled_ui_message_is_aborted(counts: dict[str, int], metadata: list[Any]) -> None:
+def test_a_cancelled_ui_message_is_aborted(counts: dict[str, int], told: list[Any]) -> None:
     chunks = testing.script().text("Hi").usage(**counts).finish("cancelled").chunks("ui-message")
     message, _ = read(chunks, "ui-message")
+    metadata = [{"type": "message-metadata", "messageMetadata": each} for each in told]
 
     assert [{"type": "text-end", "id": "txt-0"}, *metadata, {"type": "abort"}, "[DONE]"] == bare(chunks)[4:]
     assert "cancelled" == message.finish_reason

@@ -26,6 +26,8 @@ from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
 
+pytestmark = pytest.mark.anyio
+
 SCRIPT = testing.script(id="x", model="m").text("Hel", "lo").finish("stop")
 LEFT = (WebSocketDisconnect, LitestarDisconnect, ConnectionClosed)
 closed: list[str] = []
@@ -169,7 +171,6 @@ def test_the_client_stops_an_answer(url: str, name: str) -> None:
 def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
     url: str, message: str | bytes, code: int
 ) -> None:
-    """The client is told in the protocol, and by the code of the close."""
     closed.clear()
     with connected(url) as ws:
         ws.send(json.dumps({"name": "silent"}))
@@ -184,7 +185,6 @@ def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
 
 
 def test_a_client_that_goes_ends_the_answer(url: str) -> None:
-    """The upstream is closed though it is silent."""
     closed.clear()
     with connected(url) as ws:
         ws.send(json.dumps({"name": "silent"}))
@@ -213,8 +213,6 @@ class Eager:
         raise AssertionError(f"closed with {code}: {reason}")
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("name", ["whole", "cut"])
 async def test_the_next_question_may_come_while_the_end_is_sent(name: str) -> None:
     ws = Eager()
@@ -242,8 +240,6 @@ class Instant:
         raise AssertionError(f"closed with {code}: {reason}")
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_the_next_question_may_come_after_an_answer_that_was_there_at_once() -> None:
     """An answer may be over before its client is listened to: the question is not taken for a word on it."""
     ws = Instant()
@@ -252,9 +248,7 @@ async def test_the_next_question_may_come_after_an_answer_that_was_there_at_once
     assert "the next question" == await ws.recv()
 
 
-@pytest.mark.anyio
 async def test_what_is_no_websocket_is_refused() -> None:
-    """A request, say, is a mistake of the caller's."""
     stream = AsyncStream(["x"], format="pieces")
     with pytest.raises(MisuseError, match="WebSocket"):
         await relay.websocket(object(), stream)
@@ -279,8 +273,6 @@ class Leaving:
     async def close(self, code: int, reason: str) -> None: ...
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_client_that_goes_before_the_answer_closes_the_stream() -> None:
     gone, cancelled = (AsyncStream(["x"], format="pieces") for _ in range(2))
     assert not await relay.websocket(Leaving(WebSocketDisconnect(1006)), gone)
@@ -303,7 +295,6 @@ class Keeping(Eager):
 
 
 @pytest.mark.parametrize("name", ["bedrock-converse", "bedrock-invoke"])
-@pytest.mark.anyio
 async def test_every_message_of_a_binary_protocol_is_binary(name: Any) -> None:
     """About one in 300 of them happens to be text in UTF-8 as well, with both of its checksums."""
     ws = Keeping()
@@ -318,8 +309,3 @@ async def test_every_message_of_a_binary_protocol_is_binary(name: Any) -> None:
 
     assert len(ws.kept) > 1_000
     assert {bytes} == {type(message) for message in ws.kept}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

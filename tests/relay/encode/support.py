@@ -1,12 +1,21 @@
-"""An answer to encode."""
+"""What a relay sends, as lists."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream import relay
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tokenstream.events import Event
+    from tokenstream.relay import ProtocolName
 
 
 async def all_of(pieces: AsyncIterator[Any]) -> list[Any]:
     return [piece async for piece in pieces]
+
+
+def list_payloads(events: list[Event], protocol: ProtocolName) -> list[dict[str, Any]]:
+    return [*relay.payloads(events, protocol)]

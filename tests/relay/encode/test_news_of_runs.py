@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.relay.encode.support import all_of
+from tests.relay.encode.support import all_of, list_payloads
 from tests.relay.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
 from tests.stream.bodies import later
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
@@ -28,10 +28,6 @@ UI: list[ProtocolName] = ["ui-message", "ag-ui"]
 OWN: list[ProtocolName] = ["tokenstream", "ndjson"]
 
 
-def _payloads(events: list[Event], protocol: ProtocolName) -> list[dict[str, Any]]:
-    return [*relay.payloads(events, protocol)]
-
-
 def _read(body: list[bytes], protocol: ProtocolName) -> Stream:
     return Stream(body, format=read_as(protocol))
 
@@ -39,7 +35,6 @@ def _read(body: list[bytes], protocol: ProtocolName) -> Stream:
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_the_texts_of_a_run_arrive_in_every_protocol(protocol: ProtocolName) -> None:
-    """Nothing raises, whether the protocol has a place for steps or not."""
     stream = _read([*relay.encode(run_with_news(), protocol)], protocol)
 
     assert "".join(TEXTS) == _text_of(stream)
@@ -52,7 +47,6 @@ def _text_of(events: Iterable[Event]) -> str:
 @pytest.mark.few_rows(8)
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolName) -> None:
-    """Everything sent until then is read, and nothing of it is malformed."""
     events = run_with_news()
     encoder = create(protocol, lossy=True)
     sent: list[bytes] = []
@@ -67,7 +61,6 @@ def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolNam
 
 @pytest.mark.parametrize("protocol", OWN)
 def test_our_own_protocol_has_all_news_as_they_were(protocol: ProtocolName) -> None:
-    """Live, for a reader that comes late, and from a journal."""
     events = run_with_news()
     news = [event for event in events if isinstance(event, NEWS)]
     for body in (list(relay.encode(events, protocol)), anyio.run(_encode_later, events, protocol)):
@@ -82,7 +75,6 @@ async def _encode_later(events: list[Event], protocol: ProtocolName) -> list[byt
 
 @pytest.mark.parametrize("protocol", [*OWN, *UI])
 def test_a_reader_who_comes_late_gets_the_news_of_the_run(protocol: ProtocolName) -> None:
-    """The output is in one piece then, and a request says that it was answered."""
     with Steps() as run, run.step("test") as step:
         for _ in range(3):
             step.add_output("passed\n")
@@ -111,7 +103,7 @@ def test_a_protocol_that_has_no_place_for_news_says_so(protocol: ProtocolName) -
 def test_a_ui_message_replaces_plans_and_answered_requests() -> None:
     """A part that is sent again with its type and id takes the place of the earlier one."""
     parts: dict[tuple[str, str], list[Any]] = {}
-    for each in _payloads(run_with_news(), "ui-message"):
+    for each in list_payloads(run_with_news(), "ui-message"):
         if each["type"].startswith("data-"):
             parts.setdefault((each["type"], each["id"]), []).append(each["data"])
     question = {"step": "2", "toolCallId": "call_1", "request": {"command": "pytest"}}
@@ -129,7 +121,7 @@ def test_a_ui_message_replaces_plans_and_answered_requests() -> None:
 
 def test_output_of_a_step_is_not_kept_in_a_ui_message() -> None:
     """A message that kept each piece would be slower with each; the result of the tool is kept."""
-    sent = _payloads(run_with_news(), "ui-message")
+    sent = list_payloads(run_with_news(), "ui-message")
 
     assert {True} == {each["transient"] for each in sent if each["type"] == "data-output"}
     assert [*PROGRESS, *RESULTS] == [each["output"] for each in sent if "output" in each]
@@ -137,7 +129,7 @@ def test_output_of_a_step_is_not_kept_in_a_ui_message() -> None:
 
 def test_ag_ui_replaces_plans_and_answered_requests() -> None:
     activities: dict[tuple[str, str], list[Any]] = {}
-    sent = _payloads(run_with_news(), "ag-ui")
+    sent = list_payloads(run_with_news(), "ag-ui")
     for each in sent:
         if each["type"] == "ACTIVITY_SNAPSHOT":
             key = each["activityType"], each["metadata"]["tokenstream"]["stepName"]
@@ -166,7 +158,7 @@ def test_a_run_of_ag_ui_that_ends_with_a_question_is_interrupted(
     events: list[Event], outcome: object
 ) -> None:
     """The protocol calls no run successful that has stopped to ask."""
-    sent = _payloads([StepStart("1", "task"), _of("1", StepWaiting("r", {})), *events], "ag-ui")
+    sent = list_payloads([StepStart("1", "task"), _of("1", StepWaiting("r", {})), *events], "ag-ui")
 
     assert outcome == sent[-1]["outcome"]
 
@@ -174,7 +166,7 @@ def test_a_run_of_ag_ui_that_ends_with_a_question_is_interrupted(
 def test_a_question_that_a_tool_did_not_wait_for_interrupts_nothing() -> None:
     """The run has gone on without the answer."""
     inner: list[Event] = [StepStart("2", "shell", "1"), _of("2", StepWaiting("r", {})), StepDone("2")]
-    sent = _payloads([StepStart("1", "task"), *inner, StepDone("1")], "ag-ui")
+    sent = list_payloads([StepStart("1", "task"), *inner, StepDone("1")], "ag-ui")
 
     assert {"type": "success"} == sent[-1]["outcome"]
 
@@ -186,8 +178,6 @@ def _of(step: str, event: Event) -> Event:
 
 @dataclass
 class Command:
-    """A request that is a dataclass."""
-
     name: str
 
 
@@ -227,7 +217,6 @@ def test_a_large_output_in_small_pieces_is_not_sent_again_and_again(protocol: Pr
 
 
 def test_a_slow_reader_gets_output_in_larger_pieces() -> None:
-    """The pieces of one step are one; those of another stay apart."""
     deltas = [_of(id, StepDelta(id, text)) for id, text in (("1", "a"), ("1", "b"), ("2", "c"), ("1", "d"))]
     merged = [*merge_deltas(deltas)]
 
@@ -239,6 +228,6 @@ def test_a_slow_reader_gets_output_in_larger_pieces() -> None:
 def test_news_before_all_else_have_a_head(protocol: ProtocolName) -> None:
     """The documents say what comes first."""
     for event in (StepDelta("1", "a"), StepUpdate("1", {"type": "plan"}), StepWaiting("r", {})):
-        sent = _payloads([event], protocol)
+        sent = list_payloads([event], protocol)
         assert sent[0]["type"] in ("start", "RUN_STARTED")
         assert not _read([*relay.encode([event], protocol)], protocol).final().text

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.relay.encode.support import list_payloads
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.encoders import PROTOCOLS, create, read_as
 from tokenstream import Router, Steps, Stream, relay
@@ -31,13 +32,11 @@ KEEPING: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui"]
 
 
 def weather(city: str) -> Generator[Any, None, str]:
-    """Show what there is."""
     yield from SHOWN
     return city
 
 
 def _events() -> list[Event]:
-    """Return the events of a run with a tool that streams."""
     router = Router()
     router.tool(weather)
     with Steps() as run, run.step("plan") as step:
@@ -45,13 +44,8 @@ def _events() -> list[Event]:
     return [*run.events()]
 
 
-def _payloads(events: list[Event], protocol: ProtocolName) -> list[dict[str, Any]]:
-    return [*relay.payloads(events, protocol)]
-
-
 @pytest.mark.parametrize("protocol", KEEPING)
 def test_a_reader_gets_the_progress_and_then_the_result(protocol: ProtocolName) -> None:
-    """A round trip keeps the call's id, the tool's name, the values and their order."""
     body = [*relay.encode(_events(), protocol)]
     found = [
         event
@@ -80,7 +74,7 @@ def test_a_protocol_without_a_place_for_progress_leaves_it_out(protocol: Protoco
 
 def test_progress_is_a_preliminary_output_in_a_ui_message() -> None:
     """The AI SDK sends what a tool yields so; the result replaces it."""
-    outputs = [each for each in _payloads(_events(), "ui-message") if "output" in each]
+    outputs = [each for each in list_payloads(_events(), "ui-message") if "output" in each]
 
     assert [
         *[
@@ -93,7 +87,7 @@ def test_progress_is_a_preliminary_output_in_a_ui_message() -> None:
 
 def test_progress_is_an_activity_in_ag_ui() -> None:
     """The client shows the last one of each call."""
-    activities = [each for each in _payloads(_events(), "ag-ui") if each["type"] == "ACTIVITY_SNAPSHOT"]
+    activities = [each for each in list_payloads(_events(), "ag-ui") if each["type"] == "ACTIVITY_SNAPSHOT"]
 
     assert (3, 1) == (len(activities), len({each["messageId"] for each in activities}))
     assert {"toolCallId": "call_0", "toolName": "weather", "output": "asking"} == activities[0]["content"]
@@ -116,9 +110,10 @@ def test_clients_of_ui_messages_get_no_progress_of_an_unknown_call() -> None:
     """Clients fail at progress of an unknown call, so a call that its step has named is sent first."""
     call = ToolCall(id="c", name="shell", arguments_text="{}", complete=True)
     progress, result = ToolProgress("c", "shell", "1 of 2"), ToolResult("c", 1)
-    known = _payloads([StepStart("1", "shell", cause=call), progress, result, progress], "ui-message")
+    known = list_payloads([StepStart("1", "shell", cause=call), progress, result, progress], "ui-message")
 
-    assert [] == [each for each in _payloads([TextDelta("Hi"), progress], "ui-message") if "output" in each]
+    unknown = list_payloads([TextDelta("Hi"), progress], "ui-message")
+    assert [] == [each for each in unknown if "output" in each]
     assert ["tool-input-available", "tool-output-available", "tool-output-available"] == [
         each["type"] for each in known if "toolCallId" in each
     ]
@@ -126,7 +121,6 @@ def test_clients_of_ui_messages_get_no_progress_of_an_unknown_call() -> None:
 
 @pytest.mark.parametrize("protocol", ["ui-message", "ag-ui"])
 def test_progress_needs_no_run_around_it(protocol: ProtocolName) -> None:
-    """A stream that is relayed has it without steps."""
     calls: list[Event] = [
         ToolCallStart("c", "shell"),
         ToolCallDone(ToolCall(id="c", name="shell", arguments_text="{}", complete=True)),
@@ -143,7 +137,6 @@ async def _later(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 
 def test_a_page_gets_the_progress_while_the_tool_runs() -> None:
-    """The chunk is there before the tool goes on."""
     gate = anyio.Event()
 
     async def look(city: str) -> AsyncGenerator[str, None]:

@@ -158,7 +158,6 @@ def test_a_shape_gives_text_in_pieces() -> None:
 
 
 def test_choices_and_steps_hold_their_own_text() -> None:
-    """The end of one never lets go of another's."""
     first, second = TextDelta("a", part=0), TextDelta("b", part=1)
     first.step, second.step = "1", "2"
     done = Finish("stop")

@@ -81,7 +81,6 @@ def read(chunks: list[bytes], protocol: Any) -> Stream:
 @pytest.mark.parametrize("protocol", READ_BACK)
 @in_one_test("late", LATE, ids=lambda event: type(event).__name__)
 def test_what_comes_for_a_call_after_its_end_is_dropped(protocol: ProtocolName, late: Event) -> None:
-    """The call that was handed out stays as it is, and there is no second one."""
     plain = [MessageStart(), *CALL, Finish("tool_calls")]
     events = [MessageStart(), *CALL, late, Finish("tool_calls")]
     streams = [read(encode(each, protocol), protocol) for each in (plain, events)]
@@ -177,7 +176,6 @@ def test_our_own_reader_refuses_a_part_of_two_kinds() -> None:
 @given(st.integers(), st.sampled_from(READ_BACK), st.sampled_from(WAYS))
 @examples(trials(2_000))
 def test_any_sequence_of_events_is_encoded(seed: int, protocol: ProtocolName, way: str) -> None:
-    """Shuffled, doubled, cut, with gaps, or mixed with another answer."""
     chance = random.Random(seed)
     events = list(chance.choice(ANSWERS))
     if way == "shuffle":
@@ -214,7 +212,6 @@ def test_our_own_reader_counts_what_comes_too_late(shortcuts: bool) -> None:
 
 
 def test_a_new_answer_may_use_the_parts_of_the_one_before() -> None:
-    """After a restart, no part has ended."""
     events = [*CALL, Restarted(Message()), *CALL, Finish("tool_calls")]
     stream = read(encode(events, "tokenstream"), "tokenstream")
 

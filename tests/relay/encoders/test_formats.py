@@ -10,7 +10,7 @@ import pytest
 
 from tests.made_tables import script_places
 from tests.relay.encoders.support import each_format
-from tests.relay.sent import decoded, payloads_of, relayed, text_in
+from tests.relay.sent import decoded, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
@@ -136,21 +136,18 @@ def test_nothing_is_sent_after_an_error(format: str) -> None:
 @pytest.mark.parametrize(
     "format", ["openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "ag-ui"]
 )
-def test_an_answer_keeps_the_id_that_it_was_sent_with(format: str) -> None:
-    heads = MessageStart(id="first", model="one"), MessageStart(id="second", model="two", another=True)
-    one = relayed(format, heads[0], TextDelta("a"), TextDelta("b"), Finish("stop"))
-    both = relayed(format, heads[0], TextDelta("a"), heads[1], TextDelta("b"), Finish("stop"))
+@in_one_test("head", [(), (MessageStart(id="first"),), (MessageStart(id="first", model="one"),)], ids=len)
+@in_one_test("another", [False, True])
+def test_an_answer_keeps_the_id_that_it_was_sent_with(
+    format: str, head: tuple[Event, ...], another: bool
+) -> None:
+    """The model stays, too, also where the encoder has made them up."""
+    late = MessageStart(id="second", model="two", another=another)
+    text = TextDelta("a"), TextDelta("b"), Finish("stop")
 
-    assert one == both
-
-
-def test_a_made_up_id_stays() -> None:
-    events = TextDelta("a"), MessageStart(id="late", model="late"), TextDelta("b"), Finish("stop")
-    payloads = payloads_of(relayed("gemini", *events))
-
-    assert {("response-1", "scripted-1")} == {
-        (each["responseId"], each["modelVersion"]) for _, each in payloads
-    }
+    assert relayed(format, *head, *text) == relayed(format, *head, text[0], late, *text[1:])
+    if head and format == "openai-chat":
+        assert relayed(format, *head, *text) == relayed(format, *head, late, *text)
 
 
 # -- costs ----------------------------------------------------------------------------------------------

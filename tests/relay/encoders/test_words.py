@@ -35,7 +35,6 @@ TABLES = [name for name in encoders.names() if name not in READ_WITH_MORE]
 
 @in_one_test("name", TABLES)
 def test_a_word_that_is_written_is_read_as_the_same_reason(name: ProtocolName) -> None:
-    """A relay's reader learns the reason that the provider gave."""
     read = registry.load(name).finish_reasons
     written = {
         reason: word

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tokenstream import Decoder, Message, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta
@@ -21,9 +21,7 @@ async def memory_journal(**options: Any) -> AsyncGenerator[MemoryJournal]:
 
 
 async def answer_to(journal: Journal, id: str, said: Any = None, **options: Any) -> Client:
-    client = Client(method="GET")
-    await client.call(relay.follow(journal, id, said, **options))
-    return client
+    return await response_to(relay.follow(journal, id, said, **options), "GET")
 
 
 def read_body(client: Client, protocol: Any) -> tuple[Message, StreamError | None]:

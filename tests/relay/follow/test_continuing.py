@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.relay.follow.support import failing, memory_journal, read_body
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import ProviderError, StreamError
 
@@ -42,12 +42,7 @@ class _Model:
 async def _post(
     app: Any, body: Any = None, method: str = "POST", path: str = "/chat", **headers: str
 ) -> Client:
-    client = Client(method=method)
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    client.scope |= {"path": path, "headers": [*client.scope["headers"], *named]}
-    client.request = json.dumps(body).encode()
-    await client.call(app)
-    return client
+    return await response_to(app, method, path, body, **headers)
 
 
 def _text(client: Client) -> str:
@@ -296,6 +291,7 @@ async def test_an_application_chooses_the_address() -> None:
         given: list[tuple[dict[str, Any], str]] = [
             ({}, "/chat/a%2Fb"),
             ({"location": "/api/answers/{id}?v=1"}, "/api/answers/a%2Fb?v=1"),
+            ({"location": "/api?answer={id}&x=%20#part"}, "/api?answer=a%2Fb&x=%20#part"),
             ({"headers": {"Location": "/there"}}, "/there"),
         ]
         for options, expected in given:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
 from tests.relay.journals import Answer, read
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tests.support.encoders import load
 from tokenstream import AsyncStream, Retry, aconnect, relay
 from tokenstream.errors import StreamError
@@ -210,9 +210,8 @@ async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> No
 async def test_what_is_redacted_is_not_in_the_journal() -> None:
     """A shape is applied before the answer is written, so that no reader and no storage has the rest."""
     async with memory_journal() as journal:
-        client = Client()
         stream = Answer("my PIN is 12", "34, yes", over=True).stream
-        await client.call(
+        client = await response_to(
             relay.respond(
                 stream, journal=journal, id="id", shape=lambda text: text.redact(r"[0-9]{4}").words()
             )
@@ -240,9 +239,8 @@ async def test_a_shape_that_raises_ends_the_answer_with_an_error(
         return text.redact(re.compile(r"secret\w*"), hide, max_length=20)
 
     async with memory_journal() as journal:
-        client = Client()
         stream = AsyncStream(source(), format="pieces")
-        await client.call(relay.respond(stream, journal=journal, id="id", shape=shape))
+        client = await response_to(relay.respond(stream, journal=journal, id="id", shape=shape))
         entries = await read(journal, "id")
 
     message, error = read_body(client, "tokenstream")
@@ -250,24 +248,6 @@ async def test_a_shape_that_raises_ends_the_answer_with_an_error(
     assert error is not None
     assert b"secret" not in b"".join(entry.record for entry in entries)
     assert "the application raised LookupError (test_readers.py:" in caplog.text
-
-
-async def test_the_end_of_the_server_sends_readers_away() -> None:
-    async with memory_journal() as journal:
-        answer, client = Answer("Hel"), Client(method="GET")
-        id = await journal.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
-            await client.until(lambda: b"Hel" in client.body)
-            # What is broken off in the middle of a chunk gets no last one.
-            await anyio.wait_all_tasks_blocked()
-            relay.shut_down()
-        answer.send("lo", over=True)
-        await read(journal, id)
-
-    assert client.body.endswith(b"retry: 1000\n\n")
-    assert b'"end"' not in client.body
-    assert client.ended
 
 
 class _Cutting(httpx.AsyncBaseTransport):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.relay.follow.support import answer_to, failing, memory_journal, read_body
 from tests.relay.journals import Answer, Place, in_memory, read
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tokenstream import relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.relay.journal import Journal
@@ -105,12 +105,11 @@ async def test_the_head_has_the_status_of_the_answer() -> None:
         await read(journal, id, owner="ann")
         statuses: list[int | None] = []
         for owner, said in (("ann", None), ("bob", None), ("ann", "x")):
-            client = Client(method="HEAD")
-            await client.call(relay.follow(journal, id, said, owner=owner))
+            client = await response_to(relay.follow(journal, id, said, owner=owner), "HEAD")
             statuses.append(client.status)
             assert client.body == b""
-        source, client = Answer("Hello").stream, Client(method="HEAD")
-        await client.call(relay.respond(source, journal=journal, id="new"))
+        source = Answer("Hello").stream
+        client = await response_to(relay.respond(source, journal=journal, id="new"), "HEAD")
         started = await answer_to(journal, "new")
 
     assert [200, 404, 400] == statuses
@@ -118,7 +117,6 @@ async def test_the_head_has_the_status_of_the_answer() -> None:
 
 
 async def test_an_upstream_that_fails_is_an_event_of_the_protocol() -> None:
-    """Readers of every protocol hear of it."""
     async with memory_journal() as journal:
         id = await journal.start(failing(ProviderError("private", kind="overloaded"), "Hel"))
         for protocol in ("tokenstream", "ui-message", "anthropic", "openai-chat"):
@@ -132,8 +130,7 @@ async def test_an_upstream_that_fails_is_an_event_of_the_protocol() -> None:
 async def test_an_id_may_have_any_characters() -> None:
     id = "ü 🌊/\r\nx: y"
     async with memory_journal() as journal:
-        client = Client()
-        await client.call(relay.respond(Answer("x", over=True).stream, journal=journal, id=id))
+        client = await response_to(relay.respond(Answer("x", over=True).stream, journal=journal, id=id))
         again = await answer_to(journal, id)
 
     assert id == unquote(client.headers["x-answer-id"])
@@ -146,8 +143,8 @@ async def test_an_id_may_have_any_characters() -> None:
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
 async def test_an_id_that_a_client_has_chosen_badly_is_refused(method: str, id: Any) -> None:
     async with memory_journal() as journal:
-        answer, client = Answer("x", over=True), Client(method=method)
-        await client.call(relay.respond(answer.stream, journal=journal, id=id))
+        answer = Answer("x", over=True)
+        client = await response_to(relay.respond(answer.stream, journal=journal, id=id), method)
         unknown = [await answer_to(journal, id), await relay.stop(journal, id)] if id is not None else []
         if id in (None, "x" * 256):
             assert 200 == client.status
@@ -162,9 +159,8 @@ async def test_an_id_that_a_client_has_chosen_badly_is_refused(method: str, id: 
 async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: Any, status: int) -> None:
     """With a journal as without: the status says so, and the journal has it for others."""
     async with memory_journal() as journal:
-        client, late = Client(), Client()
         error = ProviderError("private", kind=kind, retry_after=7.0)
-        await client.call(relay.respond(failing(error), journal=journal, id="id"))
+        client = await response_to(relay.respond(failing(error), journal=journal, id="id"))
         late = await answer_to(journal, "id")
 
     assert (status, "7") == (client.status, client.headers["retry-after"])
@@ -173,6 +169,5 @@ async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: 
 
 
 async def test_an_id_without_a_journal_is_misuse() -> None:
-    """What would have no effect is refused."""
     with pytest.raises(MisuseError):
         relay.respond(failing(ProviderError("no")), id="id")

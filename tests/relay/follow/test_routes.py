@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,31 +12,12 @@ from litestar import Litestar, asgi
 
 from tests.relay.follow.support import failing, memory_journal, read_body, without_notes
 from tests.relay.journals import read
-from tests.support.asgi import Client
+from tests.support.asgi import Client, response_to
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
 from tokenstream.errors import ProviderError
 
 pytestmark = pytest.mark.anyio
-
-
-class _Caller:
-    """Calls the application that `routes` returned."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(
-        self, method: str, path: str, body: Any = None, *, root: str = "", query: bytes = b"", **headers: str
-    ) -> Client:
-        client = Client(method=method)
-        named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        client.scope |= {"path": root + path, "root_path": root, "query_string": query}
-        client.scope["headers"] = [*client.scope["headers"], *named]
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        client.request = sent
-        await client.call(self.app)
-        return client
 
 
 def _answering(body: Any) -> AsyncStream:
@@ -51,10 +32,9 @@ def _owner(scope: Any) -> str | None:
 
 
 async def test_routes_start_follow_and_stop() -> None:
-    """The three requests of an answer, mounted anywhere."""
     for root in ("", "/api/answers"):
         async with memory_journal() as journal:
-            call = _Caller(relay.endpoints(journal, _answering))
+            call = partial(response_to, relay.endpoints(journal, _answering))
             started = await call("POST", "/", {"text": "Hello"}, root=root)
             id = started.json["id"]
             followed = await call("GET", f"/{id}", root=root)
@@ -86,30 +66,9 @@ async def test_an_answer_has_its_whole_address_behind_a_mount_of_litestar(path: 
     assert "Hello" == Stream(followed.content).final().text
 
 
-@pytest.mark.parametrize(
-    "scope, expected",
-    [
-        ({"path": "/", "raw_path": b"/chat%20a/"}, "/chat%20a"),
-        ({"path": "/b/", "raw_path": b"/chat/b"}, "/chat/b"),
-        # Some servers leave the root path out of `path`, and all of what proxies have cut off is missing.
-        ({"path": "/chat", "raw_path": b"/chat", "root_path": "/api"}, "/api/chat"),
-        ({"path": "/api/chat", "raw_path": b"/chat", "root_path": "/api"}, "/api/chat"),
-        ({"path": "/chat", "raw_path": b"/old"}, "/chat"),
-        ({"path": "/chat", "raw_path": None}, "/chat"),
-    ],
-)
-async def test_the_path_of_a_request_is_the_client_s(scope: dict[str, Any], expected: str) -> None:
-    async with memory_journal() as journal:
-        client = Client(method="PUT")
-        client.scope |= scope
-        await client.call(relay.respond(_answering({"text": "Hello"}), journal=journal))
-
-    assert expected == client.headers["location"]
-
-
 async def test_a_start_gives_the_answer_itself_to_who_accepts_it() -> None:
     async with memory_journal() as journal:
-        call = _Caller(relay.endpoints(journal, _answering, protocol="ui-message"))
+        call = partial(response_to, relay.endpoints(journal, _answering, protocol="ui-message"))
         client = await call("POST", "/", {"text": "Hello"}, accept="text/event-stream")
         again = await call("GET", client.headers["location"])
 
@@ -128,7 +87,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
                 raise ValueError("private")
             return _answering(body)
 
-        call = _Caller(relay.endpoints(journal, answering, max_body=1_000, owner=_owner))
+        call = partial(response_to, relay.endpoints(journal, answering, max_body=1_000, owner=_owner))
         started = await call("POST", "/", {"text": "Hello"}, user="ann")
         id = started.json["id"]
         cases = [
@@ -150,7 +109,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
             (400, await call("GET", f"/{id}", user="ann", query=b"after=99")),
         ]
         own = await call("GET", f"/{id}", user="ann")
-        none = await _Caller(relay.endpoints(journal))("POST", "/", {})
+        none = await response_to(relay.endpoints(journal), "POST", "/", {})
 
     assert [status for status, _ in cases] == [client.status for _, client in cases]
     assert all(client.json["error"]["message"] for _, client in cases)

@@ -8,7 +8,16 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.support import LEASE, two_journals
-from tests.relay.journals import Answer, journal_fails, message_of, read, records_of, texts_of
+from tests.relay.journals import (
+    Answer,
+    begin,
+    journal_fails,
+    message_of,
+    read,
+    read_into,
+    records_of,
+    texts_of,
+)
 from tests.relay.storage_laws import Opened
 from tests.support.timing import PATIENCE
 from tokenstream import Stream
@@ -23,10 +32,7 @@ class FailureLaws:
     async def test_a_dead_producer_is_reported_within_the_lease(self, opened: Opened) -> None:
         """Readers of a process that was killed get the partial and StreamInterrupted, all at one position."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            reader = other.follow(id)
-            entries = [await anext(reader) for _ in range(3)]
+            _, id, reader, entries = await begin(one, other)
             place.dead = True
             with anyio.fail_after(LEASE * 2):
                 entries += [entry async for entry in reader]
@@ -63,11 +69,7 @@ class FailureLaws:
             answer = Answer("Hel")
             id = await one.start(answer.stream)
             async with anyio.create_task_group() as tasks:
-
-                async def follow() -> None:
-                    found.extend(await read(other, id))
-
-                tasks.start_soon(follow)
+                tasks.start_soon(read_into, found, other, id)
                 # Nothing is to happen: the answer is not ended while its producer is silent.
                 await anyio.sleep(2 * LEASE)
                 answer.send("lo", over=True)
@@ -80,12 +82,8 @@ class FailureLaws:
             answer = Answer("Hel")
             id = await one.start(answer.stream)
             found: list[Entry] = []
-
-            async def follow() -> None:
-                found.extend(await read(other, id))
-
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(follow)
+                tasks.start_soon(read_into, found, other, id)
                 await anyio.wait_all_tasks_blocked()
                 for _ in range(2):
                     place.away = far.away = True
@@ -103,9 +101,7 @@ class FailureLaws:
         """News are only hints: a reader that gets none is late, and misses nothing."""
         async with two_journals(opened) as (one, other, _, far):
             far.mute = True
-            answer = Answer("Hel")
-            reader = other.follow(await one.start(answer.stream))
-            entries = [await anext(reader) for _ in range(3)]
+            answer, _, reader, entries = await begin(one, other)
             answer.send("lo", over=True)
             with anyio.fail_after(PATIENCE):
                 entries += [entry async for entry in reader]
@@ -116,10 +112,7 @@ class FailureLaws:
     async def test_a_storage_that_stays_away_is_reported(self, opened: Opened) -> None:
         """After a lease readers get an error, and the producer closes its stream; who comes is refused."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            reader = other.follow(id)
-            await anext(reader)
+            answer, id, reader, _ = await begin(one, other)
             place.away = far.away = True
             answer.send("lo")
             with anyio.fail_after(PATIENCE), journal_fails("unavailable") as caught:
@@ -139,10 +132,9 @@ class FailureLaws:
     @pytest.mark.slow
     async def test_a_storage_with_a_bug_ends_its_own_answers_alone(self, opened: Opened) -> None:
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
-            answer, fine = Answer("Hel"), Answer("fine")
-            id, good = await one.start(answer.stream), await other.start(fine.stream)
-            reader = one.follow(id)
-            await anext(reader)
+            fine = Answer("fine")
+            good = await other.start(fine.stream)
+            answer, id, reader, _ = await begin(one, one)
             place.broken = True
             answer.send("lo")
             with anyio.fail_after(PATIENCE), journal_fails("unavailable"):

@@ -9,7 +9,17 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.support import LEASE, two_journals
-from tests.relay.journals import Answer, Place, journal_fails, message_of, read, texts_of, until
+from tests.relay.journals import (
+    Answer,
+    Place,
+    begin,
+    journal_fails,
+    message_of,
+    read,
+    read_into,
+    texts_of,
+    until,
+)
 from tests.relay.storage_laws import Opened
 from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamInterrupted
@@ -26,9 +36,6 @@ class LeavingLaws:
         async with opened() as storages, Journal(storages[1]) as other:
             answer, found = Answer("Hel"), list[Entry]()
 
-            async def follow() -> None:
-                found.extend(await read(other, "id"))
-
             async def send() -> None:
                 await anyio.sleep(0.1)
                 answer.send("lo", over=True)
@@ -37,7 +44,7 @@ class LeavingLaws:
                 with anyio.fail_after(PATIENCE):
                     async with Journal(storages[0], drain=5.0) as one:
                         await one.start(answer.stream, id="id")
-                        tasks.start_soon(follow)
+                        tasks.start_soon(read_into, found, other, "id")
                         tasks.start_soon(send)
                         await anyio.wait_all_tasks_blocked()
 
@@ -99,11 +106,7 @@ class LeavingLaws:
     async def test_a_storage_that_stands_still_is_reported(self, opened: Opened) -> None:
         """A call that never comes back breaks no connection: readers, writers and stops hear of it."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            reader = other.follow(id)
-            for _ in range(3):
-                await anext(reader)
+            answer, id, reader, _ = await begin(one, other)
             place.dead = far.dead = True
             with anyio.fail_after(PATIENCE):
                 for waits in (anext(reader), anext(other.follow(id)), other.stop(id)):

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.support import two_journals
-from tests.relay.journals import Answer, message_of, read, records_of, texts_of
+from tests.relay.journals import Answer, begin, message_of, read, records_of, texts_of
 from tests.relay.storage_laws import Opened
 from tests.support.timing import PATIENCE
 from tokenstream.errors import ProviderError
@@ -135,10 +135,7 @@ class ProducingLaws:
     async def test_a_stop_works_from_every_process(self, opened: Opened) -> None:
         for which in (0, 1):
             async with two_journals(opened) as (one, other, *_):
-                answer = Answer("Hel")
-                id = await one.start(answer.stream, owner="ann")
-                reader = other.follow(id, owner="ann")
-                entries = [await anext(reader) for _ in range(3)]
+                answer, id, reader, entries = await begin(one, other, owner="ann")
                 with anyio.fail_after(PATIENCE):
                     assert "stopped" == await (one, other)[which].stop(id, owner="ann", reason="enough")
                     entries += [entry async for entry in reader]

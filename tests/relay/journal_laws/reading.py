@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.support import fails_as, two_journals
-from tests.relay.journals import Answer, journal_fails, message_of, read, records_of, texts_of, until
+from tests.relay.journals import Answer, begin, journal_fails, message_of, read, records_of, texts_of, until
 from tests.relay.storage_laws import Opened
 from tokenstream import AsyncStream, testing
 from tokenstream.relay.journal import Entry, Journal
@@ -77,10 +77,7 @@ class ReadingLaws:
     async def test_what_was_there_before_the_reader_came_is_marked(self, opened: Opened) -> None:
         """An entry is replayed if it was written before the reader came, and live otherwise."""
         async with two_journals(opened) as (one, other, *_):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            first = other.follow(id)
-            early = [await anext(first) for _ in range(3)]
+            answer, id, _, early = await begin(one, other)
             second = one.follow(id)
             again = [await anext(second) for _ in range(3)]
             answer.send("lo", over=True)

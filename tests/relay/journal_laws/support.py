@@ -17,7 +17,6 @@ LEASE = 0.6
 async def two_journals(
     opened: Opened, *, lease: float = 15.0, drain: float = 0.0, **bounds: Any
 ) -> AsyncGenerator[tuple[Journal, Journal, Place, Place]]:
-    """Give two journals on one place, and their storages."""
     async with opened(**bounds) as storages:
         one, other = map(Place, storages)
         async with Journal(one, lease=lease, drain=drain) as a, Journal(other, lease=lease, drain=drain) as b:

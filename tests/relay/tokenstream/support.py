@@ -90,6 +90,5 @@ class Read:
         return [message.model_copy(update={"format": None}) for message in self.stream.messages]
 
     def written(self, protocol: str = "tokenstream", *, ids: bool = False, raw: bool = False) -> list[bytes]:
-        """Return the pieces in which a relay sends on what was read."""
         ending = self.stream.message.ending
         return written(self.events, self.error, protocol=protocol, ending=str(ending), ids=ids, raw=raw)

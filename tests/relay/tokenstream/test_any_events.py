@@ -108,7 +108,6 @@ _event: st.SearchStrategy[Any] = st.one_of(
 @given(_event, st.none() | _text)
 @examples(200, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_is_a_record_and_back(event: Event, step: str | None) -> None:
-    """An event of any kind, with anything in it, is read from its record as it was, step and all."""
     if step is not None:
         event.step = step
     again: Any = read_record(record(event, raw=True))
@@ -159,7 +158,6 @@ def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> N
 
 
 def test_every_kind_of_event_and_part_is_drawn() -> None:
-    """A new kind of event, or of part, is not forgotten here, and has a type."""
     from tokenstream.formats._wire.tokenstream.words import EVENTS
 
     kinds = set(get_args(Event))

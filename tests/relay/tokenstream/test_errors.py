@@ -94,7 +94,6 @@ _ERRORS = [
 
 @in_one_test("error", _ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
-    """Every class of error is raised by the reader, with what it knows and with the partial."""
     again = Read(written([TextDelta("Hel")], error, ids=True, ending="failed")).error
 
     assert again is not None

@@ -79,5 +79,4 @@ def _glances(recorded: Recorded) -> None:
 @pytest.mark.few_rows(4)
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=4), ids=lambda recorded: recorded.name)
 def test_what_is_read_at_a_glance_is_the_same(recorded: Recorded) -> None:
-    """Whether deltas are decoded or not, events, steps, message and position are the same."""
     _glances(recorded)
