@@ -26,6 +26,15 @@ def journal_fails(kind: str, match: str | None = None) -> Generator[pytest.Excep
     assert kind == caught.value.kind
 
 
+async def failure_of(call: Awaitable[Any]) -> str | None:
+    """Return the kind of the journal's error that a call raises."""
+    try:
+        await call
+    except JournalError as error:
+        return error.kind
+    return None
+
+
 class Answer:
     """An answer whose pieces come when the test says so.
 

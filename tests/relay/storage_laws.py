@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import anyio
 import pytest
 
-from tests.relay.journals import journal_fails, until
+from tests.relay.journals import failure_of, journal_fails, until
 from tests.support.timing import PATIENCE
 from tokenstream.relay.journal import Bounds, Page, State, Storage
 
@@ -61,10 +61,8 @@ class StorageLaws:
             assert await one.create("a", owner="ann", token="1", lease=_LONG)
             assert not await other.create("a", owner="bob", token="2", lease=_LONG)
             assert await one.create("a", owner="ann", token="1", lease=_LONG)
-            with journal_fails("fenced"):
-                await other.append("a", "2", 1, [b"{}"], lease=_LONG)
-            with journal_fails("fenced"):
-                await other.beat("a", "2", lease=_LONG)
+            assert await failure_of(other.append("a", "2", 1, [b"{}"], lease=_LONG)) == "fenced"
+            assert await failure_of(other.beat("a", "2", lease=_LONG)) == "fenced"
             assert "ann" == (await _state(other)).owner
 
             await one.append("a", "1", 1, [b"{}"], lease=_LONG, over=True)
@@ -86,7 +84,6 @@ class StorageLaws:
         assert 1 == len(won)
 
     async def test_records_are_read_as_they_were_written(self, opened: Opened) -> None:
-        """Any bytes come back from any position, in order, with the state of the answer."""
         records = [*_RECORDS, "ü\ud83c".encode("utf-8", "surrogatepass"), bytes(range(256))]
         async with opened() as (one, other):
             await _create(one, owner="ann")
@@ -117,14 +114,11 @@ class StorageLaws:
     async def test_nothing_is_written_after_a_gap_or_an_end(self, opened: Opened) -> None:
         """A gap tells the producer that the storage lost records, and an end that somebody else wrote it."""
         async with opened() as (one, _):
-            with journal_fails("fenced"):
-                await _append(one, 1, b"{}")
+            assert await failure_of(_append(one, 1, b"{}")) == "fenced"
             await _create(one)
-            with journal_fails("fenced"):
-                await _append(one, 2, b"{}")
+            assert await failure_of(_append(one, 2, b"{}")) == "fenced"
             await _append(one, 1, b"1", over=True)
-            with journal_fails("fenced"):
-                await _append(one, 2, b"2")
+            assert await failure_of(_append(one, 2, b"2")) == "fenced"
 
             assert [b"1"] == await _all(one)
 
@@ -181,14 +175,11 @@ class StorageLaws:
             assert [True, False] == [await other.bury("a", [b"end"]), await one.bury("a", [b"END"])]
             assert [b"1", b"end"] == await _all(other)
             assert State(None, 1, 2, over=True, alive=False) == await _state(other)
-            with journal_fails("fenced"):
-                await one.beat("a", "token of a", lease=_LONG)
-            with journal_fails("fenced"):
-                await _append(one, 2, b"2")
+            assert await failure_of(one.beat("a", "token of a", lease=_LONG)) == "fenced"
+            assert await failure_of(_append(one, 2, b"2")) == "fenced"
             assert "ended" == await other.ask_stop("a", "why")
 
     async def test_an_answer_that_was_ended_is_not_buried(self, opened: Opened) -> None:
-        """An end that was written stands, however long ago its producer was heard."""
         async with opened() as (one, other):
             await _create(one, lease=0.0)
             await _append(one, 1, b"1", over=True, lease=0.0)
@@ -254,8 +245,7 @@ class StorageLaws:
             await until(lambda: _is_empty(other.read("a", 0, 1)))
 
             assert "unknown" == await other.ask_stop("a", "why")
-            with journal_fails("fenced"):
-                await one.beat("a", "token of a", lease=_LONG)
+            assert await failure_of(one.beat("a", "token of a", lease=_LONG)) == "fenced"
             # The one that has not ended is there as before.
             assert [b"b"] == await _all(other, id="b")
             assert await _create(other)
@@ -278,8 +268,7 @@ class StorageLaws:
 
             await _append(one, 1, b"1", id="a", over=True)
             assert await _create(other, "c", owner="ann")
-            with journal_fails("too_many_answers"):
-                await _create(one, "f", owner="ann")
+            assert await failure_of(_create(one, "f", owner="ann")) == "too_many_answers"
             await other.beat("b", "token of b", lease=0.0)
             assert await _create(one, "f", owner="ann")
 
@@ -289,8 +278,7 @@ class StorageLaws:
             assert not await other.create("a", owner="", token="2", lease=_LONG)
             assert await _create(other, "b", owner="")
             for owner in ("", "ann"):
-                with journal_fails("too_many_answers"):
-                    await _create(one, "c", owner=owner)
+                assert await failure_of(_create(one, "c", owner=owner)) == "too_many_answers"
 
     async def test_one_owner_keeps_so_many_answers(self, opened: Opened) -> None:
         async with opened(per_owner=Bounds(kept=3)) as (one, other):
@@ -311,7 +299,6 @@ class StorageLaws:
             assert 6 == len([number for number in range(6) if await one.read(f"none {number}", 0, 0)])
 
     async def test_one_owner_keeps_so_many_bytes(self, opened: Opened) -> None:
-        """Beyond that, the records of its own answers that ended first are gone, and nobody else's."""
         async with opened(per_owner=Bounds(bytes=1_000)) as (one, other):
             for owner, id in (("bob", "b"), (None, "n")):
                 await _create(one, id, owner=owner)
@@ -353,7 +340,6 @@ class StorageLaws:
         assert 1 == len(held)
 
     async def test_the_keys_of_one_owner_have_a_bound(self, opened: Opened) -> None:
-        """However many keys one owner sends, the others' stand."""
         async with opened(per_owner=Bounds(kept=5)) as (one, other):
             assert ["b", "n"] == [
                 await one.claim_key("k", id, owner=who) for id, who in (("b", "bob"), ("n", None))

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.journals import Answer, Place, in_memory, journal_fails, read, texts_of, until
+from tests.relay.journals import Answer, Place, failure_of, in_memory, journal_fails, read, texts_of, until
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
 from tests.support.timing import PATIENCE, settled
@@ -88,7 +88,6 @@ async def _has_end(storage: Storage, id: str, end: int) -> bool:
 
 @pytest.mark.slow
 async def test_a_storage_that_hangs_holds_no_request() -> None:
-    """A start gives up after the lease, and closes its stream."""
     place, answer = Place(in_memory()), Answer("x")
     async with Journal(place, lease=0.2) as journal:
         place.dead = True
@@ -112,8 +111,7 @@ def test_an_answer_that_is_produced_here_is_read_from_a_storage_that_is_slow() -
         async with Journal(place, lease=15.0) as journal, Journal(place, lease=15.0) as other:
             id = await journal.start(answer.stream)
             await journal.follow(id).open()
-            with journal_fails("unavailable"):
-                await other.follow(id).open()
+            assert await failure_of(other.follow(id).open()) == "unavailable"
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
@@ -138,8 +136,7 @@ async def test_a_journal_is_used_in_its_block() -> None:
         with pytest.raises(MisuseError):
             nothing: Any = anyio.sleep_forever
             await relay.endpoints(journal)({"type": "websocket"}, nothing, nothing)
-    with journal_fails("closed"):
-        await read(journal, "id")
+    assert await failure_of(read(journal, "id")) == "closed"
 
 
 @pytest.mark.parametrize("others", ["bob", "ann"])

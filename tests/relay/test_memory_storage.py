@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.relay.journals import in_memory, journal_fails
+from tests.relay.journals import failure_of, in_memory, journal_fails
 from tests.relay.storage_laws import Opened, StorageLaws
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal import JournalError, Storage
@@ -57,8 +57,7 @@ async def test_a_journal_full_of_answers_that_run_refuses_another() -> None:
     with journal_fails("unavailable", match="max_answers=2"):
         await _create(storage, "3")
     now[0] = 65.0
-    with journal_fails("unavailable"):
-        await _create(storage, "3")
+    assert await failure_of(_create(storage, "3")) == "unavailable"
     now[0] = 71.0
     await _create(storage, "3")
 
@@ -94,8 +93,7 @@ async def test_all_answers_together_have_a_bound() -> None:
         with journal_fails("unavailable", match="max_total_bytes=10,000"):
             await refused
     await write("runs", 2, 1_000)
-    with journal_fails("unavailable"):
-        await storage.create("new", owner=None, token="new", lease=60.0)
+    assert await failure_of(storage.create("new", owner=None, token="new", lease=60.0)) == "unavailable"
     await write("runs", 3, 100, over=True)
     assert len(await _state(storage, "runs")) == 6_100
     await write("new", 1, 5_000)

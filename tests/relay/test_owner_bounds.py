@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.relay.follow.support import answer_to, failing
-from tests.relay.journals import Answer, Place, in_memory, journal_fails, until
+from tests.relay.journals import Answer, Place, failure_of, in_memory, until
 from tests.support.asgi import Client, response_to
 from tests.support.redis_servers import RedisServer, server
 from tests.support.timing import PATIENCE
@@ -75,8 +75,7 @@ async def test_an_owner_with_many_running_answers_gets_429(
         (line,) = [each for each in caplog.records if "status 429" in each.getMessage()]
         assert logging.INFO == line.levelno
         theirs = [(await _post(journal, _tiny(), owner)).status for owner in ("bob", None)]
-        with journal_fails("too_many_answers"):
-            await journal.start(_tiny(), owner="ann")
+        assert await failure_of(journal.start(_tiny(), owner="ann")) == "too_many_answers"
         answers[0].end()
         await answers[0].gone.wait()
         later: list[int | None] = []
@@ -130,8 +129,7 @@ async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(serv
     ):
         tasks.start_soon(partial(other.start, Answer("Hello").stream, owner="ann"))
         await slow.asked.wait()
-        with journal_fails("too_many_answers"):
-            await journal.start(_tiny(), owner="ann")
+        assert await failure_of(journal.start(_tiny(), owner="ann")) == "too_many_answers"
         assert await journal.start(_tiny(), owner="bob")
         slow.may_begin.set()
 

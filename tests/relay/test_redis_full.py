@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.relay.follow.support import answer_to, read_body
-from tests.relay.journals import Answer, journal_fails, message_of, read, read_into, records_of
+from tests.relay.journals import Answer, failure_of, message_of, read, read_into, records_of
 from tests.relay.redis_places import client_of, in_redis, two_journals
 from tests.relay.tokenstream.support import record
 from tests.support.asgi import Client, response_to
@@ -61,7 +61,6 @@ def ids_of(body: bytes) -> list[int]:
 
 
 async def test_a_full_redis_refuses_an_answer_before_the_provider_is_asked(server: RedisServer) -> None:
-    """The response is a 503, not a 200 without an end; the stream is closed unread, and leaves nothing."""
     asked = list[str]()
 
     async def provider(words: str) -> AsyncIterator[str]:
@@ -78,8 +77,7 @@ async def test_a_full_redis_refuses_an_answer_before_the_provider_is_asked(serve
             for accept in ("application/json", "text/event-stream"):
                 app = relay.endpoints(one, answer)
                 statuses.append((await response_to(app, body={"text": "b"}, accept=accept)).status)
-            with journal_fails("unavailable"):
-                await one.start(answer({"text": "c"}), id="c")
+            assert await failure_of(one.start(answer({"text": "c"}), id="c")) == "unavailable"
             assert asked == []
         client = await response_to(relay.respond(answer({"text": "again"}), journal=one, id="a"))
 
@@ -91,7 +89,6 @@ async def test_a_full_redis_refuses_an_answer_before_the_provider_is_asked(serve
 async def test_readers_of_a_running_answer_are_told_that_redis_is_full(
     server: RedisServer, protocol: Any
 ) -> None:
-    """After a lease they get an error event, in every process, and so do readers that come later."""
     async with two_journals(server, lease=LEASE) as (one, other, beside):
         answer, clients, late = Answer("Hel"), [Client(method="GET") for _ in range(2)], Client(method="GET")
         id = await one.start(answer.stream)
@@ -146,7 +143,6 @@ async def test_readers_are_told_where_redis_takes_not_even_an_end(server: RedisS
 
 
 async def test_a_redis_that_is_full_for_a_moment_costs_nothing(server: RedisServer) -> None:
-    """If there is room again within the lease, readers get the whole answer, each event once."""
     found = list[Entry]()
     async with two_journals(server, lease=4.0) as (one, other, beside):
         answer = Answer("Hel")
@@ -204,8 +200,6 @@ async def test_a_dead_producer_is_reported_in_a_full_redis(server: RedisServer) 
 
 
 async def test_over_a_real_server_a_full_redis_is_a_status(server: RedisServer) -> None:
-    """The client gets the 503 with Retry-After, and the answer once there is room."""
-
     def answer(body: Any) -> AsyncStream:
         return AsyncStream([body["text"]], format="pieces")
 

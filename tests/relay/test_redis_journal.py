@@ -12,7 +12,7 @@ import anyio
 import pytest
 import redis
 
-from tests.relay.journals import Answer, begin, journal_fails, message_of, read, texts_of, until
+from tests.relay.journals import Answer, begin, failure_of, journal_fails, message_of, read, texts_of, until
 from tests.relay.redis_places import client_of, two_journals
 from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tests.support.timing import PATIENCE
@@ -283,8 +283,7 @@ async def test_records_that_were_evicted_are_never_skipped(server: RedisServer) 
         await beside.delete(f"tokenstream:{{{id}}}:records")
         answer.send("lo", over=True)
         got += [entry async for entry in reader]
-        with journal_fails("answer_expired"):
-            await read(one, id, after=1)
+        assert await failure_of(read(one, id, after=1)) == "answer_expired"
 
     assert "Hello" == message_of(got)[0].text
 

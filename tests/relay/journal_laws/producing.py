@@ -45,8 +45,6 @@ class ProducingLaws:
             assert 0 == second.sent + third.sent
 
     async def test_an_upstream_that_fails_is_reported_to_all(self, opened: Opened) -> None:
-        """An error in the middle of the answer ends it for every reader, with its class and the partial."""
-
         async def failing() -> AsyncGenerator[Any]:
             yield TextDelta("Hel")
             raise ProviderError("private words", kind="overloaded")
@@ -149,7 +147,6 @@ class ProducingLaws:
                 assert records_of(entries) == records_of(await read(one, id, owner="ann"))
 
     async def test_a_stop_reaches_what_is_no_stream(self, opened: Opened) -> None:
-        """An iterable of events that waits is cancelled and closed."""
         closed: list[bool] = []
 
         async def waiting() -> AsyncGenerator[Any]:

@@ -7,16 +7,25 @@ import random
 import anyio
 import pytest
 
-from tests.relay.journal_laws.support import fails_as, two_journals
-from tests.relay.journals import Answer, begin, journal_fails, message_of, read, records_of, texts_of, until
+from tests.relay.journal_laws.support import two_journals
+from tests.relay.journals import (
+    Answer,
+    begin,
+    failure_of,
+    journal_fails,
+    message_of,
+    read,
+    records_of,
+    texts_of,
+    until,
+)
 from tests.relay.storage_laws import Opened
 from tokenstream import AsyncStream, testing
 from tokenstream.relay.journal import Entry, Journal
 
 
-async def _is_unknown(journal: Journal, id: str, end: int) -> bool:
-    # It is "answer_expired" if it was forgotten between the look at its state and that for its next records.
-    return await fails_as("unknown_answer", read(journal, id, after=end))
+async def _fails_as(kind: str, journal: Journal, id: str, *, after: int = 0) -> bool:
+    return await failure_of(read(journal, id, after=after)) == kind
 
 
 class ReadingLaws:
@@ -75,7 +84,6 @@ class ReadingLaws:
         assert answer.closed
 
     async def test_what_was_there_before_the_reader_came_is_marked(self, opened: Opened) -> None:
-        """An entry is replayed if it was written before the reader came, and live otherwise."""
         async with two_journals(opened) as (one, other, *_):
             answer, id, _, early = await begin(one, other)
             second = one.follow(id)
@@ -88,7 +96,6 @@ class ReadingLaws:
         assert [False] * len(rest) == [entry.replayed for entry in rest]
 
     async def test_a_reader_that_leaves_stops_nothing(self, opened: Opened) -> None:
-        """A disconnect is no stop: without readers the answer goes on to its end."""
         async with two_journals(opened) as (one, other, *_):
             answer = Answer("Hel")
             id = await one.start(answer.stream)
@@ -118,11 +125,9 @@ class ReadingLaws:
             public = await one.start(Answer("x", over=True).stream)
             for journal in (one, other):
                 for owner in ("bob", None, ""):
-                    with journal_fails("unknown_answer"):
-                        await read(journal, id, owner=owner)
+                    assert await failure_of(read(journal, id, owner=owner)) == "unknown_answer"
                     assert "unknown" == await journal.stop(id, owner=owner)
-                with journal_fails("unknown_answer"):
-                    await read(journal, public, owner="bob")
+                assert await failure_of(read(journal, public, owner="bob")) == "unknown_answer"
             answer.end()
 
             assert {"secret"} == texts_of(await read(other, id, owner="ann"))
@@ -141,8 +146,7 @@ class ReadingLaws:
             end = len(await read(other, id))
 
             assert [] == await read(one, id, after=end)
-            with journal_fails("unknown_position"):
-                await read(one, id, after=end + 1)
+            assert await failure_of(read(one, id, after=end + 1)) == "unknown_position"
 
     @pytest.mark.slow
     async def test_what_was_trimmed_under_a_reader_is_never_skipped(self, opened: Opened) -> None:
@@ -164,8 +168,7 @@ class ReadingLaws:
             got = [first]
             with journal_fails("answer_expired") as caught:
                 got += [entry async for entry in slow]
-            with journal_fails("answer_expired"):
-                await read(other, id, after=1)
+            assert await failure_of(read(other, id, after=1)) == "answer_expired"
 
             assert 410 == caught.value.status
             assert [*range(1, len(seen) + 1)] == [entry.position for entry in seen]
@@ -178,10 +181,10 @@ class ReadingLaws:
         async with two_journals(opened, expire=1.0) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))
-            await until(lambda: fails_as("answer_expired", read(other, id)))
+            await until(lambda: _fails_as("answer_expired", other, id))
             for journal in (one, other):
-                with journal_fails("answer_expired"):
-                    await read(journal, id)
+                assert await failure_of(read(journal, id)) == "answer_expired"
                 assert [] == await read(journal, id, after=end)
                 assert "ended" == await journal.stop(id)
-            await until(lambda: _is_unknown(one, id, end))
+            # It is "answer_expired" if it was forgotten between a look at its state and one at its records.
+            await until(lambda: _fails_as("unknown_answer", one, id, after=end))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.relay.journals import Place
 from tests.relay.storage_laws import Opened
-from tokenstream.relay.journal import Journal, JournalError
+from tokenstream.relay.journal import Journal
 
 LEASE = 0.6
 
@@ -21,12 +21,3 @@ async def two_journals(
         one, other = map(Place, storages)
         async with Journal(one, lease=lease, drain=drain) as a, Journal(other, lease=lease, drain=drain) as b:
             yield a, b, one, other
-
-
-async def fails_as(kind: str, call: Awaitable[Any]) -> bool:
-    """Tell whether a call raises a journal's error of a kind."""
-    try:
-        await call
-    except JournalError as error:
-        return error.kind == kind
-    return False
