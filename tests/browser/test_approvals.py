@@ -46,7 +46,6 @@ def url(script: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_user_decides_about_a_call_and_sees_its_result(
     page: Page, url: str, interface: str, decision: str, result: str
 ) -> None:
-    """The call waits for the user; then the buttons go, and the result and the answer to it come."""
     page.goto(f"{url}?{interface}")
     page.get_by_text("Ask", exact=True).click()
     button = page.get_by_text(f"{decision} milk")

@@ -196,7 +196,6 @@ def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -
 
 
 def test_the_page_of_the_guide_goes_on_after_a_reload_and_stops(page: Page, url: str) -> None:
-    """A question is asked once; its answer goes on in the reloaded page, and is stopped there."""
     asked = list[str]()
     page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
     page.goto(f"{url}/relay.html")
@@ -273,7 +272,6 @@ answer.subscribe(() => requestAnimationFrame(draw));
 
 
 def test_a_page_shows_an_agents_question_and_what_its_tool_returns(page: Page, url: str) -> None:
-    """The user allows what the agent asks for, over a connection that was cut in between."""
     with Line(url) as line:
         page.goto(f"{line.url}/sse_cases.mjs")
         page.set_content("<main></main>")

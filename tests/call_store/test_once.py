@@ -82,7 +82,6 @@ def finished(found: Any) -> list[Any]:
 @pytest.mark.slow
 @given(st.lists(st.sampled_from([read, read_async, read_async_plain_tool, route, route_async]), max_size=5))
 def test_each_call_runs_once_whoever_reads_the_answer(readers: list[Callable[..., Any]]) -> None:
-    """Streams and routers of both kinds, in any order, with one store: all get the first results."""
     store, rooms = MemoryCallStore(), Rooms()
 
     for reader in readers:
@@ -92,7 +91,6 @@ def test_each_call_runs_once_whoever_reads_the_answer(readers: list[Callable[...
 
 
 def test_two_processes_with_one_redis_run_each_call_once(server: RedisServer) -> None:
-    """A plain stream and an asynchronous one, each with a store object of its own."""
     with flushed(server) as client:
         rooms = Rooms()
 
@@ -108,7 +106,6 @@ def test_two_processes_with_one_redis_run_each_call_once(server: RedisServer) ->
 
 @in_one_test("cut", range(1, len(BODY) - 1))
 def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> None:
-    """Calls that ran before the cut are not run again by the attempt after it, nor by another reader."""
     store, rooms = MemoryCallStore(), Rooms()
     bodies = [BODY[:cut], BODY]
 
@@ -194,7 +191,6 @@ def test_a_call_that_began_and_never_ended_is_uncertain_until_it_is_forgotten() 
 
 @pytest.mark.parametrize("reader", [route, route_async])
 def test_a_router_tells_the_model_of_an_uncertain_call(reader: Callable[..., Any]) -> None:
-    """The run goes on, and the call counts as an error among the results."""
     clock = [0.0]
     store, rooms = MemoryCallStore(lease=60, clock=lambda: clock[0]), Rooms()
     [first, *_] = Stream(BODY, **NAMED).tool_calls
@@ -326,8 +322,6 @@ def test_a_shared_store_needs_an_answer_with_an_identity(
 
 
 def test_a_store_that_cannot_begin_loses_no_call() -> None:
-    """The error comes where the call would be; the next read has the call."""
-
     class Flaky(MemoryCallStore):
         def __init__(self) -> None:
             super().__init__()

@@ -220,7 +220,6 @@ def test_without_the_option_other_calls_run(options: dict[str, Any]) -> None:
 
 
 def test_long_arguments_are_compared_whole_and_kept_short() -> None:
-    """An error and a store have the start of them."""
     store, bank = MemoryCallStore(same_calls=True), Bank()
     long = "x" * 100_000
     read(store, bank, body({**ANN, "memo": long}))

@@ -60,7 +60,6 @@ def at_info(caplog: pytest.LogCaptureFixture) -> None:
 async def test_an_answer_that_ends_in_time_is_whole(
     drain: float | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reader notices nothing, and neither does the log."""
     source, client = Source(), Client()
     stream = AsyncStream(source(), format="pieces")
     async with anyio.create_task_group() as tasks:

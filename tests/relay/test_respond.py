@@ -119,7 +119,6 @@ async def test_a_run_a_reader_of_a_shared_stream_and_any_events_are_sent_as_well
 
 
 async def test_a_slow_reader_of_a_shared_stream_catches_up() -> None:
-    """All that has arrived meanwhile is sent at once, and nothing is lost."""
     shared = AsyncStream(Source(*CHUNKS, ends=True)).broadcast()
     slow = Client(slow=partial(anyio.sleep, 0.005))
 
@@ -282,7 +281,6 @@ async def test_no_answer_at_all_is_a_status_too(
 
 
 async def test_a_failure_after_the_head_is_an_event_of_the_protocol() -> None:
-    """The reader gets what had come, then the error, and the response ends cleanly."""
     client = await sent(AsyncStream(Source(*CHUNKS[:5], ends=True)), protocol="openai-chat")
     late = await sent(
         AsyncStream(Source(ends=True, pause=0.1)),
@@ -315,7 +313,6 @@ async def test_a_silence_that_is_too_long_ends_the_answer(deadlines: Deadlines, 
 
 @pytest.mark.slow
 async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:
-    """What comes while a chunk is being sent is one delta; nothing is lost, and order is kept."""
     words = [f"word{number} " for number in range(400)]
     chunks = [*(wire.chat({"content": word}) for word in words), wire.chat({}, "stop"), wire.DONE]
     client = Client(slow=lambda: anyio.sleep(0.01))
@@ -351,7 +348,6 @@ async def test_a_time_of_grace_lets_the_answer_come_to_its_end() -> None:
 
 
 async def test_the_head_alone_asks_no_provider() -> None:
-    """A HEAD request costs nothing: the request is never sent."""
     asked: list[httpx.Request] = []
 
     def reply(request: httpx.Request) -> httpx.Response:

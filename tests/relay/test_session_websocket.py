@@ -266,7 +266,6 @@ def test_any_other_message_closes_the_connection(message: str, code: int, *, ans
 @pytest.mark.slow
 @pytest.mark.parametrize("answering", [True, False])
 def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
-    """The answer is stopped at the provider, and the session's connection is closed."""
     ended: list[bool] = []
     with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, server):
         if answering:
@@ -468,7 +467,6 @@ async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str
 
 
 async def test_what_cannot_be_sent_is_refused() -> None:
-    """An answer and a session, neither, a synchronous session, or a router without a session."""
     stream = AsyncStream(["x"], format="pieces")
     session: Any = AsyncSession(lambda: None, format="openai-realtime")
     refused: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [

@@ -53,7 +53,6 @@ class _Flood:
 
 
 async def test_a_reader_that_never_reads_is_let_go() -> None:
-    """The response ends although the send never does, and the source is closed."""
     flood = _Flood()
     client = Client(slow=anyio.sleep_forever)
 
@@ -173,7 +172,6 @@ _UPGRADE = (
 
 
 def test_a_socket_that_is_never_read_holds_no_provider() -> None:
-    """The provider's connection is closed, and the reader's; with a journal the response has ended."""
     _floods.clear()
     _ends.clear()
     with by_uvicorn(_app, lifespan="on") as url:

@@ -145,7 +145,6 @@ def test_each_event_is_one_message_and_the_next_question_may_follow(url: str) ->
 
 @pytest.mark.parametrize("name", ["silent", "events"])
 def test_the_client_stops_an_answer(url: str, name: str) -> None:
-    """The upstream is closed, the client is told, and may ask the next question."""
     closed.clear()
     with connected(url) as ws:
         ws.send(json.dumps({"name": name}))

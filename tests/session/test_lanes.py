@@ -101,7 +101,6 @@ def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
 @pytest.mark.slow
 @in_every_colour
 def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
-    """Each answer has its own error, and the part that had arrived; the next questions share a connection."""
     server = LanesServer(pieces=2)
     began = threading.Barrier(len(LANES) + 1)
     broken = threading.Event()

@@ -328,7 +328,6 @@ def test_the_model_continues_a_broken_answer(colour: str) -> None:
 
 
 def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) -> None:
-    """The conversation is the same; the payload is that of an HTTP request."""
     payloads: list[Payload] = []
 
     def post(payload: Payload) -> Any:

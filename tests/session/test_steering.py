@@ -325,8 +325,6 @@ def test_input_that_waits_for_results_is_lost_with_its_connection() -> None:
 @in_every_colour
 @pytest.mark.parametrize("mode", ["restart", "continue"])
 def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, mode: Any) -> None:
-    """The answer, the state of the input and the history then say the same."""
-
     class Breaking(Scripted):
         def take(self, line: Line, payload: Payload) -> None:
             super().take(line, payload)

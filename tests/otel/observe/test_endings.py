@@ -75,7 +75,6 @@ async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Bac
     ids=["truncated", "stalled"],
 )
 def test_an_answer_that_breaks_off_is_reported_by_its_error(backend: Backend, fault: Any, name: str) -> None:
-    """What had come is told as far as it came: the marks, and no count of tokens."""
     with pytest.raises(StreamError):
         observe(replayed(fault=fault, deadlines=Deadlines(idle_bytes=30)), **backend.takes).final()
     told = backend.told
@@ -88,7 +87,6 @@ def test_an_answer_that_breaks_off_is_reported_by_its_error(backend: Backend, fa
 
 
 def test_a_server_that_is_not_there_is_reported(backend: Backend) -> None:
-    """The operation was asked for, though no response came."""
     with (
         pytest.raises(StreamError),
         observe(connect("http://127.0.0.1:9/v1/messages", json={"model": "m"}), **backend.takes) as stream,

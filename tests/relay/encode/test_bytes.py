@@ -28,7 +28,6 @@ ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {
 
 @pytest.mark.parametrize("name", READ_BACK)
 def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
-    """Each piece is what one event becomes; the joined bytes are an answer that our own reader takes."""
     source = ANSWER.chunks("openai-chat")
     whole = list(relay.encode(Stream(source), name, raw=True))
 

@@ -38,7 +38,6 @@ def _run(seed: int) -> Steps:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_run_is_carried_with_its_steps(seed: int) -> None:
-    """Three steps in turns: our own reader is given the same events again, in either colour."""
     run = _run(seed)
     events = run.events().ready()
     chunks = list(relay.encode(run.events(), raw=True))

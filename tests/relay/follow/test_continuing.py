@@ -110,7 +110,6 @@ async def test_what_cannot_be_continued_is_refused(
 
 @pytest.mark.slow
 async def test_what_was_trimmed_or_has_expired_is_gone() -> None:
-    """The reader is told with a 410, and the model is not asked for another answer."""
     given: list[dict[str, Any]] = [{"max_bytes": 60}, {"expire": 1.0}]
     for options in given:
         model = _Model()

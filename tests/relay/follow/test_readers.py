@@ -28,7 +28,6 @@ def _has(client: Client, piece: bytes) -> bool:
 
 
 async def test_a_reader_gets_the_answer_while_it_comes() -> None:
-    """The head goes out at once, each event when it comes, and the end ends the body."""
     async with memory_journal() as journal:
         answer, client = Answer(), Client(method="GET")
         id = await journal.start(answer.stream)
@@ -130,7 +129,6 @@ async def test_ids_are_in_the_last_event_of_each_position() -> None:
 
 @pytest.mark.slow
 async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred readers of one protocol share the bytes, and a second protocol makes its own."""
     made: list[Any] = []
     feed = load("ui-message").feed
 
@@ -178,7 +176,6 @@ async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_reported() -> 
 
 
 async def test_an_answer_that_is_started_by_a_request_outlives_it() -> None:
-    """`respond` with a journal: the reader leaves, the answer goes on, and its id leads back to it."""
     async with memory_journal() as journal:
         answer, client = Answer("Hel"), Client()
         async with anyio.create_task_group() as tasks:

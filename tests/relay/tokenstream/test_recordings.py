@@ -41,7 +41,6 @@ def _holds(recorded: Recorded) -> None:
 @pytest.mark.few_rows(8)
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
-    """Events, messages, ending and error of each of our recordings come through both framings."""
     _holds(recorded)
 
 
