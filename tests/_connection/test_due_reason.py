@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import httpx
 import pytest
 
+from tests.support import wire
+from tests.support.responses import client_of
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect
 from tokenstream.errors import StreamTruncated
 
 
-def _sse(*payloads: Any, done: bool = False) -> bytes:
-    frames = [f"event: {each.get('type', 'message')}\ndata: {json.dumps(each)}\n\n" for each in payloads]
-    return "".join([*frames, "data: [DONE]\n\n" if done else ""]).encode()
-
-
-def _chat(*deltas: str, reasons: tuple[str | None, ...] = ()) -> bytes:
+def _chat(*pieces: tuple[str, str | None]) -> bytes:
     """Return chunks of OpenAI's chat API, each with its reason, and then the sentinel."""
-    padded = [*reasons, *[None] * len(deltas)]
-    choices = [
-        {"index": 0, "delta": {"content": text}, "finish_reason": reason}
-        for text, reason in zip(deltas, padded, strict=False)
+    return b"".join([*[wire.chat({"content": text}, reason) for text, reason in pieces], wire.DONE])
+
+
+BLOCK = b"".join(
+    [
+        wire.claude_start(),
+        wire.claude_open(0, type="text", text=""),
+        wire.claude_delta(0, "text_delta", text="Hello"),
+        wire.claude_close(0),
     ]
-    head = {"id": "c", "object": "chat.completion.chunk", "model": "m"}
-    return _sse(*[{**head, "choices": [each]} for each in choices], done=True)
-
-
-MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
-BLOCK = [
-    {"type": "message_start", "message": MESSAGE},
-    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
-    {"type": "content_block_stop", "index": 0},
-]
-REASON = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
-STOP = {"type": "message_stop"}
-
-CHAT, MESSAGES = _chat("Hel", "lo"), _sse(*BLOCK, STOP)
+)
+CHAT, MESSAGES = _chat(("Hel", None), ("lo", None)), BLOCK + wire.claude("message_stop")
 DUE = {
     "OpenAI": ("https://api.openai.com/v1/chat/completions", CHAT),
     "OpenAI in a region": ("https://eu.api.openai.com/v1/chat/completions", CHAT),
@@ -57,23 +42,9 @@ OTHERS = {
 }
 
 
-class Answers(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport that gives one body after the other."""
-
-    def __init__(self, *bodies: bytes) -> None:
-        self.bodies = [*bodies]
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=self.bodies.pop(0), request=request)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return self.handle_request(request)
-
-
 @in_one_test("url, body", DUE.values(), ids=DUE)
 def test_a_mark_without_a_due_reason_is_a_cut(url: str, body: bytes) -> None:
-    client = httpx.Client(transport=Answers(body, body))
+    client = client_of("sync", body, body)
     for stream in (connect(url, json={}, client=client), Stream(client.get(url))):
         with pytest.raises(StreamTruncated) as caught:
             stream.final()
@@ -83,7 +54,7 @@ def test_a_mark_without_a_due_reason_is_a_cut(url: str, body: bytes) -> None:
 
 @in_one_test("url, body", OTHERS.values(), ids=OTHERS)
 def test_every_other_host_may_leave_it_out(url: str, body: bytes) -> None:
-    stream = connect(url, json={}, client=httpx.Client(transport=Answers(body)))
+    stream = connect(url, json={}, client=client_of("sync", body))
 
     assert (stream.final().text, stream.message.ending) == ("Hello", "complete")
     assert stream.departures["finish_missing"].details == {"finish_missing": 1}
@@ -91,8 +62,8 @@ def test_every_other_host_may_leave_it_out(url: str, body: bytes) -> None:
 
 @pytest.mark.anyio
 async def test_it_is_asked_again() -> None:
-    url, whole = DUE["OpenAI"][0], _chat("Hello", "", reasons=(None, "stop"))
-    client = httpx.AsyncClient(transport=Answers(CHAT, whole))
+    url, whole = DUE["OpenAI"][0], _chat(("Hello", None), ("", "stop"))
+    client = client_of("async", CHAT, whole)
     async with aconnect(url, json={}, client=client, retry=Retry(mode="restart", wait=0)) as stream:
         message = await stream.final()
 
@@ -101,21 +72,21 @@ async def test_it_is_asked_again() -> None:
 
 
 REASONS = {
-    "with the last piece": _chat("Hel", "lo", reasons=(None, "stop")),
-    "void by later content, and confirmed by the mark": _chat("Hel", "lo", reasons=("stop", None)),
+    "with the last piece": _chat(("Hel", None), ("lo", "stop")),
+    "void by later content, and confirmed by the mark": _chat(("Hel", "stop"), ("lo", None)),
 }
 
 
 @in_one_test("body", REASONS.values(), ids=REASONS)
 def test_a_reason_that_the_mark_confirms_is_one(body: bytes) -> None:
-    stream = connect(DUE["OpenAI"][0], json={}, client=httpx.Client(transport=Answers(body)))
+    stream = connect(DUE["OpenAI"][0], json={}, client=client_of("sync", body))
 
     assert (stream.final().text, stream.message.ending) == ("Hello", "complete")
     assert stream.message.finish_reason == "stop"
 
 
 def test_the_reason_of_a_message_is_one() -> None:
-    body = _sse(*BLOCK, REASON, STOP)
-    stream = connect(DUE["Anthropic"][0], json={}, client=httpx.Client(transport=Answers(body)))
+    client = client_of("sync", BLOCK + wire.claude_end())
+    stream = connect(DUE["Anthropic"][0], json={}, client=client)
 
     assert (stream.final().ending, stream.message.finish_reason) == ("complete", "stop")

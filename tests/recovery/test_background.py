@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.responses import streamed
 from tokenstream import Retry, aconnect, connect, testing
 from tokenstream.errors import PositionLost, StreamError, StreamTruncated
 from tokenstream.message import Message
@@ -53,8 +54,7 @@ class Server:
             assert b"" == request.content
             return httpx.Response(self.cancel_status, json={"status": "cancelled"})
         if request.method == "POST":
-            content = b"".join(WHOLE[: self._cut])
-            return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+            return streamed(WHOLE[: self._cut])
         if query and not self._is_streamable:
             return httpx.Response(400, json=TOO_OLD)
         return httpx.Response(404) if self._stored is None else httpx.Response(200, json=self._stored)
@@ -141,8 +141,7 @@ class RightServer(Server):
             return super().__call__(request)
         after = int(request.url.params["starting_after"])
         self.asked.append(f"GET {request.url.path.removeprefix('/v1/responses')} after {after}")
-        content = b"".join(WHOLE[after + 1 :])
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+        return streamed(WHOLE[after + 1 :])
 
 
 @pytest.mark.slow

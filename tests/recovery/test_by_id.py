@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import httpx
@@ -20,6 +19,7 @@ from tests.session.talks import COLOURS, Talk, talking
 from tests.support.effort import in_steps
 from tests.support.either import Each, client_in, connect_in, inside, run_in
 from tests.support.interactions import payloads_of, whole_of
+from tests.support.responses import Body
 from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Router, testing
 from tokenstream.errors import PositionLost, StreamError
@@ -424,7 +424,7 @@ class Interactions:
         body = b"".join(events)
         size = self._size
         pieces = events if size is None else [body[at : at + size] for at in range(0, len(body), size)]
-        stream = _Pieces(pieces)
+        stream = Body(pieces)
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
 
     def read(self, world: str, mode: Any = "auto") -> tuple[str, list[Any], Any, Any]:
@@ -448,18 +448,6 @@ class Interactions:
         calls = [event.call for event in given if isinstance(event, ToolCallDone)]
         assert sum(isinstance(event, Resumed) for event in given) <= 1
         return text, [(call.name, dict(call.arguments)) for call in calls], error, stream
-
-
-class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
 
 
 LAST = len(Interactions.EVENTS) - 1

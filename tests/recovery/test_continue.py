@@ -274,12 +274,6 @@ def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: st
         Seam(**nonsense)
 
 
-def test_an_open_that_is_not_told_of_the_answer_is_refused() -> None:
-    """An `open` without the answer could only ask from zero."""
-    with pytest.raises(MisuseError, match="def open\\(attempt\\)"):
-        resilient(lambda: SCRIPT.chunks("openai-chat"), GO_ON)
-
-
 def test_turns_for_a_format_without_a_place_for_them_are_refused() -> None:
     """The error names those that have one."""
 

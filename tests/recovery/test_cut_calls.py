@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tests.recovery.continuing import last_words
-from tests.recovery.unseen import Harbour, read
+from tests.recovery.unseen import Harbour, Teller, read
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Message, Retry, Router, Stream, Tags, connect, relay, testing
@@ -79,18 +79,6 @@ class Caller(Harbour):
         return (
             answer(self.format, TEXT) if number == 1 else answer(self.format, OTHERS[self.reply](given), "c2")
         )
-
-
-class Teller(Harbour):
-    """A provider that answers as a function says, by the number of the request and the text sent back."""
-
-    def __init__(self, tell: Callable[[int, str], list[bytes]], format: str, cut: int) -> None:
-        super().__init__(format, "", cut)
-        self._tell = tell
-
-    def choose(self, number: int, given: str) -> list[bytes]:
-        """Return what the function says."""
-        return self._tell(number, given)
 
 
 def cuts(format: str) -> list[int]:

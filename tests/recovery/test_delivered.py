@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx
@@ -19,12 +18,14 @@ from tests.recovery.unseen import (
     URLS,
     Harbour,
     Seen,
+    Teller,
     chunks_of,
     cut_at,
     read,
     read_together,
     text_sent_back,
 )
+from tests.support.responses import streamed
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Route, Router, Seam, connect, merge, relay, resilient, testing
 from tokenstream.errors import StreamInterrupted
@@ -83,9 +84,7 @@ def test_a_result_is_of_one_answer_alone() -> None:
     bodies = [whole[:2], whole]
 
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(
-            200, headers={"content-type": "text/event-stream"}, content=b"".join(bodies.pop(0))
-        )
+        return streamed(bodies.pop(0))
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
     with connect(URLS["openai-chat"], json={"messages": []}, client=client, retry=AUTO) as stream:
@@ -202,58 +201,52 @@ def test_a_call_cut_after_a_text_of_any_length_is_asked_for_after_it(
     text: str, format: str, repeats: bool
 ) -> None:
     """The call has closed the text, so the model may repeat that or not: it is there once, as the call is."""
-    asked: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(text_sent_back(json.loads(request.content)))
-        script = testing.script(id=f"id_{len(asked)}")
-        script = script.text(text) if repeats or len(asked) == 1 else script
-        script = script.tool_call("sail", {"boat": 1}, id=f"call_{len(asked)}").finish("tool_calls")
-        chunks = script.chunks(format)
-        half = next(number for number, chunk in enumerate(chunks) if b"boat" in chunk) + 1
-        body = b"".join(chunks[:half] if len(asked) == 1 else chunks)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+    def tell(number: int, _: str) -> list[bytes]:
+        script = testing.script(id=f"id_{number}")
+        return _calling(script.text(text) if repeats or number == 1 else script, number, format)
 
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    payload = {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "To sea?"}]}
-    if format == "openai-responses":
-        payload = {"model": "m", "input": "To sea?"}
-    with connect(URLS[format], json=payload, client=client, retry=AUTO) as stream:
-        shown = "".join(stream.text)
+    harbour = Teller(tell, format, _half_of(tell(1, "")))
+    seen = read(harbour, AUTO, READERS["text"])
 
-    calls = [(call.name, call.arguments) for call in stream.message.tool_calls]
-    assert (text, text, [("sail", {"boat": 1})]) == (shown, stream.message.text, calls)
-    assert ["", text] == asked
+    calls = [(call.name, call.arguments) for call in seen.message.tool_calls]
+    assert (text, text, [("sail", {"boat": 1})]) == ("".join(seen.items), seen.message.text, calls)
+    assert (None, ["", text]) == (seen.error, [text_sent_back(payload) for payload in harbour.requests])
+
+
+def _calling(script: Any, number: int, format: str) -> list[bytes]:
+    """Return the chunks of an answer that ends with a call."""
+    chunks: list[bytes] = (
+        script.tool_call("sail", {"boat": 1}, id=f"call_{number}").finish("tool_calls").chunks(format)
+    )
+    return chunks
+
+
+def _half_of(chunks: list[bytes]) -> int:
+    """Return the number of chunks up to the first with arguments of a call."""
+    return next(number for number, chunk in enumerate(chunks) if b"boat" in chunk) + 1
 
 
 @pytest.mark.parametrize("reply", ["Let me look. Rivers part.", "Rivers part."])
 def test_a_continuation_that_goes_on_with_a_closed_text_is_asked_for_as_a_whole(reply: str) -> None:
     """A short text that a call has closed is never joined to other words, whichever route has them."""
-    asked: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(text_sent_back(json.loads(request.content)))
-        script = testing.script(id=f"id_{len(asked)}")
-        if asked[-1]:
-            body = b"".join(script.text(*reply).finish("stop").chunks("openai-chat"))
-        else:
-            called = script.text("Let me look.").tool_call("sail", {"boat": 1}, id=f"call_{len(asked)}")
-            chunks = called.finish("tool_calls").chunks("openai-chat")
-            half = next(number for number, chunk in enumerate(chunks) if b"boat" in chunk) + 1
-            body = b"".join(chunks[:half] if len(asked) == 1 else chunks)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+    def tell(number: int, given: str) -> list[bytes]:
+        script = testing.script(id=f"id_{number}")
+        if not given:
+            return _calling(script.text("Let me look."), number, "openai-chat")
+        chunks: list[bytes] = script.text(*reply).finish("stop").chunks("openai-chat")
+        return chunks
 
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    payload = {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "To sea?"}]}
-    other = Route("https://other.test/v1/chat/completions", json=payload, client=client)
-    retry = Retry(attempts=2, wait=0, routes=[other])
-    with connect(URLS["openai-chat"], json=payload, client=client, retry=retry) as stream:
-        shown = "".join(stream.text)
+    harbour = Teller(tell, "openai-chat", _half_of(tell(1, "")))
+    client = harbour.client(is_async=False)
+    other = Route("https://other.test/v1/chat/completions", json=harbour.payload, client=client)
+    seen = read(harbour, Retry(attempts=2, wait=0, routes=[other]), READERS["text"])
 
-    calls = [(call.name, call.arguments) for call in stream.message.tool_calls]
-    assert ("Let me look.", "Let me look.") == (shown, stream.message.text)
-    assert ([("sail", {"boat": 1})], "complete") == (calls, stream.message.ending)
-    assert ["", "Let me look.", ""] == asked
+    calls = [(call.name, call.arguments) for call in seen.message.tool_calls]
+    assert ("Let me look.", "Let me look.") == ("".join(seen.items), seen.message.text)
+    assert ([("sail", {"boat": 1})], "complete") == (calls, seen.message.ending)
+    assert ["", "Let me look.", ""] == [text_sent_back(payload) for payload in harbour.requests]
 
 
 @pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])

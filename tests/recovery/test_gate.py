@@ -13,11 +13,11 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.responses import streamed
 from tokenstream import Retry, Routes, aconnect, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport
 
-STREAM = {"content-type": "text/event-stream"}
 TEXT = "The tide table is on the door."
 SCRIPT = testing.script().text("The tide table ", "is on the door.").usage(input_tokens=3, output_tokens=5)
 RESPONSE = [
@@ -31,10 +31,6 @@ PAUSED, REST = SCRIPT.finish("pause").chunks("anthropic"), SCRIPT.finish().chunk
 TOO_OLD = httpx.Response(400, json={"error": {"message": "it can no longer be streamed"}})
 ASKED_TO_WAIT = 0.03
 """Seconds that a server asks for; a tenth of them may be added at random."""
-
-
-def streamed(chunks: list[bytes]) -> httpx.Response:
-    return httpx.Response(200, headers=STREAM, content=b"".join(chunks))
 
 
 def make_failure(name: str) -> Any:

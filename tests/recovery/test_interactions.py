@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.formats.gemini_interactions.test_whole_after_deltas import SPELLINGS, WHOLE, events, read, shown
+from tests.support.responses import streamed
 from tests.support.wire import sse
 from tokenstream import Retry, connect
 
@@ -39,9 +40,7 @@ def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:
             asked.append(request.method)
             if request.method == "GET" and (after is None or rest == "JSON"):
                 return httpx.Response(200, json=WHOLE)
-            chunks = stream[:cut] if after is None else stream[int(after[1:]) + 1 :]
-            headers = {"content-type": "text/event-stream"}
-            return httpx.Response(200, headers=headers, content=b"".join(chunks))
+            return streamed(stream[:cut] if after is None else stream[int(after[1:]) + 1 :])
 
         client = httpx.Client(transport=httpx.MockTransport(answer))
         options: dict[str, Any] = {"client": client, "retry": Retry(mode=mode, wait=0, attempts=2)}

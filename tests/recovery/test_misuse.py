@@ -33,6 +33,9 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
         ("routes", "anthropic", "functions that open a source, pairs of one and its format"),
         ("seam", 0.9, "Seam(least=0.9)"),
         ("pauses", -1, "0 or more"),
+        ("pauses", True, "0 or more"),
+        ("pauses", 1.5, "0 or more"),
+        ("pauses", "8", "0 or more"),
         ("pauses", {"length": True}, "0 or more"),
         ("pauses", {"stop": 1}, '"pause" and "length"'),
         ("on_retry", 3, "function"),
@@ -94,6 +97,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> 
 
     for opens, retry, said in (
         (none, Retry(mode="resume"), "takes the attempt"),
+        (none, Retry(mode="continue"), r"def open\(attempt\)"),
         (two, Retry(), "one argument, or none"),
         (none, {"attempts": 3}, "is a Retry"),
         (WHOLE, Retry(), "is a function"),

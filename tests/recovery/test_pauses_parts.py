@@ -14,6 +14,7 @@ import pytest
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, TEXT, leg, number_asked
 from tests.recovery.test_pauses import GO_ON, URL, Server
 from tests.support.clocks import on
+from tests.support.responses import streamed
 from tokenstream import (
     Message,
     Retry,
@@ -156,8 +157,7 @@ def test_a_leg_that_breaks_in_its_text_is_continued_and_may_pause_again() -> Non
             body = rest.finish("pause").chunks("anthropic")
         else:
             body = testing.script(id="msg_4").text("The end.").finish("stop").chunks("anthropic")
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=b"".join(body))
+        return streamed(body)
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
     with connect(URL, json=ASKED, client=client, retry=Retry(pauses=8, wait=0)) as stream:

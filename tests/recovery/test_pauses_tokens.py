@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.packages import needed
+from tests.support.responses import streamed
 from tests.support.wire import sse
 from tokenstream import Retry, Stream, connect, resilient
 from tokenstream.errors import StreamError
@@ -75,8 +76,7 @@ class Server:
             chunks = self._legs[number]
             if self._cut is not None and self._cut[0] == number:
                 chunks, self._cut = chunks[: self._cut[1]], None
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=b"".join(chunks))
+        return streamed(chunks)
 
     def read(self, retry: Retry, **asked: Any) -> Stream:
         """Read the answer to its end; return the stream."""
@@ -252,8 +252,7 @@ def test_generate_content_goes_on_from_its_token() -> None:
             "responseId": f"r{number}",
             **token,
         }
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=sse(chunk))
+        return streamed([sse(chunk)])
 
     asked: list[Any] = []
     payload = {"contents": [{"role": "user", "parts": [{"text": "Tell me of a river."}]}]}

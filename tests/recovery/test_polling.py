@@ -11,6 +11,7 @@ from tests.formats.gemini_interactions.support import WHOLE as INTERACTION
 from tests.recovery.attempts import in_each_world
 from tests.recovery.test_background import FINISHED, TEXT, TOO_OLD, WHOLE
 from tests.support.either import Each, client_in, connect_in, inside, run_in
+from tests.support.responses import streamed
 from tokenstream import Message, Retry, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Checkpoint
@@ -45,8 +46,7 @@ class Server:
             return httpx.Response(200, json={"status": "cancelled"})
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if isinstance(reply, list):
-            headers = {"content-type": "text/event-stream"}
-            return httpx.Response(200, headers=headers, content=b"".join(reply))
+            return streamed(reply)
         return reply if isinstance(reply, httpx.Response) else httpx.Response(200, json=reply)
 
     def read(
@@ -160,8 +160,7 @@ def test_a_cancellation_that_fails_is_only_logged(caplog: pytest.LogCaptureFixtu
     def refuses(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/cancel"):
             return httpx.Response(500, json={"error": {"message": "no"}})
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=b"".join(WHOLE[:8]))
+        return streamed(WHOLE[:8])
 
     client = httpx.Client(transport=httpx.MockTransport(refuses))
     with connect(RESPONSES, json={**ASKED, "stream": True}, client=client, retry=POLL) as stream:

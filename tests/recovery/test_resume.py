@@ -12,7 +12,7 @@ from tests.support.either import connect_in, read_whole
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Retry, Stream, connect, resilient, testing
-from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamTruncated
+from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
 RESUME = Retry(mode="resume", wait=0)
@@ -99,10 +99,6 @@ def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> No
 @pytest.mark.parametrize("format", FORMATS)
 def test_another_answer_is_refused(world: str, format: str) -> None:
     whole = answer(format)
-    other = [
-        chunk.replace(b'"id":"resp', b'"id":"other').replace(b'"id": "int', b'"id": "other')
-        for chunk in whole
-    ]
     name = payload_of(whole[0])
     id = (name.get("response") or name.get("interaction") or {})["id"]
     other = [chunk.replace(id.encode(), b"another_one") for chunk in whole]
@@ -148,11 +144,6 @@ def test_a_restart_that_breaks_off_before_its_content_is_resumed_as_a_restart(wo
     assert (played.message.id, played.message.reasoning, played.message.text) == ("resp_2", "Hm.", "Yes.")
     told = [type(event) for event in played.given]
     assert (told.count(Restarted), told.count(Resumed)) == ((1, 0) if view == "events" else (0, 0))
-
-
-def test_an_open_without_an_argument_cannot_be_told_the_position() -> None:
-    with pytest.raises(MisuseError, match="takes the attempt"):
-        resilient(list, RESUME)
 
 
 def test_what_cannot_be_asked_is_raised_where_the_answer_breaks() -> None:

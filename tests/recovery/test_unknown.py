@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from tests.recovery.test_resume_sweep import Answer, make_answer, options_of
 from tests.recovery.unseen import STORY, URLS, text_sent_back
 from tests.support.effort import trials
 from tests.support.either import Each, client_in, connect_in, got, inside, run_in
+from tests.support.responses import Body
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Retry, Route, Routes, testing
@@ -75,22 +76,6 @@ class Got(NamedTuple):
     error: str
     modes: tuple[str, ...]
     requests: int
-
-
-class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that yields its chunks, and then breaks, if it does."""
-
-    def __init__(self, chunks: list[bytes], error: Exception | None = None) -> None:
-        self._chunks, self._error = chunks, error
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        if self._error is not None:
-            raise self._error
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self:
-            yield chunk
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx
 
 from tests.recovery.continuing import last_words
 from tests.support.either import Each, connect_in, got, inside, run_in
+from tests.support.responses import Body
 from tokenstream import AsyncStream, Message, Retry, Stream, testing
 from tokenstream.errors import StreamError
 
@@ -112,7 +113,7 @@ class Harbour:
         chunks = self.choose(number, text_sent_back(payload))
         head = "application/x-ndjson" if self.format == "ollama" else "text/event-stream"
         cut = self.cut if number <= self.breaks or not is_broken else self._later_cut(number, len(chunks))
-        body = _Body(chunks[:cut] if is_broken else chunks, breaks=is_broken)
+        body = Body(chunks[:cut], httpx.ReadError("the line was cut")) if is_broken else Body(chunks)
         return httpx.Response(200, headers={"content-type": head}, stream=body)
 
     def choose(self, number: int, given: str) -> list[bytes]:
@@ -130,21 +131,16 @@ class Harbour:
         return cut_at(self.later[number - self.breaks - 1], chunk_count)
 
 
-class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that yields its chunks, and then breaks, if it does."""
+class Teller(Harbour):
+    """A provider that answers as a function says, by the number of the request and the text sent back."""
 
-    def __init__(self, chunks: list[bytes], *, breaks: bool) -> None:
-        self._chunks, self._breaks = chunks, breaks
+    def __init__(self, tell: Callable[[int, str], list[bytes]], format: str, cut: int) -> None:
+        super().__init__(format, "", cut)
+        self._tell = tell
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        if self._breaks:
-            raise httpx.ReadError("the line was cut")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self:
-            await anyio.lowlevel.checkpoint()
-            yield chunk
+    def choose(self, number: int, given: str) -> list[bytes]:
+        """Return what the function says."""
+        return self._tell(number, given)
 
 
 def text_sent_back(payload: Any) -> str:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.faults.events.support import BODIES, check_whole, every_format, outcome
 from tests.support.wire import sse
-from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
 
 
@@ -39,39 +38,9 @@ def test_f53_a_missing_terminal_event_after_the_finish_reason_is_no_error(format
 
 
 @every_format
-def test_f53_a_missing_terminal_event_without_a_finish_reason_is_a_cut(format: str) -> None:
-    """F53: nothing says that the answer is whole."""
-    body = BODIES[format]
-    found = outcome([*body.first, body.last])
-
-    assert isinstance(found.error, StreamTruncated)
-    assert found.error.retryable
-    assert ("Hello €", "truncated", None) == (
-        found.message.text,
-        found.message.ending,
-        found.message.finish_reason,
-    )
-    assert found.error.partial == found.message
-    assert not found.departures
-
-
-@every_format
 def test_f54_a_connection_that_breaks_after_the_finish_reason_costs_nothing(format: str) -> None:
     """F54: the answer is whole: complete, with a departure, and no error."""
     check_whole(outcome(BODIES[format].all[:-1], ConnectionResetError("reset")), {"broken_after_finish": 1})
-
-
-@every_format
-def test_f54_a_connection_that_breaks_before_the_finish_reason_is_an_error(format: str) -> None:
-    """F54: the other side of the rule; the transport's own error is the cause."""
-    body, cause = BODIES[format], ConnectionResetError("reset")
-    found = outcome([*body.first, body.last], cause)
-
-    assert isinstance(found.error, StreamInterrupted)
-    assert found.error.__cause__ is cause
-    assert found.error.retryable
-    assert ("Hello €", "truncated") == (found.message.text, found.message.ending)
-    assert found.error.partial == found.message
 
 
 @every_format

@@ -130,7 +130,7 @@ class Provider:
         if behaviour.fault == "html":
             return httpx.Response(200, text="<html>busy</html>", headers={"content-type": "text/html"})
         text = rest_of(json.loads(request.content), self.format)
-        script = behaviour.script or testing.script().text(*_split(text)).usage(
+        script = behaviour.script or testing.script().text(*pieces(text)).usage(
             input_tokens=7, output_tokens=20
         )
         chunks = (
@@ -202,7 +202,8 @@ def _says_something(chunk: bytes) -> bool:
     return any(mark in data for mark in (b'"content":"', b'"text_delta"', b'"text":"')) and b'""' not in data
 
 
-def _split(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
+    """Return a text in words, each with the space before it."""
     words = text.split(" ")
     return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
 

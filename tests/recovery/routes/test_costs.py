@@ -13,6 +13,7 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
 from tests.support.either import Each, connect_in, got, inside, read_whole, run_in
+from tests.support.responses import streamed
 from tokenstream import Message, Purse, Retry, Route, Stream, Usage, connect, relay, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
@@ -90,9 +91,7 @@ class TestABrokenAttempt:
             asked.append(request.method)
             after = int(request.url.params.get("starting_after", -1))
             end = cuts[len(asked) - 1] if len(asked) <= len(cuts) else None
-            return httpx.Response(
-                200, headers={"content-type": "text/event-stream"}, content=b"".join(chunks[after + 1 : end])
-            )
+            return streamed(chunks[after + 1 : end])
 
         payload = {"model": "gpt-5", "input": "x", "stream": True, "background": True, "store": True}
         route = Route(

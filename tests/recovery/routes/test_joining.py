@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, pieces, read
+from tests.support.either import client_in
+from tests.support.responses import streamed
 from tokenstream import Retry, connect, testing
 from tokenstream.events import Restarted, ToolCallDone
 
@@ -91,8 +93,7 @@ def test_an_answer_of_nothing_but_a_cut_call_is_asked_for_again(start: str, to: 
     cut = first_answer[: first_answer.index(b"/tmp") + 3]
     second = Provider(to, Behaviour(script=whole))
 
-    client = first.client()
-    client._transport = _Cut(cut)  # noqa: SLF001 - one answer that ends in the middle of a call
+    client = client_in("sync", lambda _: streamed([cut]))
     retry = Retry(attempts=1, routes=[second.route()], wait=0)
     with connect(first.url, json=first.payload, client=client, retry=retry) as stream:
         calls = [call.arguments for call in stream.tool_calls]
@@ -106,8 +107,7 @@ def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
     whole = testing.script().tool_call("remove", {"path": "/tmp/x"}, id="call_1").finish("tool_calls")
     body = b"".join(whole.chunks("openai-chat"))
     first, second = Provider("openai-chat"), Provider("anthropic", Behaviour(script=whole))
-    client = first.client()
-    client._transport = _Cut(body[: body.index(b"/tmp") + 3])  # noqa: SLF001 - as above
+    client = client_in("sync", lambda _: streamed([body[: body.index(b"/tmp") + 3]]))
 
     retry = Retry(attempts=1, routes=[second.route()], wait=0)
     with connect(first.url, json=first.payload, client=client, retry=retry) as stream:
@@ -120,7 +120,7 @@ def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
 
 
 def test_reasoning_that_one_provider_has_signed_is_not_sent_to_another() -> None:
-    script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*_words())
+    script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*pieces(TRUTH))
     first = Provider("anthropic", Behaviour("early_end", 9, script=script.finish()))
     second = Provider("openai-chat")
 
@@ -146,28 +146,7 @@ def test_the_next_request_sends_each_provider_only_what_it_has_signed() -> None:
     assert "I go on." not in str(found.message.to_openai_chat(drop="all"))
 
 
-def _words() -> list[str]:
-    words = TRUTH.split(" ")
-    return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
-
-
 def _rest() -> list[str]:
     """Return what a model writes that is asked to go on after nine words."""
-    before = "".join(_words()[:9])
+    before = "".join(pieces(TRUTH)[:9])
     return [TRUTH[len(before) - 40 : len(before)], TRUTH[len(before) :]]
-
-
-class _Cut:
-    """A transport that answers with a body that ends early."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def handle_request(self, request: Any) -> Any:
-        import httpx
-
-        headers = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=headers, content=self._body, request=request)
-
-    def close(self) -> None:
-        pass
