@@ -86,7 +86,6 @@ def _socket_of(response: AiohttpResponse) -> object:
 
 
 def _transport_of(response: AiohttpResponse) -> EventTransport | None:
-    """Return the transport of a response's connection; None if the response no longer has a connection."""
     return None if response.connection is None else response.connection.transport
 
 

@@ -69,7 +69,6 @@ class FirstFrames:
 
     @property
     def are_unknown(self) -> bool:
-        """True if all payloads so far were unknown to the format."""
         return self._has_unknown and not self._has_read
 
     def settle(self) -> None:

@@ -131,7 +131,6 @@ class SessionParts(Parts):
 
     @property
     def awaits_results(self) -> bool:
-        """True if the last answer has ended with calls of the application's tools."""
         finish = self.choice(0).finish
         return finish is not None and finish.reason == "tool_calls"
 

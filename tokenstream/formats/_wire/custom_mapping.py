@@ -311,7 +311,6 @@ class Custom(Format):
                 self.parts.field(name, value)
 
     def _report_changed_fields(self) -> None:
-        """Report the last value of each unknown field that has changed since it was reported."""
         late, self._changed_fields = self._changed_fields, {}
         for name, value in late.items():
             self.parts.field(name, value)

@@ -339,7 +339,6 @@ def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citat
 
 
 def _sources_of(data: JsonObject) -> list[JsonObject]:
-    """Return the documents and tool outputs that a v2 citation contains."""
     return [
         dict_of(source, "document") or dict_of(source, "tool_output")
         for source in dicts_of(data.get("sources"))

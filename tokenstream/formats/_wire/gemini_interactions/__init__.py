@@ -277,7 +277,6 @@ class GeminiInteractions(Format):
         self._read_interaction_fields(interaction)
 
     def _read_status_update(self, payload: JsonObject) -> None:
-        """Store the status, which an update without one leaves as it is, and report the token counts."""
         self._status = text_of(payload, "status") or self._status
         self._read_usage(payload.get("usage"))
 

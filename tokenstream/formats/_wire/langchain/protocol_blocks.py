@@ -277,7 +277,6 @@ class ProtocolBlocks:
         return block.part.kind == kind
 
     def _add_arguments(self, block: _ContentBlock, delta: JsonObject) -> bool:
-        """Add a piece of arguments to a call; return False if the call has not begun."""
         # Without a name so far, the end of the block has the whole call.
         return self._parts.add_fragment(block.part, text_of(delta, "args") or "")
 

@@ -226,7 +226,6 @@ class ChoiceReader:
             self._parts.usage(usage_of(value))
 
     def _read_error(self, key: str, value: object) -> None:
-        """Store the provider's error in this choice; report any other value as an unknown field."""
         self.error = provider_error({"error": value})
         if self.error is None:
             self.read_field(key, value)
