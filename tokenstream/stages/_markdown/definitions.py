@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tokenstream.stages._markdown.openings import skip_blanks
+
 _LABEL = re.compile(r"(?:[^\\\[\]]|\\.)*+")
-_BLANKS = re.compile(r"[ \t]*")
 _ANGLED = re.compile(r"<(?:[^<>\\]|\\.)*+>")
 _PLAIN = re.compile(r"(?:[^\x00-\x20\x7f()\\]|\\[^ ])++|[()]|\\")
 _TITLES = {
@@ -188,7 +189,7 @@ class DefinitionReader:
 
     def _read_target(self, line: str, position: int) -> None:
         """Read the link target from a position in the line; a title may follow, in this line or the next."""
-        start = _skip_blanks(line, position)
+        start = skip_blanks(line, position)
         if start == len(line):
             # The target is on the next line.
             return
@@ -201,7 +202,7 @@ class DefinitionReader:
             self.in_doubt = True
             self._treat_as_text()
             return
-        title_start = _skip_blanks(line, end)
+        title_start = skip_blanks(line, end)
         if title_start == len(line):
             self.state = "after"
         elif title_start > end and line[title_start] in _TITLES:
@@ -220,7 +221,7 @@ class DefinitionReader:
         if end == len(line):
             # The title continues on the next line.
             return
-        if line[end] != _ENDS[self._title_mark] or _skip_blanks(line, end + 1) != len(line):
+        if line[end] != _ENDS[self._title_mark] or skip_blanks(line, end + 1) != len(line):
             self._treat_as_text()
             return
         # All open lines belong to the definition.
@@ -232,12 +233,6 @@ def _find_end(pattern: re.Pattern[str], line: str, position: int) -> int:
     match = pattern.match(line, position)
     end = match.end() if match else position
     return end + (line[end : end + 1] == "\\")
-
-
-def _skip_blanks(line: str, position: int) -> int:
-    """Return the position after the blanks that begin at a position; the same one if there are none."""
-    match = _BLANKS.match(line, position)
-    return match.end() if match else position
 
 
 def _find_target_end(line: str, position: int) -> int:
