@@ -147,9 +147,10 @@ class _RedisStore(ErasedGeneric[ClientT]):
         prefix = re.sub(r"([\\*?\[\]^])", r"\\\1", self._prefix)
         return "SCAN", cursor, "MATCH", f"{prefix}{{*}}:call", "COUNT", 1000
 
-    def _read_keys(self, names: Sequence[bytes]) -> list[str]:
-        """Return the keys of the calls whose names in Redis a scan has found."""
-        return [name.decode()[len(self._prefix) + 1 : -len("}:call")] for name in names]
+    def _read_scan(self, reply: Sequence[Any]) -> tuple[int, list[str]]:
+        """Return the next cursor, and the keys of the calls whose names in Redis a scan has found."""
+        cursor, names = reply
+        return int(cursor), [name.decode()[len(self._prefix) + 1 : -len("}:call")] for name in names]
 
     def _to_run(self, script: str, key: str, *arguments: object) -> _Command:
         """Return the command that runs a script on the two Redis keys of a call, its state and its lease."""
@@ -218,8 +219,7 @@ class RedisCallStore(_SyncRedisStore):
         found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
-            reply = self._do(self._scan(cursor or 0))
-            cursor, keys = int(reply[0]), self._read_keys(reply[1])
+            cursor, keys = self._read_scan(self._do(self._scan(cursor or 0)))
             for key in keys:
                 for about in self._do(self._to_run(_FIND_UNCERTAIN, key)):
                     found[key] = UncertainCall.of(key, about.decode())
@@ -284,8 +284,7 @@ class AsyncRedisCallStore(_AsyncRedisStore):
         found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
-            reply = await self._do(self._scan(cursor or 0))
-            cursor, keys = int(reply[0]), self._read_keys(reply[1])
+            cursor, keys = self._read_scan(await self._do(self._scan(cursor or 0)))
             for key in keys:
                 for about in await self._do(self._to_run(_FIND_UNCERTAIN, key)):
                     found[key] = UncertainCall.of(key, about.decode())

@@ -98,7 +98,7 @@ class Prose:
         "found_at",
     )
 
-    def __init__(self, *, may_be_array: bool = True, fence: str = "") -> None:
+    def __init__(self, *, may_be_array: bool, fence: str) -> None:
         self.fence = fence
         """The character of the open code fence; "" if none is open."""
         self.found_at = 0

@@ -46,7 +46,7 @@ class StartOutlet(FollowOutlet):
         protocol: str,
         owner: str | None,
         shape: Shape | None = None,
-        body: object = None,
+        body: object,
         location: str | None = None,
     ) -> None:
         self._is_id_given = id is not None

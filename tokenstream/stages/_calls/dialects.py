@@ -298,7 +298,7 @@ def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as cal
     return tuple([dialect for dialect in DIALECTS if dialect.name in found])
 
 
-def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | None:
+def find_call_markup(text: str, offered: OfferedTools | None) -> str | None:
     """Return the dialect of the first call that is written in a text; None if there is none.
 
     A dialect that needs a name counts only if the whole text is calls of the tools `offered`; in others, a

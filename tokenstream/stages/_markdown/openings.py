@@ -381,7 +381,7 @@ def read_opening(
     line_match: MatchedLine,
     *,
     complete: bool,
-    math: str = "",
+    math: str,
     in_paragraph: bool = False,
     same_level: bool = False,
     would_interrupt: bool = False,

@@ -86,7 +86,7 @@ class Matcher:
         found = (self.compiled.match(text, start) for start in range(position, last + 1))
         return next((match for match in found if match is not None), None)
 
-    def find_open_position(self, text: str, position: int, *, was_open: bool = False) -> int:
+    def find_open_position(self, text: str, position: int, *, was_open: bool) -> int:
         """Return the first position at which a match may still begin or change.
 
         If there is no such position, the result is the end of the text.
