@@ -85,7 +85,6 @@ class Shaping(ErrorKeeper):
         self._stages = tuple(step.make for step in plan.steps)
         """Functions that create the stages for a part."""
         self._texts: dict[PartKey, _ShapedText] = {}
-        """The open text parts, by choice and part."""
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None

@@ -72,7 +72,6 @@ def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
 
 
 def _whole_path(scope: Mapping[str, Any]) -> str:
-    """Return the path of a request, with the path at which the application is mounted."""
     # ASGI has the root path in `path`, too, but some servers leave it out.
     root, path = scope.get("root_path", ""), scope["path"]
     if not path.startswith(root):

@@ -104,7 +104,6 @@ class Encoder(SoundStage, Vocabulary):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self.finishes: dict[int, Finish] = {}
-        """The `Finish` of each choice, by its index."""
         self.has_begun = False
         """True once the head of the answer was sent."""
         self._has_failed = False

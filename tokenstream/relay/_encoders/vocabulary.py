@@ -132,17 +132,13 @@ class Vocabulary:
         self._usage_before: Usage | None = None
         """The token counts of the requests before the last one; None if there was only one."""
         self._last_usage = Usage()
-        """The token counts of the last request."""
         self._says_refusals = "refusal" not in self.expresses and lossy
         """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
         self._kinds: dict[PartKey, Loss] = {}
-        """The kind of each part so far, by choice and index."""
         self._call_ids: dict[PartKey, str] = {}
-        """The id of each tool call, by choice and index."""
         self._ended_calls: set[PartKey] = set()
-        """Choice and index of the tool calls that have ended."""
 
     @property
     def answer_id(self) -> str:

@@ -212,7 +212,6 @@ class Producer:
                 self.served.report(self._failure)
 
     def stop(self, reason: str) -> None:
-        """End the answer because a stop was requested."""
         if self._last_records is None:
             self._last_records = [record(Stopped(reason)), record_ending("stopped")]
             stop = getattr(self._stream, "stop", None)

@@ -80,7 +80,6 @@ class DefinitionReader:
         """Lines of the open definition."""
         self._label = ""
         self._title_mark = ""
-        """The character that opened the title."""
         self._title_from = 0
         """Index of the title's first line in the open lines."""
         self._title_on_own_line = False

@@ -224,7 +224,6 @@ class _OpeningLine:
         self.would_interrupt = would_interrupt
         """True if a block that begins here would interrupt a paragraph or a table."""
         self.containers: list[Container] = []
-        """The containers that the line opens."""
         self.content_starts = [self.container_at]
         """The start of the content before the opened containers, and within each of them."""
         self.rule_ends: dict[str, int] = {}

@@ -61,7 +61,6 @@ class BlockStructure:
         """Whole link definitions that the caller has not taken yet."""
         self._tables = tables
         self._math_mark = MARKS[math]
-        """The opening mark of displayed formulas."""
         self._open_tag = OpenTag() if merge_html else None
         self._in_doubt = False
         """True while parsers disagree on the ends of blocks; the open block then takes every line."""

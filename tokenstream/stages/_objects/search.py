@@ -207,7 +207,6 @@ class Search(DocumentStage, Generic[OutT]):
                 return
 
     def _read_start(self, event: ValueStart, out: list[OutT]) -> None:
-        """Read the start of a value, and pass it to the subclass."""
         position = self._matcher.start(event)
         self._last_start = event.offset
         if self._has_ended and position == OFF:
@@ -219,7 +218,6 @@ class Search(DocumentStage, Generic[OutT]):
         self._on_start(event, position, out)
 
     def _read_end(self, event: ValueDone, out: list[OutT]) -> None:
-        """Read the end of a value, and pass it to the subclass."""
         value = event.value
         position = self._matcher.finish(event)
         if value is None or value is True or value is False:

@@ -50,7 +50,6 @@ class CohereEncoder(BlockEncoder):
         self._citation_count = 0
         self._content_count = 0
         self._content_indexes: dict[int, int] = {}
-        """The index of each content block, by part."""
         self._texts: dict[int, TextLog] = {}
         """The text of each text part, which citations quote."""
         self._last_cited: dict[int, tuple[int, int]] = {}

@@ -80,7 +80,6 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return [_event("step.stop", index=index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """Return an `interaction.completed` with the status and all token counts, and the sentinel."""
         usage = USAGE.write(self.usage)
         # `CREATED` is a constant, so that the output does not depend on a clock.
         interaction = {

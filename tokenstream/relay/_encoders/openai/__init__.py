@@ -94,7 +94,6 @@ class ChunkEncoder(Encoder, ABC):
         """Return the payloads that end a choice, for the provider's word for the finish reason."""
 
     def encode_tail(self) -> Payloads:
-        """Return the finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
             yield from self.encode_last(choice, self.word_for(event.reason))
         report = self.token_counts.write(self.usage)

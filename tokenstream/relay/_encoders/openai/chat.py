@@ -61,7 +61,6 @@ class OpenAIChatEncoder(ChunkEncoder):
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self._call_counts: dict[int, int] = {}
-        """The number of calls in each choice so far."""
         self._begun_choices: set[int] = set()
         """The choices for which the first delta, with the role, was sent."""
         self._sent_calls: dict[PartKey, tuple[int, str]] = {}

@@ -83,7 +83,6 @@ class NamedEncoder(Encoder, ABC):
         self.server_calls: dict[int, ServerToolCall] = {}
         """The open calls of tools that the provider runs, by the index of their part; each has an id."""
         self.sent_calls: set[str] = set()
-        """The ids of the tool calls that were sent."""
         self._unnamed_calls: dict[str | None, UnnamedCalls[str]] = {}
         """The ids that were made for calls of the provider's tools without ids, by the step."""
         self._custom_calls: dict[str, str] = {}
@@ -142,7 +141,6 @@ class NamedEncoder(Encoder, ABC):
         return self.encode_arguments(replace(event, fragment=before + escape(event.fragment)))
 
     def encode_input_end(self, event: ToolCallDone) -> Payloads:
-        """Return the payloads for the end of a call."""
         call = event.call
         before = self._custom_calls.pop(call.id, None)
         if before is None:

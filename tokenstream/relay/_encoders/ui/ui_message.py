@@ -280,7 +280,6 @@ class UIMessageEncoder(NamedEncoder):
         return [("", {**_call_payload(cause, _input_of(cause)), "providerExecuted": True, "dynamic": True})]
 
     def encode_tail(self) -> Payloads:
-        """Return the ends of the step and of the message, with the token counts, and the sentinel."""
         word, usage = self.word_for(self.finishes[0].reason), self._usage_report()
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
