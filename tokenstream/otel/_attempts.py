@@ -17,6 +17,7 @@ from tokenstream.otel._report import (
     NS_PER_SECOND,
     ROUTE,
     SpanReport,
+    drop_unknown,
     error_type_of,
     provider_of,
     token_attributes,
@@ -185,12 +186,12 @@ def report_attempt(
         ended_ns=_find_end(attempt, operation),
         shared_attributes={
             "gen_ai.provider.name": provider or provider_of(attempt.host, attempt.format),
-            **_known({"gen_ai.request.model": model, "gen_ai.response.model": attempt.model}),
+            **drop_unknown({"gen_ai.request.model": model, "gen_ai.response.model": attempt.model}),
             **server_attributes(attempt.host, attempt.port),
         },
         attributes={
             **token_attributes(attempt.usage, attempt.format),
-            **_known(
+            **drop_unknown(
                 {
                     "gen_ai.response.id": attempt.id,
                     "tokenstream.request.id": None if error is None else error.origin.request_id,
@@ -216,7 +217,7 @@ def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> l
                 "number": attempt.number,
                 "mode": attempt.mode,
                 "error.type": error_type_of(attempt.error),
-                **_known({"tokenstream.request.id": attempt.error.origin.request_id}),
+                **drop_unknown({"tokenstream.request.id": attempt.error.origin.request_id}),
             },
         )
         for attempt in attempts
@@ -234,7 +235,3 @@ def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:
 def _end_of(attempt: AttemptReport) -> float:
     """Return the seconds from the first request to the end of an attempt that has ended."""
     return attempt.began + (attempt.seconds or 0.0)
-
-
-def _known(values: dict[str, str | int | float | None]) -> Attributes:
-    return {name: value for name, value in values.items() if value is not None}

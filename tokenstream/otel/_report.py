@@ -15,7 +15,7 @@ from tokenstream.formats._registry import format_of_path
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
@@ -287,6 +287,10 @@ def error_type_of(error: StreamError) -> str:
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
 
 
+def drop_unknown(values: Mapping[str, str | int | float | None]) -> Attributes:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def answer_attributes(messages: Sequence[Message]) -> Attributes:
     """Return the attributes with the first message's id and the finish reasons, as far as they are known."""
     attributes: Attributes = {}
@@ -302,13 +306,12 @@ def origin_attributes(origin: Origin | None) -> Attributes:
     """Return the attributes by which an answer is found in the provider's log and in our own one."""
     if origin is None:
         return {}
-    ids = {"tokenstream.request.id": origin.request_id, "tokenstream.answer.id": origin.answer_id}
-    return {
-        **{name: id for name, id in ids.items() if id is not None},
-        **({"tokenstream.request.path": origin.path} if origin.path else {}),
-        "tokenstream.bytes": origin.bytes,
-        "tokenstream.events": origin.events,
+    known = {
+        "tokenstream.request.id": origin.request_id,
+        "tokenstream.answer.id": origin.answer_id,
+        "tokenstream.request.path": origin.path or None,
     }
+    return {**drop_unknown(known), "tokenstream.bytes": origin.bytes, "tokenstream.events": origin.events}
 
 
 def token_attributes(usage: Usage | None, format: str | None) -> Attributes:

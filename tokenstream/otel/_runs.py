@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._basics.version import __version__
-from tokenstream.otel._report import NAME, NS_PER_SECOND, OTHER, instruments_of, run_quietly, token_attributes
+from tokenstream.otel._report import (
+    NAME,
+    NS_PER_SECOND,
+    OTHER,
+    drop_unknown,
+    instruments_of,
+    run_quietly,
+    token_attributes,
+)
 from tokenstream.steps import Step, Steps
 
 if TYPE_CHECKING:
@@ -149,7 +157,7 @@ class RunObserver:
         """Return the attributes of a turn or of a subagent."""
         run, message = step.run, step.message
         usage: Usage = step.total_usage if turn is None or not turn.usage else turn.usage
-        known: dict[str, Any] = {
+        known = {
             "gen_ai.agent.name": name,
             "gen_ai.request.model": self._model or run.model,
             "gen_ai.response.model": None if message is None else message.model,
@@ -158,7 +166,7 @@ class RunObserver:
         return {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.provider.name": self._provider or _PROVIDERS.get(run.agent or "", OTHER),
-            **{key: value for key, value in known.items() if value is not None},
+            **drop_unknown(known),
             **token_attributes(usage or None, "anthropic" if run.agent in _EXCLUDE_CACHE else None),
             "tokenstream.state": step.state,
             **self._attributes,
