@@ -15,11 +15,11 @@ from tokenstream.message import MediaPart, ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.events import PartDone, PartStart
-    from tokenstream.relay._encoders.encoder import Encoder
+    from tokenstream.relay._encoders.encoder import Encoder, Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.vocabulary import PartKey
 
@@ -80,17 +80,20 @@ class Media:
         """Return the medium that an event belongs to; an empty one if the event is the medium's first."""
         return self._open.setdefault((event.choice, event.part), Medium())
 
-    def start(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Record the start of a medium, and return the content that the start contains, as deltas.
+    def start(self, event: PartStart, encode: Callable[[MediaDelta], Payloads]) -> Payloads:
+        """Record the start of a medium, and encode the content that the start contains, as a delta.
 
-        The result is empty if the start contains no content, or only repeats an earlier start.
+        There are no payloads if it contains none, only repeats an earlier start, or is of another part.
         """
+        content = event.content
+        if content.kind != "media":
+            return ()
         medium = self.find(event)
         medium.add_details(content)
         if medium.begun or not (content.data or content.transcript):
-            return []
+            return ()
         medium.begun = True
-        return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
+        return encode(MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part))
 
     def pop(self, event: PartDone) -> Medium | None:
         """Remove and return a complete medium; None if the part is not a medium."""

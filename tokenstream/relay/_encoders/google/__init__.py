@@ -92,9 +92,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         content = event.content
         if content.kind == "media":
             # `media` itself notices a repeated start.
-            return [
-                payload for delta in self.media.start(event, content) for payload in self.encode_media(delta)
-            ]
+            return self.media.start(event, self.encode_media)
         choice_and_part = event.choice, event.part
         if choice_and_part in self._started:
             return self._late_signature(event, content)

@@ -131,8 +131,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the payloads for the data that the start of a media part contains; none for other parts."""
-        deltas = self._media.start(event, content) if content.kind == "media" else []
-        return [payload for delta in deltas for payload in self.encode_media(delta)]
+        return self._media.start(event, self.encode_media)
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a piece of audio; other media are sent when they are complete."""

@@ -79,9 +79,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the payloads for the data that the start of a media part contains; none for other parts."""
-        content = event.content
-        deltas = self._media.start(event, content) if content.kind == "media" else []
-        return [payload for delta in deltas for payload in self.encode_media(delta)]
+        return self._media.start(event, self.encode_media)
 
     def encode_text(self, event: TextDelta) -> Payloads:
         return self.make_delta(event.choice, content=event.text)

@@ -114,11 +114,7 @@ class UIMessageEncoder(NamedEncoder):
         """Return the start of a text; a file is sent when it is complete."""
         # Content in the start of a file goes to `encode_media`, which collects it.
         if event.content.kind == "media":
-            return [
-                payload
-                for delta in self._files.start(event, event.content)
-                for payload in self.encode_media(delta)
-            ]
+            return self._files.start(event, self.encode_media)
         return super().encode_part_start(event)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
