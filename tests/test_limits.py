@@ -38,14 +38,12 @@ def test_the_defaults_are_those_of_the_documents() -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5, "1", True, None])
 def test_a_bound_is_a_whole_number(value: Any) -> None:
-    """The error names the field."""
     with pytest.raises(ValueError, match=r"Limits\.body"):
         Limits(body=value)
 
 
 @pytest.mark.parametrize("value", [0, -1.0])
 def test_a_deadline_is_a_positive_time(value: float) -> None:
-    """The error names the field; None is for ever."""
     with pytest.raises(ValueError, match=r"Deadlines\.total"):
         Deadlines(total=value)
     assert Deadlines(first_event=None).first_event is None

@@ -86,7 +86,6 @@ def test_what_a_search_found_is_told_apart_from_the_answer() -> None:
 
 
 def test_a_message_never_changes() -> None:
-    """A value: assignments are refused."""
     with pytest.raises(ValidationError):
         setattr(FULL, "model", "y")  # noqa: B010 - what type checkers refuse is tested here
     with pytest.raises(ValidationError):
@@ -148,7 +147,6 @@ def test_what_two_answers_used_adds_up(one: Usage, other: Usage, both: Usage) ->
 
 
 def test_each_count_of_usage_is_added() -> None:
-    """A field that is new is, too."""
     counts = set(Usage.model_fields) - {"basis", "provider_data"}
     ones = Usage.model_validate(dict.fromkeys(counts, 1))
 

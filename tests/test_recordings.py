@@ -110,7 +110,6 @@ def test_the_recordings_of_real_servers_are_found() -> None:
 @pytest.mark.quick
 @in_one_test("recorded", _SHARED, ids=_ids, by=series_of)
 def test_a_real_stream_that_comes_whole_gives_what_was_recorded(recorded: Recorded) -> None:
-    """The bytes of a real server, in one chunk, add up to what is expected of them."""
     _compare(recorded, read([recorded.body]))
 
 

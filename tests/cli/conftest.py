@@ -33,8 +33,6 @@ def inspected(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, li
 
 @pytest.fixture
 def body(tmp_path: Path) -> Callable[[bytes], Path]:
-    """Write a body to a file."""
-
     def written(content: bytes) -> Path:
         path = tmp_path / "body"
         path.write_bytes(content)

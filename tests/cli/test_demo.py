@@ -159,7 +159,6 @@ def test_a_pipe_gets_plain_text_of_sixty_columns(shown: str) -> None:
 
 @pytest.mark.slow
 def test_the_end_says_where_to_go_on(shown: str) -> None:
-    """Two lines, with the program as it was called."""
     last = shown.splitlines()[-2:]
 
     assert [
@@ -233,7 +232,6 @@ def test_a_terminal_is_drawn_on_by_rich() -> None:
 @pytest.mark.slow
 @posix
 def test_a_terminal_without_rich_gets_plain_text_and_one_hint() -> None:
-    """The hint names what to install; nothing else changes."""
     status, output = _in_a_terminal(_WITHOUT_RICH)
 
     assert 0 == status
@@ -286,7 +284,6 @@ def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> i
 def test_an_interruption_gives_the_status_of_shells(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """128 and the signal's number; one word on standard error."""
     assert 130 == _ends_with(KeyboardInterrupt, monkeypatch)
     assert ("", "\ninterrupted\n") == capsys.readouterr()
 
@@ -359,7 +356,6 @@ def test_words_move_to_the_next_line_whole(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Style is all that rich adds."""
     console = needed("rich.console")
     monkeypatch.setenv("COLUMNS", "30")
     output = StringIO()

@@ -164,7 +164,6 @@ def test_plain_text_that_comes_piece_by_piece_streams(
 def test_what_does_not_stream_is_reported_as_what_it_is(
     route: str, name: str, says: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 1, and no second request."""
     status, told = _doctor(capsys, server.url + route)
     found, what = _first(told)
 
@@ -178,7 +177,6 @@ def test_what_does_not_stream_is_reported_as_what_it_is(
 def test_silence_is_waited_for_no_longer_than_one_says(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The evidence shows the bytes that had arrived."""
     status, told = _doctor(capsys, f"{server.url}/stall", "--timeout", "3")
 
     assert (1, "stalled") == (status, _first(told)[0])

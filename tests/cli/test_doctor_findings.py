@@ -180,7 +180,6 @@ def test_a_cut_in_the_middle_of_events_is_a_limit_on_the_whole(seconds: float, n
 
 
 def test_a_cut_is_that_of_the_hop_that_the_response_names() -> None:
-    """Others that have the same limit are left out."""
     (do,) = _cut(63.4, {"server": "nginx"}).do
 
     assert do.startswith("nginx, which allows 60 s without a byte: raise `proxy_read_timeout`")
@@ -291,7 +290,6 @@ def test_a_long_silence_is_noted() -> None:
     ],
 )
 def test_a_hop_is_known_by_its_headers(headers: dict[str, str], name: str) -> None:
-    """Each sign by itself is enough."""
     assert [name] == [found for found, _ in judge([_probe(_STEADY, headers)]).hops]
 
 

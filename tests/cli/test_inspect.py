@@ -113,7 +113,6 @@ def test_no_control_character_of_the_server_reaches_the_terminal(
 def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line says how much more there is."""
     text = "0123456789" * 500
     path = body(chat({"content": text}) + SHORT)
 
@@ -224,7 +223,6 @@ def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
 def test_each_choice_has_its_message(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """The verdict is that of the choice that ended worst."""
     other = chat({"content": "Other"}, index=1)
     path = body(chat({"content": "One"}) + other + chat(finish_reason="stop"))
     status, lines = inspected(path)

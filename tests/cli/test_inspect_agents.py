@@ -28,7 +28,6 @@ def agent_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_lines_of_an_agent_are_shown_as_its_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The answer of each agent is in the events, and the agent below the tree."""
     status = main(["inspect", str(FOLDER / f"{name}.jsonl")])
     events, _, summary = capsys.readouterr().out.partition("\n\nrun ")
     failed = any(word in name for word in ("error", "failed-turn", "interrupted", "max-turns"))
@@ -88,7 +87,6 @@ def test_a_recorded_process_has_its_times_and_its_exit_code(
 
 
 def test_programs_get_the_run_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each event is an object with its step, and the last object has the turns and the steps."""
     assert 0 == main(["inspect", "--json", str(PARTIAL)])
     *events, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     text = "".join(event["text"] for event in events if event["event"] == "TextDelta")
@@ -103,7 +101,6 @@ def test_programs_get_the_run_as_json(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_lines_that_are_no_json_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A log between the lines of an agent changes nothing else."""
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
     path = tmp_path / "fix.jsonl"
     path.write_bytes(b"".join([*lines[:5], b"warning: slow\n", *lines[5:]]))

@@ -223,7 +223,6 @@ def test_a_refusal_is_shown_with_its_status(server: Server, capsys: pytest.Captu
 def test_a_header_that_no_request_can_have_is_misuse(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is sent, and the line says why."""
     assert 2 == main(["inspect", server.url, "-H", "A: b\nc: d"])
     assert "error: the request cannot be made: " in capsys.readouterr().err
     assert [] == server.exchanges
@@ -232,7 +231,6 @@ def test_a_header_that_no_request_can_have_is_misuse(
 def test_a_connection_that_breaks_is_truncated(
     server: Server, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """The message has the content so far."""
     status, lines = inspected(f"{server.url}/cut")
 
     assert (3, "truncated", "StreamInterrupted") == (status, lines[-1]["ending"], lines[-1]["error"]["class"])

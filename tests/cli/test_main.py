@@ -143,8 +143,6 @@ def test_the_version_names_the_packages_of_each_extra_for_users(
 def test_without_extras_the_version_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A distribution that is missing is left out."""
-
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
@@ -172,7 +170,6 @@ full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev
     ),
 )
 def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
-    """A failed write is reported once, with a status other than 0 and without a traceback."""
     with Path("/dev/full").open("wb") as nowhere:
         done = run(*arguments, stdout=nowhere)
 

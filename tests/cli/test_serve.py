@@ -232,7 +232,6 @@ def test_a_head_has_no_body(url: str, client: httpx.Client) -> None:
 
 
 def test_other_methods_are_refused(url: str, client: httpx.Client) -> None:
-    """The reply names those that are allowed."""
     response = client.delete(f"{url}/chat")
 
     assert (405, "GET, HEAD, POST, OPTIONS") == (response.status_code, response.headers["allow"])
@@ -262,7 +261,6 @@ def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
 
 @pytest.mark.slow
 def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
-    """The folder is looked at for each request; an empty one is no error."""
     with serving(str(tmp_path)) as (_, address, lines):
         (tmp_path / "late.sse").write_bytes(b"data: late\n\n")
 

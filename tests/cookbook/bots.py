@@ -80,13 +80,11 @@ class ChatService(ABC):
         """Answer a call of the service's API."""
 
     def send(self, text: str) -> int:
-        """Show a message, and return its number."""
         self._check(text)
         self.messages.append([text])
         return len(self.messages)
 
     def edit(self, number: int, text: str) -> None:
-        """Give a message another text."""
         self._check(text)
         assert self.messages[number - 1][-1] != text
         self.messages[number - 1].append(text)
@@ -98,10 +96,8 @@ class ChatService(ABC):
 
     @property
     def texts(self) -> list[str]:
-        """What the user sees at the end."""
         return [texts[-1] for texts in self.messages]
 
 
 def json_of(**values: Any) -> web.Response:
-    """Return a response with an object of JSON, of the type that discord.py wants."""
     return web.Response(body=json.dumps(values), headers={"Content-Type": "application/json"})

@@ -76,8 +76,6 @@ def _ended(page: Page, ending: str) -> Locator:
 
 
 class ChatLaws:
-    """The laws. A subclass's module has a fixture `chat`."""
-
     def test_an_answer_goes_on_over_a_reload(self, page: Page, chat: Chat) -> None:
         """The page has the whole text once, also if it comes late; the model was asked once."""
         asked = len(chat.provider.requests)

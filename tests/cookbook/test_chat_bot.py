@@ -50,7 +50,6 @@ class _Telegram(ThreadingHTTPServer):
         self._updates = 0
 
     def say(self, text: str) -> None:
-        """Send a message to the bot."""
         self._updates += 1
         self.messages.clear()
         message = {**_message(0, text), "from": {"id": 2, "is_bot": False, "first_name": "Ada"}}
@@ -64,7 +63,6 @@ class _Telegram(ThreadingHTTPServer):
         return self.messages[0]
 
     def answer(self, method: str, values: dict[str, str]) -> tuple[int, Any]:
-        """Return the status and the result of a method of the API."""
         if method == "getUpdates":
             try:
                 return 200, [self.asked.get(timeout=0.2)]
@@ -84,7 +82,6 @@ class _Telegram(ThreadingHTTPServer):
 
 class _Method(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        """Answer a call of the bot."""
         values = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"] or 0)).decode()))
         telegram = cast("_Telegram", self.server)
         status, result = telegram.answer(self.path.rpartition("/")[2], values)
@@ -144,7 +141,6 @@ def test_the_message_is_edited_once_a_second(telegram: _Telegram) -> None:
 
 
 def test_the_bot_waits_as_long_as_telegram_asks(telegram: _Telegram) -> None:
-    """Nothing of the answer is lost."""
     telegram.busy = 1
     telegram.say("Wait!")
     telegram.see(["The sky is blue."])
@@ -153,6 +149,5 @@ def test_the_bot_waits_as_long_as_telegram_asks(telegram: _Telegram) -> None:
 
 
 def test_a_broken_answer_keeps_its_text(telegram: _Telegram) -> None:
-    """A second message tells the user."""
     telegram.say("Break!")
     telegram.see(["The sky", "The answer broke off (network)."])

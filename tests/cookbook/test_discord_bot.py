@@ -62,7 +62,6 @@ def _message(number: int, content: str, author: dict[str, Any], *mentions: dict[
 
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[list[str]]]]:
-    """Say something to the bot, and return its messages with all their texts."""
     discord = needed("discord")
 
     async def talk(data: dict[str, Any]) -> list[list[str]]:
@@ -109,7 +108,6 @@ def test_a_long_answer_goes_on_in_another_reply(say: Callable[..., list[list[str
 def test_a_broken_answer_keeps_its_text(
     asked: str, texts: list[str], say: Callable[..., list[list[str]]]
 ) -> None:
-    """A further reply tells the user."""
     assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 
@@ -131,7 +129,6 @@ def test_code_is_cut_between_its_lines(say: Callable[..., list[list[str]]]) -> N
 def test_an_answer_that_is_not_whole_says_so(
     asked: str, texts: list[str], say: Callable[..., list[list[str]]]
 ) -> None:
-    """The provider has cut it off, or has sent none."""
     assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 

@@ -21,8 +21,6 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
 
 
 class TestFastAPI(AsyncRelayLaws):
-    """Every law of relays."""
-
     refusal = (
         429,
         {

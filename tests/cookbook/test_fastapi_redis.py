@@ -34,7 +34,6 @@ def provider() -> Iterator[HeldServer]:
 
 @pytest.fixture(scope="module")
 def workers(provider: HeldServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Addresses of two processes of the program."""
     folder = tmp_path_factory.mktemp("fastapi_redis")
     write_program("fastapi-redis", folder)
     write_page("fastapi-redis", folder, "page.html", "html")
@@ -96,7 +95,6 @@ def test_an_answer_does_not_exist_for_another_user(
 
 
 def test_a_question_that_is_no_text_is_refused(page: Page, workers: list[str], provider: HeldServer) -> None:
-    """The response is a 400, and the model is never asked."""
     page.goto(workers[0])
     asked = len(provider.requests)
 

@@ -74,7 +74,6 @@ class Job:
         self._program = write_program("form-once", folder)
 
     def edit(self, old: str, new: str) -> None:
-        """Change the program."""
         code = self._program.read_text(encoding="utf-8")
         assert 1 == code.count(old)
         self._program.write_text(code.replace(old, new), encoding="utf-8")
@@ -110,7 +109,6 @@ class Job:
         return printed
 
     def finish(self) -> list[str]:
-        """Let a process work to its end; return what it has printed."""
         command = [sys.executable, str(self._program), "mail 7", _MAIL]
         done = subprocess.run(
             command,
@@ -128,7 +126,6 @@ class Job:
 
 @contextmanager
 def working(folder: Path, provider: Provider) -> Generator[Job]:
-    """Run a provider and a Redis for a job."""
     with RedisServer(folder) as store, HeldServer(provider.answer) as server:
         yield Job(folder, store, server)
 

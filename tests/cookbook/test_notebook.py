@@ -87,7 +87,6 @@ def test_a_broken_answer_stays_with_the_error(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_stop_button_leaves_the_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text so far stays, and the next cell runs."""
     script = testing.script().text("The sky").silence(60).text(" is blue.").finish("stop")
     with (
         testing.serve(script, pace="recorded") as provider,

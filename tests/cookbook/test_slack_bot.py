@@ -144,7 +144,6 @@ def test_an_answer_that_is_cut_off_says_so(talk: Callable[..., _Slack], asked: d
 
 
 def test_a_broken_answer_keeps_its_text(talk: Callable[..., _Slack]) -> None:
-    """A second message tells the user."""
     slack = talk("(network).", {"text": "<@B1> Break!"})
 
     assert ["The sky", "The answer broke off (network)."] == [text.strip() for text in slack.texts]

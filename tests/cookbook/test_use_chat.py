@@ -94,7 +94,6 @@ def _chat(backend: Relay, *actions: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _run(folder: Path, *command: str) -> str:
-    """Run a program to its end, which must be a good one, and return what it printed."""
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=50)
     assert 0 == done.returncode, done.stdout + done.stderr
     return done.stdout

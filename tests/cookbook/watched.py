@@ -34,7 +34,6 @@ class Watched:
         self._terminal = Terminal(80, 24)
 
     def type(self, text: str) -> None:
-        """Write text, as a user would."""
         os.write(self._keyboard, text.encode())
 
     def see(self, text: str) -> str:

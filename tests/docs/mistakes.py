@@ -83,18 +83,14 @@ class Unfinished(pydantic.BaseModel):
 
 
 class Whole(pydantic.BaseModel):
-    """An answer as the object of an SDK."""
-
     choices: list[Any]
 
 
 def find(n: int) -> int:
-    """Find."""
     return n
 
 
 async def find_later(n: int) -> int:
-    """Find."""
     return n
 
 
@@ -442,8 +438,6 @@ async def answer_on_websocket() -> None:
 
 
 class Socket:
-    """A WebSocket of a framework."""
-
     async def send(self, data: str) -> None: ...
 
     async def recv(self) -> str:

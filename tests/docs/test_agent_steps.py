@@ -13,7 +13,6 @@ from tests.project import PACKAGE, ROOT
 
 @pytest.mark.slow
 def test_the_example_shows_two_agents_at_once_and_the_tree_at_the_end() -> None:
-    """Each line says whose it is; a tool is a step of the agent that called it."""
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / "agent_steps.py")],
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},

@@ -73,7 +73,6 @@ def run_example(
 def test_the_example_prints_the_steps_and_the_tree(
     tmp_path: Path, program: str, lines: str, tools: list[str] | None
 ) -> None:
-    """The task goes to the program as one argument; the texts are printed, and the tree at the end."""
     done, given = run_example(tmp_path, program, lines, "mend the tests", program)
     shown, _, end = done.stdout.partition("\n\nmend the tests done ")
     names = [line.split()[1] for line in end.splitlines() if "── " not in line and "─ " in line][1:]

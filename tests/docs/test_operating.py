@@ -43,7 +43,6 @@ class JSONLines(logging.Formatter):
 
 @contextmanager
 def logged(formatter: logging.Formatter, level: int) -> Generator[io.StringIO]:
-    """Collect what the library logs."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)

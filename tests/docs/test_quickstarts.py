@@ -59,7 +59,6 @@ class Quickstart:
 
     @property
     def anchor(self) -> str:
-        """The anchor of its heading."""
         return self.heading.lower().replace(":", "").replace(" ", "-")
 
 
@@ -220,7 +219,6 @@ def test_the_quickstart_for_bedrock_can_be_tried_without_a_key(
 
 
 def bedrock_prefix() -> str:
-    """Return the path at which the page has the recording for Bedrock served."""
     (prefix,) = re.findall(rf"export {_ENDPOINT}=http://127\.0\.0\.1:8000(/\S+)", PAGE)
     return str(prefix)
 
@@ -257,7 +255,6 @@ def test_the_programs_are_short() -> None:
 
 
 def test_a_recording_that_is_gone_is_reported() -> None:
-    """The failure says which recording is missing, and where it belongs."""
     with pytest.raises(
         pytest.fail.Exception, match=r"the quickstart nothere needs one recording, docs/guides/quickstarts/"
     ):

@@ -13,7 +13,6 @@ from tests.project import PACKAGE, ROOT
 
 @pytest.mark.slow
 def test_the_wrong_turn_is_left_after_twelve_words_and_the_better_request_is_answered() -> None:
-    """Two requests in one loop; the second answer is whole."""
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / "refine.py")],
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},

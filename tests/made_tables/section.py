@@ -40,7 +40,6 @@ class Section:
 
     @property
     def begin(self) -> str:
-        """The comment that it begins with."""
         return f"<!-- made by python -m {self.module} -->"
 
     def render(self) -> str:
@@ -53,7 +52,6 @@ class Section:
         return text[begin : text.index(END, begin) + len(END)]
 
     def write(self) -> None:
-        """Write it."""
         text = self.page.read_text("utf-8")
         self.page.write_text(text.replace(self.on_the_page(), self.render()), "utf-8")
         sys.stdout.write(f"written: {self.page.name}\n")

@@ -123,7 +123,6 @@ class _Pictures(HTMLParser):
         self.silent: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Look at a picture."""
         if tag == "img":
             self.seen += 1
             given = dict(attrs)

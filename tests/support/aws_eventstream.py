@@ -49,7 +49,6 @@ def pack(headers: bytes, payload: bytes) -> bytes:
 
 
 def event(name: str, payload: Mapping[str, Any]) -> bytes:
-    """Pack an event as Bedrock sends it."""
     return message(
         {":event-type": name, ":content-type": "application/json", ":message-type": "event"},
         json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"),

@@ -61,8 +61,6 @@ def readers(sources: Mapping[str, str], origin: str) -> list[str]:
 
 
 class _Names:
-    """The names of a module, each with the module that it is of."""
-
     def __init__(self, module: str, tree: ast.Module) -> None:
         self._module = module
         self._imported = {

@@ -42,7 +42,6 @@ def in_each_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
 
 
 def connect_in(colour: str) -> Callable[..., Any]:
-    """Return `connect` for "sync", and else `aconnect`."""
     if colour == "sync":
         return connect
     return aconnect
@@ -55,7 +54,6 @@ def client_in(colour: str, handle: Callable[[httpx.Request], httpx.Response]) ->
 
 
 def stream_in(colour: str) -> Callable[..., Any]:
-    """Return `Stream` for "sync", and else `AsyncStream`."""
     return Stream if colour == "sync" else AsyncStream
 
 

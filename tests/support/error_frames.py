@@ -53,7 +53,6 @@ def shapes_of(name: str) -> tuple[Frame, ...]:
 
 
 def exception(word: str) -> EventStreamMessage:
-    """Return an error of Bedrock."""
     headers = {":message-type": "exception", ":exception-type": word}
     return EventStreamMessage(b'{"message": "m"}', event=word, kind="exception", headers=headers)
 

@@ -27,7 +27,6 @@ _PIPE = 32_768
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the number of processes."""
     told = "fork as many processes, which share the tests (`-n 0`: none)"
     parser.addoption("--processes", type=int, default=1, help=told)
 

@@ -290,7 +290,6 @@ def _listed(name: str) -> Move:
 
 
 def _of_chat_call(payload: Payload, number: int) -> Payload | None:
-    """Move the calls of a chunk."""
     try:
         [choice] = payload["choices"]
         calls = choice["delta"]["tool_calls"]
@@ -305,7 +304,6 @@ _of_a_choice = _listed("choices")
 
 
 def _invoked(payload: Payload, number: int) -> Payload | None:
-    """Move the payload inside a chunk of Bedrock."""
     try:
         inner = json.loads(base64.b64decode(payload["bytes"]))
     except (LookupError, TypeError, ValueError):

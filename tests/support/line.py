@@ -47,7 +47,6 @@ class Line:
         self._loop.call_soon_threadsafe(lambda: self._dead.update(self._open))
 
     def cut(self) -> None:
-        """Reset the open connections."""
         self._loop.call_soon_threadsafe(self._reset)
 
     def _reset(self) -> None:

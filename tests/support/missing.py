@@ -30,7 +30,6 @@ def pytest_runtest_setup() -> None:
 def pytest_runtest_makereport(
     call: pytest.CallInfo[None],
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the rows that a test has left out to its report."""
     report = yield
     if call.when == "call":
         report.user_properties.extend((_ROW, row) for row in SKIPPED_ROWS)

@@ -39,7 +39,6 @@ class RedisServer(AbstractContextManager["RedisServer"]):
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
         given = {"port": "0", "unixsocket": self.path, "dir": str(self._folder), **self._options}
         told = [word for name, value in given.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(

@@ -70,5 +70,4 @@ def refusal(status: int, message: str) -> Recording:
 
 
 def serve_in_time(what: Recording | Mapping[str, Recording] | Callable[[Request], Recording]) -> Server:
-    """Return a server that plays replies with their pauses."""
     return testing.serve(what, pace="recorded")

@@ -80,7 +80,6 @@ def rest_of(answer: Answer, position: int | str | None, chunks: list[bytes]) -> 
 
 
 def position_in(answer: Answer, chunk: bytes) -> int | str | None:
-    """Return the number or the id of an event."""
     (frame,) = SSEParser().frames(chunk)
     payload = frame.payload if not isinstance(frame, bytes) else frame
     if payload == b"[DONE]":

@@ -39,7 +39,6 @@ class Hand:
         self._read = threading.Semaphore(1)
 
     def let(self) -> None:
-        """Allow another word."""
         self._read.release()
 
     def give(self) -> Iterator[str]:

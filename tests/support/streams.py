@@ -28,8 +28,6 @@ _texts = st.lists(_words, max_size=6)
 
 @dataclass
 class Call:
-    """A tool call of an answer."""
-
     id: str
     name: str
     arguments: str
@@ -37,8 +35,6 @@ class Call:
 
 @dataclass
 class Answer:
-    """The content of a generated stream."""
-
     format: Any
     reasoning: str = ""
     text: str = ""

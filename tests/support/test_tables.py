@@ -24,7 +24,6 @@ def nothing_seen() -> None:
 @in_one_test("number", range(4))
 @in_one_test(("word", "length"), [("one", 3), pytest.param("three", 5, id="long")])
 def every_combination(number: int, word: str, length: int) -> None:
-    """Say what is held."""
     SEEN.append((number, word))
     assert len(word) == length
 

@@ -67,7 +67,6 @@ def chat_call(
 
 
 def chat_usage(input_tokens: int, output_tokens: int) -> bytes:
-    """Return the SSE event of openai-chat that has usage and no choice."""
     usage = {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,

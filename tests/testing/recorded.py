@@ -20,8 +20,6 @@ def there(path: Path) -> bool:
 
 
 class Waiting:
-    """An iterator in which time passes before each chunk."""
-
     def __init__(self, clock: VirtualClock, chunks: list[bytes], seconds: float) -> None:
         self._clock = clock
         self._chunks = iter(chunks)

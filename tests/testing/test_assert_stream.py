@@ -69,7 +69,6 @@ def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: 
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_within_an_event_loop_it_is_awaited() -> None:
-    """`aassert_stream` is the same where a loop runs already."""
     assert "Hello, wörld" == await aassert_stream(_aread, _HELLO, cuts=16)
 
 
@@ -87,13 +86,11 @@ def test_an_async_callable_object_is_an_async_handler() -> None:
 
 
 def test_no_event_loop_is_no_proof() -> None:
-    """An empty list of them is told."""
     with pytest.raises(MisuseError, match="names no event loop"):
         assert_stream(_aread, _HELLO, backends=())
 
 
 def test_options_go_to_the_stream() -> None:
-    """`format=` and the others are what `Stream` takes."""
     body = Recording.of([b"data: Hel\n\n", b"data: lo\n\n", b"data: [DONE]\n\n"])
 
     assert "Hello" == assert_stream(_read, body, format="text")
@@ -109,7 +106,6 @@ def _failure(handler: Any, recording: Any = _HELLO, **options: Any) -> str:
 
 
 def test_another_value_at_a_chunking_is_reported_with_the_difference() -> None:
-    """The error names the chunking, shows both values, and has the line that shows it again."""
     told = _failure(_Broken(_cut_off, after=2))
 
     assert (
@@ -120,7 +116,6 @@ def test_another_value_at_a_chunking_is_reported_with_the_difference() -> None:
 
 
 def test_the_chunkings_that_are_given_are_tried() -> None:
-    """Each is tried once, after the unchanged recording, and no others are."""
     handler = _Broken(_cut_off, after=3)
     told = _failure(handler, chunkings=[2, "bytes", Seed(5)], cuts=0)
 
@@ -292,7 +287,6 @@ def test_an_async_generator_is_no_value() -> None:
 
 
 def test_a_coroutine_is_no_value() -> None:
-    """A plain function that returns one is to be an `async def`."""
     with pytest.raises(MisuseError, match="a handler that awaits is an `async def`"):
         assert_stream(partial(_handed_on, _aread), _HELLO, cuts=0)
 
@@ -322,14 +316,11 @@ def test_what_is_no_error_goes_through() -> None:
 
 
 def test_a_recording_that_fails_fails_the_same_way_at_every_chunking() -> None:
-    """The allowed error of the unchanged recording is raised at the end."""
     with pytest.raises(StreamTruncated):
         assert_stream(_read, testing.script().text("Hel"), cuts=4)
 
 
 def test_failing_at_one_chunking_only_is_reported() -> None:
-    """An error at one chunking must be raised at all of them."""
-
     def fails(stream: Stream) -> None:
         raise StreamTruncated(f"now that {stream.format} is known")
 
@@ -352,7 +343,6 @@ def test_a_websocket_is_proved_message_by_message() -> None:
 
 @pytest.mark.slow
 def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
-    """The default chunkings stay bounded."""
     calls = 0
 
     def count(stream: Stream) -> int:

@@ -101,7 +101,6 @@ _FORMATS = sorted(path.name for path in OURS.iterdir() if path.name in all_forma
 @pytest.mark.slow_rows("realtime")
 @pytest.mark.parametrize("format", sampled(_FORMATS, one_in=5))
 def test_our_formats_keep_the_rules(format: str) -> None:
-    """A recording of each, at a sample of cuts and changes."""
     smallest = min(_ours(format), key=lambda recording: len(recording.body))
     check_format(format, smallest, cuts=12, changes=30)
 
@@ -109,7 +108,6 @@ def test_our_formats_keep_the_rules(format: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", _FORMATS)
 def test_our_formats_keep_the_rules_in_every_recording(format: str) -> None:
-    """All recordings, at many cuts and changes."""
     check_format(format, _ours(format), cuts=trials(128, one_in=32), changes=trials(600, one_in=32))
 
 
@@ -121,7 +119,6 @@ def test_scripts_and_messages_of_a_websocket_are_recordings_too(format: str) -> 
 
 
 def test_a_path_is_a_recording(tmp_path: Path) -> None:
-    """Any file that `Recording.load` reads can be named."""
     path = tmp_path / "answer.sse"
     path.write_bytes(_ANSWER.body)
     check_format(Parrot, path, cuts=4, changes=4)
@@ -182,7 +179,6 @@ def test_a_format_that_breaks_a_rule_is_found_out(format: type[Format], rule: st
 
 
 def test_every_rule_has_a_format_that_breaks_it() -> None:
-    """Each rule has been seen to fail; `expected` is tested below."""
     tried = {rule for _, rule, _ in BREAKING}
 
     assert set(_documented_rules()) == tried | {"expected"}
@@ -212,7 +208,6 @@ def _documented_rules() -> list[str]:
     ],
 )
 def test_another_message_than_expected_is_reported(wanted: Any, says: str) -> None:
-    """The report gives the differences, each with the path of its field."""
     told = _broken(Parrot, (_ANSWER, wanted))
 
     if not isinstance(wanted, Message):
@@ -240,7 +235,6 @@ def test_all_that_is_broken_is_reported_at_once() -> None:
 
 @pytest.mark.slow
 def test_how_to_see_a_frame_again_is_shown() -> None:
-    """The report gives the number of frames fed before, and the frame itself."""
     told = _broken(Dropping)["unknown"]
 
     assert "Dropping().feed: the first 2 frames of the recording, then b'{" in told
@@ -254,13 +248,11 @@ def test_the_line_that_raises_is_reported() -> None:
 
 
 def test_what_recognises_raises_is_reported_with_the_call() -> None:
-    """The line that shows it again is the call."""
     told = _broken(Snappish)["recognises"]
 
     assert 'to see it again: Snappish().recognises({}, "")' in told
 
 
 def test_a_name_is_written_as_it_is() -> None:
-    """A format of the library is told by its name."""
     with pytest.raises(AssertionError, match="'text' breaks 1 of"):
         check_format("text", [(testing.script().text("Hi").finish().recording("text"), {"text": "Ho"})])

@@ -15,7 +15,6 @@ _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 
 
 def test_messages_are_reported_by_the_fields_that_differ() -> None:
-    """Only these are shown, each with its path."""
     one = Message(id="a", parts=(TextPart(text="Hi"), ToolCall(id="1", name="now")), ending="complete")
     other = one.model_copy(update={"ending": "truncated", "usage": Usage(output_tokens=3)})
     told = differences(one, other)
@@ -28,7 +27,6 @@ def test_messages_are_reported_by_the_fields_that_differ() -> None:
 
 
 def test_texts_are_shown_where_they_part() -> None:
-    """A long text is shown around the first character that differs, with a mark below it."""
     told = differences(TextDelta(_LONG), TextDelta(_LONG.replace("dog", "cat")))
 
     assert [
@@ -47,7 +45,6 @@ def test_the_mark_is_below_what_is_escaped() -> None:
 
 
 def test_events_of_a_list_are_reported_by_their_place() -> None:
-    """The report gives the events that differ, are missing, or are added."""
     one = [TextDelta("a"), TextDelta("b"), Finish("stop"), TextDelta("c")]
     other = [TextDelta("a"), ReasoningDelta("r"), TextDelta("b"), Finish("length")]
     told = differences(one, other[:3])
@@ -78,7 +75,6 @@ def test_items_that_look_the_same_are_compared() -> None:
 
 
 def test_lists_that_shift_are_matched() -> None:
-    """An event that has moved is compared with its like, and both places are named."""
     told = differences([TextDelta("a"), Finish("stop")], [TextDelta("x"), TextDelta("a"), Finish("length")])
 
     assert "[0]: only right has TextDelta(choice=0, part=0, text='x')" == told[0]
@@ -86,7 +82,6 @@ def test_lists_that_shift_are_matched() -> None:
 
 
 def test_long_lists_are_compared_place_by_place() -> None:
-    """Lists that would take long to match are not matched."""
     told = differences(list(range(500)), [0, 7, *range(2, 501)])
 
     assert ["[1]: left 1, right 7", "[500]: only right has 500"] == told
@@ -100,7 +95,6 @@ def test_much_that_differs_is_cut_short() -> None:
 
 
 def test_mappings_are_reported_by_their_keys() -> None:
-    """Keys that only one side has are named."""
     told = differences({"a": 1, "b": [1]}, {"b": [2], "c": 3})
 
     assert ["['a']: only left has 1", "['b'][0]: left 1, right 2"] == told[:2]
@@ -108,7 +102,6 @@ def test_mappings_are_reported_by_their_keys() -> None:
 
 
 def test_bodies_are_reported_by_event_and_byte() -> None:
-    """Two bodies of SSE differ in an event, and at a byte of the body."""
     told = differences(b"data: Hello\n\ndata: you\n\n", b"data: Hello\n\ndata: all\n\n")
 
     assert "the value: they part at event 2, byte 19 (of 24 and 24)" == told[0]
@@ -131,21 +124,18 @@ def test_bodies_are_reported_by_event_and_byte() -> None:
     ],
 )
 def test_recordings_are_reported_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
-    """First the bytes are compared, then the ends of chunks, then the times."""
     one = Recording.of([b"data: a\n\n", b"data: b\n\n"])
 
     assert expected == differences(one, other)[0]
 
 
 def test_values_of_different_types_are_shown() -> None:
-    """Values that cannot be compared further are shown with both types."""
     told = differences(1, "1", names=("expected", "came"))
 
     assert ["the value (of two types, int and str): expected 1, came '1'"] == told
 
 
 def test_objects_that_only_know_that_they_differ_are_shown() -> None:
-    """If no field differs, the values themselves are shown."""
     one, other = object(), object()
 
     assert [f"the value: left {one!r}, right {other!r}"] == differences(one, other)
@@ -168,5 +158,4 @@ def test_objects_that_only_know_that_they_differ_are_shown() -> None:
     ],
 )
 def test_what_speaks_of_answers_is_known(value: object, ours: bool) -> None:
-    """Messages, events, recordings, their pieces and lists of them; nothing else."""
     assert ours == contains_answers(value)

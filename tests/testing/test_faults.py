@@ -39,8 +39,6 @@ SSE = Recording.of([sse("a"), sse("b"), sse("c"), DONE], format="text", name="ab
 
 @dataclass
 class Row:
-    """A fault, and the expected result of reading."""
-
     fault: Fault
     error: type[StreamError] | None = None
     text: str = WHOLE
@@ -97,7 +95,6 @@ ROWS = [
 @pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
 @in_one_test("row", ROWS, ids=lambda row: row.fault.name)
 def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "bytes"], world: str) -> None:
-    """The content so far is kept, the error names the culprit, and the source is closed."""
     playback = Playback(CHAT, chunking=chunking, fault=row.fault)
     met = read(world, playback)
 
@@ -137,7 +134,6 @@ def test_another_fault_is_not_equal() -> None:
 
 
 def test_faults_come_in_their_order() -> None:
-    """`a | b`, a list and two steps are the same."""
     one, other = faults.crlf(), faults.cut(at=10)
     expected = SSE.with_fault(one).with_fault(other)
 
@@ -149,7 +145,6 @@ def test_faults_come_in_their_order() -> None:
 
 
 def test_what_is_no_fault_is_refused() -> None:
-    """The error says how to make one."""
     named: Any = ["cut"]
     with pytest.raises(MisuseError, match=r"a str is not a fault: call a function of testing.faults"):
         SSE.with_fault(named)
@@ -173,7 +168,6 @@ def test_a_fault_says_which_details_it_takes() -> None:
 
 
 def test_a_recording_is_not_changed() -> None:
-    """A fault returns another one."""
     before = CHAT.body
 
     assert before != CHAT.with_fault(faults.cut(at=3)).body

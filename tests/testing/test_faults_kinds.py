@@ -61,7 +61,6 @@ def test_a_stall_moves_what_comes_after() -> None:
 
 
 def test_a_slow_answer_takes_its_time() -> None:
-    """Seconds are added to each chunk, or all times are multiplied."""
     recording = Recording((Arrival(1.0, b"a"), Arrival(3.0, b"b")))
 
     assert [1.5, 4.0] == [at for at, _ in recording.with_fault(faults.slow(0.5)).arrivals]
@@ -93,7 +92,6 @@ def test_a_compressed_body_can_be_read_as_it_comes() -> None:
 
 
 def test_garbled_bytes_are_all_others() -> None:
-    """The number is as asked for, the bytes are the same each time, and no chunk boundary moves."""
     one, again, other = (SSE.with_fault(faults.garble(at=7, size=5, seed=seed)) for seed in (1, 1, 2))
 
     assert one == again != other
@@ -223,7 +221,6 @@ def test_an_error_fits_the_framing_of_the_recording() -> None:
 
 
 def test_an_error_that_cannot_be_written_is_misuse() -> None:
-    """Reasons: an unknown format, a format without errors, or a recording without events."""
     with pytest.raises(MisuseError, match="cannot be detected from its bytes"):
         LINES.with_fault(faults.error_event())
     with pytest.raises(MisuseError, match="has no events"):

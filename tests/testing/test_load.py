@@ -89,7 +89,6 @@ def test_a_recording_is_known_by_its_first_line(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_says_nothing_is_refused(tmp_path: Path) -> None:
-    """The error lists the known extensions."""
     with pytest.raises(
         RecordingInvalid, match=r"\.rec, a bare body in \.sse, .* a cassette of VCR in \.yaml"
     ):
@@ -97,7 +96,6 @@ def test_a_file_whose_name_says_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_no_damage(tmp_path: Path) -> None:
-    """The error is Python's own, with the path."""
     with pytest.raises(FileNotFoundError, match=r"none\.rec"):
         Recording.load(tmp_path / "none.rec")
 
@@ -201,7 +199,6 @@ def test_of_several_answers_the_streamed_one_is_meant(tmp_path: Path) -> None:
 
 
 def test_several_streamed_answers_are_listed(tmp_path: Path) -> None:
-    """The error lists them, and says how to take one."""
     streamed = interaction({"string": CHAT.body.decode()})
     path = cassette(tmp_path, streamed, interaction({"string": "{}"}, {}, uri="/v1/files"), streamed)
 
@@ -292,7 +289,6 @@ RESPONSE = "interactions:\n- response: {status: 200, headers: {x: *a29}, body: {
     ],
 )
 def test_a_few_aliases_do_not_become_everything(tmp_path: Path, text: str) -> None:
-    """Each stands for ten of the one before, thirty times."""
     with pytest.raises(
         RecordingInvalid, match="its aliases expand to far more than the file holds"
     ) as raised:

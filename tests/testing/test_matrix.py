@@ -23,7 +23,6 @@ MEGABYTE = Recording.of([b"data: %d\n\n" % number + b"x" * 100 for number in ran
 
 @in_one_test("broken", every_cut(HELLO, every=40))
 def test_each_cut_is_a_recording_like_any_other(broken: Recording) -> None:
-    """A test takes one, and reads it; what is read is a beginning of the answer."""
     stream = broken.stream()
     try:
         stream.final()
@@ -114,7 +113,6 @@ def test_the_messages_of_a_websocket_are_cut_between() -> None:
 
 
 def test_what_makes_no_cuts_is_refused() -> None:
-    """The error lists the valid values."""
     how: Any = "burn"
     with pytest.raises(MisuseError, match='pass "cut", "close" or "reset"'):
         every_cut(HELLO, how=how)
@@ -126,7 +124,6 @@ def test_what_makes_no_cuts_is_refused() -> None:
 
 @pytest.mark.parametrize("given", [5, b"data: Hello\n\n", None])
 def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
-    """Bytes are the path of nothing."""
     with pytest.raises(
         MisuseError, match="cannot be replayed: pass a Recording, the path of one, or a script"
     ):

@@ -69,7 +69,6 @@ def test_several_are_played_one_for_each_request() -> None:
 
 
 def test_a_request_too_many_is_told_how_many_there_were() -> None:
-    """No answer is given twice."""
     player = testing.transport([HELLO, BYE])
     _text(player)
     _text(player)
@@ -112,7 +111,6 @@ def test_a_request_without_a_body_has_no_json() -> None:
 
 
 def test_a_function_returns_what_can_be_played() -> None:
-    """One answer, which has no state of its own."""
     several: Any = lambda _: [HELLO]  # noqa: E731 - no such function is right
 
     with pytest.raises(MisuseError, match="returned a list: it returns a Recording or a script"):
@@ -121,20 +119,17 @@ def test_a_function_returns_what_can_be_played() -> None:
 
 @pytest.mark.parametrize("what", [None, "data: Hello\n\n", sse("Hello"), 7])
 def test_what_cannot_be_played_is_refused_at_once(what: Any) -> None:
-    """The error is raised where `what` is passed, not at the first request."""
     with pytest.raises(MisuseError, match=f"a {type(what).__name__} cannot be played: pass a Recording"):
         testing.transport(what)
 
 
 def test_a_format_that_does_not_exist_is_refused_at_once() -> None:
-    """The names are those of `testing.all_formats`."""
     with pytest.raises(MisuseError, match="the format 'open-ai' cannot be written"):
         testing.transport(HELLO, format="open-ai")
 
 
 @pytest.mark.parametrize("wrong", [{"pace": "fast"}, {"chunking": "words"}, {"fault": [faults.cut]}])
 def test_what_cannot_be_done_to_an_answer_is_refused_at_once(wrong: Any) -> None:
-    """The mistake is in the call, and not in the request that comes later."""
     with pytest.raises(MisuseError):
         testing.transport(HELLO, **wrong)
 
@@ -157,7 +152,6 @@ def test_pace_and_borders_are_those_asked_for() -> None:
 
 
 def test_messages_stay_whole() -> None:
-    """A message of a WebSocket has no chunks."""
     player = testing.transport(HEARD, chunking="bytes")
     headers = {"Upgrade": "websocket"}
     with httpx.Client(transport=player).stream("GET", "http://made.up/", headers=headers) as response:

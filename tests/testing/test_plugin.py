@@ -68,7 +68,6 @@ def test_async_is_closed_afterwards():
 
 @pytest.mark.slow
 def test_the_fixtures_are_streams_of_the_recording(project: Project) -> None:
-    """Plain and asynchronous, replayed as the marker says, and closed after the test."""
     put(project.folder / "hello.sse")
     project.write(test_it=_TESTS)
     results = project.run(plugins=(PLUGIN, "anyio"))
@@ -111,7 +110,6 @@ def test_it(token_stream):
 
 
 def test_what_is_missing_is_reported(project: Project) -> None:
-    """Each error says what to write, or where the file was looked for."""
     project.configure("tokenstream_recordings = kept")
     project.write(
         test_it="""
@@ -231,7 +229,6 @@ def test_it(recording):
 
 @pytest.mark.slow
 def test_a_comparison_that_fails_says_what_differs(project: Project) -> None:
-    """Messages and events are compared field by field in the report of a failed test."""
     project.write(
         test_it="""
 from tokenstream.message import Message
@@ -258,7 +255,6 @@ def test_it():
     ],
 )
 def test_what_speaks_of_answers_is_compared(left: object, right: object) -> None:
-    """Messages, events, recordings, and bodies of event streams."""
     told = plugin.pytest_assertrepr_compare("==", left, right)
 
     assert told is not None
@@ -276,7 +272,6 @@ def test_what_speaks_of_answers_is_compared(left: object, right: object) -> None
     ],
 )
 def test_other_comparisons_are_left_to_pytest(op: str, left: object, right: object) -> None:
-    """Pytest's own report on other values, and for other operators, stays unchanged."""
     assert plugin.pytest_assertrepr_compare(op, left, right) is None
 
 

@@ -86,7 +86,6 @@ def test_an_agent_is_recorded_while_it_is_followed_and_played_with_a_cut_and_an_
 
 
 def test_an_exit_code_alone_fails_a_run_that_ended_well() -> None:
-    """The lines are whole, and the process says that it failed."""
     recording = Recording.load(LINES)
 
     run, _, error = follow(recording.process(fault=faults.exit_code(2)))
@@ -120,7 +119,6 @@ async def test_asyncio_has_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow_rows("bytes")
 @pytest.mark.parametrize("chunking", ["recorded", "events", "bytes", "whole", 7, testing.Seed(3)])
 def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
-    """The pipe is read in pieces of any size."""
     recording = Recording.load(LINES)
 
     run, lines, error = follow(recording.process(chunking=chunking))
@@ -131,7 +129,6 @@ def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
 
 @pytest.mark.slow
 def test_a_pipe_alone_can_be_recorded(tmp_path: Path) -> None:
-    """Binary or text, and read in whichever way; the exit code is then not known."""
     options: list[dict[str, Any]] = [{}, {"text": True, "encoding": "utf-8"}]
     for number, how in enumerate(options):
         path = tmp_path / f"{number}.rec"
@@ -197,7 +194,6 @@ def test_a_process_that_is_left_early_is_recorded_so_far(tmp_path: Path) -> None
 
 
 def test_a_process_without_a_pipe_cannot_be_recorded(tmp_path: Path) -> None:
-    """The error says what was forgotten."""
     with (
         subprocess.Popen([sys.executable, "-c", ""]) as process,
         pytest.raises(MisuseError, match="no output that can be recorded: start it with stdout=PIPE"),
@@ -228,7 +224,6 @@ def test_the_exit_code_is_in_the_file(tmp_path: Path) -> None:
 
 
 def test_an_exit_code_is_a_number() -> None:
-    """True is none, and neither is a text."""
     for code in (True, "1", None):
         with pytest.raises(MisuseError, match="an exit code is a whole number"):
             Recording.of([b"{}\n"]).process(fault=faults.exit_code(code))  # type: ignore[arg-type]
@@ -249,7 +244,6 @@ def test_a_stall_lasts_until_the_process_is_ended() -> None:
 
 
 def test_a_deadline_ends_a_stall() -> None:
-    """The run has what had arrived before the agent went silent."""
     recording = Recording.load(LINES)
     agent = recording.process(fault=faults.stall(event=9), clock=time.monotonic)
     with agent, Steps() as run, pytest.raises(StreamStalled):
@@ -262,7 +256,6 @@ def test_a_deadline_ends_a_stall() -> None:
 
 @pytest.mark.anyio
 async def test_a_deadline_ends_a_stall_in_an_event_loop() -> None:
-    """The run has what had arrived before the agent went silent."""
     recording = Recording.load(LINES)
     agent = recording.aprocess(fault=faults.stall(event=9), clock=time.monotonic)
     with Steps() as run, pytest.raises(StreamStalled):
@@ -274,7 +267,6 @@ async def test_a_deadline_ends_a_stall_in_an_event_loop() -> None:
 
 @pytest.mark.anyio
 async def test_a_stall_in_an_event_loop_can_be_cancelled() -> None:
-    """The chunk after it is not lost."""
     recording = Recording.of([b"one\n", b"two\n"])
     agent = recording.aprocess(fault=faults.stall(at=4), clock=time.monotonic)
 
@@ -298,7 +290,6 @@ def test_a_place_can_be_a_line() -> None:
 
 
 def test_what_is_played_has_its_recorded_times() -> None:
-    """The clock of the replay moves with the chunks."""
     clock = testing.VirtualClock()
     recording = Recording((testing.Arrival(1.5, b"one\n"), testing.Arrival(4, b"two\n")))
     agent = recording.process(pace="recorded", clock=clock)
@@ -307,7 +298,6 @@ def test_what_is_played_has_its_recorded_times() -> None:
 
 
 def test_messages_of_a_websocket_are_no_output() -> None:
-    """A recording of a WebSocket is refused as the output of a process."""
     for play in (Recording.of([b"{}"], messages=True).process, Recording.of([b"{}"], messages=True).aprocess):
         with pytest.raises(MisuseError, match="no process prints it"):
             play()

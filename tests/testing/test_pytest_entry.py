@@ -80,7 +80,6 @@ def test_asking_for_new_recordings_opts_in(project: Project) -> None:
 
 
 def test_the_entry_point_is_the_small_module() -> None:
-    """Pytest loads only the module with the options everywhere."""
     assert {"tokenstream": ENTRY} == PYPROJECT["project"]["entry-points"]["pytest11"]
 
 

@@ -28,7 +28,6 @@ load = Recording.load
 
 
 async def _pull(recorded: Any) -> Any:
-    """Return the next chunk, in the world of the source."""
     return await anext(recorded) if hasattr(recorded, "__anext__") else next(recorded)
 
 
@@ -86,7 +85,6 @@ def test_a_loop_that_begins_anew_is_recorded_once(tmp_path: Path) -> None:
 
 
 def test_next_reads_as_a_loop_does(path: Path) -> None:
-    """One chunk at a time."""
     chunks = record(iter([b"a", b"b"]), path)
     pulled = [next(chunks), next(chunks), next(chunks, None)]
 
@@ -132,7 +130,6 @@ def test_what_is_closed_unread_leaves_no_file(path: Path) -> None:
 
 
 def test_whatever_else_is_asked_of_a_source_reaches_it(path: Path) -> None:
-    """Attributes and methods are its own."""
     source = Source(CHAT)
     recorded: Any = record(source, path)
     list(recorded)

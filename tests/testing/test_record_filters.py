@@ -90,7 +90,6 @@ def test_a_secret_can_be_taken_out(path: Path, options: dict[str, Any]) -> None:
 
 
 def test_the_head_is_replaced_too(path: Path) -> None:
-    """The request line and the headers."""
     request = httpx.Request("POST", "https://example.com/mine/v1?key=1")
     response = httpx.Response(200, content=b"mine", headers={"x-request-id": "mine"}, request=request)
     record(response, path, replace={"mine": "yours"})
@@ -112,13 +111,11 @@ def test_the_head_is_replaced_too(path: Path) -> None:
 def test_options_that_mean_nothing_are_refused_at_the_call(
     path: Path, options: dict[str, Any], words: str
 ) -> None:
-    """The error is raised at the call, not at the end of the answer."""
     with pytest.raises(MisuseError, match=words):
         record([b"a"], path, **options)
 
 
 def test_a_filter_that_returns_no_bytes_is_reported(path: Path) -> None:
-    """The error is raised when the filter is called, at the end."""
     no_bytes: Any = len
     with pytest.raises(MisuseError, match="as bytes and not as int"):
         list(record(Source(CHAT), path, filter=no_bytes))

@@ -34,7 +34,6 @@ load = Recording.load
 
 
 def test_a_stream_is_recorded_under_its_events(path: Path) -> None:
-    """The stream gives what it would give, and the file has the bytes and the format."""
     stream = Stream(Source(CHAT))
     recorded = record(stream, path)
 
@@ -55,7 +54,6 @@ def test_a_stream_in_a_format_of_ones_own_is_recorded(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_stream_that_opens_its_source_later_is_recorded_from_then_on(tmp_path: Path) -> None:
-    """A context manager, and an awaitable."""
     clock = VirtualClock()
 
     @contextlib.contextmanager
@@ -164,8 +162,6 @@ def test_a_stream_of_an_sdks_objects_cannot_be_recorded(path: Path) -> None:
 
 
 class Awaited:
-    """An awaitable, as a client's call gives it."""
-
     def __await__(self) -> Generator[Any, Any, list[bytes]]:
         yield
         return CHAT
@@ -188,7 +184,6 @@ class Awaited:
     ],
 )
 def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[], Any], words: str) -> None:
-    """The error lists what is one."""
     with pytest.raises(MisuseError, match=words):
         record(make(), path)
 

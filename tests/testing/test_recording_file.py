@@ -116,7 +116,6 @@ def rounded(recording: Recording) -> Recording:
 @given(RECORDINGS)
 @examples(200)
 def test_what_is_written_is_read_again(recording: Recording) -> None:
-    """Any bytes, any borders, any times in microseconds and any head come back as they were."""
     assert recording == loaded(saved(recording))
 
 
@@ -298,7 +297,6 @@ HEAD = "tokenstream-recording 1\n"
     ],
 )
 def test_a_damaged_file_says_what_is_wrong_and_where(file: str, line: int | None, words: str) -> None:
-    """The error names the file, the line and the way out."""
     if line is None:
         assert () == loaded(file.encode()).arrivals
         return
@@ -324,7 +322,6 @@ def test_a_file_in_another_encoding_says_so(data: bytes, line: int) -> None:
 @given(data=st.data(), recording=RECORDINGS)
 @examples(100)
 def test_any_damage_is_an_error_of_ours_or_none(data: Any, recording: Recording) -> None:
-    """Whatever becomes of a file, reading it gives a recording or RecordingInvalid."""
     file = bytearray(saved(recording))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(file) - 1))

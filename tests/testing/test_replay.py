@@ -29,8 +29,6 @@ SLOW = ANSWER.recording("openai-chat")
 
 
 class _Patient:
-    """A stage that says so when it has waited for more than ten seconds."""
-
     deadline = math.inf
 
     def feed(self, text: str, *, now: float) -> list[str]:
@@ -121,7 +119,6 @@ def test_a_deadline_fires_in_its_second(world: str, limit: str, fault: faults.Fa
 
 @three_worlds
 def test_what_comes_just_in_time_is_in_time(world: str) -> None:
-    """A deadline is the longest silence that is allowed."""
     outcome = read(world, Playback(SLOW, pace="recorded"), deadlines=Deadlines(idle_bytes=90))
 
     assert (None, "abc") == (outcome.error, outcome.message.text)
@@ -157,7 +154,6 @@ def test_the_rest_of_a_body_that_never_ends_is_given_up(world: str) -> None:
 @three_worlds
 @pytest.mark.parametrize(("breaks", "cause"), [("close", ConnectionError), ("reset", ConnectionResetError)])
 def test_a_connection_that_broke_breaks_again(world: str, breaks: Any, cause: type[Exception]) -> None:
-    """The error has what had come, and its cause."""
     recording = Recording(SLOW.arrivals[:2], breaks=breaks, format="openai-chat")
     playback = Playback(recording)
     error = read(world, playback).error
@@ -214,7 +210,6 @@ def test_the_head_is_read_as_of_any_response(world: str) -> None:
 
 
 def test_a_stream_tells_of_the_recorded_response() -> None:
-    """Headers and status, where there are any."""
     with Recording.of([b"data: [DONE]\n\n"], headers={"x-request-id": "r-7"}).stream(format="text") as stream:
         assert stream.response is not None
         assert (200, "r-7") == (stream.response.status, stream.response.request_id)
@@ -233,7 +228,6 @@ def test_the_content_coding_of_the_recorded_bytes_is_taken_off(world: str) -> No
 @three_worlds
 @pytest.mark.parametrize("pace", ["instant", "recorded"])
 def test_the_messages_of_a_websocket_are_payloads(world: str, pace: Any) -> None:
-    """Each is one, though no line ends between them."""
     realtime = ANSWER.recording("openai-realtime")
     outcome = read(world, Playback(realtime, pace=pace, chunking="bytes"))
 
@@ -251,7 +245,6 @@ def test_a_format_that_is_given_counts_more_than_the_recorded_one() -> None:
 @three_worlds
 @pytest.mark.parametrize(("pace", "times"), [("instant", {0.0}), ("recorded", {0.0, 2.0})])
 def test_what_is_played_at_once_has_no_times(world: str, pace: str, times: set[float]) -> None:
-    """Every event comes at 0, though the recording has a pause."""
     paced = testing.script().text("a").silence(2).text("b").finish().recording("text")
     clock, seen = VirtualClock(), set[float]()
     outcome = read(world, Playback(paced, pace=pace, clock=clock), lambda _: seen.add(clock()))
@@ -274,6 +267,5 @@ def test_what_is_no_pace_is_refused(pace: Any) -> None:
 
 
 def test_half_an_answer_is_truncated() -> None:
-    """An unfinished script is a truncated answer in any framing."""
     with pytest.raises(StreamTruncated):
         Recording.of([aws("messageStart", {"role": "assistant"})]).stream().final()

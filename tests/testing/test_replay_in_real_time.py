@@ -100,7 +100,6 @@ def test_a_wait_for_ever_that_nothing_would_end_is_refused_in_real_time_too() ->
 @three_worlds
 @tried_again
 def test_another_thread_stops_a_wait(world: str) -> None:
-    """The loop ends as at the end of the answer, at once."""
     playback = Playback(HASTY, clock=time.monotonic, fault=faults.stall(event=2))
     waiting = threading.Event()
     stopped: list[float] = []
@@ -152,7 +151,6 @@ async def test_what_a_stage_holds_is_given_while_the_next_chunk_is_waited_for(
 
 
 def test_a_virtual_clock_stands_still_until_it_is_told_to_go_on() -> None:
-    """Nothing but its user moves it."""
     clock = VirtualClock(5)
     clock.advance(0)
     clock.advance(90.5)

@@ -71,7 +71,6 @@ def test_arguments_are_json_however_they_are_given() -> None:
 
 
 def test_fragments_of_arguments_can_be_given() -> None:
-    """A test can fix the fragments if they matter to it."""
     events = testing.script().tool_call("rm", ('{"pa', 'th": 1}'), id="a").events
 
     assert [("a", '{"pa'), ("a", 'th": 1}')] == [
@@ -80,7 +79,6 @@ def test_fragments_of_arguments_can_be_given() -> None:
 
 
 def test_calls_are_numbered_through_the_answer() -> None:
-    """Each has an id of its own."""
     script = (
         testing.script().tool_call("ls").tool_call("rm", {"path": "/"}, id="mine").tool_call("ls").finish()
     )
@@ -130,7 +128,6 @@ def test_nothing_is_said_after_the_end() -> None:
 
 
 def test_another_choice_goes_on_after_the_end_of_the_first() -> None:
-    """Alternative answers end one by one."""
     script = testing.script().text("Yes").finish().choice(1).text("No").finish("length")
 
     read = script.stream("openai-chat")
@@ -147,7 +144,6 @@ def test_usage_may_come_after_the_end() -> None:
 
 
 def test_the_head_is_what_the_script_says() -> None:
-    """Id and model are sent as they were given."""
     message = testing.script(id="msg_7", model="mine-1").text("Hi").finish().stream("anthropic").final()
 
     assert ("msg_7", "mine-1") == (message.id, message.model)
@@ -179,14 +175,12 @@ def test_a_payload_is_sent_as_it_is() -> None:
 
 
 def test_pauses_are_times_of_arrival() -> None:
-    """Everything after a pause arrives that much later."""
     recording = testing.script().text("a").silence(2).text("b").silence(0.5).finish().recording("anthropic")
 
     assert [0.0, 2.0, 2.5] == sorted({at for at, _ in recording.arrivals})
 
 
 def test_a_rate_spreads_the_deltas() -> None:
-    """Ten a second are a tenth of a second apart."""
     stream = testing.script(rate=10).text("a", "b", "c").finish().stream("openai-chat", pace="recorded")
     stream.final()
 
@@ -205,7 +199,6 @@ def test_the_formats_of_a_script_are_those_that_can_say_it() -> None:
 
 
 def test_what_a_format_cannot_express_is_named() -> None:
-    """The error says which part of the script it is, and which format."""
     with pytest.raises(NotExpressible, match=r"'text' has no place for .*tool call \(part 1"):
         testing.script().text("Hello").tool_call("now").finish().chunks("text")
     with pytest.raises(NotExpressible, match=r"'anthropic' has no place for a second choice"):
@@ -217,13 +210,11 @@ def test_what_a_format_cannot_express_is_named() -> None:
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
-    """A name that is misspelt is answered with the list."""
     with pytest.raises(MisuseError, match="openai-chat, anthropic, openai-responses"):
         testing.script().text("Hello").chunks("openai")
 
 
 def test_whatever_a_model_says_has_a_word() -> None:
-    """The kinds of parts, in the order in which they are said."""
     script = (
         testing.script()
         .reasoning("Hm.", signature="s1")

@@ -140,7 +140,6 @@ def test_a_key_is_found_after_a_letter_or_an_escape(kind: str, before: str) -> N
 
 
 def test_what_only_looks_a_little_like_a_key_is_none(tmp_path: Path) -> None:
-    """An answer about keys, and the names that providers give, can be recorded."""
     body = "\n".join(HARMLESS).encode()
     Recording.of([body]).save(tmp_path / "a.rec")
 
@@ -149,7 +148,6 @@ def test_what_only_looks_a_little_like_a_key_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_bodies_of_every_format_hold_none(tmp_path: Path) -> None:
-    """Ids and signatures in providers' own answers are not secrets."""
     answer = testing.script().text("Hello").finish("stop")
     for format in testing.all_formats:
         answer.recording(format).save(tmp_path / f"{format}.rec")
@@ -159,7 +157,6 @@ def test_the_bodies_of_every_format_hold_none(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_long_body_is_looked_through_quickly(tmp_path: Path) -> None:
-    """Megabytes of an answer take a moment."""
     body = b'data: {"delta": {"content": " the risk of a bearer, AIz, hf, gsk, ghp"}}\n\n' * 40_000
     begun = time.process_time()
 
@@ -314,7 +311,6 @@ def test_a_key_is_found_where_json_escapes_it(tmp_path: Path, written: str) -> N
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
 def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -> None:
-    """A model's tool arguments are JSON inside JSON, in pieces."""
     text = '{"key": "' + KEY.replace("-", "\\u002d") + '"}'
     answer = testing.script().tool_call("note", text).finish("tool_calls")
     with pytest.raises(RecordingInvalid, match="spread over several events"):
@@ -372,7 +368,6 @@ def _kept(tmp_path: Path, headers: dict[str, str], named: tuple[str, ...]) -> di
 
 
 def test_only_the_headers_that_matter_are_kept(tmp_path: Path) -> None:
-    """The request's id, the content type, times for retrying, and the headers named by the caller."""
     matter = {
         "content-type": "text/event-stream",
         "x-request-id": "r1",
@@ -451,7 +446,6 @@ def test_with_the_name_of_a_bare_body_the_body_is_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "a.yaml", "a.html"])
 def test_a_name_that_could_not_be_loaded_is_refused(tmp_path: Path, name: str) -> None:
-    """The error says which can."""
     with pytest.raises(MisuseError, match=rf"{name} is not a name for a recording: end it with \.rec"):
         CHAT.save(tmp_path / name)
 

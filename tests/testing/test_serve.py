@@ -59,7 +59,6 @@ def test_the_addresses_differ_in_their_scheme_alone(server: Server) -> None:
 
 
 def test_the_address_may_be_chosen() -> None:
-    """Host and port are as for any server."""
     with testing.serve(HELLO, host="localhost") as first:
         port = int(first.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"), testing.serve(HELLO, port=port):
@@ -107,7 +106,6 @@ def test_a_function_that_fails_is_reported_to_the_client_and_to_its_thread(
     ("breaks", "error"), [("close", httpx.RemoteProtocolError), ("reset", httpx.ReadError)]
 )
 def test_a_connection_really_breaks(breaks: Literal["close", "reset"], error: type[Exception]) -> None:
-    """The client meets what it meets on a network."""
     cut = HELLO.recording("openai-chat").replaced(breaks=breaks)
     with testing.serve(cut) as server, pytest.raises(error):
         _post(server)
@@ -154,7 +152,6 @@ def test_a_stall_ends_with_the_server(tls: bool) -> None:
 
 
 def test_a_connection_that_the_client_closes_is_noted() -> None:
-    """A test can ask whether its code let go of the answer."""
     with testing.serve(HELLO) as server:
         client = httpx.Client(trust_env=False)
         client.post(f"{server.url}{CHAT}", json={})
@@ -168,7 +165,6 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
 
 @pytest.mark.anyio
 async def test_it_runs_on_any_event_loop() -> None:
-    """`async with` is the same server."""
     async with testing.serve(HELLO) as server, aconnect(f"{server.url}{CHAT}", json={}) as stream:
         message = await stream.final()
 

@@ -63,7 +63,6 @@ def test_each_chunk_is_one_message(server: Server) -> None:
 
 
 def test_a_stream_reads_it(server: Server) -> None:
-    """A connection of websockets is a source."""
     with _open(server) as socket:
         socket.send(REQUEST)
         with Stream(socket) as stream:
@@ -129,7 +128,6 @@ def test_a_client_may_leave_at_any_time(server: Server) -> None:
 
 @pytest.mark.parametrize("breaks", ["close", "reset"])
 def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "reset", "stall"]) -> None:
-    """The client has read what came before."""
     broken = HEARD.replaced(arrivals=HEARD.arrivals[:-2], breaks=breaks)
     with testing.serve(broken) as server, _open(server) as socket:
         socket.send(REQUEST)
@@ -236,7 +234,6 @@ def test_without_the_package_it_is_told_what_to_install(
 
 @pytest.mark.slow
 def test_what_is_no_websocket_is_not_played_as_one() -> None:
-    """The client is told which address it wants."""
     with (
         testing.serve(Recording.of([sse("Hello")])) as server,
         pytest.raises(exceptions.InvalidStatus) as caught,

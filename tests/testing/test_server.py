@@ -117,7 +117,6 @@ def test_a_client_of_the_old_protocol_gets_a_body_that_ends_with_the_connection(
 
 
 def test_a_request_is_recorded(server: ReplayServer) -> None:
-    """Tests can ask what their client sent, whether its length was known or not."""
     httpx.post(f"{server.url}/text?x=1", content=b"one", headers={"X-A": "b"}, trust_env=False)
     httpx.post(f"{server.url}/text", content=iter([b"two", b"parts"]), trust_env=False)
 
@@ -233,7 +232,6 @@ def test_a_server_is_stopped_twice_and_started_again() -> None:
 
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(min_value=1, max_value=60))
 def test_a_reply_that_is_cut_holds_exactly_the_bytes_before(pieces: list[bytes], size: int) -> None:
-    """Cutting at n leaves the first n bytes, at the moments that they had."""
     chunks: list[Chunk] = [(float(number), piece) for number, piece in enumerate(pieces)]
     cut = Reply(chunks=chunks).cut_after(size)
 

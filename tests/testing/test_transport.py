@@ -46,7 +46,6 @@ def test_a_client_reads_what_is_played(library: ModuleType) -> None:
 
 @both
 def test_what_was_asked_is_noted(library: ModuleType) -> None:
-    """Method, path, headers and body of every request."""
     played = testing.transport(HELLO)
     with library.Client(transport=played) as client:
         client.post(f"{URL}?a=b", json={"model": "m"}, headers={"X-Name": "value"})
@@ -85,7 +84,6 @@ async def test_an_async_request_is_noted_with_its_body() -> None:
 def test_a_break_raises_the_clients_own_error(
     library: ModuleType, breaks: Literal["close", "reset", "stall"], error: str
 ) -> None:
-    """The chunks before it are given."""
     played = testing.transport(HELLO.recording().replaced(breaks=breaks))
     got: list[bytes] = []
     with library.Client(transport=played) as client, client.stream("POST", URL) as response:
@@ -226,7 +224,6 @@ def test_it_may_be_closed_like_any() -> None:
 
 
 def test_it_answers_a_request_as_a_mock_does() -> None:
-    """`MockTransport` takes it as its function."""
     with httpx.Client(transport=httpx.MockTransport(testing.transport(HELLO))) as client:
         assert "Hello" == connect(URL, client=client).final().text
 

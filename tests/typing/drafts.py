@@ -79,7 +79,6 @@ def several_tools(body: Iterable[bytes]) -> None:
 
 
 async def asynchronous(body: AsyncIterator[bytes]) -> None:
-    """The same."""
     view = AsyncStream(body).tool_partials(WeatherArgs, book_table)
     assert_type(view, AsyncView[CallDraft[WeatherArgs] | Booked])
     async for drafted in view:

@@ -12,7 +12,6 @@ from tokenstream.stages import Budget, Chain, Repetition, Words
 
 
 def off_topic(message: Message) -> str | None:
-    """A rule."""
     return message.text or None
 
 

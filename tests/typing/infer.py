@@ -56,7 +56,6 @@ from tokenstream.turns._drop import Kind
 
 
 def streams(body: Iterable[bytes]) -> None:
-    """Reading in a `for` loop."""
     stream = Stream(body)
     assert_type(Stream(body, tags=Tags(reasoning=("think",))), Stream)
     assert_type(Stream(body, tags=Tags(calls="auto")), Stream)
@@ -86,7 +85,6 @@ def streams(body: Iterable[bytes]) -> None:
 
 
 async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
-    """Reading in an `async for` loop."""
     stream = AsyncStream(body)
     assert_type(aconnect("url"), AsyncStream)
     assert_type(aiter(stream), AsyncIterator[Event])
@@ -123,7 +121,6 @@ def formats(body: Iterable[bytes]) -> None:
 
 
 def messages(message: Message) -> None:
-    """Reading what has been said."""
     assert_type(message.tool_calls, tuple[ToolCall, ...])
     assert_type(Usage() + Usage(), Usage)
     assert_type(sum([Usage()], start=Usage()), Usage)
@@ -135,7 +132,6 @@ def messages(message: Message) -> None:
 
 
 def turns(message: Message, error: NotExpressible) -> None:
-    """Sending back what was said."""
     assert_type(message.to_openai_chat(), dict[str, Any])
     assert_type(message.to_openai_responses(drop="all"), list[dict[str, Any]])
     assert_type(message.to_gemini(drop=("citation", "incomplete")), dict[str, Any])
@@ -144,7 +140,6 @@ def turns(message: Message, error: NotExpressible) -> None:
 
 
 def decoders(chunk: bytes) -> None:
-    """Without a loop of ours."""
     assert_type(Decoder("text").feed(chunk), list[Event])
     assert_type(Decoder().feed({"choices": []}), list[Event])
     assert_type(Decoder().end(complete=True), list[Event])

@@ -30,7 +30,6 @@ def several(a: Stream, b: Stream) -> None:
 
 
 async def several_asynchronous(a: AsyncStream) -> None:
-    """The same in an `async for` loop."""
     assert_type(merge({"a": a}), AsyncMerge[str])
     async with merge({"a": a}) as merged:
         async for label, event in merged:

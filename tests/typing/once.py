@@ -24,8 +24,6 @@ from tokenstream.stages import CallDraft
 
 
 class Order(BaseModel):
-    """A type that declares a tool."""
-
     dish: str
 
 

@@ -18,21 +18,15 @@ from tokenstream.stream import AsyncPartialsView, PartialsView, View
 
 
 class Step(BaseModel):
-    """A model."""
-
     text: str
 
 
 class Recipe(BaseModel):
-    """A model that holds others."""
-
     title: str
     steps: list[Step]
 
 
 class Note(TypedDict):
-    """A dict whose keys have types."""
-
     text: str
 
 
@@ -66,7 +60,6 @@ either: TypeAdapter[Recipe | Step] = TypeAdapter(Recipe | Step)
 
 
 def drafts(stream: Stream) -> None:
-    """Snapshots of an object."""
     for draft in stream.partials(Recipe):
         assert_type(draft, Partial[Recipe])
         assert_type(draft.title, Any)
@@ -138,7 +131,6 @@ def paths(stream: Stream) -> None:
 
 
 def elements(stream: Stream) -> None:
-    """Elements of an array, and one string."""
     for step in stream.items(Step, at="steps"):
         assert_type(step, Step)
     for step in stream.choice(1).items(Step, ("steps",), tool="recipe", fail_fast=True, lenient=True):
@@ -151,7 +143,6 @@ def elements(stream: Stream) -> None:
 
 
 def results(stream: Stream) -> None:
-    """The validated value."""
     assert_type(stream.result(Recipe), Recipe)
     assert_type(stream.result(list[Step]), list[Step])
     assert_type(stream.result(Note), Note)
@@ -161,7 +152,6 @@ def results(stream: Stream) -> None:
 
 
 async def asynchronous(stream: AsyncStream) -> None:
-    """The same in `async for` loops."""
     async for draft in stream.partials(Recipe):
         assert_type(draft, Partial[Recipe])
         assert_type(draft.final(), Recipe)
@@ -180,7 +170,6 @@ async def asynchronous(stream: AsyncStream) -> None:
 
 
 def failures(stream: Stream) -> None:
-    """What is on the errors."""
     try:
         stream.result(Recipe)
     except InvalidJSON as error:

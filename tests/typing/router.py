@@ -14,8 +14,6 @@ from tokenstream.router import Router, ToolResults
 
 
 class WeatherArgs(BaseModel):
-    """Arguments of a tool."""
-
     city: str
 
 
@@ -29,7 +27,6 @@ def show(event: TextDelta) -> None:
 
 @router.on(TextDelta, ReasoningDelta)
 def show_both(event: TextDelta | ReasoningDelta) -> str:
-    """Two."""
     return event.text
 
 
@@ -91,7 +88,6 @@ async def what_stays_asynchronous() -> None:
 
 
 def runs(stream: Stream) -> None:
-    """What a run gives back."""
     results = stream.run(router)
     assert_type(results, ToolResults)
     assert_type(results["call_1"], Any)
@@ -100,5 +96,4 @@ def runs(stream: Stream) -> None:
 
 
 async def asynchronous_runs(stream: AsyncStream) -> None:
-    """The same, awaited."""
     assert_type(await stream.run(router), ToolResults)

@@ -13,13 +13,10 @@ from tokenstream.stream._pauses import Leg
 
 
 class Order(BaseModel):
-    """The shape of an answer."""
-
     dish: str
 
 
 def price(usage: Usage) -> float:
-    """Return what token counts cost."""
     return float(usage.output_tokens or 0)
 
 
@@ -32,7 +29,6 @@ def decide(attempt: Attempt) -> object:
 
 
 def good(message: Message) -> bool:
-    """Return True for an answer that is good enough."""
     return bool(message.text)
 
 

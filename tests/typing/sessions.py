@@ -40,7 +40,6 @@ def sessions(open_socket: Any, router: Router, tools: Tools, results: ToolResult
 
 
 async def async_sessions(open_socket: Any) -> None:
-    """The same in an event loop."""
     async with AsyncSession(open_socket, format="gemini-live") as session:
         assert_type(session, AsyncSession)
         async with session.ask("Hello") as answer:

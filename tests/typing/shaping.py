@@ -35,7 +35,6 @@ def views(stream: Stream) -> None:
 
 
 async def asynchronous_views(stream: AsyncStream) -> None:
-    """The same in an `async for` loop."""
     assert_type(stream.text, AsyncTextView)
     assert_type(stream.answer, AsyncTextView)
     assert_type(stream.choice(1).answer.sentences(), AsyncTextView)

@@ -34,7 +34,6 @@ def shared(stream: Stream) -> None:
 
 
 async def shared_asynchronous(stream: AsyncStream) -> None:
-    """The same in tasks."""
     assert_type(stream.broadcast(), AsyncBroadcast)
     (reader,) = stream.tee(1)
     async with reader:

@@ -71,8 +71,6 @@ def bodies(path: Path, chunks: Iterator[bytes], payloads: Iterable[dict[str, Any
 
 @dataclass
 class Piece:
-    """A user's own class of payloads."""
-
     text: str
 
 
@@ -133,7 +131,6 @@ def requests_that_are_not_sent(
 
 
 def openai_streams(client: openai.OpenAI) -> None:
-    """Of openai's SDK."""
     chat = client.chat.completions
     assert_type(sync(chat.create(model="m", messages=[], stream=True)), Taken)
     assert_type(sync(chat.stream(model="m", messages=[])), Taken)
@@ -155,7 +152,6 @@ def openai_streams(client: openai.OpenAI) -> None:
 
 
 async def async_openai_streams(client: openai.AsyncOpenAI) -> None:
-    """Of openai's SDK, asynchronous: awaited or not."""
     chat = client.chat.completions
     created = chat.create(model="m", messages=[], stream=True)
     assert_type(asynchronous(created), Taken)
@@ -170,7 +166,6 @@ async def async_openai_streams(client: openai.AsyncOpenAI) -> None:
 
 
 def anthropic_streams(client: anthropic.Anthropic) -> None:
-    """Of anthropic's SDK."""
     created = client.messages.create(model="m", max_tokens=1, messages=[], stream=True)
     assert_type(sync(created), Taken)
     manager = client.messages.stream(model="m", max_tokens=1, messages=[])
@@ -204,8 +199,6 @@ class AioConverseStreamResponse(TypedDict):
 
 
 class AioInvokeResponse(TypedDict):
-    """Of `invoke_model_with_response_stream`."""
-
     body: AsyncIterator[dict[str, object]]
     contentType: str
 

@@ -35,8 +35,6 @@ from tokenstream.stages import (
 
 
 class Letters:
-    """A stage of somebody else's."""
-
     error: ValueError | None = None
     stop: str | None = None
 
@@ -51,7 +49,6 @@ class Letters:
 
 
 def stages(encoder: Encoder) -> None:
-    """Each stage of the library is one for type checkers."""
     lines: Stage[bytes, bytes] = NDJSONParser()
     events: Stage[bytes, ServerSentEvent] = SSEParser()
     messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()

@@ -129,7 +129,6 @@ def peer(run: Steps, peer: Peer) -> None:
 
 
 async def async_peer(run: Steps, peer: AsyncPeer) -> None:
-    """As in a `for` loop, but awaited."""
     turn = await peer.begin("session/prompt", {"prompt": []})
     assert_type(turn, PeerCall)
     assert_type([message async for message in peer], list[AsyncPeerMessage])

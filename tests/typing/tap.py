@@ -25,8 +25,6 @@ class Manager:
 
 
 class AsyncManager:
-    """The same, asynchronous."""
-
     async def __aenter__(self) -> AsyncIterable[Chunk]:
         raise NotImplementedError
 
@@ -59,7 +57,6 @@ async def asynchronous_loops(
     own: AsyncManager,
     standard: AbstractAsyncContextManager[AsyncIterable[Chunk]],
 ) -> None:
-    """The same in `async for`."""
     async for chunk in (tapped := tap(stream)):
         assert_type(chunk, Chunk)
     assert_type(tapped, AsyncTap[Chunk])

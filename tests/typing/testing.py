@@ -43,7 +43,6 @@ def scripts() -> None:
 
 
 def processes(path: Path, agent: Popen[bytes]) -> None:
-    """A process is recorded as what it is, and a played one is followed like a real one."""
     recording = testing.Recording.load(path)
     assert_type(testing.record(agent, path), Popen[bytes])
     played = recording.process(fault=faults.cut(event=3) | faults.exit_code(1))
@@ -54,7 +53,6 @@ def processes(path: Path, agent: Popen[bytes]) -> None:
 
 
 def recordings(path: Path) -> None:
-    """A recording is read, played, and kept again."""
     recording = testing.Recording.load(path)
     assert_type(recording, testing.Recording)
     assert_type(testing.Recording.load("order.rec"), testing.Recording)
@@ -121,12 +119,10 @@ async def servers(script: testing.Script, recording: testing.Recording) -> None:
 
 
 def words(stream: Stream) -> list[str]:
-    """A handler of an application."""
     return list(stream.text)
 
 
 async def count(stream: AsyncStream) -> int:
-    """The same for an event loop."""
     return len((await stream.final()).text)
 
 

@@ -19,25 +19,19 @@ from tokenstream.stream import View
 
 
 class WeatherArgs(BaseModel):
-    """Arguments as a model."""
-
     city: str
 
 
 @dataclass
 class Point:
-    """Arguments as a dataclass."""
-
     x: int
 
 
 def book_table(seats: int, name: str = "") -> float:
-    """Return a number."""
     return float(seats) + len(name)
 
 
 async def get_time(city: str) -> bytes:
-    """Return bytes, later."""
     return city.encode()
 
 
@@ -45,7 +39,6 @@ class Desk:
     """Has a method that is a tool, and is one."""
 
     def book(self, seats: int) -> bool:
-        """Return a flag."""
         return seats > 1
 
     def __call__(self, seats: int) -> int:
@@ -104,7 +97,6 @@ def several_tools(body: Iterable[bytes]) -> None:
 
 
 def named_tools(body: Iterable[bytes]) -> None:
-    """By the name that the model calls them by."""
     stream = Stream(body)
     for weather in stream.validated_calls(get_weather=WeatherArgs):
         assert_type(weather, ToolCall[WeatherArgs])
@@ -178,7 +170,6 @@ def search(query: str) -> Generator[str, None, int]:
 
 
 def count(to: int) -> Iterator[int]:
-    """Show numbers."""
     yield from range(to)
 
 

@@ -87,7 +87,6 @@ def one_subagent(request: Request, *names: str) -> Script | Recording:
 
 
 def two_subagents(request: Request) -> Script | Recording:
-    """Do the same with two subagents."""
     return one_subagent(request, "one", "two")
 
 
@@ -127,7 +126,6 @@ def at_limit(request: Request) -> Script | Recording:
 
 
 def refuse(request: Request) -> Recording:
-    """Refuse every request, as a provider does whose account has no credit."""
     if _format_of(request) == "gemini":
         error = {"code": 400, "message": "no credit", "status": "INVALID_ARGUMENT"}
     else:

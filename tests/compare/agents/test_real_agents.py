@@ -333,7 +333,6 @@ def test_opencode_is_driven_over_acp(tmp_path: Path) -> None:
 
 
 def plans_of(run: Steps) -> list[Any]:
-    """Return the plans that a run has told: the tasks with their states."""
     updates = [event.data for event in run.events() if isinstance(event, StepUpdate)]
     return [[(task["content"], task["status"]) for task in update["entries"]] for update in updates]
 

@@ -89,7 +89,6 @@ def _version(package: str) -> str:
 
 
 def main() -> None:
-    """Print what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.compare.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about 20 seconds, less exact")
     parser.add_argument(

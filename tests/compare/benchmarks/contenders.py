@@ -35,7 +35,6 @@ def found(name: str) -> Any:
 
 @cache
 def runner() -> asyncio.Runner:
-    """Return the event loop of all asynchronous readers."""
     made = asyncio.Runner()
     atexit.register(made.close)
     return made

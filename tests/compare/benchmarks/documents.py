@@ -60,11 +60,9 @@ def string(size: int) -> str:
 
 
 def nested(depth: int, size: int) -> tuple[str, str]:
-    """Return what opens `depth` objects inside each other, and an array of short strings in the innermost."""
     opened = '{"inside": ' * (depth - 1)
     return opened, json.dumps(_WORDS * (size // 230 + 1)) + "}" * (depth - 1)
 
 
 def fragments(document: str) -> list[str]:
-    """Return a document in pieces of four characters."""
     return [document[at : at + FRAGMENT] for at in range(0, len(document), FRAGMENT)]

@@ -196,7 +196,6 @@ def _others() -> list[Reader]:
 
 
 def readers() -> list[Reader]:
-    """Return all ways of having the current value, ours first."""
     return [
         Reader(OURS, _ours),
         Reader(PATHS, _with_paths),

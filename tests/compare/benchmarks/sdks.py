@@ -35,7 +35,6 @@ class Reader:
 
     @property
     def installed(self) -> bool:
-        """Whether it can run here."""
         return all(found(package) is not None for package in self.packages)
 
     def prepare(self, answer: Answer) -> Run:

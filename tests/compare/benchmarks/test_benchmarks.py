@@ -55,7 +55,6 @@ _TINY = Plan(
 
 @pytest.fixture(scope="module", autouse=True)
 def loop_of_readers() -> Iterator[None]:
-    """Open the event loop that all asynchronous readers share, and close it in the end."""
     with runner():
         yield
     runner.cache_clear()
@@ -76,7 +75,6 @@ def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], lis
 
 
 def test_every_format_has_a_row() -> None:
-    """A format that is added is measured, too."""
     assert set(registry.names()) == {make(name, 1).format for name, make in ANSWERS.items()} - {"mistral"}
 
 

@@ -50,8 +50,6 @@ class _LooseStep(BaseModel):
 
 
 class Step(BaseModel):
-    """One of the objects of the list."""
-
     number: int
     title: str
     minutes: int
@@ -173,7 +171,6 @@ def _pydantic_ai(module: Any) -> Callable[[str], Any]:
 
 @cache
 def others() -> list[Other]:
-    """Return who makes the object anew, as far as it is installed."""
     known = [Other("pydantic_core.from_json and a loose model", _validated)]
     if module := found("instructor"):
         known.append(Other("instructor Partial[Recipe]", _instructor(module)))
@@ -211,7 +208,6 @@ def _row(name: str, costs: list[float]) -> list[str]:
 
 
 def typed_objects(plan: Plan) -> list[Table]:
-    """Return the table of snapshots."""
     ours, theirs = _fastest_windows(plan), _remade(plan)
     rows = [_row(name, costs) for name, costs in {**ours, **theirs}.items()]
     columns = [f"{done:,} finished" for done in _finished(plan)]

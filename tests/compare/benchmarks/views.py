@@ -51,7 +51,6 @@ def _load(chunks: Sequence[bytes]) -> None:
 
 
 def views(plan: Plan) -> list[Table]:
-    """Return µs of an event in each way of reading, and of an answer of ten events."""
     count = plan.events
     text = _text(count)
     contenders: dict[str, Run] = {

@@ -121,7 +121,6 @@ def _table(
 
 
 def whole_json(plan_: Plan) -> list[Table]:
-    """Return a table of plain documents, and one of typed ones."""
     documents = {sizes_of(size): plan(size) for size in plan_.documents if size <= _MOST}
     typed = {f"{count} objects": steps_text(count) for count in _OBJECTS}
     return [

@@ -82,7 +82,6 @@ WRITERS: dict[str, Writer] = {
 
 
 def _size(written: list[Any]) -> str:
-    """Return how many kB are sent."""
     sent = [each if isinstance(each, str) else json.dumps(each, separators=(",", ":")) for each in written]
     return f"{sum(map(len, sent)) / 1_000:,.0f}"
 

@@ -43,7 +43,6 @@ class _Comparison:
 
     @property
     def names(self) -> list[str]:
-        """The names of all readers."""
         return [each.name for each in self.known]
 
     def renew(self, only: Sequence[str]) -> None:

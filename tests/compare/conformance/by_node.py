@@ -31,7 +31,6 @@ class NodeReader(NodePackages):
     json: frozenset[str] = frozenset()
 
     def events(self, cases: Sequence[SSECase]) -> list[list[list[SSEEvent] | str]]:
-        """Return, for each case and each of its chunkings, the events or the name of an error."""
         jobs = [
             {"body": base64.b64encode(case.body).decode(), "cuts": cuts}
             for case in cases
@@ -47,14 +46,12 @@ class NodeReader(NodePackages):
         ]
 
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
-        """Return what it makes of each body, given with its format."""
         jobs = [{"format": format, "body": base64.b64encode(body).decode()} for format, body in bodies]
         return [
             Answer.of_plain(plain) for plain in self.ask_script(_SCRIPT, {"task": "answers", "jobs": jobs})
         ]
 
     def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
-        """Return what it tells of each case, all of kinds that it reads."""
         jobs = [{"text": case.text, "kind": case.kind, "allow": case.allow} for case in cases]
         told: list[str] = self.ask_script(_JSON_SCRIPT, {"reader": self.name, "jobs": jobs})
         return told

@@ -14,8 +14,6 @@ OSLO_TEXT, BERGEN_TEXT = '{"city": "Oslo"}', '{"city": "Bergen"}'
 
 @dataclass(frozen=True)
 class CompatibleCase:
-    """A body, and what it means."""
-
     format: str
     name: str
     sends: str

@@ -69,7 +69,6 @@ def _judge_failure(case: CompatibleCase, said: Answer) -> str:
 
 
 def digest() -> str:
-    """Return what tells these cases from others."""
     return digest_of(
         [
             [case.name, case.format, case.body.hex(), case.text, [*case.calls], case.about, case.fails]

@@ -30,7 +30,6 @@ class CutAnswer:
 
     @property
     def body(self) -> bytes:
-        """The whole answer."""
         return b"".join([frame for frame, _ in self.frames])
 
     def cuts(self) -> range:
@@ -148,5 +147,4 @@ def tally(answer: CutAnswer, cuts: Sequence[int], told: Sequence[Answer]) -> Cut
 
 
 def digest() -> str:
-    """Return what tells these cases from others."""
     return digest_of([[answer.format, answer.body.hex(), answer.last] for answer in ANSWERS.values()])

@@ -43,8 +43,6 @@ class JSONCase:
 
 @dataclass(frozen=True)
 class JSONSuite:
-    """Cases after one peer's tests."""
-
     name: str
     about: str
     """What the cases are and whose, for the page."""

@@ -52,7 +52,6 @@ class PythonPackages:
     """Modules that have to be there to import."""
 
     def installed(self) -> bool:
-        """Return True if they can run here."""
         try:
             return all(importlib.util.find_spec(module) for module in self.modules)
         except ModuleNotFoundError:
@@ -62,7 +61,6 @@ class PythonPackages:
         return {package: importlib.metadata.version(package) for package in self.packages}
 
     def runtime(self) -> str:
-        """Return the interpreter that they run in."""
         return f"Python {platform.python_version()}"
 
 
@@ -77,7 +75,6 @@ class NodePackages:
     """The folder whose node_modules has the packages; None where none was named."""
 
     def installed(self) -> bool:
-        """Return True if they can run here."""
         return (
             self.folder is not None
             and node_in(self.folder) is not None
@@ -91,7 +88,6 @@ class NodePackages:
         }
 
     def runtime(self) -> str:
-        """Return the interpreter that they run in."""
         return f"Node {self._run(['--version'], '').strip().removeprefix('v')}"
 
     def ask_script(self, script: Path, asked: dict[str, Any], *, timeout: float | None = None) -> Any:

@@ -82,7 +82,6 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Keep an error; what is meant to end the program goes on."""
         if not isinstance(error, Exception):
             return False
         self.error = type(error).__name__
@@ -121,12 +120,10 @@ class PythonReader(PythonPackages):
 
     @property
     def json(self) -> frozenset[str]:
-        """The kinds of cases of JSON that it reads."""
         return frozenset(self.json_of or ())
 
     @property
     def formats(self) -> frozenset[str]:
-        """The formats of answers that it reads."""
         return frozenset(self.answer_of or ())
 
     def _told(self, chunks: list[bytes]) -> list[SSEEvent] | str:
@@ -137,11 +134,9 @@ class PythonReader(PythonPackages):
         return told if attempt.error is None else attempt.error
 
     def events(self, cases: Sequence[SSECase]) -> list[list[list[SSEEvent] | str]]:
-        """Return, for each case and each of its chunkings, the events or the name of an error."""
         return [[self._told(in_chunks(case.body, cuts)) for cuts in case.chunkings()] for case in cases]
 
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
-        """Return what it makes of each body, given with its format."""
         assert self.answer_of is not None
         return [self.answer_of[format](body) for format, body in bodies]
 
@@ -154,5 +149,4 @@ class PythonReader(PythonPackages):
         return told or REFUSED
 
     def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
-        """Return what it tells of each case, all of kinds that it reads."""
         return list(map(self._json_told, cases))

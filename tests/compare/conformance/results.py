@@ -22,7 +22,6 @@ _FIELDS = ("event", "data", "id")
 
 
 def load() -> dict[str, Any]:
-    """Return the results that are kept, by reader."""
     kept: dict[str, Any] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return kept
 

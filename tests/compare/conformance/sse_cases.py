@@ -52,7 +52,6 @@ class SSECase:
 
     @property
     def group(self) -> str:
-        """What the case is about."""
         return _GROUP_OF[self.name.partition("_")[0]]
 
     def chunkings(self) -> list[list[int]]:
@@ -78,7 +77,6 @@ def cases() -> list[SSECase]:
 
 
 def digest() -> str:
-    """Return what tells these cases from others."""
     return digest_of([[case.name, case.body.hex(), case.events] for case in cases()])
 
 

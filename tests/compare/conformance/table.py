@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table, and the empty line behind it."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join([f"| {' | '.join(map(_cell, line))} |\n" for line in lines]) + "\n"
 

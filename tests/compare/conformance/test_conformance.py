@@ -76,12 +76,10 @@ def test_the_results_are_of_the_cases_of_today(name: str) -> None:
 
 @needs_cases
 def test_our_sse_results_are_those_of_a_fresh_run() -> None:
-    """Every case, at every chunking of the page."""
     assert _KEPT[US.name]["sse"] == results.sse_results(US)
 
 
 def test_our_compatible_results_are_those_of_a_fresh_run() -> None:
-    """Every case, in every format."""
     assert _KEPT[US.name]["compatible"] == results.compatible_results(US)
 
 

@@ -168,8 +168,6 @@ def _live(said: str) -> list[dict[str, Any]]:
 
 
 class Socket(NamedTuple):
-    """One of its WebSockets."""
-
     path: str
     ask: Callable[[str], list[dict[str, Any]]]
     """Returns the messages to send for a user's message."""
@@ -179,7 +177,6 @@ class Socket(NamedTuple):
     """Whether the real server says nothing more after calls until it has their results; aimock goes on."""
 
     def asked_in_turn(self) -> list[str]:
-        """Return the names of the scenarios that can be asked one after the other."""
         return [
             name
             for name, (response, _) in SCENARIOS.items()

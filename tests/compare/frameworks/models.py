@@ -16,7 +16,6 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 def model(*answers: Any, hook: Any = None, fault: Any = None, **options: Any) -> Any:
-    """Return a chat model whose provider gives these answers."""
     httpx, openai = needed("httpx"), needed("langchain_openai")
     hooks = {"response": [hook]} if hook is not None else {}
     return openai.ChatOpenAI(

@@ -41,8 +41,6 @@ _OLDER = {("LangChain", "OpenAIConnectionError"): "RemoteProtocolError"}
 
 
 class Weather(BaseModel):
-    """The arguments of the call."""
-
     city: str
     days: int
 
@@ -155,7 +153,6 @@ def test_a_library_does_with_a_broken_answer_what_the_table_says(
 
 
 def _outcome(read: Callable[[str], object], url: str) -> object:
-    """Return what a library gives, or the name of its exception."""
     try:
         return read(url)
     except Exception as error:  # noqa: BLE001 - any exception of any library

@@ -31,7 +31,6 @@ pytestmark = [*WARNINGS]
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_a_models_stream_is_read(options: dict[str, Any]) -> None:
-    """Text, parallel calls, usage and finish reason, in whichever form the provider was asked."""
     stream = Stream(model(ASKED, **options).stream("Weather?"))
     message = stream.final()
 

@@ -33,7 +33,6 @@ QUESTION = {"messages": [("user", "Weather?")]}
 
 
 def agent(*answers: Any, **options: Any) -> Any:
-    """Return an agent whose model gives these answers."""
     return agents.create_agent(model(*answers, **options), [get_weather])
 
 
@@ -125,7 +124,6 @@ def test_a_loop_over_events_may_stay_as_it_is() -> None:
 
 
 def test_each_answer_of_a_graph_is_read_in_turn() -> None:
-    """The tool's result stands between them."""
     events = list(stream := Stream(agent(CALLED, ANSWERED).stream_events(QUESTION, version="v3")))
     responses = Stream(agent(CALLED, ANSWERED).stream_events(QUESTION, version="v3")).responses
 

@@ -49,7 +49,6 @@ def chat(transport: Any) -> Iterator[Any]:
 
 
 def test_a_chat_models_stream_is_read() -> None:
-    """Text, parallel calls, usage and finish reason; nothing is given twice."""
     stream = Stream(chat(testing.transport(ASKED)))
     pieces, message = list(stream.text), stream.final()
 

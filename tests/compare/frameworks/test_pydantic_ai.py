@@ -51,7 +51,6 @@ def _has_asked(history: list[Any]) -> bool:
 
 
 def _answer(history: list[Any], _: Any) -> Any:
-    """Answer in one piece."""
     if _has_asked(history):
         return messages.ModelResponse(parts=[messages.TextPart("It is sunny.")])
     calls = [messages.ToolCallPart("weather", args, tool_call_id=f"c{id}") for id, args in CALLS.items()]
@@ -59,7 +58,6 @@ def _answer(history: list[Any], _: Any) -> Any:
 
 
 async def _stream(history: list[Any], _: Any) -> Any:
-    """Answer piece by piece."""
     if _has_asked(history):
         for piece in ("It is ", "sunny."):
             yield piece

@@ -49,7 +49,6 @@ def asked(*answers: Any, **options: Any) -> Any:
 
 
 def test_a_graph_of_langgraph_is_followed() -> None:
-    """Nodes, models and tools; two calls at once are told apart."""
     run, passed = follow(lambda: asked(ASKED, ANSWERED))
     steps = flat(run.steps)
     tools = {step.name: step for step in steps if step.cause is not None}

@@ -258,7 +258,6 @@ def test_mistral() -> None:
 
 
 def test_cohere() -> None:
-    """Cohere's SDK runs on httpx."""
     cohere = needed("cohere")
     http = httpx.Client(transport=testing.transport(HELLO))
     client = cohere.ClientV2(api_key="made-up", httpx_client=http, max_retries=0)

@@ -62,7 +62,6 @@ DIRECT = [way for way in READABLE if way not in FOR_A_STREAM]
 
 
 def read_own(source: Any) -> None:
-    """Read something as its library is used."""
     if hasattr(source, "__enter__"):
         with source as entered:
             if entered is not source:
@@ -182,7 +181,6 @@ def test_a_response_of_http_client_is_recorded_by_the_stream_around_it(path: Pat
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_response_of_aiohttp_is_recorded_by_the_stream_around_it(path: Path) -> None:
-    """The response itself is refused."""
     aiohttp = needed("aiohttp")
     with Loopback(chunked(CHAT)) as server:
         async with aiohttp.ClientSession() as session, session.post(server.url) as response:

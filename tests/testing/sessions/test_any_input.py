@@ -49,7 +49,6 @@ MESSAGES = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4)
 
 
 def open_session(format: str, answer: Callable[[], Recording]) -> ServedSession:
-    """Open a session that plays the same answer each time."""
     handshake = Request(method="GET", path=PATHS[format], headers=Message(), body=b"")
     session = make_session(format, handshake, lambda _: answer(), SessionStore())
     session.start(0.0)
@@ -70,7 +69,6 @@ def asking(format: str) -> list[dict[str, Any]]:
 def test_any_message_of_a_client_is_answered_or_ends_the_connection(
     format: str, said: list[dict[str, Any]], raw: str | bytes
 ) -> None:
-    """All that the server says is JSON."""
     session = open_session(format, lambda: ANSWER.recording(format))
     sent: list[bytes] = []
     for number, message in enumerate([*asking(format), *said]):
@@ -129,7 +127,6 @@ def test_ids_may_end_in_any_number_of_digits() -> None:
 
 
 def test_a_format_without_sessions_is_refused() -> None:
-    """The error names those that have them."""
     handshake = Request(method="GET", path="/", headers=Message(), body=b"")
     with pytest.raises(MisuseError, match="gemini-live"):
         make_session("anthropic", handshake, lambda _: ANSWER.recording(), SessionStore())

@@ -55,7 +55,6 @@ def test_the_server_closes_the_connection_in_place_of_an_answer(format: str) -> 
 @FORMATS
 @pytest.mark.parametrize("fault", [faults.close(event=-1, code=1001), faults.close(event=-1)], ids=str)
 def test_the_server_closes_an_idle_connection(format: str, fault: testing.faults.Fault) -> None:
-    """The answer before it is complete."""
     messages, error = played(format, fault)
 
     assert messages[-1]["response"]["status"] == "completed"
@@ -73,7 +72,6 @@ def test_the_connection_breaks_without_a_closing_frame(format: str, fault: testi
 
 @FORMATS
 def test_the_connection_breaks_inside_a_message(format: str) -> None:
-    """The message does not arrive, and those before it do."""
     whole, _ = played(format, faults.close(event=5))
     messages, error = played(format, faults.half_frame(event=5))
 
@@ -102,7 +100,6 @@ def test_silence_lasts_until_the_client_leaves() -> None:
 
 
 def test_an_answer_that_is_cut_short_leaves_the_connection_open() -> None:
-    """The client that asks again gets the next answer."""
     short = HELLO.recording("openai-realtime").with_fault(faults.cut(event=6))
     with testing.serve([short, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
         client.send("response.create")
@@ -112,7 +109,6 @@ def test_an_answer_that_is_cut_short_leaves_the_connection_open() -> None:
 
 
 def test_a_session_goes_on_over_another_connection() -> None:
-    """The answers that are left are played there."""
     broken = HELLO.recording("openai-realtime").with_fault(faults.close(event=3, code=1012))
     again = testing.script().text("Again").finish()
     with testing.serve([broken, again], sessions=True) as server:

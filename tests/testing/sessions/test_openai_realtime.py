@@ -55,7 +55,6 @@ def test_an_update_of_the_session_is_confirmed_with_the_whole_session(client: Cl
 
 
 def test_items_can_be_added_read_and_deleted(client: Client) -> None:
-    """The server confirms each of these requests."""
     content = [{"type": "input_text", "text": "Hi"}]
     client.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
     added, done = client.recv(), client.recv()

@@ -36,7 +36,6 @@ def test_each_request_gets_the_next_answer_on_the_same_socket() -> None:
 
 
 def test_what_the_client_sent_can_be_seen() -> None:
-    """The messages of a connection are kept in order, as JSON."""
     with testing.serve([HELLO], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
             client.respond(input="Hi")
@@ -95,7 +94,6 @@ def test_only_stored_responses_outlive_their_connection(store: bool) -> None:
 
 
 def test_a_failed_continuation_evicts_its_parent() -> None:
-    """With `store: false`, the next continuation does not find it."""
     broken = HELLO.recording("openai-responses").with_fault(faults.status(500))
     with (
         testing.serve([HELLO, broken, AGAIN], sessions=True) as server,
@@ -205,7 +203,6 @@ def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
 
 
 def test_lanes_have_bounds() -> None:
-    """A name that is none, or the thirty-third."""
     with testing.serve(HELLO, sessions=True) as server, open_client(server, RESPONSES) as client:
         assert client.respond(stream_id="a b")["error"]["code"] == "invalid_stream_id"
         for number in range(32):
@@ -229,7 +226,6 @@ def test_a_request_without_an_answer_is_told_so() -> None:
 
 @pytest.mark.parametrize("message", ["{", "[1]", '{"type": "session.update"}'])
 def test_a_message_that_is_wrong_is_refused(message: str) -> None:
-    """The connection stays open for the next message."""
     with testing.serve(HELLO, sessions=True) as server, open_client(server, RESPONSES) as client:
         client.socket.send(message)
         assert client.recv()["type"] == "error"
@@ -245,7 +241,6 @@ def test_the_same_answers_are_played_over_http() -> None:
 
 
 def test_a_path_without_sessions_is_refused() -> None:
-    """The client's error says which paths have them."""
     with (
         testing.serve(HELLO, sessions=True) as server,
         pytest.raises(exceptions.InvalidStatus) as caught,

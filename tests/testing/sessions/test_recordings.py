@@ -56,7 +56,6 @@ def test_a_recorded_session_is_played_turn_by_turn(format: str, tmp_path: Path) 
 
 
 def record_closed(reason: str, path: Path, **options: Any) -> Recording:
-    """Record an answer that the server closes with a code and a reason."""
     closed = TURNS[0].recording("openai-realtime").with_fault(faults.close(code=1012, reason=reason))
     with testing.serve(closed, sessions=True) as server, open_client(server, REALTIME) as client:
         client.send("response.create")

@@ -25,7 +25,6 @@ class NodePeer(NodePackages):
     falls_back: bool = False
 
     def told(self, world: World) -> Told:
-        """Return what came of a case."""
         asked = {
             "first": world.first,
             "question": world.answer.question,

@@ -80,14 +80,11 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class Case:
-    """A fault in a scenario."""
-
     scenario: Scenario
     fault: Fault
 
     @property
     def answer(self) -> Answer:
-        """The answer that is asked for."""
         return ANSWERS[self.fault.answer]
 
 

@@ -56,7 +56,6 @@ class PythonPeer(PythonPackages):
     falls_back: bool = True
 
     def told(self, world: World) -> Told:
-        """Return what came of a case."""
         told = Told()
         with warnings.catch_warnings(), Attempt() as attempt:
             # Warnings of a peer about its own libraries are no result.

@@ -20,7 +20,6 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def load() -> dict[str, Any]:
-    """Return the results that are kept, by peer."""
     kept: dict[str, Any] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return kept
 

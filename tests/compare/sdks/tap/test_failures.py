@@ -27,7 +27,6 @@ FIRST = {"openai": 4, "anthropic": 6}
 
 
 def begun(sdk: str, *rest: Any) -> Script:
-    """Return an answer that begins well."""
     return [chunked_head(), *map(http_chunk, BODIES[sdk][: FIRST[sdk]]), *rest]
 
 

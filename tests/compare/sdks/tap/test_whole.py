@@ -23,7 +23,6 @@ WHOLE: dict[str, Message] = {name: Stream(body).final() for name, body in BODIES
 
 
 def is_whole(tapped: Any, sdk: str) -> None:
-    """Hold that everything was seen."""
     assert tapped.message == WHOLE[sdk]
     assert tapped.error is None
     assert {} == tapped.departures.details
@@ -228,7 +227,6 @@ def test_a_generator_that_is_closed_early_is_stopped() -> None:
 
 
 def test_two_taps_see_the_same() -> None:
-    """Each has the whole message, and so has a stream that reads what is tapped."""
     with Loopback(answer(CHAT)) as server, Client("openai", server) as client:
         list(outer := tap(inner := tap(client.create())))
         tapped = tap(client.create())
