@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tests.support.wire import DONE, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    Shown = Callable[..., tuple[int, str]]
+    Told = Callable[..., tuple[int, Any]]
 
 COMMAND = [sys.executable, "-m", "tokenstream"]
 RECORDINGS = Path(str(files("tokenstream.cli").joinpath("recordings")))

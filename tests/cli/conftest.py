@@ -10,8 +10,9 @@ import pytest
 from tokenstream.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cli.commands import Shown, Told
 
 
 @pytest.fixture(autouse=True)
@@ -21,21 +22,36 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def inspected(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[Any]]]:
-    """Run `inspect --json`, and return its status and its lines."""
+def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shown:
+    """Run `inspect`, and return its status and what it prints; bytes are the contents of a file."""
 
-    def inspect(*arguments: object) -> tuple[int, list[Any]]:
-        status = main(["inspect", "--json", *map(str, arguments)])
-        return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    def inspect(*arguments: object) -> tuple[int, str]:
+        file = tmp_path / "body"
+        for content in arguments:
+            if isinstance(content, bytes):
+                file.write_bytes(content)
+        names = [str(file if isinstance(argument, bytes) else argument) for argument in arguments]
+        return main(["inspect", *names]), capsys.readouterr().out
 
     return inspect
 
 
 @pytest.fixture
-def body(tmp_path: Path) -> Callable[[bytes], Path]:
-    def written(content: bytes) -> Path:
-        path = tmp_path / "body"
-        path.write_bytes(content)
-        return path
+def inspected(shown: Shown) -> Told:
+    """Run `inspect --json`, and return its status and its lines."""
 
-    return written
+    def inspect(*arguments: object) -> tuple[int, list[Any]]:
+        status, lines = shown("--json", *arguments)
+        return status, list(map(json.loads, lines.splitlines()))
+
+    return inspect
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Run `doctor --json`, and return its status and its verdict with the evidence."""
+
+    def examine(*arguments: str) -> tuple[int, Any]:
+        return main(["doctor", "--json", *arguments]), json.loads(capsys.readouterr().out)
+
+    return examine

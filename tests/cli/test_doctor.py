@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.cli.commands import Told
+
 _KEY = "sk-proj-0123456789abcdefghij"
 _PACED = [(0.02, chat({"content": "word "})) for _ in range(12)]
 _LAST = chat(finish_reason="stop") + DONE
@@ -71,11 +73,6 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def _doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
-    status = main(["doctor", "--json", *arguments])
-    return status, json.loads(capsys.readouterr().out)
-
-
 def _first(told: Any) -> tuple[str, str]:
     """Return the name of the first finding, and what it says."""
     return told["findings"][0]["name"], told["findings"][0]["what"]
@@ -94,12 +91,10 @@ def test_a_path_that_streams_is_status_0(server: Server, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-def test_the_same_is_asked_with_and_without_compression(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_is_asked_with_and_without_compression(server: Server, doctor: Told) -> None:
     """First as this library asks, then as a browser does."""
     before = len(server.exchanges)
-    status, told = _doctor(capsys, f"{server.url}/text", "-d", '{"stream": true}')
+    status, told = doctor(f"{server.url}/text", "-d", '{"stream": true}')
     asked = [exchange.request for exchange in server.exchanges[before:]]
 
     assert (0, "streams", 2) == (status, told["verdict"], len(told["answers"]))
@@ -113,21 +108,19 @@ def test_the_same_is_asked_with_and_without_compression(
     "arguments", [("--once",), ("-H", "Accept-Encoding: gzip")], ids=["once", "a coding of one's own"]
 )
 def test_one_request_is_enough_where_that_is_asked_for(
-    arguments: tuple[str, ...], server: Server, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], server: Server, doctor: Told
 ) -> None:
     """Each answer of a provider costs money."""
     before = len(server.exchanges)
-    _, told = _doctor(capsys, f"{server.url}/text", *arguments)
+    _, told = doctor(f"{server.url}/text", *arguments)
 
     assert (1, 1) == (len(told["answers"]), len(server.exchanges) - before)
 
 
 @pytest.mark.slow
-def test_an_answer_that_comes_at_once_is_asked_for_twice(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_answer_that_comes_at_once_is_asked_for_twice(server: Server, doctor: Told) -> None:
     before = len(server.exchanges)
-    status, told = _doctor(capsys, f"{server.url}/at-once")
+    status, told = doctor(f"{server.url}/at-once")
     asked = [exchange.request.headers["Accept-Encoding"] for exchange in server.exchanges[before:]]
 
     assert ["identity", "identity"] == asked
@@ -137,10 +130,8 @@ def test_an_answer_that_comes_at_once_is_asked_for_twice(
 
 
 @pytest.mark.slow
-def test_plain_text_that_comes_piece_by_piece_streams(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, told = _doctor(capsys, "--once", f"{server.url}/plain")
+def test_plain_text_that_comes_piece_by_piece_streams(server: Server, doctor: Told) -> None:
+    status, told = doctor("--once", f"{server.url}/plain")
 
     assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
     assert "--format text" in told["findings"][0]["do"][0]
@@ -162,9 +153,9 @@ def test_plain_text_that_comes_piece_by_piece_streams(
     ],
 )
 def test_what_does_not_stream_is_reported_as_what_it_is(
-    route: str, name: str, says: str, server: Server, capsys: pytest.CaptureFixture[str]
+    route: str, name: str, says: str, server: Server, doctor: Told
 ) -> None:
-    status, told = _doctor(capsys, server.url + route)
+    status, told = doctor(server.url + route)
     found, what = _first(told)
 
     assert (1, "does not stream", 1, name) == (status, told["verdict"], len(told["answers"]), found)
@@ -174,10 +165,8 @@ def test_what_does_not_stream_is_reported_as_what_it_is(
 
 
 @pytest.mark.slow
-def test_silence_is_waited_for_no_longer_than_one_says(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, told = _doctor(capsys, f"{server.url}/stall", "--timeout", "3")
+def test_silence_is_waited_for_no_longer_than_one_says(server: Server, doctor: Told) -> None:
+    status, told = doctor(f"{server.url}/stall", "--timeout", "3")
 
     assert (1, "stalled") == (status, _first(told)[0])
     assert 12 == sum(events for _, _, events in told["answers"][0]["arrivals"])
@@ -195,65 +184,61 @@ def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
     assert "the connection broke" not in shown
 
 
-def test_no_server_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> None:
-    status, told = _doctor(capsys, refusing_url())
+def test_no_server_is_reported_as_such(doctor: Told) -> None:
+    status, told = doctor(refusing_url())
 
     assert (1, "no_answer", None) == (status, _first(told)[0], told["answers"][0]["status"])
 
 
-def test_a_server_that_speaks_no_tls_is_reported_as_such(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, told = _doctor(capsys, server.url.replace("http", "https") + "/text")
+def test_a_server_that_speaks_no_tls_is_reported_as_such(server: Server, doctor: Told) -> None:
+    status, told = doctor(server.url.replace("http", "https") + "/text")
 
     assert (1, "no_answer") == (status, _first(told)[0])
     assert "TLS" in _first(told)[1]
 
 
-def test_a_certificate_that_nobody_trusts_is_reported_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_certificate_that_nobody_trusts_is_reported_as_such(doctor: Told) -> None:
     """SSL_CERT_FILE names who is trusted besides."""
     with Loopback(until_close(_LAST), tls=True) as server:
-        status, told = _doctor(capsys, server.url)
+        status, told = doctor(server.url)
 
     assert (1, "no_answer") == (status, _first(told)[0])
     assert "certificate" in _first(told)[1]
 
 
 @pytest.mark.slow
-def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_http_1_0_is_noted(doctor: Told) -> None:
     start = head(headers=[("Connection", "close")]).replace(b"HTTP/1.1", b"HTTP/1.0")
     script = [start, *(step for pause, data in _PACED for step in (data, pause)), _LAST]
     with Loopback(script) as server:
-        status, told = _doctor(capsys, "--once", server.url)
+        status, told = doctor("--once", server.url)
 
     assert (0, "HTTP/1.0", "http_1_0") == (status, told["answers"][0]["http_version"], _first(told)[0])
 
 
 def test_a_proxy_that_the_environment_names_is_reported(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, doctor: Told
 ) -> None:
     with Loopback(until_close(b"".join(data for _, data in _PACED))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
-        _, told = _doctor(capsys, "--once", "http://example.test/text")
+        _, told = doctor("--once", "http://example.test/text")
         (asked,) = proxy.requests
 
     assert "http://example.test/text" == asked.path
     assert "your own proxy" in [hop["name"] for hop in told["hops"]]
 
 
-def test_a_response_that_never_comes_names_whose_patience_may_have_ended(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_response_that_never_comes_names_whose_patience_may_have_ended(doctor: Told) -> None:
     """A connection that closes before the head is no answer."""
     with Loopback([FIN]) as server:
-        status, told = _doctor(capsys, server.url)
+        status, told = doctor(server.url)
 
     assert (1, "no_answer") == (status, _first(told)[0])
 
 
-def test_a_length_that_is_known_before_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_length_that_is_known_before_is_noted(doctor: Told) -> None:
     with Loopback(sized(b"".join(data for _, data in _PACED) + _LAST)) as server:
-        status, told = _doctor(capsys, "--once", server.url)
+        status, told = doctor("--once", server.url)
 
     assert (1, "cannot be told", "content_length") == (status, told["verdict"], _first(told)[0])
 
@@ -287,11 +272,11 @@ def test_a_key_is_sent_and_never_shown(
 
 @pytest.mark.parametrize("value", ["true", "false", "verdict", "1234"])
 def test_hiding_a_value_leaves_the_json_whole(
-    value: str, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    value: str, server: Server, monkeypatch: pytest.MonkeyPatch, doctor: Told
 ) -> None:
     """A header of the environment may say what stands in any JSON."""
     monkeypatch.setenv("SOME_FLAG", value)
-    _, told = _doctor(capsys, f"{server.url}/page", "--header-env", "X-Flag=SOME_FLAG")
+    _, told = doctor(f"{server.url}/page", "--header-env", "X-Flag=SOME_FLAG")
 
     assert ("does not stream", True) == (told["verdict"], told["findings"][0]["grave"])
 
@@ -325,12 +310,12 @@ def test_a_header_without_a_colon_is_not_repeated(server: Server, capsys: pytest
 
 
 def test_a_header_of_the_environment_goes_out_as_it_is(
-    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server, monkeypatch: pytest.MonkeyPatch, doctor: Told
 ) -> None:
     """Bearer is put before nothing but a key in Authorization."""
     monkeypatch.setenv("SOME_KEY", "Basic abcdefgh")
-    _doctor(capsys, f"{server.url}/page", "--header-env", "authorization=SOME_KEY")
-    _doctor(capsys, f"{server.url}/page", "--header-env", "x-api-key=SOME_KEY")
+    doctor(f"{server.url}/page", "--header-env", "authorization=SOME_KEY")
+    doctor(f"{server.url}/page", "--header-env", "x-api-key=SOME_KEY")
     first, second = (exchange.request.headers for exchange in server.exchanges[-2:])
 
     assert ("Basic abcdefgh", "Basic abcdefgh") == (first["Authorization"], second["X-Api-Key"])
@@ -359,11 +344,9 @@ def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
-def test_an_address_is_shown_without_what_may_be_secret(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address_is_shown_without_what_may_be_secret(server: Server, doctor: Told) -> None:
     place = server.url.replace("//", "//me:password@")
-    _, told = _doctor(capsys, "--once", f"{place}/text?key={_KEY}")
+    _, told = doctor("--once", f"{place}/text?key={_KEY}")
 
     assert f"{server.url}/text" == told["url"]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from tests.cli.commands import chat
 from tests.support.proxies import nghttpx, nginx
 from tests.support.replies import reply, serve_in_time
-from tests.support.wire import DONE, sse
+from tests.support.wire import DONE
 from tokenstream.cli import main
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import probe
@@ -20,6 +20,8 @@ from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.cli.commands import Told
 
 pytestmark = pytest.mark.slow
 
@@ -38,19 +40,14 @@ _LOCATIONS = {
 }
 
 
-def _event(content: str, **fields: Any) -> bytes:
-    choice = {"index": 0, "delta": {"content": content}, "finish_reason": None, **fields}
-    return sse({"object": "chat.completion.chunk", "choices": [choice]})
-
-
-_LAST = _event("", finish_reason="stop") + DONE
-_PACED = [(_PACE, _event("word " * 60)) for _ in range(_EVENTS)]
+_LAST = chat({"content": ""}, finish_reason="stop") + DONE
+_PACED = [(_PACE, chat({"content": "word " * 60})) for _ in range(_EVENTS)]
 
 
 def _answer(request: Request) -> Recording:
     if request.route == "/silent":
         # nginx sets its timer anew only where that moves it by more than 0.3 s.
-        return reply([*_PACED[:8], (0.35, _event("more")), (30.0, _LAST)])
+        return reply([*_PACED[:8], (0.35, chat({"content": "more"})), (30.0, _LAST)])
     headers = {"cache-control": "no-cache, no-transform"}
     if request.route == "/asking":
         headers["x-accel-buffering"] = "no"
@@ -67,11 +64,6 @@ def server() -> Iterator[Server]:
 def proxy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with nginx(tmp_path_factory.mktemp("nginx"), server.url, _LOCATIONS) as url:
         yield url
-
-
-def _doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
-    status = main(["doctor", "--json", *arguments])
-    return status, json.loads(capsys.readouterr().out)
 
 
 def _names(told: Any) -> list[str]:
@@ -92,10 +84,8 @@ def test_nginx_as_it_is_installed_holds_an_answer_back(
 
 
 @pytest.mark.parametrize("path", ["unbuffered/text", "default/asking", "http11/text"])
-def test_nginx_that_does_not_buffer_streams(
-    path: str, proxy: str, server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, told = _doctor(capsys, "--once", f"{proxy}/{path}")
+def test_nginx_that_does_not_buffer_streams(path: str, proxy: str, server: Server, doctor: Told) -> None:
+    status, told = doctor("--once", f"{proxy}/{path}")
     upstream = server.exchanges[-1].request
 
     assert (0, "streams", []) == (status, told["verdict"], _names(told))
@@ -106,8 +96,8 @@ def test_nginx_that_does_not_buffer_streams(
     assert (None if path.startswith("http11") else "close") == upstream.headers.get("Connection")
 
 
-def test_nginx_that_compresses_and_flushes_is_noted(proxy: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, told = _doctor(capsys, f"{proxy}/compressed/text")
+def test_nginx_that_compresses_and_flushes_is_noted(proxy: str, doctor: Told) -> None:
+    status, told = doctor(f"{proxy}/compressed/text")
     codings = [answer["headers"].get("content-encoding") for answer in told["answers"]]
 
     assert (0, "streams", ["compressed"]) == (status, told["verdict"], _names(told))
@@ -115,11 +105,9 @@ def test_nginx_that_compresses_and_flushes_is_noted(proxy: str, capsys: pytest.C
     assert "gzip_types" in told["findings"][0]["do"][0]
 
 
-def test_nginx_that_compresses_and_buffers_holds_all_of_it_back(
-    proxy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nginx_that_compresses_and_buffers_holds_all_of_it_back(proxy: str, doctor: Told) -> None:
     """Compressed, the answer fits into one buffer."""
-    status, told = _doctor(capsys, f"{proxy}/compressing/text", "-H", "Accept-Encoding: gzip")
+    status, told = doctor(f"{proxy}/compressing/text", "-H", "Accept-Encoding: gzip")
 
     assert (1, ["held_back"]) == (status, _names(told))
     assert "came at once" in told["reason"]
@@ -146,7 +134,7 @@ def test_nginx_that_loses_its_patience_is_reported_as_a_cut_at_its_limit(proxy: 
 
 
 def test_http_2_over_tls_streams_through_nghttpx(
-    server: Server, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, doctor: Told
 ) -> None:
     """The certificate is trusted as SSL_CERT_FILE says; the hop is known by its Via header."""
     authority = trustme.CA()
@@ -157,7 +145,7 @@ def test_http_2_over_tls_streams_through_nghttpx(
         certificate.write_to_path(str(tmp_path / "certificate.pem"), append=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     with nghttpx(tmp_path, server.url, tmp_path / "certificate.pem", tmp_path / "key.pem") as url:
-        status, told = _doctor(capsys, "--once", f"{url}/text")
+        status, told = doctor("--once", f"{url}/text")
 
     assert (0, "streams", "HTTP/2") == (status, told["verdict"], told["answers"][0]["http_version"])
     assert ["nghttpx"] == [hop["name"] for hop in told["hops"]]

@@ -30,8 +30,9 @@ from tokenstream.message import TextPart
 from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cli.commands import Shown, Told
 
 posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
@@ -57,75 +58,59 @@ def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:
     assert " ttft=" in summary
 
 
-def test_what_departs_from_the_documents_is_listed(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = body(chat({"content": "Hi"}) + chat(finish_reason="stop"))
+def test_what_departs_from_the_documents_is_listed(shown: Shown) -> None:
+    status, text = shown(chat({"content": "Hi"}) + chat(finish_reason="stop"))
 
-    assert 0 == main(["inspect", str(path)])
-    shown = capsys.readouterr().out
-    assert "\ndeparture      end_unmarked (form, done_missing=1, first in frame 2): the answer" in shown
+    assert 0 == status
+    assert "\ndeparture      end_unmarked (form, done_missing=1, first in frame 2): the answer" in text
 
 
-def test_the_fields_of_a_choice_are_shown_with_its_number(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_fields_of_a_choice_are_shown_with_its_number(shown: Shown) -> None:
     choice = {"index": 1, "delta": {"content": "b"}, "content_filter_results": {"hate": 1}}
-    path = body(chat({"content": "a"}) + sse({"choices": [choice], "provider": "P"}) + DONE)
-
-    main(["inspect", str(path)])
-    events = capsys.readouterr().out.partition("\n\nmessage")[0]
+    _, text = shown(chat({"content": "a"}) + sse({"choices": [choice], "provider": "P"}) + DONE)
+    events = text.partition("\n\nmessage")[0]
     lines = [line.split(maxsplit=2)[1:] for line in events.splitlines()]
+
     assert ["ProviderData", 'choice=1 content_filter_results={"hate":1}'] in lines
     assert ["ProviderData", 'provider="P"'] in lines
 
 
-def test_an_error_comes_in_its_place_and_says_what_to_do(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert 3 == main(["inspect", str(body(CUT + b"data: {"))])
-    shown = capsys.readouterr().out
-    events = shown.partition("\n\nmessage\n")[0].splitlines()
+def test_an_error_comes_in_its_place_and_says_what_to_do(shown: Shown) -> None:
+    status, text = shown(CUT + b"data: {")
+    events = text.partition("\n\nmessage\n")[0].splitlines()
 
+    assert 3 == status
     assert ["TextDelta", "StreamTruncated"] == [line.split()[1] for line in events][-2:]
-    assert "\n  0 text (not complete)\n    Half an\n" in shown
-    assert "\nending         truncated\n" in shown
-    assert '\nits tail       "data: {"\n' in shown
-    assert 'kind="network" retryable=true' in shown
-    assert "\nwhat to do     look at what was recorded: a file has no other answer to give\n" in shown
+    assert "\n  0 text (not complete)\n    Half an\n" in text
+    assert "\nending         truncated\n" in text
+    assert '\nits tail       "data: {"\n' in text
+    assert 'kind="network" retryable=true' in text
+    assert "\nwhat to do     look at what was recorded: a file has no other answer to give\n" in text
 
 
-def test_no_control_character_of_the_server_reaches_the_terminal(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_control_character_of_the_server_reaches_the_terminal(shown: Shown) -> None:
     nasty = "a\x1b]0;title\x07b\x9b31mc\r\u202ed\u2028e\ud800"
     fields = {"delta": {"content": nasty, "odd": nasty}}
     payload = json.dumps({"choices": [fields], nasty: 1, "model": nasty}).encode()
     failure = json.dumps({"error": {"message": nasty, "type": nasty}}).encode()
-    path = body(b"data: " + payload + b"\n\ndata: " + failure + b"\n\n")
+    status, text = shown("--raw", b"data: " + payload + b"\n\ndata: " + failure + b"\n\n")
 
-    assert 5 == main(["inspect", "--raw", str(path)])
-    shown = capsys.readouterr().out
-    assert [] == [sign for sign in shown if sign != "\n" and not sign.isprintable()]
-    assert r'text="a\u001b]0;title\u0007b\u009b31mc\r\u202ed\u2028e' in shown
+    assert 5 == status
+    assert [] == [sign for sign in text if sign != "\n" and not sign.isprintable()]
+    assert r'text="a\u001b]0;title\u0007b\u009b31mc\r\u202ed\u2028e' in text
 
 
-def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = "0123456789" * 500
-    path = body(chat({"content": text}) + SHORT)
+def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(shown: Shown) -> None:
+    piece = "0123456789" * 500
+    status, text = shown(chat({"content": piece}) + SHORT)
 
-    assert 0 == main(["inspect", str(path)])
-    shown = capsys.readouterr().out
-    assert f'text="{text[:100]}" and 4,900 more\n' in shown
-    assert 1 == shown.count(text)
+    assert 0 == status
+    assert f'text="{piece[:100]}" and 4,900 more\n' in text
+    assert 1 == text.count(piece)
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_events_of_answers_that_go_on_have_their_lines(
-    options: list[str], body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_events_of_answers_that_go_on_have_their_lines(options: list[str], shown: Shown) -> None:
     """One line each, with what was given up, why, and what was dropped."""
     given_up = Message(parts=(TextPart(text="Half an"),))
     error = StreamTruncated("the input ended")
@@ -135,47 +120,39 @@ def test_events_of_answers_that_go_on_have_their_lines(
         TextDelta("An"),
         Resumed(dropped=3),
     ]
-    path = body(b"".join(relay.encode([*events, Finish("stop")])))
+    status, text = shown(*options, b"".join(relay.encode([*events, Finish("stop")])))
+    (restarted,) = [line for line in text.splitlines() if "Restarted" in line]
+    (resumed,) = [line for line in text.splitlines() if "Resumed" in line]
 
-    assert 0 == main(["inspect", *options, str(path)])
-    lines = capsys.readouterr().out.splitlines()
-    (restarted,) = [line for line in lines if "Restarted" in line]
-    (resumed,) = [line for line in lines if "Resumed" in line]
-
+    assert 0 == status
     assert '"text":"Half an"' in restarted
     assert "the answer ended before it was whole" in restarted
     assert "dropped=3" in resumed.replace('"dropped":', "dropped=")
 
 
 @pytest.mark.parametrize("protocol", ["tokenstream", "ui-message", "ag-ui"])
-def test_the_result_of_a_tool_has_its_line(
-    protocol: Any, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_result_of_a_tool_has_its_line(protocol: Any, shown: Shown) -> None:
     call = ToolCall(id="c", name="now", complete=True)
     events: list[Event] = [ToolCallStart("c", "now"), ToolCallDone(call), ToolResult("c", {"hour": 12})]
     events.append(Finish("stop"))
-    path = body(b"".join(relay.encode(events, protocol)))
-    main(["inspect", "--format", protocol, str(path)])
-    (line,) = [each for each in capsys.readouterr().out.splitlines() if "ToolResult " in each]
+    _, text = shown("--format", protocol, b"".join(relay.encode(events, protocol)))
+    (line,) = [each for each in text.splitlines() if "ToolResult " in each]
 
     assert "ToolResult" == line.split()[1]
     assert 'id="c" output={"hour":12}' in line
 
 
-def test_what_has_no_name_is_never_cut(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_has_no_name_is_never_cut(shown: Shown) -> None:
     """An unknown event is in no message, so that its line has all of it."""
     odd = json.dumps({"type": "odd", "value": "x" * 5_000})
-    path = body(b'data: {"type":"message_start","message":{"id":"m"}}\n\ndata: ' + odd.encode() + b"\n\n")
+    start = b'data: {"type":"message_start","message":{"id":"m"}}\n\ndata: '
+    status, text = shown("--format", "anthropic", start + odd.encode() + b"\n\n")
 
-    assert 3 == main(["inspect", "--format", "anthropic", str(path)])
-    assert "x" * 5_000 in capsys.readouterr().out
+    assert 3 == status
+    assert "x" * 5_000 in text
 
 
-def test_a_recording_has_the_times_of_its_chunks(
-    tmp_path: Path, inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_a_recording_has_the_times_of_its_chunks(tmp_path: Path, inspected: Told) -> None:
     path = tmp_path / "answer.rec"
     arrivals = (Arrival(0.5, chat({"content": "Half"})), Arrival(40.25, chat({"content": " an"})))
     Recording(arrivals, breaks="reset").save(path)
@@ -200,13 +177,7 @@ def test_a_recording_has_the_times_of_its_chunks(
     ],
 )
 def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
-    format: str,
-    event: int,
-    status: int,
-    text: str,
-    tmp_path: Path,
-    inspected: Callable[..., tuple[int, list[Any]]],
-    capsys: pytest.CaptureFixture[str],
+    format: str, event: int, status: int, text: str, tmp_path: Path, inspected: Told, shown: Shown
 ) -> None:
     """The usual deadlines do not count there, but something ends the reading, and all that came is shown."""
     path = tmp_path / "answer.rec"
@@ -216,16 +187,14 @@ def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
 
     assert (status, text) == (found, "".join(line.get("text", "") for line in lines[:-1]))
     assert ("complete" if status == 0 else "truncated") == lines[-1]["ending"]
-    assert status == main(["inspect", str(path)])
-    assert "\nending  " in capsys.readouterr().out
+    found, lines = shown(path)
+    assert status == found
+    assert "\nending  " in lines
 
 
-def test_each_choice_has_its_message(
-    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_each_choice_has_its_message(inspected: Told) -> None:
     other = chat({"content": "Other"}, index=1)
-    path = body(chat({"content": "One"}) + other + chat(finish_reason="stop"))
-    status, lines = inspected(path)
+    status, lines = inspected(chat({"content": "One"}) + other + chat(finish_reason="stop"))
 
     assert (3, "truncated") == (status, lines[-1]["ending"])
     assert ["complete", "truncated"] == [
@@ -233,15 +202,10 @@ def test_each_choice_has_its_message(
     ]
 
 
-def test_payloads_are_shown_when_asked_for(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = body(SHORT)
-    main(["inspect", "--raw", str(path)])
+def test_payloads_are_shown_when_asked_for(shown: Shown) -> None:
+    _, text = shown("--raw", SHORT)
 
-    assert (
-        'raw             {"object":"chat.completion.chunk","choices":[{"index":0' in capsys.readouterr().out
-    )
+    assert 'raw             {"object":"chat.completion.chunk","choices":[{"index":0' in text
 
 
 @pytest.mark.parametrize(
@@ -257,15 +221,9 @@ def test_payloads_are_shown_when_asked_for(
         (bytes(range(256)), 5, "failed"),
     ],
 )
-def test_the_exit_status_tells_the_ending(
-    content: bytes,
-    status: int,
-    ending: str,
-    body: Callable[[bytes], Path],
-    inspected: Callable[..., tuple[int, list[Any]]],
-) -> None:
+def test_the_exit_status_tells_the_ending(content: bytes, status: int, ending: str, inspected: Told) -> None:
     """A script need not read the output."""
-    found, lines = inspected(body(content))
+    found, lines = inspected(content)
 
     assert (status, ending) == (found, lines[-1]["ending"])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.commands import CUT, run
+from tests.cli.commands import CUT, RECORDINGS, run
 from tests.support.replies import reply, serve_in_time
 from tests.support.wire import sse
 from tokenstream._basics.error_marks import add_code_hint
@@ -29,9 +29,7 @@ from tokenstream.formats._detect.unknown import describe_unknown_body, describe_
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
+    from tests.cli.commands import Shown
     from tokenstream.errors import StreamError
     from tokenstream.testing import Recording
 
@@ -80,11 +78,8 @@ def _rows(shown: str) -> tuple[str, str]:
         (b'{"choices":' + b"[" * 300, _LIMIT),
     ],
 )
-def test_a_file_is_never_to_be_asked_again(
-    content: bytes, what_to_do: str, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(["inspect", str(body(content))])
-    said, done = _rows(capsys.readouterr().out)
+def test_a_file_is_never_to_be_asked_again(content: bytes, what_to_do: str, shown: Shown) -> None:
+    said, done = _rows(shown(content)[1])
 
     assert what_to_do == done
     assert not _PYTHON.search(said)
@@ -111,12 +106,9 @@ def test_what_came_through_a_pipe_may_be_asked_again() -> None:
         (reply(status=503, headers={"retry-after": "7"}), "ask in 7 seconds: it may help"),
     ],
 )
-def test_a_server_is_asked_otherwise(
-    answer: Recording, what_to_do: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_server_is_asked_otherwise(answer: Recording, what_to_do: str, shown: Shown) -> None:
     with serve_in_time(answer) as server:
-        main(["inspect", f"{server.url}/x"])
-    said, done = _rows(capsys.readouterr().out)
+        said, done = _rows(shown(f"{server.url}/x")[1])
 
     assert what_to_do == done
     assert not _PYTHON.search(said)
@@ -191,21 +183,15 @@ def test_the_words_of_a_server_are_left_as_they_are() -> None:
     assert words == describe_error(StatusError(f"{words}; the server's explanation is in .body", status=400))
 
 
-def test_a_format_that_takes_no_bytes_is_explained(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert 2 == main(["inspect", "--format", "pieces", str(body(CUT))])
+def test_a_format_that_takes_no_bytes_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["inspect", "--format", "pieces", str(RECORDINGS / "anthropic.sse")])
     assert "leave --format out to have it detected\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b": a comment\n\n", _HTML])
-def test_an_answer_in_which_nothing_came_says_so(
-    content: bytes, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_answer_in_which_nothing_came_says_so(content: bytes, shown: Shown) -> None:
     """A heading with nothing below it would leave open whether there is more to come."""
-    main(["inspect", str(body(content))])
-
-    assert "\n\nmessage\n  nothing came\n\n" in capsys.readouterr().out
+    assert "\n\nmessage\n  nothing came\n\n" in shown(content)[1]
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ from tokenstream.testing import Arrival, Recording, faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cli.commands import Shown, Told
+
 FOLDER = ROOT / "tests/steps/agents/recordings"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 PARTIAL = FOLDER / "claude-code-own-two-tools-partial.jsonl"
@@ -27,9 +29,9 @@ def agent_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lines_of_an_agent_are_shown_as_its_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["inspect", str(FOLDER / f"{name}.jsonl")])
-    events, _, summary = capsys.readouterr().out.partition("\n\nrun ")
+def test_the_lines_of_an_agent_are_shown_as_its_run(name: str, shown: Shown) -> None:
+    status, text = shown(FOLDER / f"{name}.jsonl")
+    events, _, summary = text.partition("\n\nrun ")
     failed = any(word in name for word in ("error", "failed-turn", "interrupted", "max-turns"))
 
     assert (5 if failed else 0) == status
@@ -54,7 +56,7 @@ def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFix
     assert re.search(r"   └─ Bash command=.* failed \d+\.\d s - Exit code 2", shown)
 
 
-def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plans_and_questions_are_listed(shown: Shown) -> None:
     """A permission that the agent has asked for is a question, and its plan is the last one."""
     lines = (FOLDER / "acp-own-opencode.jsonl").read_bytes().splitlines()
     session = next(json.loads(line)["params"]["sessionId"] for line in lines if b"session/update" in line)
@@ -62,35 +64,32 @@ def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFi
     update = {"sessionUpdate": "plan", "entries": [entry]}
     plan = {"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": session, "update": update}}
     at = next(index for index, line in enumerate(lines) if b"tool_call" in line)
-    path = tmp_path / "acp.jsonl"
-    path.write_bytes(b"\n".join([*lines[:at], json.dumps(plan).encode(), *lines[at:], b""]))
+    status, text = shown(b"\n".join([*lines[:at], json.dumps(plan).encode(), *lines[at:], b""]))
 
-    assert 0 == main(["inspect", str(path)])
-    shown = capsys.readouterr().out
-    assert '\nplan           acp: {"type":"plan","entries":[{"content":"look","status":"pending"' in shown
-    assert '\nquestion       no answer was seen: {"jsonrpc":"2.0","id":0,' in shown
-    assert "\ncontext        used=" in shown
+    assert 0 == status
+    assert '\nplan           acp: {"type":"plan","entries":[{"content":"look","status":"pending"' in text
+    assert '\nquestion       no answer was seen: {"jsonrpc":"2.0","id":0,' in text
+    assert "\ncontext        used=" in text
 
 
-def test_a_recorded_process_has_its_times_and_its_exit_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_recorded_process_has_its_times_and_its_exit_code(tmp_path: Path, shown: Shown) -> None:
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
     arrivals = tuple(Arrival(10.0 * number, line) for number, line in enumerate(lines))
     Recording(arrivals, exit_code=2).save(tmp_path / "fix.rec")
 
-    assert 5 == main(["inspect", str(tmp_path / "fix.rec")])
-    shown = capsys.readouterr().out
-    assert f"{arrivals[-1].at:9.3f}  StepDone" in shown
-    assert "the process of claude-code ended with exit code 2" in shown
-    assert "claude-code (claude-code) done 3" in shown
+    status, text = shown(tmp_path / "fix.rec")
+
+    assert 5 == status
+    assert f"{arrivals[-1].at:9.3f}  StepDone" in text
+    assert "the process of claude-code ended with exit code 2" in text
+    assert "claude-code (claude-code) done 3" in text
 
 
-def test_programs_get_the_run_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == main(["inspect", "--json", str(PARTIAL)])
-    *events, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def test_programs_get_the_run_as_json(inspected: Told) -> None:
+    status, (*events, last) = inspected(PARTIAL)
     text = "".join(event["text"] for event in events if event["event"] == "TextDelta")
 
+    assert 0 == status
     assert "I will run two commands.It said hello." == text
     assert {"1", "2", "3"} == {event["step"] for event in events}
     assert ("claude-code", "complete", None) == (last["agent"], last["ending"], last["error"])
@@ -100,13 +99,12 @@ def test_programs_get_the_run_as_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert ["done", "done", "failed"] == [step["state"] for step in last["steps"]]
 
 
-def test_lines_that_are_no_json_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_that_are_no_json_are_counted(shown: Shown) -> None:
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
-    path = tmp_path / "fix.jsonl"
-    path.write_bytes(b"".join([*lines[:5], b"warning: slow\n", *lines[5:]]))
+    status, text = shown(b"".join([*lines[:5], b"warning: slow\n", *lines[5:]]))
 
-    assert 0 == main(["inspect", str(path)])
-    assert "\nother lines    1\n" in capsys.readouterr().out
+    assert 0 == status
+    assert "\nother lines    1\n" in text
 
 
 def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,25 +12,23 @@ from tests.project import ROOT
 from tests.support.sampling import sampled
 from tests.support.wire import sse
 from tokenstream import Message, Stream
-from tokenstream.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.cli.commands import Shown, Told
 
 _FOLDERS = (ROOT / "tests" / "recordings").glob("*/*.sse")
 # The documents of some native routes leave out the finish reason, which is a departure from the format.
 _OWN = sorted(path for path in _FOLDERS if path.parent.name != "native-routes")
 _WHOLE = [path for path in [*_OWN, *sorted(RECORDINGS.glob("*.sse"))] if path.stem != "openai-chat-cut"]
+_AUDIO = chat({"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}) + SHORT
 
 
 @pytest.mark.parametrize(
     "path", sampled(_WHOLE, one_in=4), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_json_holds_the_librarys_own_message(
-    path: Path, inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_json_holds_the_librarys_own_message(path: Path, inspected: Told) -> None:
     """Each event in a line, the whole message in the last one, equal to what reading in Python gives."""
     status, (*events, last) = inspected(path)
     with Stream([path.read_bytes()]) as stream:
@@ -50,10 +48,10 @@ def test_json_holds_the_librarys_own_message(
 
 
 @pytest.mark.slow
-def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[bytes], Path]) -> None:
+def test_json_is_ascii_and_survives_whatever_a_server_sends() -> None:
     """Any program can read the output, whatever the locale, also half a surrogate pair, and bytes."""
     payload = sse('{"choices":[{"delta":{"content":"é","odd":"\\ud800"}}],"model":"m"}')
-    done = run("inspect", "--json", "--raw", str(body(payload + SHORT)))
+    done = run("inspect", "--json", "--raw", "-", given=payload + SHORT)
     lines = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
 
     assert 0 == done.returncode
@@ -62,12 +60,8 @@ def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[byte
     assert "m" == lines[0]["raw"]["model"]
 
 
-def test_bytes_are_base64_as_in_the_messages_own_json(
-    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
-    audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
-    path = body(chat(audio) + SHORT)
-    _, lines = inspected(path)
+def test_bytes_are_base64_as_in_the_messages_own_json(inspected: Told) -> None:
+    _, lines = inspected(_AUDIO)
     (part,) = [
         part
         for part in Message.model_validate_json(json.dumps(lines[-1]["message"])).parts
@@ -78,23 +72,16 @@ def test_bytes_are_base64_as_in_the_messages_own_json(
     assert "-__7AA==" in [line.get("data") for line in lines]
 
 
-def test_bytes_are_counted_where_people_read(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
-    main(["inspect", str(body(chat(audio) + SHORT))])
-    shown = capsys.readouterr().out
+def test_bytes_are_counted_where_people_read(shown: Shown) -> None:
+    _, text = shown(_AUDIO)
 
-    assert "data=4 bytes" in shown
-    assert "data=4 bytes (--json has them)" in shown
-    assert "\n    hum\n" in shown
+    assert "data=4 bytes (--json has them)" in text
+    assert "\n    hum\n" in text
 
 
-def test_json_tells_the_error_with_all_that_it_carries(
-    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_json_tells_the_error_with_all_that_it_carries(inspected: Told) -> None:
     failure = sse('{"error":{"message":"overloaded","type":"overloaded_error"}}')
-    status, lines = inspected(body(CUT + failure))
+    status, lines = inspected(CUT + failure)
     error = lines[-1]["error"]
 
     assert (5, "failed") == (status, lines[-1]["ending"])
@@ -106,11 +93,9 @@ def test_json_tells_the_error_with_all_that_it_carries(
     )
 
 
-def test_a_format_can_be_forced(
-    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_a_format_can_be_forced(inspected: Told) -> None:
     """Input that would be detected as JSON is then bare text."""
-    status, lines = inspected("--format", "text", body(SHORT))
+    status, lines = inspected("--format", "text", SHORT)
 
     assert (0, "text") == (status, lines[-1]["format"])
     assert lines[-1]["message"]["parts"][0]["text"].startswith('{"object"')

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,8 +21,10 @@ from tokenstream.cli import main
 from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.cli.commands import Shown, Told
 
 posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
@@ -142,7 +144,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def test_a_url_is_asked_with_get(server: Server, inspected: Callable[..., tuple[int, list[Any]]]) -> None:
+def test_a_url_is_asked_with_get(server: Server, inspected: Told) -> None:
     """The message is the library's own; the last line names the request."""
     status, lines = inspected(server.url)
     with Stream([CHAT]) as stream:
@@ -163,18 +165,17 @@ def test_a_url_is_asked_with_get(server: Server, inspected: Callable[..., tuple[
     ("route", "response"), [("", 'status=200 request_id="req_0000000000000001"'), ("/unnamed", "status=200")]
 )
 def test_the_id_of_a_request_is_shown_where_there_is_one(
-    route: str, response: str, server: Server, capsys: pytest.CaptureFixture[str]
+    route: str, response: str, server: Server, shown: Shown
 ) -> None:
     """An empty one would say that the server sent that."""
-    assert 0 == main(["inspect", server.url + route])
+    status, text = shown(server.url + route)
+    [line] = [line for line in text.splitlines() if line.startswith("response")]
 
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("response")]
+    assert 0 == status
     assert ["response", response] == line.split(maxsplit=1)
 
 
-def test_data_makes_it_a_post_of_json(
-    server: Server, inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_data_makes_it_a_post_of_json(server: Server, inspected: Told) -> None:
     status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:bé")
     request = server.exchanges[0].request
 
@@ -186,11 +187,11 @@ def test_data_makes_it_a_post_of_json(
     )
 
 
-def test_data_may_be_a_file_and_of_another_kind(
-    server: Server, inspected: Callable[..., tuple[int, list[Any]]], body: Callable[[bytes], Path]
-) -> None:
+def test_data_may_be_a_file_and_of_another_kind(server: Server, inspected: Told, tmp_path: Path) -> None:
     """A content type of one's own says that it need not be JSON; the method can be named."""
-    given = ("-d", f"@{body(b'a=b')}", "-H", "content-type: text/plain", "--method", "PUT")
+    file = tmp_path / "data"
+    file.write_bytes(b"a=b")
+    given = ("-d", f"@{file}", "-H", "content-type: text/plain", "--method", "PUT")
     status, _ = inspected(server.url, *given)
     request = server.exchanges[0].request
 
@@ -210,14 +211,14 @@ def test_data_may_come_from_standard_input(server: Server) -> None:
     assert b'{"b": 2}' == server.exchanges[0].request.body
 
 
-def test_a_refusal_is_shown_with_its_status(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 5 == main(["inspect", f"{server.url}/refuse"])
-    shown = capsys.readouterr().out
+def test_a_refusal_is_shown_with_its_status(server: Server, shown: Shown) -> None:
+    status, text = shown(f"{server.url}/refuse")
 
-    assert _LINE.match(shown)
-    assert "error          StatusError: " in shown
-    assert 'kind="rate_limited" retryable=true retry_after=7.0 status=429' in shown
-    assert "\nwhat to do     ask in 7 seconds: it may help\n" in shown
+    assert 5 == status
+    assert _LINE.match(text)
+    assert "error          StatusError: " in text
+    assert 'kind="rate_limited" retryable=true retry_after=7.0 status=429' in text
+    assert "\nwhat to do     ask in 7 seconds: it may help\n" in text
 
 
 def test_a_header_that_no_request_can_have_is_misuse(
@@ -228,9 +229,7 @@ def test_a_header_that_no_request_can_have_is_misuse(
     assert [] == server.exchanges
 
 
-def test_a_connection_that_breaks_is_truncated(
-    server: Server, inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_a_connection_that_breaks_is_truncated(server: Server, inspected: Told) -> None:
     status, lines = inspected(f"{server.url}/cut")
 
     assert (3, "truncated", "StreamInterrupted") == (status, lines[-1]["ending"], lines[-1]["error"]["class"])
