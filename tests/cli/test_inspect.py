@@ -75,6 +75,14 @@ def test_the_fields_of_a_choice_are_shown_with_its_number(shown: Shown) -> None:
     assert ["ProviderData", 'provider="P"'] in lines
 
 
+def test_a_field_of_the_answer_is_shown_as_a_field(shown: Shown) -> None:
+    """OpenAI's `created` is nothing unknown to be afraid of."""
+    _, text = shown(b"".join(testing.script().text("Hi").finish().chunks("openai-chat")))
+
+    assert 'provider_data={"created":1767225600}' in text
+    assert "Unknown" not in text
+
+
 def test_an_error_comes_in_its_place_and_says_what_to_do(shown: Shown) -> None:
     status, text = shown(CUT + b"data: {")
     events = text.partition("\n\nmessage\n")[0].splitlines()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import PACKAGE, ROOT
+from tests.docs.examples import run_example
+from tests.project import ROOT
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 pytestmark = [
@@ -28,7 +29,7 @@ sys.exit({exit_code})
 """
 
 
-def run_example(
+def ask_agent(
     folder: Path, program: str, lines: str, *arguments: str, size: int | None = None, exit_code: int = 0
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run the example with a program that prints a recording; return its output, and the program's arguments.
@@ -45,18 +46,7 @@ def run_example(
     path = str(FOLDER / f"{lines}.jsonl")
     fake.write_text(PROGRAM.format(python=sys.executable, lines=path, size=size, exit_code=exit_code))
     fake.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / "coding_agent.py"), *arguments],
-        env={
-            **os.environ,
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(PACKAGE.parent),
-            "PYTHONIOENCODING": "utf-8",
-        },
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = run_example("coding_agent.py", *arguments, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
     noted = folder / f"{program}.arguments"
     return done, noted.read_text().split("\n") if noted.exists() else []
 
@@ -73,7 +63,7 @@ def run_example(
 def test_the_example_prints_the_steps_and_the_tree(
     tmp_path: Path, program: str, lines: str, tools: list[str] | None
 ) -> None:
-    done, given = run_example(tmp_path, program, lines, "mend the tests", program)
+    done, given = ask_agent(tmp_path, program, lines, "mend the tests", program)
     shown, _, end = done.stdout.partition("\n\nmend the tests done ")
     names = [line.split()[1] for line in end.splitlines() if "── " not in line and "─ " in line][1:]
 
@@ -87,7 +77,7 @@ def test_the_example_prints_the_steps_and_the_tree(
 
 
 def test_an_agent_that_dies_is_reported(tmp_path: Path) -> None:
-    done, _ = run_example(
+    done, _ = ask_agent(
         tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", size=9_000, exit_code=3
     )
 
@@ -100,7 +90,7 @@ def test_an_agent_that_dies_is_reported(tmp_path: Path) -> None:
 
 def test_an_agent_that_is_not_installed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    done, _ = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", "codex")
+    done, _ = ask_agent(tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", "codex")
 
     assert (1, "", "codex is not installed, or not in a folder of PATH\n") == (
         done.returncode,
@@ -111,7 +101,7 @@ def test_an_agent_that_is_not_installed_is_reported(tmp_path: Path, monkeypatch:
 
 def test_without_a_task_the_example_says_how_it_is_called(tmp_path: Path) -> None:
     for arguments in ([], ["mend the tests", "nobody"]):
-        done, given = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", *arguments)
+        done, given = ask_agent(tmp_path, "claude", "claude-code-own-two-tools-partial", *arguments)
 
         assert (1, "", []) == (done.returncode, done.stdout, given)
         assert "python examples/coding_agent.py TASK [AGENT]" in done.stderr

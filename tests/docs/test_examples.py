@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.examples import EXAMPLES, printed_by
 from tests.docs.pages import links
-from tests.project import PACKAGE, ROOT
+from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import aconnect, relay, testing
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-EXAMPLES = ROOT / "examples"
 _SCRIPT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
 _BROKEN = _SCRIPT.with_fault(testing.faults.close(event=3))
 
@@ -74,17 +72,45 @@ def test_a_chat_goes_on_with_what_is_saved(
 )
 def test_a_program_that_needs_no_server_prints_what_an_ascii_terminal_can_show(command: str) -> None:
     """Python would end it at the first character that the terminal lacks."""
-    name, *options = command.split()
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), *options],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        check=False,
-    )
+    printed = printed_by(*command.split(), PYTHONIOENCODING="ascii")
 
-    assert (0, b"") == (done.returncode, done.stderr)
-    assert done.stdout
-    assert done.stdout.isascii()
+    assert printed
+    assert printed.isascii()
+
+
+@pytest.mark.slow
+def test_two_agents_are_shown_at_once_and_their_tree_at_the_end() -> None:
+    shown, _, tree = printed_by("agent_steps.py").partition("\n\n")
+    lines = [line.split(maxsplit=2) for line in shown.splitlines()]
+    said = "".join(line[21:] for line in shown.splitlines() if line.startswith("helper: the museums  "))
+
+    assert {"planner:", "helper:"} == {line[0] for line in lines}
+    assert "beginsThe ship is always dry.done" == said
+    assert shown.index("helper: the museums  begins") < shown.index("helper: the weather  done")
+    assert ["a", "├─", "├─", "│", "├─", "└─"] == [line.split()[0] for line in tree.splitlines()]
+    assert '│  └─ look_up city="Oslo" done' in tree
+
+
+@pytest.mark.slow
+def test_the_wrong_turn_is_left_after_twelve_words_and_the_better_request_is_answered() -> None:
+    lines = printed_by("refine.py").splitlines()
+    first, answered, stopped, second, metal, complete = map(str.strip, lines)
+
+    assert ("? When does mercury melt?", "[stopped after 12 words]") == (first, stopped)
+    assert answered.startswith("Mercury is the planet")
+    assert f"{first} I meant the metal, not the planet." == second
+    assert metal.startswith("Mercury melts at 38.8 degrees")
+    assert "[complete after 20 words]" == complete
+
+
+def test_the_model_is_told_what_was_wrong_and_writes_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "ask_again.py"), run_name="__main__")
+    printed = capsys.readouterr().out.splitlines()
+
+    assert "The output is not valid:" == printed[0]
+    assert printed[1].startswith("- minutes: should be a valid integer")
+    assert printed[1].endswith(', not "a few"')
+    assert "Tea: 5 minutes, after 2 requests" == printed[-1]
 
 
 @pytest.mark.slow

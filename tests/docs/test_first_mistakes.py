@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -439,14 +437,3 @@ def test_a_typed_dict_of_typing_names_typing_extensions() -> None:
 
     with pytest.raises(MisuseError, match="write `from typing_extensions import TypedDict`"):
         connect(_URL).result(Refused)
-
-
-@pytest.mark.slow
-def test_inspect_shows_a_field_of_the_answer_as_a_field() -> None:
-    """OpenAI's `created` is nothing unknown to be afraid of."""
-    body = b"".join(testing.script().text("Hi").finish().chunks("openai-chat"))
-    program = [sys.executable, "-m", "tokenstream", "inspect", "-"]
-    shown = subprocess.run(program, input=body, capture_output=True, check=True).stdout.decode()
-
-    assert 'provider_data={"created":1767225600}' in shown
-    assert "Unknown" not in shown

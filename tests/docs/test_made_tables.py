@@ -29,6 +29,21 @@ _TABLES: list[tuple[Section, Collection[str]]] = [
 ]
 
 
+def test_every_format_is_in_the_tables_of_words() -> None:
+    """A format without a recording of ours would be missing without anybody's notice."""
+    told = set(registry.names()) - {"text", "pieces"}
+
+    assert told == {recorded.format for recorded in ours()}
+    assert told - _WITH_ERRORS <= {
+        "anthropic-agents",
+        "gemini-live",
+        "openai-live",
+        "openai-realtime",
+        "langchain",
+        "llamaindex",
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("section, names", _TABLES, ids=[section.module for section, _ in _TABLES])
 def test_a_table_of_the_reports_names_each_format(section: Section, names: Collection[str]) -> None:

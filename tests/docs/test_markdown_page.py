@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.project import PACKAGE, ROOT
+from tests.docs.examples import EXAMPLES, printed_by
 
-_SCRIPT = ROOT / "examples" / "markdown_page.py"
-_EXAMPLE = runpy.run_path(str(_SCRIPT))
-
-
-def _run(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(_SCRIPT), *arguments],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout
+_EXAMPLE = runpy.run_path(str(EXAMPLES / "markdown_page.py"))
 
 
 def _changes(text: str, size: int = 4) -> list[dict[str, Any]]:
@@ -48,14 +33,14 @@ def _taken(changes: list[dict[str, Any]]) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
-    changes = [json.loads(line) for line in _run().splitlines()]
+    changes = [json.loads(line) for line in printed_by("markdown_page.py").splitlines()]
 
     assert _EXAMPLE["renderer"]().render(_EXAMPLE["ANSWER"]) == "".join(_taken(changes).values())
 
 
 @pytest.mark.slow
 def test_only_the_last_block_changes() -> None:
-    changes = [json.loads(line) for line in _run().splitlines()]
+    changes = [json.loads(line) for line in printed_by("markdown_page.py").splitlines()]
     numbers = [int(change["id"].removeprefix("block-")) for change in changes]
 
     assert sorted(numbers) == numbers
@@ -86,7 +71,7 @@ def test_html_is_shown_as_text() -> None:
 def test_a_page_that_plays_the_changes_is_written(tmp_path: Path) -> None:
     """Nothing in the answer ends the script of the page."""
     page = tmp_path / "answer.html"
-    _run("--page", str(page))
+    printed_by("markdown_page.py", "--page", str(page))
     written = page.read_text("utf-8")
 
     assert 1 == written.count("</script>")

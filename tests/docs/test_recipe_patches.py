@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.project import PACKAGE, ROOT
+from tests.docs.examples import EXAMPLES, printed_by
 from tests.support.node import node_in
 from tokenstream import Stream
 
-_SCRIPT = ROOT / "examples" / "recipe_patches.py"
-_EXAMPLE = runpy.run_path(str(_SCRIPT))
-
-
-def _run(*arguments: str) -> list[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(_SCRIPT), *arguments],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout.splitlines()
+_EXAMPLE = runpy.run_path(str(EXAMPLES / "recipe_patches.py"))
 
 
 def _recipe() -> dict[str, Any]:
@@ -40,7 +26,7 @@ def _recipe() -> dict[str, Any]:
 @pytest.mark.slow
 def test_the_patches_make_the_recipe() -> None:
     """Line by line, as they are printed."""
-    *lines, said = _run()
+    *lines, said = printed_by("recipe_patches.py").splitlines()
     form = _EXAMPLE["Form"]()
     for line in lines:
         form.take(json.loads(line))
@@ -65,7 +51,7 @@ def test_the_page_makes_the_recipe(tmp_path: Path) -> None:
     if node is None:
         pytest.skip("needs Node")
     page = tmp_path / "recipe.html"
-    _run("--page", str(page))
+    printed_by("recipe_patches.py", "--page", str(page))
     script = page.read_text(encoding="utf-8").split("<script>\n")[1].split("</script>")[0]
     reader = script.split("// -- the page --")[0]
     patches = script.split("const patches = ")[1].split(";\n")[0]

@@ -51,13 +51,10 @@ _PAGES = (
 """Tests that run the code of pages."""
 _EXAMPLES = (
     "tests/docs/test_docs.py::test_an_example_runs_as_a_script",
-    "tests/docs/test_agent_steps.py",
-    "tests/docs/test_ask_again.py",
     "tests/docs/test_coding_agent.py",
     "tests/docs/test_examples.py",
     "tests/docs/test_markdown_page.py",
     "tests/docs/test_recipe_patches.py",
-    "tests/docs/test_refine.py",
     "tests/docs/test_testing_examples.py::test_the_tests_that_the_page_shows_pass",
 )
 """Tests that run the programs of examples/."""
