@@ -3,63 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.project import ROOT
 from tests.support.leftovers import left_behind
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_LEAVES = """
-import socket
-
-import pytest
-
-from tests.support import leftovers
-
-leftovers._SECONDS = 0.01
-kept = []
-
-@pytest.fixture(scope="module")
-def shared():
-    kept.append(socket.socket())
-    yield
-    kept[0].close()
-
-def test_that_shares(shared):
-    pass
-
-def test_that_leaves(shared):
-    kept.append(socket.socket())
-
-def test_that_closes_what_was_left():
-    kept.pop().close()
-
-def test_that_fails():
-    kept.append(socket.socket())
-    assert False
-
-@getattr(pytest.mark, "cook" + "book")
-def test_that_runs_another_program():
-    kept.append(socket.socket())
-
-@pytest.mark.leaves_behind("so that another test finds it")
-def test_on_purpose():
-    kept.append(socket.socket())
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_that_leaves_garbage():
-    circle = [socket.socket()]
-    circle.append(circle)
-"""
 
 
 def test_a_socket_is_reported_until_it_is_closed() -> None:
@@ -100,37 +49,3 @@ def test_a_loop_is_reported_until_it_is_closed_and_its_tasks_even_then() -> None
     assert "a task of a closed event loop" in told
     assert "name='waiting'" in told
     del task, loop
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("asked", [False, True], ids=["always", "asked"])
-def test_the_test_that_leaves_something_is_the_one_that_fails(tmp_path: Path, *, asked: bool) -> None:
-    """A shared fixture may keep things, a test may do so on purpose, and one that fails is told only once.
-
-    Tests of other programs fail only where that is asked for.
-    """
-    leaving = tmp_path / "test_it.py"
-    leaving.write_text(_LEAVES)
-    environment = {name: value for name, value in os.environ.items() if name != "TOKENSTREAM_LEFTOVERS"}
-    if asked:
-        environment["TOKENSTREAM_LEFTOVERS"] = "1"
-    options = ["-p", "tests.support.leftovers", "-p", "no:cacheprovider", "-c", "/dev/null", "-rA"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(leaving)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    words = [line.split() for line in done.stdout.splitlines() if line.startswith(("ERROR ", "FAILED "))]
-
-    other = {("ERROR", "test_that_runs_another_program")} if asked else set[tuple[str, str]]()
-    assert {(word, test.rpartition("::")[2]) for word, test, *_ in words} == {
-        ("ERROR", "test_that_leaves"),
-        ("FAILED", "test_that_fails"),
-        *other,
-    }
-    # The summary may tell it once more.
-    told, _, _ = done.stdout.partition("short test summary info")
-    assert told.count("The test leaves behind:\n  an open socket") == 1 + asked

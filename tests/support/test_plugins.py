@@ -158,6 +158,99 @@ def test_what_is_missing_is_reported_in_one_line_and_the_rows_by_name(
     assert last.startswith("19 passed, 4 skipped")
 
 
+# -- a test that hangs ------------------------------------------------------------------------------------
+
+_HANGS = """
+import asyncio
+
+async def never():
+    await asyncio.Event().wait()
+
+def test_that_hangs():
+    asyncio.run(never())
+"""
+
+
+@pytest.mark.slow
+def test_the_report_of_a_test_that_hangs_names_it_and_what_waits(tmp_path: Path) -> None:
+    done = _run(tmp_path, "hanging", _HANGS, "--timeout", "1")
+
+    assert 1 == done.returncode
+    assert "test_that_hangs hangs." in done.stdout
+    assert " in never\n" in done.stdout
+
+
+# -- what a test leaves behind ----------------------------------------------------------------------------
+
+_LEAVES = """
+import socket
+
+import pytest
+
+from tests.support import leftovers
+
+leftovers._SECONDS = 0.01
+kept = []
+
+@pytest.fixture(scope="module")
+def shared():
+    kept.append(socket.socket())
+    yield
+    kept[0].close()
+
+def test_that_shares(shared):
+    pass
+
+def test_that_leaves(shared):
+    kept.append(socket.socket())
+
+def test_that_closes_what_was_left():
+    kept.pop().close()
+
+def test_that_fails():
+    kept.append(socket.socket())
+    assert False
+
+@getattr(pytest.mark, "cook" + "book")
+def test_that_runs_another_program():
+    kept.append(socket.socket())
+
+@pytest.mark.leaves_behind("so that another test finds it")
+def test_on_purpose():
+    kept.append(socket.socket())
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_that_leaves_garbage():
+    circle = [socket.socket()]
+    circle.append(circle)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [False, True], ids=["always", "asked"])
+def test_the_test_that_leaves_something_is_the_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, asked: bool
+) -> None:
+    """A shared fixture may keep things, a test may do so on purpose, and one that fails is told only once.
+
+    Tests of other programs fail only where that is asked for.
+    """
+    monkeypatch.delenv("TOKENSTREAM_LEFTOVERS", raising=False)
+    variables = {"TOKENSTREAM_LEFTOVERS": "1"} if asked else {}
+    done = _run(tmp_path, "leftovers", _LEAVES, "-rA", **variables)
+    words = [line.split() for line in done.stdout.splitlines() if line.startswith(("ERROR ", "FAILED "))]
+
+    other = {("ERROR", "test_that_runs_another_program")} if asked else set[tuple[str, str]]()
+    assert {(word, test.rpartition("::")[2]) for word, test, *_ in words} == {
+        ("ERROR", "test_that_leaves"),
+        ("FAILED", "test_that_fails"),
+        *other,
+    }
+    # The summary may tell it once more.
+    told, _, _ = done.stdout.partition("short test summary info")
+    assert told.count("The test leaves behind:\n  an open socket") == 1 + asked
+
+
 # -- products of tables ----------------------------------------------------------------------------------
 
 _TABLES = """
