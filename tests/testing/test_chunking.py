@@ -79,11 +79,11 @@ def test_a_seed_gives_the_same_chunks_each_time() -> None:
 
 
 def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
-    socket = Recording.of([b'{"a": 1}', b'{"a": 2}'], messages=True)
+    sent = [b'{"a": 1}\n{"a": 2}', b'{"b": 1}']
 
-    chunkings: list[Any] = ["bytes", "whole", "events", 3, Seed(1)]
+    chunkings: list[Any] = ["recorded", "bytes", "whole", "events", 3, Seed(1)]
     for chunking in chunkings:
-        assert socket.chunks() == socket.chunks(chunking)
+        assert sent == Recording.of(sent, messages=True).chunks(chunking)
 
 
 @pytest.mark.parametrize("chunking", [0, -1, True, False, "lines", 2.5, None])

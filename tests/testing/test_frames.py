@@ -53,13 +53,6 @@ def test_the_bytes_count_more_than_the_label() -> None:
     assert [b"data: a\n\n", b"data: b\n\n"] == recording.chunks("events")
 
 
-def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
-    """Each chunk is one message, whatever is in it."""
-    sent = [b'{"a": 1}\n{"a": 2}', b'{"b": 1}']
-
-    assert sent == Recording.of(sent, messages=True).chunks("events")
-
-
 def test_a_message_without_content_is_no_frame() -> None:
     """A fault that names an event by its number does not count it."""
     recording = Recording.of([b'{"a": 1}', b"", b'{"b": 1}'], messages=True)

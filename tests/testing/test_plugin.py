@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.projects import HELLO, PLUGIN, Project, project_in, put
+from tests.testing.projects import HELLO, PLUGIN, Project, put
 from tokenstream import testing
 from tokenstream.events import TextDelta
 from tokenstream.message import Message, TextPart
 from tokenstream.testing import Recording, Seed, faults, plugin
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    return project_in(tmp_path, monkeypatch)
-
 
 # -- the fixtures ----------------------------------------------------------------
 

@@ -6,12 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.projects import HELLO, PLUGIN, Project, project_in, put
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    return project_in(tmp_path, monkeypatch)
+from tests.testing.projects import HELLO, PLUGIN, Project, put
 
 
 def _names_in(folder: Path) -> list[str]:

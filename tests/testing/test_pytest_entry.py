@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.project import PYPROJECT, ROOT
-from tests.testing.projects import ENTRY, HELLO, PLUGIN, Project, project_in, put
+from tests.testing.projects import ENTRY, HELLO, PLUGIN, Project, put
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    return project_in(tmp_path, monkeypatch)
 
 
 _PLAIN = """

@@ -15,12 +15,6 @@ from tests.testing.recorded import CHAT, Waiting, async_generator, generator, th
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, VirtualClock, record
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answer.rec"
-
-
 load = Recording.load
 
 

@@ -24,11 +24,6 @@ GZIP = [("Content-Encoding", "gzip")]
 libraries = pytest.mark.parametrize("library", ["httpx", "httpx2"])
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answer.rec"
-
-
 def body_of(path: Path) -> bytes:
     return Recording.load(path).body
 

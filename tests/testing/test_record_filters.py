@@ -18,12 +18,6 @@ from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, RecordingInvalid, record
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answer.rec"
-
-
 load = Recording.load
 
 

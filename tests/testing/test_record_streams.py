@@ -21,12 +21,6 @@ from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
 from tokenstream.testing import Arrival, Recording, RecordingInvalid, VirtualClock, record
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answer.rec"
-
-
 load = Recording.load
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE
+from tokenstream import testing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,6 +21,12 @@ exceptions: Any = needed("websockets.exceptions")
 RESPONSES = "/v1/responses"
 REALTIME = "/v1/realtime"
 LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+PATHS = {"openai-responses": RESPONSES, "openai-realtime": REALTIME, "gemini-live": LIVE}
+
+HELLO = testing.script().text("Hel", "lo").finish()
+AGAIN = testing.script().text("Again").finish()
+CALL = testing.script().tool_call("now", {}).finish()
+PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 
 
 class Client:
@@ -66,4 +73,11 @@ def open_client(server: Server, path: str) -> Generator[Client]:
         client = Client(socket)
         if path == REALTIME:
             assert client.recv()["type"] == "session.created"
+        yield client
+
+
+@contextmanager
+def opened(path: str, answers: Any, **options: Any) -> Generator[Client]:
+    """Open a WebSocket at a path of a server of its own, which plays the answers in sessions."""
+    with testing.serve(answers, sessions=True, **options) as server, open_client(server, path) as client:
         yield client

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.effort import examples
-from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES
+from tests.testing.sessions.support import PATHS
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, Request
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._serve.sessions.session import ServedSession
 
-PATHS = {"openai-responses": RESPONSES, "openai-realtime": REALTIME, "gemini-live": LIVE}
 FORMATS = pytest.mark.parametrize("format", list(PATHS))
 ANSWER = testing.script().text("Hel").silence(5).text("lo").tool_call("now", {}).finish()
 

@@ -7,14 +7,21 @@ from typing import Any
 import pytest
 
 from tests.support.timing import PATIENCE
-from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES, exceptions, open_client
+from tests.testing.sessions.support import (
+    HELLO,
+    LIVE,
+    PATHS,
+    REALTIME,
+    RESPONSES,
+    exceptions,
+    open_client,
+    opened,
+)
 from tokenstream import Stream, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Recording, faults
 
-HELLO = testing.script().text("Hel", "lo").finish()
-PATHS = {"openai-responses": RESPONSES, "openai-realtime": REALTIME}
-FORMATS = pytest.mark.parametrize("format", list(PATHS))
+FORMATS = pytest.mark.parametrize("format", ["openai-responses", "openai-realtime"])
 
 
 def played(format: str, fault: testing.faults.Fault, turns: int = 1) -> tuple[list[Any], Any]:
@@ -101,7 +108,7 @@ def test_silence_lasts_until_the_client_leaves() -> None:
 
 def test_an_answer_that_is_cut_short_leaves_the_connection_open() -> None:
     short = HELLO.recording("openai-realtime").with_fault(faults.cut(event=6))
-    with testing.serve([short, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, [short, HELLO]) as client:
         client.send("response.create")
         client.until("response.output_text.delta")
         client.send("response.create")

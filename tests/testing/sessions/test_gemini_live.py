@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testing.sessions.support import LIVE, exceptions, open_client
+from tests.testing.sessions.support import AGAIN, CALL, HELLO, LIVE, PAUSED, exceptions, open_client, opened
 from tokenstream import testing
 from tokenstream.testing import faults
 
@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 
     from tests.testing.sessions.support import Client
 
-HELLO = testing.script().text("Hel", "lo").finish()
-AGAIN = testing.script().text("Again").finish()
-CALL = testing.script().tool_call("now", {}).finish()
-PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 ASK: dict[str, Any] = {"clientContent": {"turns": [], "turnComplete": True}}
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with testing.serve([HELLO, CALL, AGAIN], sessions=True) as server, open_client(server, LIVE) as opened:
-        yield opened
+    with opened(LIVE, [HELLO, CALL, AGAIN]) as client:
+        yield client
 
 
 def set_up(client: Client, **setup: Any) -> None:
@@ -77,7 +73,7 @@ def test_the_model_waits_for_the_results_of_its_calls(client: Client) -> None:
 
 def test_the_model_waits_for_all_results() -> None:
     script = testing.script().tool_call("a", {}).tool_call("b", {}).text("Both").finish()
-    with testing.serve(script, sessions=True) as server, open_client(server, LIVE) as client:
+    with opened(LIVE, script) as client:
         set_up(client)
         client.send(**ASK)
         ids = [client.recv()["toolCall"]["functionCalls"][0]["id"] for _ in range(2)]
@@ -104,10 +100,7 @@ def test_who_speaks_while_the_model_waits_cancels_its_calls(client: Client) -> N
 def test_who_speaks_interrupts_the_model(late: int) -> None:
     """Late messages of the old turn come before its end."""
     paused = PAUSED.recording("gemini-live").with_fault(faults.late(late))
-    with (
-        testing.serve([paused, AGAIN], sessions=True, pace="recorded") as server,
-        open_client(server, LIVE) as client,
-    ):
+    with opened(LIVE, [paused, AGAIN], pace="recorded") as client:
         set_up(client)
         client.send(**ASK)
         client.until_content("modelTurn")
@@ -140,7 +133,7 @@ def test_a_session_is_resumed_by_its_handle() -> None:
 
 
 def test_an_unknown_handle_ends_the_connection() -> None:
-    with testing.serve(HELLO, sessions=True) as server, open_client(server, LIVE) as client:
+    with opened(LIVE, HELLO) as client:
         client.send(setup={"sessionResumption": {"handle": "lost"}})
         with pytest.raises(exceptions.ConnectionClosed) as caught:
             client.recv()
@@ -153,7 +146,7 @@ def test_the_server_announces_that_it_goes_away() -> None:
     leaving = HELLO.recording("gemini-live").with_fault(
         faults.go_away(5, event=2) | faults.close(event=4, code=1001, reason="Bye")
     )
-    with testing.serve([leaving], sessions=True) as server, open_client(server, LIVE) as client:
+    with opened(LIVE, [leaving]) as client:
         set_up(client)
         client.send(**ASK)
         messages = client.until_content("goAway")
@@ -173,7 +166,7 @@ def test_the_server_announces_that_it_goes_away() -> None:
 )
 def test_an_error_closes_the_connection(messages: list[dict[str, Any]], code: int) -> None:
     """Gemini Live has no message for an error."""
-    with testing.serve([HELLO], sessions=True) as server, open_client(server, LIVE) as client:
+    with opened(LIVE, [HELLO]) as client:
         for message in messages:
             client.send(**message)
         with pytest.raises(exceptions.ConnectionClosed) as caught:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testing.sessions.support import REALTIME, open_client
+from tests.testing.sessions.support import CALL, HELLO, PAUSED, REALTIME, opened
 from tokenstream import testing
 from tokenstream.testing import Arrival, Recording, faults
 
@@ -15,20 +15,14 @@ if TYPE_CHECKING:
 
     from tests.testing.sessions.support import Client
 
-HELLO = testing.script().text("Hel", "lo").finish()
-CALL = testing.script().tool_call("now", {}).finish()
 SPEECH = testing.script().media(bytes(4800), "audio/pcm").finish()
 """A tenth of a second."""
-PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with (
-        testing.serve([SPEECH, HELLO, CALL], sessions=True) as server,
-        open_client(server, REALTIME) as opened,
-    ):
-        yield opened
+    with opened(REALTIME, [SPEECH, HELLO, CALL]) as client:
+        yield client
 
 
 def texts_of(messages: list[Any]) -> list[str]:
@@ -112,10 +106,7 @@ def test_a_place_that_is_none_is_refused(client: Client, end: object) -> None:
 @pytest.mark.parametrize("late", [0, 2])
 def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
     paused = PAUSED.recording("openai-realtime").with_fault(faults.late(late))
-    with (
-        testing.serve([paused, HELLO], sessions=True, pace="recorded") as server,
-        open_client(server, REALTIME) as client,
-    ):
+    with opened(REALTIME, [paused, HELLO], pace="recorded") as client:
         client.send("response.create")
         response = client.until("response.created")[-1]["response"]
         client.until("response.output_text.delta")
@@ -138,10 +129,7 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
 
 def test_a_response_outside_the_conversation_may_be_created_meanwhile() -> None:
     """The conversation's own response goes on."""
-    with (
-        testing.serve([PAUSED, HELLO], sessions=True, pace="recorded") as server,
-        open_client(server, REALTIME) as client,
-    ):
+    with opened(REALTIME, [PAUSED, HELLO], pace="recorded") as client:
         client.send("response.create")
         client.until("response.output_text.delta")
         client.send("response.create", response={"conversation": "none"})
@@ -156,10 +144,7 @@ def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> No
     end = arrivals[-1].at
     arrivals += [Arrival(end + at, data) for at, data in HELLO.recording("openai-realtime").arrivals]
     recorded = Recording(tuple(arrivals), messages=True, format="openai-realtime")
-    with (
-        testing.serve(recorded, sessions=True, pace="recorded") as server,
-        open_client(server, REALTIME) as client,
-    ):
+    with opened(REALTIME, recorded, pace="recorded") as client:
         client.send("response.create")
         client.until("response.output_text.delta")
         client.send("response.cancel")
@@ -170,7 +155,7 @@ def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> No
 
 def test_a_stalled_response_can_be_cancelled() -> None:
     stalled = HELLO.recording("openai-realtime").with_fault(faults.stall(event=6))
-    with testing.serve([stalled, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, [stalled, HELLO]) as client:
         client.send("response.create")
         client.until("response.output_text.delta")
         client.send("response.cancel")
@@ -185,7 +170,7 @@ def test_a_recording_of_several_responses_waits_for_each_request() -> None:
     recorded = Recording.of(
         [data for turn in turns for data in turn.chunks()], messages=True, format="openai-realtime"
     )
-    with testing.serve([recorded, SPEECH], sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, [recorded, SPEECH]) as client:
         kinds: list[list[str]] = []
         for _ in range(3):
             client.send("response.create")
@@ -197,7 +182,7 @@ def test_a_recording_of_several_responses_waits_for_each_request() -> None:
 
 def test_a_refusal_is_an_error_of_the_session() -> None:
     refused = HELLO.recording("openai-realtime").with_fault(faults.status(429, message="Slow down"))
-    with testing.serve([refused, HELLO], sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, [refused, HELLO]) as client:
         client.send("response.create", event_id="mine")
         error = client.recv()["error"]
         client.send("response.create")

@@ -8,15 +8,12 @@ import pytest
 import websockets.sync.client as websockets
 
 from tests.support.timing import PATIENCE
-from tests.testing.sessions.support import RESPONSES, exceptions, open_client
+from tests.testing.sessions.support import AGAIN, HELLO, PAUSED, RESPONSES, exceptions, open_client, opened
 from tokenstream import Session, Stream, connect, testing
 from tokenstream.testing import faults
 
 if TYPE_CHECKING:
     from tests.testing.sessions.support import Client
-
-HELLO = testing.script().text("Hel", "lo").finish()
-AGAIN = testing.script().text("Again").finish()
 
 
 def text_of(response: dict[str, list[dict[str, list[dict[str, str]]]]]) -> str:
@@ -25,7 +22,7 @@ def text_of(response: dict[str, list[dict[str, list[dict[str, str]]]]]) -> str:
 
 def test_each_request_gets_the_next_answer_on_the_same_socket() -> None:
     """A response continues the one before, and no two have the same id."""
-    with testing.serve([HELLO, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO, AGAIN]) as client:
         first = client.respond(input="Hi")
         second = client.respond(input="And?", previous_response_id=first["id"])
 
@@ -52,14 +49,14 @@ def test_a_function_sees_each_request_for_an_answer() -> None:
         assert isinstance(asked, dict)
         return testing.script().text(f"You said {asked['input']}").finish()
 
-    with testing.serve(answer, sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, answer) as client:
         assert text_of(client.respond(input="Hi")) == "You said Hi"
         assert text_of(client.respond(input="Bye")) == "You said Bye"
 
 
 def test_a_stream_reads_one_answer_after_the_other() -> None:
     """The server can be read like the provider."""
-    with testing.serve([HELLO, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO, AGAIN]) as client:
         texts: list[str] = []
         client.send("response.create")
         with Stream(client.socket) as stream:
@@ -74,7 +71,7 @@ def test_a_stream_reads_one_answer_after_the_other() -> None:
 
 def test_an_unknown_parent_is_refused_and_the_connection_stays_open() -> None:
     """No answer is used up."""
-    with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO]) as client:
         error = client.respond(previous_response_id="resp_lost")
 
         assert (error["status"], error["error"]["code"]) == (400, "previous_response_not_found")
@@ -95,10 +92,7 @@ def test_only_stored_responses_outlive_their_connection(store: bool) -> None:
 
 def test_a_failed_continuation_evicts_its_parent() -> None:
     broken = HELLO.recording("openai-responses").with_fault(faults.status(500))
-    with (
-        testing.serve([HELLO, broken, AGAIN], sessions=True) as server,
-        open_client(server, RESPONSES) as client,
-    ):
+    with opened(RESPONSES, [HELLO, broken, AGAIN]) as client:
         parent = {"previous_response_id": client.respond(store=False)["id"], "store": False}
         failed = client.respond(**parent)
         lost = client.respond(**parent)
@@ -120,7 +114,7 @@ def test_a_connection_that_is_too_old_creates_no_more_responses() -> None:
 
 
 def test_a_warm_up_gets_an_empty_response_that_can_be_continued() -> None:
-    with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO]) as client:
         warm = client.respond(generate=False, store=False)
 
         assert warm["output"] == []
@@ -133,16 +127,10 @@ def read_until_delta(client: Client) -> None:
     client.until("response.output_text.delta")
 
 
-PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
-
-
 @pytest.mark.parametrize("late", [0, 2])
 def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
     paused = PAUSED.recording("openai-responses").with_fault(faults.late(late))
-    with (
-        testing.serve([paused, AGAIN], sessions=True, pace="recorded") as server,
-        open_client(server, RESPONSES) as client,
-    ):
+    with opened(RESPONSES, [paused, AGAIN], pace="recorded") as client:
         read_until_delta(client)
         client.send("response.cancel")
         *deltas, end = client.until("response.cancelled")
@@ -156,7 +144,7 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
 
 def test_a_response_may_be_cancelled_before_it_begins() -> None:
     silent = HELLO.recording("openai-responses").with_fault(faults.stall(event=0))
-    with testing.serve([silent, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [silent, AGAIN]) as client:
         client.send("response.create", stream_id="a")
         client.send("response.cancel", stream_id="a")
         cancelled = client.recv()
@@ -167,7 +155,7 @@ def test_a_response_may_be_cancelled_before_it_begins() -> None:
 
 
 def test_a_cancellation_without_a_response_is_an_error() -> None:
-    with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO]) as client:
         client.send("response.cancel")
         assert client.recv()["error"]["code"] == "response_cancel_not_active"
         assert text_of(client.respond()) == "Hello"
@@ -175,7 +163,7 @@ def test_a_cancellation_without_a_response_is_an_error() -> None:
 
 def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
     """Each gets its answer in the order in which they came, with its lane."""
-    with testing.serve([HELLO, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [HELLO, AGAIN]) as client:
         client.send("response.create", stream_id="a")
         client.send("response.create", stream_id="a")
         ends = [client.until("response.completed")[-1] for _ in range(2)]
@@ -186,10 +174,7 @@ def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
 
 def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
     """One that pauses holds up no other, and is cancelled by its id."""
-    with (
-        testing.serve([PAUSED, AGAIN], sessions=True, pace="recorded") as server,
-        open_client(server, RESPONSES) as client,
-    ):
+    with opened(RESPONSES, [PAUSED, AGAIN], pace="recorded") as client:
         client.send("response.create", stream_id="slow")
         slow = client.until("response.output_text.delta")[0]["response"]
         client.send("response.create", stream_id="fast")
@@ -203,7 +188,7 @@ def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
 
 
 def test_lanes_have_bounds() -> None:
-    with testing.serve(HELLO, sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, HELLO) as client:
         assert client.respond(stream_id="a b")["error"]["code"] == "invalid_stream_id"
         for number in range(32):
             client.respond(stream_id=f"lane-{number}")
@@ -213,20 +198,20 @@ def test_lanes_have_bounds() -> None:
 def test_an_error_in_the_answer_is_nested() -> None:
     """Over HTTP, it is not."""
     refused = testing.script().error(kind="rate_limited")
-    with testing.serve([refused, HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, [refused, HELLO]) as client:
         assert client.respond()["error"]["code"] == "rate_limit_exceeded"
         assert text_of(client.respond()) == "Hello"
 
 
 def test_a_request_without_an_answer_is_told_so() -> None:
     """A mistake of the test has to reach the test."""
-    with testing.serve([], sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, []) as client:
         assert "prepare another" in client.respond()["error"]["message"]
 
 
 @pytest.mark.parametrize("message", ["{", "[1]", '{"type": "session.update"}'])
 def test_a_message_that_is_wrong_is_refused(message: str) -> None:
-    with testing.serve(HELLO, sessions=True) as server, open_client(server, RESPONSES) as client:
+    with opened(RESPONSES, HELLO) as client:
         client.socket.send(message)
         assert client.recv()["type"] == "error"
         assert text_of(client.respond()) == "Hello"
@@ -275,10 +260,7 @@ def test_a_client_can_try_its_steering() -> None:
 
 @pytest.mark.parametrize(("steers", "code"), [(True, "response_already_completed"), (False, "invalid_value")])
 def test_input_for_nothing_is_refused(steers: bool, code: str) -> None:
-    with (
-        testing.serve([HELLO], sessions=True, steers=steers) as server,
-        open_client(server, RESPONSES) as client,
-    ):
+    with opened(RESPONSES, [HELLO], steers=steers) as client:
         client.send("response.steer", previous_response_id="resp_9", input=[])
         refusal = client.recv()
 

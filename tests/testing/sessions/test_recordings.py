@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES, open_client
+from tests.testing.sessions.support import LIVE, PATHS, REALTIME, open_client, opened
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamInterrupted
 from tokenstream.testing import Recording, RecordingInvalid, faults
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tests.testing.sessions.support import Client
 
 TURNS = [testing.script().text(text).finish() for text in ("One", "Two", "Three")]
-PATHS = {"openai-responses": RESPONSES, "openai-realtime": REALTIME, "gemini-live": LIVE}
 FORMATS = pytest.mark.parametrize("format", list(PATHS))
 
 
@@ -57,7 +56,7 @@ def test_a_recorded_session_is_played_turn_by_turn(format: str, tmp_path: Path) 
 
 def record_closed(reason: str, path: Path, **options: Any) -> Recording:
     closed = TURNS[0].recording("openai-realtime").with_fault(faults.close(code=1012, reason=reason))
-    with testing.serve(closed, sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, closed) as client:
         client.send("response.create")
         with pytest.raises(StreamInterrupted, match="1012"):
             testing.record(Stream(client.socket), path, **options).final()
@@ -68,7 +67,7 @@ def test_the_closing_frame_is_recorded(tmp_path: Path) -> None:
     recording = record_closed("Restart", tmp_path / "closed.rec")
 
     assert (recording.breaks, recording.close_frame) == ("close", (1012, "Restart"))
-    with testing.serve(recording, sessions=True) as server, open_client(server, REALTIME) as client:
+    with opened(REALTIME, recording) as client:
         client.send("response.create")
         with pytest.raises(StreamInterrupted, match="1012: Restart"):
             Stream(client.socket).final()
@@ -90,10 +89,7 @@ def test_what_follows_the_last_turn_is_not_an_answer() -> None:
     turn = TURNS[0].recording("openai-realtime")
     limits = b'{"type": "rate_limits.updated", "event_id": "event_99", "rate_limits": []}'
     recorded = Recording.of([*turn.chunks(), limits], messages=True, format="openai-realtime")
-    with (
-        testing.serve([recorded, TURNS[1]], sessions=True) as server,
-        open_client(server, REALTIME) as client,
-    ):
+    with opened(REALTIME, [recorded, TURNS[1]]) as client:
         texts: list[str] = []
         for _ in range(2):
             client.send("response.create")
@@ -106,7 +102,7 @@ def test_what_follows_the_last_turn_is_not_an_answer() -> None:
 def test_messages_of_any_kind_are_played(message: bytes) -> None:
     start, *rest = TURNS[0].recording("gemini-live").chunks()
     recorded = Recording.of([start, message, *rest], messages=True, format="gemini-live")
-    with testing.serve(recorded, sessions=True) as server, open_client(server, LIVE) as client:
+    with opened(LIVE, recorded) as client:
         client.send(setup={})
         client.recv()
         ask(client, "gemini-live")
