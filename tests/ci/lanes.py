@@ -129,8 +129,6 @@ class Lane:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A lane that is over."""
-
     lane: Lane
     began: float
     """Seconds after the first lane."""

@@ -38,7 +38,6 @@ SCRIPTS: dict[str, tuple[str, list[str]]] = {
 
 
 def write(source: Path, name: str, out: Path) -> None:
-    """Write a model with the script of a name."""
     gguf: Any = import_module("gguf")
     template, script = SCRIPTS[name]
     reader: Any = gguf.GGUFReader(source / "models" / "ggml-vocab-qwen2.gguf")

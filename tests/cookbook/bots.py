@@ -31,6 +31,7 @@ ANSWERS = {
     "Code!": testing.script().text(*re.findall(r"(?s).{1,15}", _CODE)).finish().recording("openai-chat"),
     "Go on!": _CUT,
     "Say nothing!": testing.script().finish("stop").recording("openai-chat"),
+    "Wait!": _SHORT,
     "Break!": _SHORT.with_fault(testing.faults.close(event=3)),
     "Shout!": testing.script().text("<!chan", "nel> <@U1>: a < b.").finish("stop").recording("openai-chat"),
     "Refuse!": _SHORT.with_fault(testing.faults.status(500)),

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _ANSWERS = {
     "How does it go?": (
-        testing.script().text("It goes ").silence(HELD).text("on and ").silence(0.2).text("on.")
+        testing.script().text("It goes ").silence(HELD).text("on and ").silence(0.2).text("on.").finish()
     ),
-    "Go on": testing.script().text("It goes ").silence(60).text("too long."),
+    "Go on": testing.script().text("It goes ").silence(60).text("too long.").finish(),
 }
-_WHOLE = "It goes on and on."
+WHOLE = "It goes on and on."
 
 
 class Chat(NamedTuple):
@@ -45,6 +45,10 @@ class Chat(NamedTuple):
         return page.url.partition("#")[2]
 
 
+def answer(request: testing.Request) -> testing.Recording:
+    return _ANSWERS[request.json["messages"][-1]["content"]].recording("openai-chat")
+
+
 @contextmanager
 def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
     """Run the program of a page with uvicorn, with the page of FastAPI and Redis.
@@ -56,11 +60,6 @@ def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
     """
     program = write_program(recipe, folder)
     write_page("fastapi-redis", folder, "page.html", "html")
-    recordings = {text: script.finish("stop").recording("openai-chat") for text, script in _ANSWERS.items()}
-
-    def answer(request: testing.Request) -> testing.Recording:
-        return recordings[request.json["messages"][-1]["content"]]
-
     command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")
     with (
         HeldServer(answer) as provider,
@@ -69,10 +68,21 @@ def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
         yield Chat(url, provider)
 
 
-def _ended(page: Page, ending: str) -> Locator:
+def ended(page: Page, ending: str) -> Locator:
     answer = page.locator(f"p[data-ending={ending}]")
     answer.wait_for()
     return answer
+
+
+def assert_hidden(id: str, chat: Chat, stranger: Page) -> None:
+    """Check that an answer does not exist for another user, and for a client without a page."""
+    stranger.goto(f"{chat.url}/#{id}")
+    assert "It goes" not in ended(stranger, "failed").inner_text()
+    assert 404 == stranger.request.get(f"{chat.url}/answers/{id}").status
+    assert 404 == stranger.request.post(f"{chat.url}/answers/{id}/stop").status
+    with httpx.Client(base_url=chat.url, trust_env=False) as nobody:
+        assert 403 == nobody.get(f"/answers/{id}").status_code
+        assert 403 == nobody.post("/answers/", json="How does it go?").status_code
 
 
 class ChatLaws:
@@ -83,10 +93,10 @@ class ChatLaws:
         page.reload()
         page.locator("p", has_text="It goes").wait_for()
         chat.provider.go_on()
-        assert _WHOLE == _ended(page, "complete").inner_text()
+        assert WHOLE == ended(page, "complete").inner_text()
 
         page.reload()
-        assert _WHOLE == _ended(page, "complete").inner_text()
+        assert WHOLE == ended(page, "complete").inner_text()
         assert 1 == len(chat.provider.requests) - asked
 
     def test_an_answer_goes_on_when_its_page_has_lost_the_connection(self, page: Page, chat: Chat) -> None:
@@ -96,7 +106,7 @@ class ChatLaws:
         id = chat.ask(page)
         page.wait_for_function("fetch.requests.length == 2")
         chat.provider.go_on()
-        assert _WHOLE == _ended(page, "complete").inner_text()
+        assert WHOLE == ended(page, "complete").inner_text()
 
         address = f"{chat.url}/answers/"
         assert [f"POST {address}", f"GET {address}{id}"] == page.evaluate("fetch.requests")
@@ -107,17 +117,10 @@ class ChatLaws:
     ) -> None:
         id = chat.ask(page)
         with chromium.new_context() as other:
-            stranger = other.new_page()
-            stranger.goto(f"{chat.url}/#{id}")
-            assert "It goes" not in _ended(stranger, "failed").inner_text()
-            assert 404 == stranger.request.get(f"{chat.url}/answers/{id}").status
-            assert 404 == stranger.request.post(f"{chat.url}/answers/{id}/stop").status
-        with httpx.Client(base_url=chat.url, trust_env=False) as nobody:
-            assert 403 == nobody.get(f"/answers/{id}").status_code
-            assert 403 == nobody.post("/answers/", json="How does it go?").status_code
+            assert_hidden(id, chat, other.new_page())
 
         chat.provider.go_on()
-        assert _WHOLE == _ended(page, "complete").inner_text()
+        assert WHOLE == ended(page, "complete").inner_text()
 
     def test_a_stop_reaches_the_provider(self, page: Page, chat: Chat) -> None:
         id = chat.ask(page, "Go on")
@@ -125,6 +128,6 @@ class ChatLaws:
         exchange = chat.provider.exchanges[-1]
 
         assert {"state": "stopped"} == stopped.json()
-        assert "It goes " == _ended(page, "stopped").text_content()
+        assert "It goes " == ended(page, "stopped").text_content()
         assert exchange.over.wait(10)
         assert "abandoned" == exchange.outcome

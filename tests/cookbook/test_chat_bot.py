@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from tests.cookbook.bots import answer
 from tests.cookbook.programs import environment, write_program
 from tests.support.packages import needed
 from tests.support.timing import wait_for
@@ -22,17 +23,6 @@ from tokenstream import testing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_growing = testing.script()
-for _ in range(25):
-    _growing = _growing.text("word", " ").silence(0.1)
-_LONG = _growing.text("end.").finish("stop").recording("openai-chat")
-_SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
-_ANSWERS = {
-    "Why?": _LONG,
-    "Wait!": _SHORT,
-    "Break!": _SHORT.with_fault(testing.faults.close(event=3)),
-    "Refuse!": _SHORT.with_fault(testing.faults.status(500)),
-}
 _BOT = {"id": 1, "is_bot": True, "first_name": "Bot", "username": "bot"}
 
 
@@ -108,10 +98,6 @@ def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Telegram]:
     needed("telegram")
     folder = tmp_path_factory.mktemp("chat_bot")
     program = write_program("chat-bot", folder)
-
-    def answer(request: testing.Request) -> testing.Recording:
-        return _ANSWERS[request.json["messages"][-1]["content"]]
-
     with testing.serve(answer, pace="recorded") as provider, _Telegram() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

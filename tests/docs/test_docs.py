@@ -180,7 +180,6 @@ def _room_of(module: str) -> str:
     slow=["testing._check"],
 )
 def test_the_examples_in_a_modules_docstrings_hold(module: str) -> None:
-    """A docstring's example prints what it says that it prints."""
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for case in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module)):

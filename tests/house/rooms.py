@@ -28,7 +28,6 @@ Sizes: TypeAlias = "dict[str, Counter[str]]"
 
 
 def sizes(of: Iterable[Module]) -> Sizes:
-    """Return the sizes of a package's rooms."""
     rooms = defaultdict[str, Counter[str]](Counter)
     for module in of:
         kinds = lines_by_kind([module])
@@ -43,7 +42,6 @@ def settled() -> Sizes:
 
 
 def total(rooms: Sizes) -> Counter[str]:
-    """Return the size of all rooms together."""
     return sum(rooms.values(), start=Counter[str]())
 
 

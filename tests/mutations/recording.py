@@ -55,7 +55,6 @@ class Lines:
             self._monitoring.set_local_events(tool, code, line)
 
     def begin(self, path: Path) -> None:
-        """Begin with a test of a file."""
         if path != self._path:
             self._path = path
             self._of_file.clear()

@@ -135,7 +135,6 @@ class Session:
         return record
 
     def _noticing(self, change: Change) -> list[int]:
-        """Return the tests that notice a change."""
         path = str(PACKAGE / change.module)
         lines = range(change.lines[0], change.lines[1] + 1)
         touching = {at for line in lines for at in self.record.touching.get((path, line), ())}

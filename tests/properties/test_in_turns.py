@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import SPELLINGS, pieces
+from tests.support.answers_in_turns.answers import ANSWERS
 from tests.support.answers_in_turns.wires import Payload, is_binary
 from tests.support.effort import trials
 from tests.support.in_turns import (
-    ANSWERS,
     MOVES,
     as_payloads,
     bent,

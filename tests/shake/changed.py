@@ -121,7 +121,6 @@ def _with_imports(module: str) -> set[str]:
 
 @cache
 def _imported_by(module: str) -> set[str]:
-    """Return the paths of the modules of the tests that one of them imports."""
     names: set[str] = set()
     for package, imported, alone in _IMPORT.findall((ROOT / module).read_text(encoding="utf-8")):
         # What is imported may be a module itself.

@@ -48,7 +48,6 @@ def connect_in(colour: str) -> Callable[..., Any]:
 
 
 def client_in(colour: str, handle: Callable[[httpx.Request], httpx.Response]) -> Any:
-    """Return a client of httpx whose requests a function answers."""
     made = httpx.Client if colour == "sync" else httpx.AsyncClient
     return made(transport=httpx.MockTransport(handle))
 
@@ -85,7 +84,6 @@ async def got(value: Any) -> Any:
 
 @asynccontextmanager
 async def inside(manager: Any) -> AsyncGenerator[Any]:
-    """Enter a context manager of either kind."""
     if hasattr(manager, "__aenter__"):
         async with manager as entered:
             yield entered

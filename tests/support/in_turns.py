@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tests.support import registry
-from tests.support.answers_in_turns.answers import ANSWERS
 from tests.support.answers_in_turns.wires import Answer, Payload, aws_event, is_binary
 from tests.support.recordings import frames_of
 from tests.support.wire import bytes_of
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats import Format
     from tokenstream.limits import Limits
-
-__all__ = [
-    "ANSWERS",
-    "MOVES",
-    "Answer",
-    "Plain",
-    "as_payloads",
-    "bent",
-    "decoded",
-    "recorded",
-    "stream",
-    "with_other_values",
-    "with_wrong_bytes",
-]
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
 """Endings of a piece; the last one is half a character."""

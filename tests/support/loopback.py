@@ -119,8 +119,6 @@ def client_context() -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as received."""
-
     method: str
     path: str
     headers: dict[str, str]
@@ -203,7 +201,6 @@ class Connection:
             self._socket.sendall(self._outgoing.read())
 
     def end(self, act: Act) -> None:
-        """End the connection; nothing can be sent after that."""
         if self._ended:
             return
         self._ended = True
@@ -350,7 +347,6 @@ class Loopback:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests, connection by connection."""
         return [request for connection in self.connections for request in connection.requests]
 
     def connection(self, number: int = 0) -> Connection:

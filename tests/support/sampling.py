@@ -60,7 +60,6 @@ def part_of(cases: Sequence[T], *, one_in: int) -> list[T]:
 
 
 def _slow(case: object) -> ParameterSet:
-    """Mark a case as slow, also one that is a parameter already."""
     if isinstance(case, ParameterSet):
         return pytest.param(*case.values, marks=[*case.marks, pytest.mark.slow], id=case.id)
     return pytest.param(case, marks=pytest.mark.slow)

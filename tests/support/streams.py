@@ -187,7 +187,6 @@ def odd_bodies(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged_bodies(draw: st.DrawFn) -> bytes:
-    """Draw a stream in which some bytes are missing, repeated or others."""
     body = bytearray(draw(bodies()))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))

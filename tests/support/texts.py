@@ -14,8 +14,6 @@ OutT = TypeVar("OutT")
 
 
 class TextStage(Protocol[OutT]):
-    """A stage over text."""
-
     @property
     def error(self) -> Exception | None: ...
     def feed(self, text: str, /) -> list[OutT]: ...

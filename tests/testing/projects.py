@@ -18,8 +18,6 @@ ENTRY = "tokenstream.testing._pytest.entry"
 
 @dataclass
 class Results:
-    """The results of a project's tests."""
-
     outcomes: dict[str, str] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
 

@@ -35,7 +35,6 @@ def _text(played: Transport, path: str = CHAT) -> str:
 
 @in_one_test(("path", "format"), [(path, format) for path, format in PATHS.items() if format in all_formats])
 def test_a_path_tells_the_format(path: str, format: str) -> None:
-    """Providers answer in one format at each of their paths."""
     is_socket = HELLO.recording(format).messages
     answer = _ask(testing.transport(HELLO), path, upgrade="websocket" if is_socket else None)
 

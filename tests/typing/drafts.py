@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from typing import Any, assert_type
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
+from tests.typing.tools import Point, WeatherArgs, book_table
 from tokenstream import AsyncStream, Partial, Stream, ToolCall
 from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages import CallDraft
 from tokenstream.stream import AsyncView, View
-
-
-class WeatherArgs(BaseModel):
-    """Arguments as a model."""
-
-    city: str
-
-
-@dataclass
-class Point:
-    """Arguments as a dataclass."""
-
-    x: int
-
-
-def book_table(seats: int, name: str = "") -> float:
-    """Return a number."""
-    return float(seats) + len(name)
-
 
 Booked = CallDraft[dict[str, Any], float]
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from pydantic import BaseModel
-
+from tests.typing.tools import WeatherArgs
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDone, UsageUpdate
 from tokenstream.message import ToolCall
 from tokenstream.router import Router, ToolResults
-
-
-class WeatherArgs(BaseModel):
-    city: str
-
 
 router = Router(concurrency=4)
 
@@ -54,7 +48,6 @@ async def get_weather(asked: WeatherArgs) -> dict[str, int]:
 
 @router.tool("book", WeatherArgs)
 def book(asked: WeatherArgs, call: ToolCall[WeatherArgs]) -> str:
-    """And one that takes the call too."""
     assert_type(call.arguments, WeatherArgs)
     return asked.city + call.id
 

@@ -58,7 +58,6 @@ def seams() -> None:
 
 
 def reports(report: AttemptReport, stream: Stream) -> None:
-    """A report names the route, where it was asked, and what it cost."""
     assert_type(report.route, str | None)
     assert_type(report.cost, float | None)
     assert_type(stream.cost, float | None)

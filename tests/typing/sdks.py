@@ -92,7 +92,6 @@ def huggingface_hub(client: InferenceClient, later: AsyncInferenceClient) -> Non
 
 
 async def sockets(client: openai.OpenAI, later: openai.AsyncOpenAI) -> None:
-    """Connections, and what opens them."""
     with connect_sync("ws://localhost") as connection:
         assert_type(sync(connection), Taken)
         assert_type(asynchronous(connection), Refused)

@@ -70,7 +70,6 @@ def agents(run: Steps, process: Popen[bytes], lines: list[str]) -> None:
 
 
 async def async_agents(run: Steps, process: Process) -> None:
-    """The pipe of a process of asyncio is read in `async for`."""
     assert process.stdout is not None
     assert_type(run.follow(process.stdout, exit_code=process.wait), AsyncFollowedLines)
 

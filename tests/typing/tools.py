@@ -36,8 +36,6 @@ async def get_time(city: str) -> bytes:
 
 
 class Desk:
-    """Has a method that is a tool, and is one."""
-
     def book(self, seats: int) -> bool:
         return seats > 1
 
@@ -120,7 +118,6 @@ async def asynchronous_tools(body: AsyncIterator[bytes]) -> None:
 
 
 def takes_models(calls: Iterable[ToolCall[BaseModel]]) -> None:
-    """A call with arguments of a class is one with those of its bases."""
     for call in calls:
         assert_type(call.arguments, BaseModel)
 

@@ -160,7 +160,6 @@ def _body_of(request: Request) -> dict[str, Any]:
 
 
 def _format_of(request: Request) -> str:
-    """Return the format in which an agent expects the answer."""
     formats = {"generateContent": "gemini", "streamGenerateContent": "gemini", "messages": "anthropic"}
     return next((format for word, format in formats.items() if word in request.path), "openai-responses")
 

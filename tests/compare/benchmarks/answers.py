@@ -6,15 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.compare.benchmarks import answers_of_google, answers_of_openai, answers_of_others
-from tests.compare.benchmarks.bodies import BODIES, middle_of, tokens
-from tests.compare.benchmarks.shapes import ALPHABET, Answer, compact
+from tests.compare.benchmarks.bodies import ALPHABET, BODIES, middle_of, tokens
+from tests.compare.benchmarks.shapes import Answer
+from tests.support.wire import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.compare.benchmarks.shapes import Shape
-
-__all__ = ["ANSWERS", "Answer", "chat_event"]
 
 
 def _of_body(name: str, count: int) -> Answer:
@@ -70,5 +69,5 @@ def chat_event() -> bytes:
         "usage": None,
         "obfuscation": "",
     }
-    hidden = ALPHABET[: 256 - len(compact(event))]
-    return compact({**event, "obfuscation": hidden})
+    hidden = ALPHABET[: 256 - len(bytes_of(event))]
+    return bytes_of({**event, "obfuscation": hidden})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.compare.benchmarks.shapes import DONE, Event, Payload, Shape, alone, code, letters, named, nameless
+from tests.compare.benchmarks.shapes import Event, Payload, Shape, alone, code, letters, named, nameless
+from tests.support.wire import DONE
 
 if TYPE_CHECKING:
     import random

@@ -6,18 +6,17 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.compare.benchmarks.shapes import (
-    DONE,
     Event,
     Payload,
     Shape,
     binary,
-    compact,
     letters,
     line,
     named,
     nameless,
     tight,
 )
+from tests.support.wire import DONE, bytes_of
 
 if TYPE_CHECKING:
     import random
@@ -46,7 +45,7 @@ CONVERSE = Shape(
 
 
 def _invoked(payload: Payload, source: random.Random | None = None) -> Event:
-    inner = base64.b64encode(compact(payload)).decode()
+    inner = base64.b64encode(bytes_of(payload)).decode()
     return "chunk", {"bytes": inner, "p": "abcdefgh" if source is None else letters(source, 62)}
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.support.wire import DONE, sse
+from tests.support.wire import DONE, bytes_of, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +48,7 @@ _KINDS = [
     (_ASTRAL, 3),
 ]
 
-_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +85,6 @@ def tokens(count: int, seed: int = 0) -> list[str]:
     return [source.choice(source.choices(names, weights)[0]) for _ in range(count)]
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _body(format: str, chunks: list[Chunk], text: str) -> Body:
     payloads = [chunk.payload for chunk in chunks if chunk.payload is not None]
     return Body(format, [chunk.wire for chunk in chunks], payloads, text)
@@ -108,9 +103,9 @@ def _openai_chunk(source: random.Random, choices: list[Any], usage: object = Non
         "obfuscation": "",
     }
     # OpenAI fills each line up to a length of 7 modulo 16, so that it tells little of the token.
-    missing = (7 - len(f"data: {_json(shape)}".encode())) % 16
-    shape["obfuscation"] = "".join(source.choices(_PADDING, k=missing))
-    payload = _json(shape).encode()
+    missing = (7 - len(b"data: " + bytes_of(shape))) % 16
+    shape["obfuscation"] = "".join(source.choices(ALPHABET, k=missing))
+    payload = bytes_of(shape)
     return Chunk(sse(payload.decode()), payload)
 
 
@@ -143,8 +138,8 @@ def anthropic(count: int, seed: int = 0) -> Body:
     source = random.Random(seed)
 
     def sent(kind: str, fields: dict[str, Any]) -> Chunk:
-        payload = _json({"type": kind, **fields})
-        padded = (payload[:-1] + " " * source.randrange(16) + "}").encode()
+        payload = bytes_of({"type": kind, **fields})
+        padded = payload[:-1] + b" " * source.randrange(16) + b"}"
         return Chunk(sse(padded.decode(), event=kind), padded)
 
     usage = {"input_tokens": 450, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}

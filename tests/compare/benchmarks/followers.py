@@ -136,7 +136,6 @@ async def _theirs(readers: int, events: int) -> float:
 async def _timed(
     give: Callable[[int], Coroutine[Any, Any, None]], sent: _Sent, readers: int, events: int
 ) -> float:
-    """Return what the events take, once all readers are there."""
     await give(0)
     await sent.until(readers)
     gc.collect()

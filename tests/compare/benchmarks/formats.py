@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-from tests.compare.benchmarks.answers import ANSWERS, Answer, chat_event
+from tests.compare.benchmarks.answers import ANSWERS, chat_event
 from tests.compare.benchmarks.contenders import Run, found
 from tests.compare.benchmarks.sdks import SDKS
 from tests.compare.benchmarks.tables import Table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.compare.benchmarks.sdks import Reader
+    from tests.compare.benchmarks.shapes import Answer
     from tests.compare.benchmarks.timing import Plan
 
 _LOADS_PER_RUN = 2_000

@@ -91,7 +91,7 @@ def beginnings(document: str) -> list[bytes]:
 # -- this library -------------------------------------------------------------
 
 
-def _ours(pieces: list[str]) -> Any:
+def value_after_each(pieces: list[str]) -> Any:
     parser = PartialJSONParser()
     feed = parser.feed
     value = None
@@ -197,7 +197,7 @@ def _others() -> list[Reader]:
 
 def readers() -> list[Reader]:
     return [
-        Reader(OURS, _ours),
+        Reader(OURS, value_after_each),
         Reader(PATHS, _with_paths),
         Reader("tokenstream, snapshot", _snapshots),
         *_others(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tests.compare.benchmarks.contenders import Run, found, runner
 
 if TYPE_CHECKING:
-    from tests.compare.benchmarks.answers import Answer
+    from tests.compare.benchmarks.shapes import Answer
 
 _SSE = "text/event-stream"
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -38,7 +38,6 @@ class Reader:
         return all(found(package) is not None for package in self.packages)
 
     def prepare(self, answer: Answer) -> Run:
-        """Ask for an answer, and return what reads it."""
         pieces = self.opened(answer)
         return lambda: "".join(pieces)
 
@@ -64,7 +63,6 @@ def _http(package: str = "httpx2", content_type: str = _SSE) -> Any:
 
 
 def _next(answer: Answer, package: str = "httpx2", content_type: str = _SSE) -> None:
-    """Let an answer be the next response."""
     _transport(package, content_type)[1][:] = [answer.chunks]
 
 

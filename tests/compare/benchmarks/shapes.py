@@ -7,39 +7,16 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.compare.benchmarks.bodies import Chunk, tokens
+from tests.compare.benchmarks.bodies import ALPHABET, Chunk, tokens
 from tests.support.aws_eventstream import message
-from tests.support.wire import DONE, sse
+from tests.support.wire import bytes_of, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = [
-    "ALPHABET",
-    "DONE",
-    "Answer",
-    "Event",
-    "Payload",
-    "Shape",
-    "alone",
-    "binary",
-    "carriage",
-    "code",
-    "compact",
-    "indented",
-    "item",
-    "letters",
-    "line",
-    "named",
-    "nameless",
-    "tight",
-]
-
 Payload: TypeAlias = dict[str, Any]
 Frame: TypeAlias = "Callable[[str, bytes], Chunk]"
 """Puts a payload between its borders, given the event's name."""
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +44,6 @@ class Answer:
 
     @property
     def chunks(self) -> list[bytes]:
-        """All chunks that are bytes."""
         return [*self.head, *(delta for delta in self.deltas if isinstance(delta, bytes)), *self.tail]
 
 
@@ -112,10 +88,6 @@ def binary(name: str, payload: bytes) -> Chunk:
 Event: TypeAlias = tuple[str, Payload]
 
 
-def compact(payload: Payload) -> bytes:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def indented(payload: Payload) -> bytes:
     return json.dumps(payload, ensure_ascii=False, indent=2).encode()
 
@@ -142,7 +114,7 @@ class Shape:
     tail: tuple[Event, ...] = ()
     last: bytes = b""
     tokens: int = 1
-    written: Callable[[Payload], bytes] = compact
+    written: Callable[[Payload], bytes] = bytes_of
 
     def answer(self, name: str, count: int) -> Answer:
         source = random.Random(0)

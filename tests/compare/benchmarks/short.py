@@ -14,8 +14,8 @@ from tokenstream import Stream, connect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.compare.benchmarks.answers import Answer
     from tests.compare.benchmarks.contenders import Run
+    from tests.compare.benchmarks.shapes import Answer
     from tests.compare.benchmarks.timing import Plan
 
 COUNTS = (1, 10, 100)

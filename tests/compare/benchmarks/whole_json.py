@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from tests.compare.benchmarks.documents import plan, steps_text
-from tests.compare.benchmarks.partial_json import sizes_of
+from tests.compare.benchmarks.partial_json import sizes_of, value_after_each
 from tests.compare.benchmarks.tables import Table
 from tests.compare.benchmarks.turns import fastest
 from tests.compare.benchmarks.typed_objects import Recipe
+from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.stages._objects.partials import Partials, validate_output
@@ -32,19 +33,6 @@ _CHARACTERS_PER_RUN = 100_000
 _OBJECTS = (4, 40, 400)
 
 
-def _pieces(text: str, size: int) -> list[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)]
-
-
-def _each_time(pieces: list[str]) -> Any:
-    parser = PartialJSONParser()
-    value = None
-    for piece in pieces:
-        parser.feed(piece)
-        value = parser.value
-    return value
-
-
 def _with_events(pieces: list[str]) -> Any:
     parser = PartialJSONParser()
     for piece in pieces:
@@ -55,8 +43,8 @@ def _with_events(pieces: list[str]) -> Any:
 
 def _ways(text: str) -> dict[str, Callable[[], Any]]:
     ways: dict[str, Callable[[], Any]] = {_LOADS: partial(json.loads, text)}
-    for name, pieces in {"whole": [text], f"by {_PIECE:,}": _pieces(text, _PIECE)}.items():
-        ways[f"{name}, value after each piece"] = partial(_each_time, pieces)
+    for name, pieces in {"whole": [text], f"by {_PIECE:,}": pieces_of(text, _PIECE)}.items():
+        ways[f"{name}, value after each piece"] = partial(value_after_each, pieces)
         ways[f"{name}, events"] = partial(_with_events, pieces)
     return ways
 

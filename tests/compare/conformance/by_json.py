@@ -143,14 +143,12 @@ READERS = [
         "orjson",
         how="`orjson.loads(text)`",
         packages=("orjson",),
-        modules=("orjson",),
         json_of=_whole(lambda text: found("orjson").loads(text)),
     ),
     PythonReader(
         "jiter",
         how=_JITER,
         packages=("jiter",),
-        modules=("jiter",),
         json_of=_whole(lambda text: found("jiter").from_json(text.encode(), allow_inf_nan=False))
         | {
             "partial": _shows(
@@ -164,7 +162,6 @@ READERS = [
         "pydantic-core",
         how=_PYDANTIC,
         packages=("pydantic-core",),
-        modules=("pydantic_core",),
         json_of=_whole(lambda text: found("pydantic_core").from_json(text, allow_inf_nan=False))
         | {
             "partial": _shows(
@@ -178,14 +175,12 @@ READERS = [
         "partial-json-parser",
         how="`loads(text, allow)`, by default `Allow.ALL`",
         packages=("partial-json-parser",),
-        modules=("partial_json_parser",),
         json_of={"partial": _partial_json_parser, "allow": _partial_json_parser},
     ),
     PythonReader(
         "streaming-json-parser",
         how="`decode_complete_json(text)`; `StreamingJsonParser().feed(…)` for a part of a document",
         packages=("streaming-json-parser",),
-        modules=("streaming_json_parser",),
         json_of=_whole(lambda text: found("streaming_json_parser").decode_complete_json(text.encode()))
         | {"partial": _streaming},
     ),
@@ -193,14 +188,12 @@ READERS = [
         "json_repair",
         how="`json_repair.loads(text)`; the empty string counts as a refusal",
         packages=("json_repair",),
-        modules=("json_repair",),
         json_of={"lenient": _json_repair},
     ),
     PythonReader(
         "BAML",
         how="the parser of its runtime, `parse_llm_response`, with a type that accepts any JSON",
         packages=("baml-py",),
-        modules=("baml_py",),
         json_of={"lenient": _baml},
     ),
 ]

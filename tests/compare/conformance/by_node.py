@@ -23,8 +23,6 @@ _JSON_SCRIPT = Path(__file__).with_name("node_json_readers.mjs")
 
 @dataclass(frozen=True)
 class NodeReader(NodePackages):
-    """A reader that runs in Node."""
-
     sse: tuple[str, ...] = ()
     formats: frozenset[str] = frozenset()
     claims: frozenset[str] = frozenset()

@@ -17,7 +17,6 @@ _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content":
 
 @contextlib.contextmanager
 def http_client(body: bytes, package: str = "httpx2") -> Generator[Any]:
-    """Give an HTTP client that answers every request with these bytes."""
     http = found(package)
     served = http.MockTransport(
         lambda request: http.Response(200, headers=HEADERS, stream=http.ByteStream(body), request=request)
@@ -157,7 +156,6 @@ READERS = [
         how="`client.chat.completions.create(stream=True)`, its chunks added up in the loop of its guide to "
         "function calling",
         packages=("openai", "httpx2"),
-        modules=("openai", "httpx2"),
         answer_of={"openai-chat": answer_by(_openai_create)},
         claims=frozenset({"role", "usage"}),
     ),
@@ -165,7 +163,6 @@ READERS = [
         "openai stream()",
         how="`client.chat.completions.stream()`, its events and `get_final_completion()`",
         packages=("openai", "httpx2"),
-        modules=("openai", "httpx2"),
         answer_of={"openai-chat": answer_by(_openai_stream)},
         claims=frozenset({"role", "usage"}),
     ),
@@ -173,7 +170,6 @@ READERS = [
         "anthropic stream()",
         how="`client.messages.stream()`, its events and `get_final_message()`",
         packages=("anthropic", "httpx2"),
-        modules=("anthropic", "httpx2"),
         answer_of={"anthropic": answer_by(_anthropic_stream)},
         claims=frozenset({"role", "usage"}),
     ),

@@ -23,7 +23,6 @@ CASES: list[CompatibleCase] = [*cases_chat.CASES, *cases_anthropic.CASES, *cases
 
 
 def of_formats(formats: frozenset[str]) -> list[CompatibleCase]:
-    """Return the cases in formats that a reader claims."""
     return [case for case in CASES if case.format in formats]
 
 

@@ -156,7 +156,6 @@ _NONE = [
 
 
 def cases() -> list[JSONCase]:
-    """Return cases after the tests of json_repair."""
     return [
         *(JSONCase(text, "lenient", [value], why) for text, value, why in _ONE),
         *(JSONCase(text, "lenient", readings, why) for text, readings, why in _TWO),

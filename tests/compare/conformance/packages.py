@@ -9,9 +9,14 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
 
 from tests.support.node import node_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Packages(Protocol):
@@ -40,6 +45,16 @@ class Packages(Protocol):
         ...
 
 
+def need_versions(packages: Packages, kept: Mapping[str, Any]) -> None:
+    """Skip a test unless the packages are here at the versions that their page was written with."""
+    # What comes with Python has its version.
+    versions = packages.installed() and (packages.versions() or packages.runtime())
+    if versions != (kept["versions"] or kept["runtime"]):
+        pytest.skip(
+            f"needs {packages.name} at the version that the page was written with, which is not installed"
+        )
+
+
 @dataclass(frozen=True)
 class PythonPackages:
     """Packages that run in this process."""
@@ -48,12 +63,13 @@ class PythonPackages:
     how: str
     packages: tuple[str, ...]
     """Distributions whose versions count, the one that gives the name first."""
-    modules: tuple[str, ...]
-    """Modules that have to be there to import."""
+    modules: tuple[str, ...] = ()
+    """Modules that have to be there to import, where these have other names."""
 
     def installed(self) -> bool:
+        modules = self.modules or [package.replace("-", "_") for package in self.packages]
         try:
-            return all(importlib.util.find_spec(module) for module in self.modules)
+            return all(importlib.util.find_spec(module) for module in modules)
         except ModuleNotFoundError:
             return False
 

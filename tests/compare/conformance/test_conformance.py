@@ -15,7 +15,8 @@ from tests.compare.conformance.by_node import NodeReader
 from tests.compare.conformance.by_us import US
 from tests.compare.conformance.case import CompatibleCase
 from tests.compare.conformance.compatible import CASES
-from tests.compare.conformance.reader import Attempt, PythonReader, Reader
+from tests.compare.conformance.packages import need_versions
+from tests.compare.conformance.reader import Attempt, PythonReader
 from tests.compare.conformance.readers import readers
 from tests.support.beside import needs_cases
 from tests.support.effort import in_steps
@@ -101,19 +102,11 @@ _PEERS = [
 ]
 
 
-def _same_versions(reader: Reader) -> bool:
-    return reader.installed() and _KEPT[reader.name]["versions"] == reader.versions()
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("reader", _PEERS, ids=lambda reader: reader.name)
 def test_a_peer_does_what_the_page_says_of_it(reader: PythonReader) -> None:
-    if not _same_versions(reader):
-        pytest.skip(
-            f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
-            "which is not installed"
-        )
+    need_versions(reader, _KEPT[reader.name])
 
     assert _KEPT[reader.name]["compatible"] == results.compatible_results(reader)
 

@@ -20,6 +20,7 @@ from tests.compare.conformance.json_case import (
     shown,
 )
 from tests.compare.conformance.json_rule import continuations, expected, judge, kept
+from tests.compare.conformance.packages import need_versions
 from tests.compare.conformance.reader import PythonReader, Reader
 from tests.compare.conformance.readers import readers
 from tests.partial_json.support import cases as verified
@@ -92,22 +93,10 @@ def test_every_parser_has_results_of_what_it_claims_to_read() -> None:
 _PEERS = [reader for reader in _READERS if isinstance(reader, PythonReader) and reader is not US]
 
 
-def _same_versions(reader: Reader) -> bool:
-    kept = _KEPT[reader.name]
-    if not reader.installed() or reader.versions() != kept["versions"]:
-        return False
-    # What comes with Python has its version.
-    return bool(kept["versions"]) or reader.runtime() == kept["runtime"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", _PEERS, ids=lambda reader: reader.name)
 def test_a_peer_does_what_the_page_says_of_it(reader: Reader) -> None:
-    if not _same_versions(reader):
-        pytest.skip(
-            f"needs {reader.name} at the version that docs/reports/conformance.md was written with, "
-            "which is not installed"
-        )
+    need_versions(reader, _KEPT[reader.name])
     made_here = {name: found for name, found in _KEPT[reader.name]["json"].items() if name != "JSONTestSuite"}
 
     assert made_here == results.json_results(reader, _OWNED)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.compare.conformance.texts_with_json import TEXTS, TextWithJSON
+from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import OutputIncomplete, OutputInvalid
 
@@ -15,15 +16,9 @@ _MOST_REFUSED = 2
 _SIZES = (0, 1, 7)
 
 
-def _pieces(case: TextWithJSON, size: int) -> list[str]:
-    """Return a text in pieces of a length; 0 for a single one."""
-    step = size or len(case.text)
-    return [case.text[at : at + step] for at in range(0, len(case.text), step)]
-
-
 def _value(case: TextWithJSON, choice: Any, size: int) -> Any:
     """Return the value that our `result` has, as plain data, or None for a text that is refused."""
-    stream = Stream(_pieces(case, size), format="pieces")
+    stream = Stream(pieces_of(case.text, size), format="pieces")
     try:
         value = stream.result(case.type, lenient=True, document=choice)
     except (OutputInvalid, OutputIncomplete):
@@ -45,7 +40,7 @@ def test_no_text_is_read_as_another_value_and_hardly_any_is_refused(choice: str 
 def test_drafts_end_with_the_value_of_the_result_or_are_refused(size: int) -> None:
     """Drafts show the first document as it arrives, so they cannot go on to one that fits better."""
     for case in TEXTS:
-        pieces = _pieces(case, size)
+        pieces = pieces_of(case.text, size)
         try:
             *_, last = Stream(pieces, format="pieces").partials(case.type, lenient=True)
             value = last.final()

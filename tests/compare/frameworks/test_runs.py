@@ -26,8 +26,6 @@ def flat(steps: tuple[Step, ...]) -> list[Step]:
 
 
 def follow(events: Any) -> tuple[Steps, list[Any]]:
-    """Follow events to their end, and return the run with them."""
-
     async def read() -> tuple[Steps, list[Any]]:
         with Steps() as run:
             passed = [event async for event in run.follow(events())]

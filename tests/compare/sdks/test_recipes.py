@@ -82,42 +82,25 @@ async def test_openai_async() -> None:
     assert "Hello" == await aask_openai(client) == await aask_responses(client)
 
 
-def test_an_error_in_the_answer_is_openais_own() -> None:
-    """A fault is met as it would be in earnest."""
-    openai = needed("openai")
-    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.error_event()))
-    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
-
-    with pytest.raises(openai.APIError):
-        ask_openai(client)
-
-
-def test_a_refusal_is_openais_own_error() -> None:
-    openai = needed("openai")
-    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.status(429)))
-    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
-
-    with pytest.raises(openai.RateLimitError):
-        ask_openai(client)
-
-
-def test_a_break_is_an_error_of_openai_or_of_its_client() -> None:
-    """The SDK's version decides between the two."""
+@pytest.mark.parametrize(
+    ("fault", "own", "of_its_client"),
+    [
+        pytest.param(faults.error_event(), "APIError", None, id="an error in the answer"),
+        pytest.param(faults.status(429), "RateLimitError", None, id="a refusal"),
+        pytest.param(faults.close(at=0.5), "APIConnectionError", "RemoteProtocolError", id="a break"),
+        pytest.param(faults.stall(), "APITimeoutError", "ReadTimeout", id="a stall, which takes no time"),
+    ],
+)
+def test_a_fault_is_an_error_of_openai_or_of_its_client(
+    fault: faults.Fault, own: str, of_its_client: str | None
+) -> None:
+    """It is met as it would be in earnest; of two errors, the SDK's version decides."""
     openai, httpx2 = needed("openai"), needed("httpx2")
-    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.close(at=0.5)))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=fault))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+    others = [] if of_its_client is None else [getattr(httpx2, of_its_client)]
 
-    with pytest.raises((openai.APIConnectionError, httpx2.RemoteProtocolError)):
-        ask_openai(client)
-
-
-def test_a_stall_takes_openai_no_time() -> None:
-    """A client that waits for ten minutes is tested in no time."""
-    openai, httpx2 = needed("openai"), needed("httpx2")
-    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.stall()))
-    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
-
-    with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
+    with pytest.raises((getattr(openai, own), *others)):
         ask_openai(client)
 
 

@@ -47,6 +47,7 @@ async def _ask(world: World, told: Told) -> None:
     if world.answer.calls:
 
         def remove(path: str, recursive: bool) -> str:
+            """Remove a folder."""
             told.calls.append((CALL, {"path": path, "recursive": recursive}))
             return REMOVED
 

@@ -49,7 +49,6 @@ PEERS = [
         how="`@stamina.retry(on=…)` on a generator that yields the chunks of "
         "`client.chat.completions.create(stream=True)`; the SDK's own retries are off",
         packages=("stamina", "openai", "httpx2"),
-        modules=("stamina", "openai", "httpx2"),
         tell=_tell,
         falls_back=False,
     )

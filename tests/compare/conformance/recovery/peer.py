@@ -51,7 +51,7 @@ class Peer(Packages, Protocol):
 class PythonPeer(PythonPackages):
     """A library that runs in this process."""
 
-    tell: Callable[[World, Told], None]
+    tell: Callable[[World, Told], None] = field(kw_only=True)
     """Asks, shows the pieces and runs the calls, which it notes as they come."""
     falls_back: bool = True
 

@@ -51,7 +51,6 @@ class World:
 
     @property
     def answer(self) -> Answer:
-        """The answer that is asked for."""
         return self.case.answer
 
 

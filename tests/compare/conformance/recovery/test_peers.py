@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.compare.conformance.packages import need_versions
 from tests.compare.conformance.recovery import page, results
 from tests.compare.conformance.recovery.by_node import node_peers
 from tests.compare.conformance.recovery.by_us import US, tell
 from tests.compare.conformance.recovery.cases import ANSWERS, ARGUMENTS, CALL, CASES, TRUTH, Case, digest
-from tests.compare.conformance.recovery.peer import Peer, PythonPeer, Told, judge
+from tests.compare.conformance.recovery.peer import PythonPeer, Told, judge
 from tests.compare.conformance.recovery.peers import peers
 from tests.compare.conformance.recovery.providers import REMOVED, reply_to
 from tests.support.node import node_with
@@ -75,10 +76,6 @@ def test_an_answer_with_a_cut_call_is_restarted_where_it_may_be(case: Case) -> N
     assert "exact" == results.cell_of(restarting, case)["came"]
 
 
-def _same_versions(peer: Peer) -> bool:
-    return peer.installed() and _KEPT[peer.name]["versions"] == peer.versions()
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name in _PEERS if name != US.name])
@@ -88,8 +85,7 @@ def test_a_peer_does_what_the_page_says_of_it(name: str) -> None:
     if not isinstance(peer, PythonPeer):
         folder, _ = node_with(*peer.packages)
         (peer,) = node_peers(folder)
-    if not _same_versions(peer):
-        pytest.skip(f"needs {name} at the version that the page was written with, which is not installed")
+    need_versions(peer, _KEPT[name])
     if not isinstance(peer, PythonPeer) and peer.runtime() != (runtime := _KEPT[name]["runtime"]):
         pytest.skip(f"needs {runtime}: another release of Node may report a reset as a clean end")
     fresh = results.results_of(peer)["cells"]

@@ -81,7 +81,6 @@ def _is_known(judge: str, answer: str) -> bool:
 
 
 def _read(judge: str) -> dict[str, ClientAnswer]:
-    """Return what a client gives for each answer."""
     protocol = JUDGES[judge]
     bodies = {answer.name: b"".join(relay.encode(answer, protocol)) for answer in drawn()}
     if judge in READERS:
