@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.wire import DONE, sse
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
     Shown = Callable[..., tuple[int, str]]
     Told = Callable[..., tuple[int, Any]]
+
+posix = pytest.mark.skipif(
+    os.name != "posix", reason="uses signals, links, terminals or pipes, which Windows has not"
+)
 
 COMMAND = [sys.executable, "-m", "tokenstream"]
 RECORDINGS = Path(str(files("tokenstream.cli").joinpath("recordings")))
@@ -42,18 +48,22 @@ def run(*arguments: str, given: bytes = b"", **options: Any) -> subprocess.Compl
 
 
 @contextmanager
-def serving(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """Run the command `serve`; give its process, its address, and the first lines that it prints."""
-    command = [*COMMAND, "serve", "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment()
-    ) as process:
-        assert process.stdout is not None
+def started(*arguments: str, **options: Any) -> Generator[Any]:
+    """Start the command, with pipes for its input and all that it prints; it is killed in the end."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([*COMMAND, *arguments], **pipes, env=environment(), **options) as process:
         try:
-            first = process.stdout.readline()
-            yield process, first.split(" ", maxsplit=1)[0], [first]
+            yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def serving(*arguments: str) -> Generator[tuple[Any, str, list[str]]]:
+    """Run the command `serve`; give its process, its address, and the first lines that it prints."""
+    with started("serve", "--port", "0", *arguments, encoding="utf-8") as process:
+        first = process.stdout.readline()
+        yield process, first.split(" ", maxsplit=1)[0], [first]
 
 
 def chat(delta: dict[str, Any] | None = None, **fields: Any) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands import RECORDINGS
+from tests.cli.commands import COMMAND, RECORDINGS, posix, started
 from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
 from tokenstream import Stream
@@ -27,11 +27,7 @@ from tokenstream.testing._serve.server import ReplayServer, refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-posix = pytest.mark.skipif(
-    os.name != "posix", reason="uses signals, terminals and pipes, which Windows has not"
-)
-
-_COMMAND = [sys.executable, "-m", "tokenstream", "demo"]
+_COMMAND = [*COMMAND, "demo"]
 _WITHOUT_RICH = [
     sys.executable,
     "-c",
@@ -243,34 +239,28 @@ def test_a_terminal_without_rich_gets_plain_text_and_one_hint() -> None:
 @posix
 def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
     """Words are out before the answer is over; then one word, no traceback, and the status of shells."""
-    with subprocess.Popen(
-        _COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with started("demo") as process:
         output = b""
         while b"httpx is a" not in output:
             output += os.read(process.stdout.fileno(), 65_536)
         process.send_signal(signal.SIGINT)
         complaint = process.stderr.read()
+        status = process.wait()
 
-    assert (130, b"\ninterrupted\n") == (process.wait(), complaint)
+    assert (130, b"\ninterrupted\n") == (status, complaint)
     assert b"2/7" not in output
 
 
 @pytest.mark.slow
 @posix
 def test_a_pipe_that_closes_early_ends_the_demo_quietly() -> None:
-    with subprocess.Popen(
-        [*_COMMAND, "--fast"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with started("demo", "--fast") as process:
         process.stdout.readline()
         process.stdout.close()
         complaint = process.stderr.read()
+        status = process.wait()
 
-    assert (141, b"") == (process.wait(), complaint)
+    assert (141, b"") == (status, complaint)
 
 
 def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands import COMMAND, chat, environment
+from tests.cli.commands import chat, posix, started
 from tests.support.loopback import FIN, Loopback, head, refusing_url, sized, until_close
 from tests.support.replies import refusal, reply, serve_in_time
 from tests.support.wire import DONE, sse
@@ -379,18 +377,10 @@ def test_certificates_that_cannot_be_read_are_reported(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="uses signals, which Windows has not")
+@posix
 def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
     enough = reply([*_PACED, *_PACED], cut="stall")
-    with (
-        serve_in_time(enough) as server,
-        subprocess.Popen(
-            [*COMMAND, "doctor", server.url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        ) as process,
-    ):
+    with serve_in_time(enough) as server, started("doctor", server.url) as process:
         while not server.exchanges or server.exchanges[0].sent < len(enough.body):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
+from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, posix, run
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.wire import DONE, sse
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.commands import Shown, Told
-
-posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
 
 @pytest.mark.slow

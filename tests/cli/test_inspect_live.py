@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment, run
+from tests.cli.commands import CHAT, CUT, RECORDINGS, chat, posix, run, started
 from tests.support.replies import at_once, serve_in_time
 from tests.support.wire import DONE
 from tokenstream import Message, Stream, testing
@@ -26,19 +26,13 @@ if TYPE_CHECKING:
 
     from tests.cli.commands import Shown, Told
 
-posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
-
 _LINE = re.compile(r" *\d+\.\d{3}  (\w+) .*")
 
 
 @pytest.mark.slow
 def test_lines_come_while_standard_input_is_still_open() -> None:
     """A piece is shown when it arrives: nothing waits for a buffer to fill, or for the end."""
-    with subprocess.Popen(
-        [*COMMAND, "inspect", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with started("inspect", "-") as process:
         shown: list[bytes] = []
         for word in ("One", "Two"):
             process.stdin.write(chat({"content": word}))
@@ -50,9 +44,10 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
         process.stdin.write(chat(finish_reason="stop") + DONE)
         process.stdin.close()
         rest = process.stdout.read()
+        status = process.wait()
     first, second = (float(line.split()[0]) for line in shown if b"TextDelta" in line)
 
-    assert 0 == process.wait()
+    assert 0 == status
     assert b"\n    OneTwo\n" in rest
     assert 0.05 < second - first < 3
 
@@ -61,16 +56,7 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
 @posix
 def test_ctrl_c_shows_what_had_come() -> None:
     """The reading is stopped and not the program: the message is whole as far as it came; status 4."""
-    with subprocess.Popen(
-        [*COMMAND, "inspect", "--json", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with started("inspect", "--json", "-") as process:
         process.stdin.write(CUT)
         process.stdin.flush()
         while b"TextDelta" not in process.stdout.readline():
@@ -83,8 +69,9 @@ def test_ctrl_c_shows_what_had_come() -> None:
             process.send_signal(signal.SIGINT)
         last = json.loads(process.stdout.read().splitlines()[-1])
         complaint = process.stderr.read()
+        status = process.wait()
 
-    assert (4, b"") == (process.wait(), complaint)
+    assert (4, b"") == (status, complaint)
     assert ("stopped", "Half an", None) == (
         last["ending"],
         last["message"]["parts"][0]["text"],
@@ -95,20 +82,13 @@ def test_ctrl_c_shows_what_had_come() -> None:
 @pytest.mark.slow
 @posix
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
-    with subprocess.Popen(
-        [*COMMAND, "inspect", str(RECORDINGS / "openai-chat.sse")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        bufsize=0,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with started("inspect", str(RECORDINGS / "openai-chat.sse"), bufsize=0) as process:
         process.stdout.read(10)
         process.stdout.close()
         complaint = process.stderr.read()
+        status = process.wait()
 
-    assert (141, b"") == (process.wait(), complaint)
+    assert (141, b"") == (status, complaint)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import tokenstream
-from tests.cli.commands import RECORDINGS, environment, run
+from tests.cli.commands import RECORDINGS, environment, posix, run
 from tests.project import PACKAGE, PYPROJECT
 from tests.support.sampling import sampled
 from tokenstream import __version__
@@ -106,21 +106,20 @@ def test_docs_prints_the_path_of_the_main_pages(capsys: pytest.CaptureFixture[st
     assert "llms-path.txt" in (tokenstream.__doc__ or "")
 
 
-def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The package's, Python's, and those of the optional packages."""
+def _version(capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     (line,) = capsys.readouterr().out.splitlines()
-
     assert 0 == caught.value.code
+    return line
+
+
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The package's, Python's, and those of the optional packages."""
+    line = _version(capsys)
+
     assert line.startswith(f"tokenstream {__version__}, Python {platform.python_version()}, ")
     assert f", rich {metadata.version('rich')}" in line
-
-
-def _version(capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit):
-        main(["--version"])
-    return capsys.readouterr().out.strip()
 
 
 def test_the_version_names_the_packages_of_each_extra_for_users(
@@ -180,7 +179,7 @@ def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="closes file descriptors, which Windows has not")
+@posix
 def test_without_an_output_the_status_tells_all_the_same() -> None:
     path = str(RECORDINGS / "text.sse")
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.cli.commands import RECORDINGS, serving
+from tests.cli.commands import RECORDINGS, posix, serving
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE
@@ -30,10 +30,6 @@ from tokenstream.testing._serve.server import ReplayServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-posix = pytest.mark.skipif(
-    os.name != "posix", reason="uses signals and symbolic links, which Windows has not"
-)
 
 _CHAT = (RECORDINGS / "openai-chat.sse").read_bytes()
 _ANTHROPIC = (RECORDINGS / "anthropic.sse").read_bytes()
@@ -77,7 +73,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(folder: Path) -> Iterator[str]:
     with serving(str(folder)) as (process, address, _):
         # What it says of each request must be read, or it would wait for room.
-        assert process.stdout is not None
         reader = threading.Thread(target=process.stdout.read)
         reader.start()
         yield address
@@ -299,8 +294,6 @@ def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
     with serving(str(folder), "--first", "30") as (process, address, lines):
-        assert process.stdout is not None
-        assert process.stderr is not None
         with httpx.stream("GET", f"{address}/chat", trust_env=False) as response:
             process.send_signal(number)
             with pytest.raises(httpx.RemoteProtocolError):
@@ -320,7 +313,6 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / f"{number:02}.sse").write_bytes(b"data: x\n\n")
     with serving(str(tmp_path)) as (process, address, _):
-        assert process.stdout is not None
         shown = [process.stdout.readline() for _ in range(41)]
 
     assert ["  /39  39.sse\n", f"  and 10 more: {address}/ lists them all\n"] == shown[-2:]
