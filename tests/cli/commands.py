@@ -50,7 +50,7 @@ def run(*arguments: str, given: bytes = b"", **options: Any) -> subprocess.Compl
 @contextmanager
 def started(*arguments: str, **options: Any) -> Generator[Any]:
     """Start the command, with pipes for its input and all that it prints; it is killed in the end."""
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([*COMMAND, *arguments], **pipes, env=environment(), **options) as process:
         try:
             yield process

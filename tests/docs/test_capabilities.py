@@ -147,7 +147,7 @@ TESTS: dict[str, dict[str, str]] = {
         "words": "stages/test_words.py::test_a_text_comes_word_by_word",
         "graphemes": "stages/test_graphemes.py::test_a_letter_is_returned_whole",
         "sentences": "stages/test_sentences.py::test_a_text_comes_sentence_by_sentence",
-        "throttle": "stages/test_throttle.py::test_thirty_a_second_out_of_two_thousand",
+        "throttle": "stages/test_throttle.py::test_the_pieces_joined_are_the_text_and_none…",
     },
     "markdown blocks, repaired": {
         "markdown blocks": "stages/markdown/test_blocks.py::test_a_text_is_cut_into_its_blocks",
