@@ -57,7 +57,7 @@ class AnswerCalls:
 
     __slots__ = ("_choices", "_find_journal_id", "_first_id", "_fixed", "_were_keys_read", "given")
 
-    def __init__(self, find_journal_id: Callable[[], str | None] | None = None) -> None:
+    def __init__(self, find_journal_id: Callable[[], str | None] | None) -> None:
         self._find_journal_id = find_journal_id
         self.given: AnswerIdentity | None = None
         """The identity set by the caller, by a recording journal or by a checkpoint; None if none was set."""
@@ -172,7 +172,7 @@ class CallPlace:
         self,
         identity: AnswerIdentity,
         calls: ChoiceCalls | None,
-        number: int = 0,
+        number: int,
         key: str = "",
         earlier_ids: list[str] | None = None,
         describe: Describe | None = None,

@@ -194,7 +194,7 @@ class Joining:
 
     __slots__ = ("_cleaned", "_format_name", "_way", "hold", "listener", "refusal", "seam", "shows_held")
 
-    def __init__(self, way: Way, listener: AttemptListener | None = None) -> None:
+    def __init__(self, way: Way, listener: AttemptListener | None) -> None:
         self._way = way
         self.listener = listener
         """Learns what becomes of an attempt; None if there is only one."""

@@ -166,7 +166,7 @@ class Link:
         named = None if head is None or self.refusal is not None else head.headers.get("x-answer-id")
         return self.connection.format.answer_id if named is None else unquote(named)
 
-    def take_head(self, head: ResponseHead, coding: str = "") -> None:
+    def take_head(self, head: ResponseHead, coding: str) -> None:
         """Accept the head of a response, whose status decides if the body is an answer or an error."""
         self.head = head
         if head.refuses:

@@ -40,11 +40,7 @@ class Itinerary:
     """
 
     def __init__(
-        self,
-        openers: Sequence[SourceOpener],
-        retry: Retry,
-        now: float,
-        make_stage: StageFactory | None = None,
+        self, openers: Sequence[SourceOpener], retry: Retry, now: float, make_stage: StageFactory | None
     ) -> None:
         routes, ordered = to_routes(retry.routes), [*openers]
         self.has_routes = len(openers) > 1 or openers[0].route is not None

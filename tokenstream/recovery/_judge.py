@@ -48,9 +48,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     return has_final_content if open_ended else is_visible
 
 
-def find_outcome(
-    message: Message, outcomes: frozenset[str], accept: Accept | None = None
-) -> AnswerRejected | None:
+def find_outcome(message: Message, outcomes: frozenset[str], accept: Accept | None) -> AnswerRejected | None:
     """Return the error for a finished but useless answer; None if the answer is acceptable."""
     rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
     if rejected is None:

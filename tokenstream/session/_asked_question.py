@@ -72,7 +72,7 @@ class AskedQuestion:
         router: Router | None,
         options: Options | None,
         *,
-        may_restart: bool = False,
+        may_restart: bool,
     ) -> None:
         self.conversation = conversation
         self.router = router

@@ -206,13 +206,7 @@ class LineReader(RunBuilder):
     """
 
     def __init__(
-        self,
-        run: Steps,
-        agent: str | None,
-        until: object,
-        *,
-        has_bare_lines: bool = False,
-        write: LineWriter | None = None,
+        self, run: Steps, agent: str | None, until: object, *, has_bare_lines: bool, write: LineWriter | None
     ) -> None:
         self._write = write
         super().__init__(run, agent, until)
@@ -346,7 +340,7 @@ class Follower:
 
     __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
 
-    def __init__(self, run: Steps, reader: RunOfAFramework | None = None) -> None:
+    def __init__(self, run: Steps, reader: RunOfAFramework | None) -> None:
         self._run = run
         self._reader = reader
         """Reads the events of one framework; None until the first event shows which one it is."""

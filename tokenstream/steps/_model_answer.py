@@ -143,7 +143,7 @@ class TextAnswer:
 
     __slots__ = ("_kind", "_part", "_texts", "has_text", "step")
 
-    def __init__(self, step: Step, model: str | None = None) -> None:
+    def __init__(self, step: Step, model: str | None) -> None:
         self.step = step
         self._part = -1
         self._kind: str | None = None

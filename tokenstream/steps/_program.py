@@ -165,7 +165,7 @@ class Patience:
         self._has_content = True
         self._without_content = 0.0
 
-    def _begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
+    def _begin_wait(self, *, is_resting: bool, grace: float = 0.0) -> float | None:
         """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
 
         No silence is too long while the agent `is_resting`. Past a deadline, all waits together may last

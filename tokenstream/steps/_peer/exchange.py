@@ -38,7 +38,7 @@ class PeerCall:
 
     __slots__ = ("done", "error", "id", "is_awaited", "method", "number", "result")
 
-    def __init__(self, method: str, id: int, *, is_awaited: bool = True) -> None:
+    def __init__(self, method: str, id: int, *, is_awaited: bool) -> None:
         self.is_awaited = is_awaited
         """False if it is no error that the peer never answers."""
         self.method = method

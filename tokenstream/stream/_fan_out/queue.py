@@ -208,7 +208,7 @@ class EventQueue(Generic[DriverT]):
         """Wake a reader that waits for room in a full queue."""
         raise NotImplementedError
 
-    def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderCursor:
+    def add_reader(self, name: str | None, *, from_now: bool = False) -> ReaderCursor:
         """Add a reader, whose name is by default a number, and return its cursor in the stream."""
         return ReaderCursor(
             f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0

@@ -403,7 +403,7 @@ class ResultCursor(Generic[T]):
         text = self._make_drafts().text
         drafts = self._make_stage().feed(text)
         best = drafts[-1] if drafts else None
-        error = failed_stream_error(cause, text, errors=() if best is None else best.errors, best=best)
+        error = failed_stream_error(cause, text, best)
         error.partial, error.origin = self._answer.message, cause.origin
         error.__cause__ = raised_anew(cause)
         return error

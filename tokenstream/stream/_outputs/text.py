@@ -66,12 +66,7 @@ def missing_json_error(message: Message, tool: str | None) -> AnyOutputError:
 
 
 def incomplete_error(
-    message: Message,
-    text: str,
-    *,
-    whole: bool = False,
-    errors: tuple[Any, ...] = (),
-    best: Partial[Any] | None = None,
+    message: Message, text: str, *, whole: bool, errors: tuple[Any, ...] = (), best: Partial[Any] | None
 ) -> AnyOutputError:
     """Return the error for an answer that was cut off, or in which the model declined to go on.
 
@@ -91,15 +86,13 @@ def incomplete_error(
     )
 
 
-def failed_stream_error(
-    cause: StreamError, text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
-) -> OutputIncomplete:
+def failed_stream_error(cause: StreamError, text: str, best: Partial[Any] | None) -> OutputIncomplete:
     return OutputIncomplete(
         f"the stream broke off before the end of the answer, and {len(text):,} characters of JSON came: "
         f"{cause.message}",
         text=text,
         offset=len(text),
-        errors=errors,
+        errors=() if best is None else best.errors,
         best=best,
     )
 

@@ -39,8 +39,8 @@ class Onlooker:
         format: FormatChoice,
         limits: Limits | None,
         started_at: float | None,
-        offered: OfferedTools | None = None,
-        make_stage: StageFactory | None = None,
+        offered: OfferedTools | None,
+        make_stage: StageFactory | None,
     ) -> None:
         self.clock = current_clock()
         self.machine = Machine(format, limits=limits, make_stage=make_stage, offered=offered)

@@ -163,7 +163,7 @@ class ShapedCursor(Generic[ItemT]):
     )
 
     def __init__(
-        self, text: TextCursor[Any], stage_makers: tuple[MakeStage, ...], clock: Clock, *, paced: bool = False
+        self, text: TextCursor[Any], stage_makers: tuple[MakeStage, ...], clock: Clock, *, paced: bool
     ) -> None:
         self._text = text
         self._stage_makers = stage_makers

@@ -307,7 +307,7 @@ def go_away(recording: Recording, seconds: float = 10.0, *, event: int = 1) -> R
         MisuseError: On replay, if the recording lacks that message, or is not of gemini-live.
     """
     _require_format(recording, ("gemini-live",))
-    offset = find_offset(recording, event=event)
+    offset = find_offset(recording, None, event)
     message = to_json_bytes({"goAway": {"timeLeft": f"{seconds:g}s"}}) + b"\n"
     return splice(recording, [Edit(offset, offset, message)])
 
@@ -329,7 +329,7 @@ def connection_limit(recording: Recording, *, event: int = 0) -> Recording:
     """
     _require_format(recording, tuple(CONNECTION_LIMITS))
     code, message = CONNECTION_LIMITS[str(recording.format)]
-    before, _ = divide(recording, find_offset(recording, event=event))
+    before, _ = divide(recording, find_offset(recording, None, event))
     error = {"type": "invalid_request_error", "code": code, "message": message}
     data = to_json_bytes({"type": "error", "status": 400, "error": error})
     at = before[-1].at if before else 0.0

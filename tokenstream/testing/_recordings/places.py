@@ -137,7 +137,7 @@ def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]
     return (number if number < 0 else number - 1) % len(spans), spans
 
 
-def find_offset(recording: Recording, at: float | None = None, event: int | None = None) -> int:
+def find_offset(recording: Recording, at: float | None, event: int | None) -> int:
     """Return the offset given in bytes, as a fraction (a float) or as an event's end; else the middle."""
     if event is not None:
         if at is not None:

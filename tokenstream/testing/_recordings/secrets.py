@@ -267,7 +267,7 @@ def check_named_headers(names: Iterable[str]) -> frozenset[str]:
     return lower_names
 
 
-def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
+def select_headers(headers: Mapping[str, str], named: frozenset[str]) -> dict[str, str]:
     """Return the headers of a response that a replay needs, and those `named` in lower case."""
     selected = {
         name: value

@@ -162,8 +162,8 @@ class Listener(socketserver.TCPServer):
         answer: Callable[[Request], Reply],
         exchanges: list[Exchange],
         *,
-        keep: int | None = None,
-        tls: SSLContext | None = None,
+        keep: int | None,
+        tls: SSLContext | None,
     ) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
