@@ -88,7 +88,6 @@ def shown() -> str:
     ],
 )
 def test_a_pipe_gets_every_answer_and_the_table(shown: str, words: str) -> None:
-    """Text, a tool's result, reasoning, what a cut leaves and a Retry adds, a row for each answer."""
     assert _joined(words) in _joined(shown)
 
 
@@ -166,7 +165,6 @@ def test_the_end_says_where_to_go_on(shown: str) -> None:
 
 @pytest.mark.slow
 def test_what_was_shown_before_a_cut_is_not_shown_again(shown: str) -> None:
-    """The part with the Retry shows its answer once, and hands out the call once."""
     retried = _joined(shown.partition("retry=Retry()")[2])
 
     assert 1 == retried.count("The logs of 2023") == retried.count("the old ones.")

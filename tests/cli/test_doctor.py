@@ -78,7 +78,6 @@ def _first(told: Any) -> tuple[str, str]:
 
 @pytest.mark.slow
 def test_a_path_that_streams_is_status_0(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """The verdict stands in the first line, its evidence below: when what came, and how many events."""
     status = main(["doctor", "--once", f"{server.url}/text"])
     lines = capsys.readouterr().out.splitlines()
 

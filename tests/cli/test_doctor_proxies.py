@@ -73,7 +73,6 @@ def _names(told: Any) -> list[str]:
 def test_nginx_as_it_is_installed_holds_an_answer_back(
     proxy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The verdict comes first, then the hop, and which of its settings to change."""
     status = main(["doctor", f"{proxy}/default/text"])
     lines = capsys.readouterr().out.splitlines()
 

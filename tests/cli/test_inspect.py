@@ -116,7 +116,6 @@ def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(shown: Shown) 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_events_of_answers_that_go_on_have_their_lines(options: list[str], shown: Shown) -> None:
-    """One line each, with what was given up, why, and what was dropped."""
     given_up = Message(parts=(TextPart(text="Half an"),))
     error = StreamTruncated("the input ended")
     events: list[Event] = [

@@ -57,7 +57,6 @@ def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFix
 
 
 def test_plans_and_questions_are_listed(shown: Shown) -> None:
-    """A permission that the agent has asked for is a question, and its plan is the last one."""
     lines = (FOLDER / "acp-own-opencode.jsonl").read_bytes().splitlines()
     session = next(json.loads(line)["params"]["sessionId"] for line in lines if b"session/update" in line)
     entry = {"content": "look", "status": "pending", "priority": "high"}

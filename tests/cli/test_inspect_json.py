@@ -29,7 +29,6 @@ _AUDIO = chat({"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}) +
     "path", sampled(_WHOLE, one_in=4), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
 def test_json_holds_the_librarys_own_message(path: Path, inspected: Told) -> None:
-    """Each event in a line, the whole message in the last one, equal to what reading in Python gives."""
     status, (*events, last) = inspected(path)
     with Stream([path.read_bytes()]) as stream:
         expected = [(type(event).__name__, event.choice, event.part) for event in stream]

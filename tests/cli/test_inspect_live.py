@@ -125,7 +125,6 @@ def server() -> Iterator[Server]:
 
 
 def test_a_url_is_asked_with_get(server: Server, inspected: Told) -> None:
-    """The message is the library's own; the last line names the request."""
     status, lines = inspected(server.url)
     with Stream([CHAT]) as stream:
         expected = stream.final()

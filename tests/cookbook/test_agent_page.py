@@ -91,7 +91,6 @@ def test_a_call_runs_after_it_was_approved(page: Page, url: str, model: testing.
 def test_a_call_that_was_denied_does_not_run_and_the_model_is_told(
     page: Page, url: str, model: testing.Server
 ) -> None:
-    """The note is still there for the next question."""
     _ask(page, url, "Delete")
     page.get_by_text("Deny").click()
     denied = "The user has denied this call."
@@ -110,7 +109,6 @@ def test_a_call_that_was_denied_does_not_run_and_the_model_is_told(
 
 
 def test_nobody_else_can_decide_and_a_decision_is_final(page: Page, chromium: Browser, url: str) -> None:
-    """A stranger finds neither the answer nor the call, and the user cannot decide again."""
     _ask(page, url, "Delete")
     page.get_by_text("Approve").wait_for()
     [turn] = page.request.get(f"{url}/api/answers").json()

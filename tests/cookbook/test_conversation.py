@@ -44,7 +44,6 @@ def url(provider: testing.Server, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.mark.slow
 def test_a_page_asks_and_interrupts(page: Page, url: str, provider: testing.Server) -> None:
-    """Tools run on the server; a stopped answer keeps what had arrived, and the next one follows it."""
     page.goto(url)
 
     def ask(text: str) -> None:

@@ -91,7 +91,6 @@ def test_the_reply_is_edited_once_a_second(say: Callable[..., list[list[str]]]) 
 
 
 def test_a_long_answer_goes_on_in_another_reply(say: Callable[..., list[list[str]]]) -> None:
-    """No word is cut, and each reply is as long as it may be."""
     texts = [texts[-1] for texts in say("<@1> Write a lot!")]
 
     assert WORDS == [f"{word} " for text in texts for word in text.split()]
@@ -112,7 +111,6 @@ def test_a_broken_answer_keeps_its_text(
 
 
 def test_code_is_cut_between_its_lines(say: Callable[..., list[list[str]]]) -> None:
-    """Each reply opens the block of code anew, and closes it."""
     texts = [texts[-1] for texts in say("<@1> Code!")]
 
     assert len(texts) == 4

@@ -68,7 +68,6 @@ def _events(response: httpx.Response) -> list[tuple[str, str]]:
 
 
 def test_each_event_has_the_blocks_that_changed_and_the_last_one_has_the_ending(served: _Served) -> None:
-    """The blocks together are the rendered text; the headers are those of server-sent events."""
     response = _ask(served, "Answer")
     [*sent, ending] = _events(response)
     shown: dict[str, str] = {}

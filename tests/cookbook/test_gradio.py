@@ -63,7 +63,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
 
 
 def test_the_answer_grows(served: _Served) -> None:
-    """Each update has the whole text so far, and a question is sent with the answer before it."""
     assert "It is dark." == served.client.predict("And at night?", api_name="/answer")
     job = served.client.submit("Why is the sky blue?", api_name="/answer")
     assert "The sky is blue." == job.result(timeout=20)
@@ -77,7 +76,6 @@ def test_the_answer_grows(served: _Served) -> None:
 
 
 def test_a_broken_answer_stays_until_it_is_tried_again(served: _Served, page: Page) -> None:
-    """The user sees the text so far and a warning; the retry button asks the same question once more."""
     page.goto(served.url)
     page.locator("textarea").first.fill("Break!")
     page.locator("textarea").first.press("Enter")

@@ -102,7 +102,6 @@ def _ask(page: Page, url: str, question: str) -> Locator:
 
 
 def test_an_answer_arrives_while_the_provider_pauses(page: Page, url: str, relay: Relay) -> None:
-    """Nothing on the way waits for more of it; when the user stops it, the provider is left."""
     answer = _ask(page, url, "Fall silent")
     answer.get_by_text("word").wait_for()
     assert "answering" == relay.provider.exchanges[-1].outcome
@@ -125,7 +124,6 @@ def test_the_provider_is_left_before_its_answer_has_begun(page: Page, url: str, 
 
 
 def test_a_broken_answer_stays_until_it_is_asked_for_again(page: Page, url: str) -> None:
-    """The text so far stays, next to the error; another attempt replaces it."""
     answer = _ask(page, url, "Break")
     page.get_by_text("Try again").wait_for()
     assert "The sky " == answer.text_content()

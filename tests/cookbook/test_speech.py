@@ -55,7 +55,6 @@ def _spoken(folder: Path) -> list[str]:
 
 
 def test_speech_begins_while_the_answer_arrives(tmp_path: Path) -> None:
-    """A sentence that is whole is spoken while the model pauses in the next one."""
     script = testing.script().text("It is far. It").silence(60).text(" is so far.").finish("stop")
     with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path):
         wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
@@ -85,7 +84,6 @@ def test_speaking_does_not_hold_back_reading(tmp_path: Path) -> None:
 
 
 def test_a_broken_answer_is_spoken_as_far_as_it_came(tmp_path: Path) -> None:
-    """The user hears the text so far, and an apology."""
     script = testing.script().text("It is far. ", "It is ", "so far.").finish("stop")
     fault = testing.faults.close(event=3)
     with testing.serve(script, fault=fault) as provider, _program(provider, tmp_path) as program:

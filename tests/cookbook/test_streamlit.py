@@ -34,7 +34,6 @@ def _shown(chat: Any) -> list[tuple[str, str]]:
 
 
 def test_the_answer_is_shown_while_it_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the model has written is in the browser while it pauses, and the next question knows it."""
     queue = needed("streamlit.runtime.forward_msg_queue").ForwardMsgQueue
     sent: list[str] = []
     monkeypatch.setattr(
@@ -59,7 +58,6 @@ def test_the_answer_is_shown_while_it_arrives(tmp_path: Path, monkeypatch: pytes
 def test_a_broken_answer_stays_until_it_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user sees the text so far and the error, and the button asks the same question once more."""
     script = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
     broken = script.with_fault(testing.faults.close(event=3))
     with testing.serve([broken, script]) as provider, _chat(provider, tmp_path, monkeypatch) as chat:

@@ -16,7 +16,6 @@ _PATH = "/v1/chat/completions"
 
 
 def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
-    """A mark that is still open is not seen, and the next question knows the answer before it."""
     script = testing.script().text("# The sky\n\nIt is **bl").silence(2).text("ue**.").finish("stop")
     second = testing.script().text("Then it is dark.").finish("stop")
     with (
@@ -37,7 +36,6 @@ def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
 
 
 def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
-    """The text so far is printed and kept; a question without an answer is not sent again."""
     script = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
     broken = script.with_fault(testing.faults.close(event=3))
     refused = script.with_fault(testing.faults.status(500))
@@ -56,7 +54,6 @@ def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path) -> None:
-    """The provider is left, the text so far stays, and the chat goes on until Ctrl-D."""
     endless = testing.script().text("The sky").silence(60).text(" is blue.").finish("stop")
     second = testing.script().text("It is dark.").finish("stop")
     with (

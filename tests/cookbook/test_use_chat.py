@@ -112,7 +112,6 @@ def test_an_answer_becomes_a_message(backend: Relay) -> None:
 
 
 def test_a_broken_answer_stays_until_it_is_regenerated(backend: Relay) -> None:
-    """The text so far stays, next to the error; another attempt replaces it."""
     broken, whole = _chat(backend, {"text": "Break"}, {"regenerate": True})
 
     assert "error" == broken["status"]

@@ -71,7 +71,6 @@ def test_a_format_that_keeps_the_rules_passes() -> None:
 
 @pytest.mark.slow
 def test_what_is_expected_is_compared() -> None:
-    """A message as a whole, or some of its fields, down to those of its calls."""
     message = Message(
         parts=(
             TextPart(text="Hello", complete=True),
@@ -217,7 +216,6 @@ def test_another_message_than_expected_is_reported(wanted: Any, says: str) -> No
 
 @pytest.mark.slow
 def test_all_that_is_broken_is_reported_at_once() -> None:
-    """The report has each rule's sentence, each recording's difference, and a line that reproduces it."""
     other = _ANSWER.replaced(name="other")
     with pytest.raises(AssertionError) as caught:
         check_format(Apologetic, [_ANSWER, other], changes=4)

@@ -117,7 +117,6 @@ def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "b
     "heartbeat(seconds=15)", "gzipped()", "bad_json()", "crlf() | cut(at=17)", "bom() | crlf() | cut(at=17)",
 ])  # fmt: skip
 def test_a_fault_is_shown_as_it_is_written(written: str) -> None:
-    """Faults written alike are equal and do the same; they also survive pickling."""
     names = {name: getattr(faults, name) for name in faults.__all__}
     one, other = (eval(written, {}, names) for _ in range(2))
 

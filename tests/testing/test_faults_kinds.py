@@ -27,7 +27,6 @@ BINARY = Recording.of([aws("messageStart", {}), aws("messageStop", {"a": 1})])
 
 
 def test_a_cut_keeps_times_and_borders() -> None:
-    """Only the bytes after it are gone, and the `content-length` with them."""
     recording = Recording(
         (Arrival(1.0, sse("a")), Arrival(2.0, sse("b")), Arrival(3.0, sse("c"))),
         headers={"content-type": "text/event-stream", "content-length": "27"},
@@ -40,7 +39,6 @@ def test_a_cut_keeps_times_and_borders() -> None:
 
 
 def test_the_messages_of_a_websocket_come_whole() -> None:
-    """A cut message does not arrive at all, and a fault that would cut one is refused."""
     assert [b'{"n": 1}'] == SOCKET.with_fault(faults.close(at=12)).chunks()
     assert [b'{"n": 1}', b'{"n": 2}'] == SOCKET.with_fault(faults.close(at=16)).chunks()
     assert [b'{"n": 1}', b'{"n": 3}', b'{"n": 2}'] == SOCKET.with_fault(
@@ -76,7 +74,6 @@ def test_each_character_of_several_bytes_is_split() -> None:
 
 
 def test_a_compressed_body_can_be_read_as_it_comes() -> None:
-    """Each chunk can be decompressed when it arrives, and the head names the coding."""
     recording = SSE.replaced(headers={"content-length": "41"}).with_fault(faults.gzipped())
     inflate = zlib.decompressobj(wbits=31)
 
@@ -138,7 +135,6 @@ def test_a_shuffle_is_another_order_of_the_same_events(seed: int) -> None:
 
 
 def test_the_last_event_is_missing() -> None:
-    """An array is still one, and the times of the others stay."""
     assert SSE.body[:-14] == SSE.with_fault(faults.no_done()).body
     assert [1, 2] == _numbers(ARRAY.with_fault(faults.no_done()))
     assert [] == _numbers(Recording.of([b'[{"a": 1}]']).with_fault(faults.no_done()))
@@ -152,7 +148,6 @@ def test_lines_end_as_on_windows() -> None:
 
 
 def test_comments_are_between_events() -> None:
-    """Never inside one, also where the last has no end."""
     said = b": alive\n\n"
 
     assert sse("a") + said + b"data: b" == (

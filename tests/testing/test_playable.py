@@ -50,7 +50,6 @@ def test_a_path_that_tells_no_format_is_an_error() -> None:
 
 
 def test_a_script_is_sent_in_the_format_that_is_asked_for() -> None:
-    """The path's own, unless `format` names another."""
     assert HELLO.recording("openai-chat").body == _ask(testing.transport(HELLO)).content
     assert HELLO.recording("text").body == _ask(testing.transport(HELLO, format="text")).content
 
@@ -77,7 +76,6 @@ def test_a_request_too_many_is_told_how_many_there_were() -> None:
 
 
 def test_a_mapping_plays_by_path() -> None:
-    """Each path has its own, which may be several again; a query makes no difference."""
     player = testing.transport({CHAT: [HELLO, BYE], "/other": HELLO.recording("text")})
 
     assert "Hello" == _text(player, f"{CHAT}?version=1")
@@ -165,7 +163,6 @@ def test_messages_stay_whole() -> None:
     ],
 )
 def test_a_websocket_is_distinguished_from_a_request(what: Any, upgrade: str | None, told: str) -> None:
-    """A WebSocket's messages cannot answer an HTTP request, nor the reverse."""
     with pytest.raises(MisuseError, match=told):
         _ask(testing.transport(what), upgrade=upgrade)
 

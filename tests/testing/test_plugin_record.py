@@ -75,7 +75,6 @@ def test_async_stream(token_stream):
 
 @pytest.mark.slow
 def test_recordings_are_made_anew_where_that_is_asked_for(project: Project) -> None:
-    """Each once: what `source=` opens is read to its end, written where the file lay, and replayed."""
     put(project.folder / "two.sse")
     project.write(test_it=_LIVE)
     results = project.run("--record-streams", plugins=(PLUGIN, "anyio"))
@@ -120,7 +119,6 @@ def test_it(token_stream):
 
 @pytest.mark.slow
 def test_what_cannot_be_recorded_is_reported(project: Project) -> None:
-    """A marker without `source=` fails, and a live stream that fails leaves the file as it was."""
     put(project.folder / "hello.sse")
     project.write(
         test_it="""
@@ -146,7 +144,6 @@ def test_cut(token_stream):
 
 
 def test_what_is_no_source_is_reported(project: Project) -> None:
-    """A value that is no function, what cannot be recorded, and what belongs to another event loop."""
     project.write(
         test_it="""
 import httpx

@@ -61,7 +61,6 @@ def follow(agent: Any) -> tuple[Steps, list[Any], StreamError | None]:
 def test_an_agent_is_recorded_while_it_is_followed_and_played_with_a_cut_and_an_exit_code(
     tmp_path: Path,
 ) -> None:
-    """The recording gives the same run; cut, it gives the partial run, the error, and the exit code."""
     path = tmp_path / "fix.rec"
     with testing.record(subprocess.Popen(command(), stdout=subprocess.PIPE), path) as agent:
         run, lines, error = follow(agent)

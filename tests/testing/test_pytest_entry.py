@@ -38,7 +38,6 @@ def test_it(token_stream, pytestconfig):
 
 
 def test_a_project_that_does_not_opt_in_sees_nothing(project: Project) -> None:
-    """No fixture, no marker, no comparison: the options are all there is."""
     project.write(test_it=_PLAIN)
 
     assert {"test_sees_nothing": "passed"} == project.run(plugins=(ENTRY,)).outcomes

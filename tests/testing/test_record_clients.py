@@ -33,7 +33,6 @@ def there(path: Path) -> list[str]:
 
 
 def answering(library: str, *answers: Any) -> Any:
-    """Return a transport that gives answers one after the other."""
     left = iter(answers)
     return importlib.import_module(library).MockTransport(lambda _: next(left))
 

@@ -159,12 +159,10 @@ def test_times_are_kept_to_the_microsecond() -> None:
 
 
 def test_the_file_reads_as_the_document_shows() -> None:
-    """Text stands as it is, odd characters as escapes, what is binary as base64."""
     assert FILE == saved(WHOLE).decode()
 
 
 def test_an_answer_without_a_head_is_as_short_as_can_be() -> None:
-    """Only the status is always written."""
     assert b"tokenstream-recording 1\nstatus: 200\n\n@ 0\n+ Hello\n" == saved(Recording.of([b"Hello"]))
 
 

@@ -253,7 +253,6 @@ def test_what_is_played_at_once_has_no_times(world: str, pace: str, times: set[f
 
 
 def test_chunking_comes_before_the_pace_and_the_fault_comes_last() -> None:
-    """Each byte is a chunk of its own, at twice the pace; and then each takes a second longer."""
     recording = Recording((Arrival(4.0, b"{}"), Arrival(8.0, b"\n")), format="ollama")
     played = as_played(recording, chunking="bytes", pace=2.0, fault=faults.slow(1))
 

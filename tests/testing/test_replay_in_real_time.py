@@ -59,7 +59,6 @@ def test_a_deadline_fires_in_real_time(world: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """The caller's own patience ends a wait, and the next read goes on."""
     stream = HASTY.astream(pace="recorded", clock=time.monotonic)
     events: list[Event] = []
     async with stream:

@@ -14,7 +14,6 @@ WEATHER = {"city": "Oslo", "days": 3}
 
 
 def test_a_script_is_the_message_that_its_stream_comes_to() -> None:
-    """The stream gives the scripted content, with parts in their order."""
     script = (
         testing.script()
         .reasoning("Let me see.")
@@ -150,7 +149,6 @@ def test_the_head_is_what_the_script_says() -> None:
 
 
 def test_an_error_in_the_middle_is_the_provider_s() -> None:
-    """The content so far is kept, and the error gives its kind."""
     stream = testing.script().text("Hel").error("Too many requests", kind="rate_limited").stream("anthropic")
 
     with pytest.raises(ProviderError, match="Too many requests") as caught:

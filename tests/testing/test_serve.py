@@ -53,7 +53,6 @@ def test_a_script_is_sent_as_the_provider_would_send_it(server: Server) -> None:
 
 
 def test_the_addresses_differ_in_their_scheme_alone(server: Server) -> None:
-    """HTTP and WebSockets have the same port."""
     assert server.url.startswith("http://127.0.0.1:")
     assert server.ws_url == server.url.replace("http://", "ws://")
 
@@ -124,7 +123,6 @@ def _trust(server: Server, tls: bool) -> Any:
 
 @over_both
 def test_a_stall_lasts_until_the_client_leaves(tls: bool) -> None:
-    """For ever is until somebody gives up; the server notices."""
     with testing.serve(STALLED, tls=tls) as server:
         with pytest.raises(httpx.ReadTimeout):
             _post(server, timeout=_READ_SHORTLY, verify=_trust(server, tls))

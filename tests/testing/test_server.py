@@ -72,7 +72,6 @@ def test_a_reply_may_name_its_own_status_and_headers() -> None:
 
 
 def test_chunks_are_sent_at_their_pace() -> None:
-    """A chunk waits for its moment: it comes neither with the one before nor early."""
     begun = time.monotonic()
     with (
         ReplayServer({"/text": _reply(0.05)}) as server,
@@ -129,7 +128,6 @@ def test_a_request_is_recorded(server: ReplayServer) -> None:
 
 
 def test_an_unknown_path_is_refused_in_the_words_of_a_provider(server: ReplayServer) -> None:
-    """The error is JSON, and says what there is."""
     response = httpx.post(f"{server.url}/nothing", trust_env=False)
 
     assert (404, "application/json") == (response.status_code, response.headers["content-type"])
@@ -241,7 +239,6 @@ def test_a_reply_that_is_cut_holds_exactly_the_bytes_before(pieces: list[bytes],
 
 @given(st.integers(min_value=1, max_value=50), st.floats(min_value=1, max_value=100))
 def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int, rate: float) -> None:
-    """No byte is lost or moved; each event is a chunk; the pauses have the mean of the rate."""
     body = b"".join(b"data: %d\n\n" % number for number in range(count))
     chunks = paced(body, rate=rate, first=0.5)
     pauses = [delay for delay, _ in chunks]

@@ -249,7 +249,6 @@ def _lines_after_asking(run: Steps, process: subprocess.Popen[bytes], **options:
 
 
 def test_claude_code_asks_for_a_permission_and_goes_on(tmp_path: Path) -> None:
-    """The tools wait until they may run, and then have their results."""
     options = ("--permission-prompt-tool", "stdio", "--permission-mode", "default")
     command = ("-p", "--input-format", "stream-json", *_COMMANDS["claude-partial"][2:-1], *options)
     waited: list[Any] = []
@@ -359,7 +358,6 @@ def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) ->
 
 
 def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
-    """Two turns of one thread; the approval is given through the run, as an interface does."""
     options = {"approvalPolicy": "untrusted", "sandbox": "danger-full-access"}
     with codex_thread(tmp_path, two_commands, **options) as (peer, run, thread):
         for _ in range(2):

@@ -184,7 +184,6 @@ def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
 
 @pytest.mark.slow
 def test_the_snapshots_have_a_row_for_everyone() -> None:
-    """Ours and the peers', after three numbers of finished objects."""
     [snapshots] = typed_objects(_TWO_SIZES)
 
     assert [*SNAPSHOTS, *(other.name for other in others())] == [row[0] for row in snapshots.rows]

@@ -140,7 +140,6 @@ def test_an_answer_that_is_not_cut_is_read_whole(format: str) -> None:
     ],
 )
 def test_what_a_reader_makes_of_a_cut_is_counted(said: Answer, counted: dict[str, int]) -> None:
-    """No error, a finish that is made up, a call that is not the answer's, text that is lost."""
     answer = cuts.ANSWERS["openai-chat"]
     found = cuts.tally(answer, [answer.cuts()[-1]], [said])
 

@@ -49,7 +49,6 @@ def talk(url: str, wire: str, colour: str, router: Router) -> Generator[Talk]:
 
 
 def test_one_connection_answers_every_question(talk: Talk, wire: str) -> None:
-    """Text, reasoning and calls, one answer after the other; calls are left without a result."""
     socket = aimock.SOCKETS[wire]
     for name in socket.asked_in_turn():
         told = aimock.SCENARIOS[name][1]

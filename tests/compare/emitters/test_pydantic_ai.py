@@ -67,7 +67,6 @@ def _body(adapter: Any, request: dict[str, Any], name: str) -> bytes:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_over_ag_ui_says_what_the_model_said(name: str) -> None:
-    """Whole at any chunking; and no cut passes for the whole."""
     request = {
         "threadId": "thread_1",
         "runId": "run_1",

@@ -28,7 +28,6 @@ def _messages_of(name: str) -> list[Any]:
 
 @pytest.mark.parametrize("name", [f"claude-code-own-{name}" for name in _NAMES])
 def test_the_messages_of_the_sdk_give_the_run_of_the_lines(name: str) -> None:
-    """Each answer, tool, token and cost; the loop gets the SDK's own objects."""
     messages = _messages_of(name)
 
     async def query() -> AsyncIterator[Any]:

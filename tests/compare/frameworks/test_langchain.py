@@ -66,7 +66,6 @@ def test_reasoning_is_read_in_both_forms() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"output_version": "v1"}], ids=["its blocks", "standard blocks"])
 def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> None:
-    """Reasoning, text and calls of Anthropic's API, in its own words and in LangChain's."""
     script = testing.script().reasoning("Hm.").text("Let me see.").tool_call("get_weather", {"city": "Oslo"})
     with testing.serve(script.usage(input_tokens=3, output_tokens=5).finish(), format="anthropic") as server:
         claude = anthropic.ChatAnthropic(model="m", api_key="k", base_url=server.url, **options)
@@ -92,7 +91,6 @@ def test_an_answer_that_was_cut_is_truncated_though_langchain_ends_it(options: d
 
 
 def test_what_the_model_raises_is_the_cause() -> None:
-    """What had come is kept."""
     reset = testing.faults.reset(event=-4)
 
     with pytest.raises(StreamInterrupted) as caught:
@@ -148,7 +146,6 @@ def test_a_loop_over_a_models_stream_may_stay_as_it_is() -> None:
 
 
 def test_a_response_hook_sees_each_answer_of_a_graph() -> None:
-    """The graph runs as it is; beside it stand the messages and how fast they came."""
     taps: list[Any] = []
 
     async def hook(response: Any) -> None:

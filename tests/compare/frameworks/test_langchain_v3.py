@@ -38,7 +38,6 @@ def agent(*answers: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_a_models_events_are_read(options: dict[str, Any]) -> None:
-    """Text, parallel calls, usage and finish reason, in whichever form the provider was asked."""
     stream = Stream(model(ASKED, **options).stream_events("Weather?", version="v3"))
     message = stream.final()
 
@@ -159,7 +158,6 @@ def test_a_graph_whose_stream_is_closed_early_is_stopped() -> None:
 
 
 def test_a_graph_with_a_subagent_is_followed() -> None:
-    """The subagent is below the tool that asks it."""
     helper = agents.create_agent(model(ANSWERED), [], name="helper")
 
     def ask(city: str) -> str:  # noqa: ARG001 - the helper answers

@@ -64,7 +64,6 @@ def test_responses_gives_all_answers_of_a_run(chat: bool) -> None:
 
 
 def test_a_response_hook_sees_each_answer_of_a_run() -> None:
-    """The run is looped over, or not, as it was."""
     taps: list[Any] = []
 
     async def hook(response: Any) -> None:

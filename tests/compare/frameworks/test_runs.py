@@ -81,7 +81,6 @@ def test_the_messages_of_a_graph_are_followed(options: dict[str, Any], mode: Any
 
 
 def test_a_run_of_agents_is_followed() -> None:
-    """The agent's answers are in its step, and the tool below it."""
     run, _ = follow(lambda: test_openai_agents.run().stream_events())
     (agent,) = run.steps
     (tool,) = agent.steps
@@ -117,8 +116,6 @@ def test_a_workflow_of_llamaindex_is_followed() -> None:
 
 
 def test_a_run_is_no_answer() -> None:
-    """Whoever hands it over as one is told what to do."""
-
     async def read() -> None:
         await AsyncStream(asked(CALLED, ANSWERED)).final()
 
@@ -127,8 +124,6 @@ def test_a_run_is_no_answer() -> None:
 
 
 def test_a_run_whose_provider_fails_has_failed() -> None:
-    """The exception reaches the loop."""
-
     async def read(run: Steps) -> None:
         with run:
             async for _ in run.follow(asked(ANSWERED, fault=testing.faults.status(500))):

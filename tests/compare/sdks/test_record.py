@@ -112,7 +112,6 @@ def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: 
 async def test_an_async_stream_is_recorded_while_ours_reads_it(
     path: Path, way: Way, anyio_backend: str
 ) -> None:
-    """Around whatever an AsyncStream takes, awaited or not."""
     needed(way.needs)
     if anyio_backend not in way.backends:
         return
@@ -278,7 +277,6 @@ SDKS: list[Any] = [
 def test_a_client_that_an_sdk_is_given_records_its_answers(
     path: Path, ask: Callable[[Any, str], str], client: Any, format: str
 ) -> None:
-    """The SDK reads what it would read, and the recording replays as the same answer."""
     chunks = SCRIPT.chunks(format)
     script = [chunked_head(), *map(http_chunk, chunks), b"0\r\n\r\n"]
     with Loopback(script) as server, client() as own:

@@ -44,7 +44,6 @@ def result_of(call_id: str) -> dict[str, str]:
 
 
 def test_openai_realtime_calls_a_tool_and_tells_its_result() -> None:
-    """The session is updated, items are added, and each response is complete."""
     with (
         testing.serve([CALL, TOLD], sessions=True) as server,
         sync_client(server) as client,
@@ -112,7 +111,6 @@ async def test_openai_realtime_is_interrupted() -> None:
 
 @pytest.mark.slow
 def test_openai_responses_continues_a_response_over_its_socket() -> None:
-    """The result of the tool follows as new input; an unknown parent is an error of the protocol."""
     with (
         testing.serve([CALL, TOLD], sessions=True) as server,
         sync_client(server) as client,
@@ -163,7 +161,6 @@ async def test_the_lanes_of_openais_session_work() -> None:
 
 
 def test_our_stream_reads_openais_session_from_the_server() -> None:
-    """One response after the other, with a cancelled one between."""
     with (
         testing.serve([TOLD, PAUSED, CALL], sessions=True, pace="recorded") as server,
         sync_client(server) as client,

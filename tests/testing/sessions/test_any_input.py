@@ -55,7 +55,6 @@ def open_session(format: str, answer: Callable[[], Recording]) -> ServedSession:
 
 
 def asking(format: str) -> list[dict[str, Any]]:
-    """Return the messages with which a client asks for an answer."""
     if format == "gemini-live":
         return [{"setup": {"sessionResumption": {}}}, {"clientContent": {"turnComplete": True}}]
     return [{"type": "response.create"}]

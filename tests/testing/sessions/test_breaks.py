@@ -92,7 +92,6 @@ def test_a_realtime_session_that_is_too_old_is_closed() -> None:
 
 
 def test_silence_lasts_until_the_client_leaves() -> None:
-    """The server still hears what it sends."""
     stalled = HELLO.recording("openai-responses").with_fault(faults.stall(event=3))
     with testing.serve(stalled, sessions=True) as server:
         with open_client(server, RESPONSES) as client:

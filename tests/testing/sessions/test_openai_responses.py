@@ -21,7 +21,6 @@ def text_of(response: dict[str, list[dict[str, list[dict[str, str]]]]]) -> str:
 
 
 def test_each_request_gets_the_next_answer_on_the_same_socket() -> None:
-    """A response continues the one before, and no two have the same id."""
     with opened(RESPONSES, [HELLO, AGAIN]) as client:
         first = client.respond(input="Hi")
         second = client.respond(input="And?", previous_response_id=first["id"])
@@ -70,7 +69,6 @@ def test_a_stream_reads_one_answer_after_the_other() -> None:
 
 
 def test_an_unknown_parent_is_refused_and_the_connection_stays_open() -> None:
-    """No answer is used up."""
     with opened(RESPONSES, [HELLO]) as client:
         error = client.respond(previous_response_id="resp_lost")
 
@@ -162,7 +160,6 @@ def test_a_cancellation_without_a_response_is_an_error() -> None:
 
 
 def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
-    """Each gets its answer in the order in which they came, with its lane."""
     with opened(RESPONSES, [HELLO, AGAIN]) as client:
         client.send("response.create", stream_id="a")
         client.send("response.create", stream_id="a")
@@ -173,7 +170,6 @@ def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
 
 
 def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
-    """One that pauses holds up no other, and is cancelled by its id."""
     with opened(RESPONSES, [PAUSED, AGAIN], pace="recorded") as client:
         client.send("response.create", stream_id="slow")
         slow = client.until("response.output_text.delta")[0]["response"]
@@ -237,7 +233,6 @@ def test_a_path_without_sessions_is_refused() -> None:
 
 
 def test_a_client_can_try_its_steering() -> None:
-    """The answer ends where it is, and the next one goes on in the same stream."""
     first = testing.script().text("Once ").silence(60).text("upon a time.").finish()
     second = testing.script().text("a cat.").finish()
     with testing.serve([first, second, AGAIN], sessions=True, steers=True, pace="recorded") as server:

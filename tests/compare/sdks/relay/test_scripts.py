@@ -249,7 +249,6 @@ def _check(script: Script, format: Any, given: ClientAnswer) -> None:
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
-    """Text, reasoning, refusal, tool calls with their arguments, token counts, and the finish reason."""
     format, read = READERS[reader]
     script = data.draw(scripts(format))
     # Ollama's client cuts lines at this character, as httpx does; Ollama's server escapes the others.

@@ -33,7 +33,6 @@ def begun(sdk: str, *rest: Any) -> Script:
 @pytest.mark.anyio
 @each_sdk
 async def test_leaving_the_loop_closes_nothing_and_closing_does(sdk: str) -> None:
-    """The connection is open after `break`, and closed within a moment of `close`; that is stopped."""
     with Loopback(begun(sdk, OPEN, 2.0)) as server:
         with Client(sdk, server) as client:
             for _ in (first := tap(client.create())):
@@ -124,7 +123,6 @@ def test_an_answer_that_ends_too_early_is_truncated_though_the_sdk_does_not_noti
 @pytest.mark.anyio
 @each_sdk
 async def test_a_refused_request_is_reported_beside_the_sdks_exception(sdk: str) -> None:
-    """Entering raises what the SDK raises, and the tap has the status."""
     own = {"openai": openai, "anthropic": anthropic}[sdk].RateLimitError
     said = json.dumps({"error": {"type": "rate_limit_error", "message": "Slow down"}}).encode()
     script = sized(said, status=429, content_type="application/json", headers=[("retry-after", "3")])

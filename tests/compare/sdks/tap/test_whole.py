@@ -55,7 +55,6 @@ def test_the_loop_gets_the_sdks_own_objects(sdk: str, monkeypatch: pytest.Monkey
 @each_sdk
 @pytest.mark.parametrize("way", ["awaited before", "awaited by the tap", "helper"])
 async def test_an_async_loop_gets_the_same_as_without(sdk: str, way: str) -> None:
-    """The objects are equal to those that an untapped loop gets, and the message is whole."""
     with Loopback(answer(BODIES[sdk])) as server:
         async with Client(sdk, server, later=True) as client:
             if way == "awaited before":
@@ -115,7 +114,6 @@ HELPERS: list[tuple[str, Callable[[Any], str]]] = [
 @pytest.mark.parametrize("sdk, use", HELPERS, ids=[use.__name__.strip("_") for _, use in HELPERS])
 @pytest.mark.parametrize("outside", [True, False], ids=["manager", "stream"])
 def test_helpers_go_on_working(sdk: str, use: Callable[[Any], str], *, outside: bool) -> None:
-    """Whatever method reads the answer, ours sees it, tapped before `with` or within."""
     with Loopback(answer(BODIES[sdk])) as server, Client(sdk, server) as client:
         if outside:
             with tap(client.stream()) as tapped:
