@@ -72,7 +72,6 @@ class SplitTexts:
     def __init__(self, wanted: ScanTargets, parts: Parts) -> None:
         self._wanted, self._parts = wanted, parts
         self.reads_reasoning = bool(wanted.tags)
-        """True if reasoning is looked for in the text."""
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
         self._calls: dict[int, CallsInText] = {}

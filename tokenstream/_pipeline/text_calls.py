@@ -166,7 +166,6 @@ class CallsInText:
         self._has_handed_out = False
         """True once a call of a text was handed out."""
         self.has_text = False
-        """True once a text of the choice has begun."""
         self.has_own = False
         """True once the API itself has sent a call."""
         self.finished = False

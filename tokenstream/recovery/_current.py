@@ -55,7 +55,6 @@ class CurrentAttempt:
         self.race: Race | None = None
         """The race of the first two attempts; None without one, and once it is decided or left."""
         self.hold = hold
-        """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
         self.number = 1
         """The attempt's number in its report."""

@@ -71,7 +71,6 @@ class SourceOpener(ABC):
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     serves_once = False
-    """True if it can open only one source."""
     deadlines: Deadlines | None = None
     """Bounds on silence for this opener's attempts; None for those of the stream."""
     patience: float | None = 0.0
@@ -90,7 +89,6 @@ class SourceOpener(ABC):
         self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)
         """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
-        """True once the server has refused a prefix."""
         self._last_source: object = SourceOpener
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 

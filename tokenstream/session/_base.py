@@ -101,7 +101,6 @@ class SessionBase:
         )
         self._is_open = self._is_closed = False
         self._line: Any = self._make_line(open)
-        """Takes the steps of the conversation."""
 
     @abstractmethod
     def _make_line(self, open: Callable[[], Any]) -> Line:  # noqa: A002 - as in `__init__`

@@ -64,7 +64,6 @@ class ResponsesInTurn(OpenAIResponses):
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self._is_between = False
-        """True between two responses."""
 
     def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload; the one that creates a further response begins it."""

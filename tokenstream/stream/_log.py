@@ -85,7 +85,6 @@ def tell(
 
 
 log = partial(tell, DEBUG)
-"""Logs a debugging message."""
 inform = partial(tell, INFO)
 """Logs a hint for the application's developer."""
 warn = partial(tell, WARNING)

@@ -46,7 +46,6 @@ class SyncDriver(Driver):
         super().__init__(options)
         self.pump = Pump(source, self.clock)
         self._opened_at = 0.0
-        """Time at which the source was opened."""
         if isinstance(source, SyncSource):
             self.open(source)
 

@@ -56,7 +56,6 @@ class LangGraphRun(AgentReader):
         self._called_by: dict[Namespace, str] = {}
         """The ids of the tool calls that have begun these subgraphs, by their namespaces."""
         self._messages: dict[Namespace, OpenMessages] = {}
-        """The open messages, by their namespaces."""
         self._answers: dict[_Key, ModelAnswer] = {}
         """The answers in progress, by their namespaces and messages."""
         self._beside: set[_Key] = set()

@@ -176,7 +176,6 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._alarms: list[tuple[float, int]] = []
         """A heap of alarms, each with the number of its lane; the earliest alarm is the first."""
         self._was_error_raised = False
-        """True once the loop has raised the error."""
 
     def __repr__(self) -> str:
         running = sum(stream.message.ending == "streaming" for stream in self._streams.values())

@@ -62,7 +62,6 @@ class DirectReader:
         self._was_lost = False
         """True if a read was cancelled, and no chunk has arrived since."""
         self._open_began = False
-        """True once the opening of the source has begun."""
         self._is_reading = False
         self._scope: CancelScope | None = None
         """Surrounds the read in progress."""

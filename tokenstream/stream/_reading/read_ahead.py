@@ -87,7 +87,6 @@ class ReadAhead:
         self._is_reading = True
         """True while the thread waits for the source."""
         self._has_ended = False
-        """True once the thread has stopped reading."""
         self._error: BaseException | None = None
         """The source's error, which the loop raises after the items that were read before the error."""
         self._stopped = False

@@ -65,7 +65,6 @@ class CrashWatch:
     """Context manager that suppresses an exception raised in its block, and stores it."""
 
     crash: Exception | None = None
-    """The exception raised in the block."""
 
     def __enter__(self) -> Self:
         return self

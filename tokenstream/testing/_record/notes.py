@@ -105,7 +105,6 @@ class Notes:
         """True once the recording is written or given up; further chunks are ignored."""
         # Facts that the wrapper of the source fills in.
         self.method = ""
-        """The HTTP method of the request."""
         self.messages = False
         """True if each chunk is one WebSocket message."""
         self.format: Callable[[], str | None] = lambda: None

@@ -162,7 +162,6 @@ class ServedSession:
         self.now = 0.0
         """Time of the current call."""
         self._out: deque[bytes] = deque()
-        """Messages to send at once."""
         self._remaining: tuple[Recording, AnswerIds] | None = None
         """The later turns of a recording that has several."""
         self._waiting: dict[str, deque[SessionPayload]] = {}
