@@ -103,17 +103,24 @@ def test_what_a_json_body_says(payload: Any, words: str, code: str | None, error
         (b"upstream connect error\n or disconnect", "its body says: upstream connect error or disconnect;"),
         (b"x" * 5_000, "its body says: " + "x" * 199 + "\N{HORIZONTAL ELLIPSIS};"),
         (b"\xef\xbb\xbf <p>no title", "its body is a web page;"),
+        (b"<!doctype html><title>Oops</title>", "'Oops'"),
         (b"\x00\x01\xff", "status 500; ask again later"),
         (b'{"error": {"mess', "status 500; ask again later"),
         (b"\xef\xbb\xbf" + b'{"error": {"message": "marked"}}', "marked"),
         (b'retry: 5\nid: 1\ndata: {"error": {"message": "framed"}}\n\n', "framed"),
         (b"data: [DONE]\n\nevent: error\ndata: in words", "in words"),
+        (b': hi\n\nevent: error\ndata: {"message": "inside"}\n\n', "inside"),
         (b": nothing\n\n", "status 500"),
     ],
 )
 def test_what_any_other_body_says(body: bytes, words: str) -> None:
     """Text is shown in part, a page by its title, an event stream by the error in it."""
     assert words in str(error_of(500, {}, body))
+
+
+def test_without_a_body_the_reason_phrase_of_the_status_is_told() -> None:
+    with pytest.raises(StatusError, match="500 Internal Server Error"):
+        Stream(httpx.Response(500)).final()
 
 
 @pytest.mark.parametrize(

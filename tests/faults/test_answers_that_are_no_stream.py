@@ -9,33 +9,7 @@ import pytest
 
 from tests.faults.driver import both_colours, failed, read
 from tests.support.loopback import Loopback, head, sized
-from tests.support.wire import sse
-from tokenstream.errors import NotAStream, StatusError
-
-
-@both_colours
-@pytest.mark.parametrize(
-    "body, content_type, words, error_type",
-    [
-        (b'{"error": {"message": "inside", "type": "t"}}', "application/json", "inside", "t"),
-        (sse('{"error": {"message": "inside", "type": "t"}}'), "text/event-stream", "inside", "t"),
-        (b': hi\n\nevent: error\ndata: {"message": "inside"}\n\n', "text/event-stream", "inside", None),
-        (sse("inside", event="error"), "text/event-stream", "inside", None),
-        (b"no healthy upstream\n", "text/plain", "no healthy upstream", None),
-        (b"<!doctype html><title>Oops</title>", "text/html", "'Oops'", None),
-        (b"", "application/json", "500 Internal Server Error", None),
-    ],
-)
-def test_an_error_status_is_reported_whatever_the_form_of_its_body(
-    colour: str, body: bytes, content_type: str, words: str, error_type: str | None
-) -> None:
-    """JSON, an event stream with an error in it, text, a page, nothing."""
-    with Loopback(sized(body, status=500, content_type=content_type)) as server:
-        error = failed(colour, server, StatusError)
-
-        assert words in str(error)
-        assert (error.status, error.type, error.retryable) == (500, error_type, True)
-        assert error.body == body.decode()
+from tokenstream.errors import NotAStream
 
 
 @both_colours

@@ -17,7 +17,7 @@ from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.effort import in_steps
-from tests.support.either import Each, client_in, connect_in, inside, run_in
+from tests.support.either import client_in, connect_in, read_all
 from tests.support.interactions import payloads_of, whole_of
 from tests.support.responses import Body
 from tests.support.wire import DONE, chat_call, chat_payload, sse
@@ -429,21 +429,10 @@ class Interactions:
 
     def read(self, world: str, mode: Any = "auto") -> tuple[str, list[Any], Any, Any]:
         """Return the text and the calls that a loop was given, the error and the stream."""
-        given: list[Any] = []
-        retry = Retry(mode=mode, wait=0, attempts=2)
-
-        async def read() -> Any:
-            asked, client = {"input": "?", "stream": True}, client_in(world, self)
-            made = connect_in(world)(self.URL, client=client, json=asked, retry=retry)
-            async with inside(made) as stream:
-                try:
-                    async for event in Each(stream):
-                        given.append(event)
-                except StreamError as failure:
-                    return stream, failure
-            return stream, None
-
-        stream, error = run_in(world, read)
+        asked = {"json": {"input": "?", "stream": True}, "retry": Retry(mode=mode, wait=0, attempts=2)}
+        given, stream, error = read_all(
+            world, lambda: connect_in(world)(self.URL, client=client_in(world, self), **asked)
+        )
         text = "".join(event.text for event in given if isinstance(event, TextDelta))
         calls = [event.call for event in given if isinstance(event, ToolCallDone)]
         assert sum(isinstance(event, Resumed) for event in given) <= 1

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.either import client_in, connect_in, read_all
 from tests.support.responses import streamed
 from tokenstream import Retry, Routes, aconnect, testing
 from tokenstream.errors import StreamError
@@ -71,25 +71,14 @@ class Provider:
         self, world: str, kind: str, retry: Retry
     ) -> tuple[str, StreamError | None, tuple[AttemptReport, ...]]:
         """Return the text, the error and the reports of an answer in which a kind of request is made."""
-        url, transport = f"https://provider.test/v1/{FAMILIES[kind][0]}", httpx.MockTransport(self)
+        url = f"https://provider.test/v1/{FAMILIES[kind][0]}"
         question = {"messages": [{"role": "user", "content": "?"}], "stream": True}
         asked: Any = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
-
-        make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
-        pieces: list[str] = []
-
-        async def read() -> Any:
-            async with inside(
-                connect_in(world)(url, client=make_client(transport=transport), **asked)
-            ) as stream:
-                try:
-                    async for piece in Each(stream.text):
-                        pieces.append(piece)
-                except StreamError as error:
-                    return stream, error
-            return stream, None
-
-        stream, error = run_in(world, read)
+        pieces, stream, error = read_all(
+            world,
+            lambda: connect_in(world)(url, client=client_in(world, self), **asked),
+            lambda stream: stream.text,
+        )
         return "".join(pieces), error, stream.attempts
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from tests.recovery.attempts import Played, in_each_world
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, leg, number_asked
 from tests.support import wire
-from tests.support.either import Each, client_in, connect_in, inside, run_in
+from tests.support.either import client_in, connect_in, read_all
 from tests.support.packages import needed
 from tests.support.responses import streamed
 from tokenstream import Retry, connect, resilient, testing
@@ -39,17 +39,12 @@ class Server:
 
     def ask(self, world: str, retry: Retry, url: str = URL, **asked: Any) -> Played:
         """Read the answer in one of the worlds."""
-        played = Played()
-
-        async def read() -> None:
-            client = client_in(world, self)
-            made = connect_in(world)(url, json={**ASKED, **asked}, client=client, retry=retry)
-            async with inside(made) as stream:
-                played.given = [event async for event in Each(stream)]
-                played.message, played.reports = stream.message, stream.attempts
-
-        run_in(world, read)
-        return played
+        options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
+        events, stream, error = read_all(
+            world, lambda: connect_in(world)(url, client=client_in(world, self), **options)
+        )
+        assert error is None
+        return Played(events, stream.message, reports=stream.attempts)
 
 
 @in_each_world

@@ -10,10 +10,10 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support import wire
-from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tokenstream import Retry, connect
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.errors import StreamInterrupted
 from tokenstream.events import Resumed, TextDelta
 
 AGAIN = Retry(wait=0)
@@ -28,19 +28,11 @@ END = wire.chat({}, "stop") + wire.DONE
 
 def read(world: str, server: Loopback, retry: Retry = AGAIN, **options: Any) -> tuple[list[Any], Any]:
     """Return the events of a GET, and what came of it: the stream, or its error."""
-    events: list[Any] = []
     connects = connect_in(world)
-
-    async def main() -> Any:
-        async with inside(connects(server.url, method="GET", retry=retry, **options)) as stream:
-            try:
-                async for event in Each(stream):
-                    events.append(event)
-            except StreamError as error:
-                return error
-            return stream
-
-    return events, run_in(world, main)
+    events, stream, error = read_all(
+        world, lambda: connects(server.url, method="GET", retry=retry, **options)
+    )
+    return events, error or stream
 
 
 def cut(*pieces: bytes, end: Any = FIN) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.relay.tokenstream.support import frame, line, written
-from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Message, Retry, Stream, relay, testing
@@ -38,18 +38,7 @@ def _frames(protocol: Any) -> list[bytes]:
 
 def _read(world: str, server: Loopback, retry: Retry = _AGAIN) -> tuple[list[Event], Any, StreamError | None]:
     """Return the events of an answer, the stream, and the error that ended it."""
-    events: list[Event] = []
-
-    async def main() -> Any:
-        async with inside(connect_in(world)(server.url, json={"prompt": "x"}, retry=retry)) as stream:
-            try:
-                async for event in Each(stream):
-                    events.append(event)
-            except StreamError as error:
-                return stream, error
-            return stream, None
-
-    return events, *run_in(world, main)
+    return read_all(world, lambda: connect_in(world)(server.url, json={"prompt": "x"}, retry=retry))
 
 
 def _part(body: bytes, end: Any = FIN) -> Sequence[Any]:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tokenstream import AsyncStream, Stream, aconnect, connect
+from tokenstream.errors import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -65,6 +66,28 @@ def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:
         return stream
 
     return run_in(colour, read)
+
+
+def read_all(
+    colour: str, make_stream: Callable[[], Any], view: Callable[[Any], Any] = iter
+) -> tuple[list[Any], Any, StreamError | None]:
+    """Read a stream inside its block; return what the loop was given, the stream, and the error.
+
+    Args:
+        view: What is read of the stream; by default its events.
+    """
+    given: list[Any] = []
+
+    async def read() -> Any:
+        async with inside(make_stream()) as stream:
+            try:
+                async for item in Each(stream if view is iter else view(stream)):
+                    given.append(item)
+            except StreamError as error:
+                return stream, error
+        return stream, None
+
+    return given, *run_in(colour, read)
 
 
 def at_once(program: Coroutine[Any, Any, T]) -> T:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx
 
-from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.either import connect_in, read_all
 from tests.support.timing import wait_for
 from tokenstream import Message, testing
 from tokenstream.errors import StreamError
@@ -284,17 +284,8 @@ def read_route(world: str, route: Route, retry: Retry, *, view: str = "text") ->
 
 
 def _read(world: str, asked: str | Route, retry: Retry, view: str, options: dict[str, Any]) -> Read:
-    async def main() -> Read:
-        given: list[Any] = []
-        error = None
-        async with inside(connect_in(world)(asked, retry=retry, **options)) as stream:
-            try:
-                async for piece in Each(getattr(stream, view)):
-                    given.append(piece)
-            except StreamError as raised:
-                error = raised
-        text = "".join(map(str, given)) if view == "text" else ""
-        return Read(text, given, stream.message, error, stream.attempts)
-
-    read: Read = run_in(world, main)
-    return read
+    given, stream, error = read_all(
+        world, lambda: connect_in(world)(asked, retry=retry, **options), lambda stream: getattr(stream, view)
+    )
+    text = "".join(map(str, given)) if view == "text" else ""
+    return Read(text, given, stream.message, error, stream.attempts)

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from tests.steps.told import told
 from tokenstream import Steps
 from tokenstream.errors import StreamError
 
@@ -66,3 +67,15 @@ def chunkings_of(body: bytes, name: str) -> list[Any]:
         body.splitlines(),
         [line.decode() for line in body.splitlines()],
     ]
+
+
+def assert_same_in_all_chunkings(body: bytes, name: str, **options: Any) -> None:
+    """Byte by byte, in random pieces, with CRLF, without the last line end, as lines: it is one run."""
+    expected = told(follow(body)[0])
+    for source in chunkings_of(body, name):
+        assert told(follow(source, **options)[0]) == expected
+
+
+def assert_same_twice(lines: list[Any]) -> None:
+    """Each line may come twice: it is one run."""
+    assert told(follow([line for line in lines for _ in range(2)])[0]) == told(follow(lines)[0])

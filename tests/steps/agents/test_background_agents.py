@@ -1,27 +1,32 @@
-"""Claude Code with a subagent in the background: the next turn begins before the result of the last one."""
+"""Claude Code with subagents in the background: they go on beside later turns, and past their results."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import follow
-from tests.steps.told import told
+from tests.steps.agents.support import (
+    FOLDER,
+    assert_same_in_all_chunkings,
+    assert_same_twice,
+    body_of,
+    cuts_of,
+    follow,
+    tools_of,
+)
 
-_FOLDER = Path(__file__).parent / "recordings" / "background"
-NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
-
-
-def lines_of(name: str) -> list[bytes]:
-    return (_FOLDER / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
+NAMES = sorted(f"background/{path.stem}" for path in (FOLDER / "background").glob("*.jsonl"))
+OUTLIVES = "sessions/claude-code-own-background-after-result"
+"""Two subagents that go on after the result of the turn that began them."""
+every_recording = pytest.mark.parametrize("name", [*NAMES, OUTLIVES])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_turn_has_its_own_answers_tokens_and_cost(name: str) -> None:
     """The lines are: two times `init`, with all answers between and after them, then two results."""
-    run, _, error = follow(lines_of(name), agent="claude-code")
+    run, _, error = follow(body_of(name), agent="claude-code")
     first, second = run.turns
     (agent,) = first.step.steps
     (command,) = agent.steps
@@ -43,27 +48,103 @@ def test_each_turn_has_its_own_answers_tokens_and_cost(name: str) -> None:
     assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (790, 47)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_an_agent_that_outlives_its_turn_goes_on_beside_the_turns() -> None:
+    run, _, error = follow(body_of(OUTLIVES))
+    agents = [step for step in run.steps if step.name == "Agent"]
+
+    assert error is None
+    assert [turn.state for turn in run.turns] == ["done"] * 4
+    # A turn has the tokens that its subagents have spent up to its result.
+    assert [turn.usage.output_tokens for turn in run.turns] == [37, 19, 9, 9]
+    assert run.total_usage.output_tokens == 74
+    said = [[message.text for message in turn.step.messages] for turn in run.turns]
+    assert said == [["I delegate twice.", "The answer is 7."], *[["The answer is 7."]] * 3]
+    assert [(agent.state, agent.result) for agent in agents] == [
+        ("done", "Sub ONE result."),
+        ("done", "Sub TWO result."),
+    ]
+    assert [tools_of(agent) for agent in agents] == [
+        [("Bash", "done", "sub ONE")],
+        [("Bash", "done", "sub TWO")],
+    ]
+    assert [agent.messages[-1].text for agent in agents] == ["Sub ONE result.", "Sub TWO result."]
+
+
+def test_an_agent_that_outlives_its_turn_has_the_call_that_began_it() -> None:
+    """The step in the turn has what came before the result, and the same cause."""
+    run, _, _ = follow(body_of(OUTLIVES))
+    begun = run.turns[0].step.steps
+    agents = [step for step in run.steps if step.name == "Agent"]
+
+    assert [step.state for step in begun] == ["stopped", "stopped"]
+    assert [step.message.text for step in begun if step.message] == ["Sub ONE looks.", "Sub TWO looks."]
+    assert [step.cause for step in begun] == [step.cause for step in agents]
+
+
+@every_recording
 def test_lines_that_come_twice_change_nothing(name: str) -> None:
     """Every line has an id."""
-    lines = lines_of(name)
-
-    assert told(follow([each for line in lines for each in (line, line)])[0]) == told(follow(lines)[0])
+    assert_same_twice(body_of(name).splitlines(keepends=True))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+def test_every_chunking_of_an_agent_that_outlives_its_turn_gives_the_same_run() -> None:
+    assert_same_in_all_chunkings(body_of(OUTLIVES), OUTLIVES)
+
+
+@pytest.mark.slow
+@every_recording
 def test_no_turn_is_done_without_its_result(name: str) -> None:
-    """Cut after each line: a turn that waits for its result has failed, and keeps its answers."""
-    lines = lines_of(name)
-    whole = follow(lines)[0]
-    for cut in range(1, len(lines)):
-        run, _, error = follow(lines[:cut], agent="claude-code")
-        results = sum(json.loads(line).get("type") == "result" for line in lines[:cut])
+    """Cut anywhere: a turn that waits for its result has failed, and keeps its answers."""
+    body = body_of(name)
+    whole = follow(body)[0]
+    for cut in cuts_of(body, name):
+        run, given, error = follow(body[:cut])
+        results = sum(line["type"] == "result" for line in given)
         states = [turn.state for turn in run.turns]
 
         assert states == ["done"] * results + ["failed"] * (len(states) - results)
-        assert (error is None) == (results == len(states))
+        # A beginning of the first line alone is no line of an agent.
+        assert (error is None) == (results == len(states) > 0)
         for turn, whole_turn in zip(run.turns, whole.turns, strict=False):
             said = "\n".join(message.text for message in turn.step.messages)
             assert "\n".join(message.text for message in whole_turn.step.messages).startswith(said)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_task_may_end_with_an_update_alone(*, asynchronous: bool) -> None:
+    main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
+    call = {"type": "tool_use", "id": "c", "name": "Agent", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "launched" if asynchronous else "Seven."}
+    lines: list[dict[str, Any]] = [
+        {"type": "system", "subtype": "init", "tools": [], **main},
+        {"type": "assistant", "message": {"id": "m1", "content": [call]}, **main},
+        {
+            "type": "system",
+            "subtype": "task_started",
+            "task_id": "t",
+            "tool_use_id": "c",
+            "is_backgrounded": asynchronous,
+            **main,
+        },
+        *[{"type": "user", "message": {"content": [result]}, **main}] * asynchronous,
+        {
+            "type": "assistant",
+            "message": {"id": "m2", "content": [{"type": "text", "text": "Seven."}]},
+            **main,
+            "parent_tool_use_id": "c",
+        },
+        {
+            "type": "system",
+            "subtype": "task_updated",
+            "task_id": "t",
+            "patch": {"status": "completed"},
+            **main,
+        },
+        *[{"type": "user", "message": {"content": [result]}, **main}] * (not asynchronous),
+        {"type": "result", "is_error": False, "result": "7", **main},
+    ]
+
+    run, _, _ = follow([json.dumps(line) for line in lines])
+
+    assert tools_of(run.turns[0].step) == [("Agent", "done", "Seven.")]

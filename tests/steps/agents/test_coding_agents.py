@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow
+from tests.steps.agents.support import FOLDER, Pieces, assert_same_in_all_chunkings, body_of, cuts_of, follow
 from tests.steps.told import told
 from tests.support.beside import SHARED
 from tests.support.tables import in_one_test
@@ -97,14 +97,11 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
 @pytest.mark.slow_rows("subagent")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
-    """Byte by byte, in random pieces, with CRLF, without the last line end, as lines and as their objects."""
+    """As the lines' objects, too."""
     body = body_of(name)
-    expected = told(follow(body)[0])
-    lines = body.splitlines()
-    sources = [*chunkings_of(body, name), [json.loads(line) for line in lines]]
 
-    for source in sources:
-        assert told(follow(source)[0]) == expected
+    assert_same_in_all_chunkings(body, name)
+    assert told(follow([json.loads(line) for line in body.splitlines()])[0]) == told(follow(body)[0])
 
 
 @pytest.mark.few_rows(8)

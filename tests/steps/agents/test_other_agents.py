@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, tools_of
+from tests.steps.agents.support import assert_same_in_all_chunkings, body_of, cuts_of, follow, tools_of
 from tests.steps.told import told
 from tests.support.beside import SHARED
 from tests.support.tables import in_one_test
@@ -194,12 +194,11 @@ def _agent_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", _bodies())
 def test_every_chunking_gives_the_same_run(name: str) -> None:
-    """Byte by byte, in random pieces, with CRLF, without the last line end, and as objects."""
+    """As objects, too."""
     body = _read(name)
-    expected = told(follow(body)[0])
 
-    for source in [*chunkings_of(body, name), [json.loads(line) for line in body.splitlines()]]:
-        assert told(follow(source)[0]) == expected
+    assert_same_in_all_chunkings(body, name)
+    assert told(follow([json.loads(line) for line in body.splitlines()])[0]) == told(follow(body)[0])
 
 
 @pytest.mark.parametrize("name", _bodies())

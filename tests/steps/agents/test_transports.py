@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import FOLDER, body_of, chunkings_of, cuts_of, follow, tools_of
+from tests.steps.agents.support import (
+    FOLDER,
+    assert_same_in_all_chunkings,
+    assert_same_twice,
+    body_of,
+    cuts_of,
+    follow,
+    tools_of,
+)
 from tests.steps.told import told
 from tests.support.wire import sses
 from tokenstream.errors import StreamTruncated
@@ -125,13 +133,7 @@ def test_the_lines_of_another_agent_on_agentcore_are_read_as_such(name: str, enc
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("name", _BODIES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
-    """Byte by byte, in random pieces, with CRLF, without the last line end, and as lines."""
-    body = _read(name)
-    agent = name.split("-", maxsplit=1)[0]
-    expected = told(follow(body)[0])
-
-    for source in chunkings_of(body, name):
-        assert told(follow(source, agent=agent)[0]) == expected
+    assert_same_in_all_chunkings(_read(name), name, agent=name.split("-", maxsplit=1)[0])
 
 
 @pytest.mark.parametrize("name", [f"{name}.jsonl" for name in _ADK])
@@ -148,6 +150,4 @@ def test_a_cut_of_adk_is_reported_unless_nothing_has_to_follow(name: str) -> Non
 
 def test_events_of_adk_that_come_twice_change_nothing() -> None:
     """Whole events have ids; pieces share the id of the event that repeats them."""
-    lines = _read("adk-whole.jsonl").splitlines()
-
-    assert told(follow([line for line in lines for _ in range(2)])[0]) == told(follow(lines)[0])
+    assert_same_twice(_read("adk-whole.jsonl").splitlines())
