@@ -129,7 +129,6 @@ class PatchOperations:
         return json.loads(dump_json(shown, self._by_alias))
 
     def _add_growth(self, path: str, before: GrowingText, after: GrowingText) -> None:
-        """Add the operation for the text that was added to an open string."""
         if before.length == after.length:
             return
         if self._append:

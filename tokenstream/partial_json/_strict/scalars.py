@@ -119,7 +119,6 @@ class ScalarReader:
         return self.continue_number(text, position, out)
 
     def continue_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a number that is split between pieces; return the position after what was read of it."""
         # `progress` is the state of the number; in the states `ACCEPTED`, the number may end.
         end, self.progress = advance(text, position, self.progress)
         self.incomplete += text[position:end]

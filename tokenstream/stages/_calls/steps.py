@@ -212,7 +212,6 @@ class MarkupReader:
         self.repairs.extend(each for each in repairs if each not in self.repairs)
 
     def close(self, how: str, *repairs: RepairName) -> None:
-        """Report that the call has ended, if it is open."""
         if not self.is_open:
             return
         self.is_open = self.is_whole = False

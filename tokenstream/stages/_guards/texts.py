@@ -32,7 +32,6 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def compile_pattern(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
-    """Compile and check the pattern of a guard."""
     if isinstance(pattern, str):
         try:
             pattern = re.compile(pattern)

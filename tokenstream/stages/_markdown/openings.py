@@ -121,7 +121,6 @@ class Containers:
                 self.outermost_quote = -1
 
     def enter(self, opened: list[Container]) -> None:
-        """Add the containers that a line opens to the stack, within the innermost one."""
         if self.outermost_quote < 0:
             for index, container in enumerate(opened, len(self.items)):
                 if container.quote:

@@ -149,7 +149,6 @@ class Completion:
         """The lines before the paragraph or formula."""
 
     def join_line(self, pieces: list[str], count: int) -> str:
-        """Return the line that consists of the first `count` of its pieces."""
         # The list only grows, so the pieces that were joined last are the start of the result.
         if pieces is self._line_pieces and count >= self._piece_count:
             self._line += "".join(pieces[self._piece_count : count])

@@ -120,7 +120,6 @@ class _Excerpt:
         self._start = 0
 
     def close(self, offset: int) -> str:
-        """End the open element, and return its text."""
         start, self._start = self._start, None
         text = self._text[start : offset - self._base]
         if self._earlier_text is not None:

@@ -229,7 +229,6 @@ class Sentences(TextStage):
         return out
 
     def _keep(self, text: str, start: int) -> None:
-        """Hold the rest of a text, from `start` on."""
         if self._mark_at is not None and self._mark_at < start:
             # The text with this mark has been cut off: look for another mark in the rest.
             self._scanned_to, self._mark_at, self._marks_end = start, None, None

@@ -271,7 +271,6 @@ class CallRun:
             yield from self._give_up(self._tokens[0], may_have_run=True)
 
     def check_new(self) -> None:
-        """Check that the application may end the call itself."""
         status = "not begun" if self.state is None or not self._has_begun else self.state.status
         if status != "new":
             raise MisuseError(
