@@ -122,8 +122,7 @@ async def test_whole_answers_and_readers_that_leave_are_no_warnings(caplog: pyte
             yield "Hello"
 
     client = Client()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(AsyncStream(endless(), format="pieces")))
+    async with client.calling(relay.respond(AsyncStream(endless(), format="pieces"))):
         await client.until(lambda: client.body != b"")
         client.leave()
 

@@ -62,8 +62,7 @@ async def test_an_answer_that_ends_in_time_is_whole(
 ) -> None:
     source, client = Source(), Client()
     stream = AsyncStream(source(), format="pieces")
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(stream, timing=Timing(drain=drain)))
+    async with client.calling(relay.respond(stream, timing=Timing(drain=drain))):
         await client.until(lambda: b"The " in client.body)
         shut_down()
         await anyio.wait_all_tasks_blocked()
@@ -102,8 +101,7 @@ async def test_an_answer_that_has_more_to_read_at_its_end_is_a_shutdown_too(
     """On a busy server, the next piece has come when the answer is ended, and its task is to read it."""
     source, client = Source(), Client()
     answer = relay.respond(AsyncStream(source(), format="pieces"), timing=Timing(drain=0))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, answer)
+    async with client.calling(answer):
         await client.until(partial(_has_begun, client))
         await anyio.wait_all_tasks_blocked()
         source.may_end.set()
@@ -118,8 +116,7 @@ async def test_the_last_event_of_each_protocol_is_an_error(protocol: Any) -> Non
     """One that says something of the server, and nothing of the provider."""
     source, client = Source(), Client()
     answer = relay.respond(AsyncStream(source(), format="pieces"), protocol=protocol, timing=Timing(drain=0))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, answer)
+    async with client.calling(answer):
         await client.until(lambda: b"The " in client.body)
         shut_down()
 
@@ -134,8 +131,7 @@ async def test_an_answer_of_the_applications_own_is_ended_too(caplog: pytest.Log
         yield TextDelta("never")
 
     client = Client()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(silent(), timing=Timing(drain=0)))
+    async with client.calling(relay.respond(silent(), timing=Timing(drain=0))):
         await anyio.wait_all_tasks_blocked()
         shut_down()
 
@@ -149,8 +145,7 @@ async def test_a_journals_producers_are_one_line_too(caplog: pytest.LogCaptureFi
         for number, source in enumerate(sources):
             stream = AsyncStream(source(), format="pieces")
             await journal.start(stream, id=str(number), open_within=5)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, "0"))
+        async with client.calling(relay.follow(journal, "0")):
             await client.until(lambda: b"The " in client.body)
             shut_down()
             await client.until(lambda: client.ended)
@@ -214,8 +209,7 @@ class Uvicorn:
 async def test_an_answer_that_begins_at_the_moment_of_the_shutdown_is_whole() -> None:
     """A busy server comes to its last requests after the signal; once the end was noticed, new ones wait."""
     source, client, late = Source(), Client(), Client()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(AsyncStream(source(), format="pieces")))
+    async with client.calling(relay.respond(AsyncStream(source(), format="pieces"))):
         await client.until(partial(_has_begun, client))
         shut_down()
         await anyio.wait_all_tasks_blocked()

@@ -120,8 +120,7 @@ async def test_readers_are_told_where_redis_takes_not_even_an_end(server: RedisS
     async with two_journals(server, lease=LEASE) as (one, other, beside):
         answer, client = Answer("Hel"), Client(method="GET")
         id = await one.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(other, id))
+        async with client.calling(relay.follow(other, id)):
             await client.until(lambda: b"Hel" in client.body)
             # A replica, after a failover, takes no writes.
             await beside.replicaof("127.0.0.1", 1)

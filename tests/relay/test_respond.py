@@ -177,8 +177,7 @@ async def test_a_text_is_stopped_as_its_stream() -> None:
     source = Source(*[*relay.encode(REMARKED, "tokenstream")][:5])
     stream = AsyncStream(source, format="tokenstream")
     client = Client()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(stream.answer, protocol="text"))
+    async with client.calling(relay.respond(stream.answer, protocol="text")):
         await client.until(lambda: b"It is" in client.body)
         client.leave()
         with anyio.fail_after(PATIENCE):

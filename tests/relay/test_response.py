@@ -217,8 +217,7 @@ async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
     # What does not end when it is stopped is cancelled after that time.
     monkeypatch.setattr("tokenstream.relay._asgi.delivery.STOP_SECONDS", 0.05)
     outlet, client = Scripted(silent), Client(spec=spec)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, make_response(outlet, timing=Timing(grace=grace)))
+    async with client.calling(make_response(outlet, timing=Timing(grace=grace))):
         await client.until(lambda: b"data: 0" in client.body)
         client.leave()
         started = anyio.current_time()

@@ -91,8 +91,7 @@ async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
             options.update(journal=journal, owner="ann")
         timing = relay.Timing(open_within=0 if is_late else None)
         app = relay.respond(_SOURCES[source](ask), timing=timing, **options)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, app)
+        async with client.calling(app):
             if is_late:
                 await client.until(lambda: client.status == 200)
             late.set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -74,6 +75,13 @@ class Client:
     async def call(self, app: Any) -> None:
         with anyio.fail_after(PATIENCE):
             await app(self.scope, self.receive, self.send)
+
+    @asynccontextmanager
+    async def calling(self, app: Any) -> AsyncGenerator[None]:
+        """Call an application in a task of its own, which has ended behind the block."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.call, app)
+            yield
 
     async def receive(self) -> dict[str, Any]:
         if not self._asked:

@@ -59,8 +59,7 @@ async def test_a_shutdown_of_the_relay_is_no_error_of_the_providers(backend: Bac
 
     client = Client()
     answer = observe(AsyncStream(silent(), format="pieces"), **backend.takes)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, relay.respond(answer, timing=relay.Timing(drain=0)))
+    async with client.calling(relay.respond(answer, timing=relay.Timing(drain=0))):
         await client.until(lambda: b"Hello" in client.body)
         relay.shut_down()
     attributes = backend.told

@@ -31,8 +31,7 @@ async def test_a_reader_gets_the_answer_while_it_comes() -> None:
     async with memory_journal() as journal:
         answer, client = Answer(), Client(method="GET")
         id = await journal.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
+        async with client.calling(relay.follow(journal, id)):
             await client.until(lambda: client.status == 200)
             for piece in ("Hel", "lo"):
                 answer.send(piece)
@@ -88,8 +87,7 @@ async def test_replayed_events_say_so() -> None:
         written = journal.follow(id)
         for _ in range(3):
             await anext(written)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
+        async with client.calling(relay.follow(journal, id)):
             await client.until(lambda: b"Hel" in client.body)
             answer.send("lo", over=True)
 
@@ -158,8 +156,7 @@ async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_reported() -> 
         id = await journal.start(answer.stream)
         gate = anyio.Event()
         client = Client(method="GET", slow=gate.wait)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
+        async with client.calling(relay.follow(journal, id)):
             await anyio.wait_all_tasks_blocked()
             for _ in range(50):
                 answer.send(*["x" * 1_000] * 10)
@@ -178,8 +175,7 @@ async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_reported() -> 
 async def test_an_answer_that_is_started_by_a_request_outlives_it() -> None:
     async with memory_journal() as journal:
         answer, client = Answer("Hel"), Client()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.respond(answer.stream, journal=journal, owner="ann"))
+        async with client.calling(relay.respond(answer.stream, journal=journal, owner="ann")):
             await client.until(lambda: b"Hel" in client.body)
             client.leave()
         answer.send("lo", over=True)
@@ -195,8 +191,7 @@ async def test_an_answer_that_is_started_by_a_request_outlives_it() -> None:
 async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> None:
     async with memory_journal() as journal:
         answer, client = Answer(), Client()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.respond(answer.stream, journal=journal, id="id"))
+        async with client.calling(relay.respond(answer.stream, journal=journal, id="id")):
             await anyio.wait_all_tasks_blocked()
             client.leave()
         answer.send("Hello", over=True)
@@ -248,12 +243,7 @@ async def test_a_shape_that_raises_ends_the_answer_with_an_error(
 
 
 class _Cutting(httpx.AsyncBaseTransport):
-    """Asks an application, and breaks each response off somewhere.
-
-    Args:
-        app: The application.
-        seed: Decides where.
-    """
+    """Asks an application, and breaks each response off where a seed decides."""
 
     def __init__(self, app: Any, seed: int) -> None:
         self.app = app
