@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ import websockets.trio.client
 from fastapi import FastAPI, WebSocket
 from websockets.exceptions import ConnectionClosed
 
-from tests.session.servers import RealtimeServer, no_pause, serving, wait_after
+from tests.session.servers import PATHS, RealtimeServer, no_pause, serving, wait_after
 from tests.support.served import by_uvicorn
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncSession, AsyncStream, Router, Session, Stream, relay, testing
@@ -27,11 +27,6 @@ from tokenstream.testing import faults
 
 pytestmark = pytest.mark.anyio
 
-APIS = {
-    "openai-responses": "/v1/responses",
-    "openai-realtime": "/v1/realtime",
-    "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
-}
 SLOW = testing.script().text("Well").silence(60).text(", one", " or two").finish()
 
 
@@ -78,7 +73,6 @@ class Page:
 
 @contextmanager
 def page_of(url: str, *, ended: list[bool] | None = None, **options: Any) -> Generator[Page]:
-    """Open a page whose application has a session with the API at a URL."""
     app = FastAPI()
     router = options.get("router")
 
@@ -104,11 +98,11 @@ def page_with(
 ) -> Generator[tuple[Page, testing.Server]]:
     with ExitStack() as stack:
         server = stack.enter_context(testing.serve(answers, sessions=True, pace=pace))
-        yield stack.enter_context(page_of(server.ws_url + APIS[api], **options)), server
+        yield stack.enter_context(page_of(server.ws_url + PATHS[api], **options)), server
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("api", PATHS)
 def test_questions_follow_one_another(api: str) -> None:
     with page_with(api, [said("Hello"), said("Bye")]) as (page, server):
         assert page.ask("Hi").text == "Hello"
@@ -119,7 +113,7 @@ def test_questions_follow_one_another(api: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("api", PATHS)
 @pytest.mark.parametrize("kind", ["stop", "ask"])
 def test_an_answer_is_stopped(api: str, kind: str) -> None:
     late = SLOW.recording(api).with_fault(faults.late(1))
@@ -195,7 +189,7 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("api", PATHS)
 def test_tools_are_run_by_the_router(api: str) -> None:
     router = Router()
 
@@ -358,13 +352,23 @@ class Pipe:
         return [Stream(messages, format="tokenstream").final() for messages in found]
 
 
-def _connect(backend: str, url: str) -> Any:
+@asynccontextmanager
+async def relaying(
+    backend: str, pipe: Pipe, answers: Any, api: str = "openai-responses"
+) -> AsyncGenerator[None]:
     client: Any = websockets.asyncio.client if backend == "asyncio" else websockets.trio.client
-    return client.connect(url)
+    with pipe, testing.serve(answers, sessions=True, pace="recorded") as server:
+        url = server.ws_url + PATHS[api]
+        async with (
+            AsyncSession(lambda: client.connect(url), model="m") as session,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(partial(relay.websocket, pipe, session=session))
+            yield
 
 
 @pytest.mark.slow_rows("realtime")
-@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("api", PATHS)
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
 )
@@ -378,22 +382,16 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
         for word in words:
             script = script.text(word).silence(dice.choice([0, 0, 0.005]))
         scripts.append(script.finish().recording(api).with_fault(faults.late(dice.randrange(3))))
-    with pipe, testing.serve(scripts, sessions=True, pace="recorded") as server:
-        url = server.ws_url + APIS[api]
-        async with (
-            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(partial(relay.websocket, pipe, session=session))
-            for number in range(1, count + 1):
-                pipe.say("ask", text=f"Q{number}")
-                if dice.random() < 0.5:
-                    await pipe.told_ends(number)
-                for _ in range(dice.randrange(3)):
-                    pipe.say("stop")
-                await anyio.sleep(dice.choice([0, 0.002, 0.02]))
-            await pipe.told_ends(count)
-            pipe.leave()
+    async with relaying(anyio_backend, pipe, scripts, api):
+        for number in range(1, count + 1):
+            pipe.say("ask", text=f"Q{number}")
+            if dice.random() < 0.5:
+                await pipe.told_ends(number)
+            for _ in range(dice.randrange(3)):
+                pipe.say("stop")
+            await anyio.sleep(dice.choice([0, 0.002, 0.02]))
+        await pipe.told_ends(count)
+        pipe.leave()
 
     answers = pipe.answers()
     assert len(answers) == count
@@ -406,18 +404,13 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
 
 
 async def test_a_stop_right_after_its_question(anyio_backend: str) -> None:
-    with Pipe() as pipe, testing.serve([SLOW] * 5, sessions=True, pace="recorded") as server:
-        url = server.ws_url + APIS["openai-responses"]
-        async with (
-            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
-            anyio.create_task_group() as tasks,
-        ):
-            for _ in range(5):
-                pipe.say("ask", text="Tell me")
-                pipe.say("stop")
-            tasks.start_soon(partial(relay.websocket, pipe, session=session))
-            await pipe.told_ends(5)
-            pipe.leave()
+    pipe = Pipe()
+    async with relaying(anyio_backend, pipe, [SLOW] * 5):
+        for _ in range(5):
+            pipe.say("ask", text="Tell me")
+            pipe.say("stop")
+        await pipe.told_ends(5)
+        pipe.leave()
 
     assert [answer.ending for answer in pipe.answers()] == ["stopped"] * 5
 
@@ -442,25 +435,18 @@ class SlowPipe(Pipe):
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", [True, False])
 async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str, *, mistake: bool) -> None:
-    answers = [SLOW, said("Yes?")]
-    seconds = 0.3 if mistake else 1.3
-    with SlowPipe(seconds) as pipe, testing.serve(answers, sessions=True, pace="recorded") as server:
-        url = server.ws_url + APIS["openai-responses"]
-        async with (
-            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(partial(relay.websocket, pipe, session=session))
-            pipe.say("ask", text="Tell me")
-            await pipe.has_begun.wait()
-            pipe.say("stop")
-            await pipe.is_ending.wait()
-            if mistake:
-                pipe.say("prompt")
-            else:
-                pipe.say("ask", text="Wait")
-                await pipe.told_ends(2)
-                pipe.leave()
+    pipe = SlowPipe(0.3 if mistake else 1.3)
+    async with relaying(anyio_backend, pipe, [SLOW, said("Yes?")]):
+        pipe.say("ask", text="Tell me")
+        await pipe.has_begun.wait()
+        pipe.say("stop")
+        await pipe.is_ending.wait()
+        if mistake:
+            pipe.say("prompt")
+        else:
+            pipe.say("ask", text="Wait")
+            await pipe.told_ends(2)
+            pipe.leave()
 
     told = [answer.ending for answer in pipe.answers()]
     assert (told, pipe.codes) == ((["stopped"], [1008]) if mistake else (["stopped", "complete"], []))

@@ -28,9 +28,9 @@ from tests.support.timing import PATIENCE
 
 Payload = dict[str, Any]
 PATHS = {
-    "responses": "/v1/responses",
-    "realtime": "/v1/realtime?model=gpt-realtime",
-    "live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+    "openai-responses": "/v1/responses",
+    "openai-realtime": "/v1/realtime",
+    "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
 }
 
 
@@ -93,11 +93,7 @@ def no_pause(_line: Line, _number: int) -> None:
 
 
 class Server(ABC):
-    """A server that answers in one thread for each connection.
-
-    Args:
-        pieces: The number of characters of each piece of text.
-    """
+    """A server that answers in one thread for each connection, in pieces of so many characters."""
 
     path = "/"
 
@@ -119,7 +115,6 @@ class Server(ABC):
         self._ids = 0
 
     def kinds(self, line: int | None = None) -> list[str]:
-        """Return the types of the messages received, of one connection or all."""
         return [self.kind_of(payload) for number, payload in self.received if line in (None, number)]
 
     def kind_of(self, payload: Payload) -> str:
@@ -137,7 +132,6 @@ class Server(ABC):
     # -- one connection --------------------------------------------------------
 
     def greet(self, connection: ServerConnection, _request: object) -> Any:
-        """Accept a handshake, or refuse it."""
         if not self.refuses_handshakes:
             return None
         self.refuses_handshakes -= 1
@@ -259,9 +253,7 @@ def reply_to(items: list[Payload]) -> str | Payload:
 
 
 class ResponsesServer(Server):
-    """OpenAI's Responses API."""
-
-    path = PATHS["responses"]
+    path = PATHS["openai-responses"]
 
     def __init__(self, pieces: int = 7) -> None:
         super().__init__(pieces)
@@ -409,7 +401,7 @@ class LanesServer(ResponsesServer):
 class RealtimeServer(Server):
     """OpenAI's Realtime API, which answers with text, or with audio and its transcript."""
 
-    path = PATHS["realtime"]
+    path = PATHS["openai-realtime"] + "?model=gpt-realtime"
 
     def __init__(self, pieces: int = 7, *, audio: bool = False) -> None:
         super().__init__(pieces)
@@ -522,9 +514,7 @@ class RealtimeServer(Server):
 
 
 class LiveServer(Server):
-    """Gemini Live."""
-
-    path = PATHS["live"]
+    path = PATHS["gemini-live"]
 
     def __init__(self, pieces: int = 7) -> None:
         super().__init__(pieces)
@@ -624,7 +614,7 @@ def deaf() -> Generator[str]:
         thread = threading.Thread(target=accept)
         thread.start()
         try:
-            yield f"ws://127.0.0.1:{listening.getsockname()[1]}{PATHS['responses']}"
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}{PATHS['openai-responses']}"
         finally:
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
@@ -635,7 +625,6 @@ def deaf() -> Generator[str]:
 
 @contextmanager
 def serving(server: Server) -> Generator[str]:
-    """Open a server, and give the URL of its endpoint."""
     with serve(
         server.play, "127.0.0.1", 0, process_request=server.greet, open_timeout=1.5, close_timeout=0.5
     ) as listening:

@@ -8,17 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.session.servers import PATHS
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.packages import needed
 from tokenstream import Router, Session, testing
 from tokenstream.testing import faults
 from tokenstream.turns import ToolResults
 
-PATHS = {
-    "openai-responses": "/v1/responses",
-    "openai-realtime": "/v1/realtime",
-    "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
-}
 pytestmark = [pytest.mark.parametrize("colour", COLOURS), pytest.mark.parametrize("format", PATHS)]
 
 
