@@ -198,25 +198,22 @@ def test_an_answer_with_tools_is_cut_across_all_that_it_said(colour: str) -> Non
         assert kept == [(spoken[1], 50), (spoken[3], 40), (spoken[4], 0)]
 
 
-def test_an_answer_that_has_ended_is_cut_while_it_is_played(colour: str) -> None:
+@pytest.mark.parametrize(
+    ("played_ms", "cuts"),
+    [pytest.param(120, [120], id="in its middle"), pytest.param(60_000, [], id="to its end")],
+)
+def test_an_answer_that_has_ended_is_cut_to_what_was_heard(
+    colour: str, played_ms: int, cuts: list[int]
+) -> None:
     """Audio arrives faster than it is played, so nothing is left to cancel."""
     server = RealtimeServer(audio=True)
     with serving(server) as url, talking(colour, url) as talk:
-        talk.speak("one", media=None, played_ms=120)
+        talk.speak("one", media=None, played_ms=played_ms)
         talk.ask("two")
 
         assert "response.cancel" not in server.kinds()
-        assert [each["audio_end_ms"] for each in server.truncations] == [120]
+        assert [each["audio_end_ms"] for each in server.truncations] == cuts
         assert server.refusals == []
-
-
-def test_an_answer_that_was_heard_to_its_end_is_not_cut(colour: str) -> None:
-    server = RealtimeServer(audio=True)
-    with serving(server) as url, talking(colour, url) as talk:
-        talk.speak("one", media=None, played_ms=60_000)
-        talk.ask("two")
-
-        assert server.truncations == []
 
 
 def test_a_refused_request_ends_its_answer(colour: str) -> None:
