@@ -64,12 +64,7 @@ def _last(body: dict[str, Any]) -> str:
 
 
 def make_relay(asked: list[dict[str, Any]], *further: Route) -> Starlette:
-    """Return the relay.
-
-    Args:
-        asked: Where the bodies of requests are kept.
-        further: Other routes to serve.
-    """
+    """Return the relay, which also serves other routes, and keeps the bodies of requests in `asked`."""
 
     async def chat(request: Request) -> Response:
         asked.append(await request.json())

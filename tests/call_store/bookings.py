@@ -18,8 +18,6 @@ RESULTS = ["room 12, number 1", "room 12, number 2", "room 13, number 3"]
 
 
 class Rooms:
-    """A tool, which counts how often it has run."""
-
     def __init__(self) -> None:
         self.booked: list[int] = []
 

@@ -28,7 +28,6 @@ def calling(
 
 @contextmanager
 def flushed(server: RedisServer) -> Generator[Redis]:
-    """Give a client of an empty Redis."""
     with Redis(unix_socket_path=server.path) as client:
         client.flushall()
         yield client

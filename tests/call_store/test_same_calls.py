@@ -39,8 +39,6 @@ def body(*calls: Any, finish: str | None = "tool_calls", choice: int = 0) -> lis
 
 
 class Bank:
-    """A tool, which notes what it has sent."""
-
     def __init__(self) -> None:
         self.sent: list[str] = []
 

@@ -17,11 +17,7 @@ DONE = "All of the money is on its way to those whom you have named."
 
 
 class Served:
-    """A provider on loopback until its `with` block ends.
-
-    Args:
-        rng: Decides where an answer breaks.
-    """
+    """A provider on loopback until its `with` block ends; `rng` decides where an answer breaks."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng

@@ -34,8 +34,6 @@ MODES = ("restart", "continue", "auto")
 
 
 class Jobs:
-    """Starts processes that work on jobs."""
-
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 

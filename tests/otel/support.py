@@ -14,13 +14,7 @@ REFUSAL = b'{"error": {"message": "no"}}'
 
 
 def told_of(url: str, payload: Any = None, *, format: Any = None) -> dict[str, Any]:
-    """Return the attributes of the span of a request.
-
-    Args:
-        url: Its address.
-        payload: Its JSON.
-        format: The format of the answer; None for a refusal, which is in no format.
-    """
+    """Return the attributes of the span of a request; a refusal is in no format."""
     body = REFUSAL if format is None else b"".join(testing.script().text("Hi").finish().chunks(format))
     answer = httpx.Response(400 if format is None else 200, content=body)
     backend = Backend()

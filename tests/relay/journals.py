@@ -36,12 +36,7 @@ async def failure_of(call: Awaitable[Any]) -> str | None:
 
 
 class Answer:
-    """An answer whose pieces come when the test says so.
-
-    Args:
-        pieces: Those that come at once.
-        over: Whether the answer ends behind them.
-    """
+    """An answer whose pieces come when the test says so, some of them at once."""
 
     def __init__(self, *pieces: str, over: bool = False) -> None:
         self.closed = False
@@ -77,20 +72,12 @@ class Answer:
 
 
 def in_memory(**bounds: Any) -> Storage:
-    """Return a storage in the memory of this process, for journals that share it or that are cut off from it.
-
-    Args:
-        **bounds: Those of `MemoryJournal`, and `clock`, by which answers expire.
-    """
+    """Return a storage in memory, with the bounds of `MemoryJournal` and a clock by which answers expire."""
     return MemoryStorage(**bounds)
 
 
 class Place(Storage):
-    """A storage that can be cut off: its process is dead then, or the place out of reach.
-
-    Args:
-        storage: The storage.
-    """
+    """A storage that can be cut off: its process is dead then, or the place out of reach."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -194,7 +181,6 @@ def message_of(entries: list[Entry]) -> tuple[Message, StreamError | None]:
 
 
 async def events_of(journal: Journal, id: str) -> list[Event]:
-    """Return the events that a reader is given who follows an answer to its end."""
     decoder = Decoder("tokenstream")
     entries = await read(journal, id)
     return [event for entry in entries for event in decoder.feed(frame(entry.position, entry.record))]

@@ -51,7 +51,6 @@ def _events(text: str, size: int, *, whole: bool = True) -> list[Event]:
 
 
 def _input_in(payloads: list[dict[str, Any]], id: str) -> str:
-    """Return the joined pieces of a call's input."""
     mine = [each for each in payloads if each.get("toolCallId") == id]
     return "".join(each.get("inputTextDelta", each.get("delta", "")) for each in mine)
 

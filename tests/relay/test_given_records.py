@@ -19,11 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Slow(Place):
-    """A storage whose calls take any time, and whose acknowledgements may get lost.
-
-    Args:
-        seed: Decides on the times and losses.
-    """
+    """A storage whose calls take any time, and whose acknowledgements may get lost, as a seed decides."""
 
     def __init__(self, storage: Storage, seed: int) -> None:
         super().__init__(storage)

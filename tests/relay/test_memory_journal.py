@@ -100,8 +100,6 @@ async def test_a_storage_that_hangs_holds_no_request() -> None:
 
 def test_an_answer_that_is_produced_here_is_read_from_a_storage_that_is_slow() -> None:
     class Slow(Place):
-        """Takes three seconds for each read."""
-
         async def read(self, id: str, after: int, limit: int) -> Page | None:
             await anyio.sleep(3)
             return await super().read(id, after, limit)

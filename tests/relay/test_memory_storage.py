@@ -65,7 +65,6 @@ async def test_a_journal_full_of_answers_that_run_refuses_another() -> None:
 
 
 async def _text(storage: Storage, id: str) -> str:
-    """Return all that is held of an answer."""
     state = await storage.read(id, 0, 0)
     page = None if state is None else await storage.read(id, state.state.begin - 1, 1_000)
     return "" if page is None else b"".join(page.records).decode()

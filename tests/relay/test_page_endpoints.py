@@ -21,12 +21,7 @@ _PROVIDER = "wss://api.openai.com"
 
 
 def _shown(page: str, name: str, namespace: dict[str, Any], *, instead: str = _PROVIDER) -> FastAPI:
-    """Return an application with the endpoint of a page that has this name.
-
-    Args:
-        namespace: Names that the page uses without defining them.
-        instead: The beginning of the address that stands for a provider's.
-    """
+    """Return an application with the endpoint of a page, which uses names that it does not define."""
     text = (ROOT / "docs" / "guides" / page).read_text(encoding="utf-8")
     [code] = [block.code for block in blocks(text, "python") if f"def {name}(" in block.code]
     app = FastAPI()

@@ -74,7 +74,6 @@ def _told(encoder: Encoder, event: Event) -> list[bytes] | str:
 
 
 def _alike(format: str, events: Sequence[Event]) -> None:
-    """Compare what is sent for every event, and for the end."""
     encoders = [maker(lossy=True) for maker in (load(format), _plain(format))]
     for event in events:
         known, plain = [_told(encoder, event) for encoder in encoders]
@@ -97,7 +96,6 @@ class _Answer:
         self._over: set[tuple[int, int]] = set()
 
     def say(self, what: str, part: int, choice: int, text: str) -> None:
-        """Add what has happened."""
         if what in {"piece", "signed", "done"}:
             part = THOUGHT if what == "signed" else part
             if (part, choice) not in self._over:

@@ -80,7 +80,6 @@ def begun(error: Exception) -> tuple[Event, ...]:
 
 
 async def sent_by(app: Any, **scope: Any) -> bytes:
-    """Return everything that an application sends for a request; its exceptions go to the server's log."""
     client = Client()
     client.scope |= scope
     client.request = b"{}"
@@ -91,7 +90,6 @@ async def sent_by(app: Any, **scope: Any) -> bytes:
 
 
 async def messages_of(answer: AsyncGenerator[Event], protocol: ProtocolName) -> list[Any]:
-    """Return everything that is sent for an answer over a WebSocket."""
     messages = list[Any]()
 
     async def receive() -> Any:
@@ -203,8 +201,7 @@ async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
         place.refuses = ()
         answer, client = Answer("Hel"), Client(method="GET")
         id = await journal.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
+        async with client.calling(relay.follow(journal, id)):
             await client.until(lambda: b"Hel" in client.body)
             place.refuses = ("read", "append")
             answer.send("lo")

@@ -51,7 +51,6 @@ async def events() -> AsyncIterator[TextDelta]:
 
 
 async def talk(ws: Any, receive: Any) -> None:
-    """Answer questions as long as the client is there."""
     there = True
     while there:
         try:
@@ -283,8 +282,6 @@ async def test_a_client_that_goes_before_the_answer_closes_the_stream() -> None:
 
 
 class Keeping(Eager):
-    """A connection that keeps what is sent."""
-
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[object] = []

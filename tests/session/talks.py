@@ -26,8 +26,6 @@ COLOURS = ("sync", "asyncio", "trio")
 
 
 class Answered(NamedTuple):
-    """What came of a question."""
-
     pieces: list[str]
     message: Message
     error: StreamError | None
@@ -40,11 +38,7 @@ class Answered(NamedTuple):
 
 
 class Talk:
-    """A session in a thread.
-
-    Args:
-        session: The session, open.
-    """
+    """An open session in a thread."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -93,8 +87,6 @@ class Talk:
         return Answered(pieces, answer.message, error, answer.stop_reason, answer.departures.details)
 
     def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
-        """Ask, and return all events of the answer, and its text."""
-
         async def read() -> tuple[list[Any], str]:
             async with inside(self.session.ask(content, **options)) as answer:
                 return [event async for event in Each(answer)], answer.message.text
@@ -145,8 +137,6 @@ class Talk:
 
 
 class AsyncTalk(Talk):
-    """A session in an event loop."""
-
     def __init__(self, session: Any, portal: BlockingPortal) -> None:
         super().__init__(session)
         self._portal = portal
@@ -171,11 +161,7 @@ class AsyncTalk(Talk):
 def talking(
     colour: str, url: str, *, connecting: dict[str, Any] | None = None, **options: Any
 ) -> Generator[Talk]:
-    """Open a session with a server.
-
-    Args:
-        connecting: Options of the connection; None for the defaults.
-    """
+    """Open a session with a server; `connecting` has options of the connection."""
     connecting = connecting or {}
     if colour == "sync":
         with Session(lambda: sync_client.connect(url, **connecting), **options) as session:

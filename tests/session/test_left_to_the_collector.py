@@ -42,12 +42,7 @@ def calling(id: str) -> list[dict[str, Any]]:
 
 
 class Connection:
-    """The server of one API, in the place of the client's connection to it.
-
-    Args:
-        api: The name of the API's format.
-        breaks: True to break the connection inside of each answer.
-    """
+    """The server of one API, in the place of the client's connection; it may break inside of each answer."""
 
     def __init__(self, api: str, *, breaks: bool = False) -> None:
         self.api = api

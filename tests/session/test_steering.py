@@ -125,7 +125,6 @@ def telling(*answers: Script) -> Generator[tuple[Server, str]]:
 
 
 def received_by(server: Server, kind: str) -> list[Any]:
-    """Return the messages of a kind that a server was sent on its first connection."""
     messages: list[Any] = server.exchanges[0].received_json
     return [message for message in messages if message["type"] == kind]
 

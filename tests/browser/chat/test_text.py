@@ -121,7 +121,6 @@ def test_what_could_not_be_asked_is_reported(page: Page, url: str) -> None:
 
 
 def _breaks(page: Page) -> bool:
-    """Ask for a bridge; returns whether it broke."""
     count = page.locator("article").count()
     page.get_by_text("an answer that breaks", exact=True).click()
     until(lambda: page.locator("article").count() > count)

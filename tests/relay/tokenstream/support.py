@@ -18,13 +18,7 @@ END = b'{"type":"end","ending":"complete"}'
 
 
 class _Source:
-    """The events of an answer, and how it ended.
-
-    Args:
-        events: The events.
-        error: The error that ends the answer; None if there is none.
-        ending: The ending.
-    """
+    """The events of an answer, and how it ended."""
 
     def __init__(self, events: Iterable[Event], error: StreamError | None, ending: str) -> None:
         self.message = SimpleNamespace(ending=ending)
@@ -46,16 +40,7 @@ def written(
     ids: bool = False,
     raw: bool = False,
 ) -> list[bytes]:
-    """Return the pieces in which a relay sends an answer: one for each event, and one for the end.
-
-    Args:
-        events: The answer's events.
-        error: The error that ends the answer; None if there is none.
-        protocol: "tokenstream" or "ndjson".
-        ending: The ending that the source knows.
-        ids: As for `relay.encode`.
-        raw: As for `relay.encode`.
-    """
+    """Return the pieces in which a relay sends an answer: one for each event, and one for the end."""
     return list(relay.encode(_Source(events, error, ending), protocol, ids=ids, raw=raw))
 
 
