@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -96,9 +96,11 @@ def page_of(url: str, *, ended: list[bool] | None = None, **options: Any) -> Gen
 def page_with(
     api: str, answers: Any, *, pace: Any = "instant", **options: Any
 ) -> Generator[tuple[Page, testing.Server]]:
-    with ExitStack() as stack:
-        server = stack.enter_context(testing.serve(answers, sessions=True, pace=pace))
-        yield stack.enter_context(page_of(server.ws_url + PATHS[api], **options)), server
+    with (
+        testing.serve(answers, sessions=True, pace=pace) as server,
+        page_of(server.ws_url + PATHS[api], **options) as page,
+    ):
+        yield page, server
 
 
 @pytest.mark.slow

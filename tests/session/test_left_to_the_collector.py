@@ -11,34 +11,22 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from tests._sources.sockets import answer, event
+from tests.formats.openai_responses import payloads
 from tests.stream.responses.test_of_openai import answer as response
 from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async
 from tokenstream import AsyncSession, Retry, Router, Session
 from tokenstream.errors import TokenStreamError
 
-CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}
-PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
-TOOLS = [{"type": "function", "name": "f", "parameters": PARAMETERS}]
+PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+TOOLS = [{"type": "function", "name": "rm", "parameters": PARAMETERS}]
 """As the API has them: pydantic's descriptions of functions wait for the collector themselves."""
 router = Router()
 
 
 @router.tool
-def f(a: int) -> str:
-    """Find a city."""
-    return str(a)
-
-
-def calling(id: str) -> list[dict[str, Any]]:
-    """Return the events of a response that calls a tool."""
-    head = {"id": id, "object": "response", "model": "gpt-5.1"}
-    return [
-        {"type": "response.created", "response": {**head, "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**CALL, "arguments": ""}},
-        {"type": "response.output_item.done", "output_index": 0, "item": CALL},
-        {"type": "response.completed", "response": {**head, "status": "completed", "output": [CALL]}},
-    ]
+def rm(path: str) -> str:
+    return path
 
 
 class Connection:
@@ -70,7 +58,7 @@ class Connection:
         if self.api == "openai-realtime":
             self.say(answer(id, "Hel", "lo"))
         elif payload.get("tools") and self.count == 1:
-            self.say([json.dumps(each) for each in calling(id)])
+            self.say([json.dumps(each) for each in payloads.answer(*payloads.remove())])
         else:
             self.say([json.dumps(each) for each in response(id, "Hel", "lo")])
 

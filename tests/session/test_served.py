@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,20 +13,19 @@ from tests.session.talks import COLOURS, Talk, talking
 from tests.support.packages import needed
 from tokenstream import Router, Session, testing
 from tokenstream.testing import faults
-from tokenstream.turns import ToolResults
 
 pytestmark = [pytest.mark.parametrize("colour", COLOURS), pytest.mark.parametrize("format", PATHS)]
 
 
 @contextmanager
 def served(
-    colour: str, format: str, answers: list[Any], *, pace: Any = None, **options: Any
-) -> Generator[tuple[Any, Talk]]:
-    """Open a session with a test server that has these answers."""
-    playing = {} if pace is None else {"pace": pace}
-    with ExitStack() as stack:
-        server = stack.enter_context(testing.serve(answers, sessions=True, **playing))
-        yield server, stack.enter_context(talking(colour, server.ws_url + PATHS[format], **options))
+    colour: str, format: str, answers: list[Any], **options: Any
+) -> Generator[tuple[testing.Server, Talk]]:
+    with (
+        testing.serve(answers, sessions=True) as server,
+        talking(colour, server.ws_url + PATHS[format], model="m", **options) as talk,
+    ):
+        yield server, talk
 
 
 def said(text: str, format: str, *added: Any) -> Any:
@@ -42,13 +41,8 @@ def test_questions_and_tools(colour: str, format: str) -> None:
         return f"noon in {zone}"
 
     call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
-    answers = [
-        said("Hello", format),
-        call.recording(format),
-        said("It is noon.", format),
-        said("Bye", format),
-    ]
-    with served(colour, format, answers, model="m", tools=router) as (server, talk):
+    answers = [said("Hello", format), call, said("It is noon.", format), said("Bye", format)]
+    with served(colour, format, answers, tools=router) as (server, talk):
         assert talk.ask("Hi").text == "Hello"
         assert talk.ask("What time is it?", router=router).text == "It is noon."
         assert talk.ask("Bye").text == "Bye"
@@ -56,19 +50,11 @@ def test_questions_and_tools(colour: str, format: str) -> None:
         assert "noon in UTC" in str(server.exchanges[0].received_json)
 
 
-def test_results_of_tools(colour: str, format: str) -> None:
-    call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
-    with served(colour, format, [call.recording(format), said("Noon.", format)], model="m") as (_, talk):
-        called = talk.ask("What time is it?").message
-        results = ToolResults(called, {each.id: "12:00" for each in called.tool_calls})
-        assert talk.ask(results).text == "Noon."
-
-
 def test_the_limit_of_a_connection(colour: str, format: str) -> None:
     if format == "gemini-live":
         pytest.skip("it announces the end with goAway")
     answers = [said("lost", format, faults.connection_limit(event=0)), said("Hello", format)]
-    with served(colour, format, answers, model="m") as (_, talk):
+    with served(colour, format, answers) as (_, talk):
         assert talk.ask("Hi").text == "Hello"
         assert talk.session.rotations == 1
 
