@@ -67,7 +67,6 @@ def go_on(point: Checkpoint, world: str) -> Any:
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("runs", [False, True], ids=["before the call", "after the call"])
 def test_each_call_is_run_once_over_both_processes(number: int, runs: bool, view: str, world: str) -> None:
-    """Killed before the call, the next process runs it; killed after it, the next one has the result."""
     store = MemoryCallStore()
     point, first = stop_at(number, runs=runs, store=store)
     process = Process(store)

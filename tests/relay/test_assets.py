@@ -65,7 +65,6 @@ def client(server: str) -> Iterator[httpx.Client]:
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_frameworks_serve_the_files_as_javascript(framework: str) -> None:
-    """Mounted, or as a folder of their own static files."""
     with by_uvicorn(FRAMEWORKS[framework]()) as url:
         answer = httpx.get(f"{url}files/{MAIN}")
         missing = httpx.get(f"{url}files/none.js")
@@ -150,7 +149,6 @@ def test_nothing_else_is_served(client: httpx.Client) -> None:
 
 @pytest.mark.anyio
 async def test_another_scope_is_a_mistake() -> None:
-    """A WebSocket that was routed here by mistake is told so."""
     unused: Any = None
 
     with pytest.raises(MisuseError, match="websocket"):

@@ -113,7 +113,6 @@ async def test_an_answer_that_has_more_to_read_at_its_end_is_a_shutdown_too(
 
 @pytest.mark.parametrize("protocol", ["ui-message", "openai-chat", "anthropic", "ndjson"])
 async def test_the_last_event_of_each_protocol_is_an_error(protocol: Any) -> None:
-    """One that says something of the server, and nothing of the provider."""
     source, client = Source(), Client()
     answer = relay.respond(AsyncStream(source(), format="pieces"), protocol=protocol, timing=Timing(drain=0))
     async with client.calling(answer):

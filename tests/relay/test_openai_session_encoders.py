@@ -16,7 +16,6 @@ from tokenstream.message import MediaPart, Usage
 
 
 def test_a_session_is_messages_each_a_line() -> None:
-    """One response: what begins and ends it, its items, and their content."""
     script = testing.script(id="resp_9").text("Hel", "lo").usage(input_tokens=7, output_tokens=3)
     chunks = script.finish("stop").chunks("openai-realtime")
     messages = bare(chunks)

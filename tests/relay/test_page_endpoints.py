@@ -57,7 +57,6 @@ async def test_an_answer_is_sent_in_words_without_card_numbers(docs_namespace: d
 
 @pytest.mark.slow
 def test_questions_over_a_websocket_are_answered_one_after_the_other(docs_namespace: dict[str, Any]) -> None:
-    """The connection stays open for the next one."""
     app = _shown("relay/details.md", "socket", docs_namespace)
     with (
         by_uvicorn(app) as url,
@@ -70,7 +69,6 @@ def test_questions_over_a_websocket_are_answered_one_after_the_other(docs_namesp
 
 @pytest.mark.slow
 def test_a_conversation_over_a_websocket_is_that_of_a_session(docs_namespace: dict[str, Any]) -> None:
-    """What the page asks reaches the provider, and its answers come back in order."""
     answers = [testing.script().text(text).finish("stop") for text in ("Hello", "Bye")]
     with testing.serve(answers, sessions=True) as provider:
         app = _shown("relay/details.md", "conversation", docs_namespace, instead=provider.ws_url)

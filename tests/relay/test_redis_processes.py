@@ -134,7 +134,6 @@ async def test_readers_that_are_cut_off_many_times_have_the_whole_answer(
 
 @pytest.mark.slow
 async def test_two_processes_share_answers(tmp_path: Path) -> None:
-    """What one produces the other follows and stops; where one is killed, the other tells its readers."""
     with processes(tmp_path) as both:
         cuts, texts = await _cut(both, by_our_client, readers=4, cuts=12)
         stopped, killed = await both.start(0, 100_000, 0.01), await both.start(0, 100_000, 0.01)

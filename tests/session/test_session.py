@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -435,31 +436,25 @@ def test_a_tool_that_raises_ends_the_answer_with_its_exception() -> None:
         assert talk.ask("two").error is None
 
 
-class Asking:
-    """A session that keeps the answers to what it is asked."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self.answers: list[Any] = []
-
-    def ask(self, content: Any, **options: Any) -> Any:
-        self.answers.append(self._session.ask(content, **options))
-        return self.answers[-1]
-
-
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_stopped_answer_closes_a_tool_that_streams(colour: Any) -> None:
     """The model learns that its call was stopped, so the session can go on."""
-    router, told = Router(), list[str]()
+    router, told, answers = Router(), list[str](), list[Any]()
 
     with serving(ResponsesServer()) as url, talking(colour, url) as talk:
-        talk.session = asking = Asking(talk.session)
+        ask = talk.session.ask
+
+        def ask_and_keep(content: Any, **options: Any) -> Any:
+            answers.append(ask(content, **options))
+            return answers[-1]
+
+        talk.session = SimpleNamespace(ask=ask_and_keep)
 
         @router.tool
         def look_up(word: str) -> Iterator[str]:
             try:
                 yield f"looking for {word}"
-                asking.answers[0].stop("enough")
+                answers[0].stop("enough")
                 yield "the last that is shown"
                 told.append("goes on")
             finally:

@@ -93,7 +93,6 @@ def test_no_text_is_a_danger_to_the_page(page: Page, url: str) -> None:
 
 
 def test_what_could_not_be_asked_is_reported(page: Page, url: str) -> None:
-    """Question, partial and button are still there; a chat that is gone gives way to a new one."""
     page.goto(f"{url}/?chat=gone")
     notice = page.locator("#notice")
     until(lambda: "no such chat" in notice.inner_text())

@@ -44,7 +44,6 @@ async def test_the_position_of_a_reader_is_checked(said: Any, status: int) -> No
 
 
 async def test_what_a_journal_does_not_give_has_a_status() -> None:
-    """404 for no answer and for another owner's, in the same words; 410 when expired; 503 when away."""
     now = 0.0
     place = Place(in_memory(expire=10.0, clock=lambda: now))
     async with Journal(place, drain=0.0, lease=0.4) as journal:
@@ -99,7 +98,6 @@ async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of
 
 
 async def test_the_head_has_the_status_of_the_answer() -> None:
-    """A HEAD request is told of what is not there as a GET is, and starts nothing."""
     async with memory_journal() as journal:
         id = await journal.start(Answer("Hello", over=True).stream, owner="ann")
         await read(journal, id, owner="ann")
