@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from tests.project import ROOT
-from tests.support.either import Each, at_once
+from tests.support.either import Each, at_once, in_each_loop
 from tests.support.timing import meanwhile
 from tokenstream import Deadlines, Steps, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
@@ -242,26 +242,19 @@ def test_a_stall_lasts_until_the_process_is_ended() -> None:
         recording.process(fault=faults.stall(at=4)).stdout.read()
 
 
-def test_a_deadline_ends_a_stall() -> None:
+@in_each_loop
+async def test_a_deadline_ends_a_stall(colour: str) -> None:
     recording = Recording.load(LINES)
-    agent = recording.process(fault=faults.stall(event=9), clock=time.monotonic)
-    with agent, Steps() as run, pytest.raises(StreamStalled):
-        for _ in run.follow(agent.stdout, exit_code=agent.wait, deadlines=Deadlines(idle_content=0.1)):
+    play: Any = recording.process if colour == "sync" else recording.aprocess
+    agent = play(fault=faults.stall(event=9), clock=time.monotonic)
+    deadlines = Deadlines(idle_content=0.1)
+    with Steps() as run, pytest.raises(StreamStalled):
+        async for _ in Each(run.follow(agent.stdout, exit_code=agent.wait, deadlines=deadlines)):
             pass
+    agent.kill()
 
     assert run.turns[0].state == "failed"
     assert run.agent == "claude-code"
-
-
-@pytest.mark.anyio
-async def test_a_deadline_ends_a_stall_in_an_event_loop() -> None:
-    recording = Recording.load(LINES)
-    agent = recording.aprocess(fault=faults.stall(event=9), clock=time.monotonic)
-    with Steps() as run, pytest.raises(StreamStalled):
-        async for _ in run.follow(agent.stdout, exit_code=agent.wait, deadlines=Deadlines(idle_content=0.1)):
-            pass
-
-    assert run.turns[0].state == "failed"
 
 
 @pytest.mark.anyio

@@ -126,10 +126,13 @@ def test_a_client_may_leave_at_any_time(server: Server) -> None:
         wait_for(lambda: early.closed)
 
 
+@pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("breaks", ["close", "reset"])
-def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "reset", "stall"]) -> None:
+def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "reset"], tls: bool) -> None:
     broken = HEARD.replaced(arrivals=HEARD.arrivals[:-2], breaks=breaks)
-    with testing.serve(broken) as server, _open(server) as socket:
+    with testing.serve(broken, tls=tls) as server, ExitStack() as stack:
+        options = {"ssl": server.client_context} if tls else {}
+        socket = stack.enter_context(_open(server, **options))
         socket.send(REQUEST)
         stream = Stream(socket)
         with pytest.raises(StreamInterrupted, match="without a closing frame") as caught:
@@ -258,14 +261,3 @@ def test_a_websocket_may_speak_tls() -> None:
 
         assert list(socket) == SAID
         assert 1000 == socket.close_code
-
-
-@pytest.mark.parametrize("breaks", ["close", "reset"])
-def test_a_websocket_over_tls_breaks_too(breaks: Literal["close", "reset", "stall"]) -> None:
-    with (
-        testing.serve(HEARD.replaced(breaks=breaks), tls=True) as server,
-        _open(server, ssl=server.client_context) as socket,
-    ):
-        socket.send(REQUEST)
-        with pytest.raises(exceptions.ConnectionClosedError):
-            list(socket)

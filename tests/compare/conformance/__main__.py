@@ -34,10 +34,9 @@ class _Comparison:
 
     known: Sequence[Any]
     """All readers, installed or not."""
-    load: Callable[[], dict[str, Any]]
+    file: Path
     run: Callable[[Any, dict[str, Any]], dict[str, Any]]
     """Returns the fresh results of a reader; gets its results so far."""
-    save: Callable[[dict[str, Any], Sequence[str]], None]
     write: Callable[[], None]
     """Writes the page."""
 
@@ -51,7 +50,7 @@ class _Comparison:
         Args:
             only: The names of those that are asked for; nothing for all.
         """
-        kept = self.load()
+        kept = results.load(self.file)
         for each in self.known:
             if only and each.name not in only:
                 continue
@@ -61,11 +60,11 @@ class _Comparison:
             begun = time.perf_counter()
             kept[each.name] = self.run(each, kept.get(each.name, {}))
             _say(f"{each.name}: {time.perf_counter() - begun:.1f} s")
-            self.save(kept, self.names)
+            results.save(self.file, kept, self.names)
 
 
 def _write_page() -> None:
-    page.FILE.write_text(page.render(results.load()), "utf-8")
+    page.FILE.write_text(page.render(results.load(results.FILE)), "utf-8")
     _say(f"written: {page.FILE.name}")
 
 
@@ -73,14 +72,11 @@ def _comparison(folder: Path | None, *, of_recovery: bool) -> _Comparison:
     if of_recovery:
         return _Comparison(
             known=peers(folder),
-            load=recovery_results.load,
+            file=recovery_results.FILE,
             run=lambda peer, _: recovery_results.results_of(peer),
-            save=recovery_results.save,
             write=recovery_page.SECTION.write,
         )
-    return _Comparison(
-        known=readers(folder), load=results.load, run=results.results_of, save=results.save, write=_write_page
-    )
+    return _Comparison(known=readers(folder), file=results.FILE, run=results.results_of, write=_write_page)
 
 
 def main() -> None:
@@ -107,7 +103,7 @@ def main() -> None:
             parser.error(f"there is no reader {name!r}; the readers are {', '.join(comparison.names)}")
     if not asked.page:
         comparison.renew(asked.only or ())
-    comparison.save(comparison.load(), comparison.names)
+    results.save(comparison.file, results.load(comparison.file), comparison.names)
     comparison.write()
 
 

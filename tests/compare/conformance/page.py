@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.compare.conformance import compatible, cuts, json_page
-from tests.compare.conformance.table import table
+from tests.compare.conformance.table import table, table_of_packages
 from tests.project import ROOT
 
 _MOST_LISTED = 60
@@ -133,11 +133,7 @@ def _summary(results: dict[str, Any]) -> str:
 
 
 def _readers(results: dict[str, Any]) -> str:
-    rows = []
-    for name, result in results.items():
-        versions = ", ".join([f"{package} {version}" for package, version in result["versions"].items()])
-        rows.append([name, result["how"], versions, result["runtime"], result["date"]])
-    return "## The readers\n\n" + table(["reader", "read with", "versions", "runs on", "date"], rows)
+    return "## The readers\n\n" + table_of_packages(["reader", "read with"], results)
 
 
 # -- server-sent events -------------------------------------------------------------

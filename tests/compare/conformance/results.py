@@ -21,15 +21,15 @@ FILE = Path(__file__).with_name("results.json")
 _FIELDS = ("event", "data", "id")
 
 
-def load() -> dict[str, Any]:
-    kept: dict[str, Any] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+def load(file: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     return kept
 
 
-def save(results: dict[str, Any], order: Sequence[str]) -> None:
+def save(file: Path, results: dict[str, Any], order: Sequence[str]) -> None:
     """Keep results in the order of the page; those of readers that are no more are dropped."""
     kept = {name: results[name] for name in order if name in results}
-    FILE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def digests() -> dict[str, str]:

@@ -22,7 +22,7 @@ from tests.support.beside import needs_cases
 from tests.support.effort import in_steps
 from tests.support.tables import in_one_test
 
-_KEPT = results.load()
+_KEPT = results.load(results.FILE)
 _SOURCE = results.FILE.read_text("utf-8")
 _READERS = {reader.name: reader for reader in readers()}
 _BY_NAME = {case.name: case for case in CASES}
@@ -241,7 +241,7 @@ def test_a_run_renews_the_readers_that_are_asked_for(
     asked = ["httpx-sse", "eventsource-parser"]
     monkeypatch.setattr(sys, "argv", ["conformance", *(f"--only={name}" for name in asked)])
     command.main()
-    renewed = results.load()
+    renewed = results.load(results.FILE)
 
     assert list(_KEPT) == list(renewed)
     assert {name: _KEPT[name] for name in _KEPT if name != "httpx-sse"} == {

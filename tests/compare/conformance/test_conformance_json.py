@@ -29,7 +29,7 @@ from tests.support.beside import needs_cases
 from tests.support.node import node_with
 from tests.support.tables import in_one_test
 
-_KEPT = results.load()
+_KEPT = results.load(results.FILE)
 _OWNED = json_suites.owned()
 _LATER = re.compile(r"(?:[a-z]|\d[eE][+-]?\d*)\Z")
 """An unfinished literal, or a number that no longer exponent changes: nought and infinity."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.compare.conformance.recovery import results
 from tests.compare.conformance.recovery.cases import FAULTS, Fault
-from tests.compare.conformance.table import table
+from tests.compare.conformance.results import load
+from tests.compare.conformance.table import table, table_of_packages
 from tests.made_tables.section import Section
 from tests.project import ROOT
 
@@ -61,14 +62,6 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join([f"{kind} {count}" for kind, count in counts.most_common()])
 
 
-def _peers(kept: dict[str, Any]) -> str:
-    rows = []
-    for name, result in kept.items():
-        versions = ", ".join([f"{package} {version}" for package, version in result["versions"].items()])
-        rows.append([name, result["how"], versions, result["runtime"], result["date"]])
-    return table(["library", "used as", "versions", "runs on", "date"], rows).strip()
-
-
 def paragraphs(kept: dict[str, Any]) -> list[str]:
     return [
         "## Only the first request fails",
@@ -77,12 +70,12 @@ def paragraphs(kept: dict[str, Any]) -> list[str]:
         _table(kept, "chat", "anthropic"),
         _count(kept),
         "## The libraries",
-        _peers(kept),
+        table_of_packages(["library", "used as"], kept).strip(),
     ]
 
 
 SECTION = Section(
     ROOT / "docs" / "reports" / "recovery.md",
     "tests.compare.conformance --recovery",
-    lambda: paragraphs(results.load()),
+    lambda: paragraphs(load(results.FILE)),
 )

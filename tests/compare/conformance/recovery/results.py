@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,9 @@ from tests.compare.conformance.recovery.peer import judge
 from tests.compare.conformance.recovery.providers import playing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.compare.conformance.recovery.peer import Peer
 
 FILE = Path(__file__).with_name("results.json")
-
-
-def load() -> dict[str, Any]:
-    kept: dict[str, Any] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
-    return kept
-
-
-def save(results: dict[str, Any], order: Sequence[str]) -> None:
-    """Keep results in the order of the page; those of peers that are no more are dropped."""
-    kept = {name: results[name] for name in order if name in results}
-    FILE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def cases_of(peer: Peer) -> list[Case]:

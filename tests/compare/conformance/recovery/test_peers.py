@@ -16,10 +16,11 @@ from tests.compare.conformance.recovery.cases import ANSWERS, ARGUMENTS, CALL, C
 from tests.compare.conformance.recovery.peer import PythonPeer, Told, judge
 from tests.compare.conformance.recovery.peers import peers
 from tests.compare.conformance.recovery.providers import REMOVED, reply_to
+from tests.compare.conformance.results import load
 from tests.support.node import node_with
 from tests.support.tables import in_one_test
 
-_KEPT = results.load()
+_KEPT = load(results.FILE)
 _PEERS = {peer.name: peer for peer in peers()}
 _ID = "{0.scenario}, {0.fault.name}".format
 _WHOLE_CALL = (CALL, ARGUMENTS)
@@ -161,6 +162,3 @@ def test_a_model_sends_a_call_again_that_was_wrong() -> None:
     done = reply_to(_asked(("assistant", ""), ("tool", REMOVED), answer="call"))
 
     assert [("", True), ("Done.", False)] == [(wrong.text, wrong.calls), (done.text, done.calls)]
-
-
-# -- the command ----------------------------------------------------------------------------
