@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests._sources.sockets import answer, client_context, event, open_socket
+from tests.support.either import Each, got, inside, read_whole, run_in, stream_in
 from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tests.support.timing import meanwhile
@@ -67,12 +68,9 @@ def live(connection: ServerConnection) -> None:
         )
 
 
-def client(url: str) -> Any:
-    return openai.OpenAI(api_key="k", base_url=url.replace("ws", "http", 1))
-
-
-def aclient(url: str) -> Any:
-    return openai.AsyncOpenAI(api_key="k", base_url=url.replace("ws", "http", 1))
+def client(url: str, colour: str = "sync") -> Any:
+    made = openai.OpenAI if colour == "sync" else openai.AsyncOpenAI
+    return made(api_key="k", base_url=url.replace("ws", "http", 1))
 
 
 def gemini(url: str) -> Any:
@@ -134,14 +132,16 @@ def test_a_connection_of_openais_responses_gives_one_answer_after_the_other() ->
         assert told == [("Hello", "resp_1"), ("Hello", "resp_2")]
 
 
-@pytest.mark.slow
-def test_what_openais_connect_returns_is_entered() -> None:
+@pytest.mark.parametrize("colour", [pytest.param("sync", marks=pytest.mark.slow), "async"])
+def test_what_openais_connect_returns_is_entered(colour: str) -> None:
+    def ask_twice() -> Any:
+        manager = client(url, colour).realtime.connect(model="m")
+        manager.send(ASK)
+        manager.send(ASK)
+        return stream_in(colour)(manager)
+
     with open_socket(realtime) as url:
-        manager = client(url).realtime.connect(model="m")
-        manager.send(ASK)
-        manager.send(ASK)
-        with Stream(manager) as stream:
-            assert stream.final().text == "HelloHello"
+        assert read_whole(colour, ask_twice).message.text == "HelloHello"
 
 
 def test_stop_ends_a_read_of_openais_connection() -> None:
@@ -162,44 +162,25 @@ def test_a_deadline_ends_a_read_of_openais_connection() -> None:
     assert (caught.value.limit, caught.value.partial.text) == ("idle_bytes", "Hel")
 
 
-def test_the_answers_of_openais_connection_are_read_one_by_one() -> None:
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_the_answers_of_openais_connection_are_read_one_by_one(colour: str) -> None:
     """The loop's body asks for the next."""
-    with open_socket(realtime) as url, client(url).realtime.connect(model="m") as connection:
-        connection.send(ASK)
-        with Stream(connection) as stream:
-            told = []
-            for response in stream.responses:
-                told.append((response.final().text, response.message.id, response.message.ending))
-                if len(told) == 1:
-                    connection.send(ASK)
+    told: list[Any] = []
 
-    assert told == [("Hello", "resp_1", "complete"), ("Hello", "resp_2", "complete")]
-
-
-@on_asyncio
-async def test_an_asynchronous_connection_of_openai_is_read_likewise() -> None:
-    """One answer after the other."""
-    with open_socket(realtime) as url:
-        async with aclient(url).realtime.connect(model="m") as connection:
-            await connection.send(ASK)
-            told = []
-            async with AsyncStream(connection) as stream:
-                async for response in stream.responses:
-                    told.append([piece async for piece in response.text])
+    async def read() -> None:
+        async with inside(client(url, colour).realtime.connect(model="m")) as connection:
+            await got(connection.send(ASK))
+            async with inside(stream_in(colour)(connection)) as stream:
+                async for response in Each(stream.responses):
+                    pieces = [piece async for piece in Each(response.text)]
+                    told.append((pieces, response.message.id, response.message.ending))
                     if len(told) == 1:
-                        await connection.send(ASK)
+                        await got(connection.send(ASK))
 
-    assert told == [["Hel", "lo"], ["Hel", "lo"]]
-
-
-@on_asyncio
-async def test_what_openais_asynchronous_connect_returns_is_entered() -> None:
     with open_socket(realtime) as url:
-        manager = aclient(url).realtime.connect(model="m")
-        manager.send(ASK)
-        manager.send(ASK)
-        async with AsyncStream(manager) as stream:
-            assert (await stream.final()).text == "HelloHello"
+        run_in(colour, read)
+
+    assert told == [(["Hel", "lo"], f"resp_{number}", "complete") for number in (1, 2)]
 
 
 def anew(told: object) -> None:
@@ -210,7 +191,7 @@ def anew(told: object) -> None:
 @on_asyncio
 async def test_a_connection_that_is_to_connect_anew_is_read_by_its_own_loop() -> None:
     with open_socket(realtime) as url:
-        async with aclient(url).realtime.connect(
+        async with client(url, "async").realtime.connect(
             model="m", on_reconnecting=anew, max_retries=0
         ) as connection:
             await connection.send(ASK)

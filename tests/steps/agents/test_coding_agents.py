@@ -97,7 +97,7 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
 @pytest.mark.slow_rows("subagent")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chunking_gives_the_same_run(name: str) -> None:
-    """As the lines' objects, too."""
+    """The objects of the lines give it, too."""
     body = body_of(name)
 
     assert_same_in_all_chunkings(body, name)

@@ -194,7 +194,7 @@ def _agent_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", _bodies())
 def test_every_chunking_gives_the_same_run(name: str) -> None:
-    """As objects, too."""
+    """The objects of the lines give it, too."""
     body = _read(name)
 
     assert_same_in_all_chunkings(body, name)
