@@ -14,7 +14,7 @@ from tests.support.packages import needed
 from tests.support.recordings import events_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import StreamTruncated
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "anthropic-agents"}
 TOOLS, CUSTOM_TOOL, THREADS = (
@@ -67,7 +67,7 @@ def test_an_answer_lasts_until_the_session_is_idle() -> None:
     told = read(running(), message("Hel"), spent(2), message("lo", id="m2"), spent(3), idle())
 
     assert ["Hel", "lo"] == told.texts
-    assert ("stop", "end_turn") == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert ("stop", "end_turn") == (told.reason, told.raw_reason)
     usage = told.message.usage
     assert (20, 5, 10) == (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
     assert (set(), None) == (told.rules, told.error)
@@ -98,7 +98,7 @@ def test_each_block_of_a_message_has_its_preview() -> None:
     frames = [preview("a"), preview("b", index=1), preview("A", index=None), message("aA", "bB")]
     told = read(running(), begun(), *frames, idle())
 
-    assert ["aA", "bB"] == [getattr(part, "text", None) for part in told.message.parts]
+    assert ["aA", "bB"] == [getattr(part, "text", None) for part in told.parts]
     assert set() == told.rules
 
 
@@ -107,7 +107,7 @@ def test_a_preview_whose_message_does_not_come_is_kept() -> None:
     told = read(running(), begun(), preview("Hel"), spent(1), message("Bye", id="n"), idle())
 
     assert [("Hel", True), ("Bye", True)] == [
-        (getattr(part, "text", None), getattr(part, "complete", None)) for part in told.message.parts
+        (getattr(part, "text", None), getattr(part, "complete", None)) for part in told.parts
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_preview_after_its_message_is_dropped() -> None:
 
 def test_the_agents_own_tools_have_results() -> None:
     told = read(*TOOLS)
-    parts: list[Any] = [part for part in told.message.parts if part.kind.startswith("server")]
+    parts: list[Any] = [part for part in told.parts if part.kind.startswith("server")]
 
     assert [("use_1", "bash"), ("use_2", "bash")] == [(part.id, part.name) for part in parts[:2]]
     assert [("use_1", None), ("use_2", {"is_error": True})] == [
@@ -147,7 +147,7 @@ def test_other_agents_are_not_in_the_answer_but_their_calls_are() -> None:
     assert [("lookup", {"session_thread_id": "sthr_1"})] == [
         (call.name, call.provider_data) for call in told.calls
     ]
-    assert "stop" == told.message.finish_reason
+    assert "stop" == told.reason
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_other_agents_are_not_in_the_answer_but_their_calls_are() -> None:
 def test_reasons_are_reported_in_our_words_and_anthropics(word: str, expected: str) -> None:
     told = read(running(), message("a"), idle(word))
 
-    assert (expected, word) == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert (expected, word) == (told.reason, told.raw_reason)
     assert told.error is None
 
 
@@ -174,9 +174,8 @@ def test_an_error_that_the_agent_retries_is_none() -> None:
     assert read(running(), error, message("a"), idle()).error is None
     for end in ([idle("retries_exhausted")], [event("session.status_terminated")], []):
         told = read(running(), error, *end)
-        assert isinstance(told.error, ProviderError)
-        assert ("overloaded", True) == (told.error.kind, told.error.retryable)
-        assert "oh no" in str(told.error)
+        assert ("overloaded", True) == (told.failure.kind, told.failure.retryable)
+        assert "oh no" in str(told.failure)
 
 
 def test_an_answer_that_failed_does_not_end_the_session() -> None:
@@ -191,7 +190,7 @@ def test_being_idle_without_an_answer_is_only_news() -> None:
     """A session may be idle before its first answer, and say so again."""
     told = read(idle(), running(), message("a"), idle(), idle("requires_action", event_ids=["x"]))
 
-    assert (["session.status_idle"] * 2, "stop") == (told.unknown, told.message.finish_reason)
+    assert (["session.status_idle"] * 2, "stop") == (told.unknown, told.reason)
     assert ["a"] == [each.text for each in responses_of(idle(), running(), message("a"), idle(), idle())]
 
 

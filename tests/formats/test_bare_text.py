@@ -1,69 +1,44 @@
-"""Bare text in `data:` lines: what counts as text, as an end and as an error."""
+"""Bare text in `data:` lines or as the whole body: what counts as text, as an end and as an error."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.formats.told import DONE, tell
 from tests.support.formats import Text
 from tests.support.tables import in_one_test
-from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream import AsyncStream, Decoder, Stream, tap
+from tokenstream.errors import NotAStream, ProtocolError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, Unknown
 from tokenstream.formats import text
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 
-if TYPE_CHECKING:
-    from tokenstream.events import Event
-
-DONE = b"[DONE]"
-
-
-def read(format: Text, *frames: Any) -> tuple[list[Event], str]:
-    """Read frames to the end of the input, and return the events and the message's text."""
-    events = [event for frame in frames for event in format.feed(frame)] + format.end()
-    accumulator = Accumulator()
-    for event in events:
-        accumulator.take(event)
-    return events, accumulator.message.text
-
-
-def departures(format: Text) -> dict[str, int]:
-    return format.departures.details
-
 
 def test_pieces_are_joined_with_nothing_between_them() -> None:
     """One leading space belongs to SSE and is gone by now; any other is text."""
-    format = Text()
-    events, whole = read(format, b"Hel", b"lo", b" ", b" world", b"\t", b"!", DONE)
+    pieces = ["Hel", "lo", " ", " world", "\t", "!"]
+    told = tell(Text(), *[piece.encode() for piece in pieces], DONE)
 
-    assert [event.text for event in events if isinstance(event, TextDelta)] == [
-        "Hel",
-        "lo",
-        " ",
-        " world",
-        "\t",
-        "!",
-    ]
-    assert whole == "Hello  world\t!"
-    assert (format.error, departures(format)) == (None, {})
+    assert (told.texts, told.message.text) == (pieces, "Hello  world\t!")
+    assert (told.error, told.departures) == (None, {})
 
 
 def test_the_answer_begins_with_its_first_piece() -> None:
-    events, _ = read(Text(), b"Hel", b"lo", DONE)
+    told = tell(Text(), b"Hel", b"lo", DONE)
 
-    assert [event for event in events if isinstance(event, MessageStart)] == [MessageStart()]
+    assert [event for event in told.events if isinstance(event, MessageStart)] == [MessageStart()]
 
 
 def test_a_joiner_is_between_two_pieces() -> None:
     """Servers that send `data: The`, `data: cat` lose the space between them."""
-    _, whole = read(Text(joiner=" "), b"The", b"cat", b"sat", DONE)
-
-    assert whole == "The cat sat"
+    assert tell(Text(joiner=" "), b"The", b"cat", b"sat", DONE).message.text == "The cat sat"
 
 
 def test_a_format_made_for_a_new_connection_keeps_its_joiner() -> None:
@@ -79,7 +54,7 @@ def test_a_format_made_for_a_new_connection_keeps_its_joiner() -> None:
 def test_several_data_lines_of_one_event_keep_their_line_feed() -> None:
     frames = SSEParser().frames(b"data: one\ndata: two\n\ndata:\ndata:\n\ndata: three\n\ndata: [DONE]\n\n")
 
-    assert read(Text(), *frames)[1] == "one\ntwo\nthree"
+    assert tell(Text(), *frames).message.text == "one\ntwo\nthree"
 
 
 @in_one_test(
@@ -98,41 +73,36 @@ def test_several_data_lines_of_one_event_keep_their_line_feed() -> None:
     ],
 )
 def test_json_is_text(piece: str) -> None:
-    format = Text()
+    told = tell(Text(), b"Say: ", piece.encode(), DONE)
 
-    assert read(format, b"Say: ", piece.encode(), DONE)[1] == f"Say: {piece}"
-    assert format.error is None
+    assert (told.message.text, told.error) == (f"Say: {piece}", None)
 
 
 @pytest.mark.parametrize("end", [b"[DONE]", b" [DONE]", b"[DONE] ", ServerSentEvent(b"[DONE]", "end")])
 def test_done_is_the_end(end: Any) -> None:
-    format = Text()
-    _, whole = read(format, b"Hello", end, b"late")
+    told = tell(Text(), b"Hello", end, b"late")
 
-    assert (whole, format.ended, format.error) == ("Hello", True, None)
-    assert departures(format) == {"data_after_end": 1}
+    assert (told.message.text, told.format.ended, told.error) == ("Hello", True, None)
+    assert told.departures == {"data_after_end": 1}
 
 
 @pytest.mark.parametrize("frames", [[], [b"Hel"], [b"Hel", b"lo"]])
 def test_without_done_the_answer_is_truncated(frames: list[bytes]) -> None:
     """Nothing else tells a whole answer from half of one."""
-    format = Text()
-    _, whole = read(format, *frames)
+    told = tell(Text(), *frames)
 
-    assert isinstance(format.error, StreamTruncated)
-    assert whole == b"".join(frames).decode()
+    assert told.truncated
+    assert told.message.text == b"".join(frames).decode()
 
 
 def test_empty_data_is_a_heartbeat() -> None:
-    format = Text(joiner=" ")
-    _, whole = read(format, b"The", b"", b"cat", DONE)
+    told = tell(Text(joiner=" "), b"The", b"", b"cat", DONE)
 
-    assert whole == "The cat"
-    assert departures(format) == {"empty_data": 1}
+    assert (told.message.text, told.departures) == ("The cat", {"empty_data": 1})
 
 
 def test_malformed_utf8_becomes_the_replacement_character() -> None:
-    assert read(Text(), b"\xff", b"a\xffb", DONE)[1] == "\ufffda\ufffdb"
+    assert tell(Text(), b"\xff", b"a\xffb", DONE).message.text == "\ufffda\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -146,12 +116,10 @@ def test_malformed_utf8_becomes_the_replacement_character() -> None:
     ],
 )
 def test_an_event_named_error_is_an_error(frame: ServerSentEvent, message: str) -> None:
-    format = Text()
-    _, whole = read(format, b"Hello", frame, b"late")
+    told = tell(Text(), b"Hello", frame, b"late")
 
-    assert isinstance(format.error, ProviderError)
-    assert str(format.error) == f"the provider reports an error: {message}"
-    assert (whole, departures(format)) == ("Hello", {})
+    assert str(told.failure) == f"the provider reports an error: {message}"
+    assert (told.message.text, told.departures) == ("Hello", {})
 
 
 @pytest.mark.parametrize(
@@ -159,31 +127,26 @@ def test_an_event_named_error_is_an_error(frame: ServerSentEvent, message: str) 
 )
 def test_a_piece_that_is_an_error_object_is_an_error(payload: bytes) -> None:
     """A model that writes such an object writes it in pieces; servers send theirs whole."""
-    format = Text()
-    read(format, b"Hello", payload)
+    told = tell(Text(), b"Hello", payload)
 
-    assert isinstance(format.error, ProviderError)
-    assert str(format.error) == "the provider reports an error: no room"
-    assert departures(format) == {"error_unmarked": 1}
+    assert str(told.failure) == "the provider reports an error: no room"
+    assert told.departures == {"error_unmarked": 1}
 
 
 def test_events_of_other_names_are_carried() -> None:
-    events, whole = read(Text(), b"Hello", ServerSentEvent(b'{"n": 1}', "usage"), DONE)
+    told = tell(Text(), b"Hello", ServerSentEvent(b'{"n": 1}', "usage"), DONE)
 
-    assert [event for event in events if isinstance(event, Unknown)] == [Unknown("usage", '{"n": 1}')]
-    assert whole == "Hello"
+    assert Unknown("usage", '{"n": 1}') in told.events
+    assert (told.unknown, told.message.text) == (["usage"], "Hello")
 
 
 def test_an_event_with_an_id_is_text() -> None:
     """Browsers call such an event "message"."""
-    assert read(Text(), ServerSentEvent(b"Hello", "message", "7"), DONE)[1] == "Hello"
+    assert tell(Text(), ServerSentEvent(b"Hello", "message", "7"), DONE).message.text == "Hello"
 
 
 def test_decoded_payloads_are_refused() -> None:
-    format = Text()
-    read(format, {"text": "Hello"})
-
-    assert isinstance(format.error, ProtocolError)
+    assert isinstance(tell(Text(), {"text": "Hello"}, plain=True).error, ProtocolError)
 
 
 def test_text_is_never_found_in_a_json_object() -> None:
@@ -193,12 +156,10 @@ def test_text_is_never_found_in_a_json_object() -> None:
 @given(pieces=st.lists(st.binary(max_size=8)), joiner=st.sampled_from(["", " "]))
 def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -> None:
     """The quick way for plain pieces gives what the long way gives, and nothing crashes."""
-    quick, slow = Text(joiner=joiner), Text(joiner=joiner)
-    given_quickly = read(quick, *pieces)
-    given_slowly = read(slow, *map(ServerSentEvent, pieces))
+    quick = tell(Text(joiner=joiner), *pieces)
+    slow = tell(Text(joiner=joiner), *map(ServerSentEvent, pieces))
 
-    assert given_quickly == given_slowly
-    assert departures(quick) == departures(slow)
+    assert (quick.events, quick.message, quick.departures) == (slow.events, slow.message, slow.departures)
     assert quick.error is None or isinstance(quick.error, StreamError)
 
 
@@ -212,3 +173,89 @@ def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:
     assert read_chunk(b"data: lo\n\n") == TextDelta("lo")
     assert read_chunk(b"data: %b\n\n" % (b"a" * 100)) is None
     assert 2 == format.frames
+
+
+BODY = 'Hello, wörld 🌊\n\n{"json": [1]} <b>'
+
+
+def response(body: str | bytes, content_type: str = "text/plain; charset=utf-8") -> httpx.Response:
+    return httpx.Response(200, headers={"content-type": content_type}, content=body)
+
+
+@in_one_test("cut", range(len(BODY.encode()) + 1))
+def test_the_text_is_the_body_wherever_it_is_cut(cut: int) -> None:
+    body = BODY.encode()
+    stream = Stream([body[:cut], body[cut:]], format="text")
+    pieces = list(stream.text)
+
+    assert BODY == "".join(pieces)
+    assert (BODY, "complete", "text") == (stream.message.text, stream.message.ending, stream.format)
+    assert not stream.departures
+
+
+@given(st.text(min_size=1), st.integers(1, 7))
+def test_any_text_is_read_as_it_is_where_the_server_says_that_it_is_text(body: str, size: int) -> None:
+    """Braces, angle brackets and line ends are text; a byte order mark at the start is none."""
+    start = body.lstrip("\ufeff \t\r\n")
+    assume(start and not start.startswith(("d", "e", "i", "r", ":")))
+    written = body.encode()
+    decoder = Decoder("text", content_type="text/plain")
+    events = [event for at in range(0, len(written), size) for event in decoder.feed(written[at : at + size])]
+    events += decoder.end()
+    said = "".join(event.text for event in events if isinstance(event, TextDelta))
+
+    assert body.removeprefix("\ufeff") == said == decoder.message.text
+    assert "complete" == decoder.message.ending
+
+
+def test_what_looks_like_json_is_text_where_the_server_says_so() -> None:
+    assert '{"a": 1}' == Stream(response('{"a": 1}'), format="text").final().text
+    assert "<p>" == Stream(response("<p>"), format="text").final().text
+
+
+def test_no_joiner_is_between_its_chunks() -> None:
+    assert "Hello" == Stream([b"Hel", b"lo"], format=text(joiner=" ")).final().text
+
+
+@pytest.mark.anyio
+async def test_it_is_read_asynchronously_and_beside_another_loop() -> None:
+    tapped = tap([b"Hel", b"lo"], format="text")
+
+    assert BODY == (await AsyncStream(response(BODY), format="text").final()).text
+    assert [b"Hel", b"lo"] == list(tapped)
+    assert ("Hello", "complete") == (tapped.message.text, tapped.message.ending)
+
+
+def test_a_connection_that_breaks_leaves_it_truncated() -> None:
+    def body() -> Iterator[bytes]:
+        yield b"Hel"
+        raise ConnectionResetError
+
+    with pytest.raises(StreamInterrupted) as met:
+        Stream(body(), format="text").final()
+
+    assert ("Hel", "truncated") == (met.value.partial.text, met.value.partial.ending)
+
+
+def test_an_empty_body_is_no_answer() -> None:
+    with pytest.raises(StreamTruncated):
+        Stream(response(""), format="text").final()
+
+
+def test_what_is_no_utf8_is_replaced_and_counted() -> None:
+    stream = Stream([b"a\xff", b"b\xe2\x82"], format="text")
+
+    assert "a\ufffdb\ufffd" == stream.final().text
+    assert 2 == stream.departures.details["invalid_utf8"]
+
+
+def test_it_is_refused_where_it_is_not_named() -> None:
+    """Proxies say such things with a status of 200, and as plain text."""
+    with pytest.raises(NotAStream):
+        Stream(response("no healthy upstream\n")).final()
+
+
+def test_an_event_stream_is_read_as_one_whatever_its_label() -> None:
+    assert (
+        "Hello" == Stream(response("data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"), format="text").final().text
+    )

@@ -87,8 +87,6 @@ each_wire = pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
 
 
 def _end_of(got: Reading) -> tuple[str, str, str | None]:
-    """Return the text that was handed out, the ending and the reason."""
-    assert got.message is not None
     return got.text(), got.message.ending, got.message.finish_reason
 
 

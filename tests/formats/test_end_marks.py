@@ -100,9 +100,9 @@ def test_a_mark_without_a_reason_in_an_open_part_is_a_cut(name: str) -> None:
         whole = read(name, *begun, *closed, mark)
 
         assert isinstance(cut.error, StreamTruncated), mark
-        assert ("truncated", "Low tide") == (cut.message.ending, cut.message.text)
-        assert ("truncated", "") == (empty.message.ending, empty.message.text), mark
-        assert (None, "complete", "Low tide") == (whole.error, whole.message.ending, whole.message.text), mark
+        assert ("truncated", "Low tide") == (cut.ending, cut.message.text)
+        assert ("truncated", "") == (empty.ending, empty.message.text), mark
+        assert (None, "complete", "Low tide") == (whole.error, whole.ending, whole.message.text), mark
         assert "finish_missing" in whole.departures
 
 
@@ -113,7 +113,7 @@ def test_a_mark_without_a_reason_in_an_open_call_is_a_cut(name: str) -> None:
     for mark in PIECES[name][2]:
         cut = read(name, *wire.begins, wire.start(0), wire.piece(0, '{"n": 1}'), mark)
 
-        assert ("truncated", []) == (cut.message.ending, cut.calls), mark
+        assert ("truncated", []) == (cut.ending, cut.calls), mark
         assert {"finish_missing", "call_open_at_end"} <= cut.rules
 
 
@@ -139,7 +139,7 @@ def test_what_comes_after_the_end_is_counted_and_not_read(name: str) -> None:
     whole, done, more = (read(name, *frames, *rest) for rest in ([], [DONE], [DONE, *frames[:-1]]))
 
     assert whole.message == done.message
-    assert (whole.message.parts, whole.message.ending) == (more.message.parts, more.message.ending)
+    assert (whole.parts, whole.ending) == (more.parts, more.ending)
     assert whole.rules | BEHIND_THE_END[name] == done.rules
     # A call that is told again is no content that is lost.
     assert ("data_after_end" if name != "ag-ui" else "end_repeated") in more.rules
@@ -225,7 +225,7 @@ def test_the_ending_is_the_worst_of_its_marks(name: str, frames: Frames, worst: 
     """A kind of event, a status, its details and a reason may disagree, which is counted."""
     told = read(name, *frames)
 
-    assert (worst, 1) == (told.message.finish_reason, told.departures.get("finish_contradicted"))
+    assert (worst, 1) == (told.reason, told.departures.get("finish_contradicted"))
     assert (told.error is not None) == (worst == "error")
 
 
@@ -241,7 +241,7 @@ def test_a_milder_reason_that_comes_later_changes_nothing(name: str) -> None:
     ]
     told = read(name, *frames)
 
-    assert ("length", 1) == (told.message.finish_reason, told.departures["finish_repeated"])
+    assert ("length", 1) == (told.reason, told.departures["finish_repeated"])
 
 
 def test_counts_after_the_sentinel_are_read() -> None:

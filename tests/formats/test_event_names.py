@@ -39,7 +39,7 @@ def read(format: str, events: list[tuple[str, dict[str, Any]]], id: str = "") ->
 
 
 def seen(told: Told) -> Any:
-    return told.texts, [call.arguments for call in told.calls], told.message.finish_reason, told.error
+    return told.texts, [call.arguments for call in told.calls], told.reason, told.error
 
 
 @in_one_test("format", FORMATS)

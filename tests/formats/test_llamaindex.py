@@ -177,8 +177,8 @@ def test_the_finish_reason_is_that_of_the_providers_chunk(raw: Any, reason: str 
     """LlamaIndex has no word for it; its `raw` has the chunk."""
     got = read(response("a", raw={"type": raw.get("type", "")}), response("", raw=raw))
 
-    assert reason == got.message.finish_reason
-    assert ("complete" if reason else "truncated") == got.message.ending
+    assert reason == got.reason
+    assert ("complete" if reason else "truncated") == got.ending
 
 
 def test_a_provider_that_owes_its_finish_reason_was_cut_without_it() -> None:
@@ -186,18 +186,14 @@ def test_a_provider_that_owes_its_finish_reason_was_cut_without_it() -> None:
     got = read(response("a", raw=chat()), response("", call('{"path": "/tmp"}'), raw=chat()))
 
     assert isinstance(got.error, StreamTruncated)
-    assert ("truncated", []) == (got.message.ending, got.calls)
+    assert ("truncated", []) == (got.ending, got.calls)
 
 
 def test_where_no_chunk_of_a_provider_is_handed_on_the_end_of_the_input_is_the_end() -> None:
     """Nothing else could tell it; the rule that was applied says so."""
     got = read(response("a"), response("", call({})))
 
-    assert ("complete", None, ["{}"]) == (
-        got.message.ending,
-        got.message.finish_reason,
-        [call.arguments_text for call in got.calls],
-    )
+    assert ("complete", None, ["{}"]) == (got.ending, got.reason, [call.arguments_text for call in got.calls])
     assert {"finish_missing"} == got.rules
 
 
@@ -226,7 +222,7 @@ def test_the_id_and_the_model_are_the_providers() -> None:
 def test_log_probabilities_add_up() -> None:
     got = read({**response("a"), "logprobs": [[{"token": "a"}]]}, {**response("b"), "logprobs": [[]]})
 
-    assert [[{"token": "a"}], []] == got.message.provider_data["logprobs"]
+    assert [[{"token": "a"}], []] == got.data["logprobs"]
 
 
 def test_a_payload_that_is_no_response_is_an_unknown_event() -> None:

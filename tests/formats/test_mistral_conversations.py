@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.formats.told import Told, tell
 from tests.support.formats import MistralConversations
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import CitationAdded
 
 
@@ -15,7 +15,6 @@ def event(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
 
 
 def said(content: Any, id: str = "msg_1", index: int = 0) -> tuple[str, dict[str, Any]]:
-    """Return a piece of a message."""
     place = {"output_index": 0, "content_index": index, "agent_id": "ag_1", "role": "assistant"}
     return event("message.output.delta", id=id, content=content, model="m", **place)
 
@@ -35,18 +34,10 @@ def read(*frames: Any) -> Told:
     return tell(MistralConversations(), *frames)
 
 
-def parts_of(told: Told) -> list[Any]:
-    return [*told.message.parts]
-
-
 def test_pieces_add_up_to_the_text_of_a_message() -> None:
     told = read(STARTED, said("Hel"), said("lo"), DONE)
 
-    assert ("Hello", "stop", None) == (
-        told.message.text,
-        told.message.finish_reason,
-        told.message.raw_finish_reason,
-    )
+    assert ("Hello", "stop", None) == (told.message.text, told.reason, told.raw_reason)
     assert ("conv_1", "m") == (told.message.id, told.message.model)
     assert (9, 2) == (told.message.usage.input_tokens, told.message.usage.output_tokens)
     assert (set(), None) == (told.rules, told.error)
@@ -55,8 +46,8 @@ def test_pieces_add_up_to_the_text_of_a_message() -> None:
 def test_each_agents_text_is_a_part_of_its_own() -> None:
     told = read(STARTED, said("Hel"), said("lo", id="msg_2"), said("!", id="msg_2", index=1), DONE)
 
-    assert ["Hel", "lo", "!"] == [part.text for part in parts_of(told)]
-    assert {"id": "msg_2", "agent_id": "ag_1"} == parts_of(told)[1].provider_data
+    assert ["Hel", "lo", "!"] == [part.text for part in told.parts]
+    assert {"id": "msg_2", "agent_id": "ag_1"} == told.parts[1].provider_data
 
 
 def test_content_of_every_kind_has_a_place() -> None:
@@ -72,7 +63,7 @@ def test_content_of_every_kind_has_a_place() -> None:
     )
 
     assert ["reasoning", "text", "citation", "media", "media", "opaque"] == told.kinds
-    thinking, _, citation, image, file, _ = parts_of(told)
+    thinking, _, citation, image, file, _ = told.parts
     assert ("Hm.", "s") == (thinking.text, thinking.signature)
     assert ("https://x.example", "T", 1) == (citation.url, citation.title, citation.cites)
     assert ("https://i.example", "f_1") == (image.url, file.id)
@@ -83,7 +74,7 @@ def test_calls_are_handed_out_at_the_end_of_the_answer() -> None:
     told = read(STARTED, call("1", '{"a": '), call("2", ""), call("1", "1}"), DONE)
 
     assert [("1", {"a": 1}), ("2", {})] == [(each.id, each.arguments) for each in told.calls]
-    assert "tool_calls" == told.message.finish_reason
+    assert "tool_calls" == told.reason
 
 
 def test_a_call_that_was_cut_off_is_not_handed_out() -> None:
@@ -118,7 +109,7 @@ def test_a_tool_of_mistral_has_arguments_and_a_result() -> None:
         DONE,
     )
 
-    ran, result = parts_of(told)
+    ran, result = told.parts
     assert ("t", "web_search", '{"q": 1}') == (ran.id, ran.name, ran.arguments_text)
     assert ("t", {"hits": 2}) == (result.id, result.content)
     assert set() == told.rules
@@ -127,10 +118,9 @@ def test_a_tool_of_mistral_has_arguments_and_a_result() -> None:
 def test_an_error_says_what_mistral_says() -> None:
     told = read(STARTED, said("Hel"), event("conversation.response.error", message="slow down", code=429))
 
-    assert isinstance(told.error, ProviderError)
-    assert ("429", "rate_limited", True) == (told.error.code, told.error.kind, told.error.retryable)
-    assert "slow down" in str(told.error)
-    assert ("Hel", "failed") == (told.message.text, told.message.ending)
+    assert ("429", "rate_limited", True) == (told.failure.code, told.failure.kind, told.failure.retryable)
+    assert "slow down" in str(told.failure)
+    assert ("Hel", "failed") == (told.message.text, told.ending)
 
 
 def test_a_source_is_shown_before_the_text_goes_on() -> None:

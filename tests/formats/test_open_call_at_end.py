@@ -6,16 +6,22 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from tests.formats.openai_chat.payloads import FINISH, call, chunk, item_of, read, text
 from tests.formats.told import DONE
+from tests.partial_json.support import documents
 from tests.recovery.attempts import in_each_world, play
 from tests.support.streams import json_values
+from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Retry, Stream
+from tokenstream._basics.same_call import says_no_arguments
 from tokenstream.errors import StreamTruncated
+from tokenstream.formats._kit.open import OpenCall
+from tokenstream.partial_json import PartialJSONParser
 
 
 def begun(arguments: str, **options: Any) -> dict[str, Any]:
@@ -23,7 +29,6 @@ def begun(arguments: str, **options: Any) -> dict[str, Any]:
 
 
 def sent(*payloads: dict[str, Any] | bytes) -> list[bytes]:
-    """Return SSE events."""
     return [sse(each.decode() if isinstance(each, bytes) else each) for each in payloads]
 
 
@@ -86,7 +91,7 @@ def test_with_a_finish_reason_the_answer_is_complete() -> None:
     """The server says that the answer ends here, and the call is incomplete."""
     got = read(begun('{"path": "/srv'), FINISH, DONE)
 
-    assert ("complete", [], None) == (got.message.ending, got.called, got.error)
+    assert ("complete", [], None) == (got.ending, got.called, got.error)
     assert not got.message.tool_calls[0].complete
 
 
@@ -95,13 +100,13 @@ def test_arguments_that_are_no_json_prove_nothing(arguments: str) -> None:
     """A model writes such arguments to their end."""
     got = read(begun(arguments), DONE)
 
-    assert ("complete", None) == (got.message.ending, got.error)
+    assert ("complete", None) == (got.ending, got.error)
 
 
 def test_free_text_of_a_custom_tool_proves_nothing() -> None:
     got = read(begun('{"path": "/srv', body="custom", type="custom"), DONE)
 
-    assert ("complete", [("list", '{"path": "/srv')]) == (got.message.ending, got.called)
+    assert ("complete", [("list", '{"path": "/srv')]) == (got.ending, got.called)
 
 
 def test_one_cut_call_among_whole_ones_is_enough() -> None:
@@ -109,7 +114,7 @@ def test_one_cut_call_among_whole_ones_is_enough() -> None:
     items = [item_of('{"a": 1}', name="one", index=0, id="a"), item_of('{"a":', name="two", index=1, id="b")]
     got = read(chunk({"tool_calls": items}), DONE)
 
-    assert ("truncated", [("one", '{"a": 1}')]) == (got.message.ending, got.called)
+    assert ("truncated", [("one", '{"a": 1}')]) == (got.ending, got.called)
 
 
 @given(json_values, st.data())
@@ -123,3 +128,49 @@ def test_each_proper_beginning_of_an_object_is_cut(value: Any, data: st.DataObje
     assert (True, "I look.", []) == (cut.truncated, cut.message.text, cut.called)
     assert (whole[:length], False) == (call.arguments_text, call.complete)
     assert not read(begun(whole), DONE).truncated
+
+
+_WHOLE = '{"path": ["/srv", "caf\\u00e9\\n"], "deep": {"all": true, "no": [null, -1.5e3]}}'
+
+
+def _breaks_off(text: str) -> bool:
+    """Return what the strict reader finds."""
+    parser = PartialJSONParser()
+    parser.feed(text)
+    if parser.error is not None or not text.strip():
+        return False
+    parser.end()
+    return parser.error is not None
+
+
+def _call(text: str) -> OpenCall:
+    call = OpenCall(0, 0, id="c", name="list", type="function", provider_data=None)
+    call.arguments.append(text)
+    return call
+
+
+@in_one_test("size", [size for size in range(1, len(_WHOLE)) if "\\" not in _WHOLE[size - 6 : size]])
+def test_pydantic_core_says_that_a_document_is_cut_in_these_words(size: int) -> None:
+    """If they change, `is_beginning` is right, but takes fifty times as long: adapt it to the new words."""
+    with pytest.raises(ValueError, match=r"^EOF while parsing"):
+        from_json(_WHOLE[:size], allow_inf_nan=False)
+
+
+@given(documents(), st.integers(0, 40), st.sampled_from(["", "{}", '{"a": 1} ', " "]), st.data())
+@example("[" * 201 + "1", 0, "", None)
+@example('{"a": 1' + "0" * 4_301, 0, "", None)
+@example('["\\ud83d', 0, "", None)
+@example("[NaN", 0, "", None)
+@example("6/", 0, "", None)
+def test_c_code_and_the_strict_reader_agree(
+    document: str, cut: int, before: str, data: st.DataObject | None
+) -> None:
+    """Whole, cut, flipped and repeated documents break off, and may go on, for both or for neither."""
+    text = before + document[: len(document) - cut]
+    if text and data is not None and data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(text) - 1))
+        text = text[:place] + data.draw(st.sampled_from(["", *'"\\,:[]{}0-.eu/\n\x00é'])) + text[place + 1 :]
+    call = _call(text)
+
+    assert _breaks_off(text) == call.breaks_off
+    assert (says_no_arguments(text) or _breaks_off(text)) == call.may_go_on

@@ -10,7 +10,6 @@ from tokenstream import Decoder, Message
 
 
 def _ended(word: str, report: Any = None) -> Message:
-    """Return the answer that a completion with this finish reason and this report has."""
     decoder = Decoder("openai-completions")
     decoder.feed(sse({"choices": [{"index": 0, "text": "a", "finish_reason": word}], "usage": report}))
     decoder.end()

@@ -46,10 +46,6 @@ def read(*frames: Any) -> Told:
     return tell(OpenAILive(), *frames)
 
 
-def parts_of(told: Told) -> list[Any]:
-    return [*told.message.parts]
-
-
 _FEW = 20
 
 
@@ -91,7 +87,7 @@ def test_delegated_work_is_a_result_and_not_in_the_text() -> None:
     told = read(STARTED, said("Hm. "), *work, said("Noon."), closed())
 
     assert "Hm. Noon." == told.message.text
-    results = [part for part in parts_of(told) if part.kind == "server_tool_result"]
+    results = [part for part in told.parts if part.kind == "server_tool_result"]
     assert [("d", "responses", "12:00", None), ("d", "responses", "Bye", None)] == [
         (part.id, part.name, part.content, part.error) for part in results
     ]
@@ -110,7 +106,7 @@ def test_delegated_work_that_was_not_completed_has_an_error(end: dict[str, Any],
     """The session itself goes on."""
     told = read(STARTED, worked("12"), end, closed())
 
-    [result] = [part for part in parts_of(told) if part.kind == "server_tool_result"]
+    [result] = [part for part in told.parts if part.kind == "server_tool_result"]
     assert ("12", error) == (result.content, result.error)
     assert told.error is None
 
@@ -124,7 +120,6 @@ def test_other_events_of_delegated_work_are_carried() -> None:
 
 
 def item(kind: str, id: str = "fc_1", delegation: str = "d", **fields: Any) -> dict[str, Any]:
-    """Return an event about an item with a call."""
     call = {"type": "function_call", "id": id, "call_id": f"call_{id}", "name": "get_time", **fields}
     return nested(f"response.output_item.{kind}", delegation, item=call)
 
@@ -157,12 +152,7 @@ def test_the_calls_of_delegated_work_are_handed_out(frames: list[dict[str, Any]]
         call.complete,
     )
     assert ["call_fc_1"] == [each.id for each in told.calls]
-    assert ("Hm. Noon.", "stop", set(), None) == (
-        told.message.text,
-        told.message.finish_reason,
-        told.rules,
-        told.error,
-    )
+    assert ("Hm. Noon.", "stop", set(), None) == (told.message.text, told.reason, told.rules, told.error)
 
 
 @in_one_test(
@@ -250,7 +240,7 @@ def test_a_session_is_closed_for_a_reason(word: str | None, reason: str) -> None
     """The end of a translation has no such word."""
     told = read(STARTED, said("Hi"), closed(word))
 
-    assert (reason, word) == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert (reason, word) == (told.reason, told.raw_reason)
     assert told.error is None
 
 
@@ -258,13 +248,8 @@ def test_a_lost_connection_is_an_error() -> None:
     """The server says that it was lost, so the answer is not complete; asking again may help."""
     told = read(STARTED, said("Hi"), closed("connection_lost"))
 
-    assert isinstance(told.error, ProviderError)
-    assert ("network", True) == (told.error.kind, told.error.retryable)
-    assert ("error", "connection_lost", "Hi") == (
-        told.message.finish_reason,
-        told.error.code,
-        told.message.text,
-    )
+    assert ("network", True) == (told.failure.kind, told.failure.retryable)
+    assert ("error", "connection_lost", "Hi") == (told.reason, told.failure.code, told.message.text)
 
 
 def test_the_usage_is_in_seconds() -> None:

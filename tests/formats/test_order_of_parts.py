@@ -99,7 +99,7 @@ def test_steps_of_an_interaction_are_in_the_order_of_their_indexes(*, whole: boo
     )
 
     assert ("Hm.", "Hi") == (told.message.reasoning, told.text)
-    assert ["reasoning", "text"] == [part.kind for part in told.message.parts]
+    assert ["reasoning", "text"] == told.kinds
     assert {"part_late": 1} == told.departures
 
 

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.formats.calls import IDS, NAMES, WIRES
 from tests.support import wire
+from tests.support.chunkings import sized
 from tests.support.effort import in_steps
 from tests.support.reading import Reading, read
+from tests.support.tables import in_one_test
+from tests.support.wire import sses
 from tokenstream import Message, Stream
 from tokenstream.events import ToolCallDelta, ToolCallStart
 from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
 
 _Call = tuple[int, str, dict[str, Any]]
 """Index, id and arguments of a call on the wire."""
@@ -107,7 +112,6 @@ def _pieces(arguments: dict[str, Any], size: int) -> list[str]:
 
 
 def _ids(got: Reading) -> list[str]:
-    assert got.message is not None
     return [call.id for call in got.message.tool_calls]
 
 
@@ -169,7 +173,7 @@ def test_a_start_that_is_sent_again_at_the_end_begins_no_call(behind: list[str])
     got = read([start, *pieces, start, *more, wire.chat({}, "tool_calls"), wire.DONE])
 
     assert [("c1", {"n": 1})] == [(call.id, call.arguments) for call in got.calls()]
-    assert 1 == len(got.message.parts if got.message else ())
+    assert 1 == len(got.message.parts)
 
 
 def test_one_id_on_two_indexes_is_two_calls_whatever_they_say() -> None:
@@ -212,3 +216,29 @@ def test_each_call_is_answered_under_the_id_that_its_turn_has(write: Any, named:
         _ollama: lambda: [turn["tool_call_id"] for turn in results.to_ollama()],
     }
     assert named == answered[write]()
+
+
+@in_one_test("format", ["anthropic", "ag-ui", "cohere", "openai-chat"])
+@in_one_test(
+    "pieces",
+    [
+        ['{"usd":', " 100}", '{"usd": 100}'],
+        ['{"usd":', " 100}", '{"usd":100}'],
+        ['{"usd":', " 1", "00}", '{"usd": 100}', '{"usd": 100}'],
+    ],
+    ids=["whole", "other spaces", "twice"],
+)
+@in_one_test("size", [1, 50, 10_000])
+def test_arguments_that_come_again_are_read_once(format: Any, pieces: list[str], size: int) -> None:
+    wire = WIRES[format]
+    call = [wire.start(0), *[wire.piece(0, piece) for piece in pieces], *wire.stops(0, "")]
+    body = b"".join(sses(*wire.begins, *call, *wire.reason, *wire.ends))
+    stream = Stream(sized(body, size), format=format)
+    given = "".join(event.fragment for event in stream if isinstance(event, ToolCallDelta))
+    message = stream.final()
+
+    assert [(IDS[0], NAMES[0], '{"usd": 100}', True)] == [
+        (call.id, call.name, call.arguments_text, call.complete) for call in message.tool_calls
+    ]
+    assert ('{"usd": 100}', "tool_calls") == (given, message.finish_reason)
+    assert "call_repeated" in stream.departures.details

@@ -10,11 +10,9 @@ from tests.formats.told import DONE, Told, tell
 from tests.support.formats import TGI
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import ProviderError
 
 
 def token(text: Any, index: int = 1, **fields: Any) -> dict[str, Any]:
-    """One token, as TGI sends it."""
     inner = {"id": 100 + index, "text": text, "logprob": -0.25 * index, "special": False}
     return {"index": index, "token": inner, "generated_text": None, "details": None, **fields}
 
@@ -54,7 +52,7 @@ def test_special_tokens_are_no_text_and_are_not_lost() -> None:
     got = read(special("<s>"), token("Hi"), END)
 
     assert "Hi" == got.message.text
-    assert ["<s>", "</s>"] == [item["text"] for item in got.message.provider_data["special_tokens"]]
+    assert ["<s>", "</s>"] == [item["text"] for item in got.data["special_tokens"]]
 
 
 def test_the_whole_text_at_the_end_is_not_shown_again() -> None:
@@ -62,13 +60,13 @@ def test_the_whole_text_at_the_end_is_not_shown_again() -> None:
     got = read(token("Hello"), token(" \n"), END)
 
     assert "Hello \n" == got.message.text
-    assert "Hello" == got.message.provider_data["generated_text"]
+    assert "Hello" == got.data["generated_text"]
 
 
 def test_an_answer_without_details_ends_with_its_whole_text() -> None:
     got = read(token("Hi"), token("!", generated_text="Hi!"))
 
-    assert ("Hi!", None, "complete") == (got.message.text, got.message.finish_reason, got.message.ending)
+    assert ("Hi!", None, "complete") == (got.message.text, got.reason, got.ending)
     assert set() == got.rules
 
 
@@ -76,7 +74,7 @@ def test_details_alone_end_the_answer_too() -> None:
     """A server that sends no whole text says why it stopped."""
     got = read(token("Hi"), {"details": DETAILS})
 
-    assert ("Hi", "stop") == (got.message.text, got.message.finish_reason)
+    assert ("Hi", "stop") == (got.message.text, got.reason)
     assert got.error is None
 
 
@@ -88,15 +86,15 @@ def test_done_is_the_end_and_one_after_it_is_counted() -> None:
 
 def test_other_details_are_carried() -> None:
     """The seed, and what else a server tells."""
-    assert {"seed": 4} == read(token("Hi"), END).message.provider_data["details"]
+    assert {"seed": 4} == read(token("Hi"), END).data["details"]
 
 
 def test_a_whole_generation_is_read() -> None:
     """A server that refused to stream."""
     got = read({"generated_text": "Hello", "details": DETAILS})
 
-    assert ("Hello", "stop") == (got.message.text, got.message.finish_reason)
-    assert "generated_text" not in got.message.provider_data
+    assert ("Hello", "stop") == (got.message.text, got.reason)
+    assert "generated_text" not in got.data
 
 
 def test_the_best_of_several_is_the_first_choice_and_the_others_follow() -> None:
@@ -121,8 +119,8 @@ def test_likely_tokens_are_list_items() -> None:
     others = [{"id": 1, "text": "Ho", "logprob": -1.0, "special": False}]
     got = read(token("Hi", top_tokens=others), token("!", 2), END)
 
-    assert others == got.message.provider_data["top_tokens"][0]["top_tokens"]
-    assert "Hi" == got.message.provider_data["top_tokens"][0]["token"]["text"]
+    assert others == got.data["top_tokens"][0]["top_tokens"]
+    assert "Hi" == got.data["top_tokens"][0]["token"]["text"]
 
 
 @in_one_test(
@@ -141,9 +139,8 @@ def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool
     error = {"error": "it broke", "error_type": kind}
     got = read(token("Hi"), (name or "message", error))
 
-    assert isinstance(got.error, ProviderError)
-    assert (expected, retryable, kind) == (got.error.kind, got.error.retryable, got.error.type)
-    assert "it broke" in str(got.error)
+    assert (expected, retryable, kind) == (got.failure.kind, got.failure.retryable, got.failure.type)
+    assert "it broke" in str(got.failure)
     assert "Hi" == got.message.text
     assert [] == got.format.feed(b"{}")
 
@@ -159,7 +156,7 @@ def test_text_of_another_type_is_no_text() -> None:
     got = read(token(None), token(7), token("a"), END)
 
     assert "a" == got.message.text
-    assert [None, 7, "</s>"] == [item["text"] for item in got.message.provider_data["special_tokens"]]
+    assert [None, 7, "</s>"] == [item["text"] for item in got.data["special_tokens"]]
 
 
 @in_one_test(

@@ -1,4 +1,4 @@
-"""Values in other clothes: bytes in base64, arguments that are no text, counts among other fields."""
+"""Values in other clothes: bytes in base64, indexes that are no int, arguments that are no text, counts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.formats.calls import payloads_in
 from tests.formats.told import tell
 from tests.support import registry
 from tests.support.recordings import frames_of
@@ -109,3 +110,43 @@ def test_counts_among_other_fields_are_reported_with_the_fields_that_they_were_i
 
     assert (None, counts.get("generated_tokens")) == (usage.input_tokens, usage.output_tokens)
     assert counts == usage.provider_data
+
+
+_INDEXES = ("index", "output_index", "content_index", "summary_index")
+_ANSWER = (
+    testing.script()
+    .text("Two ", "calls")
+    .tool_call("look", {"at": "a"})
+    .tool_call("look", {"at": "b"})
+    .finish("tool_calls")
+)
+_NAMES = (
+    "openai-chat",
+    "openai-responses",
+    "openai-realtime",
+    "anthropic",
+    "gemini",
+    "cohere",
+    "gemini-interactions",
+)
+
+
+def _converted(value: Any, convert: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: convert(item) if key in _INDEXES and isinstance(item, int) else _converted(item, convert)
+            for key, item in value.items()
+        }
+    return [_converted(item, convert) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("convert", [float, str])
+@in_one_test("name", _NAMES)
+def test_an_index_is_the_same_number_as_a_float_and_as_text(name: Any, convert: Any) -> None:
+    payloads = payloads_in(_ANSWER.chunks(name))
+    converted = [_converted(each, convert) for each in payloads]
+    plain, other = (Stream(body, format=name).final() for body in (payloads, converted))
+
+    assert 2 == len(other.tool_calls)
+    assert plain.parts == other.parts
+    assert plain.finish_reason == other.finish_reason

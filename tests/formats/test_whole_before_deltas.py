@@ -89,7 +89,6 @@ _KINDS: dict[str, tuple[Any, Any]] = {
 
 
 def _texts(stream: Stream) -> Iterator[str]:
-    """Yield every text of the answer, of any kind."""
     for part in stream.message.parts:
         yield getattr(part, "text", None) or getattr(part, "transcript", None) or ""
 

@@ -50,21 +50,18 @@ def response(deltas: list[str], *, done: str | None = None, completed: str | Non
 
 
 def without_last_delta(format: Any) -> list[bytes]:
-    """Return the chunks of an answer that lacks its last delta, and has its whole text at its end."""
     texts = ("Hello there", " you", " all")
     chunks = testing.script().text(*texts).finish("stop").chunks(format)
     return [chunk for chunk in chunks if b" all" not in chunk or b"Hello" in chunk]
 
 
 def read(chunks: list[bytes], format: Any = None) -> tuple[Decoder, list[Event]]:
-    """Return a decoder that has read chunks to their end, and its events."""
     decoder = Decoder(format)
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
     return decoder, events + decoder.end()
 
 
 def text_of(events: list[Event]) -> str:
-    """Return the text that the deltas add up to."""
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
@@ -226,7 +223,6 @@ def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None
 
 @given(st.text("ab<think>/ ", max_size=30), st.data())
 def test_any_lost_end_of_a_text_with_tags_is_given(whole: str, data: st.DataObject) -> None:
-    """The message is that of the whole text."""
     ends = sorted(data.draw(st.lists(st.integers(0, len(whole)), min_size=1, max_size=4)))
     deltas = [whole[start:end] for start, end in pairwise([0, *ends])]
     lost = Stream(response(deltas, done=whole), tags=Tags(reasoning=True)).final()

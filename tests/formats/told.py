@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from tests.support.wire import bytes_of, sse
 from tokenstream import Stream
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, ProviderData, TextDelta, ToolCallDone, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.message import Message
@@ -27,8 +27,6 @@ DONE = b"[DONE]"
 
 @dataclass
 class Told:
-    """What came of some frames."""
-
     format: Format
     accumulator: Accumulator = field(default_factory=Accumulator)
     events: list[Event] = field(default_factory=list)
@@ -46,6 +44,12 @@ class Told:
         return self.format.error
 
     @property
+    def failure(self) -> ProviderError:
+        """The provider's error, which must have come."""
+        assert isinstance(self.error, ProviderError)
+        return self.error
+
+    @property
     def truncated(self) -> bool:
         return isinstance(self.error, StreamTruncated)
 
@@ -59,9 +63,30 @@ class Told:
         return set(self.format.departures.details)
 
     @property
+    def reason(self) -> str | None:
+        return self.message.finish_reason
+
+    @property
+    def raw_reason(self) -> str | None:
+        return self.message.raw_finish_reason
+
+    @property
+    def ending(self) -> str:
+        return self.message.ending
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the provider says beside the message's parts."""
+        return self.message.provider_data
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return self.message.parts
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds of the message's parts."""
-        return [part.kind for part in self.message.parts]
+        return [part.kind for part in self.parts]
 
     @property
     def text(self) -> str:
@@ -70,7 +95,6 @@ class Told:
 
     @property
     def texts(self) -> list[str]:
-        """The pieces of text, one by one."""
         return [event.text for event in self.events if isinstance(event, TextDelta)]
 
     @property
@@ -101,7 +125,6 @@ class Told:
         return told, repr(self.error), rules, self.messages, self.format.frames
 
     def take(self, events: Iterable[Event]) -> None:
-        """Take what a frame gave."""
         for event in events:
             self.events.append(event)
             self.accumulator.take(event)

@@ -9,12 +9,13 @@ from tests.support.either import Each, at_once
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+from tokenstream.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from tokenstream.events import Event
-    from tokenstream.message import Message, ToolCall
+    from tokenstream.message import ToolCall
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Reading:
 
     events: list[Event] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
-    message: Message | None = None
+    message: Message = field(default_factory=Message)
     error: StreamError | None = None
     format: str | None = None
     departures: dict[str, int] = field(default_factory=dict)

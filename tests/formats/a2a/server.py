@@ -28,12 +28,10 @@ def make_app() -> Any:
 
 
 def http_client() -> httpx.AsyncClient:
-    """Return a client whose requests a new server answers."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url=_URL)
 
 
 def client_of(http: httpx.AsyncClient) -> Any:
-    """Return the SDK's own client."""
     client = needed("a2a.client")
     return client.ClientFactory(client.ClientConfig(httpx_client=http)).create(_card())
 

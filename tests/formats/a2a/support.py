@@ -60,5 +60,5 @@ def read(*frames: Any, **options: Any) -> Told:
 
 
 def _text_at(told: Told, index: int) -> str:
-    parts: Any = told.message.parts
+    parts: Any = told.parts
     return getattr(parts[index], "text", "") if index < len(parts) else ""

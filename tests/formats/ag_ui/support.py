@@ -27,5 +27,4 @@ RESULT = {"type": "TOOL_CALL_RESULT", "messageId": "m2", "toolCallId": "c", "con
 
 
 def run(*payloads: Any, end: dict[str, Any] = END) -> Told:
-    """Read a whole run."""
     return tell(AGUI(), START, *payloads, end)

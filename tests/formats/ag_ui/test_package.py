@@ -51,10 +51,9 @@ def test_what_the_protocols_own_encoder_writes_is_read() -> None:
         message = reading.message
 
         assert ("ag-ui", None, {}) == (reading.format, reading.error, reading.departures)
-        assert message is not None
         assert ("Grüß dich 🌊\n!", "Hm", "complete") == (message.text, message.reasoning, message.ending)
         assert [("ls", {"all": True}), ("pwd", {})] == [(c.name, c.arguments) for c in reading.calls()]
-        assert 2 == (message.usage and message.usage.output_tokens)
+        assert 2 == (message.usage.output_tokens)
 
 
 def test_every_event_of_the_protocols_package_is_known() -> None:

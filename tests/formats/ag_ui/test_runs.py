@@ -1,7 +1,8 @@
-"""AG-UI: how a run ends, and what is carried beside its message."""
+"""AG-UI: how a run ends, what is beside its message, what subagents write, and envelopes of TanStack AI."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,9 +12,11 @@ from tests.formats.ag_ui.support import CALL, END, HELLO, RESULT, START, run
 from tests.formats.told import DONE, tell
 from tests.support.formats import AGUI
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream import Limits, Stream
+from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.message import TextPart, Usage
+from tokenstream.message import ServerToolResult, TextPart, Usage
+from tokenstream.stages import Reorder
 
 # -- how a run ends -------------------------------------------------------------
 
@@ -59,10 +62,7 @@ def test_the_finish_reason_in_tanstacks_metadata_is_read(word: object, reason: s
     message = run(*HELLO, end={**END, **metadata}).message
 
     assert (reason, "m-9") == (message.finish_reason, message.model)
-    assert (
-        "cancelled"
-        == run(*HELLO, end={**END, **metadata, "outcome": {"type": "cancelled"}}).message.finish_reason
-    )
+    assert "cancelled" == run(*HELLO, end={**END, **metadata, "outcome": {"type": "cancelled"}}).reason
 
 
 def test_tanstack_names_the_model_at_the_start() -> None:
@@ -85,20 +85,15 @@ def test_usage_is_added_up_over_the_models_of_a_run() -> None:
         == one.usage
     )
     assert "m" == one.model
-    assert (7, None) == (two.message.usage and two.message.usage.output_tokens, two.message.model)
+    assert (7, None) == (two.message.usage.output_tokens, two.message.model)
 
 
 def test_a_run_error_is_the_providers() -> None:
     error = {"type": "RUN_ERROR", "message": "Too many", "code": "rate_limit", "usage": [{"outputTokens": 2}]}
     told = tell(AGUI(), START, *HELLO[:2], {**error, "runId": "r"}, HELLO[2])
 
-    assert isinstance(told.error, ProviderError)
-    assert ("rate_limit", "rate_limited") == (told.error.code, told.error.kind)
-    assert ("Hel", "failed", 2) == (
-        told.message.text,
-        told.message.ending,
-        told.message.usage and told.message.usage.output_tokens,
-    )
+    assert ("rate_limit", "rate_limited") == (told.failure.code, told.failure.kind)
+    assert ("Hel", "failed", 2) == (told.message.text, told.ending, told.message.usage.output_tokens)
     assert isinstance(tell(AGUI(), {"type": "RUN_ERROR"}).error, ProviderError)
 
 
@@ -107,7 +102,7 @@ def test_the_terminator_of_other_formats_says_nothing() -> None:
     told = tell(AGUI(), START, *HELLO, *CALL[:3], DONE)
 
     assert isinstance(told.error, StreamTruncated)
-    assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.calls)
+    assert ("Hello", "truncated", []) == (told.message.text, told.ending, told.calls)
     assert {"end_repeated"} == tell(AGUI(), START, *HELLO, END, DONE).rules
 
 
@@ -154,7 +149,7 @@ def test_unknown_fields_of_a_message_are_kept_with_it() -> None:
     )
 
     said = TextPart(text="Hel", complete=True, provider_data={"messageId": "m", "extra": 1, "more": 2})
-    assert (said,) == told.message.parts
+    assert (said,) == told.parts
     assert [{"text": "Hel"}] == [
         event.raw["rawEvent"] for event in told.events if isinstance(event, TextDelta)
     ]
@@ -197,3 +192,74 @@ def test_fields_may_have_the_names_of_pythons_package() -> None:
 
     assert usual.message == told.message
     assert [{"city": "Oslo"}] == [call.arguments for call in told.calls]
+
+
+STARTED = {"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "scout", "parentToolCallId": "c"}
+FINISHED = {"type": "SUBAGENT_FINISHED", "subagentRunId": "s", "result": "sun"}
+TEXT = [
+    {"type": "TEXT_MESSAGE_START", "messageId": "w", "role": "assistant", "subagentRunId": "s"},
+    {"type": "TEXT_MESSAGE_CONTENT", "messageId": "w", "delta": "I look", "subagentRunId": "s"},
+    {"type": "TEXT_MESSAGE_CONTENT", "messageId": "w", "delta": " out.", "subagentRunId": "s"},
+    {"type": "TEXT_MESSAGE_END", "messageId": "w", "subagentRunId": "s"},
+]
+
+
+def results_of(told: Any) -> list[tuple[str, Any]]:
+    """Return the names and contents of the results among the parts."""
+    return [(part.name, part.content) for part in told.message.parts if isinstance(part, ServerToolResult)]
+
+
+def test_the_text_of_a_subagent_is_a_part_with_its_name() -> None:
+    told = run(HELLO[0], HELLO[1], STARTED, *TEXT, FINISHED, HELLO[2], HELLO[3])
+
+    assert "Hello" == told.message.text
+    assert [("scout", "I look out.")] == results_of(told)
+    assert set() == told.rules
+
+
+def test_a_subagent_that_was_not_announced_has_the_id_of_its_run() -> None:
+    """Chunks, and pieces without the start of their message, are a subagent's as well."""
+    chunk = {"type": "TEXT_MESSAGE_CHUNK", "messageId": "w", "delta": "I look", "subagentRunId": "s"}
+
+    assert [("s", "I look")] == results_of(run(*HELLO, chunk))
+    assert [("s", "I look out.")] == results_of(run(*HELLO, *TEXT[1:]))
+    assert {"part_unopened"} == run(*HELLO, *TEXT[1:]).rules
+
+
+def test_a_call_of_a_subagent_is_the_clients() -> None:
+    call, *rest = CALL
+    (told,) = run(STARTED, {**call, "subagentRunId": "s"}, *rest).message.tool_calls
+
+    assert told.provider_data is not None
+    assert "s" == told.provider_data["subagentRunId"]
+
+
+def test_the_names_of_subagents_have_a_bound() -> None:
+    """Whoever sends many of them fills no memory."""
+    events = [{**STARTED, "subagentRunId": str(number)} for number in range(5)]
+    with pytest.raises(LimitExceeded, match="parts"):
+        Stream([START, *events, END], limits=Limits(parts=3)).final()
+
+
+def test_events_with_positions_are_read() -> None:
+    """TanStack AI sends them where it keeps its answers, as JSON lines and over WebSockets."""
+    envelopes = [{"id": f"o{at}", "chunk": event} for at, event in enumerate([START, *HELLO, END])]
+    body = "".join(f"{json.dumps(each)}\n" for each in envelopes).encode()
+    pieces = [body[at : at + 5] for at in range(0, len(body), 5)]
+
+    for source in (envelopes, [body], pieces):
+        stream = Stream(source)
+        assert ("Hello", "r", "ag-ui") == (stream.final().text, stream.message.id, stream.format)
+        assert {} == stream.departures.details
+    for place in range(len(envelopes)):
+        with pytest.raises(StreamTruncated):
+            Stream(envelopes[:place]).final()
+
+
+def test_an_event_with_a_position_that_comes_again_is_dropped_by_a_reorder() -> None:
+    """Positions may be numbers, or any other ids."""
+    for form in ("{}", "o{}"):
+        envelopes = [{"id": form.format(at), "chunk": event} for at, event in enumerate([START, *HELLO, END])]
+        twice = [*envelopes[:3], envelopes[2], *envelopes[3:]]
+        stream = Stream(twice, reorder=Reorder("id"))
+        assert ("Hello", ["frame_repeated"]) == (stream.final().text, [*stream.departures.details])

@@ -76,5 +76,4 @@ def frame(payload: Payload, *, padding: int = 0) -> ServerSentEvent:
 
 
 def read(*frames: Frame, format: Anthropic | None = None) -> Told:
-    """Read frames to the end of the input."""
     return Told(format or Anthropic()).read(frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.formats.anthropic.payloads import PING, STOP, answer, arguments, finish, read, start, stop, tool
@@ -66,13 +68,27 @@ def test_stop_reasons_are_reported_in_our_words_and_in_theirs(raw: str, reason: 
     assert (message.finish_reason, message.raw_finish_reason) == (reason, raw)
 
 
-def test_the_stop_sequence_and_the_details_of_a_refusal_are_kept() -> None:
-    details = {"type": "refusal", "category": None, "explanation": "no"}
-    stopped = read(start(), *HELLO, finish("stop_sequence", stop_sequence="END"), STOP).message
-    refused = read(start(), *HELLO, finish("refusal", stop_details=details), STOP).message
+def test_the_stop_sequence_is_kept() -> None:
+    assert {"stop_sequence": "END"} == read(
+        start(), *HELLO, finish("stop_sequence", stop_sequence="END"), STOP
+    ).data
 
-    assert stopped.provider_data == {"stop_sequence": "END"}
-    assert refused.provider_data == {"stop_details": details}
+
+@pytest.mark.parametrize(
+    ("details", "message"),
+    [
+        ({"type": "refusal", "category": "cyber", "explanation": "Not that."}, "Not that."),
+        ({"type": "refusal", "explanation": None}, None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_the_explanation_comes_with_the_finish_reason(details: Any, message: str | None) -> None:
+    """The details stay whole in the provider's data."""
+    came = read(start(), *HELLO, finish("refusal", stop_details=details), STOP)
+
+    assert ("refusal", message) == (came.reason, came.message.finish_message)
+    assert details == came.data.get("stop_details")
 
 
 def test_end_turn_after_a_tool_call_means_tool_calls() -> None:
@@ -106,7 +122,7 @@ def test_a_whole_answer_may_be_in_its_start() -> None:
 
     assert (came.text, came.message.text) == ("Rolling", "Rolling")
     assert [(call.id, call.arguments) for call in came.calls] == [("toolu_1", {"player": 2})]
-    assert came.message.raw_finish_reason == "tool_use"
+    assert came.raw_reason == "tool_use"
     assert came.message.usage.output_tokens == 0
     assert len(came.message.citations) == 1
     assert came.departures == {"start_with_content": 1}
@@ -120,9 +136,9 @@ def test_a_message_that_was_not_streamed_is_read_whole() -> None:
     )["message"]
     came = read(message)
 
-    assert came.message.parts == (
+    assert came.parts == (
         ReasoningPart(text="So", signature="c2ln", complete=True),
         TextPart(text="Hi", complete=True),
     )
-    assert (came.message.id, came.message.finish_reason, came.departures) == ("msg_1", "stop", {})
+    assert (came.message.id, came.reason, came.departures) == ("msg_1", "stop", {})
     assert came.error is None

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from tests.formats.told import Told
-from tokenstream.events import PartDone
 from tokenstream.formats import Format
 from tokenstream.framing import EventStreamMessage
 
@@ -22,14 +21,7 @@ def frame(name: str, payload: Mapping[str, Any]) -> EventStreamMessage:
 
 
 def read(format: Format, frames: Iterable[Any], *, end: bool = True) -> Told:
-    """Feed frames to a format, and its events to a message."""
     return Told(format).read(frames, end=end)
-
-
-def outcome(came: Told) -> Any:
-    """Return all that a user can see."""
-    assert all(event.content is not None for event in came.events if isinstance(event, PartDone))
-    return came.outcome
 
 
 # -- events of Converse ------------------------------------------------------

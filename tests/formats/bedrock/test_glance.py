@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.formats.bedrock.payloads import START, USAGE, finish, outcome, read, stop, text
+from tests.formats.bedrock.payloads import START, USAGE, finish, stop, text
 from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
-from tests.formats.told import without_shortcuts
+from tests.formats.told import reads_alike_at_a_glance
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tests.support.formats import BedrockInvoke
 from tests.support.in_turns import decoded as seen
@@ -115,9 +115,7 @@ def test_chunks_known_by_their_bytes_give_what_decoding_gives(
     frames.append(packed(METRICS))
     limits = Limits(digits=100) if limited else None
 
-    assert outcome(read(without_shortcuts(BedrockInvoke(limits=limits)), frames)) == outcome(
-        read(BedrockInvoke(limits=limits), frames)
-    )
+    reads_alike_at_a_glance(lambda: BedrockInvoke(limits=limits), frames)
 
 
 def decoded(chunks: list[bytes]) -> tuple[Any, ...]:

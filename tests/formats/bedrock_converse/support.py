@@ -18,7 +18,6 @@ def read(*events: Named, limits: Limits | None = None, end: bool = True) -> Told
 
 
 def answer(*events: Named, limits: Limits | None = None, end: bool = True) -> Told:
-    """Read a whole answer around these events."""
     return read(START, *events, finish(), limits=limits, end=end)
 
 
@@ -28,7 +27,7 @@ def parts(*events: Named) -> tuple[Part, ...]:
 
     assert came.error is None
     assert {} == came.departures
-    return came.message.parts
+    return came.parts
 
 
 def events_of(*payloads: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import answer, read
 from tests.support.tables import in_one_test
-from tokenstream.events import Finish, MessageStart, TextDelta
+from tokenstream.events import Finish, MessageStart
 from tokenstream.message import Message, TextPart
 
 
@@ -26,7 +26,7 @@ def test_text_is_what_its_deltas_say() -> None:
     )
     assert {} == came.departures
     assert isinstance(came.events[0], MessageStart)
-    assert ["Hel", "lo"] == [event.text for event in came.events if isinstance(event, TextDelta)]
+    assert ["Hel", "lo"] == came.texts
 
 
 def test_usage_is_read_under_all_its_names() -> None:
@@ -52,7 +52,7 @@ def test_metadata_may_come_before_the_stop_and_may_be_missing() -> None:
     without = answer(text(0, "a"), stop(0))
 
     assert not without.message.usage
-    assert ("complete", "complete") == (before.message.ending, without.message.ending)
+    assert ("complete", "complete") == (before.ending, without.ending)
     assert ({}, {}) == (before.departures, without.departures)
 
 
@@ -60,7 +60,7 @@ def test_what_the_metadata_say_beside_usage_is_kept() -> None:
     trace = {"guardrail": {"actionReason": "x"}, "promptRouter": {"invokedModelId": "nova"}}
     came = read(START, finish(), ("metadata", {"trace": trace, "serviceTier": {"type": "flex"}, "p": "ab"}))
 
-    assert {"trace": trace, "serviceTier": {"type": "flex"}} == came.message.provider_data
+    assert {"trace": trace, "serviceTier": {"type": "flex"}} == came.data
     assert "nova" == came.message.model
 
 
@@ -83,7 +83,7 @@ def test_stop_reasons_have_our_words_and_keep_their_own(word: str, reason: str) 
     """The table of the documents; a word that is new is unknown, and kept."""
     came = read(START, finish(word))
 
-    assert (reason, word) == (came.message.finish_reason, came.message.raw_finish_reason)
+    assert (reason, word) == (came.reason, came.raw_reason)
 
 
 def test_what_the_model_says_at_its_stop_is_kept() -> None:
@@ -91,7 +91,7 @@ def test_what_the_model_says_at_its_stop_is_kept() -> None:
     fields = {"delta": {"stop_sequence": "END"}}
     came = read(START, finish(additionalModelResponseFields=fields))
 
-    assert {"additionalModelResponseFields": fields} == came.message.provider_data
+    assert {"additionalModelResponseFields": fields} == came.data
 
 
 def test_a_stop_without_a_reason_in_an_open_block_is_a_cut() -> None:
@@ -101,7 +101,7 @@ def test_a_stop_without_a_reason_in_an_open_block_is_a_cut() -> None:
             START, block(1), tool(0), arguments(0, "{}"), ("messageStop", {"stopReason": reason}), USAGE
         )
 
-        assert ("truncated", None) == (came.message.ending, came.message.finish_reason)
+        assert ("truncated", None) == (came.ending, came.reason)
         assert [] == came.calls
         assert {"finish_missing": 1, "call_open_at_end": 1} == came.departures
 

@@ -74,13 +74,12 @@ def test_an_exception_is_the_providers_error() -> None:
     ):
         came = read_frames(BedrockConverse(), [frame(*START), frame(*text(0, "a")), sent])
 
-        assert isinstance(came.error, ProviderError)
         assert ("serviceUnavailableException", "overloaded", True) == (
-            came.error.code,
-            came.error.kind,
-            came.error.retryable,
+            came.failure.code,
+            came.failure.kind,
+            came.failure.retryable,
         )
-        assert "busy" in str(came.error)
+        assert "busy" in str(came.failure)
 
 
 def test_an_exception_after_the_finish_is_counted() -> None:
@@ -90,7 +89,7 @@ def test_an_exception_after_the_finish_is_counted() -> None:
         [frame(*START), frame(*finish()), EventStreamMessage(b"{}", "internalServerException", "exception")],
     )
 
-    assert (None, "complete") == (came.error, came.message.ending)
+    assert (None, "complete") == (came.error, came.ending)
     assert "error_after_finish" in came.departures
 
 

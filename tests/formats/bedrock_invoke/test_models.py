@@ -19,14 +19,10 @@ def test_claude_speaks_the_format_of_anthropic() -> None:
         ReasoningPart(text="Hm", signature="c2ln", complete=True),
         TextPart(text="Hello", complete=True),
         ToolCall(id="toolu_1", name="now", arguments_text="{}", complete=True),
-    ) == came.message.parts
-    assert ("msg_1", "claude", "tool_use") == (
-        came.message.id,
-        came.message.model,
-        came.message.raw_finish_reason,
-    )
+    ) == came.parts
+    assert ("msg_1", "claude", "tool_use") == (came.message.id, came.message.model, came.raw_reason)
     assert (7, 5) == counts(came)
-    assert METRICS == came.message.provider_data
+    assert METRICS == came.data
     assert ["toolu_1"] == [call.id for call in came.calls]
     assert came.format.ended
     assert {} == came.departures
@@ -52,17 +48,13 @@ def test_nova_speaks_the_format_of_converse() -> None:
         },
     )
 
-    assert ("Hello", "stop", "complete") == (
-        came.message.text,
-        came.message.finish_reason,
-        came.message.ending,
-    )
+    assert ("Hello", "stop", "complete") == (came.message.text, came.reason, came.ending)
     assert (8, 4) == counts(came)
     assert {
         "amazon-bedrock-guardrailAction": "INTERVENED",
         "amazon-bedrock-trace": trace,
         **METRICS,
-    } == came.message.provider_data
+    } == came.data
     assert {} == came.departures
 
 
@@ -76,11 +68,7 @@ def test_chat_models_speak_the_format_of_openai(field: str) -> None:
         {"choices": [], **METRICS},
     )
 
-    assert ("Hello", "stop", "complete") == (
-        came.message.text,
-        came.message.raw_finish_reason,
-        came.message.ending,
-    )
+    assert ("Hello", "stop", "complete") == (came.message.text, came.raw_reason, came.ending)
     assert (7, 3) == counts(came)
     assert {} == came.departures
 
@@ -95,7 +83,7 @@ def test_a_whole_answer_of_openais_is_none_of_mistrals_pieces() -> None:
         }
     )
 
-    assert ("Hi", "complete") == (came.message.text, came.message.ending)
+    assert ("Hi", "complete") == (came.message.text, came.ending)
 
 
 def test_coheres_chat_models_speak_their_own_format() -> None:
@@ -111,11 +99,7 @@ def test_coheres_chat_models_speak_their_own_format() -> None:
         },
     )
 
-    assert ("Hello", "stop", "complete") == (
-        came.message.text,
-        came.message.finish_reason,
-        came.message.ending,
-    )
+    assert ("Hello", "stop", "complete") == (came.message.text, came.reason, came.ending)
     assert (7, 3) == counts(came)
 
 
@@ -201,11 +185,6 @@ def test_models_with_plain_payloads_are_read_by_a_table(
         tokens = tokens if tokens[0] is not None else (7, 3)
     came = read(*payloads)
 
-    assert (*said, "complete") == (
-        came.message.text,
-        came.message.finish_reason,
-        came.message.raw_finish_reason,
-        came.message.ending,
-    )
+    assert (*said, "complete") == (came.message.text, came.reason, came.raw_reason, came.ending)
     assert tokens == counts(came)
     assert {} == came.departures

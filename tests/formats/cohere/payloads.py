@@ -89,5 +89,4 @@ def written(payload: Payload) -> bytes:
 
 
 def read_by(format: Format, *frames: Frame) -> Told:
-    """Read frames to the end of the input."""
     return Told(format).read(frames)

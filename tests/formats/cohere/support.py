@@ -8,5 +8,4 @@ from tests.support.formats import Cohere
 
 
 def read(*payloads: Payload) -> Told:
-    """Told payloads as SSE events."""
     return read_by(Cohere(), *map(frame, payloads))

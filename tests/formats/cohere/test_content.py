@@ -1,20 +1,25 @@
-"""Cohere v2: text, reasoning, plans and citations."""
+"""Cohere v2: text, reasoning, plans, citations and tool calls."""
 
 from __future__ import annotations
 
 from tests.formats.cohere.payloads import (
     Payload,
     answer,
+    arguments,
     block,
     cite,
+    end,
     event,
+    frame,
     plan,
+    start,
     stop,
     text,
     tool,
     tool_stop,
 )
 from tests.formats.cohere.support import read
+from tests.support.formats import Cohere
 from tokenstream.events import CitationAdded, ReasoningDelta
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
@@ -30,8 +35,8 @@ def test_text_comes_piece_by_piece() -> None:
     assert ("Hello", "m1", "stop", "COMPLETE") == (
         came.message.text,
         came.message.id,
-        came.message.finish_reason,
-        came.message.raw_finish_reason,
+        came.reason,
+        came.raw_reason,
     )
     assert (None, {}) == (came.error, came.departures)
 
@@ -41,11 +46,7 @@ def test_thinking_is_reasoning_and_apart_from_the_text() -> None:
         *answer(block(0, "thinking"), text(0, "Hm", "thinking"), stop(0), block(1), text(1, "4"), stop(1))
     )
 
-    assert ("Hm", "4", ["reasoning", "text"]) == (
-        came.message.reasoning,
-        came.message.text,
-        [part.kind for part in came.message.parts],
-    )
+    assert ("Hm", "4", ["reasoning", "text"]) == (came.message.reasoning, came.message.text, came.kinds)
 
 
 def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
@@ -53,7 +54,7 @@ def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
     blocks = [block(0), block(1), stop(0), stop(1)]
     came = read(*answer(*blocks[:2], text(0, "a"), text(1, "c"), text(0, "b"), *blocks[2:]))
 
-    assert ["ab", "c"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert ["ab", "c"] == [part.text for part in came.parts if isinstance(part, TextPart)]
     assert {"parts_interleaved": 2} == came.departures
 
 
@@ -61,24 +62,20 @@ def test_text_that_is_in_a_blocks_start_is_taken() -> None:
     came = read(*answer(block(0, text="Hel", cache="c1"), text(0, "lo"), stop(0)))
 
     assert "Hello" == came.message.text
-    assert [TextPart(text="Hello", complete=True, provider_data={"cache": "c1"})] == list(came.message.parts)
+    assert [TextPart(text="Hello", complete=True, provider_data={"cache": "c1"})] == list(came.parts)
 
 
 def test_a_block_of_an_unknown_type_is_carried() -> None:
     came = read(*answer(event("content-start", {"content": {"type": "image", "url": "u"}}, index=0), stop(0)))
 
-    assert [OpaquePart(type="image", data={"type": "image", "url": "u"}, complete=True)] == list(
-        came.message.parts
-    )
+    assert [OpaquePart(type="image", data={"type": "image", "url": "u"}, complete=True)] == list(came.parts)
 
 
 def test_a_plan_is_reasoning_of_a_type_of_its_own() -> None:
     came = read(*answer(plan("I "), plan("will."), tool(0), tool_stop(0), reason="TOOL_CALL"))
 
     assert ["I ", "will."] == [each.text for each in came.events if isinstance(each, ReasoningDelta)]
-    assert came.message.parts[0] == ReasoningPart(
-        text="I will.", provider_data={"type": "tool_plan"}, complete=True
-    )
+    assert came.parts[0] == ReasoningPart(text="I will.", provider_data={"type": "tool_plan"}, complete=True)
     assert ("", [], ["PartDone", "ToolCallStart"]) == (
         came.message.text,
         came.unknown,
@@ -94,7 +91,7 @@ def test_log_probabilities_are_joined_over_the_stream() -> None:
         )
     )
 
-    assert [first, second] == came.message.provider_data["logprobs"]
+    assert [first, second] == came.data["logprobs"]
 
 
 # -- citations ----------------------------------------------------------------
@@ -107,7 +104,7 @@ def test_a_citation_names_the_part_that_it_is_for() -> None:
     )
 
     citation = came.message.citations[0]
-    assert ("Hello", 2) == (came.message.text, len(came.message.parts))
+    assert ("Hello", 2) == (came.message.text, len(came.parts))
     assert (0, 3, 0, "Laws", "https://example.org") == (
         citation.start,
         citation.end,
@@ -157,5 +154,102 @@ def test_an_empty_field_beside_a_text_is_no_text() -> None:
         deltas = [*first, both("H", "", 0), both("m.", "", 0), stop(0), *second, both("", "He", 1)]
         came = read(*answer(*deltas, both("", "llo", 1), both("", "", 1), stop(1)))
 
-        assert ["reasoning", "text"] == [part.kind for part in came.message.parts]
+        assert ["reasoning", "text"] == came.kinds
         assert ("Hm.", "Hello") == (came.message.reasoning, came.message.text)
+
+
+def test_a_call_is_handed_out_when_its_end_comes() -> None:
+    cohere = Cohere()
+    for payload in (start(), tool(0), arguments(0, '{"path"'), arguments(0, ': "/srv"}')):
+        assert "ToolCallDone" not in [type(each).__name__ for each in cohere.feed(frame(payload))]
+    [done] = cohere.feed(frame(tool_stop(0)))
+
+    assert "ToolCallDone" == type(done).__name__
+    assert "ToolCallDone" not in [type(each).__name__ for each in cohere.feed(frame(end("TOOL_CALL")))]
+
+
+def test_parallel_calls_have_indexes_of_their_own() -> None:
+    """Content blocks are counted apart, so index 0 may be both."""
+    came = read(
+        *answer(
+            block(0),
+            text(0, "So."),
+            stop(0),
+            tool(0, "a", "a_1"),
+            tool(1, "b", "b_1"),
+            arguments(1, '{"b": 1}'),
+            arguments(0, '{"a": 1}'),
+            tool_stop(1),
+            tool_stop(0),
+            reason="TOOL_CALL",
+        )
+    )
+
+    assert [("b_1", {"b": 1}), ("a_1", {"a": 1})] == [(call.id, call.arguments) for call in came.calls]
+    assert ("tool_calls", {}) == (came.reason, came.departures)
+
+
+def test_a_call_that_the_token_limit_may_have_cut_is_not_handed_out() -> None:
+    came = read(*answer(tool(0), tool_stop(0), reason="MAX_TOKENS"))
+
+    assert ([], ["rm"], "length") == (
+        came.calls,
+        [call.name for call in came.message.tool_calls],
+        came.reason,
+    )
+    assert {"call_open_at_end": 1} == came.departures
+
+
+def test_a_call_without_its_end_is_closed_by_the_finish_reason() -> None:
+    """Whole arguments are handed out, and the missing end is counted."""
+    came = read(*answer(block(0), tool(0), arguments(0, '{"a": 1}'), reason="TOOL_CALL"))
+
+    assert [{"a": 1}] == [call.arguments for call in came.calls]
+    assert {"part_unclosed": 2} == came.departures
+
+
+def test_a_stop_with_calls_is_tool_calls() -> None:
+    """What was accumulated decides, not the provider's word."""
+    came = read(*answer(tool(0), arguments(0, "{}"), tool_stop(0)))
+
+    assert ("tool_calls", "COMPLETE") == (came.reason, came.raw_reason)
+
+
+def test_fields_of_a_call_that_have_no_place_stay_with_it() -> None:
+    call = {
+        "id": "a_1",
+        "type": "function",
+        "n": 1,
+        "function": {"name": "a", "arguments": "{}", "strict": True},
+    }
+    came = read(*answer(event("tool-call-start", {"tool_calls": call}, index=0), tool_stop(0)))
+
+    assert {"n": 1, "strict": True} == came.calls[0].provider_data
+
+
+def test_arguments_that_come_as_values_are_written_as_json() -> None:
+    """Cohere's documents say that arguments are text, so values are counted."""
+    came = read(*answer(tool(0, arguments={"a": 1}), tool_stop(0), reason="TOOL_CALL"))
+
+    assert (['{"a": 1}'], {"arguments_parsed": 1}) == (
+        [call.arguments_text for call in came.calls],
+        came.departures,
+    )
+
+
+def test_a_call_without_a_name_is_an_unknown_part() -> None:
+    came = read(*answer(tool(0, ""), arguments(0, "{}"), tool_stop(0)))
+
+    assert ([], ["opaque"]) == (came.calls, came.kinds)
+    assert 1 == came.departures["call_nameless"]
+    assert "tool-call-delta" in came.data
+
+
+def test_a_list_of_calls_in_one_event_is_counted_on() -> None:
+    """The documents have an object there."""
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in ("a", "b")
+    ]
+    came = read(*answer(event("tool-call-start", {"tool_calls": calls}, index=0), tool_stop(0), tool_stop(1)))
+
+    assert ["a", "b"] == [call.id for call in came.calls]

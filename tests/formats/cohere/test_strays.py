@@ -31,7 +31,7 @@ def test_content_without_its_start_opens_its_part() -> None:
 def test_content_after_its_end_is_a_new_part() -> None:
     came = read(*answer(block(0), text(0, "a"), stop(0), text(0, "b"), stop(0), block(0), stop(0)))
 
-    assert ["a", "b", ""] == [part.text for part in came.message.parts if part.kind == "text"]
+    assert ["a", "b", ""] == [part.text for part in came.parts if part.kind == "text"]
     assert {"part_after_close": 1, "part_index_reused": 1} == came.departures
 
 
@@ -50,7 +50,7 @@ def test_a_start_on_an_open_index_closes_what_was_there() -> None:
         )
     )
 
-    assert ["a", ""] == [part.text for part in came.message.parts if part.kind == "text"]
+    assert ["a", ""] == [part.text for part in came.parts if part.kind == "text"]
     assert ["{}", ""] == [call.arguments_text for call in came.calls][:2]
     assert (2, 2) == (came.departures["part_unclosed"], came.departures["call_index_reused"])
 
@@ -83,7 +83,7 @@ def test_a_piece_without_an_index_may_have_another_field() -> None:
     del piece["index"]
     came = read(*answer(block(0), {**piece, "z": 1}, stop(0)))
 
-    assert ("Hi", 1) == (came.message.text, came.message.provider_data["z"])
+    assert ("Hi", 1) == (came.message.text, came.data["z"])
 
 
 def test_ends_and_fragments_without_a_start_change_nothing() -> None:
@@ -99,7 +99,7 @@ def test_ends_and_fragments_without_a_start_change_nothing() -> None:
     )
 
     assert {"part_unopened": 3, "call_after_done": 1} == came.departures
-    assert 2 == len(came.message.provider_data["tool-call-delta"])
+    assert 2 == len(came.data["tool-call-delta"])
 
 
 def test_an_answers_start_may_hold_content() -> None:
@@ -122,7 +122,7 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
         *answer(block(0), payload, stop(0), {"type": "debug", "prompt": "<s>"}, {"type": "new", "n": 1})
     )
 
-    data = came.message.provider_data
+    data = came.data
     assert (2, 3, 4, "<s>", [{"index": 0, "x": 1}]) == (
         data["y"],
         data["z"],

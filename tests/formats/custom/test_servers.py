@@ -192,7 +192,6 @@ def test_a_real_server_is_read_by_one_line(recorded: Recorded) -> None:
         reading = read(chunks, format=format)
         message = reading.message
 
-        assert message is not None
         assert (expected["text"], expected["raw_finish_reason"], recorded.expected["model"]) == (
             message.text,
             message.raw_finish_reason,

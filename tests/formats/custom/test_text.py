@@ -22,9 +22,9 @@ def test_a_path_says_where_the_text_is() -> None:
 
     assert ("Hello", "stop", "done", "complete") == (
         told.message.text,
-        told.message.finish_reason,
-        told.message.raw_finish_reason,
-        told.message.ending,
+        told.reason,
+        told.raw_reason,
+        told.ending,
     )
     assert (["Hel", "lo"], None, set()) == (told.texts, told.error, told.rules)
 
@@ -101,13 +101,13 @@ def test_bare_data_are_text_as_they_are() -> None:
     )
 
     assert (' \n{"a": 1}[DONE]', ["logs"]) == (told.message.text, told.unknown)
-    assert ("complete", "done", None) == (told.message.ending, told.message.raw_finish_reason, told.error)
+    assert ("complete", "done", None) == (told.ending, told.raw_reason, told.error)
 
 
 def test_bare_data_need_no_event_name() -> None:
     told = tell(custom(text="", sentinel="[DONE]"), b"Hel", b"lo", ("note", {"x": 1}), DONE)
 
-    assert ("Hello", ["note"], "complete") == (told.message.text, told.unknown, told.message.ending)
+    assert ("Hello", ["note"], "complete") == (told.message.text, told.unknown, told.ending)
 
 
 # -- the end --------------------------------------------------------------------
@@ -129,14 +129,14 @@ def test_finish_reasons_have_our_words(value: Any, raw: str, reason: str) -> Non
     """The usual words are known, others can be given; true is one as well."""
     told = tell(simple(finish_reasons={"mine": "content_filter"}), *HI, {"result": {"stop": value}})
 
-    assert (reason, raw) == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert (reason, raw) == (told.reason, told.raw_reason)
 
 
 def test_a_finish_reason_may_be_in_any_item_of_a_list() -> None:
     format = custom(text="c.*.t", finish="c.*.stop")
     told = tell(format, {"c": [{"t": "Hi"}]}, {"c": [{"t": "!"}, {"stop": "length"}, {"stop": "stop"}]})
 
-    assert ("Hi!", "length") == (told.message.text, told.message.finish_reason)
+    assert ("Hi!", "length") == (told.message.text, told.reason)
 
 
 @pytest.mark.parametrize("value", [None, False, 0, 0.0, "", [], "not_yet"])
@@ -157,16 +157,12 @@ def test_a_flag_may_say_that_the_answer_goes_on(values: tuple[Any, Any]) -> None
     cut, whole = tell(format, on), tell(format.fresh(limits=Limits()), on, over)
 
     assert isinstance(cut.error, StreamTruncated)
-    assert ("Hello", "stop", "complete") == (
-        whole.message.text,
-        whole.message.finish_reason,
-        whole.message.ending,
-    )
+    assert ("Hello", "stop", "complete") == (whole.message.text, whole.reason, whole.ending)
 
 
 def test_without_an_end_in_the_mapping_the_end_of_the_input_is_the_answers() -> None:
     """Nothing else could tell it; an empty body is truncated all the same."""
-    assert "complete" == tell(custom(text="t"), {"t": "Hi"}).message.ending
+    assert "complete" == tell(custom(text="t"), {"t": "Hi"}).ending
     assert isinstance(tell(custom(text="t")).error, StreamTruncated)
 
 
@@ -175,7 +171,7 @@ def test_an_end_that_the_mapping_has_must_come(options: dict[str, Any]) -> None:
     told = tell(custom(text="t", **options), {"t": "Hi"})
 
     assert isinstance(told.error, StreamTruncated)
-    assert "truncated" == told.message.ending
+    assert "truncated" == told.ending
 
 
 def test_a_sentinel_is_the_end() -> None:
@@ -194,16 +190,9 @@ def test_the_event_that_is_the_end_may_say_more() -> None:
     odd = tell(custom(text="t", end="over"), {"t": "Hi"}, ("over", {}))
     failed = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"error": {"message": "m"}}))
 
-    assert ("cancelled", 3) == (
-        whole.message.finish_reason,
-        whole.message.usage and whole.message.usage.output_tokens,
-    )
-    assert ("stop", "end", {"data_after_end"}) == (
-        named.message.finish_reason,
-        named.message.raw_finish_reason,
-        named.rules,
-    )
-    assert ("unknown", "over") == (odd.message.finish_reason, odd.message.raw_finish_reason)
+    assert ("cancelled", 3) == (whole.reason, whole.message.usage.output_tokens)
+    assert ("stop", "end", {"data_after_end"}) == (named.reason, named.raw_reason, named.rules)
+    assert ("unknown", "over") == (odd.reason, odd.raw_reason)
     assert isinstance(failed.error, ProviderError)
 
 
@@ -228,5 +217,4 @@ def test_an_error_where_the_text_usually_is_is_no_text() -> None:
     """The type says so, unless the mapping gives the type another meaning."""
     told = tell(custom(text="content"), {"content": "Hi"}, {"type": "error", "content": "boom"})
 
-    assert isinstance(told.error, ProviderError)
-    assert ("boom", "Hi") == (told.error.message.rpartition(": ")[2], told.message.text)
+    assert ("boom", "Hi") == (told.failure.message.rpartition(": ")[2], told.message.text)

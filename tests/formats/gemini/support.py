@@ -14,5 +14,4 @@ def gemini(*frames: Any, plain: bool = False) -> Told:
 
 
 def one(*parts: Payload) -> Told:
-    """Read an answer of these parts, all in one chunk."""
     return gemini(chunk(*parts), STOP)

@@ -31,7 +31,7 @@ def test_a_whole_call_is_handed_out_at_once() -> None:
         )
     ]
     assert fragments(told) == told.calls[0].arguments_text
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("tool_calls", "STOP")
+    assert (told.reason, told.raw_reason) == ("tool_calls", "STOP")
     assert told.rules == set()
 
 
@@ -80,7 +80,7 @@ def test_a_call_counts_whichever_chunk_it_came_in() -> None:
     ):
         told = gemini(*frames)
 
-        assert (told.message.finish_reason, len(told.calls)) == ("tool_calls", 1)
+        assert (told.reason, len(told.calls)) == ("tool_calls", 1)
 
 
 @pytest.mark.parametrize(("args", "text"), [('{"a": 1}', '{"a": 1}'), ([1], "[1]"), (3, "3")])
@@ -95,7 +95,7 @@ def test_arguments_of_another_type_are_written_as_they_are(args: Any, text: str)
 def test_a_call_without_a_name_is_carried() -> None:
     told = gemini(chunk(call(args={"a": 1})), STOP)
 
-    assert told.message.parts == (
+    assert told.parts == (
         OpaquePart(type="functionCall", data={"functionCall": {"args": {"a": 1}}}, complete=True),
     )
     assert told.rules == {"call_nameless"}
@@ -115,7 +115,7 @@ def test_a_call_that_nothing_closed_is_whole_where_the_answer_stops() -> None:
 
     assert [done.arguments for done in told.calls] == [{"a": "x"}]
     assert told.rules == {"part_unclosed"}
-    assert told.message.finish_reason == "tool_calls"
+    assert told.reason == "tool_calls"
 
 
 def test_a_call_with_a_string_that_was_to_go_on_is_never_handed_out() -> None:

@@ -39,7 +39,7 @@ def test_each_supported_passage_names_its_sources() -> None:
         "groundingChunk": WEB,
         "groundingSupport": metadata["groundingSupports"][0],
     }
-    assert told.message.provider_data["groundingMetadata"] == metadata
+    assert told.data["groundingMetadata"] == metadata
 
 
 def test_snapshots_that_repeat_a_source_name_it_once() -> None:
@@ -91,7 +91,7 @@ def test_grounding_of_another_shape_names_no_source(chunks: Any) -> None:
     told = gemini(chunk(text("a"), finish="STOP", groundingMetadata=metadata))
 
     assert told.message.citations == ()
-    assert told.message.provider_data["groundingMetadata"] == metadata
+    assert told.data["groundingMetadata"] == metadata
 
 
 @pytest.mark.parametrize("name", ["citations", "citationSources"])
@@ -118,7 +118,7 @@ def test_what_has_no_word_here_stays_under_its_own_name() -> None:
     first |= {"createTime": "2026-01-01T00:00:00Z", "modelStatus": {"stage": "PREVIEW"}}
     told = gemini(first, chunk(text("b"), safetyRatings=ratings, finish="STOP", finishMessage="done"))
 
-    assert told.message.provider_data == {
+    assert told.data == {
         "createTime": "2026-01-01T00:00:00Z",
         "modelStatus": {"stage": "PREVIEW"},
         "safetyRatings": ratings,
@@ -138,7 +138,7 @@ def test_why_an_answer_ended_is_reported_in_a_sentence(*, before: bool) -> None:
     assert [event.message for event in told.events if isinstance(event, Finish)] == [
         "The call was malformed."
     ]
-    assert told.message.provider_data == said
+    assert told.data == said
     assert gemini(chunk(text("a"), finish="STOP")).message.finish_message is None
 
 
@@ -151,7 +151,7 @@ def test_log_probabilities_are_joined_over_the_stream() -> None:
         chunk(text("b"), finish="STOP", logprobsResult={"chosenCandidates": [{"token": "c"}]}),
     )
 
-    assert told.message.provider_data == {
+    assert told.data == {
         "logprobs": [{**chosen, "topCandidates": top["candidates"]}, {"token": "c", "topCandidates": None}],
         "logprobsResult": {"logProbabilitySum": -0.1},
     }

@@ -1,14 +1,17 @@
-"""Gemini: text, thoughts, media, and code and tools that the provider runs."""
+"""Gemini: text, thoughts, media, code and tools that the provider runs, and where a body ends."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
+from tests.support.reading import read
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
 from tokenstream.events import MediaDelta
 from tokenstream.message import (
     MediaPart,
@@ -26,11 +29,11 @@ def test_pieces_of_text_are_one_part() -> None:
     """Chunks carry deltas as parts; they have no ids, so a part goes on until another kind begins."""
     told = gemini(chunk(text("Hel")), chunk(text("lo")), chunk(text(" there"), finish="STOP"))
 
-    assert told.message.parts == (TextPart(text="Hello there", complete=True),)
+    assert told.parts == (TextPart(text="Hello there", complete=True),)
     assert told.texts == ["Hel", "lo", " there"]
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("stop", "STOP")
+    assert (told.reason, told.raw_reason) == ("stop", "STOP")
     assert (told.message.id, told.message.model, told.message.role) == ("r1", "gemini-x", "assistant")
-    assert told.message.ending == "complete"
+    assert told.ending == "complete"
     assert told.rules == set()
 
 
@@ -38,7 +41,7 @@ def test_thoughts_are_reasoning() -> None:
     """`thought: true` marks them; text after them is another part."""
     told = gemini(chunk(thought("Let me")), chunk(thought(" see"), text("Yes")), STOP)
 
-    assert told.message.parts == (
+    assert told.parts == (
         ReasoningPart(text="Let me see", complete=True),
         TextPart(text="Yes", complete=True),
     )
@@ -55,7 +58,7 @@ def test_a_part_with_a_signature_stands_alone() -> None:
         STOP,
     )
 
-    assert told.message.parts == (
+    assert told.parts == (
         ReasoningPart(text="a", complete=True),
         ReasoningPart(text="b", signature="c2ln", complete=True),
         TextPart(text="c", complete=True),
@@ -71,14 +74,14 @@ def test_a_signature_without_text_is_kept_as_a_part(part: Payload) -> None:
     """A signature often comes with the last chunk, and the next request fails without it."""
     told = gemini(chunk(text("Hi")), chunk(part, finish="STOP"))
 
-    assert told.message.parts == (
+    assert told.parts == (
         TextPart(text="Hi", complete=True),
         TextPart(complete=True, provider_data={"thoughtSignature": "c2ln"}),
     )
 
 
 def test_a_signature_of_an_empty_thought_is_kept() -> None:
-    assert one(thought("", thoughtSignature="c2ln")).message.parts == (
+    assert one(thought("", thoughtSignature="c2ln")).parts == (
         ReasoningPart(signature="c2ln", complete=True),
     )
 
@@ -92,9 +95,7 @@ def test_a_part_that_says_nothing_is_none(part: Payload) -> None:
 def test_other_fields_of_a_text_are_kept_with_it() -> None:
     told = one(text("Hi", partMetadata={"a_b": 1}))
 
-    assert told.message.parts == (
-        TextPart(text="Hi", complete=True, provider_data={"partMetadata": {"a_b": 1}}),
-    )
+    assert told.parts == (TextPart(text="Hi", complete=True, provider_data={"partMetadata": {"a_b": 1}}),)
 
 
 # -- media, code, hosted tools ------------------------------------------------------
@@ -105,7 +106,7 @@ def test_inline_data_are_media(data: str) -> None:
     """Base64, in the alphabet of the API or in that of a Python client."""
     told = one(text("See:"), {"inlineData": {"mimeType": "image/png", "data": data, "displayName": "a"}})
 
-    assert told.message.parts[1] == MediaPart(
+    assert told.parts[1] == MediaPart(
         mime_type="image/png", data=b"\xfb\xff", complete=True, provider_data={"displayName": "a"}
     )
     assert [event.data for event in told.events if isinstance(event, MediaDelta)] == [b"\xfb\xff"]
@@ -117,13 +118,13 @@ def test_media_split_the_text_around_them() -> None:
     told = gemini(chunk(text("a")), chunk(picture), chunk(picture), chunk(text("b")), STOP)
 
     assert told.kinds == ["text", "media", "media", "text"]
-    assert getattr(told.message.parts[1], "provider_data", None) == {"thoughtSignature": "c2ln"}
+    assert getattr(told.parts[1], "provider_data", None) == {"thoughtSignature": "c2ln"}
 
 
 def test_a_file_is_media_with_an_address() -> None:
     told = one({"fileData": {"mimeType": "video/mp4", "fileUri": "gs://b/v.mp4"}})
 
-    assert told.message.parts == (MediaPart(mime_type="video/mp4", url="gs://b/v.mp4", complete=True),)
+    assert told.parts == (MediaPart(mime_type="video/mp4", url="gs://b/v.mp4", complete=True),)
 
 
 @pytest.mark.parametrize("data", ["%%", 5, ["x"]])
@@ -131,12 +132,12 @@ def test_media_that_cannot_be_decoded_are_carried_as_they_came(data: Any) -> Non
     part = {"inlineData": {"mimeType": "image/png", "data": data}}
     told = one(part)
 
-    assert told.message.parts == (OpaquePart(type="inlineData", data=part, complete=True),)
+    assert told.parts == (OpaquePart(type="inlineData", data=part, complete=True),)
     assert told.rules == {"media_invalid"}
 
 
 def test_media_without_data_are_empty() -> None:
-    assert one({"inlineData": {"mimeType": "image/png"}}).message.parts == (
+    assert one({"inlineData": {"mimeType": "image/png"}}).parts == (
         MediaPart(mime_type="image/png", complete=True),
     )
 
@@ -146,7 +147,7 @@ def test_code_that_the_provider_runs_is_a_tool_of_its_own() -> None:
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n", "id": "x"}}
     told = one(code, result)
 
-    assert told.message.parts == (
+    assert told.parts == (
         ServerToolCall(
             name="executableCode",
             arguments_text='{"language": "PYTHON", "code": "print(1)"}',
@@ -161,7 +162,7 @@ def test_code_that_the_provider_runs_is_a_tool_of_its_own() -> None:
             provider_data=result,
         ),
     )
-    assert told.message.finish_reason == "stop"
+    assert told.reason == "stop"
 
 
 def test_a_hosted_tool_is_none_of_the_applications() -> None:
@@ -170,7 +171,7 @@ def test_a_hosted_tool_is_none_of_the_applications() -> None:
     answered = {"toolResponse": {"id": "t1", "toolType": "GOOGLE_SEARCH_WEB", "response": {"n": 2}}}
     told = one(asked, answered)
 
-    assert told.message.parts == (
+    assert told.parts == (
         ServerToolCall(
             id="t1",
             name="GOOGLE_SEARCH_WEB",
@@ -203,13 +204,13 @@ def test_a_hosted_tool_is_none_of_the_applications() -> None:
     ],
 )
 def test_a_part_of_another_kind_or_shape_is_carried_as_it_came(part: Payload, kind: str) -> None:
-    assert one(part).message.parts == (OpaquePart(type=kind, data=part, complete=True),)
+    assert one(part).parts == (OpaquePart(type=kind, data=part, complete=True),)
 
 
 def test_a_part_with_two_kinds_is_two_parts() -> None:
     told = one({"text": "a", "inlineData": {"data": "AAAA"}, "thoughtSignature": "c2ln"})
 
-    assert told.message.parts == (
+    assert told.parts == (
         TextPart(text="a", complete=True),
         MediaPart(data=b"\0\0\0", complete=True, provider_data={"thoughtSignature": "c2ln"}),
     )
@@ -223,4 +224,38 @@ def test_an_empty_field_beside_the_content_is_no_part(empty: Any) -> None:
         chunk({"text": "Hi", **others, "functionCall": empty}), chunk({**call("now"), **others}), STOP
     )
 
-    assert ["text", "tool_call"] == [part.kind for part in came.message.parts]
+    assert ["text", "tool_call"] == came.kinds
+
+
+_CHUNKS: list[Payload] = [chunk({"text": piece}, finish="STOP") for piece in ("Hel", "lo – ", "漢字")]
+_SSE = b"".join(map(sse, _CHUNKS))
+_ARRAY = json.dumps(_CHUNKS, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _verdict(body: bytes, cause: Exception | None) -> str:
+    got = read([body], breaks_with=cause, format="gemini")
+    assert (got.error is None) is (got.message.ending == "complete")
+    return got.message.ending
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
+def test_an_array_that_is_never_closed_is_truncated(cause: Exception | None) -> None:
+    closed = len(_ARRAY.rstrip())
+
+    assert {"truncated"} == {_verdict(_ARRAY[:cut], cause) for cut in range(1, closed)}
+    assert {"complete"} == {_verdict(_ARRAY[:cut], cause) for cut in (closed, len(_ARRAY))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
+def test_an_event_stream_that_is_cut_inside_an_event_is_truncated(cause: Exception | None) -> None:
+    """Between events nothing tells a cut; an event that lacks its blank line alone is whole."""
+    whole = {len(b"".join(map(sse, _CHUNKS[:count]))) for count in range(1, len(_CHUNKS) + 1)}
+    between = {cut - back for cut in whole for back in (0, 1, 2)}
+    cuts = range(1, len(_SSE) + 1)
+    verdicts = {cut: _verdict(_SSE[:cut], cause) for cut in cuts if cut not in between}
+
+    assert {"truncated"} == set(verdicts.values())
+    assert {"complete"} == {_verdict(_SSE[:cut], None) for cut in between}
+    assert "complete" == _verdict(_SSE + b": bye", cause)

@@ -191,7 +191,7 @@ def test_a_piece_without_a_value_is_carried() -> None:
 
     assert [done.arguments for done in told.calls] == [{"a": 1}]
     assert told.rules == {"delta_misfits"}
-    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b"}]
+    assert told.data["partialArgs"] == [{"jsonPath": "$.b"}]
     assert any(isinstance(event, Unknown) for event in told.events)
 
 
@@ -202,7 +202,7 @@ def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Paylo
 
     assert told.calls == []
     assert told.rules == {"delta_misfits", "call_invalid"}
-    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
+    assert told.data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
 
 
 def test_a_piece_without_a_value_may_end_a_string() -> None:
@@ -311,5 +311,5 @@ def test_pieces_after_the_reason_stop_belong_to_their_call(before: list[Payload]
 
     (done,) = told.calls
     assert ({"a": 1} if before else {}) | {"b": "x"} == done.arguments
-    assert "tool_calls" == told.message.finish_reason
+    assert "tool_calls" == told.reason
     assert "content_after_finish" in told.rules

@@ -117,8 +117,8 @@ REASONS = {
 def test_each_finish_reason_has_a_word_and_completes_the_answer(raw: str) -> None:
     told = gemini(chunk(text("a")), chunk(finish=raw))
 
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == (REASONS[raw], raw)
-    assert told.message.ending == "complete"
+    assert (told.reason, told.raw_reason) == (REASONS[raw], raw)
+    assert told.ending == "complete"
 
 
 @pytest.mark.parametrize(("number", "raw"), [(1, "STOP"), (2, "MAX_TOKENS"), (5, "OTHER"), (9, "9")])
@@ -127,8 +127,8 @@ def test_a_finish_reason_may_be_a_number(number: int, raw: str) -> None:
     filled = text("a", thought=False, thoughtSignature="")
     told = gemini(chunk(filled, finishReason=0), chunk(filled, finishReason=number))
 
-    assert told.message.raw_finish_reason == raw
-    assert told.message.parts == (TextPart(text="aa", complete=True),)
+    assert told.raw_reason == raw
+    assert told.parts == (TextPart(text="aa", complete=True),)
     assert isinstance(gemini(chunk(filled, finishReason=0)).error, StreamTruncated)
 
 
@@ -137,8 +137,8 @@ def test_stop_on_every_chunk_is_not_the_end() -> None:
     told = gemini(*[chunk(text(piece), finish="STOP") for piece in "abcd"], chunk(finish="MAX_TOKENS"))
 
     assert told.message.text == "abcd"
-    assert [part.text for part in told.message.parts if part.kind == "text"] == ["a", "bcd"]
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("length", "MAX_TOKENS")
+    assert [part.text for part in told.parts if part.kind == "text"] == ["a", "bcd"]
+    assert (told.reason, told.raw_reason) == ("length", "MAX_TOKENS")
     assert [event.raw_reason for event in told.events if isinstance(event, Finish)] == ["STOP", "MAX_TOKENS"]
     assert told.rules == {"finish_repeated", "content_after_finish"}
 
@@ -147,7 +147,7 @@ def test_the_sentinel_of_others_ends_the_answer() -> None:
     """Proxies that speak OpenAI's language to all clients send it."""
     told = gemini(chunk(text("a"), finish="STOP"), b"[DONE]", chunk(text("b")))
 
-    assert (told.message.text, told.message.ending) == ("a", "complete")
+    assert (told.message.text, told.ending) == ("a", "complete")
     assert told.rules == {"data_after_end"}
     assert gemini(chunk(text("a")), b"[DONE]").rules == {"finish_missing"}
 
@@ -162,16 +162,16 @@ def test_a_prompt_that_was_blocked_is_filtered_content() -> None:
     """HTTP says 200 for a blocked prompt, and no candidate comes."""
     told = gemini({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": USAGE})
 
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("content_filter", "SAFETY")
-    assert told.message.ending == "complete"
-    assert told.message.provider_data["promptFeedback"] == {"blockReason": "SAFETY"}
+    assert (told.reason, told.raw_reason) == ("content_filter", "SAFETY")
+    assert told.ending == "complete"
+    assert told.data["promptFeedback"] == {"blockReason": "SAFETY"}
 
 
 def test_prompt_feedback_beside_a_candidate_blocks_nothing() -> None:
     """Older models send ratings of the prompt with the first chunk."""
     told = gemini(chunk(text("a"), finish="STOP") | {"promptFeedback": {"safetyRatings": [{"x": 1}]}})
 
-    assert told.message.finish_reason == "stop"
+    assert told.reason == "stop"
 
 
 def test_candidates_are_choices() -> None:
@@ -195,9 +195,8 @@ def test_an_error_among_the_chunks_is_the_providers() -> None:
     error = {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}
     told = gemini(chunk(text("Hel")) | {"usageMetadata": USAGE}, {"error": error})
 
-    assert isinstance(told.error, ProviderError)
-    assert (told.error.kind, told.error.retry_after, told.error.code) == ("rate_limited", 17.0, "429")
-    assert told.error.retryable
+    assert (told.failure.kind, told.failure.retry_after, told.failure.code) == ("rate_limited", 17.0, "429")
+    assert told.failure.retryable
     assert told.message.text == "Hel"
 
 
@@ -214,8 +213,7 @@ def test_an_error_among_the_chunks_is_the_providers() -> None:
 def test_the_status_of_an_error_says_whose_it_is(status: str, code: int, kind: str, retryable: bool) -> None:
     told = gemini({"error": {"code": code, "message": "m", "status": status}})
 
-    assert isinstance(told.error, ProviderError)
-    assert (told.error.kind, told.error.retryable) == (kind, retryable)
+    assert (told.failure.kind, told.failure.retryable) == (kind, retryable)
 
 
 def test_an_error_in_an_array_is_found_before_any_candidate() -> None:

@@ -49,7 +49,6 @@ def read(*frames: Any, limits: Limits | None = None) -> Told:
 
 
 def step(kind: str, *deltas: Any, status: str = "completed", **fields: Any) -> Told:
-    """Read an interaction of one step."""
     return read(created(), start(0, kind, **fields), *deltas, stop(0), completed(status), DONE)
 
 

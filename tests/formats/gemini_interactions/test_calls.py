@@ -35,7 +35,7 @@ def test_the_arguments_of_a_call_come_in_fragments() -> None:
             provider_data={"signature": "c2ln", "more": 1},
         )
     ]
-    assert told.message.finish_reason == "tool_calls"
+    assert told.reason == "tool_calls"
     assert [e.fragment for e in told.events if isinstance(e, ToolCallDelta)] == ['{"a"', ": 1}"]
     assert told.rules == set()
 
@@ -103,7 +103,7 @@ def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
     assert told.calls == []
     assert isinstance(told.error, StreamTruncated)
     assert told.kinds == ["reasoning", "tool_call", "server_tool_call"]
-    assert getattr(told.message.parts[0], "signature", None) == "c2ln"
+    assert getattr(told.parts[0], "signature", None) == "c2ln"
 
 
 def test_what_the_provider_runs_is_none_of_the_applications() -> None:
@@ -118,7 +118,7 @@ def test_what_the_provider_runs_is_none_of_the_applications() -> None:
         completed(),
     )
 
-    assert told.message.parts == (
+    assert told.parts == (
         ServerToolCall(
             id="s1",
             name="google_search_call",
@@ -144,7 +144,7 @@ def test_what_the_provider_runs_is_none_of_the_applications() -> None:
             },
         ),
     )
-    assert told.message.finish_reason == "stop"
+    assert told.reason == "stop"
 
 
 def test_the_arguments_of_a_hosted_tool_may_come_in_fragments_too() -> None:
@@ -158,7 +158,7 @@ def test_the_arguments_of_a_hosted_tool_may_come_in_fragments_too() -> None:
     )
     data = {"type": "mcp_server_tool_call", "id": "m1", "name": "find", "server_name": "docs"}
 
-    assert told.message.parts == (
+    assert told.parts == (
         ServerToolCall(id="m1", name="find", arguments_text='{"q": 1}', complete=True, provider_data=data),
     )
 
@@ -166,7 +166,7 @@ def test_the_arguments_of_a_hosted_tool_may_come_in_fragments_too() -> None:
 def test_the_arguments_of_a_hosted_tool_may_be_text() -> None:
     told = step("code_execution_call", id="m1", arguments="x = 1")
 
-    assert getattr(told.message.parts[0], "arguments_text", None) == "x = 1"
+    assert getattr(told.parts[0], "arguments_text", None) == "x = 1"
 
 
 @pytest.mark.parametrize("kind", ["user_input", "hologram", ""])
@@ -174,4 +174,4 @@ def test_a_step_of_another_type_is_carried_as_it_came(kind: str) -> None:
     told = step(kind, delta(0, kind, more=1), x=2)
     carried = {"type": kind, "x": 2, "more": 1}
 
-    assert told.message.parts == (OpaquePart(type=kind, data=carried, complete=True),)
+    assert told.parts == (OpaquePart(type=kind, data=carried, complete=True),)

@@ -87,9 +87,9 @@ def test_where_a_stream_can_be_taken_up_again_is_kept() -> None:
         ],
     )
 
-    assert told.message.provider_data == {"continuation_token": "t1", "event_id": "e8"}
+    assert told.data == {"continuation_token": "t1", "event_id": "e8"}
     assert told.message.text == "a" * 9
-    assert read(completed("requires_continuation", continuation_token="t2")).message.provider_data == {
+    assert read(completed("requires_continuation", continuation_token="t2")).data == {
         "continuation_token": "t2"
     }
 
@@ -110,7 +110,7 @@ def test_usage_and_further_fields_are_read_wherever_they_come() -> None:
     usage = told.message.usage
 
     assert (usage.input_tokens, usage.output_tokens) == (3, 1)
-    assert told.message.provider_data == {"more": 2, "step_usage": [{"total_output_tokens": 1}], "other": "x"}
+    assert told.data == {"more": 2, "step_usage": [{"total_output_tokens": 1}], "other": "x"}
 
 
 # -- other ways to come -------------------------------------------------------------------------

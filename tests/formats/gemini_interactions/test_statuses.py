@@ -32,8 +32,8 @@ STATUSES = {
 def test_the_status_is_the_finish_reason(status: str) -> None:
     told = read(created(), completed(status))
 
-    assert (told.message.finish_reason, told.message.raw_finish_reason) == (STATUSES[status], status)
-    assert told.message.ending == "complete"
+    assert (told.reason, told.raw_reason) == (STATUSES[status], status)
+    assert told.ending == "complete"
 
 
 @pytest.mark.parametrize("field", ["error", "errors"])
@@ -42,9 +42,12 @@ def test_an_interaction_that_failed_is_an_error(field: str) -> None:
     begun = [created(), start(0, "model_output"), delta(0, "text", text="Hel")]
     told = read(*begun, completed("failed", **{field: error if field == "error" else [error]}))
 
-    assert isinstance(told.error, ProviderError)
-    assert (told.error.kind, told.error.code, told.error.retryable) == ("overloaded", "unavailable", True)
-    assert (told.message.text, told.message.finish_reason, told.message.ending) == ("Hel", "error", "failed")
+    assert (told.failure.kind, told.failure.code, told.failure.retryable) == (
+        "overloaded",
+        "unavailable",
+        True,
+    )
+    assert (told.message.text, told.reason, told.ending) == ("Hel", "error", "failed")
     assert "interaction failed" in str(read(created(), completed("failed")).error)
 
 
@@ -58,7 +61,7 @@ def test_a_failure_that_only_a_status_update_reports_is_an_error() -> None:
     )
 
     assert isinstance(told.error, ProviderError)
-    assert (told.message.text, told.message.finish_reason) == ("a", "error")
+    assert (told.message.text, told.reason) == ("a", "error")
 
 
 @pytest.mark.parametrize("status", ["in_progress", "queued"])
@@ -67,34 +70,33 @@ def test_a_whole_interaction_that_goes_on_in_the_background_is_not_complete(stat
     told = read({"id": "i1", "object": "interaction", "status": status, "steps": steps})
 
     assert isinstance(told.error, StreamTruncated)
-    assert (told.message.text, told.message.finish_reason) == ("a", None)
+    assert (told.message.text, told.reason) == ("a", None)
 
 
 def test_the_error_of_an_output_is_kept() -> None:
     told = step("model_output", error={"code": 3, "message": "m"})
 
     assert told.error is None
-    assert told.message.provider_data["model_output"] == [{"error": {"code": 3, "message": "m"}}]
+    assert told.data["model_output"] == [{"error": {"code": 3, "message": "m"}}]
 
 
 def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:
     told = read(created(), completed(errors=[{"message": "m"}]))
 
-    assert told.message.provider_data == {"errors": [{"message": "m"}]}
+    assert told.data == {"errors": [{"message": "m"}]}
 
 
 def test_an_error_event_is_the_providers() -> None:
     told = read(created(), event("error", error={"code": "resource_exhausted", "message": "slow down"}))
 
-    assert isinstance(told.error, ProviderError)
-    assert (told.error.code, told.error.kind) == ("resource_exhausted", "rate_limited")
+    assert (told.failure.code, told.failure.kind) == ("resource_exhausted", "rate_limited")
 
 
 def test_an_error_within_a_step_is_content() -> None:
     told = read(created(), event("step.stop", index=0, error={"code": 3}), completed())
 
     assert told.error is None
-    assert told.message.provider_data == {"error": {"code": 3}}
+    assert told.data == {"error": {"code": 3}}
 
 
 def test_a_status_that_is_an_end_completes_an_input_without_its_last_event() -> None:
@@ -107,7 +109,7 @@ def test_a_status_that_is_an_end_completes_an_input_without_its_last_event() -> 
         event("interaction.status_update", interaction_id="i1", status="completed", usage=USAGE),
     )
 
-    assert (told.message.raw_finish_reason, told.message.ending) == ("completed", "complete")
+    assert (told.raw_reason, told.ending) == ("completed", "complete")
     assert told.rules == {"done_missing"}
 
 
@@ -116,5 +118,5 @@ def test_an_end_without_a_status_has_the_last_one_that_came() -> None:
     update = event("interaction.status_update", interaction_id="i1", status="incomplete")
     told, empty = (read(created(), *more, event("interaction.completed")) for more in ([update], []))
 
-    assert (told.message.raw_finish_reason, told.rules) == ("incomplete", {"finish_missing"})
-    assert (empty.message.ending, empty.rules) == ("truncated", {"finish_missing"})
+    assert (told.raw_reason, told.rules) == ("incomplete", {"finish_missing"})
+    assert (empty.ending, empty.rules) == ("truncated", {"finish_missing"})

@@ -44,5 +44,4 @@ INTERRUPTED = content(interrupted=True)
 
 
 def read(*payloads: Payload | bytes, format: GeminiLive | None = None) -> Told:
-    """Read payloads as messages of a connection, to its end."""
     return Told(format or GeminiLive()).read(map(frame_of, payloads))

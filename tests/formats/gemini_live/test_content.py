@@ -1,4 +1,4 @@
-"""Gemini Live: text, speech, thoughts, calls and sources."""
+"""Gemini Live: text, speech, thoughts, calls and sources, how turns end, the session, and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from tests.formats.gemini_live.support import (
     tool_call,
     turn,
 )
-from tokenstream.events import TextDelta, Unknown
+from tests.support import registry
+from tests.support.formats import GeminiLive
+from tests.support.tables import in_one_test
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import Finish, InputTranscript, MessageStart, Unknown
+from tokenstream.limits import Limits
 
 
 def test_text_of_a_turn_is_given_as_it_comes() -> None:
@@ -26,11 +31,11 @@ def test_text_of_a_turn_is_given_as_it_comes() -> None:
     came = read(SETUP, text("Hel"), text("lo"), GENERATED, {**DONE, "usageMetadata": counts})
     usage = came.message.usage
 
-    assert [one.text for one in came.events if isinstance(one, TextDelta)] == ["Hel", "lo"]
-    assert (came.message.text, came.message.ending, came.departures) == ("Hello", "complete", {})
-    assert (came.message.finish_reason, came.message.raw_finish_reason) == ("stop", "generationComplete")
+    assert came.texts == ["Hel", "lo"]
+    assert (came.message.text, came.ending, came.departures) == ("Hello", "complete", {})
+    assert (came.reason, came.raw_reason) == ("stop", "generationComplete")
     assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (4, 7, 2)
-    assert came.message.provider_data == {"setupComplete": {"sessionId": "s-1"}}
+    assert came.data == {"setupComplete": {"sessionId": "s-1"}}
 
 
 def test_names_may_be_in_snake_case() -> None:
@@ -52,22 +57,20 @@ def test_names_may_be_in_snake_case() -> None:
         },
         {"server_content": {"turn_complete": True}},
     )
-    media = came.message.parts[0]
+    media = came.parts[0]
 
-    assert media.kind == "media"
     assert (media.data, media.transcript, media.mime_type) == (b"\x00\x01", "Hi", "audio/pcm")
     assert [(call.id, call.arguments) for call in came.calls] == [("c", {})]
     assert (came.message.usage.output_tokens, came.message.usage.output_audio_tokens) == (3, 3)
-    assert (came.message.ending, came.message.finish_reason) == ("complete", "tool_calls")
+    assert (came.ending, came.reason) == ("complete", "tool_calls")
 
 
 @pytest.mark.parametrize("first", ["audio", "words"])
 def test_audio_and_what_it_says_are_one_part(first: str) -> None:
     pieces = [inline(b"\x00\x01"), spoken("Hel"), inline(b"\x02"), spoken("lo")]
     came = read(*(pieces if first == "audio" else [pieces[1], pieces[0], *pieces[2:]]), GENERATED, DONE)
-    [media] = came.message.parts
+    [media] = came.parts
 
-    assert media.kind == "media"
     assert (media.data, media.transcript) == (b"\x00\x01\x02", "Hello")
     assert (media.mime_type, media.complete) == ("audio/pcm;rate=24000", True)
     assert came.departures == {}
@@ -75,7 +78,7 @@ def test_audio_and_what_it_says_are_one_part(first: str) -> None:
 
 def test_another_kind_of_audio_is_another_part() -> None:
     came = read(inline(b"a"), inline(b"b", "audio/opus"), inline(b"c", "image/png"), inline(b"d", None), DONE)
-    kinds = [(part.mime_type, part.data) for part in came.message.parts if part.kind == "media"]
+    kinds = [(part.mime_type, part.data) for part in came.parts if part.kind == "media"]
 
     assert kinds == [("audio/pcm;rate=24000", b"a"), ("audio/opus", b"bd"), ("image/png", b"c")]
 
@@ -91,9 +94,8 @@ def test_thoughts_are_reasoning_and_signatures_are_kept() -> None:
         turn({"text": "", "thoughtSignature": "ZW5k"}),
         DONE,
     )
-    reasoning, first, second, call, last = came.message.parts
+    reasoning, first, second, call, last = came.parts
 
-    assert reasoning.kind == "reasoning"
     assert (reasoning.text, reasoning.signature) == ("Let me see", "c2ln")
     assert first.kind == "text"
     assert came.message.text == "Hello"
@@ -126,9 +128,9 @@ def test_calls_come_whole() -> None:
         ("now", "{}"),
     ]
     assert came.calls[0].id == "a"
-    assert came.message.parts[2].kind == "opaque"
+    assert came.parts[2].kind == "opaque"
     assert came.departures == {"call_id_missing": 1, "call_nameless": 1}
-    assert (came.message.finish_reason, came.message.raw_finish_reason) == ("tool_calls", "turnComplete")
+    assert (came.reason, came.raw_reason) == ("tool_calls", "turnComplete")
 
 
 def test_calls_that_are_not_to_be_run_any_more_are_named() -> None:
@@ -142,22 +144,20 @@ def test_calls_that_are_not_to_be_run_any_more_are_named() -> None:
     )
     odd = [one.data for one in came.events if isinstance(one, Unknown)]
 
-    assert came.message.provider_data == {"toolCallCancellation": ["a"]}
+    assert came.data == {"toolCallCancellation": ["a"]}
     assert odd == [{"ids": "a"}]
-    assert came.message.finish_reason == "cancelled"
+    assert came.reason == "cancelled"
 
 
 def test_code_that_the_server_runs_is_no_call_of_the_client() -> None:
     code = {"executableCode": {"language": "PYTHON", "code": "1+1", "id": "x"}}
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2", "id": "x"}}
     came = read(turn(code, result, {"holograph": {"depth": 3}}, {"holograph": None}), DONE)
-    tool, gave, other = came.message.parts
+    tool, gave, other = came.parts
 
     assert tool.kind == "server_tool_call"
     assert (tool.id, tool.arguments_text, tool.provider_data) == ("x", "1+1", code)
-    assert gave.kind == "server_tool_result"
     assert (gave.content, gave.provider_data) == (result["codeExecutionResult"], result)
-    assert other.kind == "opaque"
     assert (other.type, other.data) == ("holograph", {"holograph": {"depth": 3}})
     assert came.calls == []
 
@@ -177,7 +177,7 @@ def test_sources_are_cited_once() -> None:
         ("https://a", "A"),
         ("https://b", None),
     ]
-    assert came.message.provider_data == {
+    assert came.data == {
         "groundingMetadata": {"groundingChunks": chunks},
         "urlContextMetadata": {"urlMetadata": []},
     }
@@ -196,7 +196,7 @@ def test_sources_are_cited_once() -> None:
 def test_inline_data_that_are_no_base64_are_carried(part: Payload) -> None:
     came = read(turn(part), DONE)
 
-    assert [(one.kind, getattr(one, "data", None)) for one in came.message.parts] == [("opaque", part)]
+    assert [(one.kind, getattr(one, "data", None)) for one in came.parts] == [("opaque", part)]
     assert came.departures == {"media_invalid": 1}
 
 
@@ -206,5 +206,159 @@ def test_fields_of_a_part_that_say_nothing_are_no_parts(empty: Payload | None) -
     others = dict.fromkeys(("inlineData", "executableCode", "functionCall", "novelty"), empty)
     came = read(turn({"text": "Hi", **others}), DONE)
 
-    assert ["text"] == [part.kind for part in came.message.parts]
+    assert ["text"] == came.kinds
     assert "Hi" == came.message.text
+
+
+@in_one_test(
+    "ends, reason, raw",
+    [
+        ([GENERATED, DONE], "stop", "generationComplete"),
+        ([DONE], "stop", "turnComplete"),
+        ([INTERRUPTED, DONE], "cancelled", "interrupted"),
+        ([GENERATED, INTERRUPTED, DONE], "cancelled", "interrupted"),
+        ([GENERATED], "stop", "generationComplete"),
+        (
+            [content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")],
+            "content_filter",
+            "RESPONSE_REJECTED",
+        ),
+        ([content(turnComplete=True, turnCompleteReason="NEED_MORE_INPUT")], "pause", "NEED_MORE_INPUT"),
+        (
+            [content(turnComplete=True, turnCompleteReason="MALFORMED_FUNCTION_CALL")],
+            "error",
+            "MALFORMED_FUNCTION_CALL",
+        ),
+        ([content(turnComplete=True, turnCompleteReason="BORED")], "unknown", "BORED"),
+        (
+            [content(turnComplete=True, turnCompleteReason="TURN_COMPLETE_REASON_UNSPECIFIED")],
+            "stop",
+            "turnComplete",
+        ),
+        ([content(turnComplete=True, interactionStatus="IDLE")], "stop", "turnComplete"),
+        (
+            [GENERATED, content(turnComplete=True, turnCompleteReason="GENERATED_OTHER")],
+            "content_filter",
+            "GENERATED_OTHER",
+        ),
+    ],
+)
+def test_why_a_turn_ended(ends: list[Payload], reason: str, raw: str) -> None:
+    came = read(text("Hi"), *ends)
+
+    assert (came.reason, came.raw_reason) == (reason, raw)
+    assert (came.ending, came.departures) == ("complete", {})
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [],
+        [SETUP],
+        [text("Hi")],
+        [text("Hi"), content(turnComplete=True, interactionStatus="IN_PROGRESS")],
+        [text("Hi"), DONE, text("again")],
+        [tool_call({"id": "a", "name": "n"})],
+    ],
+)
+def test_a_connection_that_ends_inside_a_turn_was_cut(payloads: list[Payload]) -> None:
+    came = read(*payloads)
+
+    assert isinstance(came.error, StreamTruncated)
+    assert came.ending == "truncated"
+
+
+def test_several_turns_add_up_to_one_message() -> None:
+    came = read(text("one"), INTERRUPTED, DONE, text("two"), GENERATED, DONE)
+    starts = [one.another for one in came.events if isinstance(one, MessageStart)]
+
+    assert (came.message.text, came.reason, came.departures) == ("onetwo", "stop", {})
+    assert starts == [False, True]
+    assert [one.reason for one in came.events if isinstance(one, Finish)] == ["cancelled", "stop"]
+
+
+@in_one_test("mark", [DONE, GENERATED, content(turnComplete=True, generationComplete=True)])
+def test_the_end_of_a_turn_that_comes_again_begins_no_turn(mark: Payload) -> None:
+    came = read(tool_call({"id": "a", "name": "n"}), GENERATED, DONE, mark)
+
+    assert ("tool_calls", ["n"]) == (came.reason, [call.name for call in came.calls])
+    assert {"finish_repeated": 1} == came.departures
+
+
+def test_a_list_without_calls_waits_for_no_result() -> None:
+    """Some libraries write all fields that a message may have."""
+    came = read(text("Hi"), {**DONE, "toolCall": {}})
+
+    assert ("Hi", "stop", None) == (came.message.text, came.reason, came.error)
+
+
+def test_one_turn_can_be_picked_out() -> None:
+    one = GeminiLive().of_answer("").fresh(limits=Limits())
+    came = read(text("Hi"), GENERATED, DONE, text("more"), format=one)
+
+    assert (came.format.ended, came.message.text) == (True, "Hi")
+    assert came.departures == {"data_after_end": 1}
+
+
+def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
+    came = read(
+        {"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}},
+        content(inputTranscription={"text": "Hello?"}),
+        content(interimInputTranscription={"text": "Hel"}),
+        {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
+        text("Hi"),
+        content(waitingForInput=True),
+        {"goAway": {"timeLeft": "10s"}},
+        {"sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True}},
+        {"novelty": None},
+        DONE,
+    )
+    unknown = came.unknown
+
+    assert unknown == ["interimInputTranscription", "voiceActivity"]
+    assert InputTranscript("Hello?") in came.events
+    assert came.data == {
+        "sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True},
+        "goAway": {"timeLeft": "10s"},
+        "waitingForInput": True,
+    }
+
+
+@in_one_test(
+    "payload, place",
+    [
+        (SETUP, (None, False)),
+        (text("a"), ("", False)),
+        (spoken("a"), ("", False)),
+        (tool_call(), ("", False)),
+        ({"tool_call": {}}, ("", False)),
+        (content(inputTranscription={"text": "a"}), (None, False)),
+        (content(turnComplete=False), (None, False)),
+        (DONE, ("", True)),
+        (content(turnComplete=True, interactionStatus="IN_PROGRESS"), ("", False)),
+        ({"serverContent": 7}, (None, False)),
+        ({"usageMetadata": {}}, (None, False)),
+    ],
+)
+def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, bool]) -> None:
+    assert GeminiLive().place_of(payload) == place
+
+
+@pytest.mark.parametrize(
+    "payload, known",
+    [
+        (SETUP, True),
+        ({"setup_complete": {}}, True),
+        (text("a"), True),
+        ({"goAway": {"timeLeft": "1s"}}, True),
+        ({"goAway": None}, False),
+        ({"type": "x", "toolCall": {}}, False),
+        ({"candidates": []}, False),
+        ({"usageMetadata": {}}, False),
+    ],
+)
+def test_it_is_known_by_its_fields(payload: Payload, known: bool) -> None:
+    """A message has one of a few, and no type."""
+    assert GeminiLive.recognises(payload, "") is known
+    if known:
+        assert registry.detect(payload, "")[0] == "gemini-live"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import pytest
 
 from tests.formats.gemini_live.support import (
@@ -20,20 +18,15 @@ from tests.formats.gemini_live.support import (
     tool_call,
     turn,
 )
+from tests.formats.told import without_shortcuts
 from tests.support.formats import GeminiLive
-
-
-class Plain(GeminiLive):
-    """The format without its short way."""
-
-    fast: ClassVar[Any] = None
 
 
 @pytest.mark.parametrize("stray", [b'{"text"', b'[{"text": "a"}]', b'{"a": "text", "text": {}}', b'"text"'])
 def test_what_only_looks_like_text_is_read_in_full(stray: bytes) -> None:
     payloads: list[Payload | bytes] = [text("a"), text("b"), stray, text("c")]
 
-    assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome
+    assert read(*payloads, format=without_shortcuts(GeminiLive())).outcome == read(*payloads).outcome
 
 
 EVERYTHING = [

@@ -26,12 +26,10 @@ def line(*, done: bool = False, time: Any = TIME, **fields: Any) -> Payload:
 
 
 def said(content: Any = "", *, time: Any = TIME, **message: Any) -> Payload:
-    """Return a line of the chat endpoint."""
     return line(time=time, message={"role": "assistant", "content": content, **message})
 
 
 def end(reason: Any = "stop", **fields: Any) -> Payload:
-    """Return the last line of the chat endpoint."""
     return line(
         done=True, message={"role": "assistant", "content": ""}, done_reason=reason, **STATISTICS, **fields
     )

@@ -43,8 +43,6 @@ ROLE = chunk({"role": "assistant", "content": ""})
 
 
 class Read(Told):
-    """What came of some frames."""
-
     @property
     def rules(self) -> set[str]:
         return set(self.format.departures.details) - {"role_missing"}
@@ -64,7 +62,6 @@ class Read(Told):
 
 
 def read(*payloads: Payload | Frame, shortcuts: bool = True, **options: Any) -> Read:
-    """Read payloads up to the end of the input."""
     made = OpenAIChat(**options)
     made.shortcuts = shortcuts
     return Read(made).read(map(frame_of, payloads))

@@ -37,7 +37,7 @@ def test_content_may_be_a_list_of_parts() -> None:
 
     assert ("abc", "no") == (got.message.text, got.message.refusal)
     assert ["text", "refusal", "media", "opaque", "opaque", "opaque"] == got.kinds
-    parts = [part for part in got.message.parts if isinstance(part, OpaquePart)]
+    parts = [part for part in got.parts if isinstance(part, OpaquePart)]
     assert [("tool_file", "f1"), ("", None), ("image_url", None)] == [
         (p.type, p.data.get("file_id")) for p in parts
     ]
@@ -137,7 +137,7 @@ def test_sources_of_the_whole_answer_are_reported_once() -> None:
 def test_sources_before_any_choice_are_carried() -> None:
     got = read({**HEAD, "choices": [], "citations": ["u"]}, ROLE, FINISH, DONE)
 
-    assert ["u"] == got.message.provider_data["citations"]
+    assert ["u"] == got.data["citations"]
 
 
 @pytest.mark.parametrize("sources", [7, "x", {"url": "u"}, [None]])
@@ -164,11 +164,10 @@ def test_audio_comes_in_pieces_with_what_it_says() -> None:
         DONE,
     )
 
-    [part] = got.message.parts
-    assert isinstance(part, MediaPart)
+    [part] = got.parts
     assert ("au_1", b"\x01\x02\x03", "Hello", True) == (part.id, part.data, part.transcript, part.complete)
     assert 3 == sum(isinstance(event, MediaDelta) for event in got.events)
-    assert ("", 1_800_000_000) == (got.message.text, got.message.provider_data["audio.expires_at"])
+    assert ("", 1_800_000_000) == (got.message.text, got.data["audio.expires_at"])
 
 
 def test_half_a_character_of_a_transcript_waits_for_its_other_half() -> None:
@@ -185,7 +184,7 @@ def test_audio_after_the_finish_is_kept() -> None:
     data = b64encode(b"ab").decode()
     got = read(ROLE, chunk({"audio": {"data": data}}), FINISH, chunk({"audio": {"data": data}}), DONE)
 
-    assert [b"ab", b"ab"] == [part.data for part in got.message.parts if isinstance(part, MediaPart)]
+    assert [b"ab", b"ab"] == [part.data for part in got.parts if isinstance(part, MediaPart)]
 
 
 @pytest.mark.parametrize("data", ["!", 7])
@@ -193,8 +192,7 @@ def test_audio_that_is_no_base64_is_carried(data: Any) -> None:
     good = {"audio": {"data": b64encode(b"ab").decode()}}
     got = answer(chunk(good), chunk({"audio": {"data": data, "transcript": "Hi"}}), chunk(good))
 
-    [sound, carried] = got.message.parts
-    assert isinstance(sound, MediaPart)
+    [sound, carried] = got.parts
     assert (b"abab", "Hi") == (sound.data, sound.transcript)
     assert OpaquePart(type="audio", data={"data": data}, complete=True) == carried
     assert 1 == got.departures["media_invalid"]
@@ -205,7 +203,7 @@ def test_an_image_that_is_no_base64_is_carried() -> None:
     got = answer(chunk({"images": [image]}), text("Hi"))
 
     assert "Hi" == got.message.text
-    assert OpaquePart(type="image_url", data=image, complete=True) in got.message.parts
+    assert OpaquePart(type="image_url", data=image, complete=True) in got.parts
     assert 1 == got.departures["media_invalid"]
 
 
@@ -219,7 +217,7 @@ def test_images_come_whole() -> None:
         text("b"),
     )
 
-    media = [part for part in got.message.parts if isinstance(part, MediaPart)]
+    media = [part for part in got.parts if isinstance(part, MediaPart)]
     assert [("image/png", b"png", None), (None, b"", "data:,x"), (None, b"ab", None)] == [
         (part.mime_type, part.data, part.url) for part in media
     ]
@@ -248,8 +246,8 @@ def test_tools_that_the_server_ran_are_parts_but_no_calls() -> None:
         chunk({"executed_tools": [ended]}),
     )
 
-    ran = [part for part in got.message.parts if isinstance(part, ServerToolCall)]
-    [result] = [part for part in got.message.parts if isinstance(part, ServerToolResult)]
+    ran = [part for part in got.parts if isinstance(part, ServerToolCall)]
+    [result] = [part for part in got.parts if isinstance(part, ServerToolResult)]
     assert [("0", "search", '{"query": "x"}'), ("1", "python", "")] == [
         (p.id, p.name, p.arguments_text) for p in ran
     ]
@@ -257,7 +255,7 @@ def test_tools_that_the_server_ran_are_parts_but_no_calls() -> None:
         result.id,
         result.content,
     )
-    assert ((), "stop") == (got.message.tool_calls, got.message.finish_reason)
+    assert ((), "stop") == (got.message.tool_calls, got.reason)
 
 
 def test_a_whole_message_has_its_parts_in_the_order_in_which_models_write() -> None:
@@ -270,7 +268,7 @@ def test_a_whole_message_has_its_parts_in_the_order_in_which_models_write() -> N
     }
     got = read({**HEAD, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
 
-    assert ["reasoning", "text", "tool_call"] == [part.kind for part in got.message.parts]
+    assert ["reasoning", "text", "tool_call"] == got.kinds
     assert ["rm"] == [done.name for done in got.calls]
 
 

@@ -24,7 +24,6 @@ FAST = OpenAIChat.fast
 
 
 def _sent(payload: Payload) -> bytes:
-    """Return the bytes of a chunk's payload."""
     frame = frame_of(payload)
     assert isinstance(frame, bytes)
     return frame
@@ -43,7 +42,6 @@ def test_fragments_that_bend_a_rule_are_read_in_the_plain_way(item: dict[str, An
 
 
 def _told(frames: list[bytes], *, shortcuts: bool) -> Any:
-    """Return all that a format says of frames."""
     made = OpenAIChat()
     made.shortcuts = shortcuts
     events = [(event, event.raw) for frame in frames for event in made.feed(frame)]

@@ -76,7 +76,6 @@ def _read(payloads: Iterable[dict[str, Any]], size: int = 0) -> Stream:
 
 
 def _cut(text: str, random: Random) -> list[str]:
-    """Cut a text at random places, mostly into short pieces."""
     places = (
         sorted(random.sample(range(1, len(text)), random.randrange(1, len(text)))) if len(text) > 1 else []
     )

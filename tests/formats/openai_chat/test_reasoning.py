@@ -84,7 +84,7 @@ def test_reasoning_that_differs_in_two_fields_is_not_lost() -> None:
         chunk({"reasoning_content": "of it", "reasoning": "a summary"}),
     )
 
-    assert ("all of it", "a summary") == (got.message.reasoning, got.message.provider_data["reasoning"])
+    assert ("all of it", "a summary") == (got.message.reasoning, got.data["reasoning"])
 
 
 @pytest.mark.parametrize("value", [{"new": 1}, [7], {"text": ""}])
@@ -150,7 +150,7 @@ def test_a_signature_that_stands_alone_is_kept_as_reasoning() -> None:
 @pytest.mark.parametrize("extra", ["x", 7, {"google": {"new": 1}}, {"other": 1}])
 def test_other_extra_content_is_carried(extra: Any) -> None:
     """Only the signature has a place of its own."""
-    assert extra == answer(chunk({"extra_content": extra})).message.provider_data["extra_content"]
+    assert extra == answer(chunk({"extra_content": extra})).data["extra_content"]
 
 
 def test_signatures_of_thinking_parts_close_with_them() -> None:

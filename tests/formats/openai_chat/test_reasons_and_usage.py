@@ -21,24 +21,20 @@ from tokenstream.message import Usage
 def test_finish_reasons_are_reported_in_our_words_and_the_servers(word: str, expected: str) -> None:
     got = read(text("a"), chunk({}, word), DONE)
 
-    assert (expected, word, "complete") == (
-        got.message.finish_reason,
-        got.message.raw_finish_reason,
-        got.message.ending,
-    )
+    assert (expected, word, "complete") == (got.reason, got.raw_reason, got.ending)
 
 
 def test_an_empty_finish_reason_is_none() -> None:
     """Some servers send "" in every chunk."""
     got = read(chunk({"role": "assistant", "content": "a"}, ""), chunk({"content": "b"}, ""), FINISH, DONE)
 
-    assert ("ab", "stop", set()) == (got.message.text, got.message.finish_reason, got.rules)
+    assert ("ab", "stop", set()) == (got.message.text, got.reason, got.rules)
 
 
 def test_a_finish_reason_sent_again_is_counted() -> None:
     got = read(ROLE, text("a"), FINISH, text("b"), chunk({"content": "c"}, "length"), DONE)
 
-    assert ("abc", "length") == (got.message.text, got.message.raw_finish_reason)
+    assert ("abc", "length") == (got.message.text, got.raw_reason)
     assert {"finish_repeated", "content_after_finish"} == got.rules
 
 
@@ -48,18 +44,14 @@ def test_a_finish_reason_sent_again_is_counted() -> None:
 def test_an_answer_without_done_is_complete_with_a_departure() -> None:
     got = read(ROLE, text("a"), FINISH)
 
-    assert ("complete", {"done_missing"}) == (got.message.ending, got.rules)
+    assert ("complete", {"done_missing"}) == (got.ending, got.rules)
 
 
 def test_done_without_a_finish_reason_is_complete_with_a_departure() -> None:
     """The reason is not made up."""
     got = read(ROLE, text("a"), DONE)
 
-    assert ("complete", None, {"finish_missing"}) == (
-        got.message.ending,
-        got.message.finish_reason,
-        got.rules,
-    )
+    assert ("complete", None, {"finish_missing"}) == (got.ending, got.reason, got.rules)
 
 
 @pytest.mark.parametrize("sentinel", [b"[DONE]", b" [DONE]", b"[DONE] "])
@@ -122,5 +114,5 @@ def test_usage_that_is_empty_says_nothing() -> None:
 def test_a_finish_reason_that_is_no_text_is_carried() -> None:
     got = read(text("a"), chunk({}, 7))
 
-    assert 7 == got.message.provider_data["finish_reason"]
+    assert 7 == got.data["finish_reason"]
     assert isinstance(got.error, StreamTruncated)

@@ -107,7 +107,6 @@ def frame(payload: Payload) -> bytes:
 
 
 def read(*frames: Frame, format: OpenAIRealtime | None = None, end: bool = True) -> Told:
-    """Read frames as a stream does, to the end of the input or not."""
     return Told(format or OpenAIRealtime()).read(frames, end=end)
 
 

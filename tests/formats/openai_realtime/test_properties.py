@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +29,7 @@ from tests.formats.openai_realtime.payloads import (
     transcript,
     where,
 )
-from tests.formats.told import is_sound
+from tests.formats.told import is_sound, reads_alike_at_a_glance
 from tests.support.formats import OpenAIRealtime
 
 SPOKEN = where("resp_2", "item_2")
@@ -77,17 +76,11 @@ EVERYTHING = [
 ]
 
 
-class Plain(OpenAIRealtime):
-    """The format without its short way."""
-
-    fast: ClassVar[Any] = None
-
-
 def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
     whole = frame({**text("Hi"), "type": "response.output_text.done", "text": "Hi"})
     frames = [frame(created()), frame(added()), frame(part()), whole, whole, whole, frame(done())]
 
-    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
+    reads_alike_at_a_glance(OpenAIRealtime, frames)
     assert "Hi" == read(*frames).message.text
 
 
@@ -97,7 +90,7 @@ def test_a_payload_that_only_looks_like_a_delta_is_read_in_full() -> None:
     odd = b'{"event_id":"response.output_text.delta","type":"ping"}'
     frames = [frame(created()), frame(added()), frame(part()), frame(text("a")), stray, odd, b"{", b"{}"]
 
-    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
+    reads_alike_at_a_glance(OpenAIRealtime, frames)
 
 
 @given(payloads=strayed(EVERYTHING, {"type": "audio"}), answer=st.sampled_from([None, "resp_1", "resp_2"]))

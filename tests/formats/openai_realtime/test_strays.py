@@ -99,7 +99,7 @@ def test_a_call_without_a_name_waits_for_it() -> None:
     for came in (by_arguments, by_item):
         assert [(one.name, one.arguments_text) for one in came.calls] == [("get_tide", "{}")]
         assert came.departures["call_unnamed"] == 1
-    assert (never.calls, never.message.parts[0].kind) == ([], "opaque")
+    assert (never.calls, never.parts[0].kind) == ([], "opaque")
     assert "call_nameless" in never.departures
 
 
@@ -148,19 +148,16 @@ def test_content_of_a_call_is_none_of_the_answer() -> None:
 
 def test_an_unknown_item_that_never_ends_is_kept_as_it_began() -> None:
     came = answer(added("mcp_list_tools", server_label="docs"))
-    [opaque] = came.message.parts
+    [opaque] = came.parts
 
-    assert opaque.kind == "opaque"
     assert (opaque.data["server_label"], came.departures) == ("docs", {"part_unclosed": 1})
 
 
 def test_what_is_known_of_the_session_goes_on_to_its_responses() -> None:
-    """A format for one response knows the model and the audio of the session that it is of."""
     of_session = OpenAIRealtime()
     of_session.feed(session(model="gpt-x", output_audio_format="pcm16"))
     one = of_session.of_answer("resp_1").fresh(limits=Limits())
     came = answer(added(), part("audio"), finished(), format=one)
-    [media] = came.message.parts
+    [media] = came.parts
 
-    assert media.kind == "media"
     assert (came.message.model, media.mime_type, one.ended) == ("gpt-x", "audio/pcm", True)

@@ -148,17 +148,18 @@ def frame(payload: Payload) -> ServerSentEvent:
     return ServerSentEvent(data.encode(), payload.get("type", "message"))
 
 
-class Read(Told):
-    """What came of a stream."""
+def body_of(payloads: list[Payload]) -> bytes:
+    return b"".join(
+        b"event: " + payload["type"].encode() + b"\ndata: " + frame(payload).payload + b"\n\n"
+        for payload in payloads
+    )
 
+
+class Read(Told):
     @property
     def sequence_number(self) -> int | None:
         assert isinstance(self.format, OpenAIResponses)
         return self.format.position
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return self.message.parts
 
     @property
     def starts(self) -> list[Part]:
@@ -167,7 +168,6 @@ class Read(Told):
 
 
 def read(*frames: Frame, format: OpenAIResponses | None = None) -> Read:
-    """Read frames to the end of the input."""
     return Read(format or OpenAIResponses()).read(frames)
 
 

@@ -45,7 +45,7 @@ def test_a_function_call_is_handed_out_when_its_item_ends() -> None:
             provider_data={"id": "fc_1", "namespace": "files", "status": "completed"},
         )
     ]
-    assert (came.message.finish_reason, came.message.raw_finish_reason) == ("tool_calls", "completed")
+    assert (came.reason, came.raw_reason) == ("tool_calls", "completed")
     assert came.departures == {}
 
 
@@ -156,7 +156,7 @@ def test_what_the_application_runs_or_decides_is_a_call_of_that_type(
     ]
     assert came.calls[0].id == item.get("call_id", "i_1")
     assert came.calls[0].provider_data == item
-    assert (came.message.finish_reason, came.departures) == ("tool_calls", {})
+    assert (came.reason, came.departures) == ("tool_calls", {})
 
 
 # -- what the provider runs itself --------------------------------------------
@@ -185,7 +185,7 @@ def test_a_web_search_tells_how_far_it_is_and_what_it_looked_for() -> None:
             provider_data=over,
         ),
     )
-    assert (came.message.finish_reason, came.departures, came.unknown) == ("stop", {}, [])
+    assert (came.reason, came.departures, came.unknown) == ("stop", {}, [])
 
 
 @pytest.mark.parametrize(
@@ -256,12 +256,12 @@ def test_a_shell_in_a_container_is_run_by_the_provider() -> None:
     preview = event("shell_call_output_content.delta", 1, command_index=0, delta={"stdout": "a"})
     came = said(added(ran), done(ran), added(gave, 1), preview, done(gave, 1))
 
-    assert [part.kind for part in came.parts] == ["server_tool_call", "server_tool_result"]
+    assert came.kinds == ["server_tool_call", "server_tool_result"]
     assert came.parts[1] == ServerToolResult(
         id="c", name="shell_call_output", content=[{"stdout": "a"}], complete=True, provider_data=gave
     )
     assert came.unknown == []
-    assert came.message.finish_reason == "stop"
+    assert came.reason == "stop"
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,6 @@ def test_an_image_may_be_named_by_an_address() -> None:
     came = said(done(item))
 
     (part,) = came.parts
-    assert isinstance(part, MediaPart)
     assert (part.url, part.data, part.mime_type) == ("https://a.test/x", b"", "image/svg+xml")
 
 
@@ -367,7 +366,6 @@ def test_an_image_in_a_data_url_is_an_image() -> None:
     came = said(done(item))
 
     (part,) = came.parts
-    assert isinstance(part, MediaPart)
     assert (b"\x00\x00\x00", None, None) == (part.data, part.url, came.error)
 
 

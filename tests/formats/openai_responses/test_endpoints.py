@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.formats.openai_responses.payloads import Payload
+from tests.support.chunkings import sized
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import MediaDelta, PartStart, TextDelta
@@ -34,7 +35,7 @@ def body_of(*payloads: Payload, named: bool = False) -> bytes:
 
 def stream_of(body: bytes, size: int = 100_000, **options: Any) -> tuple[Stream, list[Event]]:
     """Return a stream that was read to its end, and its events."""
-    stream = Stream([body[start : start + size] for start in range(0, len(body), size)], **options)
+    stream = Stream(sized(body, size), **options)
     return stream, list(stream)
 
 

@@ -57,7 +57,7 @@ def test_the_status_is_the_finish_reason_as_sent(status: str, reason: str | None
     details = {"reason": reason} if reason else None
     came = read(*map(frame, numbered(created(), *hello(), ended(status, incomplete_details=details))))
 
-    assert (came.message.finish_reason, came.message.raw_finish_reason) == (expected, status)
+    assert (came.reason, came.raw_reason) == (expected, status)
     assert (came.error, came.message.text) == (None, "Hello")
 
 
@@ -78,8 +78,8 @@ def test_usage_comes_with_the_end() -> None:
 def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
     whole, cut = said(*hello()), read(*map(frame, numbered(created(), *hello()[:4])))
 
-    assert (whole.message.provider_data["sequence_number"], whole.sequence_number) == (8, 8)
-    assert (cut.message.provider_data["sequence_number"], cut.sequence_number) == (4, 4)
+    assert (whole.data["sequence_number"], whole.sequence_number) == (8, 8)
+    assert (cut.data["sequence_number"], cut.sequence_number) == (4, 4)
     assert OpenAIResponses().position is None
 
 
@@ -92,20 +92,18 @@ def test_a_response_that_failed_is_an_error_of_the_provider() -> None:
         )
     )
 
-    assert isinstance(came.error, ProviderError)
-    assert (came.error.code, came.error.kind, came.error.retryable) == ("server_error", "server", True)
-    assert "The model broke." in str(came.error)
-    assert (came.message.text, came.message.finish_reason) == ("Hello", "error")
-    assert came.message.raw_finish_reason == "failed"
-    assert came.message.provider_data["sequence_number"] == 5
+    assert (came.failure.code, came.failure.kind, came.failure.retryable) == ("server_error", "server", True)
+    assert "The model broke." in str(came.failure)
+    assert (came.message.text, came.reason) == ("Hello", "error")
+    assert came.raw_reason == "failed"
+    assert came.data["sequence_number"] == 5
 
 
 @pytest.mark.parametrize("details", [None, {}, {"message": None}])
 def test_a_failure_without_a_reason_is_one_all_the_same(details: Any) -> None:
     came = read(frame(created()), frame(ended("failed", error=details)))
 
-    assert isinstance(came.error, ProviderError)
-    assert "does not say which" in str(came.error)
+    assert "does not say which" in str(came.failure)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +141,9 @@ def test_an_error_is_read_in_every_shape(
     """Flat as documented, nested as it is sent, and without a type, from a proxy."""
     came = read(*map(frame, numbered(created(), *hello()[:4], payload)))
 
-    assert isinstance(came.error, ProviderError)
-    assert (came.error.code, came.error.kind, came.error.retryable) == (code, kind, retryable)
-    assert came.error.type != "error"
-    assert (str(came.error), came.message.text) == ("the provider reports an error: m", "Hello")
+    assert (came.failure.code, came.failure.kind, came.failure.retryable) == (code, kind, retryable)
+    assert came.failure.type != "error"
+    assert (str(came.failure), came.message.text) == ("the provider reports an error: m", "Hello")
 
 
 def test_the_error_of_a_tool_is_no_error_of_the_answer() -> None:
@@ -179,8 +176,8 @@ def test_a_response_that_was_not_streamed_is_read_as_a_whole() -> None:
 
     assert (came.message.reasoning, came.message.text) == ("So", "Hello")
     assert [found.arguments for found in came.calls] == [{"a": 1}]
-    assert [part.kind for part in came.parts] == ["reasoning", "text", "citation", "tool_call"]
-    assert (came.message.finish_reason, came.error, came.departures) == ("tool_calls", None, {})
+    assert came.kinds == ["reasoning", "text", "citation", "tool_call"]
+    assert (came.reason, came.error, came.departures) == ("tool_calls", None, {})
 
 
 def test_a_response_in_the_background_is_not_over() -> None:
@@ -194,7 +191,7 @@ def test_a_response_in_the_background_is_not_over() -> None:
 def test_a_whole_response_may_have_failed_too(status: str) -> None:
     came = read(response(status, error={"code": "server_error", "message": "m"}))
 
-    assert came.message.raw_finish_reason == status
+    assert came.raw_reason == status
     assert isinstance(came.error, ProviderError)
 
 
@@ -230,7 +227,7 @@ def test_fields_that_nobody_knows_are_carried() -> None:
 
     (part,) = came.parts
     assert isinstance(part, TextPart)
-    assert came.message.provider_data["lane"] == {"name": "b"}
+    assert came.data["lane"] == {"name": "b"}
     assert part.provider_data == {"id": "msg_1", "agent": "a", "status": "completed"}
 
 
@@ -257,7 +254,7 @@ def test_refused_input_is_no_error_of_the_answer(refused: str) -> None:
         told = [*map(frame, [*events[:place], REFUSED[refused], *events[place:]])]
         came, cut = read(*told), [read(*told[:end]) for end in range(1, len(told))]
 
-        assert (came.message.text, came.message.ending) == ("Hello", "complete")
+        assert (came.message.text, came.ending) == ("Hello", "complete")
         assert all(isinstance(each.error, StreamTruncated) for each in cut)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.mutations import SPELLINGS, pieces, strayed
+from tests.formats.mutations import SPELLINGS, pieces
 from tests.formats.openai_responses.payloads import (
     Payload,
     Read,
@@ -34,8 +34,7 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
-from tests.formats.told import is_sound, without_shortcuts
-from tests.support.effort import examples, trials
+from tests.formats.told import without_shortcuts
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
@@ -106,7 +105,6 @@ EVERYTHING = numbered(
 
 
 def told(came: Read) -> Any:
-    """Return all that a user can see."""
     return came.outcome, came.sequence_number
 
 
@@ -265,28 +263,6 @@ def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
 
     assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
     assert "Hi" == read(*frames).message.text
-
-
-OUR_OWN: list[Any] = [
-    "incomplete", "message", "reasoning", "function_call", "shell_call",
-    {"type": "output_text", "text": "t"}, [{"type": "refusal", "refusal": "r"}],
-]  # fmt: skip
-"""What belongs into some field, and stands in another one."""
-
-
-@examples(trials(2_000, one_in=100))
-@given(payloads=strayed(EVERYTHING, *OUR_OWN), way=st.sampled_from(["named", "nameless", "decoded"]))
-def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], way: str) -> None:
-    frames: list[Any] = [
-        ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
-        if way == "named"
-        else json.dumps(payload).encode()
-        if way == "nameless"
-        else payload
-        for payload in payloads
-    ]
-
-    is_sound(read(*frames))
 
 
 @given(text=st.text(), place=st.integers(1, 12))

@@ -13,6 +13,7 @@ from tests.formats.openai_responses.payloads import (
     Payload,
     added,
     answer,
+    body_of,
     created,
     done,
     event,
@@ -23,6 +24,7 @@ from tests.formats.openai_responses.payloads import (
     said,
 )
 from tests.formats.told import without_shortcuts
+from tests.support.chunkings import sized
 from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded
@@ -58,7 +60,6 @@ def command(word: str, place: int = 0, **fields: Any) -> Payload:
 
 
 def typed(text: str, place: int = 0, size: int = 3) -> list[Payload]:
-    """Return the events of a command that arrives in pieces."""
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
     return [
         command("added", place, command=""),
@@ -68,28 +69,19 @@ def typed(text: str, place: int = 0, size: int = 3) -> list[Payload]:
 
 
 def printed(place: int = 0, **streams: str) -> Payload:
-    """Return a piece of a command's output."""
     return event("shell_call_output_content.delta", 1, command_index=place, delta=streams)
 
 
 def exited(place: int = 0, **streams: str) -> Payload:
-    """Return the end of a command's output."""
     output = [{"stdout": "", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}, **streams}]
     return event("shell_call_output_content.done", 1, command_index=place, output=output)
-
-
-def body_of(*payloads: Payload) -> bytes:
-    return b"".join(
-        b"event: " + payload["type"].encode() + b"\ndata: " + frame(payload).payload + b"\n\n"
-        for payload in answer(*payloads)
-    )
 
 
 @pytest.mark.parametrize("size", [1, 13, 100_000])
 def test_a_command_grows_as_the_arguments_of_its_call(size: int) -> None:
     """The arguments are the action as JSON, whatever its fields' order; the chunking makes no difference."""
-    body = body_of(opened(), *typed('echo "a"', 0), *typed("ls -l", 1), ended('echo "a"', "ls -l"), *hello(1))
-    stream = Stream(body[start : start + size] for start in range(0, len(body), size))
+    events = [opened(), *typed('echo "a"', 0), *typed("ls -l", 1), ended('echo "a"', "ls -l"), *hello(1)]
+    stream = Stream(sized(body_of(answer(*events)), size))
 
     fragments = [given.fragment for given in stream if isinstance(given, ToolCallDelta)]
 
@@ -199,7 +191,6 @@ def test_the_output_of_a_container_grows_as_a_result() -> None:
         ),
     )
     [result] = came.parts
-    assert isinstance(result, ServerToolResult)
     assert result.content == finished["output"]
     assert (came.departures, came.unknown) == ({}, [])
 
@@ -209,7 +200,6 @@ def test_outputs_that_only_the_ends_of_commands_have_are_the_result(end: list[Pa
     came = said(added(OUTPUT, 1), exited(1, stdout="b"), exited(0, stdout="a"), *end, output=[])
 
     [result] = came.parts
-    assert isinstance(result, ServerToolResult)
     assert [entry["stdout"] for entry in result.content] == ["a", "b"]
 
 
@@ -217,11 +207,11 @@ def test_outputs_that_only_the_ends_of_commands_have_are_the_result(end: list[Pa
 def test_a_relay_passes_on_what_it_can_of_a_shell(protocol: Any) -> None:
     """A call with growing commands is whole for the reader; an output in pieces is left out or whole."""
     finished = {**OUTPUT, "status": "completed", "output": exited(stdout="ab")["output"]}
-    body = body_of(
+    events = [
         opened(), *typed('echo "a"'), ended('echo "a"'),
         added({**OUTPUT, "output": []}, 1), printed(stdout="a"), printed(stdout="b"), done(finished, 1),
-    )  # fmt: skip
-    relayed = Stream(list(encode(Stream([body]), protocol)), format=protocol)
+    ]  # fmt: skip
+    relayed = Stream(list(encode(Stream([body_of(answer(*events))]), protocol)), format=protocol)
 
     for _ in relayed:
         pass

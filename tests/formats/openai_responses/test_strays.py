@@ -133,7 +133,7 @@ def test_text_for_an_item_that_is_over_is_a_new_part() -> None:
     item = [added(message()), part_added(), delta("Hello"), done(message(status="completed"))]
     came = said(*item, delta("!"), output=[])
 
-    assert (came.text, [part.kind for part in came.parts]) == ("Hello!", ["text", "text"])
+    assert (came.text, came.kinds) == ("Hello!", ["text", "text"])
     assert came.departures == {"part_index_reused": 1}
 
 
@@ -260,7 +260,7 @@ def test_progress_of_what_is_no_such_item_says_nothing() -> None:
         done(call("{}", "completed")),
     )
 
-    assert [part.kind for part in came.parts] == ["tool_call", "server_tool_call"]
+    assert came.kinds == ["tool_call", "server_tool_call"]
     assert came.unknown == []
 
 
@@ -292,7 +292,6 @@ def test_reasoning_inside_a_message_is_reasoning() -> None:
 
 
 def test_an_answer_may_begin_in_its_middle() -> None:
-    """A provider that replays an answer from a number on begins in its middle."""
     came = read(*map(frame, numbered(delta("lo"), ended())))
 
     assert (came.text, came.message.id, came.error) == ("lo", "resp_1", None)
@@ -307,8 +306,7 @@ def test_a_start_that_comes_again_changes_nothing() -> None:
 
 @pytest.mark.parametrize("status", [None, "in_progress", 7])
 def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
-    """A status of a response that goes on is no mark of the end."""
     came = read(*map(frame, [created(), *hello(), ended("completed", status=status)]))
 
-    assert (came.message.finish_reason, came.message.ending) == ("stop", "complete")
-    assert came.message.raw_finish_reason == "completed"
+    assert (came.reason, came.ending) == ("stop", "complete")
+    assert came.raw_reason == "completed"

@@ -127,7 +127,6 @@ def test_items_that_all_have_one_id_are_known_by_their_order() -> None:
     ],
 )
 def test_text_is_given_once_whichever_events_are_left_out(events: list[Payload]) -> None:
-    """What no delta has given is taken from the first event that has it."""
     came = said(*events, output=[message(output_text("Hello"), status="completed")])
 
     assert (came.text, came.message.text, came.error) == ("Hello", "Hello", None)
@@ -202,7 +201,7 @@ def test_a_call_gets_the_name_that_only_the_end_of_its_arguments_tells(told: lis
     came = said(*told, end, output=[])
 
     assert [(found.id, found.name, found.arguments) for found in came.calls] == [("item_0", "rm", {"n": 1})]
-    assert (came.message.finish_reason, came.message.tool_calls) == ("tool_calls", tuple(came.calls))
+    assert (came.reason, came.message.tool_calls) == ("tool_calls", tuple(came.calls))
     assert "".join(e.fragment for e in came.events if isinstance(e, ToolCallDelta)) == '{"n": 1}'
 
 

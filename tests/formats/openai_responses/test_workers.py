@@ -1,16 +1,19 @@
-"""Responses of several agents: the texts of workers stay apart from the answer."""
+"""Responses of several agents: the texts of workers stay apart; and answers that are read on elsewhere."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.formats.openai_responses import test_shell
 from tests.formats.openai_responses.payloads import (
     Payload,
     added,
     answer,
     arguments,
+    body_of,
     call,
     created,
     delta,
@@ -24,18 +27,20 @@ from tests.formats.openai_responses.payloads import (
     read,
     said,
 )
+from tests.formats.openai_responses.test_provider_runs import RESEARCH
 from tests.formats.told import without_shortcuts
+from tests.support.chunkings import sized
 from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
-from tokenstream.events import PartDelta
-from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream._answer.accumulator import Accumulator
+from tokenstream.events import Event, PartDelta
+from tokenstream.message import Message, ServerToolCall, ServerToolResult
 
 ROOT: Payload = {"agent": {"agent_name": "/root"}}
 WORKER: Payload = {"agent": {"agent_name": "/root/researcher"}}
 
 
 def found(text: str, index: int, size: int = 4, **fields: Any) -> list[Payload]:
-    """Return the events of a worker's message."""
     fields = {"id": f"msg_{index}", **WORKER, **fields}
     return [
         added(message(**fields), index),
@@ -57,11 +62,7 @@ def test_the_text_of_a_worker_is_a_part_of_its_own(size: int) -> None:
     events = answer(
         *in_turns(hello(0, **ROOT), found("Oslo is cold. ", 1), found("Rome isn't.", 2)), output=[]
     )
-    body = b"".join(
-        b"event: " + payload["type"].encode() + b"\ndata: " + frame(payload).payload + b"\n\n"
-        for payload in events
-    )
-    stream = Stream(body[start : start + size] for start in range(0, len(body), size))
+    stream = Stream(sized(body_of(events), size))
 
     assert "".join(stream.text) == "Hello"
     assert stream.message.text == "Hello"
@@ -82,7 +83,6 @@ def test_a_workers_text_is_shown_while_it_is_written() -> None:
         "ab", "cd", "ef", "gh", "ij",
     ]  # fmt: skip
     [part] = came.parts
-    assert isinstance(part, ServerToolResult)
     assert (part.content, part.complete) == ("abcdefghij", False)
     assert came.outcome == read(*frames, format=without_shortcuts(OpenAIResponses())).outcome
 
@@ -100,19 +100,13 @@ def test_a_workers_text_is_given_once_and_whole() -> None:
 
 def test_the_next_request_has_the_items_of_workers_as_they_were_sent() -> None:
     """A message that comes back to the API is no message of the main agent."""
-    spawn = {
-        "id": "mac_1",
-        "type": "multi_agent_call",
-        "call_id": "c",
-        "action": "spawn_agent",
-        "arguments": '{"task_name": "researcher"}',
-        **ROOT,
-    }
+    task = '{"task_name": "researcher"}'
+    spawn = {"id": "mac_1", "type": "multi_agent_call", "call_id": "c", "arguments": task, **ROOT}
     events = [added(spawn), done(spawn), *found("Cold.", 1), *hello(2, **ROOT)]
     came = said(*events)
 
     assert isinstance(came.parts[0], ServerToolCall)
-    assert came.parts[0].arguments_text == '{"task_name": "researcher"}'
+    assert came.parts[0].arguments_text == task
     items = came.message.to_openai_responses()
     assert items[:2] == [spawn, events[-1 - len(hello())]["item"]]
     assert (items[2]["agent"], items[2]["content"][0]["text"]) == (ROOT["agent"], "Hello")
@@ -125,3 +119,56 @@ def test_the_call_of_a_worker_is_run_by_the_application() -> None:
     assert [found_.provider_data for found_ in came.calls] == [
         {"id": "fc_1", "status": "completed", **WORKER}
     ]
+
+
+CONTAINER = test_shell.CONTAINER
+ANSWERS: dict[str, list[Payload]] = {
+    "shell": answer(
+        test_shell.opened(),
+        *test_shell.typed("echo a"),
+        *test_shell.typed("ls -l", 1),
+        test_shell.ended("echo a", "ls -l"),
+    ),
+    "container": answer(
+        test_shell.opened(**CONTAINER),
+        *test_shell.typed("echo a"),
+        test_shell.ended("echo a", **CONTAINER),
+        added({**test_shell.OUTPUT, "output": []}, 1),
+        test_shell.printed(stdout="a\n"),
+        test_shell.exited(stdout="a\nb\n"),
+        done(test_shell.OUTPUT, 1),
+    ),
+    "workers": answer(*found("abcdefgh", 0), *hello(1)),
+    "research": answer(*RESEARCH),
+    "transcript": [
+        *({"type": "transcript.text.delta", "delta": piece} for piece in "abc"),
+        {"type": "transcript.text.done", "text": "abcd"},
+    ],
+    "image": [
+        {"type": "image_generation.partial_image", "b64_json": "AAAA", "partial_image_index": 0},
+        {"type": "image_generation.completed", "b64_json": "AAAA", "output_format": "png"},
+    ],
+}
+
+
+def read_with_break(payloads: list[Payload], place: int | None) -> tuple[list[Event], Message]:
+    """Read an answer; at a place, save the format, and read on with a restored one."""
+    format, accumulator, events = OpenAIResponses(), Accumulator(), list[Event]()
+    for number, payload in enumerate(payloads):
+        if number == place:
+            state = json.loads(json.dumps(format.state()))
+            format = OpenAIResponses()
+            format.restore(state, [accumulator.message])
+        for event in format.feed(frame(payload)):
+            accumulator.feed(event)
+            events.append(event)
+    return events, accumulator.message
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_read_on_from_each_event(name: str) -> None:
+    payloads = ANSWERS[name]
+    expected = read_with_break(payloads, None)
+
+    for place in range(1, len(payloads)):
+        assert read_with_break(payloads, place) == expected

@@ -19,7 +19,6 @@ HELLO = [
 
 
 def answer(*payloads: Any, finish: dict[str, Any] = FINISH) -> Told:
-    """Read a whole answer of one step."""
     return tell(UIMessage(), START, STEP, *payloads, STEP_END, finish, DONE)
 
 

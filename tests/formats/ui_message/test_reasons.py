@@ -40,12 +40,8 @@ def test_a_finish_without_a_reason_is_an_end() -> None:
     whole = tell(UIMessage(), START, *HELLO, {"type": "finish"}, DONE)
     bare = tell(UIMessage(), START, *HELLO, {"type": "finish"})
 
-    assert ("complete", None, set()) == (whole.message.ending, whole.message.finish_reason, whole.rules)
-    assert ("complete", None, {"done_missing"}) == (
-        bare.message.ending,
-        bare.message.finish_reason,
-        bare.rules,
-    )
+    assert ("complete", None, set()) == (whole.ending, whole.reason, whole.rules)
+    assert ("complete", None, {"done_missing"}) == (bare.ending, bare.reason, bare.rules)
 
 
 def test_an_abort_is_a_cancelled_answer() -> None:
@@ -59,13 +55,9 @@ def test_an_abort_is_a_cancelled_answer() -> None:
         DONE,
     )
 
-    assert ("cancelled", "abort", "complete") == (
-        told.message.finish_reason,
-        told.message.raw_finish_reason,
-        told.message.ending,
-    )
+    assert ("cancelled", "abort", "complete") == (told.reason, told.raw_reason, told.ending)
     assert ([], {"call_open_at_end"}) == (told.calls, told.rules)
-    assert {"reason": "user"} == told.message.provider_data
+    assert {"reason": "user"} == told.data
 
 
 @pytest.mark.parametrize("ends", [[DONE], [], [FINISH, DONE], [FINISH]])
@@ -81,9 +73,8 @@ def test_an_error_fails_the_answer_once_the_stream_is_over(ends: list[Any]) -> N
         *ends,
     )
 
-    assert isinstance(told.error, ProviderError)
-    assert "Overloaded" in str(told.error)
-    assert ("overloaded", "Hello", "failed") == (told.error.kind, told.message.text, told.message.ending)
+    assert "Overloaded" in str(told.failure)
+    assert ("overloaded", "Hello", "failed") == (told.failure.kind, told.message.text, told.ending)
     assert (4, ["error", "error"], set()) == (told.message.usage.output_tokens, told.unknown, told.rules)
 
 
@@ -106,7 +97,7 @@ def test_a_call_that_is_open_when_a_failed_stream_ends_is_not_handed_out() -> No
         DONE,
     )
 
-    assert ([], "failed") == (told.calls, told.message.ending)
+    assert ([], "failed") == (told.calls, told.ending)
 
 
 def test_content_after_the_finish_is_added_and_counted() -> None:
@@ -131,7 +122,7 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
 
     assert ("Hello", "complete", {"finish_missing", "data_after_end", "end_repeated"}) == (
         told.message.text,
-        told.message.ending,
+        told.ending,
         told.rules,
     )
 

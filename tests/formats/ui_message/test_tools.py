@@ -41,7 +41,7 @@ def test_a_call_is_handed_out_once_its_input_is_available() -> None:
     assert [ToolCallStart("call_1", "weather", "function", {"title": "Weather", "dynamic": True})] == [
         event for event in told.events if isinstance(event, ToolCallStart)
     ]
-    assert ("tool_calls", "tool-calls") == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert ("tool_calls", "tool-calls") == (told.reason, told.raw_reason)
     assert set() == told.rules
 
 
@@ -50,7 +50,7 @@ def test_a_call_may_come_whole() -> None:
     told = answer(call("input-available", **NAMED, input={"city": "Þórshöfn"}))
 
     assert ['{"city": "Þórshöfn"}'] == [call.arguments_text for call in told.calls]
-    assert "tool_calls" == told.message.finish_reason
+    assert "tool_calls" == told.reason
     assert set() == told.rules
 
 
@@ -115,7 +115,7 @@ def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
     ]
     assert [ToolResult("call_1", error="no city"), ToolResult("call_2", error="no JSON")] == results_in(told)
     assert ["tool_call", "tool_call"] == told.kinds
-    assert ("stop", set()) == (told.message.finish_reason, told.rules)
+    assert ("stop", set()) == (told.reason, told.rules)
 
 
 def test_a_call_that_the_provider_runs_is_none_of_the_clients() -> None:
@@ -132,7 +132,7 @@ def test_a_call_that_the_provider_runs_is_none_of_the_clients() -> None:
         {**call("input-available", **NAMED, providerExecuted=True), "toolCallId": "bare"},
         {**call("input-error", **NAMED, input=1, providerExecuted=True, errorText="e"), "toolCallId": "bad"},
     )
-    calls = [part for part in told.message.parts if isinstance(part, ServerToolCall)]
+    calls = [part for part in told.parts if isinstance(part, ServerToolCall)]
 
     assert ([], ()) == (told.calls, told.message.tool_calls)
     assert [("call_1", '{"q": 1}'), ("late", '{"q": 2}'), ("bare", ""), ("bad", "1")] == [
@@ -150,9 +150,9 @@ def test_a_call_that_the_provider_runs_is_none_of_the_clients() -> None:
             complete=True,
             provider_data={"providerExecuted": True},
         )
-        in told.message.parts
+        in told.parts
     )
-    assert ("stop", set()) == (told.message.finish_reason, told.rules)
+    assert ("stop", set()) == (told.reason, told.rules)
 
 
 def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() -> None:
@@ -167,7 +167,7 @@ def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() ->
     assert ([ToolResult("call_1", "sun")], ["tool_call"]) == (results_in(told), told.kinds)
     assert {"call_1": "sun"} == dict(told.message.tool_results)
     assert [ToolProgress("call_1", "weather", "…")] == progress_in(told), "progress is no result"
-    assert "stop" == told.message.finish_reason
+    assert "stop" == told.reason
 
 
 def test_a_result_that_comes_again_is_unknown_data() -> None:
@@ -202,9 +202,8 @@ def test_preliminary_results_replace_each_other_and_stay_open() -> None:
         call("output-available", output=1, preliminary=True),
         call("output-available", output=2, preliminary=True),
     )
-    part = told.message.parts[1]
+    part = told.parts[1]
 
-    assert isinstance(part, ServerToolResult)
     assert (2, False) == (part.content, part.complete)
     assert [] == results_in(told)
 
@@ -240,7 +239,7 @@ def test_what_asks_for_approval_is_kept_in_the_message() -> None:
             data={"toolCallId": "call_1", "approvalId": "a1", "signature": "s"},
             complete=True,
         )
-        == told.message.parts[1]
+        == told.parts[1]
     )
 
 
@@ -269,7 +268,7 @@ def test_a_call_is_handed_out_although_its_input_comes_after_the_finish(
 
     assert [{"a": 1}] == [done.arguments for done in told.calls]
     # Content behind the reason makes it void; the end mark confirms it, and by then there is a call.
-    assert "tool_calls" == told.message.finish_reason
+    assert "tool_calls" == told.reason
 
 
 @pytest.mark.parametrize("reason", ["length", "error", "content-filter"])
@@ -294,7 +293,7 @@ def test_steps_are_reported_and_may_use_ids_again() -> None:
 
     assert [{"n": 1}, {"n": 2}] == [call.arguments for call in told.calls]
     assert ["start-step", "finish-step"] * 2 == told.unknown
-    assert ("tool_calls", set()) == (told.message.finish_reason, told.rules)
+    assert ("tool_calls", set()) == (told.reason, told.rules)
 
 
 def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
@@ -314,7 +313,7 @@ def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
         {"type": "text-end", "id": "0"},
     )
 
-    assert ("Hello!", "", "stop") == (told.message.text, told.message.reasoning, told.message.finish_reason)
+    assert ("Hello!", "", "stop") == (told.message.text, told.message.reasoning, told.reason)
     assert ([], set()) == (told.calls, told.rules)
     assert "reset-step" in told.unknown
 
@@ -333,14 +332,14 @@ def test_what_a_step_that_begins_anew_had_is_not_there_twice() -> None:
         *HELLO[:2],
     ]
     told = tell(UIMessage(), START, STEP, source, *NEXT, *again, {"type": "reset-step"}, *again, DONE)
-    gone = [part for part in told.message.parts if part == OpaquePart(type="dropped", complete=True)]
+    gone = [part for part in told.parts if part == OpaquePart(type="dropped", complete=True)]
 
     assert (7, 2, "Hel") == (len(gone), len(told.message.citations), told.message.text)
     assert [1, 2, 2] == [
         told.kinds.count(kind) for kind in ("media", "server_tool_call", "server_tool_result")
     ]
     assert ["data-weather"] == [
-        part.type for part in told.message.parts if part.kind == "opaque" and part not in gone
+        part.type for part in told.parts if part.kind == "opaque" and part not in gone
     ]
 
 
@@ -352,7 +351,7 @@ def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
         *HELLO,
     )
 
-    assert (["tool_call", "text"], "stop") == (told.kinds, told.message.finish_reason)
+    assert (["tool_call", "text"], "stop") == (told.kinds, told.reason)
     assert {"call_1": "sun"} == dict(told.message.tool_results)
 
 
@@ -395,6 +394,6 @@ def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:
     ]
     assert ([{"b": 1}], "stop", {"call_open_at_end"}) == (
         [call.arguments for call in told.calls],
-        told.message.finish_reason,
+        told.reason,
         told.rules,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.formats.ag_ui.support import CALL, END, HELLO, RESULT, START
-from tests.formats.ag_ui.test_subagents import FINISHED, STARTED, TEXT
+from tests.formats.ag_ui.test_runs import FINISHED, STARTED, TEXT
 from tests.steps.hosted.support import follow, tree
 from tests.support.tables import in_one_test
 from tokenstream import Steps
