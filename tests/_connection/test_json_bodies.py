@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.framing.support import chunkings, cut_at
+from tests.framing.support import chunkings
+from tests.support.chunkings import cut_at
 from tests.support.effort import trials
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test

@@ -7,12 +7,12 @@ import json
 import random
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from tests.support.beside import SHARED
+from tests.support.chunkings import cut_at, sized
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -34,27 +34,13 @@ def chunkings(body: bytes) -> Iterator[list[bytes]]:
     """Yield ways to cut a body: whole, small pieces, every two parts, random, with empty chunks."""
     yield [body]
     for size in (1, 2, 3, 7):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
+        yield sized(body, size)
     yield [part for at in range(len(body)) for part in (b"", body[at : at + 1])]
     for cut in range(0, len(body) + 1, max(1, len(body) // _SPLITS_MOST)):
         yield [body[:cut], body[cut:]]
     chance = random.Random(len(body))
     for _ in range(6):
         yield cut_at(body, [chance.randrange(len(body) + 1) for _ in range(chance.randrange(1, 9))])
-
-
-def cut_at(body: bytes, cuts: list[int]) -> list[bytes]:
-    """Cut a body at these places, in any order, repeated ones giving empty chunks."""
-    places = [0, *sorted(cuts), len(body)]
-    return [body[start:stop] for start, stop in pairwise(places)]
-
-
-@st.composite
-def chunked(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> tuple[bytes, list[bytes]]:
-    """Draw a body and a way to cut it."""
-    body = draw(bodies)
-    cuts = draw(st.lists(st.integers(0, len(body)), max_size=12))
-    return body, cut_at(body, cuts)
 
 
 _LINES = st.sampled_from(

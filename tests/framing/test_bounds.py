@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.framing.support import chunked, chunkings, event_streams, json_arrays, json_lines
+from tests.framing.support import chunkings, event_streams, json_arrays, json_lines
+from tests.support.chunkings import chunked
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.framing import NDJSONParser, ServerSentEvent, SSEParser
+from tokenstream.framing import AWSEventStreamParser, NDJSONParser, ServerSentEvent, SSEParser
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.limits import Limits
 
@@ -129,7 +130,7 @@ def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
-@in_one_test("framing", [SSEParser, NDJSONParser, JSONArrayParser])
+@in_one_test("framing", [SSEParser, NDJSONParser, JSONArrayParser, AWSEventStreamParser])
 def test_misuse_says_what_to_do(framing: type[Parser]) -> None:
     parser = framing()
     text: Any = "[1]\n"
@@ -170,7 +171,6 @@ def test_an_error_carries_the_start_of_what_was_too_long() -> None:
 
 
 def test_a_line_is_refused_before_it_ends() -> None:
-    """What outgrows a bound is not held until its line end comes."""
     parser = SSEParser(limits=Limits(line=1_000))
     fed = 0
     while parser.error is None:
@@ -190,7 +190,6 @@ def feed_all(parser: Parser, chunks: Iterable[bytes]) -> list[Any]:
 
 
 def payload_of(frame: bytes | ServerSentEvent) -> bytes:
-    """Return what a frame holds."""
     return frame.payload if isinstance(frame, ServerSentEvent) else frame
 
 

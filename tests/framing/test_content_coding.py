@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.framing.support import cut_at
+from tests.support.chunkings import cut_at
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import Limits

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.framing.support import chunked, chunkings, json_arrays
+from tests.framing.support import chunkings, json_arrays
+from tests.support.chunkings import chunked
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._json_array import JSONArrayParser
@@ -19,7 +20,6 @@ from tokenstream.limits import Limits
 
 
 def read(chunks: list[bytes]) -> list[bytes]:
-    """Feed a new parser, and end it."""
     parser = JSONArrayParser()
     elements = [element for chunk in chunks for element in parser.feed(chunk)] + parser.end()
     parser.check()
@@ -152,7 +152,6 @@ def test_what_was_not_finished_can_be_read_at_every_chunking(body: bytes, unfini
 
 
 def state(parser: JSONArrayParser) -> tuple[Any, ...]:
-    """Return all that can be read off a parser."""
     error = parser.error
     place = error.offset if isinstance(error, ProtocolError) else None
     return repr(error), place, parser.tail, parser.unfinished

@@ -38,7 +38,6 @@ _FRAMINGS = (_in_lines, _in_sse)
 
 
 def read(chunks: list[bytes], limits: Limits | None = None) -> list[dict[str, Any]]:
-    """Feed a new parser, and end it."""
     parser = JSONRPCParser(limits=limits or Limits())
     messages = [message.raw for chunk in chunks for message in parser.feed(chunk)]
     messages += [message.raw for message in parser.end()]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.framing.support import chunked, chunkings, json_lines
+from tests.framing.support import chunkings, json_lines
+from tests.support.chunkings import chunked
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing import NDJSONParser
@@ -20,7 +21,6 @@ DEFAULT = Limits()
 
 
 def read(chunks: list[bytes]) -> list[bytes]:
-    """Feed a new parser, and end it."""
     parser = NDJSONParser()
     return [payload for chunk in chunks for payload in parser.feed(chunk)] + parser.end()
 
@@ -63,7 +63,6 @@ def test_any_body_reads_as_its_lines(drawn: tuple[bytes, list[bytes]]) -> None:
 
 
 def state(parser: PlainNDJSONParser) -> tuple[Any, ...]:
-    """Return all that can be read off a parser."""
     error = parser.error
     met = (error.limit, error.value, error.tail) if isinstance(error, LimitExceeded) else error
     return met, parser.tail, parser.unfinished

@@ -1,4 +1,4 @@
-"""Server-sent events by the letter of the WHATWG HTML standard, at every chunking."""
+"""Server-sent events by the letter of the WHATWG HTML standard; and streams that hold no event."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tests.framing.support import Whatwg, chunked, chunkings, event_streams, shared_cases
+from tests.framing.support import Whatwg, chunkings, event_streams, shared_cases
+from tests.support import wire
 from tests.support.beside import needs_cases
+from tests.support.chunkings import chunked, sized
 from tests.support.tables import in_one_test
+from tests.support.wire import chat
+from tokenstream import Decoder
+from tokenstream.errors import NotAStream, StreamTruncated
+from tokenstream.events import TextDelta
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 
@@ -23,7 +29,6 @@ def event(data: str, name: str = "message", id: str = "", retry: int | None = No
 
 
 def read(chunks: list[bytes]) -> tuple[list[ServerSentEvent], SSEParser]:
-    """Feed a new parser, and end it."""
     parser = SSEParser()
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     return events + parser.end(), parser
@@ -274,3 +279,59 @@ def test_what_is_in_no_field_is_bounded_and_forgotten_with_its_connection() -> N
     parser.reset()
     assert b"" == parser.stray
     assert b"" == SSEParser().stray
+
+
+_BODY = (
+    b"\xef\xbb\xbf: first\r\n\r\ndata: 1\r\n: within\r\ndata: 2\r\n\r\n:\r\n:\r\n\r\n"
+    b"id: 7\ndata: 3\n\n: between\n\nevent: message\ndata: 4\n\n: last\n"
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9, 1000])
+def test_comments_change_no_event_wherever_chunks_end(size: int) -> None:
+    decoder = Decoder("text")
+    events = [event for chunk in sized(_BODY, size) for event in decoder.feed(chunk)]
+
+    assert ["1\n2", "3", "4"] == [event.text for event in events if isinstance(event, TextDelta)]
+
+
+def test_a_comment_that_never_ended_is_no_unfinished_event() -> None:
+    """What is open behind it is."""
+    decoder = Decoder("openai-chat")
+    decoder.feed(chat({"content": "Hi"}, "stop").rstrip(b"\n") + b"\n: pi")
+    decoder.end()
+
+    assert (None, "Hi") == (decoder.error, decoder.message.text)
+
+
+def test_a_sentinel_alone_is_an_empty_text() -> None:
+    """Bare text has no payloads that could be missing: it is complete, and says that it is empty."""
+    decoder = Decoder("text")
+    decoder.feed(wire.DONE)
+    decoder.end()
+
+    assert decoder.error is None
+    assert ("complete", 1) == (decoder.message.ending, decoder.departures.details["answer_empty"])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+def test_events_without_their_blank_lines_are_reported(format: Any, end: bytes) -> None:
+    """Asking again would bring the same: what took the lines apart is to be mended."""
+    line = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}' + end
+    decoder = Decoder(format)
+    for chunk in (b"event: x" + end, line, line, b"data: [DONE]" + end):
+        decoder.feed(chunk)
+    decoder.end()
+
+    assert isinstance(decoder.error, NotAStream)
+    assert "no blank line ends the events of the body: the blank lines" in str(decoder.error)
+    assert "ask again" not in str(decoder.error)
+
+
+def test_an_event_of_several_lines_that_was_cut_is_truncated() -> None:
+    decoder = Decoder()
+    decoder.feed(b'data: {"choices":\ndata: [{"index":0}]\n')
+    decoder.end()
+
+    assert isinstance(decoder.error, StreamTruncated)
