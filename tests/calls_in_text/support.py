@@ -249,7 +249,6 @@ BARE = frozenset({"llama_json", "pythonic"})
 
 
 def make_call(dice: random.Random) -> Call:
-    """Return a call with arguments of all types."""
     values: dict[str, Any] = {
         "text": dice.choice(CODE),
         "n": dice.randint(-5, 5),
@@ -263,7 +262,6 @@ def make_call(dice: random.Random) -> Call:
 
 
 def read(pieces: Iterable[str], *dialects: str, tools: Iterable[str | dict[str, Any]] = TOOLS) -> list[Event]:
-    """Return the events of a text that arrives in pieces."""
     stage = ToolTags(*dialects, tools=tools)
     return [event for piece in pieces for event in stage.feed(piece)] + stage.end()
 
@@ -283,6 +281,14 @@ def joined(events: Iterable[Event]) -> list[object]:
     return told
 
 
+def at_every_cut(text: str, *dialects: str, every: int = 5, **options: Any) -> list[Event]:
+    """Return the events of a text, which are the same however it is cut."""
+    events = read([text], *dialects, **options)
+    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text), every)]):
+        assert joined(events) == joined(read(pieces, *dialects, **options))
+    return events
+
+
 def text_of(events: Iterable[Event]) -> str:
     return "".join([event.text for event in events if isinstance(event, TextDelta)])
 
@@ -298,7 +304,6 @@ def begun_in(events: Iterable[Event]) -> list[str]:
 
 
 def broken_in(events: Iterable[Event]) -> int:
-    """Return the number of calls that ended without being handed out."""
     return sum(isinstance(event, PartDone) for event in events)
 
 

@@ -7,30 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.calls_in_text.support import (
-    DSML,
-    M3,
-    WRITERS,
-    Call,
-    broken_in,
-    calls_of,
-    cuts,
-    joined,
-    read,
-    text_of,
-)
+from tests.calls_in_text.support import DSML, M3, WRITERS, Call, at_every_cut, broken_in, calls_of, text_of
 from tests.calls_in_text.test_strings import repairs_of
 
 NEXT = Call("look", {"text": "b"})
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}, "box": {"anyOf": [{"type": "object"}]}}}
 TOOL = {"name": "look", "parameters": SCHEMA}
-
-
-def at_every_cut(text: str, dialect: str, **options: Any) -> Any:
-    events = read([text], dialect, **options)
-    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text), 5)]):
-        assert joined(events) == joined(read(pieces, dialect, **options))
-    return events
 
 
 @pytest.mark.parametrize("written", ["kimi", "deepseek v3", "deepseek v3.1", "harmony"])
@@ -222,9 +204,7 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
 )
 def test_forms_that_were_seen_are_read_with_what_is_left_behind_them(text: str) -> None:
     for answer, around in ((text, ""), (f"Ok.\n{text}\nDone.", "Ok.\nDone.")):
-        events = read([answer], tools=["look"])
-        for pieces in (list(answer), *[cuts(answer, [place]) for place in range(1, len(answer), 5)]):
-            assert joined(events) == joined(read(pieces, tools=["look"]))
+        events = at_every_cut(answer, tools=["look"])
 
         assert [NEXT] == calls_of(events)
         assert around == text_of(events)

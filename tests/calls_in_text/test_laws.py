@@ -12,6 +12,7 @@ from tests.calls_in_text.support import (
     TOOLS,
     WRITERS,
     Call,
+    at_every_cut,
     begun_in,
     broken_in,
     calls_of,
@@ -64,12 +65,8 @@ def test_calls_are_read_as_they_were_meant(written: str) -> None:
 def test_every_cut_gives_the_same_calls(written: str) -> None:
     for seed in range(5):
         dialect, text, _, _ = _answer(written, seed)
-        expected = joined(read([text], dialect))
+        expected = joined(at_every_cut(text, dialect, every=1 if len(text) < 200 else 37))
         dice = random.Random(seed)
-        places = range(1, len(text), 1 if len(text) < 200 else 37)
-        assert expected == joined(read(list(text), dialect))
-        for place in places:
-            assert expected == joined(read(cuts(text, [place]), dialect))
         for _ in range(10):
             sample = dice.sample(range(len(text)), min(12, len(text)))
             assert expected == joined(read(cuts(text, sample), dialect))
@@ -103,11 +100,8 @@ def test_each_row_of_the_table_is_read_and_reported_at_every_cut(row: Dialect, o
     text = _written_in(row, opening)
     names = [row.name] if row.named_only else []
     offered = offered_in({"tools": TOOLS[:1]})
-    expected = joined(read([text], *names))
 
-    assert [Call("look", {"text": "x"})] == calls_of(read([text], *names))
-    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text))]):
-        assert expected == joined(read(pieces, *names))
+    assert [Call("look", {"text": "x"})] == calls_of(at_every_cut(text, *names, every=1))
     assert row.name == find_call_markup(f" {text}\n", offered)
     assert (None if row.named_only else row.name) == find_call_markup(f"So: \n{text} Well.", offered)
     assert find_call_markup(f"~~~\n{text}\n~~~\n", offered) is None
@@ -116,11 +110,8 @@ def test_each_row_of_the_table_is_read_and_reported_at_every_cut(row: Dialect, o
 def test_a_fence_with_a_call_may_follow_other_code() -> None:
     """The backticks that close the code are never taken for the beginning of the call's fence."""
     text = "```py\nx = 1\n```\n```tool_code\nlook(n=1)\n```"
-    expected = joined(read([text], "gemma"))
 
-    assert [Call("look", {"n": 1})] == calls_of(read([text], "gemma"))
-    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text))]):
-        assert expected == joined(read(pieces, "gemma"))
+    assert [Call("look", {"n": 1})] == calls_of(at_every_cut(text, "gemma", every=1))
 
 
 @pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}\n```", "```tool_call\n{}\n```\n", "[{}]"])

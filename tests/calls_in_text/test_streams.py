@@ -98,7 +98,6 @@ def test_every_chunking_gives_the_same_in_both_colours() -> None:
     options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True), "tools": [look]}
     expected = read([sent], **options)
 
-    assert expected.message is not None
     assert "Hm <tool_call>" == expected.message.reasoning
     assert [{"at": "x"}, {"n": 3, "at": "3"}] == [call.arguments for call in expected.message.tool_calls]
     assert "So:\nand\nDone." == expected.message.text

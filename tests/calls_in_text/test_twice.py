@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 
 class Sent(NamedTuple):
-    """A call that a server sends."""
-
     is_text: bool
     name: str
     amount: int
@@ -148,7 +146,6 @@ def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) 
     options: dict[str, Any] = {"tags": Tags(calls=True), "format": format}
     expected = read([sent], **options)
 
-    assert expected.message is not None
     assert [6, 5, 7] == [call.arguments["amount"] for call in expected.message.tool_calls]
     for chunks in (bytewise(sent), *several(sent, "twice").values()):
         for reading in (read(chunks, **options), anyio.run(partial(aread, chunks, **options))):

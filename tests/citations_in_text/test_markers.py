@@ -72,7 +72,6 @@ TEXTS: list[tuple[str, str, list[tuple[str, str]]]] = [
 
 
 def split(pieces: Any) -> tuple[str, list[Citation]]:
-    """Return the text and the citations of a text that arrives in pieces."""
     scanner = MarkerScanner(MARKERS, SOURCES)
     given, citations = "", []
     for piece in [found for text in pieces for found in scanner.feed(text)] + scanner.end():
@@ -174,7 +173,6 @@ def test_every_chunking_of_a_stream_gives_the_same_in_both_colours() -> None:
     options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True, citations=True)}
     expected = read([sent], **options)
 
-    assert expected.message is not None
     message = expected.message
     assert ("a[^1]", [{"at": "[^9]"}]) == (message.reasoning, [call.arguments for call in message.tool_calls])
     texts = [part.text if part.kind == "text" else "" for part in message.parts]

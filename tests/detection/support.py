@@ -13,7 +13,6 @@ CHAT = wire.chat({"role": "assistant", "content": "Hi"}) + wire.chat({}, "stop")
 
 
 def respond(body: bytes, content_type: str | None = "text/event-stream", *, status: int = 200) -> Reading:
-    """Read an HTTP response with this body, as a transport hands it over."""
     headers = {} if content_type is None else {"content-type": content_type}
     response = httpx.Response(
         status,
@@ -35,10 +34,5 @@ def respond(body: bytes, content_type: str | None = "text/event-stream", *, stat
 
 def greets(reading: Reading, format: str) -> bool:
     """Tell whether the answer is "Hi", in this format, whole."""
-    message = reading.message
-    return (
-        reading.error is None
-        and reading.format == format
-        and message is not None
-        and (message.text, message.ending) == ("Hi", "complete")
-    )
+    told = reading.error, reading.format, reading.message.text, reading.message.ending
+    return told == (None, format, "Hi", "complete")

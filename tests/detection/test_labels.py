@@ -1,20 +1,28 @@
-"""Labels of a body count where its bytes do not tell; no payload is of two formats."""
+"""Labels of a body and paths of endpoints count where its bytes do not tell; no payload is of two formats."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.detection.support import CHAT, greets, respond
 from tests.support import registry, wire
 from tests.support.chunkings import bytewise
+from tests.support.paths import PATHS
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours, shared
+from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
+from tokenstream._providers.apis import all_apis
 from tokenstream.errors import NotAStream, StreamTruncated
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream._providers.apis import APIRecord
 
 
 @pytest.mark.parametrize(
@@ -41,7 +49,6 @@ def test_the_charset_of_a_stream_is_utf_8_whatever_its_label_says() -> None:
     """SSE has no other encoding."""
     reading = respond(wire.chat({"content": "€"}) + wire.DONE, "text/event-stream; charset=iso-8859-1")
 
-    assert reading.message is not None
     assert "€" == reading.message.text
 
 
@@ -53,7 +60,6 @@ def test_a_body_without_an_event_is_truncated(status: int, body: bytes) -> None:
 
     assert isinstance(error, StreamTruncated)
     assert (0, True) == (error.events_seen, error.retryable)
-    assert reading.message is not None
     assert ("truncated", ()) == (reading.message.ending, reading.message.parts)
     assert reading.closed
 
@@ -103,3 +109,28 @@ def test_a_body_that_ends_before_it_tells_is_of_the_only_format_it_can_be(body: 
 
         assert name == reading.format
         assert not isinstance(reading.error, NotAStream)
+
+
+@in_one_test(("path", "format"), PATHS.items())
+def test_a_path_has_one_format(path: str, format: str) -> None:
+    """No path matches two rows, so that their order says nothing."""
+    matching = [name for end, name in registry.path_patterns() if end.search(path)]
+
+    assert [format] == matching
+    assert format == registry.format_of_path(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "api", [api for api in all_apis() if api.paths is not None], ids=lambda api: api.name
+)
+@given(st.data())
+def test_no_path_of_an_api_is_that_of_another(api: APIRecord, data: st.DataObject) -> None:
+    path = data.draw(st.from_regex(f"^(/v1|/models/m)?(?:{api.paths})$", fullmatch=True))
+
+    assert [api.name] == [name for end, name in registry.path_patterns() if end.search(path)]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/chat", "/v1/models", "/completionsx"])
+def test_other_paths_have_none(path: str) -> None:
+    assert registry.format_of_path(path) is None

@@ -65,8 +65,7 @@ def test_a_whole_answer_is_read_as_one(format: str, indent: int | None) -> None:
         message = reading.message
 
         assert greets(reading, format)
-        assert message is not None
-        assert ("tool_calls", 9) == (message.finish_reason, message.usage and message.usage.output_tokens)
+        assert ("tool_calls", 9) == (message.finish_reason, message.usage.output_tokens)
         assert [("ls", {"all": True})] == [(call.name, call.arguments) for call in reading.calls()]
 
 
@@ -159,5 +158,4 @@ def test_a_payload_that_is_broken_json_is_a_protocol_error() -> None:
 
     assert isinstance(error, ProtocolError)
     assert (2, 13) == (error.event, error.offset)
-    assert reading.message is not None
     assert ("Hi", "failed") == (reading.message.text, reading.message.ending)

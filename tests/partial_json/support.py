@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def cases(name: str) -> dict[str, Any]:
-    """Return a file of cases; empty where it is missing."""
     path = SHARED / "cases" / name
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
@@ -130,7 +129,6 @@ _LONE = [r"\ud83d", r"\uDE00", r"\ud83d\ud83d\ude00", r"\udbff\n", r"\ud800\u004
 
 
 def strings(characters: list[str], *, most: int = 6) -> st.SearchStrategy[str]:
-    """Return strings as JSON writes them, quotes included."""
     return st.lists(st.sampled_from(characters), max_size=most).map(lambda found: f'"{"".join(found)}"')
 
 

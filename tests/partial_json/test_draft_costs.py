@@ -72,8 +72,6 @@ def test_a_snapshot_is_the_same_until_something_changes() -> None:
 
 
 def _calls(draft: Partials[Any], pieces: list[str]) -> int:
-    """Return how many functions run while pieces are read, with a snapshot of each."""
-
     def read() -> None:
         for piece in pieces:
             draft.feed(piece)

@@ -42,8 +42,6 @@ def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:
 
 
 class Colour(enum.Enum):
-    """A value in quotes."""
-
     red = "r"
 
 
@@ -120,8 +118,6 @@ def test_an_object_with_a_serializer_is_written_by_its_fields_until_it_is_finish
 
 @dataclasses.dataclass
 class Data:
-    """A dataclass."""
-
     day: dt.date
     more: Annotated[int, Field(serialization_alias="evenMore")] = 0
 
@@ -135,8 +131,6 @@ class Slotted:
 
 
 class Typed(TypedDict):
-    """A TypedDict."""
-
     day: dt.date
     text: str
 

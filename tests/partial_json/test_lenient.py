@@ -1,11 +1,11 @@
-"""What holds for every text that is read leniently."""
+"""What holds for every text that is read leniently, and the list of repairs in docs/reports/repairs.md."""
 
 from __future__ import annotations
 
 import json
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given
@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same, strings
+from tests.project import ROOT
 from tests.support.beside import needs_cases
 from tests.support.effort import examples
+from tests.support.tables import in_one_test
+from tokenstream import ToolCall
 from tokenstream.errors import InvalidJSON, MisuseError
+from tokenstream.events import ToolCallDone
 from tokenstream.partial_json import Allow, PartialJSONParser, ValueStart
+from tokenstream.partial_json._repairs import Repair, RepairName
+from tokenstream.stages import ToolTags, ValidatedCalls
 
 _DAMAGE: list[dict[str, Any]] = cases("invalid_json_cases.json").get("damage", [])
 _SIZES = [0, 1, 2, 3, 7]
@@ -292,3 +298,46 @@ def test_numbers_show_as_they_grow_where_that_is_allowed() -> None:
     assert ["unfinished_value", "missing_end"] == [
         repair.name for repair in ended("[-12.", allow=allow).repairs
     ]
+
+
+_PAGE = (ROOT / "docs" / "reports" / "repairs.md").read_text("utf-8")
+_ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
+_ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE)]
+
+
+def mix(a: list[int]) -> None:
+    """Mix."""
+
+
+def test_the_page_lists_every_repair() -> None:
+    assert list(get_args(RepairName)) == sorted(get_args(RepairName)) == [name for name, _, _ in _ROWS]
+
+
+@in_one_test("name, example, value", _ROWS)
+def test_an_example_takes_its_repair(name: str, example: str, value: str) -> None:
+    if name == "json_in_string":
+        # Only the schema of a tool tells such a string from a text.
+        call = ToolCall(id="c", name="mix", arguments_text=example, complete=True)
+        [checked] = ValidatedCalls(mix, lenient=True).feed(call)
+        assert ([name], value) == ([repair.name for repair in checked.repairs], repr(checked.arguments))
+        return
+    if name == "tool_name":
+        tags = ToolTags(tools=[value.strip("'")])
+        [done] = [
+            each for each in tags.feed(f"<tool_call>{example}</tool_call>") if isinstance(each, ToolCallDone)
+        ]
+        assert ([name], value) == ([repair.name for repair in done.call.repairs], repr(done.call.name))
+        return
+    options: dict[str, Any] = {"document": "last"} if name == "other_document" else {}
+    parser = ended(example.replace("⏎", "\n"), **options)
+
+    assert parser.error is None
+    assert name in {repair.name for repair in parser.repairs}
+    assert value == repr(parser.value)
+
+
+def test_a_repair_is_a_pair_of_name_and_offset() -> None:
+    (repair,) = ended('{"a": 1,}').repairs
+    name, offset = repair
+
+    assert Repair("trailing_comma", 7) == repair == (name, offset)

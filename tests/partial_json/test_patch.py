@@ -142,15 +142,11 @@ def test_a_list_that_validation_shortens_loses_each_element_that_is_gone(
 
 
 class Step(BaseModel):
-    """An object in a list."""
-
     title: str
     minutes: int = 5
 
 
 class Recipe(BaseModel):
-    """What fills in."""
-
     name: str = Field(alias="theName")
     steps: list[Step]
 

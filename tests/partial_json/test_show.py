@@ -92,7 +92,6 @@ def _is_behind(earlier: Any, later: Any) -> bool:
 
 
 def _shown(type_: Any, pieces: list[str], **options: Any) -> list[Any]:
-    """Return what shows after each piece."""
     stage: Partials[Any] = Partials(type_, **options)
     shown: list[Any] = []
     for piece in pieces:

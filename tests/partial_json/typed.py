@@ -262,14 +262,12 @@ def told(value: Any) -> tuple[Any, ...]:
 
 
 def draft_of(type_: Any, text: str, **options: Any) -> Partials[Any]:
-    """Return what reads a typed object, when it has read a text."""
     draft: Partials[Any] = Partials(type_, **options)
     draft.feed(text)
     return draft
 
 
 def partial_of(type_: Any, text: str, **options: Any) -> Any:
-    """Return what shows of a typed object."""
     return draft_of(type_, text, **options).partial()
 
 

@@ -18,7 +18,6 @@ def decoded(chunks: list[bytes], **options: Any) -> tuple[Decoder, list[Event]]:
 
 
 def parts_of(message: Message) -> list[tuple[str, str]]:
-    """Return the kinds of a message's parts, with what each of them says."""
     return [
         (part.kind, str(getattr(part, "text", None) or getattr(part, "arguments_text", "")))
         for part in message.parts

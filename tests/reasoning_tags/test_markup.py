@@ -260,7 +260,6 @@ def test_a_stopped_answer_keeps_what_was_held_back(field: str, text: str, option
 
 
 def test_only_the_first_text_may_begin_inside() -> None:
-    """A closing tag in a later one is text."""
     sent = [chat({"content": "It"}), chat({"reasoning_content": "Hm."}), *body("is 4.</think>")]
     message = Stream(sent, **KNOWN).final()
 

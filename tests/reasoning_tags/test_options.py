@@ -1,4 +1,4 @@
-"""Reasoning between tags: which tags count, and what is refused."""
+"""Reasoning between tags: which tags count, what is refused, and several connections."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
+from tests.reasoning_tags.support import parts_of
+from tests.recovery.attempts import in_each_world, play
+from tests.recovery.test_resume import answer
 from tests.support.wire import DONE, chat, sses
 from tokenstream import (
     AsyncSession,
     AsyncStream,
     Decoder,
+    Retry,
     Route,
+    Seam,
     Session,
     Stream,
     Tags,
@@ -23,7 +28,7 @@ from tokenstream import (
     tap,
     testing,
 )
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamTruncated
 
 
 def test_any_other_tag_counts_by_its_name() -> None:
@@ -98,3 +103,58 @@ def test_each_answer_of_a_session_starts_fresh() -> None:
     assert [("a", "b"), ("d", "c ")] == [
         (response.final().reasoning, response.message.text) for response in stream.responses
     ]
+
+
+@in_each_world
+@pytest.mark.parametrize("format", ["openai-responses", "gemini-interactions"])
+def test_an_answer_is_resumed_within_a_thought(world: str, format: str) -> None:
+    """What had come of a tag is kept over the connections."""
+    script = testing.script().text("Well <thi", "nk>Let me ", "look.</th", "ink>\n\n", "Done.").finish("stop")
+    whole_answer = answer(format, script)
+    plain = play(
+        world, [whole_answer], Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True)
+    )
+    for cut in range(2, len(whole_answer) - 1):
+        bodies = [whole_answer[:cut], whole_answer[cut:]]
+        played = play(world, bodies, Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True))
+
+        assert parts_of(plain.message) == parts_of(played.message)
+    assert plain.message.reasoning == "Let me look."
+
+
+def test_an_answer_begins_again_with_its_tags() -> None:
+    """What was given up says nothing of the next attempt."""
+    bodies = [
+        [chat({"content": "<think>a"})],
+        [chat({"content": "<think>b</think>c"}), chat({}, "stop"), DONE],
+    ]
+    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tags=Tags(reasoning=True))
+    message = stream.final()
+
+    assert ("b", "c") == (message.reasoning, message.text)
+
+
+def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
+    """The text is joined where it broke off, though its part has another index."""
+    bodies = [
+        [chat({"content": "<think>a</think>The sum of two and"})],
+        [chat({"content": " two is four, as ever."}), chat({}, "stop"), DONE],
+    ]
+    retry = Retry(mode="continue", wait=0, seam=Seam(least=0))
+    stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, tags=Tags(reasoning=True))
+    message = stream.final()
+
+    assert ("a", "The sum of two and two is four, as ever.") == (message.reasoning, message.text)
+
+
+def test_a_checkpoint_has_no_state_to_go_on_from() -> None:
+    """The format's own parts are not those of the message: another stream could not tell them apart."""
+    chunks = testing.script().text("<think>a</think>b").finish("stop").chunks("openai-responses")[:-2]
+    stream = Stream(chunks, tags=Tags(reasoning=True))
+    with pytest.raises(StreamTruncated):
+        stream.final()
+    checkpoint = stream.checkpoint()
+
+    assert "a" == checkpoint.message.reasoning
+    with pytest.raises(MisuseError, match="no state to continue from"):
+        Stream.from_checkpoint(checkpoint, [])

@@ -47,7 +47,6 @@ def test_plain_data_is_in_value() -> None:
 
 
 def test_a_dict_grows_as_a_mapping() -> None:
-    """A document that is a dict has its keys as items, and its mapping as value."""
     draft = partial_of(dict[str, int], '{"a": 1, "b": 2, ')
 
     assert ({"a": 1, "b": 2}, 1, ["a", "b"]) == (draft.value, draft["a"], list(draft))
