@@ -29,7 +29,7 @@ from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 def test_a_tool_call_is_handed_out_at_its_block_stop() -> None:
     """The empty object in its start is a placeholder that the fragments replace."""
     came = read(
-        start(), tool(0), arguments(0, ""), arguments(0, '{"path": '), arguments(0, '"/srv"}'), stop(0)
+        start(), tool(0), arguments(0, ""), arguments(0, ' {"path": '), arguments(0, '"/srv"}'), stop(0)
     )
 
     assert [(call.id, call.name, call.arguments, call.complete) for call in came.calls] == [
