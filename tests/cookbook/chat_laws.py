@@ -54,8 +54,6 @@ def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
     """Run the program of a page with uvicorn, with the page of FastAPI and Redis.
 
     Args:
-        recipe: The page.
-        folder: The folder for the program.
         application: The name of the ASGI application in the program.
     """
     program = write_program(recipe, folder)

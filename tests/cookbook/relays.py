@@ -66,11 +66,8 @@ def relaying(
     The first answer to the question "Break" breaks off.
 
     Args:
-        recipe: The page.
-        folder: The folder for the program.
         command: Arguments of Python, in which {port} is the relay's port.
         edit: Returns the program with the changes that a page describes.
-        variables: Variables of its environment.
     """
     program = write_program(recipe, folder)
     if example_of(recipe) is None:

@@ -24,7 +24,6 @@ class Watched:
     """A running program and its terminal.
 
     Args:
-        process: The program.
         keyboard: The terminal's end that the user has.
     """
 

@@ -35,12 +35,7 @@ def ask_agent(
     """Run the example with a program that prints a recording; return its output, and the program's arguments.
 
     Args:
-        folder: The folder of the program.
-        program: The name of the program.
-        lines: The name of the recording.
-        *arguments: Arguments of the example.
         size: Number of bytes that the program prints; None for all.
-        exit_code: The exit code of the program.
     """
     fake = folder / program
     path = str(FOLDER / f"{lines}.jsonl")

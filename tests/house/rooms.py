@@ -76,7 +76,6 @@ def settle(now: Sizes, of_all: Mapping[str, int]) -> None:
     """Lower the counts of the budget to those of the rooms and of all, and keep the sizes of the rooms.
 
     Args:
-        now: The sizes of the rooms.
         of_all: The counts of `bounds_of_all`, as they are.
     """
     text = _BUDGET.read_text(encoding="utf-8")

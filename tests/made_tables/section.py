@@ -17,7 +17,6 @@ def table(columns: Iterable[str], rows: Iterable[str]) -> str:
     """Return a table in Markdown.
 
     Args:
-        columns: The heads of the columns.
         rows: The rows, as they stand in Markdown.
     """
     heads = [*columns]
@@ -29,7 +28,6 @@ class Section:
     """A section of a page.
 
     Args:
-        page: The page.
         module: The module that makes it, as `python -m` takes it.
         make: Returns the paragraphs that it should have.
     """

@@ -17,7 +17,6 @@ class Client:
 
     Args:
         spec: The version of ASGI; from 2.4 on sending to a client that has gone raises.
-        method: The method of the request.
         slow: Called at each chunk before it is taken.
     """
 

@@ -13,7 +13,6 @@ class Cutting:
 
     Args:
         ports: The servers' ports, one of which is taken at random.
-        seed: Seed of the random choices.
         cuts: Number of connections to cut; later ones are left alone.
         most: Largest number of bytes of an answer to pass on before a cut.
     """

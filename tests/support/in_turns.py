@@ -29,11 +29,7 @@ _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "
 
 
 class Plain:
-    """Stands for a format without shortcuts: every payload is decoded.
-
-    Args:
-        format: The format, or its name.
-    """
+    """Stands for a format without shortcuts: every payload is decoded."""
 
     def __init__(self, format: str | Format) -> None:
         self._format = format
@@ -48,7 +44,6 @@ def decoded(format: Any, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
     """Return everything that a user can see of a body.
 
     Args:
-        format: Its format.
         chunks: Its bytes, or decoded payloads.
         shortcuts: True to allow reading payloads by comparison, without decoding them.
     """
@@ -67,11 +62,7 @@ def decoded(format: Any, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
 
 
 class _Layout:
-    """Fixes an order of keys and a place of padding, the same for nearly all payloads of a stream.
-
-    Args:
-        source: Source of the random choices.
-    """
+    """Fixes an order of keys and a place of padding, the same for nearly all payloads of a stream."""
 
     def __init__(self, source: random.Random) -> None:
         self._source = source
@@ -318,8 +309,6 @@ def recorded(body: bytes, move: Move, source: random.Random, *, as_objects: bool
     """Return a recorded body whose deltas go to two places in turns.
 
     Args:
-        body: The bytes of a server.
-        move: Moves a payload to another place.
         source: Source of the random order of keys and of padding.
         as_objects: True to pass decoded payloads, and everything else as bytes.
     """

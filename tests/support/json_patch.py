@@ -10,7 +10,6 @@ def patched(document: Any, patch: list[dict[str, Any]], *, append: bool = False)
     """Return a document with a patch applied; the document itself is not changed.
 
     Args:
-        document: The document.
         patch: The operations; one without a place raises LookupError.
         append: True to allow operations that append to strings.
     """

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """Forwards connections to a server, from a thread of its own.
-
-    Args:
-        url: The server's address.
-    """
+    """Forwards connections to a server, from a thread of its own."""
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url)

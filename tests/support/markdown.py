@@ -85,11 +85,6 @@ def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken
 
     E1: a reference before its definition. Such a document has to be the same once
     each block is rendered with the definitions of the whole document.
-
-    Args:
-        text: The document.
-        renderer: The parser that judges.
-        **options: Options of the stage.
     """
     stage = MarkdownBlocks(**options)
     blocks = closed(run([text], stage))

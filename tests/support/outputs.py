@@ -11,9 +11,7 @@ def output_of(type_: Any, text: str, **options: Any) -> Any:
     """Return the object that an answer of this text validates as.
 
     Args:
-        type_: The type, or an adapter.
         text: The answer's text, in one piece.
-        **options: Arguments of `Stream.result`.
     """
     with Stream([text], format="pieces") as stream:
         return stream.result(type_, **options)

@@ -23,7 +23,6 @@ def played(stage: Any, pieces: list[tuple[float, str]]) -> list[tuple[float, str
     """Feed pieces at their times and tick at each deadline; return the output with its times.
 
     Args:
-        stage: A stage with a deadline.
         pieces: Pieces, each with the clock at its arrival; the end comes with the last one.
     """
     shown: list[tuple[float, str]] = []

@@ -141,7 +141,6 @@ class _Writer:
     """Writes texts that an expression matches, with one of its repetitions made very long.
 
     Args:
-        chance: Source of the random choices.
         target: Number of the repetition that is made long.
         size: Its length, in characters.
     """
@@ -166,7 +165,6 @@ class _Writer:
         """Return a text that matches.
 
         Args:
-            tree: The parsed expression.
             before: Number of characters before this text.
         """
         text = ""

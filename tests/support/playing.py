@@ -33,7 +33,6 @@ class Playback:
     """One replay of a recording by one reader, with its clock.
 
     Args:
-        recording: The recording.
         clock: The clock; None for a new `VirtualClock`.
         **options: `pace`, `chunking` and `fault`, as for `Recording.stream`.
     """
@@ -75,12 +74,7 @@ def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
 
 
 def as_played(recording: Recording, **options: Any) -> Recording:
-    """Return the chunks that the reader of a replay is given, with the times at which they come.
-
-    Args:
-        recording: The recording.
-        **options: Arguments of `Recording.stream`.
-    """
+    """Return the chunks that the reader of a replay is given, with the times at which they come."""
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "played.rec"

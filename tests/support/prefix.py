@@ -46,12 +46,7 @@ class Said:
 
 @dataclass
 class Prefix:
-    """The whole events of a prefix, and the rest after them.
-
-    Args:
-        body: The prefix.
-        format: Its format.
-    """
+    """The whole events of a prefix, and the rest after them."""
 
     body: bytes
     format: Any

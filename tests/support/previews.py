@@ -39,7 +39,6 @@ def seen(text: str, definitions: str = "") -> str:
     """Return the visible text of rendered markdown, without white space.
 
     Args:
-        text: The markdown.
         definitions: The link definitions of the text before it.
     """
     return _seen(_parsed(text, inline=False, definitions=definitions))
@@ -79,8 +78,6 @@ def wrong_previews(
     """Return the previews of one block that break the law.
 
     Args:
-        previews: The previews, in their order.
-        final: The text of the finished block.
         inline: True if the texts are inline content, to which blocks do not apply.
         definitions: The link definitions of the text before the block.
     """

@@ -55,8 +55,6 @@ def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[s
     """Run nginx in front of a server, and yield its address.
 
     Args:
-        folder: The folder for its files.
-        upstream: The server's address.
         locations: Directives by the first part of a path, which is not passed to the server.
     """
     port = free_port()
@@ -81,14 +79,7 @@ def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[s
 
 @contextmanager
 def nghttpx(folder: Path, upstream: str, certificate: Path, key: Path) -> Generator[str, None, None]:
-    """Run nghttpx, which speaks HTTP/2 over TLS, in front of a server, and yield its address.
-
-    Args:
-        folder: The folder for its files.
-        upstream: The server's address.
-        certificate: The file of its certificate.
-        key: The file of the certificate's key.
-    """
+    """Run nghttpx, which speaks HTTP/2 over TLS, in front of a server, and yield its address."""
     port = free_port()
     backend = upstream.removeprefix("http://").replace(":", ",")
     command = [

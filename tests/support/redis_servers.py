@@ -20,7 +20,6 @@ class RedisServer(AbstractContextManager["RedisServer"]):
     """A server on a socket in a folder, which can be killed and started again.
 
     Args:
-        folder: The folder for its files.
         options: Further configuration, such as `appendonly="yes"`.
     """
 

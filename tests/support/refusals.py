@@ -26,7 +26,6 @@ def error_of(
 
     Args:
         url: The address that was asked; None for a response that does not know it.
-        **options: Options of the stream.
     """
     response = httpx.Response(
         status,

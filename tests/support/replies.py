@@ -32,10 +32,6 @@ def reply(
     """Return a reply of chunks, each with the seconds to wait before it.
 
     Args:
-        chunks: The seconds and the bytes.
-        content_type: Content type of the body.
-        status: The HTTP status.
-        headers: Further headers.
         cut: The way in which the connection breaks after the chunks; None ends the body properly.
     """
     at, arrivals = 0.0, list[Arrival]()

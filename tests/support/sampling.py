@@ -23,7 +23,6 @@ def sampled(
     """Return the cases as parameters, always the same ones.
 
     Args:
-        cases: All that there are.
         one_in: One in so many is tried by default; the others are marked `slow`.
         slow_one_in: One in so many of those marked `slow` is there at all, unless the run is a thorough one.
     """

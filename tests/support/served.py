@@ -146,7 +146,6 @@ def by_python(folder: Path, environment: Mapping[str, str], *arguments: str) -> 
     """Serve with another Python, and yield its address once it answers.
 
     Args:
-        folder: The folder in which it runs.
         environment: Its environment, in which {port} stands for its port.
         arguments: Its arguments, in which {port} stands for its port.
     """

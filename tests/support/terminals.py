@@ -44,8 +44,6 @@ class Terminal(pyte.HistoryScreen):
     """The screen of a user, with the scrollback.
 
     Args:
-        columns: Its width.
-        lines: Its height.
         reflows: True if it wraps its rows anew when it is resized, as most do; xterm and the
             console of Linux do not.
         keeps_end: True if it then shows the end of the text even when the cursor is elsewhere,

@@ -20,7 +20,6 @@ def make_project(folder: Path, npm: Path, backend: str) -> Path:
     """Write the component and a page with nothing else into a folder with all packages; return the page.
 
     Args:
-        folder: An empty folder.
         npm: A folder with the packages that are imported.
         backend: The address that the component has in place of its own.
     """

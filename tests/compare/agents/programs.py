@@ -108,10 +108,7 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
     """Start an agent in a folder of its own, with pipes; it is killed at the end of the block.
 
     Args:
-        name: The name of the program.
         folder: A folder that is empty, for the agent's home and work.
-        url: The address of the server that stands in for the provider.
-        arguments: What follows the name of the program on the command line.
     """
     path = program(name)
     for each in ("home", "work"):

@@ -61,14 +61,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """An answer as it comes over the wire.
-
-    Args:
-        format: The format's name.
-        chunks: The bytes, in pieces.
-        payloads: The JSON payloads alone.
-        text: The text of the answer.
-    """
+    """An answer as it comes over the wire."""
 
     format: Any
     chunks: list[bytes]

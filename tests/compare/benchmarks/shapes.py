@@ -24,14 +24,11 @@ class Answer:
     """An answer, one event to a chunk.
 
     Args:
-        name: What the table calls it.
-        format: The format's name.
         head: The chunks before the first text delta.
         deltas: The chunks that are one text delta each; text where the format takes text, and payloads
             where somebody else has decoded them.
         payloads: The payloads of these, as far as they are JSON.
         tail: The chunks after the last text delta.
-        text: The text of the answer.
     """
 
     name: str
@@ -97,14 +94,12 @@ class Shape:
     """How a provider's answers look on the wire.
 
     Args:
-        format: The format's name.
         frame: The borders of an event.
         delta: Makes a text delta of its number and its text, with random values from a source.
         head: The events before.
         tail: The events after.
         last: Bytes after the last event.
         tokens: How many tokens stand in one delta.
-        written: Writes a payload as JSON.
     """
 
     format: Any

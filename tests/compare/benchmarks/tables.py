@@ -7,14 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one measurement gave.
-
-    Args:
-        title: What was measured.
-        head: The names of the columns.
-        rows: The cells, as text.
-        notes: What stands below.
-    """
+    """What one measurement gave."""
 
     title: str
     head: list[str]

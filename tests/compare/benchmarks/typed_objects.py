@@ -90,12 +90,7 @@ class _RecipeDict(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Who makes a typed object anew of all that has come.
-
-    Args:
-        name: What the table calls it.
-        make: Makes the object of the text so far.
-    """
+    """Who makes a typed object anew of all that has come."""
 
     name: str
     make: Callable[[str], Any]

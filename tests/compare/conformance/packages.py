@@ -110,8 +110,6 @@ class NodePackages:
         """Run a script with a question as its input, and return its answer; both are JSON.
 
         Args:
-            script: The script.
-            asked: The question.
             timeout: The seconds after which it counts as hanging; None to wait for ever.
         """
         # A script given as text finds its packages from the folder that it runs in.

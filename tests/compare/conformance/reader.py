@@ -92,7 +92,6 @@ def answer_by(read: Callable[[bytes, Answer], None], **empty: Any) -> Callable[[
     """Return what gives the answer that `read` fills in, with the error that ended it.
 
     Args:
-        read: Reads a body into an answer.
         empty: Fields of an answer of which nothing was read.
     """
 

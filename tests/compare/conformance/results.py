@@ -94,7 +94,6 @@ def results_of(reader: Reader, kept: dict[str, Any]) -> dict[str, Any]:
     """Run a reader over all cases.
 
     Args:
-        reader: One that is installed.
         kept: What it made of the cases before; its results stay where the cases of SSE and of
             JSONTestSuite are missing.
     """

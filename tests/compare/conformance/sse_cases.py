@@ -92,7 +92,6 @@ def judge(
     """Return None where a reader is right at every chunking, else where it first goes wrong.
 
     Args:
-        case: The case.
         told: What the reader gave at each of the case's chunkings; text stands for an error.
         view: What the reader claims to give of an SSE event.
     """

@@ -25,9 +25,7 @@ class TextWithJSON(NamedTuple):
     """A text, and the value that is right.
 
     Args:
-        text: The text.
         value: The value as plain data; None if the text is to be refused.
-        type: The type that is asked for.
     """
 
     text: str

@@ -75,7 +75,6 @@ class Wire:
     """One way to ask.
 
     Args:
-        path: Where.
         ask: Returns the request's body for a user's message.
         thinks: Whether aimock has a place for reasoning there; "text" where it calls that text.
         calls: Whether it has one for calls.

@@ -48,11 +48,9 @@ class Answer:
     """An answer whose texts can be written in turns.
 
     Args:
-        format: The format.
         delta: Makes the payload that adds a piece to the text of a number.
         head: Payloads that open the texts.
         wire: Makes the bytes of a payload.
-        texts: Number of texts.
     """
 
     format: Any

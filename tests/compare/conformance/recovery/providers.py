@@ -160,7 +160,6 @@ def _send(connection: Connection, chunks: Sequence[bytes], *, ends: bool = True)
     """Send a response in HTTP chunks.
 
     Args:
-        chunks: Its body.
         ends: False to leave the response unfinished.
     """
     connection.send(chunked_head(_CLOSE))

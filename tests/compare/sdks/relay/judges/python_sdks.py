@@ -28,7 +28,6 @@ def read_in_python(reader: str, bodies: Mapping[str, tuple[ProtocolName, bytes]]
     """Return what an SDK gives for answers that are served over HTTP.
 
     Args:
-        reader: The SDK, and its API.
         bodies: The protocol and the bytes of each answer, by a name for it.
     """
     with needed("httpx2").Client() as http, served(bodies) as urls:

@@ -48,12 +48,7 @@ def differences(
 
 
 class Said:
-    """What a client of a protocol must give for a message.
-
-    Args:
-        message: Our message.
-        protocol: The protocol in which it was sent.
-    """
+    """What a client of a protocol must give for a message."""
 
     def __init__(self, message: Message, protocol: ProtocolName) -> None:
         self.lost: set[Loss] = set()
