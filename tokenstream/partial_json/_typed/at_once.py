@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import is_mapping
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import TypeNames
 from tokenstream.partial_json._shapes.write import write_plain_json
 from tokenstream.partial_json._strict.numbers import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.dump import get_names_and_view
-from tokenstream.partial_json._typed.paths import (
-    find_slots_at,
-    get_member,
-    is_array,
-    is_mapping,
-    list_names,
-    unwrap_root,
-)
+from tokenstream.partial_json._typed.paths import find_slots_at, get_member, is_array, list_names, unwrap_root
 from tokenstream.partial_json._typed.state import DocumentText, SnapshotState, get_state
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, make_repr
 

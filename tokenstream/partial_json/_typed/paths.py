@@ -14,6 +14,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard
 
+from tokenstream._basics.untrusted import is_mapping
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
@@ -179,10 +180,6 @@ def _get_element(value: object, index: int) -> object:
 def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
     """Return True for a `Partial`, the only subclass of `Snapshot`."""
     return isinstance(value, Snapshot)
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
 
 
 def is_collection(value: object) -> TypeGuard[Collection[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.starts import (
     BLANKS,
@@ -17,7 +17,7 @@ from tokenstream.stages._markdown.starts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NOT_BLANK: Any = re.compile(r"[^ \t]|\Z").search
+_NOT_BLANK = re.compile(r"[^ \t]|\Z")
 
 _ORDERED = re.compile(r"([0-9]{1,9})([.)])")
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
@@ -26,8 +26,8 @@ _NOT_MARK = {mark: re.compile(rf"[^{re.escape(mark)} \t]|\Z") for mark in "*-_"}
 
 def skip_blanks(text: str, position: int) -> int:
     """Return the position of the next character that is neither a space nor a tab, or the end."""
-    start: int = _NOT_BLANK(text, position).start()
-    return start
+    match = _NOT_BLANK.search(text, position)
+    return match.start() if match else len(text)
 
 
 class Container:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 WHITE = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 """White space characters in CommonMark and markdown-it."""
@@ -70,7 +70,7 @@ _TITLES = {
     "'": re.compile(r"'(?:[^'\\]|\\.)*+('?)", re.DOTALL),
     "(": re.compile(r"\((?:[^()\\]|\\.)*+(\)?)", re.DOTALL),
 }
-_BLANKS: Any = re.compile(r"[ \t\n]*+").match
+_BLANKS = re.compile(r"[ \t\n]*+")
 _DEEPEST = 32
 
 _FORMULA_ENDS = {
@@ -362,5 +362,5 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
 
 def _skip_blanks(text: str, position: int) -> int:
     """Return the position after the blanks that begin at a position; the same one if there are none."""
-    end: int = _BLANKS(text, position).end()
-    return end
+    match = _BLANKS.match(text, position)
+    return match.end() if match else position

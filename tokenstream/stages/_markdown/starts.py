@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 MORE_NEEDED = -1
 """Returned by a recogniser that needs more of the line."""
@@ -12,7 +11,7 @@ BLANKS = " \t"
 CODE_INDENT = 4
 """The fewest columns by which code is indented."""
 
-_LEAD: Any = re.compile(r"[ \t>*+\-0-9.)]*").match
+_LEAD = re.compile(r"[ \t>*+\-0-9.)]*")
 _HASHES = re.compile(r"#+")
 _BACKTICKS = re.compile(r"`+")
 _TILDES = re.compile(r"~+")
@@ -45,7 +44,8 @@ def expand_tabs(line: str) -> str:
     """Return a line with the tabs among its leading blanks and markers expanded to spaces."""
     if "\t" not in line:
         return line
-    size: int = _LEAD(line).end()
+    match = _LEAD.match(line)
+    size = match.end() if match else 0
     leading = line[:size]
     return leading.expandtabs(4) + line[size:] if "\t" in leading else line
 
