@@ -307,6 +307,7 @@ class ErrorBody:
             self.end()
 
     def end(self) -> StreamError:
+        """End the body, and return the error that it describes."""
         if self.error is None:
             head, body, limits = self._head, bytes(self._body), self._limits
             if head.status < LOWEST_ERROR_STATUS:

@@ -233,6 +233,7 @@ class Joining:
 
     @property
     def waiting(self) -> tuple[Event, ...]:
+        """The events that are held back, or were held back and have not been returned yet."""
         return () if self.hold is None else self.hold.waiting
 
     def hold_back(self, hold: Hold) -> None:

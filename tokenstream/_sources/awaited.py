@@ -43,6 +43,7 @@ def is_async_manager_of_answer(source: object) -> bool:
 
 
 def _outlives_answer(source: object) -> bool:
+    """Return True for an object that outlives an answer, such as a client, a session or a lock."""
     return any(hasattr(source, name) for name in _LASTING_METHODS)
 
 

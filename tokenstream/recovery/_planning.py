@@ -296,6 +296,7 @@ class Planner:
         return attempt
 
     def why_late(self, begin: float) -> str | None:
+        """Return the reason why a request would begin too late; None if it may begin then."""
         return why_late(self._find_bounds(), begin)
 
     def ask_about(

@@ -117,6 +117,7 @@ class Recovery:
 
     @property
     def legs(self) -> tuple[Leg, ...]:
+        """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
     def make_first_source(self, clock: Clock) -> LazySource:

@@ -441,6 +441,7 @@ class AsyncDriver(Driver):
                 self.fail_booking(error)
 
     async def _replace_ended_source(self, source: LazySource) -> None:
+        """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
         await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
         if not self.has_ended:
             self.pump.replace(source)

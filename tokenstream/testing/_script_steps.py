@@ -192,6 +192,7 @@ class _EventMaker:
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
 
     def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
+        """Close the open part of a choice and begin another; return the new part's index."""
         yield from self._close_part(choice)
         return self._states[choice].begin(kind)
 

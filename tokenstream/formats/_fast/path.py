@@ -313,6 +313,7 @@ class FastPath:
         return shape
 
     def adopt_shapes(self, other: FastPath) -> None:
+        """Take over the shapes that were learnt from an earlier answer of the same server."""
         self._shapes = other._shapes.copy()
 
     def forget(self, choice: int, part: int) -> None:

@@ -60,11 +60,13 @@ NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
 
 
 def register_step(step: StepT) -> StepT:
+    """Register a step, a function that reads on in the text, in `STEPS` by its name; return the function."""
     STEPS[step.__name__] = step
     return step
 
 
 def register_after_mismatch(step: StepT) -> StepT:
+    """Add a step (function) to those that may follow a closing bracket of the wrong kind; return it."""
     AFTER_MISMATCH.add(step)
     return step
 

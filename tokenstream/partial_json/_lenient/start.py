@@ -163,6 +163,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
+    """Return True if the document is `{}`, and only white space separates it from another object."""
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 

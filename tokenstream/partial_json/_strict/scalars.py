@@ -366,6 +366,7 @@ class ScalarReader:
     # -- faults ----------------------------------------------------------------------
 
     def refuse(self, position: int, expected: str) -> int:
+        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
         self.document.refuse(self.base + position, expected)
         return self.stop_reading()
 

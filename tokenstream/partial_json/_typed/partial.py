@@ -393,6 +393,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
     def _get_final_or_growing(self) -> object:
+        """Return the complete, validated value; before that, what has arrived."""
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _get_growing(self) -> object:

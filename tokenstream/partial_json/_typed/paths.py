@@ -183,6 +183,7 @@ def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
 
 
 def is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    """Return True for a list, set or other collection of values, but not for text, bytes or a mapping."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 

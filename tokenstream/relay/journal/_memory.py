@@ -152,6 +152,7 @@ class MemoryStorage(Storage):
             await answer.changes.wait()
 
     async def wait_stop(self, id: str) -> None:
+        """Wait until a stop was requested or the answer has ended; return at once if there is no answer."""
         answer = self._find(id)
         if answer is not None and not answer.ended and answer.reason is None:
             await answer.stops.wait()

@@ -123,6 +123,7 @@ class RedisStorage(Storage):
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        """End an answer whose producer is dead, with its last records; return False if nothing was done."""
         options = [_to_ms(self._expire), self._max_bytes]
         is_buried = bool(await self._run_script(BURY, id, *options, *records))
         if is_buried:

@@ -100,6 +100,7 @@ class Match(TextStage):
 
     @property
     def stop(self) -> str | None:
+        """The reason to stop the text; None while no match was found."""
         return self._stop
 
     def fresh(self) -> Match:

@@ -233,6 +233,7 @@ class _OpeningLine:
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
+        """Add a container (quote or list item) that the line opens; its content starts at `container_at`."""
         self.containers.append(container)
         self.container_at = container_at
         self.content_starts.append(container_at)

@@ -132,14 +132,17 @@ class SyncHub(Hub[SyncDriver]):
         self.notify_listeners()
 
     def wake(self) -> None:
+        """Wake the threads that wait for the stream, and the loops that also read other streams."""
         super().wake()
         self._changed.notify_all()
 
     def announce_room(self) -> None:
+        """Wake the thread that waits for room in a full queue, and the loops that also read other streams."""
         super().announce_room()
         self._room.notify_all()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
+        """Begin to read for a loop over several streams, under the lock; `bell` is rung on each arrival."""
         with self.lock:
             super().begin_polling(bell)
 
@@ -394,9 +397,11 @@ class SharedPump(Pump):
         self._lock = None
 
     def read(self, until: float | None) -> object:
+        """Read the next item until a time, as the base class does, without holding the lock."""
         return self._wait_unlocked(super().read, until)
 
     def wait_for_retry(self, until: float | None) -> object:
+        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`."""
         return self._wait_unlocked(super().wait_for_retry, until)
 
     def _wait_unlocked(self, wait: Callable[[float | None], object], until: float | None) -> object:

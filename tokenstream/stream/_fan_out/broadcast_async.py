@@ -129,6 +129,7 @@ class AsyncHub(Hub[AsyncDriver]):
             event.set()
 
     def announce_room(self) -> None:
+        """Wake the loops that wait for several streams, and the task that waits for room in a full queue."""
         super().announce_room()
         room, self._room_event = self._room_event, None
         if room is not None:

@@ -220,6 +220,7 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def will_ring(self) -> bool:
+        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
@@ -234,6 +235,7 @@ class ReaderDriver(UncopyableObject):
         return -math.inf if self.hub.is_full else due
 
     def idle_until(self, since: float) -> float | None:
+        """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
         # A full queue may wait for a thread or task that ends without notice, so check again soon.
         until: float | None = since + PATIENCE if self.hub.is_full else self.hub.driver.idle_until(since)
         return until

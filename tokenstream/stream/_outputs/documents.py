@@ -275,6 +275,7 @@ class OutputDocuments(Generic[ItemT]):
         return document.read_again(self._make_stage())
 
     def _add_new_calls(self) -> None:
+        """Add a document for each call of the tool that has begun since this method was last used."""
         for call in self._calls.find_new():
             if call.start.name == self._answer.tool:
                 self._growing[call.part_index] = self._add_document(ArgumentsCursor(call.part))

@@ -178,6 +178,7 @@ class _NotedSource(WatchedStream[Any]):
             return self._onlooker.stop
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that calls the source's own method `close`, and then writes the recording."""
         return stop_after_close(close, self._onlooker)
 
 

@@ -190,6 +190,7 @@ class _NotedStreamReader:
         return line
 
     async def read(self, n: int = -1) -> bytes:
+        """Read at most `n` bytes; all that comes if `n` is negative."""
         data: bytes = await self._await_read(self._reader.read(n))
         # A negative `n` reads to the end; 0 bytes are returned for `n` = 0 even before the end.
         self._note(data, is_end=n < 0 or (not data and n > 0))
