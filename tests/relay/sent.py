@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.support.encoders import create, load
-from tokenstream import Decoder
+from tests.support.packages import needed
+from tokenstream import Decoder, relay
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.message import RefusalPart, TextPart
 
@@ -87,3 +88,17 @@ def _payload_of(chunk: bytes) -> tuple[str, Any]:
     if "bytes" in payload:
         payload = json.loads(base64.b64decode(payload["bytes"]))
     return message.event, payload
+
+
+def read_by_anthropics_sdk(events: Iterable[Event]) -> Any:
+    """Return the message that Anthropic's SDK makes of a relayed answer."""
+    stream: Any = needed("anthropic.lib.streaming._messages")
+    types: Any = needed("anthropic.types")
+    # As the SDK does with what it receives: it validates nothing.
+    construct: Any = needed("anthropic._models").construct_type
+    snapshot, kept = None, dict[int, bytes]()
+    for payload in relay.payloads(events, "anthropic"):
+        event = construct(type_=types.RawMessageStreamEvent, value=payload)
+        snapshot = stream.accumulate_event(event=event, current_snapshot=snapshot, json_bufs=kept)
+    assert snapshot is not None
+    return snapshot

@@ -56,7 +56,6 @@ async def test_a_client_that_is_closed_under_an_answer_is_named_as_the_cause() -
 
 
 async def test_the_example_leaves_its_client_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer of the chat that runs when its server ends is finished."""
     with testing.serve(_SCRIPT, pace="recorded") as provider:
         monkeypatch.setenv("CHAT_URL", f"{provider.url}/v1/chat/completions")
         monkeypatch.setenv("CHAT_KEY", "made-up")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from tests.project import ROOT
-from tests.relay.sent import decoded, losses_of, relayed
+from tests.relay.sent import decoded, losses_of, read_by_anthropics_sdk, relayed
 from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import response_to
 from tests.support.effort import examples, trials
@@ -308,16 +308,10 @@ def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName, reason:
 
 
 def test_the_sdk_of_anthropic_has_the_details_of_a_refusal() -> None:
-    stream: Any = needed("anthropic.lib.streaming._messages")
+    snapshot = read_by_anthropics_sdk(_REFUSAL)
     types: Any = needed("anthropic.types")
-    construct: Any = needed("anthropic._models").construct_type
-    snapshot = None
-    for payload in relay.payloads(_REFUSAL, "anthropic"):
-        event = construct(type_=types.RawMessageStreamEvent, value=payload)
-        snapshot = stream.accumulate_event(event=event, current_snapshot=snapshot, json_bufs={})
     types.RawMessageDeltaEvent.model_validate([*relay.payloads(_REFUSAL, "anthropic")][-2])
 
-    assert snapshot is not None
     assert [_WORDS] == [block.text for block in snapshot.content]
     assert "refusal" == snapshot.stop_reason
 

@@ -252,6 +252,11 @@ def reply_to(items: list[Payload]) -> str | Payload:
     return "I know: " + " | ".join(questions)
 
 
+def refusal(code: str | None, message: str = "no", **fields: Any) -> Payload:
+    error = {"code": code, "message": message, **fields}
+    return {"type": "error", "status": 400, "error": error}
+
+
 class ResponsesServer(Server):
     path = PATHS["openai-responses"]
 
@@ -272,8 +277,7 @@ class ResponsesServer(Server):
             return self.send(line, {**error, **lane})
         known = line.cache | ({} if payload.get("store") is False else self.stored)
         if parent is not None and parent not in known:
-            missing = {"code": "previous_response_not_found", "message": "No such response"}
-            return self.send(line, {"type": "error", "status": 400, "error": missing, **lane})
+            return self.send(line, refusal("previous_response_not_found") | lane)
         items = [*(known[parent] if parent else []), *payload["input"]]
         self.answer(line, items, lane, store=payload.get("store") is not False)
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import LanesServer, Line, serving
+from tests.session.servers import LanesServer, Line, refusal, serving
 from tests.session.talks import COLOURS, Answered, talking
 from tests.support.effort import trials
 from tests.support.raised import misuse
@@ -132,11 +132,10 @@ def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> 
     """The thread or task that reads the error is not the one whose question has to be asked again."""
     server = LanesServer(pieces=2)
     held = Held(server)
-    limit = {"code": "websocket_connection_limit_reached", "message": "60 minutes"}
     with serving(server) as url, talking(colour, url, retry=Retry(mode="restart", wait=0)) as talk:
         reader = talk.begin("one", lane="a")
         assert held.is_holding.wait(PATIENCE)
-        server.errors[2] = {"type": "error", "status": 400, "error": limit}
+        server.errors[2] = refusal("websocket_connection_limit_reached", "60 minutes")
         refused = talk.begin("one", lane="b")
 
         assert refused.result(PATIENCE).text == "I know: one"

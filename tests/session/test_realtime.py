@@ -17,7 +17,6 @@ pytestmark = pytest.mark.parametrize("colour", COLOURS)
 
 
 def test_the_server_keeps_the_conversation(colour: str) -> None:
-    """A question is an item and the request for an answer; the settings are sent once."""
     server = RealtimeServer()
     with serving(server) as url, talking(colour, url, settings={"instructions": "Be brief."}) as talk:
         assert [talk.ask(question).text for question in ("one", "two")] == [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import Line, Payload, ResponsesServer, serving
+from tests.session.servers import Line, Payload, ResponsesServer, refusal, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
@@ -72,8 +72,8 @@ def test_a_question_in_place_of_results_begins_a_new_chain(colour: str) -> None:
             calls = {item["call_id"] for item in before if item["type"] == "function_call"}
             outputs = {item.get("call_id") for item in (*before, *payload["input"]) if "output" in item}
             if calls - outputs:
-                error = {"code": None, "message": f"No tool output found for function call {min(calls)}"}
-                return self.send(line, {"type": "error", "status": 400, "error": error})
+                words = f"No tool output found for function call {min(calls)}"
+                return self.send(line, refusal(None, words))
             return super().take(line, payload)
 
     server = Strict()
@@ -128,8 +128,7 @@ def test_another_connection_gets_what_the_server_has_not_stored(
 
 def test_the_sixty_minute_limit_rotates_the_connection(colour: str) -> None:
     server = ResponsesServer()
-    limit = {"code": "websocket_connection_limit_reached", "message": "60 minutes"}
-    server.errors[2] = {"type": "error", "status": 400, "error": limit}
+    server.errors[2] = refusal("websocket_connection_limit_reached", "60 minutes")
     with serving(server) as url, talking(colour, url) as talk:
         texts = [talk.ask(question).text for question in ("one", "two", "three")]
 
@@ -158,8 +157,7 @@ def test_the_id_of_the_last_event_is_continued(colour: str) -> None:
 def test_after_a_refused_request_the_history_is_sent_as_a_new_chain(colour: str) -> None:
     """The server forgets the parent of a request that fails; the refused question is not in the history."""
     server = ResponsesServer()
-    refused = {"code": "invalid_prompt", "message": "no"}
-    server.errors[2] = {"type": "error", "status": 400, "error": refused}
+    server.errors[2] = refusal("invalid_prompt")
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
         error = talk.ask("two").error
@@ -211,8 +209,7 @@ def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: st
 
 def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour: str) -> None:
     server = ResponsesServer()
-    lost = {"code": "previous_response_not_found", "message": "No such response"}
-    server.errors = {2: {"type": "error", "status": 400, "error": lost}}
+    server.errors[2] = refusal("previous_response_not_found")
     with serving(server) as url, talking(colour, url, deadlines=Deadlines(total=10)) as talk:
         talk.ask("one")
         with talk.leave_unread("two"):
@@ -222,21 +219,21 @@ def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour:
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "refused",
     [
-        {"code": "response_not_found", "message": "No response to cancel"},
-        {"code": "invalid_value", "message": "Invalid value: 'response.cancel'", "param": "type"},
-        {"code": "invalid_message_type", "message": 'Expected message type "response.create"'},
+        refusal("response_not_found", "No response to cancel"),
+        refusal("invalid_value", "Invalid value: 'response.cancel'", param="type"),
+        refusal("invalid_message_type", 'Expected message type "response.create"'),
     ],
 )
-def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refusal: Payload) -> None:
+def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refused: Payload) -> None:
     class Late(ResponsesServer):
         def is_cancel(self, payload: Payload) -> bool:
             return False
 
         def take(self, line: Line, payload: Payload) -> None:
             if payload["type"] == "response.cancel":
-                return self.send(line, {"type": "error", "status": 400, "error": refusal})
+                return self.send(line, refused)
             return super().take(line, payload)
 
     server = Late()

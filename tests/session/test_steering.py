@@ -16,6 +16,7 @@ from tests.session.servers import (
     RealtimeServer,
     ResponsesServer,
     questions_in,
+    refusal,
     serving,
 )
 from tests.session.talks import COLOURS, talking
@@ -36,11 +37,7 @@ LATE = {
     "error": {**BUSY, "code": "successor_creation_failed"},
     "steer": {**STEER, "input": "shorter"},
 }
-UNKNOWN = {
-    "type": "error",
-    "status": 400,
-    "error": {"code": "invalid_value", "param": "type", "message": "Invalid value: 'response.steer'."},
-}
+UNKNOWN = refusal("invalid_value", "Invalid value: 'response.steer'.", param="type")
 CALL = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": "{}"}
 PENDING = {
     "type": "response.steer.pending",
@@ -154,16 +151,16 @@ def test_an_answer_goes_on_with_the_input_in_the_same_stream(colour: str) -> Non
 
 
 @in_every_colour
-@pytest.mark.parametrize("refusal", [REFUSED, UNKNOWN], ids=["refused", "unknown"])
-def test_refused_input_leaves_the_answer_as_it_is(colour: str, refusal: Payload) -> None:
-    server = Scripted([*FIRST, refusal, *begun("resp_1", "upon.")[2:], ended("resp_1", "Once upon.")])
+@pytest.mark.parametrize("refused", [REFUSED, UNKNOWN], ids=["refused", "unknown"])
+def test_refused_input_leaves_the_answer_as_it_is(colour: str, refused: Payload) -> None:
+    server = Scripted([*FIRST, refused, *begun("resp_1", "upon.")[2:], ended("resp_1", "Once upon.")])
     with serving(server) as url, talking(colour, url) as talk:
         answered, steer = talk.steer("A story!", "shorter")
 
         assert (answered.text, answered.message.ending, answered.error) == ("Once upon.", "complete", None)
         assert steer.state == "refused"
         assert steer.error is not None
-        assert steer.error.code == refusal["error"]["code"]
+        assert steer.error.code == refused["error"]["code"]
 
 
 @in_every_colour

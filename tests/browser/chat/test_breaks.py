@@ -94,7 +94,6 @@ def test_a_second_tab_shows_the_same(
 
 
 def test_a_cut_is_mended(page: Page, url: str, whole: str) -> None:
-    """Connections that are reset again and again cost no character."""
     with Line(url) as line:
         ask(page, line.url)
         for length in (30, 200, 400):
@@ -171,7 +170,6 @@ def test_a_proxy_in_between_holds_nothing_back(page: Page, url: str, whole: str,
 
 
 def test_trying_again_shows_what_had_come_until_there_is_more(page: Page, url: str) -> None:
-    """The partial stays to be seen, and gives way to the new answer."""
     article = ask(page, url, "an answer that breaks")
     article.locator(".retry").wait_for()
     partial = page.locator(".text").inner_text()

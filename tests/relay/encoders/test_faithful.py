@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.relay.sent import read_by_anthropics_sdk
 from tests.support.packages import needed
 from tokenstream import relay
 from tokenstream.events import (
@@ -59,25 +60,13 @@ def calling(name: str, *fragments: str, first: str = "") -> list[Event]:
 
 def input_of(events: list[Event]) -> Any:
     """Return the input of a call as Anthropic's SDK makes it of a relayed answer."""
-    stream: Any = needed("anthropic.lib.streaming._messages")
-    types: Any = needed("anthropic.types")
-    # As the SDK does with what it receives: it validates nothing.
-    construct: Any = needed("anthropic._models").construct_type
-    snapshot, kept = None, dict[int, bytes]()
-    for payload in relay.payloads(events, "anthropic"):
-        snapshot = stream.accumulate_event(
-            event=construct(type_=types.RawMessageStreamEvent, value=payload),
-            current_snapshot=snapshot,
-            json_bufs=kept,
-        )
     text = "".join(
         payload["delta"]["partial_json"]
         for payload in relay.payloads(events, "anthropic")
         if payload["type"] == "content_block_delta"
     )
     whole = json.loads(text) if text else {}
-    assert snapshot is not None
-    assert snapshot.content[0].input == whole
+    assert read_by_anthropics_sdk(events).content[0].input == whole
     return whole
 
 

@@ -65,7 +65,6 @@ def _kept(message: Message, format: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", sampled(all_formats, one_in=4))
 def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
-    """With losses allowed, no recording raises; what there is a place for comes through."""
     for name, events, message in _recorded():
         again = decoded(relayed(format, *events, lossy=True), format).message
         finished = any(isinstance(event, Finish) for event in events)
@@ -155,8 +154,6 @@ def test_an_answer_keeps_the_id_that_it_was_sent_with(
 
 @pytest.mark.parametrize("format", [format for format in all_formats if "citation" in load(format).expresses])
 def test_what_is_sent_for_a_source_does_not_grow(format: str) -> None:
-    """Twice as many sources, each behind its words, take about twice the bytes."""
-
     def size(count: int) -> int:
         events: list[Event] = []
         for index in range(count):

@@ -161,8 +161,6 @@ async def test_a_source_may_be_a_function() -> None:
 
 
 async def test_a_function_that_fails_is_the_failure_of_the_answer() -> None:
-    """An error of the provider has its status, as with a stream."""
-
     def make() -> Any:
         raise ProviderError("no", kind="overloaded")
 

@@ -31,7 +31,6 @@ class FailureLaws:
 
     @pytest.mark.slow
     async def test_a_dead_producer_is_reported_within_the_lease(self, opened: Opened) -> None:
-        """Readers of a process that was killed get the partial and StreamInterrupted, all at one position."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
             _, id, reader, entries = await begin(one, other)
             place.dead = True

@@ -80,8 +80,6 @@ class ProducingLaws:
         assert ["failed", "stopped", "complete", "stopped"] == [record["ending"] for record in found]
 
     async def test_a_bug_in_one_answer_ends_no_other(self, opened: Opened) -> None:
-        """Whatever a source raises ends its own answer, as a failure of the server's."""
-
         async def broken() -> AsyncGenerator[Any]:
             yield TextDelta("Hel")
             raise ZeroDivisionError("private words")
