@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.either import read_whole
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
@@ -183,16 +184,8 @@ def test_another_route_is_asked_at_once_and_read_in_its_own_format(world: str) -
 
     retry = Retry(wait=60, routes=[opens("second", anthropic[:2]), (opens("third", gemini), "gemini")])
     first = opens("first", refusal(401, retryable=False))
-    if world == "sync":
-        with resilient(first, retry, format="openai-chat") as stream:
-            message = stream.final()
-    else:
-
-        async def main() -> Any:
-            async with aresilient(first, retry, format="openai-chat") as stream:
-                return await stream.final()
-
-        message = anyio.run(main, backend=world)
+    start = resilient if world == "sync" else aresilient
+    message = read_whole(world, lambda: start(first, retry, format="openai-chat")).message
 
     assert asked == ["first", "second", "third"]
     assert (message.text, message.format) == ("Hello wonderful world", "gemini")
@@ -204,15 +197,7 @@ def test_what_fails_again_at_one_provider_is_asked_of_another(world: str, kind: 
     """Never of the same: the credit is as low as before, and the request as long."""
     failing = testing.script().error(kind=kind).chunks("openai-chat")
     again = play(world, [failing, WHOLE], Retry(wait=0))
-
-    def opened() -> list[bytes]:
-        return WHOLE
-
-    async def opened_async() -> list[bytes]:
-        return WHOLE
-
-    other: Any = opened if world == "sync" else opened_async
-    elsewhere = play(world, [failing], Retry(wait=0, routes=other))
+    elsewhere = play(world, [failing], Retry(wait=0, routes=lambda: WHOLE))
 
     assert (1, kind) == (len(again.asked), getattr(again.error, "kind", None))
     assert (1, None) == (len(elsewhere.asked), elsewhere.error)
@@ -348,23 +333,13 @@ class TestOpen:
 
     @in_each_world
     def test_the_same_source_again_is_refused(self, world: str) -> None:
-        source = iter(WHOLE[:1])
+        async def body() -> Any:
+            yield WHOLE[0]
 
-        async def main() -> None:
-            async def body() -> Any:
-                yield WHOLE[0]
-
-            made = body()
-            async with aresilient(lambda: made, Retry(wait=0)) as stream:
-                with pytest.raises(MisuseError, match="same async_generator as for the attempt before"):
-                    await stream.final()
-
-        if world == "sync":
-            stream = resilient(lambda: source, Retry(wait=0))
-            with pytest.raises(MisuseError, match="same list_iterator as for the attempt before"):
-                stream.final()
-        else:
-            anyio.run(main, backend=world)
+        start: Any = resilient if world == "sync" else aresilient
+        source, kind = (iter(WHOLE[:1]), "list_iterator") if world == "sync" else (body(), "async_generator")
+        with pytest.raises(MisuseError, match=f"same {kind} as for the attempt before"):
+            read_whole(world, lambda: start(lambda: source, Retry(wait=0)))
 
     def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:
         asked: list[int] = []

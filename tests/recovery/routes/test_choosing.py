@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
 from tests.support.clocks import on
-from tests.support.either import Each, connect_in, inside, run_in
+from tests.support.either import Each, connect_in, inside, read_whole, run_in
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE
 from tokenstream import Message, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
@@ -180,15 +180,9 @@ class TestTheOrder:
         slow, fast = Provider("openai-chat"), Provider("anthropic")
         slow.delay = 30
 
-        async def ask() -> list[str | None]:
-            retry = Retry(routes=Routes(fast_route, hedge_after=0.01, order="latency"))
-            async with aconnect(slow_route, retry=retry) as stream:
-                await stream.final()
-            return [report.route for report in stream.attempts]
-
         slow_route, fast_route = slow.route(is_async=True), fast.route(is_async=True)
-        assert anyio.run(ask, backend=backend) == ["chat.test", "claude.test"]
-        assert anyio.run(ask, backend=backend)[0] == "claude.test"
+        assert _raced(backend, slow_route, fast_route) == ["chat.test", "claude.test"]
+        assert _raced(backend, slow_route, fast_route)[0] == "claude.test"
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_counts_the_time_to_the_content_and_not_to_its_reading(self, backend: str) -> None:
@@ -207,16 +201,11 @@ class TestTheOrder:
             _wait(0.05)
             return 0.0
 
-        async def ask() -> str | None:
-            retry = Retry(routes=Routes(fast_route, hedge_after=0.01, order="latency"))
-            async with aconnect(silent_route, retry=retry) as stream:
-                await stream.final()
-            return stream.attempts[0].route
-
         client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         silent_route = Route(silent.url, json=silent.payload, client=client, price=price)
         fast_route = fast.route(is_async=True)
-        assert [anyio.run(ask, backend=backend) for _ in range(2)] == ["claude.test", "chat.test"]
+        asked = [_raced(backend, silent_route, fast_route)[0] for _ in range(2)]
+        assert asked == ["claude.test", "chat.test"]
 
     def test_reads_the_route_that_comes_first_in_its_own_format(self) -> None:
         """The formats that two routes name are not mixed up when they change places."""
@@ -528,17 +517,11 @@ class TestMoney:
 class TestAHedge:
     """`Retry(hedge_after=…)` with routes: the second request goes to the next one."""
 
-    @pytest.mark.anyio
-    async def test_is_at_the_next_route(self) -> None:
+    def test_is_at_the_next_route(self) -> None:
         """The provider that brings content first is read, in its own format; the other is closed."""
         slow, fast = Provider("openai-chat"), Provider("anthropic")
-        slow.delay = 30
+        stream = _hedged(slow, fast)
 
-        retry = Retry(routes=Routes(fast.route(is_async=True), hedge_after=0.01))
-        client = slow.client(is_async=True)
-        with anyio.fail_after(PATIENCE):
-            async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
-                assert (await stream.final()).text == TRUTH
         assert [(report.mode, report.route) for report in stream.attempts] == [
             ("start", "chat.test"),
             ("hedge", "claude.test"),
@@ -551,19 +534,25 @@ class TestAHedge:
     def test_leaves_the_rest_of_the_routes_to_recovery(self) -> None:
         """An answer that the winner breaks off goes on at the route after it."""
         slow, fast = Provider("openai-chat"), Provider("anthropic", Behaviour("reset", 9))
-        last = Provider("gemini")
-        slow.delay = 30
+        stream = _hedged(slow, fast, Provider("gemini"))
 
-        async def ask() -> None:
-            routes = [fast.route(is_async=True), last.route(is_async=True)]
-            retry = Retry(routes=Routes(*routes, hedge_after=0.01), wait=0)
-            client = slow.client(is_async=True)
-            with anyio.fail_after(PATIENCE):
-                async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
-                    assert (await stream.final()).text == TRUTH
-            assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]
+        assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]
 
-        anyio.run(ask)
+
+def _hedged(slow: Provider, *others: Provider) -> Any:
+    """Return a stream of the truth, which the first provider is too slow to tell."""
+    slow.delay = 30
+    routes = Routes(*[other.route(is_async=True) for other in others], hedge_after=0.01)
+    client = slow.client(is_async=True)
+
+    async def ask() -> Any:
+        retry = Retry(routes=routes, wait=0)
+        with anyio.fail_after(PATIENCE):
+            async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
+                assert (await stream.final()).text == TRUTH
+        return stream
+
+    return anyio.run(ask)
 
 
 def _any(_: Message) -> bool:
@@ -590,6 +579,13 @@ def _order(order: Any, routes: list[Route], clock: Callable[[], float] = time.mo
     retry = Retry(attempts=1, routes=Routes(*others, order=order), wait=0)
     with on(clock, connect, first, retry=retry) as stream:
         assert stream.final().text == TRUTH
+    return [report.route for report in stream.attempts]
+
+
+def _raced(backend: str, first: Route, second: Route) -> list[str | None]:
+    """Return the routes that were asked for one answer, the faster one of earlier answers first."""
+    retry = Retry(routes=Routes(second, hedge_after=0.01, order="latency"))
+    stream = read_whole(backend, lambda: aconnect(first, retry=retry))
     return [report.route for report in stream.attempts]
 
 
