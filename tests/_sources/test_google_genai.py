@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests._sources import scenarios
-from tests._sources.scenarios import ENDS, FRAMINGS, Body, Opener, body_of
+from tests._sources.scenarios import FRAMINGS, Body, body_of
 from tests._sources.sdks import (
     GARBAGE,
     AtOnce,
@@ -23,7 +22,6 @@ from tests._sources.sdks import (
     seen,
 )
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
-from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -116,10 +114,9 @@ ASYNC_WAYS_IN = {
 }
 INTERACTIONS = {"interaction": (_interaction, STEPS)}
 ASYNC_INTERACTIONS = {"interaction": (_async_interaction, STEPS)}
-each_way = pytest.mark.parametrize(("opener", "body"), WAYS_IN.values(), ids=WAYS_IN)
 
 
-class TestStreams(Reading):
+class TestStreams(Reading, Cut):
     """Content is taken from the objects that the SDK yields, interactions from the response beneath."""
 
     openers = WAYS_IN
@@ -127,7 +124,7 @@ class TestStreams(Reading):
     items = "google."
 
 
-class TestInteractions(AtOnce, Cut, Closing):
+class TestInteractions(AtOnce, Closing):
     """What only the response beneath can give."""
 
     openers = INTERACTIONS
@@ -142,13 +139,6 @@ class TestGarbage(Garbage):
     async_openers = ASYNC_WAYS_IN
     # Of an interaction, any JSON is a whole answer to the SDK, and so no stream at all.
     garbage = {name: sent for name, sent in GARBAGE.items() if name not in ("another object", "an array")}  # noqa: RUF012
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_way
-def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
-    """The stream raises and keeps the partial."""
-    at_once(scenarios.tells_a_cut_from_an_end(opener, body, end))
 
 
 def test_a_clean_end_without_a_finish_reason_is_truncated() -> None:

@@ -110,9 +110,7 @@ def test_a_file_that_is_opened_by_its_path_is_closed(tmp_path: Path) -> None:
 
 
 def _opened(path: Path, how: str) -> Any:
-    if how == "text":
-        return path.open(encoding="latin-1")
-    return path.open("rb", buffering=0 if how == "unbuffered" else -1)
+    return _pipe(os.open(path, os.O_RDONLY), how)
 
 
 def _pipe(reading: int, how: str) -> Any:
@@ -176,7 +174,7 @@ def test_a_file_that_cannot_be_read_is_misuse(tmp_path: Path) -> None:
 def test_a_pipe_is_read_as_it_comes(how: str) -> None:
     """Behind `curl -N` each event is there at once, also in the text that standard input is."""
     reading, writing = os.pipe()
-    file: Any = os.fdopen(reading, "rb") if how == "binary" else os.fdopen(reading, encoding="utf-8")
+    file = _pipe(reading, how)
     stream = Stream(file, format="text")
     pieces = iter(stream.text)
     for token, piece in zip(TOKENS, ["Hel", "lo", " you"], strict=False):

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import httpx2
 import pytest
@@ -20,9 +19,10 @@ import urllib3
 
 from tests._sources.faults import error_of_opening
 from tests.stream.blocked import SILENT
+from tests.support.either import connect_in, read_whole
 from tests.support.loopback import Loopback
 from tests.support.timing import PATIENCE
-from tokenstream import aconnect, connect
+from tokenstream import connect
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 
 LIMIT = "Max outbound streams is 100, 100 open"
@@ -49,13 +49,10 @@ def test_a_full_connection_of_http2_may_take_the_request_later(library: Any) -> 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("own_client", [False, True], ids=["no client", "own client"])
 def test_a_proxy_that_takes_no_connection_is_named(
-    variable: str, own_client: bool, monkeypatch: pytest.MonkeyPatch
+    variable: str, own_client: bool, bare: pytest.MonkeyPatch
 ) -> None:
     """The API's host is not to blame; whether a client of one's own goes through it is not known."""
-    for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv(variable, "http://user:sk-secret@127.0.0.1:9")
+    bare.setenv(variable, "http://user:sk-secret@127.0.0.1:9")
     client = httpx.Client() if own_client else None
     error = _error_of("http://api.example/v1/chat/completions", client)
 
@@ -173,9 +170,9 @@ ENVIRONMENTS = {
 
 
 @pytest.mark.parametrize("name, value, words", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
+@pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_wrong_environment_is_a_mistake_and_names_its_variables(
-    bare: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, words: str, is_async: bool
+    bare: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, words: str, colour: str
 ) -> None:
     """No source has broken, because nothing was sent; a proxy's password is not shown."""
     # Old versions of httpx use the machine's certificates if there is no such file.
@@ -183,10 +180,7 @@ def test_a_wrong_environment_is_a_mistake_and_names_its_variables(
     bare.chdir(tmp_path)
     bare.setenv(name, value)
     with pytest.raises(MisuseError) as caught:
-        if is_async:
-            anyio.run(lambda: aconnect("http://127.0.0.1:9/").final())
-        else:
-            connect("http://127.0.0.1:9/").final()
+        read_whole(colour, lambda: connect_in(colour)("http://127.0.0.1:9/"))
 
     assert words in str(caught.value)
     assert "secret" not in f"{caught.value}{caught.value.__cause__}"
