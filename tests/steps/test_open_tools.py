@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.steps.agents.claude_code import INIT, calls, ended, said
 from tests.steps.agents.support import FOLDER, cuts_of
 from tests.support.tables import in_one_test
 from tokenstream import Steps
@@ -26,12 +27,7 @@ _Items = list[Any]
 
 
 def _claude(session: str = "s") -> _Items:
-    call = {"type": "tool_use", "id": "c", "name": "drop", "input": {}}
-    return [
-        {"type": "system", "subtype": "init", "session_id": session, "tools": []},
-        {"type": "assistant", "session_id": session, "message": {"id": "m", "content": [call]}},
-        {"type": "result", "subtype": "success", "is_error": False, "session_id": session},
-    ]
+    return [{**line, "session_id": session} for line in (INIT, said("m", calls("c", "drop")), ended())]
 
 
 def _protocol(method: str, seq: int, **data: Any) -> dict[str, Any]:

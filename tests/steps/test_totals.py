@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.steps.agents.claude_code import INIT, ended, said, words
 from tests.steps.agents.support import FOLDER, cuts_of
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.tables import in_one_test
@@ -31,17 +32,16 @@ def _follow(body: bytes, **options: Any) -> Steps:
     return run
 
 
-def _claude(turns: int, **fields: Any) -> bytes:
-    """Return the lines of turns of Claude Code, whose last line has some fields."""
-    lines: list[dict[str, Any]] = []
-    for n in range(turns):
-        message = {"id": f"m{n}", "role": "assistant", "content": [{"type": "text", "text": "Hi."}]}
-        lines += [
-            {"type": "system", "subtype": "init", "model": "m"},
-            {"type": "assistant", "message": {**message, "usage": _COUNTS_OF_CLAUDE}},
-            {"type": "result", "subtype": "success", "result": "Hi.", "usage": _COUNTS_OF_CLAUDE, **fields},
-        ]
-    return b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
+def _printed(*lines: dict[str, Any]) -> bytes:
+    """Return lines as an agent prints them."""
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def _claude(turns: int) -> bytes:
+    """Return the lines of turns of Claude Code."""
+    counts = {"usage": _COUNTS_OF_CLAUDE}
+    told = [(INIT, said(f"m{n}", words("Hi."), **counts), ended("Hi.", **counts)) for n in range(turns)]
+    return _printed(*[line for turn in told for line in turn])
 
 
 def _amounts_of(run: Steps) -> dict[str, float]:
@@ -104,17 +104,15 @@ def test_the_total_is_what_the_agent_itself_counts(path: Path) -> None:
 @in_one_test("has_ledger", [True, False], ids=str)
 def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
     counts = {"input_tokens": 100, "output_tokens": 10}
-    lines: list[dict[str, Any]] = [
-        {"type": "system", "subtype": "init", "model": "m"},
-        _claude_message("m1", "Ask.", counts),
-        {**_claude_message("s1", "Sub.", counts), "parent_tool_use_id": "call"},
-        _claude_message("m2", "It is 7.", counts),
-        {"type": "result", "subtype": "success", "usage": {"input_tokens": 200, "output_tokens": 20}},
-    ]
-    if has_ledger:
-        spent = {"inputTokens": 300, "outputTokens": 30, "costUSD": 0.5}
-        lines[-1] |= {"modelUsage": {"m": spent}, "total_cost_usd": 0.5}
-    session = b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
+    spent = {"inputTokens": 300, "outputTokens": 30, "costUSD": 0.5}
+    ledger = {"modelUsage": {"m": spent}, "total_cost_usd": 0.5} if has_ledger else {}
+    session = _printed(
+        INIT,
+        said("m1", words("Ask."), usage=counts),
+        said("s1", words("Sub."), usage=counts, parent="call"),
+        said("m2", words("It is 7."), usage=counts),
+        ended(usage={"input_tokens": 200, "output_tokens": 20}, **ledger),
+    )
 
     run = _follow(session, agent="claude-code")
     for counted in (run.turns[0].usage, run.total_usage):
@@ -124,13 +122,8 @@ def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
 
 def test_a_session_that_is_resumed_has_the_tokens_of_its_own_turns() -> None:
     before, after = ({"m": {"inputTokens": n, "outputTokens": 1}} for n in (900, 950))
-    lines: list[dict[str, Any]] = [
-        {"type": "system", "subtype": "init", "model": "m"},
-        {"type": "result", "subtype": "success", "modelUsage": before, "model_usage_since_last_result": {}},
-        {"type": "result", "subtype": "success", "modelUsage": after},
-    ]
-    session = b"".join(json.dumps({**line, "session_id": "s"}).encode() + b"\n" for line in lines)
-    run = _follow(session, agent="claude-code")
+    first = ended(modelUsage=before, model_usage_since_last_result={})
+    run = _follow(_printed(INIT, first, ended(modelUsage=after)), agent="claude-code")
 
     assert [turn.usage.input_tokens for turn in run.turns] == [0, 50]
 
@@ -145,9 +138,8 @@ def test_cached_tokens_are_in_the_total_and_not_in_the_input() -> None:
 
 def test_codex_counts_cached_tokens_as_input() -> None:
     usage = {"input_tokens": 500, "cached_input_tokens": 100, "output_tokens": 29}
-    lines = [{"type": "thread.started", "thread_id": "t"}, {"type": "turn.started"}]
-    lines.append({"type": "turn.completed", "usage": usage})  # type: ignore[dict-item]
-    run = _follow(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    begun = [{"type": "thread.started", "thread_id": "t"}, {"type": "turn.started"}]
+    run = _follow(_printed(*begun, {"type": "turn.completed", "usage": usage}))
 
     total = run.total_usage
     assert (total.input_tokens, total.output_tokens, total.cached_tokens) == (500, 29, 100)
@@ -163,14 +155,6 @@ def test_a_killed_run_of_claude_code_has_the_tokens_of_its_lines() -> None:
     assert (run.total_usage.input_tokens, run.total_usage.cached_tokens) == (400, 100)
 
 
-def _claude_message(id: str | None, text: str, usage: object) -> dict[str, Any]:
-    content = [{"type": "text", "text": text}]
-    return {
-        "type": "assistant",
-        "message": {"id": id, "role": "assistant", "content": content, "usage": usage},
-    }
-
-
 class _Cancelled(BaseException):
     """Ends a loop as a cancellation does: nothing says to the run that no line follows."""
 
@@ -180,9 +164,9 @@ class _Cancelled(BaseException):
 )
 def test_a_loop_that_is_left_has_the_tokens_of_all_lines(streams: bool, is_cancelled: bool) -> None:
     def lines() -> Iterator[str]:
-        told: list[dict[str, Any]] = [{"type": "system", "subtype": "init", "model": "m"}]
+        told = [INIT]
         for n in range(3):
-            whole = _claude_message(f"m{n}", "Hi.", _COUNTS_OF_CLAUDE)
+            whole = said(f"m{n}", words("Hi."), usage=_COUNTS_OF_CLAUDE)
             if streams:
                 start = {**whole["message"], "content": []}
                 told += [
@@ -190,8 +174,8 @@ def test_a_loop_that_is_left_has_the_tokens_of_all_lines(streams: bool, is_cance
                     {"type": "stream_event", "event": {"type": "message_stop"}},
                 ]
             told += [whole, whole]
-        beside = _claude_message("sub", "Hm.", {"input_tokens": 5, "output_tokens": 1})
-        for line in [*told, {**beside, "parent_tool_use_id": "call"}]:
+        counts = {"input_tokens": 5, "output_tokens": 1}
+        for line in [*told, said("sub", words("Hm."), usage=counts, parent="call")]:
             yield json.dumps({**line, "session_id": "s"})
         if is_cancelled:
             raise _Cancelled
@@ -211,13 +195,13 @@ def test_answers_without_ids_are_told_apart_by_their_counts() -> None:
     """Amp's answers have no ids."""
     first, second = ({"input_tokens": n, "output_tokens": 2} for n in (10, 20))
     lines = [
-        {"type": "system", "subtype": "init", "tools": []},
-        _claude_message(None, "One", first),
-        _claude_message(None, "Still one", first),
-        _claude_message(None, "Two", second),
-        {"type": "result", "subtype": "success", "result": "Two"},
+        INIT,
+        said(None, words("One"), usage=first),
+        said(None, words("Still one"), usage=first),
+        said(None, words("Two"), usage=second),
+        ended("Two"),
     ]
-    run = _follow(b"".join(json.dumps({**line, "session_id": "T-1"}).encode() + b"\n" for line in lines))
+    run = _follow(_printed(*[{**line, "session_id": "T-1"} for line in lines]))
 
     [turn] = run.turns
     assert (run.agent, [message.text for message in turn.step.messages]) == ("amp", ["OneStill one", "Two"])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.steps.agents import claude_code
 from tokenstream import Steps
 from tokenstream.errors import ProviderError
 from tokenstream.events import StepDone, StepWaiting, ToolResult
@@ -103,12 +104,7 @@ def _agents(kind: str, raw: dict[str, Any], **fields: Any) -> Any:
     return event(type="run_item_stream_event", item=item)
 
 
-_CLAUDE_USE = {"type": "tool_use", "id": "c", "name": "rm", "input": {}}
-_CLAUDE_CALL = [
-    {"type": "system", "subtype": "init", "session_id": "s", "tools": []},
-    {"type": "assistant", "session_id": "s", "message": {"id": "m", "content": [_CLAUDE_USE]}},
-]
-_CLAUDE_RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "ok"}
+_CLAUDE_CALL = [claude_code.INIT, claude_code.said("m", claude_code.calls("c", "rm"))]
 _PERMISSION = {"subtype": "can_use_tool", "tool_name": "rm", "tool_use_id": "c", "input": {}}
 ASKERS = {
     "AG-UI": Asker(
@@ -214,10 +210,7 @@ ASKERS = {
     "Claude Code, a permission": Asker(
         "claude-code",
         [*_CLAUDE_CALL, {"type": "control_request", "request_id": "r", "request": _PERMISSION}],
-        [
-            {"type": "user", "message": {"content": [_CLAUDE_RESULT]}, "session_id": "s"},
-            {"type": "result", "subtype": "success", "result": "Removed.", "session_id": "s"},
-        ],
+        [claude_code.returned("c", "ok"), claude_code.ended("Removed.")],
     ),
     "a session of Anthropic": Asker(
         "anthropic-agents",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from tests.steps.agents.claude_code import INIT, calls, ended, noted, returned, said, words
 from tests.steps.agents.support import (
     FOLDER,
     assert_same_in_all_chunkings,
@@ -113,36 +113,16 @@ def test_no_turn_is_done_without_its_result(name: str) -> None:
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_task_may_end_with_an_update_alone(*, asynchronous: bool) -> None:
-    main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
-    call = {"type": "tool_use", "id": "c", "name": "Agent", "input": {}}
-    result = {"type": "tool_result", "tool_use_id": "c", "content": "launched" if asynchronous else "Seven."}
-    lines: list[dict[str, Any]] = [
-        {"type": "system", "subtype": "init", "tools": [], **main},
-        {"type": "assistant", "message": {"id": "m1", "content": [call]}, **main},
-        {
-            "type": "system",
-            "subtype": "task_started",
-            "task_id": "t",
-            "tool_use_id": "c",
-            "is_backgrounded": asynchronous,
-            **main,
-        },
-        *[{"type": "user", "message": {"content": [result]}, **main}] * asynchronous,
-        {
-            "type": "assistant",
-            "message": {"id": "m2", "content": [{"type": "text", "text": "Seven."}]},
-            **main,
-            "parent_tool_use_id": "c",
-        },
-        {
-            "type": "system",
-            "subtype": "task_updated",
-            "task_id": "t",
-            "patch": {"status": "completed"},
-            **main,
-        },
-        *[{"type": "user", "message": {"content": [result]}, **main}] * (not asynchronous),
-        {"type": "result", "is_error": False, "result": "7", **main},
+    result = returned("c", "launched" if asynchronous else "Seven.")
+    lines = [
+        INIT,
+        said("m1", calls("c", "Agent")),
+        noted("task_started", task_id="t", tool_use_id="c", is_backgrounded=asynchronous),
+        *[result] * asynchronous,
+        said("m2", words("Seven."), parent="c"),
+        noted("task_updated", task_id="t", patch={"status": "completed"}),
+        *[result] * (not asynchronous),
+        ended("7"),
     ]
 
     run, _, _ = follow([json.dumps(line) for line in lines])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.steps.agents.claude_code import INIT, calls, ended, noted, returned, said, words
 from tests.steps.agents.support import FOLDER, Pieces, assert_same_in_all_chunkings, body_of, cuts_of, follow
 from tests.steps.told import told
 from tests.support.beside import SHARED
@@ -145,35 +146,17 @@ def test_lines_that_come_twice_change_nothing(name: str) -> None:
 
 
 def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
-    main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
-    inner = {**main, "parent_tool_use_id": "toolu_agent"}
-
-    def said(id: str, *blocks: Any) -> dict[str, Any]:
-        return {"type": "assistant", "message": {"id": id, "role": "assistant", "content": list(blocks)}}
-
-    def result(id: str, text: str) -> dict[str, Any]:
-        block = {"type": "tool_result", "tool_use_id": id, "content": text}
-        return {"type": "user", "message": {"role": "user", "content": [block]}}
-
-    call = {"type": "tool_use", "id": "toolu_agent", "name": "Agent", "input": {"prompt": "look"}}
-    look = {"type": "tool_use", "id": "toolu_ls", "name": "Bash", "input": {"command": "ls"}}
     lines = [
-        {"type": "system", "subtype": "init", "tools": [], **main},
-        {**said("m1", {"type": "text", "text": "I ask."}, call), **main},
-        {"type": "system", "subtype": "task_started", "task_id": "t", "tool_use_id": "toolu_agent", **main},
-        {**result("toolu_agent", "Async agent launched"), **main},
-        {**said("m2", {"type": "text", "text": "I look."}, look), **inner},
-        {**result("toolu_ls", "a.txt"), **inner},
-        {**said("m3", {"type": "text", "text": "There is a.txt."}), **inner},
-        {
-            "type": "system",
-            "subtype": "task_updated",
-            "tool_use_id": "toolu_agent",
-            "patch": {"status": "completed"},
-            **main,
-        },
-        {**said("m4", {"type": "text", "text": "It is a.txt."}), **main},
-        {"type": "result", "subtype": "success", "is_error": False, "result": "It is a.txt.", **main},
+        INIT,
+        said("m1", words("I ask."), calls("toolu_agent", "Agent", prompt="look")),
+        noted("task_started", task_id="t", tool_use_id="toolu_agent"),
+        returned("toolu_agent", "Async agent launched"),
+        said("m2", words("I look."), calls("toolu_ls", command="ls"), parent="toolu_agent"),
+        returned("toolu_ls", "a.txt", parent="toolu_agent"),
+        said("m3", words("There is a.txt."), parent="toolu_agent"),
+        noted("task_updated", tool_use_id="toolu_agent", patch={"status": "completed"}),
+        said("m4", words("It is a.txt.")),
+        ended("It is a.txt."),
     ]
 
     run, _, error = follow(lines)
@@ -193,15 +176,11 @@ def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
 )
 def test_a_turn_that_ends_while_its_tool_runs_is_not_done(reason: str, answers: bool, state: str) -> None:
     """Claude Code calls it a success; the reason and the missing result say more."""
-    call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
-    said = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [call]}
-    given = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt"}
-    result = {"type": "user", "message": {"role": "user", "content": [given]}, "session_id": "s"}
     lines = [
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "assistant", "message": said, "session_id": "s"},
-        *([result] if answers else []),
-        {"type": "result", "subtype": "success", "result": "", "stop_reason": reason, "session_id": "s"},
+        INIT,
+        said("m1", calls("toolu_1")),
+        *([returned("toolu_1", "a.txt")] if answers else []),
+        ended(stop_reason=reason),
     ]
 
     (turn,) = follow(lines)[0].turns

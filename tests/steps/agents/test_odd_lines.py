@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.steps.agents.claude_code import INIT, calls, ended, returned, said, words
 from tests.steps.agents.support import body_of, follow, tools_of
 from tests.support.tables import in_one_test
 from tokenstream import Steps
@@ -16,7 +17,6 @@ from tokenstream.events import StepUpdate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_INIT = {"type": "system", "subtype": "init", "tools": [], "session_id": "s"}
 _THREAD = {"type": "thread.started", "thread_id": "t"}
 _USAGE = {"input_tokens": 9, "output_tokens": 2}
 
@@ -43,18 +43,11 @@ def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
         {"type": "message_stop"},
     ]
-    own = {"id": "own", "content": [{"type": "text", "text": "API Error"}]}
-    lines: list[dict[str, Any]] = [
-        _INIT,
+    lines = [
+        INIT,
         *[{"type": "stream_event", "event": event, "session_id": "s"} for event in events],
-        {"type": "assistant", "message": own, "session_id": "s"},
-        {
-            "type": "result",
-            "is_error": True,
-            "result": "API Error",
-            "usage": {"input_tokens": 10, "output_tokens": 4},
-            "session_id": "s",
-        },
+        said("own", words("API Error")),
+        {**ended("API Error", usage={"input_tokens": 10, "output_tokens": 4}), "is_error": True},
     ]
 
     run, _, _ = follow(lines)
@@ -64,15 +57,7 @@ def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
 
 def test_messages_without_ids_are_parted_by_the_results_of_tools() -> None:
     """Amp and other programs print messages without ids."""
-    call = {"type": "tool_use", "id": "c", "name": "Bash", "input": {}}
-    result = {"type": "tool_result", "tool_use_id": "c", "content": "a.txt"}
-    lines: list[dict[str, Any]] = [
-        _INIT,
-        {"type": "assistant", "message": {"content": [call]}, "session_id": "s"},
-        {"type": "user", "message": {"content": [result]}, "session_id": "s"},
-        {"type": "assistant", "message": {"content": [{"type": "text", "text": "One."}]}, "session_id": "s"},
-        {"type": "result", "is_error": False, "result": "One.", "session_id": "s"},
-    ]
+    lines = [INIT, said(None, calls("c")), returned("c", "a.txt"), said(None, words("One.")), ended("One.")]
 
     run, _, _ = follow(lines, agent="amp")
 
@@ -83,14 +68,7 @@ def test_messages_without_ids_are_parted_by_the_results_of_tools() -> None:
 
 def test_text_of_an_agent_whose_call_is_not_known_is_not_that_of_the_main_agent() -> None:
     """A session that is resumed may have agents that earlier turns have begun."""
-    said = {"content": [{"type": "text", "text": "Still here."}]}
-    lines: list[dict[str, Any]] = [
-        _INIT,
-        {"type": "assistant", "message": said, "session_id": "s", "parent_tool_use_id": "earlier"},
-        {"type": "result", "is_error": False, "result": "", "session_id": "s"},
-    ]
-
-    (turn,) = follow(lines)[0].turns
+    (turn,) = follow([INIT, said(None, words("Still here."), parent="earlier"), ended()])[0].turns
 
     assert turn.step.messages == ()
     assert [message.text for message in turn.step.steps[0].messages] == ["Still here."]
@@ -99,9 +77,8 @@ def test_text_of_an_agent_whose_call_is_not_known_is_not_that_of_the_main_agent(
 def test_a_turn_of_a_session_that_goes_on_has_its_own_cost() -> None:
     """Of `claude --resume`, the first result has the cost of the earlier turns in its total."""
     spent = {"opus": {"costUSD": 0.25}, "haiku": {"costUSD": 0.5}}
-    result = {"type": "result", "is_error": False, "result": "", "session_id": "s", "total_cost_usd": 3.0}
 
-    run, _, _ = follow([_INIT, {**result, "model_usage_since_last_result": spent}])
+    run, _, _ = follow([INIT, ended(total_cost_usd=3.0, model_usage_since_last_result=spent)])
 
     assert [turn.cost for turn in run.turns] == [0.75]
 

@@ -85,7 +85,9 @@ class Program:
         data = {"reason": "retry", "discardedToolCalls": discarded, "preserveText": False}
         self.write(type="system", subtype="retry", data=data)
 
-    def run(self) -> tuple[Steps, Any]:
+    def run(self, *last: dict[str, Any]) -> tuple[Steps, Any]:
+        for line in last:
+            self.write(**line)
         run, _, error = follow([json.dumps(line) for line in self.lines])
         return run, error
 
@@ -102,8 +104,7 @@ def test_what_the_model_has_said_at_once_is_one_answer(streams: bool) -> None:
     program.answer(_THOUGHT, said("I look."), _CALL, tokens=10)
     program.end_tool("found")
     program.answer(said("Done."), tokens=20)
-    program.write(**result(usage={"input_tokens": 30, "output_tokens": 30}))
-    run, error = program.run()
+    run, error = program.run(result(usage={"input_tokens": 30, "output_tokens": 30}))
 
     assert parts_of(run) == [("complete", ["reasoning", "text", "tool_call"]), ("complete", ["text"])]
     assert [message.text for message in run.turns[0].step.messages] == ["I look.", "Done."]
@@ -129,8 +130,7 @@ def test_an_answer_that_is_asked_for_anew_is_truncated(streams: bool) -> None:
     program.answer(_THOUGHT, said("Do"), tokens=0)
     program.retry()
     program.answer(said("Done."), tokens=20)
-    program.write(**result())
-    run, error = program.run()
+    run, error = program.run(result())
 
     assert parts_of(run) == [("truncated", ["reasoning", "text"]), ("complete", ["text"])]
     assert (error, run.turns[0].result) == (None, "Done.")
@@ -144,8 +144,7 @@ def test_a_call_that_was_discarded_with_its_answer_has_failed(streams: bool) -> 
     program.end_tool("Skipped", is_error=True)
     program.retry(discarded=1)
     program.answer(said("Done."), tokens=20)
-    program.write(**result())
-    run, _ = program.run()
+    run, _ = program.run(result())
 
     assert parts_of(run) == [("truncated", ["text", "tool_call"]), ("complete", ["text"])]
     assert tools_of(run.turns[0].step) == [("look", "failed", "Skipped")]
@@ -159,8 +158,7 @@ def test_an_answer_stays_complete_if_the_next_one_is_asked_for_anew(streams: boo
     program.end_tool("found")
     program.retry()
     program.answer(said("Done."), tokens=20)
-    program.write(**result())
-    run, _ = program.run()
+    run, _ = program.run(result())
 
     assert parts_of(run) == [("complete", ["tool_call"]), ("complete", ["text"])]
 
@@ -168,8 +166,7 @@ def test_an_answer_stays_complete_if_the_next_one_is_asked_for_anew(streams: boo
 def test_an_error_says_why() -> None:
     program = Program(streams=False)
     failed = {"subtype": "error_during_execution", "is_error": True, "error": {"message": "no credit"}}
-    program.write(**result(**failed, result=None))
-    run, _ = program.run()
+    run, _ = program.run(result(**failed, result=None))
 
     assert "no credit" in str(run.turns[0].error)
 
@@ -181,8 +178,7 @@ def test_an_error_of_its_provider_fails_the_turn(streams: bool, advice: str) -> 
     text = f"[API Error: 400 no credit]{advice}"
     program = Program(streams=streams)
     program.answer(said(text), tokens=0)
-    program.write(**result(result=text))
-    run, error = program.run()
+    run, error = program.run(result(result=text))
 
     (turn,) = run.turns
     assert (error, turn.state) == (None, "failed")
@@ -194,8 +190,7 @@ def test_an_error_of_its_provider_fails_the_turn(streams: bool, advice: str) -> 
 def test_an_answer_about_such_an_error_fails_nothing(streams: bool, text: str) -> None:
     program = Program(streams=streams)
     program.answer(said(text), tokens=1)
-    program.write(**result(result=text))
-    run, _ = program.run()
+    run, _ = program.run(result(result=text))
 
     assert [(turn.state, turn.result) for turn in run.turns] == [("done", text)]
 
@@ -206,7 +201,6 @@ def test_its_input_has_the_cached_tokens(streams: bool) -> None:
     program = Program(streams=streams)
     program.answer(said("Hi."), tokens=1)
     usage = {"input_tokens": 300, "output_tokens": 40, "cache_read_input_tokens": 10, "total_tokens": 340}
-    program.write(**result(usage=usage))
-    total = program.run()[0].total_usage
+    total = program.run(result(usage=usage))[0].total_usage
 
     assert (total.input_tokens, total.cached_tokens, total.total_tokens) == (300, 10, 340)

@@ -1,0 +1,47 @@
+"""Lines of Claude Code, and of the programs that print lines like its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SESSION = {"session_id": "s"}
+
+
+def noted(subtype: str, **fields: Any) -> dict[str, Any]:
+    """Return a line of the program itself."""
+    return {"type": "system", "subtype": subtype, **fields, **_SESSION}
+
+
+INIT = noted("init", tools=[])
+
+
+def words(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def calls(id: str, name: str = "Bash", **arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "id": id, "name": name, "input": arguments}
+
+
+def said(id: str | None, *blocks: Any, parent: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the line of a message, or of a part of one.
+
+    Args:
+        id: The message's id; None for a program that gives it none.
+        parent: The call that began the subagent whose message it is.
+        fields: Further fields of the message.
+    """
+    message = {**({} if id is None else {"id": id}), "role": "assistant", "content": [*blocks], **fields}
+    return {"type": "assistant", "message": message, "parent_tool_use_id": parent, **_SESSION}
+
+
+def returned(id: str, content: str, *, parent: str | None = None) -> dict[str, Any]:
+    """Return the line with the result of a call."""
+    block = {"type": "tool_result", "tool_use_id": id, "content": content}
+    message = {"role": "user", "content": [block]}
+    return {"type": "user", "message": message, "parent_tool_use_id": parent, **_SESSION}
+
+
+def ended(result: str = "", **fields: Any) -> dict[str, Any]:
+    """Return the last line of a turn."""
+    return {"type": "result", "subtype": "success", "is_error": False, "result": result, **fields, **_SESSION}
