@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.stream.bodies import later
+from tests.stream.bodies import Later, later
 from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
@@ -36,21 +36,6 @@ CUT = BODY[:5]
 
 def _generator(body: list[bytes]) -> Iterator[bytes]:
     yield from body
-
-
-class _Asynchronous:
-    """An asynchronous iterator that is no generator, and so has nothing to close."""
-
-    def __init__(self, body: list[bytes]) -> None:
-        self._left = iter(body)
-
-    def __aiter__(self) -> _Asynchronous:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for chunk in self._left:
-            return chunk
-        raise StopAsyncIteration
 
 
 async def _whole(stream: Any) -> None:
@@ -100,7 +85,7 @@ def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("source", [_Asynchronous, later], ids=["iterator", "generator"])
+@pytest.mark.parametrize("source", [Later, later], ids=["iterator", "generator"])
 @every_way
 async def test_an_asynchronous_stream_leaves_nothing(run: Any, source: Any) -> None:
     assert await left_by_async(lambda: run(AsyncStream(source(BODY)))) == {}

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER
+from tests.stream.bodies import ANSWER, Later
 from tests.support.chunkings import chunked as cut_anyhow
 from tests.support.either import Each, at_once, inside
 from tests.support.loopback import (
@@ -224,21 +224,6 @@ class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
         self.closed += 1
 
 
-class ByItself:
-    """An asynchronous iterator that is no generator."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        self._chunks = iter(chunks)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for chunk in self._chunks:
-            return chunk
-        raise StopAsyncIteration
-
-
 def answered(body: Body, status: int = 200) -> httpx2.Response:
     return httpx2.Response(status, headers={"content-type": "text/event-stream"}, stream=body)
 
@@ -326,7 +311,7 @@ async def test_a_reader_that_leaves_closes_what_it_began() -> None:
 async def test_a_body_need_not_be_a_generator() -> None:
     class Other(Body):
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return ByItself(self.chunks)
+            return Later(self.chunks)
 
     response = answered(Other(ANSWER))
     tapped = tap(response)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER, later
+from tests.stream.bodies import ANSWER, Later, later
 from tests.stream.tap.support import PAYLOADS, WHOLE, Chunk, Failing, Items, opened, payloads
 from tests.support.clocks import on
 from tests.support.loopback import Loopback, chunked
@@ -84,21 +84,6 @@ def test_a_list_that_is_looped_over_again_is_seen_once(count: int) -> None:
     assert tapped.message == WHOLE
 
 
-class Later:
-    """An asynchronous iterator that is no generator, and may be left anywhere."""
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self._items = items
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        for item in self._items:
-            return item
-        raise StopAsyncIteration
-
-
 class Anew:
     """Something that begins anew with each loop, and is no list."""
 
@@ -106,7 +91,7 @@ class Anew:
         return iter(payloads())
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return Later(iter(payloads()))
+        return Later(payloads())
 
 
 class Onwards:
