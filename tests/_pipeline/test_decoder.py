@@ -134,6 +134,17 @@ def test_a_glance_never_differs_from_reading(items: list[str | bytes], data: st.
         assert dict(other.departures) == dict(decoder.departures)
 
 
+def test_the_bound_on_text_is_met_at_a_glance_too() -> None:
+    chunks = [chunk({"content": "abc"}) for _ in range(9)]
+    events, decoder = read(chunks, limits=Limits(text=20))
+
+    assert isinstance(decoder.error, LimitExceeded)
+    assert decoder.error.limit == "text"
+    assert "abc" * 7 == "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert decoder.message.text == "abc" * 7
+    assert isinstance(read(chunks, limits=Limits(text=27))[1].error, StreamTruncated)
+
+
 @pytest.mark.parametrize("kind", ["content", "reasoning_content", "refusal", "arguments"])
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(text=17), Limits(text=18), Limits(body=2_500), Limits(event=220)]
