@@ -52,7 +52,8 @@ def _deltas(fragments: list[str], accumulator: Accumulator, part: int = 0) -> li
 
 def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
     decoder = Decoder("openai-chat")
-    for events in (Stream(_BODY), (event for piece in _BODY for event in decoder.feed(piece))):
+    ways: list[Any] = [Stream(_BODY), (event for piece in _BODY for event in decoder.feed(piece))]
+    for events in ways:
         deltas = (event for event in events if isinstance(event, ToolCallDelta))
 
         assert _SEEN == [copy.deepcopy(delta.partial_arguments) for delta in deltas]
