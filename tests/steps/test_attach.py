@@ -258,7 +258,7 @@ def test_a_real_server_that_resets_its_connections_loses_nothing() -> None:
         lines = [json.dumps(each).encode() + b"\n" for each in events[place : place + dice.randint(1, 40)]]
         place = min(place + len(lines) + dice.randint(0, 5), total)
         # Without an end of its own, the connection is reset.
-        cut = "reset" if place < total and dice.random() < 0.5 else None
+        cut: Any = "reset" if place < total and dice.random() < 0.5 else None
         return reply(((0.0, line) for line in lines), content_type="application/x-ndjson", cut=cut)
 
     with testing.serve(play) as server, httpx.Client(base_url=server.url) as client:

@@ -39,7 +39,7 @@ def _printed(*lines: dict[str, Any]) -> bytes:
 
 def _claude(turns: int) -> bytes:
     """Return the lines of turns of Claude Code."""
-    counts = {"usage": _COUNTS_OF_CLAUDE}
+    counts: dict[str, Any] = {"usage": _COUNTS_OF_CLAUDE}
     told = [(INIT, said(f"m{n}", words("Hi."), **counts), ended("Hi.", **counts)) for n in range(turns)]
     return _printed(*[line for turn in told for line in turn])
 
@@ -105,7 +105,7 @@ def test_the_total_is_what_the_agent_itself_counts(path: Path) -> None:
 def test_a_turn_has_the_tokens_of_its_subagents(has_ledger: bool) -> None:
     counts = {"input_tokens": 100, "output_tokens": 10}
     spent = {"inputTokens": 300, "outputTokens": 30, "costUSD": 0.5}
-    ledger = {"modelUsage": {"m": spent}, "total_cost_usd": 0.5} if has_ledger else {}
+    ledger: dict[str, Any] = {"modelUsage": {"m": spent}, "total_cost_usd": 0.5} if has_ledger else {}
     session = _printed(
         INIT,
         said("m1", words("Ask."), usage=counts),

@@ -185,6 +185,20 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.close()
 
 
+class SlowBody(httpx.AsyncByteStream):
+    """A body that begins with a number of chunks, and goes on after a while."""
+
+    def __init__(self, chunks: list[bytes], at_once: int, seconds: float) -> None:
+        self._chunks, self._at_once, self._seconds = chunks, at_once, seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks[: self._at_once]:
+            yield chunk
+        await anyio.sleep(self._seconds)
+        for chunk in self._chunks[self._at_once :]:
+            yield chunk
+
+
 def _first_chunks(chunks: Sequence[bytes], words: int) -> list[bytes]:
     if words == 0:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,13 @@ import anyio
 import httpx
 import pytest
 
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, SlowBody
 from tokenstream import Deadlines, Purse, Retry, Route, Routes, aconnect, testing
 from tokenstream.errors import StreamError, StreamStalled
 from tokenstream.recovery import AttemptReport
 
 HEDGE_AFTER, SOON, LATE, NEVER = 0.02, 0.15, 0.4, 30.0
+HASTY, PATIENT = Deadlines(first_event=SOON), Deadlines(first_event=NEVER)
 BROKEN = Behaviour("reset", 5)
 
 on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -39,20 +39,6 @@ class Raced:
             (report.mode, report.error.limit if isinstance(report.error, StreamStalled) else None)
             for report in self.reports
         ]
-
-
-class Body(httpx.AsyncByteStream):
-    """A body that begins with a number of chunks, and goes on after a while."""
-
-    def __init__(self, chunks: list[bytes], at_once: int, seconds: float) -> None:
-        self._chunks, self._at_once, self._seconds = chunks, at_once, seconds
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks[: self._at_once]:
-            yield chunk
-        await anyio.sleep(self._seconds)
-        for chunk in self._chunks[self._at_once :]:
-            yield chunk
 
 
 def race(
@@ -84,7 +70,7 @@ def race(
         host = request.url.host
         asked.append(host)
         chunks = testing.script().text("Hello from ", host).finish().chunks(formats[host])
-        body = Body(chunks, at_once, pauses[host])
+        body = SlowBody(chunks, at_once, pauses[host])
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
 
     async def ask() -> Raced:
@@ -107,7 +93,7 @@ def race(
 @pytest.mark.slow
 @on_each_loop
 def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
-    raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
+    raced = race(backend, (NEVER, LATE), HASTY, PATIENT)
 
     assert (raced.asked, raced.text, raced.error) == (["a", "b"], "Hello from b", None)
     assert raced.limits == [("start", "first_event"), ("hedge", None)]
@@ -117,31 +103,43 @@ def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> N
     assert SOON <= seconds < LATE
 
 
+RACES: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "a hedge has the deadlines of its route": (
+        ((LATE, NEVER), PATIENT, HASTY, {}),
+        ("Hello from a", [("start", None), ("hedge", "first_event")]),
+    ),
+    "a head that is followed by nothing is no content": (
+        ((NEVER, LATE), Deadlines(first_event=NEVER, idle_bytes=SOON), PATIENT, {"at_once": 1}),
+        ("Hello from b", [("start", "idle_bytes"), ("hedge", None)]),
+    ),
+    "the time of a hedge begins with its own request": (
+        ((NEVER, SOON), PATIENT, Deadlines(first_event=LATE), {"hedge_after": LATE + SOON}),
+        ("Hello from b", [("start", None), ("hedge", None)]),
+    ),
+    "no hedge is sent if the first route is late before it": (
+        ((NEVER, 0), HASTY, PATIENT, {"hedge_after": LATE}),
+        ("Hello from b", [("start", "first_event"), ("restart", None)]),
+    ),
+}
+"""The seconds before two answers, their deadlines, and the options; the text, and what ended each attempt."""
+
+
 @pytest.mark.slow
 @on_each_loop
-def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
-    raced = race(backend, (LATE, NEVER), Deadlines(first_event=NEVER), Deadlines(first_event=SOON))
+@pytest.mark.parametrize("given, expected", RACES.values(), ids=RACES)
+def test_each_route_of_a_race_has_its_own_time(given: tuple[Any, ...], expected: Any, backend: str) -> None:
+    *deadlines, options = given
+    raced = race(backend, *deadlines, **options)
 
-    assert (raced.asked, raced.text) == (["a", "b"], "Hello from a")
-    assert raced.limits == [("start", None), ("hedge", "first_event")]
-
-
-@pytest.mark.slow
-@on_each_loop
-def test_a_silence_after_the_first_event_counts_in_a_race_too(backend: str) -> None:
-    """A head that is followed by nothing is no content."""
-    quiet, patient = Deadlines(first_event=NEVER, idle_bytes=SOON), Deadlines(first_event=NEVER)
-    raced = race(backend, (NEVER, LATE), quiet, patient, at_once=1)
-
-    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
-    assert raced.limits == [("start", "idle_bytes"), ("hedge", None)]
+    assert raced.asked == ["a", "b"]
+    assert (raced.text, raced.limits) == expected
 
 
 @pytest.mark.slow
 @on_each_loop
 def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
     """The race ends when the second one's time is over, too."""
-    raced = race(backend, (NEVER, NEVER), Deadlines(first_event=SOON), Deadlines(first_event=LATE))
+    raced = race(backend, (NEVER, NEVER), HASTY, Deadlines(first_event=LATE))
 
     assert (raced.asked, raced.text) == (["a", "b"], "")
     assert isinstance(raced.error, StreamStalled)
@@ -150,36 +148,8 @@ def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
 
 @pytest.mark.slow
 @on_each_loop
-def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
-    raced = race(
-        backend,
-        (NEVER, SOON),
-        Deadlines(first_event=NEVER),
-        Deadlines(first_event=LATE),
-        hedge_after=LATE + SOON,
-    )
-
-    assert raced.limits == [("start", None), ("hedge", None)]
-    assert raced.text == "Hello from b"
-
-
-@pytest.mark.slow
-@on_each_loop
-def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> None:
-    """Recovery asks the next route, as without a race."""
-    raced = race(
-        backend, (NEVER, 0), Deadlines(first_event=SOON), Deadlines(first_event=NEVER), hedge_after=LATE
-    )
-
-    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
-    assert raced.limits == [("start", "first_event"), ("restart", None)]
-
-
-@pytest.mark.slow
-@on_each_loop
 def test_the_total_deadline_bounds_a_race(backend: str) -> None:
-    patient = Deadlines(first_event=NEVER)
-    raced = race(backend, (NEVER, NEVER), patient, patient, total=LATE)
+    raced = race(backend, (NEVER, NEVER), PATIENT, PATIENT, total=LATE)
 
     assert isinstance(raced.error, StreamStalled)
     assert raced.error.limit == "total"

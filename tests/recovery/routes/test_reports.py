@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.project import ROOT
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, SlowBody, read
 from tokenstream import Retry, Route, Routes, aconnect, testing
 from tokenstream.recovery import AttemptReport
 
@@ -105,16 +103,9 @@ def _slowly(seconds: dict[str, float]) -> Any:
 
     async def answer(request: httpx.Request) -> httpx.Response:
         format = "openai-chat" if request.url.host == "a.test" else "anthropic"
-
-        class Body(httpx.AsyncByteStream):
-            async def __aiter__(self) -> AsyncIterator[bytes]:
-                first, *others = testing.script().text("Hello").finish().chunks(format)
-                yield first
-                await anyio.sleep(seconds[request.url.host])
-                for chunk in others:
-                    yield chunk
-
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+        chunks = testing.script().text("Hello").finish().chunks(format)
+        body = SlowBody(chunks, 1, seconds[request.url.host])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
 
     return answer
 
