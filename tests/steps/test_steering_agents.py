@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.steps.agents import claude_code
 from tests.support.tables import in_one_test
 from tokenstream import AsyncPeer, MisuseError, Peer, Steps
 from tokenstream.errors import StreamInterrupted
@@ -289,13 +290,9 @@ def test_input_between_two_turns_is_refused_at_once() -> None:
 
 def test_input_after_a_loop_that_ended_with_its_turn_is_refused() -> None:
     """Nobody holds what the loop has read, and the next turn needs a loop of its own."""
-    lines = [
-        {"type": "system", "subtype": "init", "session_id": "s1"},
-        {"type": "result", "subtype": "success", "result": "Done.", "session_id": "s1"},
-    ]
-    output = io.BytesIO(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    lines = [claude_code.INIT, claude_code.ended("Done.")]
     with Steps() as run:
-        list(run.follow(output, agent="claude-code", stdin=io.BytesIO(), until="turn"))
+        list(run.follow(lines, agent="claude-code", stdin=io.BytesIO(), until="turn"))
         steer = run.steer("And now?")
 
     assert steer.state == "refused"
@@ -307,7 +304,7 @@ def test_input_after_a_loop_that_ended_with_its_turn_is_refused() -> None:
 
 
 def lifecycle(uuid: str, state: str) -> Message:
-    return {"type": "command_lifecycle", "command_uuid": uuid, "state": state, "session_id": "s1"}
+    return {"type": "command_lifecycle", "command_uuid": uuid, "state": state, "session_id": "s"}
 
 
 def claude(told: Callable[[Message], list[Message]]) -> Callable[[Message], list[Message]]:
@@ -316,16 +313,10 @@ def claude(told: Callable[[Message], list[Message]]) -> Callable[[Message], list
     def answer(message: Message) -> list[Message]:
         text = message["message"]["content"][0]["text"]
         if text == "Look.":
-            block = {"type": "text", "text": "It is "}
-            content = {"id": "m1", "role": "assistant", "content": [block]}
-            return [
-                {"type": "system", "subtype": "init", "session_id": "s1", "model": "m"},
-                {"type": "assistant", "message": content, "session_id": "s1"},
-            ]
+            return [claude_code.INIT, claude_code.said("m1", claude_code.words("It is "))]
         # A priority of its own would abort what the agent does.
-        assert ("priority" in message, message["session_id"]) == (False, "s1")
-        end = {"type": "result", "subtype": "success", "result": "It is noon.", "session_id": "s1"}
-        return [*told(message), end]
+        assert ("priority" in message, message["session_id"]) == (False, "s")
+        return [*told(message), claude_code.ended("It is noon.")]
 
     return answer
 
@@ -371,10 +362,10 @@ def test_a_process_that_is_gone_is_an_error_of_the_call_alone() -> None:
         def write(self, data: Any, /) -> int:
             raise BrokenPipeError
 
-    init = json.dumps({"type": "system", "subtype": "init", "session_id": "s1"})
-    end = json.dumps({"type": "result", "subtype": "success", "result": "Done.", "session_id": "s1"})
     with Steps() as run:
-        for line in run.follow([init, end], agent="claude-code", stdin=Gone()):
+        for line in run.follow(
+            [claude_code.INIT, claude_code.ended("Done.")], agent="claude-code", stdin=Gone()
+        ):
             if line["type"] == "system":
                 with pytest.raises(StreamInterrupted, match="no longer reads"):
                     run.steer("Be brief.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.steps.agents.claude_code import calls, ended, noted, returned, said, words
 from tests.steps.agents.support import assert_same_in_all_chunkings, body_of, cuts_of, follow, tools_of
 from tests.steps.told import told
 from tests.support.beside import SHARED
@@ -27,30 +28,21 @@ _BESIDE = [
     "pi/takopi-pi_stream_success",
 ]
 _THREAD = {"session_id": "T-5928a90d-d53b-488f-a829-4e36442142ee"}
-_SAID = {"type": "message", "role": "assistant", "model": "claude-opus-4-6"}
-_CALL = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"cmd": "ls"}}
-_LOOKED = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt", "is_error": False}]
-_LOOKS = [{"type": "text", "text": "I look."}, _CALL]
-_LINE = {"parent_tool_use_id": None, **_THREAD}
-AMP: list[dict[str, Any]] = [
-    {"type": "system", "subtype": "init", "cwd": "/work", "tools": ["Bash"], "mcp_servers": [], **_THREAD},
-    {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]}, **_LINE},
-    {"type": "assistant", "message": {**_SAID, "id": "msg_1", "content": _LOOKS}, **_LINE},
-    {"type": "user", "message": {"role": "user", "content": _LOOKED}, **_LINE},
-    {
-        "type": "assistant",
-        "message": {**_SAID, "id": "msg_2", "content": [{"type": "text", "text": "One file."}]},
-        **_LINE,
-    },
-    {
-        "type": "result",
-        "subtype": "success",
-        "is_error": False,
-        "result": "One file.",
-        "usage": {"input_tokens": 30, "output_tokens": 9},
-        **_THREAD,
-    },
+_SAID = {"type": "message", "model": "claude-opus-4-6"}
+_ASKED = {
+    "type": "user",
+    "message": {"role": "user", "content": [words("Look.")]},
+    "parent_tool_use_id": None,
+}
+_LINES: list[dict[str, Any]] = [
+    noted("init", cwd="/work", tools=["Bash"], mcp_servers=[]),
+    {"type": "user", "message": _ASKED, "parent_tool_use_id": None},
+    said("msg_1", words("I look."), calls("toolu_1", cmd="ls"), **_SAID),
+    returned("toolu_1", "a.txt"),
+    said("msg_2", words("One file."), **_SAID),
+    ended("One file.", usage={"input_tokens": 30, "output_tokens": 9}),
 ]
+AMP: list[dict[str, Any]] = [{**line, **_THREAD} for line in _LINES]
 """The types of Amp's own SDK, in which all of these fields are."""
 AMP_FAILS = {
     "type": "result",
@@ -92,9 +84,8 @@ def test_the_pieces_of_cursor_and_what_repeats_them_are_one_text() -> None:
     """With pieces, the text comes again before a tool, and that of the whole turn at its end."""
     session = {"session_id": "s"}
 
-    def said(text: str, **fields: Any) -> dict[str, Any]:
-        message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-        return {"type": "assistant", "message": message, **fields, **session}
+    def told_by(text: str, **fields: Any) -> dict[str, Any]:
+        return {**said(None, words(text)), **fields}
 
     call = {"shellToolCall": {"args": {"command": "ls"}}}
     failed = {
@@ -102,14 +93,14 @@ def test_the_pieces_of_cursor_and_what_repeats_them_are_one_text() -> None:
     }
     lines = [
         {"type": "system", "subtype": "init", "model": "Auto", "permissionMode": "default", **session},
-        said("ha", timestamp_ms=1),
-        said("ha", timestamp_ms=2),
-        said("haha", timestamp_ms=3, model_call_id="c"),
+        told_by("ha", timestamp_ms=1),
+        told_by("ha", timestamp_ms=2),
+        told_by("haha", timestamp_ms=3, model_call_id="c"),
         {"type": "tool_call", "subtype": "started", "call_id": "1", "tool_call": call, **session},
         {"type": "tool_call", "subtype": "completed", "call_id": "1", "tool_call": failed, **session},
-        said("Bye", timestamp_ms=4),
-        said(".", timestamp_ms=5),
-        said("hahaBye."),
+        told_by("Bye", timestamp_ms=4),
+        told_by(".", timestamp_ms=5),
+        told_by("hahaBye."),
         {"type": "result", "subtype": "success", "is_error": False, "result": "hahaBye.", **session},
     ]
 
@@ -121,11 +112,9 @@ def test_the_pieces_of_cursor_and_what_repeats_them_are_one_text() -> None:
 
 def test_the_same_whole_text_of_cursor_twice_is_two_texts() -> None:
     """Without pieces, nothing is repeated."""
-    message = {"role": "assistant", "content": [{"type": "text", "text": "Next."}]}
-    line = {"type": "assistant", "message": message, "session_id": "s"}
-    result = {"type": "result", "subtype": "success", "is_error": False, "session_id": "s"}
+    line = said(None, words("Next."))
 
-    (turn,) = follow([line, line, result], agent="cursor")[0].turns
+    (turn,) = follow([line, line, ended()], agent="cursor")[0].turns
 
     assert [getattr(part, "text", None) for part in turn.step.messages[0].parts] == ["Next.", "Next."]
 
