@@ -53,6 +53,7 @@ def accumulate(*events: Event, limits: Limits | None = None) -> Accumulator:
 
 
 def test_deltas_alone_are_enough() -> None:
+    """Events made by hand for a test need no starts."""
     assert accumulate(TextDelta("Hel"), TextDelta("lo")).message.text == "Hello"
     assert accumulate(ReasoningDelta("hm")).message.reasoning == "hm"
     assert accumulate(RefusalDelta("no")).message.refusal == "no"
@@ -77,6 +78,7 @@ def test_parts_are_in_the_order_in_which_they_came() -> None:
 
 
 def test_a_finished_part_is_shared_by_later_messages() -> None:
+    """A snapshot costs what changed."""
     accumulator = accumulate(TextDelta("a"), PartDone(), TextDelta("b", part=1))
     first = accumulator.message
     accumulator.take(TextDelta("c", part=1))
@@ -124,6 +126,7 @@ def test_the_end_of_a_part_tells_what_it_was() -> None:
 
 
 def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
+    """The call is the format's word."""
     call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
     accumulator = accumulate(ToolCallStart("c", "f"), ToolCallDelta("c", "{}{}"), ToolCallDone(call))
 
@@ -134,6 +137,7 @@ def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
 
 
 def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
+    """The answer outlives a connection, and what has ended stays the same."""
     accumulator = Accumulator()
     for number in range(3):
         parts = OpenAIChat().parts
@@ -172,6 +176,7 @@ def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
 
 
 def test_how_a_call_ended_survives_a_pickle() -> None:
+    """All that is known of it is in the events, so an accumulator elsewhere comes to the same."""
     parts = OpenAIChat().parts
     call = parts.open_call(0, "c", "f")
     parts.add_arguments(call, "[]]")
@@ -289,6 +294,7 @@ def test_heads_add_up() -> None:
     ],
 )
 def test_each_choice_has_its_ending(verdict: Any, unfinished: str, finished: str) -> None:
+    """A finish reason before a cut is an end; an error is everybody's."""
     accumulator = accumulate(TextDelta("a"), TextDelta("b", choice=1), Finish("stop", choice=1))
     assert [message.ending for message in accumulator.messages] == ["streaming", "streaming"]
     accumulator.conclude(verdict)

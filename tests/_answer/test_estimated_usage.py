@@ -92,6 +92,7 @@ def test_reasoning_and_arguments_are_tokens_too() -> None:
 
 
 def test_nothing_is_estimated_of_what_is_whole() -> None:
+    """A provider that counts nothing has told nothing; one that does is believed."""
     uncounted = testing.script().text("Hello there").finish()
 
     assert ("none", None, None) == of(read(uncounted.stream("openai-chat")))
@@ -99,6 +100,7 @@ def test_nothing_is_estimated_of_what_is_whole() -> None:
 
 
 def test_while_an_answer_comes_its_message_tells_what_was_reported() -> None:
+    """The metrics estimate, and say so."""
     stream = TALE.stream("openai-chat")
     next(stream.text)
     live = stream.metrics
@@ -111,6 +113,7 @@ def test_while_an_answer_comes_its_message_tells_what_was_reported() -> None:
 
 
 def test_time_per_token_goes_by_reported_counts_alone() -> None:
+    """The speed is an estimate where its source says so."""
     paced = testing.script().text("Once upon ").silence(1).text("a time, ").usage(output_tokens=8).finish()
     whole = paced.stream("openai-chat", pace="recorded")
     cut = paced.stream("openai-chat", pace="recorded", fault=faults.cut(event=7))
@@ -126,6 +129,7 @@ def test_time_per_token_goes_by_reported_counts_alone() -> None:
 
 
 def test_an_estimate_is_never_taken_for_a_report() -> None:
+    """Whoever goes on from a checkpoint, or adds up, counts afresh."""
     answer = testing.script().text("Once upon ", "a time, ").finish()
     stream = answer.stream("openai-responses", fault=faults.cut(event=6))
     with pytest.raises(StreamError) as caught:

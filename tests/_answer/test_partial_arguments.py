@@ -115,6 +115,7 @@ def test_an_event_that_nobody_has_given_knows_its_own_fragment() -> None:
 
 
 def test_arguments_show_wherever_an_event_says_that_they_belong() -> None:
+    """Events made by hand may put them on a part that began as something else."""
     accumulator = Accumulator()
     accumulator.take(PartStart(ServerToolCall()))
 
@@ -160,6 +161,7 @@ def test_looking_changes_nothing_about_the_event() -> None:
 
 
 def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads tool calls and no partial arguments does not pay for them."""
     made: list[PartialJSONParser] = []
 
     def make(*, lenient: bool) -> PartialJSONParser:

@@ -29,6 +29,7 @@ NOTHING = (False, "none", None, None)
 
 @pytest.mark.parametrize("format", ["openai-chat", "openai-responses", "ollama", "gemini", "text"])
 def test_a_usage_is_there_at_any_time(format: FormatName) -> None:
+    """Before, between and after the pieces, so that a program may read its counts without asking first."""
     stream = Stream(UNCOUNTED.chunks(format), format=format)
     seen = [_shown(stream.message.usage)]
     seen += [_shown(stream.message.usage) for _ in stream]
@@ -102,6 +103,7 @@ def test_a_record_tells_a_source_only_where_its_reader_would_take_another(
 
 
 def test_a_message_without_counts_is_a_record_without_usage() -> None:
+    """The discarded answer of a restart has one as every message has."""
     written, _ = relay.encode([Restarted(Message(id="m", model="x"))], raw=True)
 
     assert b'"model":"x"' in written

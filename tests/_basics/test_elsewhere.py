@@ -85,6 +85,7 @@ _TOLD = [(ToolCall(), OF_CALL), (Usage(), OF_USAGE), (Metrics(started="request")
 
 @in_one_test("of, name", [(of, name) for of, names in _TOLD for name in names])
 def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: Any, name: str) -> None:
+    """The words of OpenAI's, Anthropic's, Google's and LangChain's objects lead to ours, which exist."""
     told = _no_attribute(of, name)
 
     assert told.startswith(f"{type(of).__name__} has no attribute {name!r}: ")
@@ -95,6 +96,8 @@ def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: A
 
 
 def test_a_block_of_the_wrong_colour_names_the_right_one() -> None:
+    """A TypeError as in Python, which is the calling code's."""
+
     async def enter() -> None:
         wrong: Any = connect(URL)
         async with wrong:
@@ -153,6 +156,8 @@ def test_a_view_that_is_taken_for_its_items_says_where_they_are(kind: Any) -> No
 
 
 def test_a_package_that_is_missing_is_the_calling_environments() -> None:
+    """No fault of the network, and to be asked again only once it is there."""
+
     def body() -> Any:
         yield chunk({"content": "a"})
         raise ModuleNotFoundError("No module named 'h2'", name="h2")
@@ -166,6 +171,7 @@ def test_a_package_that_is_missing_is_the_calling_environments() -> None:
 
 
 def test_elements_that_are_the_values_of_an_object_say_where_to_look() -> None:
+    """Mostly the array is one of them."""
     told = r"no valid int: .* say where in it the elements are with at=…; a new loop .*$"
     with Stream(['{"numbers": [1, 2]}'], format="pieces") as stream, pytest.raises(OutputInvalid, match=told):
         list(stream.items(int))
@@ -176,6 +182,7 @@ def test_elements_that_are_the_values_of_an_object_say_where_to_look() -> None:
 
 @pytest.mark.parametrize("source", [["Hel", "lo"], "Hello"])
 def test_text_that_is_no_wire_names_the_format_of_pieces(source: Any) -> None:
+    """Bytes may be anything else."""
     with pytest.raises(NotAStream, match=r'pass format="pieces"$'):
         Stream(source).final()
     with pytest.raises(NotAStream) as caught:

@@ -130,6 +130,7 @@ def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int
     "text", ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["]
 )
 def test_brackets_after_the_first_fault_are_no_json(text: str) -> None:
+    """A line of a log has any number of brackets, and outgrows nothing."""
     with pytest.raises(ProtocolError) as caught:
         decode(text)
 

@@ -32,6 +32,7 @@ TEXTS = st.sampled_from(["", " ", "{}", "{ }", "null", WHOLE[:5], "x", "1 2"]) |
     ],
 )
 def test_likeness_and_place_decide(text: str, likeness: str, again: str, after: str) -> None:
+    """A call may begin again, and something may come after its end."""
     verdicts = compare(WHOLE, text), judge("again", WHOLE, text), judge("after", WHOLE, text)
 
     assert (likeness, again, after) == verdicts

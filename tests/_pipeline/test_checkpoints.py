@@ -66,6 +66,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
 @pytest.mark.slow_rows("everything", "steps")
 @pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
 def test_the_checkpoint_of_an_error_is_before_what_the_error_closed(answer: Answer) -> None:
+    """Whatever the end closes in the message, another stream goes on with it: nothing is lost or twice."""
     whole = read(Stream(answer.chunks, format=answer.format))
     for place in range(1, len(answer.chunks)):
         came = read(cut := Stream(answer.chunks[:place], format=answer.format))
@@ -193,6 +194,7 @@ def _cut(answer: Answer, place: int) -> Checkpoint:
 
 
 def test_a_gap_is_reported_and_nothing_is_read_after_it() -> None:
+    """Numbers follow one another, so what was left out cannot hide."""
     came = Stream.from_checkpoint(_cut(RESPONSE, 9), RESPONSE.chunks[10:])
     with pytest.raises(errors.ProtocolError, match="goes on at event 10, but event 9 is the next one"):
         came.final()
@@ -285,12 +287,14 @@ def test_a_checkpoint_that_cannot_be_read_says_why(told: dict[str, Any], why: st
 
 
 def test_what_is_no_checkpoint_is_refused() -> None:
+    """JSON is read with the class first."""
     text: Any = _GOOD.model_dump_json()
     with pytest.raises(errors.MisuseError, match=r"Checkpoint\.model_validate_json"):
         Stream.from_checkpoint(text, [])
 
 
 def test_a_failed_answer_has_no_state() -> None:
+    """The server's word is its last one."""
     stream = Stream(RESPONSE.chunks[:9] + testing.script().error("No").chunks("openai-responses")[-1:])
     with pytest.raises(errors.ProviderError) as caught:
         stream.final()

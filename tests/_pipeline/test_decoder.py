@@ -276,6 +276,7 @@ def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> No
 
 
 def test_any_number_of_pings_may_come_first() -> None:
+    """A model that thinks for minutes."""
     _, decoder = read([sse('{"type": "ping"}', event="ping")] * 300 + ANSWER)
 
     assert decoder.message.ending == "complete"
@@ -311,6 +312,7 @@ def test_unknown_events_say_what_is_known() -> None:
 
 
 def test_tokens_without_a_format_named() -> None:
+    """Bare text is known by not being JSON."""
     _, decoder = read(TOKENS)
 
     assert (decoder.message.text, decoder.format) == ("Hello you", "text")

@@ -88,6 +88,7 @@ def test_the_text_before_the_seam_is_part_of_the_part_that_ends() -> None:
 
 
 def test_a_text_that_was_over_is_followed_by_one_of_its_own() -> None:
+    """A part that ended does not begin again."""
     message, _ = joined(text("One. "), [*text("Two."), Finish("stop")])
 
     assert ["One. ", "Two."] == [part.text for part in message.parts if isinstance(part, TextPart)]
@@ -164,6 +165,8 @@ def test_an_id_that_was_used_is_another_one() -> None:
 
 
 def test_a_new_id_is_not_that_of_another_call() -> None:
+    """The continuation may have a call whose id looks like a new one."""
+
     def call(id: str, part: int) -> list[Event]:
         whole = ToolCall(id=id, name="f", arguments_text="{}", complete=True)
         return [

@@ -51,6 +51,7 @@ def test_the_callers_headers_are_not_written_into() -> None:
 
 
 def test_nothing_is_sent_before_the_first_read() -> None:
+    """`connect` is lazy: the request goes out at `with` or the first read."""
     with serve_in_time({PATH: WHOLE}) as server:
         stream = connect(server.url + PATH)
         assert server.exchanges == []
@@ -135,6 +136,7 @@ def test_the_typed_options_are_those_of_httpx() -> None:
 
 
 def test_a_trace_of_the_callers_is_told_each_step() -> None:
+    """Ours listens too; what the caller's own raises passes as it does with httpx."""
     steps: list[str] = []
     with Loopback([OPEN]) as server:
         stream = connect(server.url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=600)
@@ -156,6 +158,7 @@ def test_extensions_that_are_no_dict_are_misuse() -> None:
 
 
 def test_an_address_that_cannot_be_asked_is_misuse() -> None:
+    """The calling code is wrong, not the world."""
     for url in ("ftp://example.org/", "example.org/no-scheme"):
         with pytest.raises(MisuseError, match="request"):
             connect(url).final()
@@ -211,6 +214,7 @@ def test_a_response_of_a_sync_client_is_refused_by_the_other_driver() -> None:
 
 
 def test_metrics_count_from_the_request() -> None:
+    """The time to the first token contains the time to the response."""
     with (
         serve_in_time({PATH: reply([(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}) as server,
         connect(server.url + PATH) as stream,

@@ -199,6 +199,7 @@ def test_nothing_secret_is_in_an_origin(world: str) -> None:
     ],
 )
 def test_an_address_is_reported_without_what_may_be_secret(url: str, expected: tuple[Any, ...]) -> None:
+    """Segments of 20 and more characters may be keys, whatever the API, but names of models are told."""
     response = requests.Response()
     response.status_code, response.url, response.raw = 200, url, io.BytesIO()
     with Stream(response) as stream:
@@ -212,6 +213,7 @@ def test_an_address_is_reported_without_what_may_be_secret(url: str, expected: t
 def test_the_origin_names_the_proxy_of_the_environment(
     world: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whoever reads the line learns that the provider was not asked itself; a client of yours has its own."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     named = "127.0.0.1:9 (HTTPS_PROXY)"
 
@@ -249,6 +251,8 @@ def test_the_line_has_at_most_160_characters(length: int) -> None:
 
 
 def test_a_server_writes_no_line_of_its_own_into_the_log() -> None:
+    """Ids and names come from outside: line ends and escapes are told as such, and have a bound."""
+
     def hostile(_: httpx.Request) -> httpx.Response:
         error = {"message": "no", "type": "x"}
         return httpx.Response(
@@ -263,6 +267,7 @@ def test_a_server_writes_no_line_of_its_own_into_the_log() -> None:
 
 
 def test_an_answer_without_a_server_has_no_line() -> None:
+    """The origin of an answer from a file or a list would help nobody."""
     with pytest.raises(StreamTruncated) as caught:
         Stream(WHOLE[:2]).final()
 
@@ -272,6 +277,7 @@ def test_an_answer_without_a_server_has_no_line() -> None:
 
 
 def test_two_answers_have_two_ids() -> None:
+    """Ours, which are there before any provider has sent one."""
     with Stream(WHOLE) as first, Stream(WHOLE) as second:
         assert first.final() == second.final()
 
@@ -280,6 +286,8 @@ def test_two_answers_have_two_ids() -> None:
 
 @in_each_world
 def test_the_id_of_the_caller_is_that_of_the_origin(world: str) -> None:
+    """Without a relay, nobody gives the answer another one."""
+
     async def main() -> Any:
         url = "https://down.example/acme-a1b2c3d4e5f6a7b8c9d0/m-1a1b2c3d4e5f6a7b8c9d0"
         asked = {**ASKED, "model": "acme-a1b2c3d4e5f6a7b8c9d0"}
@@ -300,6 +308,8 @@ def test_the_id_of_the_caller_is_that_of_the_origin(world: str) -> None:
 
 
 def test_the_client_of_the_application_tells_the_server_as_well() -> None:
+    """A function that opens the source may use any client."""
+
     def ask() -> Any:
         with httpx.Client(transport=httpx.MockTransport(refused)) as client:
             return client.send(client.build_request("POST", "https://api.example/v1/messages"), stream=True)
@@ -311,6 +321,7 @@ def test_the_client_of_the_application_tells_the_server_as_well() -> None:
 
 
 def test_a_tap_knows_the_origin_of_its_error() -> None:
+    """The answer is read by other code, and was asked for by other code."""
     tapped = tap(WHOLE[:2])
     for _ in tapped:
         pass

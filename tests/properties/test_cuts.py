@@ -49,6 +49,7 @@ def _unfinished(format: str) -> tuple[list[bytes], bytes]:
 def test_what_is_cut_before_its_end_is_never_complete(
     format: str, cause: Exception | None, stride: int
 ) -> None:
+    """As long as an answer could have gone on, no end of the input is the answer's."""
     chunks, shared = _unfinished(format)
     borders = {sum(map(len, chunks[:count])) for count in range(1, len(chunks))}
     cuts = [cut for cut in {*borders, *range(1, len(shared), stride), len(shared)} if cut <= len(shared)]

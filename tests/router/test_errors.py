@@ -85,6 +85,7 @@ def test_types_of_a_function_that_made_the_router_are_known_later(given: bool) -
 
 
 def test_types_that_are_not_there_yet_are_looked_for_when_the_router_is_run() -> None:
+    """A decorated function may be written before them."""
     router = Router()
 
     @router.tool

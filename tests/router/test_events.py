@@ -56,6 +56,7 @@ def test_what_is_no_class_of_events_is_refused(classes: tuple[Any, ...], words: 
 
 
 def test_every_class_of_events_can_be_handled() -> None:
+    """All members of the union, which may grow."""
     router: Any = Router()
     called: list[type] = []
     router.on(*get_args(Event))(lambda event: called.append(type(event)))
@@ -72,6 +73,7 @@ def test_what_cannot_take_one_argument_is_no_handler(handler: Any) -> None:
 
 
 def test_a_function_that_does_not_tell_its_arguments_is_taken_at_its_word() -> None:
+    """Some functions that are written in C tell no arguments."""
     router = Router()
 
     assert router.on(TextDelta)(type) is type

@@ -503,6 +503,8 @@ def test_a_cancelled_run_closes_the_generators_once(backend: str) -> None:
 
 
 def test_a_timeout_within_the_tool_is_its_own() -> None:
+    """A generator may limit its own waits, and tell the model of it."""
+
     async def look(city: str) -> AsyncGenerator[str, None]:
         yield f"asking {city}"
         try:
@@ -523,6 +525,8 @@ def test_ctrl_c_in_a_generator_ends_the_run() -> None:
 
 
 def test_a_task_that_its_event_loop_drops_ends_at_once() -> None:
+    """Nothing can be awaited any more, so the generator is left to the event loop."""
+
     class Forever:
         """Waits, and is never woken."""
 
@@ -666,6 +670,7 @@ def test_readers_of_a_run_get_the_progress_between_a_step_and_its_result() -> No
 
 
 def test_a_slow_reader_gets_the_last_thousand_values_in_order() -> None:
+    """Memory is bounded; a reader that keeps up gets every value."""
     router, fast = Router(), list[Any]()
 
     def look(city: str) -> Generator[int, None, str]:

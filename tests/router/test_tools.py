@@ -55,6 +55,7 @@ def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None
 
 
 def test_tools_come_after_the_handlers_of_the_same_event() -> None:
+    """A handler that raises keeps a tool from running."""
     router = Router()
     called: list[str] = []
     router.tool("weather", City)(lambda _: called.append("run"))
@@ -67,6 +68,7 @@ def test_tools_come_after_the_handlers_of_the_same_event() -> None:
 
 
 def test_a_second_tool_of_the_same_name_is_refused() -> None:
+    """A call has one result."""
     router = Router()
     router.tool("weather", City)(lambda asked: asked)
 
@@ -100,6 +102,7 @@ def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
 
 
 def test_a_router_without_tools_answers_no_call() -> None:
+    """Whoever handles the events of calls answers them."""
     router = Router()
     called: list[str] = []
     router.on(ToolCallDone)(lambda event: called.append(event.call.id))

@@ -133,6 +133,7 @@ def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
 
 
 def test_what_an_api_has_no_keyword_for_is_reported_in_words() -> None:
+    """The model reads the words, though nothing holds it to them; validation still does."""
     title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
     minutes = _schema(response_format(Step).to_anthropic())["properties"]["minutes"]
 

@@ -109,6 +109,7 @@ def test_no_recording_gives_an_alarm_at_an_honest_pace(recorded: Recorded) -> No
 
 @pytest.mark.parametrize("way", [lambda each: each, in_flights, one_by_one], ids=["whole", "flights", "h2"])
 def test_a_buffer_shows_in_bursts(way: Any) -> None:
+    """Silence, and then more at once than any model writes."""
     arrivals = way(buffered(paced(BODY, each=0.02), size=16_000))
 
     assert "bursts" == metrics_of(arrivals).buffered

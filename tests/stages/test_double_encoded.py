@@ -56,6 +56,7 @@ def test_the_whole_arguments_are_unwrapped(times: int) -> None:
 
 
 def test_arguments_encoded_too_often_are_refused() -> None:
+    """The bound is on untrusted input."""
     assert _check(find, _wrapped({"path": "a"}, 12)).error is not None
 
 

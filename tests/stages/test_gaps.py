@@ -29,6 +29,7 @@ def test_an_empty_histogram_has_no_percentiles() -> None:
 
 
 def test_a_histogram_is_shown_by_its_figures() -> None:
+    """Metrics are printed, and nobody reads 64 counts."""
     gaps = GapHistogram.of([0.5, 0.5])
 
     assert f"GapHistogram(count=2, p50={gaps.p50}, p99={gaps.p99}, max=0.5)" == repr(gaps)

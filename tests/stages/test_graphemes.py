@@ -39,6 +39,7 @@ def test_a_letter_is_returned_whole(name: str) -> None:
 
 
 def test_a_line_end_does_not_wait() -> None:
+    """Nothing is added to it; a CR may still get its LF."""
     graphemes = Graphemes()
 
     assert [["one\n"], ["two"], ["\r\n"]] == [graphemes.feed(piece) for piece in ("one\n", "two\r", "\n")]

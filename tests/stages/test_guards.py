@@ -237,6 +237,7 @@ def test_looking_for_repetition_is_linear(text: str) -> None:
 
 @pytest.mark.parametrize("options", [{"times": 1}, {"times": 0}, {"times": 2.5}, {"longest": 0}])
 def test_repetition_is_more_than_once(options: Any) -> None:
+    """Every text would repeat itself otherwise."""
     with pytest.raises(MisuseError, match="whole number"):
         Repetition(**options)
 
@@ -313,6 +314,7 @@ def test_what_is_after_a_match_counts_at_every_cut(pattern: str, text: str) -> N
 
 @pytest.mark.slow
 def test_a_look_behind_sees_the_text_before_a_match_in_a_long_text() -> None:
+    """The text that is no longer kept is not cut off in the middle of what a look-behind tests."""
     for before in range(900, 1_100):
         text = "x" * before + " not a secret  plan " + "y" * 1_500
         assert found_after(r"(?<!not a )secret\s+plan", text, 50) is None

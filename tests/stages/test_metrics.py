@@ -113,6 +113,7 @@ def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
 
 
 def test_gaps_of_chunks_on_the_fast_path_are_counted_too() -> None:
+    """Deltas that are alike are most of an answer."""
     decoder, chunks = Decoder("text"), 1_500
     events = [decoder.feed(sse("word"), now=number * 0.25) for number in range(chunks)]
     metrics = decoder.metrics

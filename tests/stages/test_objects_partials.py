@@ -193,6 +193,7 @@ def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage(
 
 
 def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
+    """A number is finished there."""
     looked_up: Any = Annotated[int, AfterValidator(_look_up)]
     drafts = Partials[Any](looked_up)
 
@@ -203,6 +204,7 @@ def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
 
 
 def test_a_piece_that_is_not_text_is_refused_at_once() -> None:
+    """Misuse is no fault of the output."""
     drafts = Partials(Recipe)
     piece: Any = b"{}"
     with pytest.raises(MisuseError, match="bytes"):

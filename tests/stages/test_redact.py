@@ -350,6 +350,7 @@ OF_RE: list[tuple[str, str]] = [
 
 
 def test_look_aheads_may_be_nested() -> None:
+    """Each is rewritten once, however deep it is."""
     pattern = "(?!" * 30 + "c" + ")" * 30 + "ab"
 
     redact = Redact(pattern)

@@ -149,6 +149,7 @@ def test_invalid_arguments_are_refused(nonsense: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("order", [[5, 6, 7], [0, 1, 3]])
 def test_more_than_the_first_frame_may_not_be_missing(order: list[int]) -> None:
+    """Nothing is spliced over what never came."""
     reorder = Reorder("n")
     fed(reorder, order)
 
@@ -171,6 +172,7 @@ def test_a_frame_from_before_the_first_one_is_an_error(order: list[Any]) -> None
 
 
 def test_the_end_stays_after_all_that_is_held() -> None:
+    """A sentinel without a number comes last."""
     reorder = Reorder("n")
     given_ = [*reorder.feed({"n": 0}), *reorder.feed({"n": 3}), *reorder.feed({"n": 2})]
     given_ += [*reorder.feed({"end": True}), *reorder.feed({"n": 1})]

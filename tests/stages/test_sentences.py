@@ -219,6 +219,7 @@ def test_markdown_is_not_read_aloud(name: str) -> None:
 
 
 def test_a_spoken_sentence_is_out_with_the_first_character_of_the_next() -> None:
+    """Marks around it are no reason to wait for longer."""
     sentences = Sentences(spoken=True)
 
     assert [[], ["One. "]] == [sentences.feed("**One.** "), sentences.feed("_T")]

@@ -18,6 +18,7 @@ BURSTS = [(n * 0.2, "one two three four five six seven eight ") for n in range(5
 
 
 def test_bursts_become_an_even_flow() -> None:
+    """Between two updates there is a picture of a screen, and in each about as much."""
     shown = played(Smooth(max_delay=0.5), BURSTS)[60:-1]
     sizes = [len(text) for _, text in shown]
     gaps = [later - now for (now, _), (later, _) in itertools.pairwise(shown)]
@@ -28,6 +29,7 @@ def test_bursts_become_an_even_flow() -> None:
 
 
 def test_the_beginning_is_shown_at_once() -> None:
+    """Nobody waits longer for the first letter than without it."""
     assert Smooth(max_delay=1.0).feed("Hello there", now=3.0) == ["H"]
 
 
@@ -62,6 +64,7 @@ def test_the_pieces_joined_are_the_text_and_none_is_late(
 
 @given(st.lists(st.text(max_size=20), max_size=20), st.lists(st.floats(0, 1), min_size=20, max_size=20))
 def test_nothing_is_lost_where_nobody_ticks(pieces: list[str], gaps: list[float]) -> None:
+    """A `for` loop cannot wait for two things."""
     chain = Chain(Smooth(max_delay=0.1))
     now, shown = 0.0, []
     for piece, gap in zip(pieces, gaps, strict=False):

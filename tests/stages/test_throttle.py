@@ -25,6 +25,7 @@ def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
 
 
 def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
+    """A `for` loop cannot wait for two things."""
     throttle = Throttle(hz=10)
     throttle.feed("a", now=0.0)
     throttle.feed("b", now=0.01)

@@ -86,6 +86,7 @@ def test_no_text_is_lost_and_no_whole_word_is_held_for_longer(gaps: Timed, begin
 
 @given(st.lists(st.sampled_from(["a", "bc ", "d. ", "E", "! ", "\r", "\n", "1."]), max_size=20))
 def test_a_late_loop_gets_the_same_text(pieces: list[str]) -> None:
+    """Where nobody ticks, words that are due come with the next piece."""
     stage, shown = TimelySentences(0.5), list[str]()
     for at, piece in enumerate(pieces):
         shown += stage.feed(piece, now=float(at))

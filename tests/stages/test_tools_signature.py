@@ -311,6 +311,8 @@ def test_a_signature_that_cannot_be_read_is_refused_at_once(function: Any) -> No
 
 
 def test_a_parameter_that_json_cannot_express_keeps_its_default() -> None:
+    """A tool may have parameters that the program fills in."""
+
     class Client: ...
 
     client = Client()

@@ -141,6 +141,7 @@ def test_the_message_is_short_and_names_no_class_of_the_program(arguments: dict[
 
 
 def test_places_beyond_a_dozen_are_counted() -> None:
+    """A model corrects what it is told first."""
     call = checked(list[int], ["x"] * 30)
 
     assert "- [11]: should be" in call.error_for_model
@@ -149,6 +150,7 @@ def test_places_beyond_a_dozen_are_counted() -> None:
 
 
 def test_long_values_and_long_lines_are_cut() -> None:
+    """The model knows what it wrote."""
     [line] = lines({"name": ["x" * 500], "size": 2})
     long = checked(Literal["a" * 400], '"b"').error_for_model.splitlines()[1]
 

@@ -96,6 +96,7 @@ def test_text_is_returned_as_soon_as_it_cannot_become_the_marker(
 
 
 def test_it_stops_with_the_last_character_of_the_marker() -> None:
+    """A marker that may go on counts as soon as it is one, where it is not given itself."""
     stage = Until(re.compile(r"\n\n+"), max_length=100)
     seen = [(stage.feed(piece), stage.stop) for piece in ["a\n", "\n", "b"]]
 

@@ -49,6 +49,7 @@ def test_a_text_comes_word_by_word(case: str) -> None:
 
 
 def test_a_word_is_given_with_the_first_character_after_it() -> None:
+    """With a blank in front of it, it can be shown while the next one is on its way."""
     words = Words()
 
     assert [[], [], ["Hello,"], [], [" world"]] == [
@@ -122,6 +123,7 @@ def test_no_package_is_needed() -> None:
 
 @pytest.mark.usefixtures("_without_regex")
 def test_without_regex_a_long_word_is_cut_between_characters_and_their_marks() -> None:
+    """Only there `regex` would know more."""
     assert ["cafe\u0301", "s"] == run(Words(longest=5), ["cafe\u0301s"])
     assert ["👍🏽", "👍🏽"] == run(Words(longest=3), ["👍🏽👍🏽"])
     assert ["👩‍", "👧x"] == run(Words(longest=2), ["👩‍👧x"])

@@ -53,6 +53,7 @@ def test_a_server_that_stays_silent_after_the_end_holds_no_loop(
 
 @pytest.mark.slow
 def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
+    """Blank lines, one at a time: the half second is one for all of them."""
     drips: Script = [0.1, http_chunk(b"\n")] * 400
     with (
         Loopback([chunked_head(), *map(http_chunk, ANSWER), *drips]) as server,

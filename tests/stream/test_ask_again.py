@@ -147,6 +147,7 @@ def test_what_is_no_json_is_reported_by_its_place() -> None:
 
 
 def test_what_was_almost_json_is_reported_by_its_places() -> None:
+    """The reading that was lenient knows them, though the text is no JSON."""
     words = _words("Here: ```json\n{name: 'Tea', steps: [{title: 'Boil', minutes: -1,}]}\n```", lenient=True)
 
     assert "- steps[0].minutes: should be greater than or equal to 0, not -1" in words

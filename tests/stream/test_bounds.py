@@ -50,6 +50,7 @@ def _deflated(unit: bytes, codings: int) -> bytes:
 )
 @pytest.mark.parametrize("codings", [1, 3])
 def test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it(unit: bytes, codings: int) -> None:
+    """A chunk is decompressed piece by piece, as the loop asks, and no further than a fault or a bound."""
     bomb = _deflated(unit, codings)
     sent = Recording.of([bomb], headers={"content-encoding": ", ".join(["gzip"] * codings)})
     limits = Limits(line=500_000, event=500_000)

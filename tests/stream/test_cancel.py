@@ -170,6 +170,7 @@ async def test_a_group_of_tasks_inside_a_block_is_the_callers() -> None:
 
 
 async def test_what_a_block_raises_while_it_is_cancelled_leaves_it() -> None:
+    """The cancellation of the task that reads does not take its place."""
     mine = KeyError("mine")
     with open_after(HEL) as server:
         with pytest.raises(KeyError) as caught:
@@ -183,6 +184,7 @@ async def test_what_a_block_raises_while_it_is_cancelled_leaves_it() -> None:
 
 
 async def test_a_shielded_read_goes_on_while_the_scope_around_its_block_is_cancelled() -> None:
+    """The task that reads belongs to the block, and ends with it."""
     with serving(HEL, 0.1, LO + END) as server:
         stream = aconnect(server.url)
         with anyio.CancelScope() as scope:
@@ -332,6 +334,7 @@ async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ev
 async def test_a_source_that_never_closes_can_be_left_by_a_cancellation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whoever waits in `aclose` decides how long."""
     monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.05)
 
     class Stuck(Scripted):
@@ -392,6 +395,7 @@ async def read_all(stream: AsyncStream) -> None:
 
 @on_asyncio
 async def test_a_cancellation_while_a_guard_ends_leaves_no_source_open() -> None:
+    """The guard cleans up when the block is left, and the task is cancelled meanwhile."""
     guard_ends = asyncio.Event()
 
     async def clean_up_late(_message: object) -> None:

@@ -61,6 +61,7 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
 
 
 def test_after_something_was_read_there_is_what_there_is() -> None:
+    """The answer is known to be cut: its ending says so."""
     with Stream(Source(ANSWER)) as stream:
         next(iter(stream))
 
@@ -119,6 +120,8 @@ def test_a_connection_that_was_refused_is_raised_there_too(world: str) -> None:
 @pytest.mark.parametrize("end", ["stop", "raise"])
 @pytest.mark.parametrize("answer", [answered(503), refused])
 def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, answer: Any, end: str) -> None:
+    """A stop asks for no answer, and an exception of the block's own goes first."""
+
     def within(stream: Any) -> None:
         if end == "raise":
             raise KeyError(end)
@@ -133,6 +136,7 @@ def test_nothing_is_raised_for_what_the_block_has_ended_itself(world: str, answe
 
 @in_each_world
 def test_an_answer_that_was_not_refused_is_only_stopped(world: str) -> None:
+    """A block that reads nothing of an answer is no mistake."""
     assert left(world, answered(200, sse("{}"))).message.ending == "stopped"
 
 

@@ -334,6 +334,7 @@ def test_the_end_of_the_loop_closes_what_is_open(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
+    """Nobody cancelled its tasks; the socket is shut down all the same."""
     loop = asyncio.new_event_loop()
     with open_after(HEL) as server:
         stream = aconnect(server.url)

@@ -298,6 +298,7 @@ def test_collecting_a_stream_whose_source_cannot_be_closed_stays_quiet() -> None
 
 
 def test_the_last_reference_may_go_while_another_thread_reads() -> None:
+    """The loop has one of its own; it is read to its end, and nothing warns."""
     gate = threading.Event()
     script: Script = [
         chunked_head(),

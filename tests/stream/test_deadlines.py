@@ -140,6 +140,7 @@ async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: b
 @in_and_out
 @pytest.mark.parametrize("pieces", [300, 3])
 async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
+    """The clocks run only while somebody waits for bytes; all that was sent is read."""
     gate = threading.Event()
     with serving(HEL, *[LO] * pieces, gate, LO, END) as server:
         stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12, idle_content=0.12))
@@ -158,6 +159,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
 @pytest.mark.slow
 @in_and_out
 async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
+    """What came meanwhile lies in the socket, and is looked for there first."""
     gates = [threading.Event() for _ in range(2)]
     steps = [step for gate in gates for step in (gate, LO)]
     with serving(HEL, *steps, END) as server:
@@ -172,6 +174,7 @@ async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
 
 @in_and_out
 async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block: bool) -> None:
+    """The answer is complete: neither `total` nor any other deadline makes an error of what follows it."""
     playback = silent_after(*HELLO)
     stream = playback.astream(deadlines=Deadlines(total=0.4, idle_bytes=0.1))
     async with stream if block else nullcontext():

@@ -95,6 +95,7 @@ def test_no_wait_for_the_head_is_longer_than_what_is_left(
 
 @in_one_test("open_stream", OPENERS)
 def test_the_body_has_the_timeouts_of_the_client(open_stream: Callable[..., Stream]) -> None:
+    """What was left for the head does not limit the reads after it; these have limits of their own."""
     transport = Transport(answers=True)
     with httpx.Client(transport=transport, timeout=60.0) as client:
         assert "Hi" == open_stream(client, Deadlines(total=50)).final().text
@@ -158,6 +159,7 @@ def test_a_head_in_time_meets_no_deadline() -> None:
 
 @pytest.mark.slow
 def test_a_deadline_that_passes_while_the_head_comes_holds_for_its_body_too() -> None:
+    """A head that takes all the time there is leaves none to what follows it."""
     late: Script = [0.3, chunked_head(), *map(http_chunk, BEGUN), OPEN]
     with Loopback(late) as server, pytest.raises(StreamStalled) as caught:
         connect(server.url, deadlines=Deadlines(total=0.2)).final()

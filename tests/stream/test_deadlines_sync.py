@@ -128,6 +128,7 @@ TLS = {name: opener for name, opener in ALL.items() if name != "connect"}
 @pytest.mark.parametrize("opener", TLS.values(), ids=TLS.keys())
 @pytest.mark.parametrize("limit", SHORT)
 def test_a_silent_answer_over_tls_meets_its_deadline(opener: Opener, limit: str) -> None:
+    """The timeout is the one of the socket below."""
     with Loopback(SILENT["chunked"], tls=True) as server, ExitStack() as stack:
         error = _stall_of(opener(server.url, stack, deadlines=SHORT[limit]))
 
@@ -138,6 +139,7 @@ def test_a_silent_answer_over_tls_meets_its_deadline(opener: Opener, limit: str)
 @pytest.mark.slow
 @every_opener
 def test_a_budget_of_seconds_stops_a_silent_answer(opener: Opener) -> None:
+    """Nothing has to arrive for it; the answer is stopped, and there is no error."""
     with Loopback(SILENT["chunked"]) as server, ExitStack() as stack:
         stream = opener(server.url, stack).guard(Budget(seconds=0.5))
 
@@ -149,6 +151,7 @@ def test_a_budget_of_seconds_stops_a_silent_answer(opener: Opener) -> None:
 @pytest.mark.slow
 @every_opener
 def test_a_body_without_a_first_event_meets_its_deadline(opener: Opener) -> None:
+    """The head has come, so a timer for the head no longer helps."""
     with Loopback([chunked_head(), OPEN]) as server, ExitStack() as stack:
         error = _stall_of(opener(server.url, stack, deadlines=Deadlines(first_event=0.2, idle_bytes=None)))
 
@@ -250,6 +253,7 @@ def test_a_pool_of_urllib3_goes_on_after_a_stream_with_deadlines() -> None:
 
 
 def test_a_stall_in_a_running_answer_is_retried() -> None:
+    """Silence is a failed attempt like any other."""
     with Loopback(SILENT["chunked"], [ANSWERED]) as server:
         stream = connect(
             server.url, json={}, deadlines=SHORT["idle_bytes"], retry=Retry(mode="restart", wait=0.0)
@@ -284,6 +288,7 @@ def test_deadlines_of_a_running_answer_cost_no_thread(deadlines: Deadlines | Non
 
 
 def test_a_view_that_acts_in_time_keeps_the_deadlines_too() -> None:
+    """A thread reads for it, and the loop waits for the thread with a limit."""
     with Loopback(SILENT["chunked"]) as server:
         stream = connect(server.url, deadlines=SHORT["idle_bytes"])
         with pytest.raises(StreamStalled) as caught:
@@ -295,6 +300,8 @@ def test_a_view_that_acts_in_time_keeps_the_deadlines_too() -> None:
 
 @pytest.mark.slow
 def test_a_server_that_does_not_close_after_its_last_event_ends_no_later() -> None:
+    """Without a thread, as each read has its limit."""
+
     def script(connection: Connection) -> None:
         connection.play([chunked_head(), *map(http_chunk, WHOLE), OPEN])
 
@@ -306,6 +313,7 @@ def test_a_server_that_does_not_close_after_its_last_event_ends_no_later() -> No
 
 
 def test_a_connection_in_its_pool_keeps_no_response_alive() -> None:
+    """What limits the reads of a response ends with it."""
     with Loopback([ANSWERED, REQUEST, OPEN]) as server, httpx.Client(trust_env=False) as client:
         response = client.send(client.build_request("POST", server.url), stream=True)
         kept = weakref.ref(response)

@@ -86,6 +86,7 @@ def test_both_drivers_have_the_same_methods(sync: type, asynchronous: type) -> N
 
 
 def test_the_message_never_runs_ahead_of_the_loop() -> None:
+    """A chunk with three events is decoded as the loop asks for them."""
     stream = Stream([b"".join(ANSWER)])
     seen = [(event.text, stream.message.text) for event in stream if isinstance(event, TextDelta)]
 
@@ -180,6 +181,8 @@ def test_a_timeout_of_the_clients_own_is_a_stall() -> None:
 
 
 def test_broken_compression_is_no_interruption() -> None:
+    """Asking again would meet the same."""
+
     class DecodingError(Transport):
         pass
 

@@ -144,6 +144,7 @@ class Nosy(Text):
 
 @pytest.mark.anyio
 async def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
+    """Two reads would have to share one place."""
     streams: list[Any] = []
     stream = Stream(TOKENS, format=Nosy(lambda: next(streams[0])))
     streams.append(stream)
@@ -186,6 +187,7 @@ class Bug(Exception): ...
 async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_too(
     colour: str, error: Exception
 ) -> None:
+    """Nothing of the answer is missing, as where a transport breaks then; but no transport broke."""
     # The calls wait for nothing at the finish reason.
     answer = [*ANSWER[:7], chunk(call(1, "call_b", "get_time", '{"zone": "CET"}')), ANSWER[8]]
     with pytest.raises(type(error)) as caught:

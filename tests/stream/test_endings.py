@@ -182,6 +182,7 @@ def _in_silence(chunks: list[bytes]) -> str:
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ROWS)
 async def test_what_the_server_has_said_decides_the_ending(name: str) -> None:
+    """A loop, an async loop and a tap that have read the same tell the same, but for one column."""
     row = ROWS[name]
 
     for what in ("end", "reset", "stop"):
@@ -232,6 +233,7 @@ def test_a_guard_decides_before_all_else(name: str, what: str) -> None:
 @pytest.mark.parametrize("what", ["end", "reset", "stop"])
 @pytest.mark.parametrize("name", ROWS)
 def test_the_body_of_a_refusal_is_no_answer(name: str, what: str) -> None:
+    """The status decides, whatever the body says and however it ends."""
     outcome = _read(ROWS[name].chunks, what, lambda body: httpx.Response(503, content=body))
 
     assert outcome == (STOPPED if what == "stop" else "failed StatusError")
@@ -273,6 +275,7 @@ def _stopped_at(chunks: list[bytes], number: int) -> str:
 )
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_stop_at_the_only_reason_leaves_the_answer_complete(chunks: list[bytes], *, joined: bool) -> None:
+    """Programs leave their loop there, whatever a server says behind it, and in how many chunks."""
     with resilient(lambda _: iter([b"".join(chunks)] if joined else chunks)) as stream:
         for event in stream:
             if isinstance(event, Finish):
@@ -282,6 +285,7 @@ def test_a_stop_at_the_only_reason_leaves_the_answer_complete(chunks: list[bytes
 
 
 def test_a_choice_with_its_reason_is_complete_while_another_goes_on() -> None:
+    """A stop cuts off only what has not ended."""
     chunks = [
         gemini("A"),
         gemini("B", choice=1),

@@ -164,6 +164,7 @@ async def test_what_breaks_after_it_comes_up_in_the_next_read(colour: str) -> No
 
 @in_each_loop
 async def test_if_nothing_more_is_read_the_block_stops_the_stream(colour: str) -> None:
+    """`final` reads on: it has the usage, or raises the error."""
     async with inside(source(colour, broken_at=60)) as stream:
         await items_of(stream.field("subject"))
     assert stream.message.ending == "stopped"

@@ -281,6 +281,7 @@ def test_a_reader_is_told_that_the_answer_began_again() -> None:
 
 
 def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
+    """No event tells of that: the sum is what the message has."""
     accumulator = Accumulator()
     cursor = EventCursor(accumulator)
     accumulator.take(TextDelta("Hi"))

@@ -145,6 +145,7 @@ def test_every_later_reader_gets_the_exception() -> None:
 
 
 def test_a_limit_that_strikes_while_a_source_is_closed_goes_out() -> None:
+    """Other failures of closing are no errors: nothing of the answer is missing."""
     import signal
 
     def handler(*_: object) -> None:

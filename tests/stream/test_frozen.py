@@ -85,6 +85,7 @@ def test_the_deadline_counts_after_it(deadlines: dict[str, Any], rest: list[byte
 
 @pytest.mark.slow
 def test_a_loop_without_an_event_loop_gets_what_has_arrived_too() -> None:
+    """Before the total ends the stream, the bytes of the connection are read."""
     freezer = Freezer(*BODY[2:], ends=True)
     with (
         Loopback(freezer.script) as server,

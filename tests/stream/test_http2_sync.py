@@ -71,6 +71,7 @@ class Multiplexed:
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 @tried_again
 def test_a_connection_of_http2_goes_on_for_others_when_one_is_stopped(library: Any) -> None:
+    """Other answers share the socket, so it is never shut."""
     server_side = Multiplexed()
     with (
         Loopback(server_side, tls=True, alpn=["h2"]) as server,

@@ -235,6 +235,7 @@ def test_an_item_comes_with_the_end_of_its_text_in_every_loop(format: str, drive
 
 @pytest.mark.parametrize("driver", list(DRIVERS)[1:])
 def test_an_item_comes_with_the_end_of_its_text_before_a_call(driver: str) -> None:
+    """Whoever reads: a call whose arguments take long holds no item up."""
     check(_answers("anthropic")["text, call"], driver)
 
 
@@ -270,6 +271,7 @@ def test_text_that_is_held_for_a_match_comes_with_the_end_mark(driver: str) -> N
 
 
 def test_a_match_that_a_call_interrupts_is_still_found() -> None:
+    """What hides a secret holds text back for it until it is certain."""
     call = wire.chat(wire.chat_call(0, "{}", id="c", name="f"))
     chunks = [*SAID, wire.chat({"content": " sec"}), call, wire.chat({"content": "ret"}), FINISH, wire.DONE]
 
@@ -342,6 +344,7 @@ def test_a_citation_cuts_no_word() -> None:
 
 @pytest.mark.parametrize("view", ["words", "sentences", "lines", "blocks"])
 def test_a_reader_that_begins_late_is_given_the_same_items(view: str) -> None:
+    """The ends are kept with the text."""
     chunks = SCRIPTS["text, call, text"].chunks("openai-chat")
     early = items_of(chunks, view)
     with Stream(chunks) as stream:
@@ -353,6 +356,7 @@ def test_a_reader_that_begins_late_is_given_the_same_items(view: str) -> None:
 
 @in_one_test("view", sorted(VIEWS))
 def test_text_that_came_while_another_view_was_read_is_given_before_the_error(view: str) -> None:
+    """The answer breaks off behind a call, and the view of the calls is the first to meet the error."""
     script = testing.script().text("One two").tool_call("f", {"a": 1}).text("Three", " four")
     shape, joined = VIEWS[view]
     with Stream(script.chunks("anthropic")) as stream:
@@ -469,6 +473,7 @@ def test_a_stream_that_is_stopped_gives_the_rest_at_once() -> None:
 
 
 def test_a_loop_without_a_timer_gets_the_last_burst_at_once() -> None:
+    """Nothing would wake the loop at the time of the next piece."""
     pieces = on(_hundredths(), _paced, "for")
 
     assert "".join(pieces) == BURST

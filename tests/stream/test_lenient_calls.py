@@ -77,6 +77,7 @@ def test_almost_json_is_repaired_and_handed_out(colour: str, lenient: Any) -> No
 
 
 def test_a_repaired_call_comes_with_its_end() -> None:
+    """Nothing behind it is waited for, and it counts as delivered where the answer fails later."""
     stream = Stream(claude(RAW)[:-1])
     view = stream.validated_calls(write, lenient=True)
 
@@ -111,6 +112,7 @@ def test_a_repaired_call_comes_with_its_end() -> None:
 def test_an_end_is_supplied_only_where_the_model_itself_ended_the_call(
     body: list[bytes], handed_out: bool
 ) -> None:
+    """Something follows it, or the finish reason says so; "closed" never supplies one."""
     lenient: Any
     for lenient, expected in ((True, handed_out), ("closed", False)):
         given: list[Any] = []

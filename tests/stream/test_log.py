@@ -27,6 +27,7 @@ class _Failure(Exception):
 def test_nothing_in_a_message_begins_another_line(
     tell: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A server, a client or a storage may have chosen any text of a message."""
     caplog.set_level(logging.DEBUG, "tokenstream")
     error = StreamError("no")
     error.origin = Origin(host="api.example", answer_id="a\nb")

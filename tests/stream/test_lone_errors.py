@@ -54,6 +54,7 @@ each_place = pytest.mark.parametrize("run", [read_beside, leave_struck_group, he
 
 @each_place
 async def test_the_error_keeps_its_cause(run: Callable[[], Awaitable[None]]) -> None:
+    """Whoever reads the log sees why the task has failed, and no group around it."""
     with pytest.raises(Struck) as caught:
         await run()
 

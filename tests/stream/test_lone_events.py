@@ -97,6 +97,8 @@ def test_one_timer_serves_a_whole_answer(monkeypatch: pytest.MonkeyPatch, is_mer
 @pytest.mark.slow
 @on_both_loops
 def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) -> None:
+    """The deadline counts from the last event, although the timer was set for an earlier one."""
+
     async def slow() -> AsyncGenerator[bytes, None]:
         for each in BODY[:10]:
             await asyncio.sleep(0.03)
@@ -120,6 +122,8 @@ def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) ->
 @pytest.mark.slow
 @on_both_loops
 def test_a_blocked_loop_is_no_stall(run: Run) -> None:
+    """What arrived meanwhile is read first, although the timer has rung."""
+
     async def main() -> str:
         deadlines = Deadlines(idle_bytes=0.1, idle_content=0.1)
         async with AsyncStream(one_by_one(BODY, end), deadlines=deadlines) as stream:
@@ -269,6 +273,7 @@ def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
 @on_both_loops
 @pytest.mark.parametrize("is_merged", [False, True])
 def test_a_gap_that_opens_after_a_long_wait_began_is_given_up_in_time(run: Run, is_merged: bool) -> None:
+    """The timer of the frames in order, set for much later, does not serve the wait for a missing one."""
     words = testing.script().text("Hello wonderful world").chunks("openai-responses")
 
     async def main() -> float:
@@ -337,6 +342,7 @@ def test_stop_from_a_thread_ends_a_wait_between_lone_events(run: Run) -> None:
 @pytest.mark.slow
 @on_both_loops
 def test_a_second_attempt_waits_by_its_own_deadlines(run: Run) -> None:
+    """The timer of the first connection, set for much later, does not serve the second."""
     opened: list[str] = []
 
     async def open_source() -> AsyncGenerator[bytes, None]:

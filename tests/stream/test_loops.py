@@ -157,6 +157,7 @@ def test_a_stream_whose_loop_is_over_can_be_ended_elsewhere(ended: str, other: s
 
 @pytest.mark.parametrize("other", ["asyncio", "trio"])
 def test_what_was_read_ahead_is_given_after_the_loop_is_over(other: str) -> None:
+    """An answer that came whole while the loop was there is a whole answer."""
     streams: list[AsyncStream] = []
 
     async def body() -> AsyncIterator[bytes]:

@@ -185,6 +185,7 @@ def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
 @pytest.mark.slow
 @every_kind
 def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
+    """Nobody tells of its end: the loop looks for itself."""
     seen = Seen()
     _beside_slow(kind, seen, "ends")
 
@@ -194,6 +195,7 @@ def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
 @pytest.mark.slow
 @every_kind
 def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
+    """The deadlines of a stream ask what its server does."""
     seen = Seen()
     given = _beside_slow(kind, seen, "reads", deadlines=Deadlines(idle_content=0.1))
 

@@ -40,6 +40,7 @@ def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
 
 
 def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
+    """A report may take the mapping once, as it may take `streams`."""
     broken = Feed()
     broken.feed(*BROKEN)
     merged = merge({"good": Stream(saying("Hi")), "bad": Stream(broken.chunks())}, fail_fast=False)
@@ -241,6 +242,7 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_on_trio_a_block_is_needed() -> None:
+    """Only there can tasks read; the error says how."""
     feed = AsyncFeed()
     merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
     with pytest.raises(MisuseError, match="async with merge"):

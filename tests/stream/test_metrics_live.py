@@ -52,6 +52,7 @@ def test_metrics_stay_readable_however_an_answer_ends(how: str) -> None:
 
 
 def test_marks_of_several_attempts_count_from_the_first_request() -> None:
+    """An attempt that failed is part of what the user waits for."""
     now = 0.0
 
     def body(seconds: float, *, whole: bool) -> Iterator[bytes]:

@@ -159,6 +159,7 @@ def test_a_result_is_validated_once() -> None:
 
 
 def test_types_that_cannot_be_hashed_have_results_too() -> None:
+    """A type's notes may hold anything."""
     noted: Any = Annotated[int, {"unit": "minutes"}]
     stream = Stream(chat("3"))
 
@@ -257,6 +258,7 @@ def test_a_type_that_no_json_can_become_is_refused_before_anything_is_read() -> 
 
 @pytest.mark.parametrize("name", ["partials", "items", "field", "result"])
 def test_a_tool_is_reported_by_its_name(name: str) -> None:
+    """A function would be found in no answer."""
     function: Any = test_a_tool_is_reported_by_its_name
     argument = "title" if name == "field" else Recipe
     with Stream(chat(TEXT)) as stream, pytest.raises(MisuseError, match="the name of a tool"):

@@ -65,6 +65,7 @@ def test_an_answer_cut_between_any_two_events_has_no_result(
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
 @given(end=st.integers(1, len(TEXT)))
 def test_json_that_is_whole_counts_though_the_answer_was_cut(finish: str, end: int) -> None:
+    """The cut was behind it; before that, there is what came."""
     stream = Stream(chat(TEXT[:end], finish, size=9))
     if end == len(TEXT):
         assert RECIPE == stream.result(Recipe)
@@ -157,6 +158,7 @@ REFUSALS = {
 @pytest.mark.parametrize("body", REFUSALS.values(), ids=REFUSALS)
 @pytest.mark.parametrize("tool", [None, "recipe"])
 def test_a_refusal_says_that_it_is_one(body: list[bytes], tool: str | None) -> None:
+    """The model's words are in the message, not in the error's."""
     for read_it in (
         lambda stream: stream.result(Recipe, tool=tool),
         lambda stream: list(stream.items(Step, tool=tool)),
@@ -168,6 +170,7 @@ def test_a_refusal_says_that_it_is_one(body: list[bytes], tool: str | None) -> N
 
 
 def test_a_refusal_in_the_middle_is_no_cut() -> None:
+    """More tokens would not help."""
     body = [*chat(TEXT[:60], None), *REFUSALS["openai-chat"]]
     with pytest.raises(OutputInvalid, match="declined") as caught:
         Stream(body).result(Recipe)

@@ -141,6 +141,7 @@ def test_text_that_is_no_json_is_raised_at_the_end_with_its_place() -> None:
 
 @pytest.mark.parametrize("name", ["items", "field"])
 def test_who_holds_no_document_has_no_best_of_it(name: str) -> None:
+    """Elements and pieces are handed out and not kept; the text is on the error all the same."""
     for text, finish in ((BROKEN, "stop"), (TEXT[:60], "length")):
         error = read("sync", chat(text, finish), VIEWS[name]).error
 
@@ -215,6 +216,7 @@ def test_what_a_validator_raises_is_raised_again_and_leaves_the_other_views_alon
 
 @pytest.mark.parametrize("finish", ["stop", "length"])
 def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(finish: str) -> None:
+    """A number is finished there; and StopIteration would pass for the end."""
     numbers: Any = Annotated[int, AfterValidator(lambda number: next(iter([][:number])))]
     view = Stream(chat("7", finish)).partials(numbers)
     for _ in range(2):

@@ -215,6 +215,7 @@ def test_a_call_that_was_cut_is_incomplete(colour: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", ['{"servings": {}, "x": "', '[{}, {"servings": 1}, {'])
 def test_an_empty_object_within_cut_arguments_is_reported(text: str) -> None:
+    """Only before the arguments is it none of them."""
     with Stream([*chat_call(0, text)]) as stream, pytest.raises(OutputIncomplete) as caught:
         stream.result(Defaults, tool="recipe")
 
@@ -230,6 +231,7 @@ def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
 
 
 def test_broken_arguments_are_distinguished_from_cut_ones() -> None:
+    """The format ends such a call without handing it out."""
     body = [*chat_call(0, BROKEN), *ended()]
     for read_it in (
         lambda: list(Stream(body).partials(Recipe, tool="recipe")),

@@ -145,6 +145,7 @@ READS: list[Any] = [lambda stream: next(iter(stream)), Stream.final, lambda stre
 
 @in_one_test("read", READS)
 def test_after_the_first_read_it_is_too_late(read: Any) -> None:
+    """Nobody had asked for the payloads, so they were not kept."""
     stream = Stream([frames(HI), frames(HI)], format="openai-chat")
     with suppress(StreamError):
         read(stream)

@@ -151,6 +151,7 @@ def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
 
 @pytest.mark.slow
 def test_deadlines_end_a_loop_whose_source_blocks() -> None:
+    """With a thread that reads, a silence is noticed where it could not be before."""
     silence = threading.Event()
 
     def source() -> Iterator[bytes]:
@@ -165,6 +166,7 @@ def test_deadlines_end_a_loop_whose_source_blocks() -> None:
 
 
 def test_a_source_that_ends_early_is_a_truncated_answer() -> None:
+    """The thread tells the end from a wait."""
     with Stream([chunk({"content": word}) for word in ("a", "b", "c")], format="openai-chat") as stream:
         seen: list[str] = []
         with pytest.raises(StreamTruncated):
@@ -195,6 +197,7 @@ def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
 
 @pytest.mark.slow
 def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
+    """The timer is for what is held, and nothing is here."""
     with Loopback([chunked_head(), http_chunk(chunk({"content": "a"}, "stop") + DONE), Act.OPEN]) as server:
         import httpx
 
@@ -205,6 +208,7 @@ def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
 
 @pytest.mark.slow
 def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
+    """The thread is gone with the source that broke off; the wait itself can be given a time."""
     begun = [chunk({"content": piece}) for piece in ("The", " sky")]
     whole = [*begun, chunk({"content": " is blue."}, "stop"), DONE]
     bodies = iter([begun, whole])
@@ -233,6 +237,7 @@ def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: t
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", ["stop", "close"])
 def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
+    """The thread reads the connection, and for all of them: the next one comes as ever."""
     silence = threading.Event()
 
     def source() -> Iterator[str]:

@@ -143,6 +143,7 @@ def test_a_guard_stops_the_answer_at_its_seconds() -> None:
 
 
 def test_after_the_last_event_the_rest_of_the_body_is_awaited_for_half_a_second() -> None:
+    """The answer is complete then, whether the server closes or not."""
     connection = Connection((0.0, chunk({"content": "Hi"})), (0.0, chunk({}, "stop") + DONE), NEVER)
 
     assert _end_of(connection) is None
@@ -150,6 +151,7 @@ def test_after_the_last_event_the_rest_of_the_body_is_awaited_for_half_a_second(
 
 
 def test_time_that_the_loop_takes_is_left_out() -> None:
+    """A read that begins late may take as long as one that begins at once."""
     connection = Connection(FIRST, NEXT, NEVER)
     stream = connection.stream()
     with pytest.raises(StreamStalled):

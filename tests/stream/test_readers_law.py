@@ -232,6 +232,7 @@ def test_an_answer_that_comes_again_is_given_once_to_every_reader(name: str, dat
 
 @given(data=st.data())
 def test_text_that_comes_again_in_other_pieces_is_given_once(data: st.DataObject) -> None:
+    """A second answer may be cut elsewhere, and bring in one piece what came in many."""
     answer = _ANSWERS["JSON"]
     cut = data.draw(st.integers(0, len(answer) - 1), label="cut")
     size = data.draw(st.sampled_from([1, 3, 7, len(_RECIPE)]), label="size")

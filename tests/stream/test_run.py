@@ -94,6 +94,7 @@ def test_only_a_router_can_be_run() -> None:
 
 
 def test_a_second_run_calls_the_tools_again() -> None:
+    """Each run does what its table says, as each view begins at the start."""
     router = Router()
     told: list[str] = []
     router.tool("get_weather", City)(lambda asked: told.append(asked.city))
@@ -158,6 +159,7 @@ def test_an_error_of_a_tool_tells_of_its_call() -> None:
 
 
 def test_a_failure_for_the_model_ends_the_run_where_a_handler_raises_it() -> None:
+    """What is no tool has no call that it could answer."""
     router = Router()
 
     @router.on(TextDelta)
@@ -171,6 +173,7 @@ def test_a_failure_for_the_model_ends_the_run_where_a_handler_raises_it() -> Non
 
 
 def test_what_the_tools_gave_back_is_on_the_error_of_a_stream_that_fails() -> None:
+    """The failure does not undo what was run."""
     with pytest.raises(StreamTruncated) as caught:
         Stream(ANSWER[:8]).run(with_tools())
 

@@ -37,6 +37,7 @@ async def test_tools_run_while_the_stream_is_read_on() -> None:
 
 @pytest.mark.anyio
 async def test_a_tool_begins_at_once_also_where_the_rest_is_at_hand() -> None:
+    """A body that never has to be waited for does not keep it."""
     router = Router()
     tools = Tools(router)
     seen: list[list[int]] = []

@@ -162,6 +162,7 @@ async def test_a_plain_tool_is_waited_for_where_another_one_fails() -> None:
 
 @pytest.mark.anyio
 async def test_tools_that_run_when_the_stream_fails_are_waited_for() -> None:
+    """What was handed out is not recalled: also the calls that had to wait are run."""
     router = Router(concurrency=1)
     tools = Tools(router)
     source = AsyncSource([*CALLS[:3], chunk({"content": "a"})])
@@ -176,6 +177,7 @@ async def test_tools_that_run_when_the_stream_fails_are_waited_for() -> None:
 
 @pytest.mark.anyio
 async def test_a_tool_that_fails_after_the_stream_is_noted_on_the_streams_error() -> None:
+    """What came first is what is raised."""
     router = Router()
     failed = anyio.Event()
 
@@ -222,6 +224,7 @@ async def test_cancelling_a_run_cancels_its_tools_and_leaves_the_stream_to_its_b
 @pytest.mark.parametrize("tool", [False, True])
 @pytest.mark.anyio
 async def test_a_cancellation_that_a_handler_meets_elsewhere_is_no_result(tool: bool) -> None:
+    """The run ends with it, as any coroutine would."""
     router = Router()
 
     async def meet(*_: object) -> None:

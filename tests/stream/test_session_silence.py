@@ -59,6 +59,7 @@ def opened(script: Callable[[ServerConnection], None] = hesitant) -> Generator[A
 
 @pytest.mark.slow
 def test_a_session_may_be_silent_between_its_answers() -> None:
+    """Users speak when they like; a read of an answer that blocks is ended by its deadline."""
     told = []
     with opened() as connection, Stream(connection, deadlines=BRIEF) as stream:
         with pytest.raises(StreamStalled) as caught:
@@ -94,6 +95,7 @@ def session(*steps: str | float) -> Playback:
 
 @three_worlds
 def test_so_it_is_where_all_answers_are_read_at_once(world: str) -> None:
+    """The stream itself knows when an answer is being given."""
     third = answer("resp_3", "cut")[:4]
     playback = session(LONG, SESSION, *FIRST, LIMITS, LONG, *SECOND, LONG, *third)
     error = read(world, playback, deadlines=BRIEF).error
@@ -159,6 +161,7 @@ def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | N
 
 
 def test_a_loop_that_was_away_between_answers_has_used_up_no_silence() -> None:
+    """An answer that is silent is given no longer for that."""
     clock = Clock()
     stream = on(clock.read, Stream, clock.playing(SESSION, *FIRST, *SECOND[:2], 700.0, *SECOND[2:]))
     for each in stream:
@@ -210,6 +213,7 @@ def test_gemini_may_be_silent_while_it_waits(steps: list[Any], waits: bool) -> N
 
 @three_worlds
 def test_messages_of_one_answer_have_deadlines_once_it_has_begun(world: str) -> None:
+    """Whoever answers over a WebSocket in another format is waited for as ever, but for the first message."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     error = read(world, session(LONG, json.dumps(chunk)), deadlines=BRIEF).error
 
@@ -229,6 +233,8 @@ async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers
 
 @on_asyncio
 async def test_it_is_the_streams_own_clock_that_counts() -> None:
+    """What wakes the reader may go faster: then it waits on."""
+
     async def silent() -> AsyncIterator[bytes]:
         await anyio.sleep_forever()
         yield b""

@@ -115,6 +115,7 @@ def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
 
 
 def test_blocks_and_patches_cannot_be_shaped_further() -> None:
+    """The error says the right order; type checkers know no such methods."""
     with pieces("{}") as stream:
         blocks, patches = stream.text.markdown_blocks(), stream.partials(dict[str, str]).patches()
 

@@ -62,6 +62,7 @@ def test_a_tick_before_the_deadline_does_nothing() -> None:
 
 
 def test_the_next_error_is_that_of_the_earliest_deadline() -> None:
+    """A reader that waits until the deadline needs no clock to know which one it was."""
     silence, machine = silence_of(first_event=5.0, idle_bytes=2.0, idle_content=3.0)
     unlimited, _ = silence_of(first_event=None)
     early = silence.next_error
@@ -232,6 +233,7 @@ def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str,
 def test_no_deadline_passes_before_the_time_that_is_quickly_found(
     total: float | None, idle_content: float | None, after_finish: float | None
 ) -> None:
+    """What arrives later, a finish reason or a busy loop can only move the deadlines behind it."""
     silence, machine = silence_of(total=total, idle_content=idle_content, after_finish=after_finish)
     assert silence.find_safe_time() == -math.inf
 

@@ -62,6 +62,7 @@ def read_until_stalled(stream: Any) -> Iterator[str]:
 
 
 def test_a_deadline_falls_between_two_slices() -> None:
+    """The text before it is kept; the rest of the chunk is not decoded for a loop that has no time left."""
     stream = on(ticking(), Stream, response(BODY), deadlines=Deadlines(total=0.02))
 
     count = len(list(read_until_stalled(stream)))

@@ -65,6 +65,7 @@ def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @tried_again
 def test_a_signal_handler_may_stop_the_loop_that_it_interrupts(tls: bool) -> None:
+    """The thread that waits is the one that the handler runs in."""
     done_at: list[float] = []
 
     def handle(*_: object) -> None:
@@ -128,6 +129,7 @@ def test_the_loop_may_stop_its_own_stream() -> None:
 
 @every_opener
 def test_a_stop_before_the_first_read_leaves_nothing_to_read(opener: Opener) -> None:
+    """A request that was not sent never is; a response that is there is closed unread."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
         stream.stop()
 
@@ -215,6 +217,7 @@ def test_what_comes_of_the_source_after_a_stop_is_nobodys(late: Exception | byte
 
 
 def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_stopped() -> None:
+    """The event that was being decoded is given, then the loop ends; closing stays quiet there."""
     decoding, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -260,6 +263,7 @@ def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_wit
 @pytest.mark.parametrize("in_with", [False, True], ids=["at the first read", "in with"])
 @tried_again
 def test_a_stop_while_a_client_of_ones_own_waits_for_the_response_shows_at_once(in_with: bool) -> None:
+    """The wait ends with the response; nothing of it is read, and it is closed."""
     gate = threading.Event()
 
     def read() -> list[Any]:

@@ -205,6 +205,7 @@ async def test_stop_before_the_head_has_come() -> None:
 
 
 async def test_stop_from_a_thread_reaches_a_loop_that_never_waits() -> None:
+    """All of the body is at hand, so the event loop itself gets no turn."""
     body = [HEL, *[LO] * 50_000, END]
     stream = AsyncStream(later(body))
     pieces = 0

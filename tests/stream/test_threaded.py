@@ -64,6 +64,7 @@ class Answer:
 
 @pytest.mark.parametrize("way", ["read", "manager", "opened"])
 def test_an_asynchronous_answer_is_read_in_a_for_loop(way: str) -> None:
+    """What an `AsyncStream` gives; the task that has opened the answer closes it, too."""
     answer = Answer()
 
     async def read_there() -> Any:
@@ -156,6 +157,8 @@ def test_a_failure_of_opening_is_reported() -> None:
 
 
 def test_a_failure_of_closing_is_raised_by_close() -> None:
+    """A complete answer stays complete."""
+
     @asynccontextmanager
     async def manager() -> AsyncGenerator[AsyncIterator[bytes]]:
         yield Answer().read()
@@ -211,6 +214,7 @@ async def _refused_by(source: Any) -> str:
 
 
 def test_an_event_loop_is_not_blocked() -> None:
+    """In asynchronous code, an asynchronous answer needs an `AsyncStream`."""
     answer = Answer()
 
     assert "async_generator is asynchronous: read it with AsyncStream, in `async for`" == asyncio.run(

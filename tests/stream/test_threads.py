@@ -347,6 +347,7 @@ def test_a_stream_that_is_opened_in_one_thread_is_read_and_closed_in_others() ->
 
 
 def test_message_and_metrics_answer_while_the_reader_waits() -> None:
+    """Until the reader is stopped, nothing would end its wait."""
     with (
         Loopback(SILENT["chunked"]) as server,
         opened(alone, server.url) as stream,

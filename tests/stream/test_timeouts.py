@@ -241,6 +241,8 @@ def test_no_cancellation_loses_or_doubles_anything(
 
 @pytest.mark.parametrize("limit", ["first_event", "total"])
 async def test_deadlines_end_an_answer_that_is_read_with_short_timeouts(limit: str) -> None:
+    """The time in which the reads were given up counts as silence, too."""
+
     async def silent() -> AsyncIterator[bytes]:
         await anyio.sleep_forever()
         yield b""

@@ -194,6 +194,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_answer_of_a_transport_in_memory_needs_no_thread(started: list[str]) -> None:
+    """No connection is there to shut down if a read takes too long."""
     content = [chunk({"content": "Hi"}, "stop"), DONE]
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(content)))
     with httpx.Client(transport=transport) as client, connect("http://x.test", client=client) as stream:

@@ -165,6 +165,7 @@ def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error(
 
 
 def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
+    """Nobody takes what is open for the end of it."""
     stream = Stream(claude_call(TEXT))
     view = watch(stream)
     next(view)

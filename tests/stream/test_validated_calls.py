@@ -132,6 +132,7 @@ def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(chunks
 
 
 def test_a_broken_call_comes_with_its_end() -> None:
+    """An event tells of it, so nothing of what follows has come."""
     with Stream(anthropic_body(BROKEN, '{"path": "/a"}')) as stream:
         broken = next(stream.validated_calls(rm))
         came = stream.message.tool_calls

@@ -53,6 +53,7 @@ def test_an_error_in_the_body_names_the_request(read: Callable[[], StreamError |
 async def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
     colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nobody is told `stopped` first, and `truncated` afterwards."""
     told: list[Ending] = []
     conclude = Accumulator.conclude
 

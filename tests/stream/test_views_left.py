@@ -39,6 +39,7 @@ def test_a_closed_view_lets_go_of_a_stream_that_only_it_holds(view_of: Callable[
 @pytest.mark.anyio
 @every_view
 async def test_a_closed_asynchronous_view_lets_go_too(view_of: Callable[[Any], Any]) -> None:
+    """`aclosing` is the caller's way to say so."""
     with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
         async with aclosing(view_of(AsyncStream(AsyncSource(ANSWER)))):
             pass

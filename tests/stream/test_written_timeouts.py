@@ -248,6 +248,7 @@ def test_the_head_may_be_late_as_long_as_the_caller_wrote(make: Any) -> None:
 
 
 def test_both_attempts_of_a_race_may_be_silent_as_long_as_the_caller_wrote() -> None:
+    """Before the first content, each has deadlines of its own."""
     assert "complete" == _in_trio(_on_two_routes, Silent(HOUR, 0), {"timeout": None})
     assert "first_event" == _in_trio(_on_two_routes, Silent(HOUR, 0), {})
 

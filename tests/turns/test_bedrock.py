@@ -41,6 +41,7 @@ def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:
 
 
 def test_sources_go_back_with_their_text() -> None:
+    """Cited text is a block of another kind; of a source goes back what a request may hold."""
     source = {"title": "Laws", "sourceContent": [{"text": "§ 1"}], "location": {"web": {"url": "u"}}}
     assert [{"citationsContent": {"content": [{"text": "So"}], "citations": [source]}}] == _blocks(
         TextPart(text="So"), Citation(cites=0, provider_data={**source, "index": 0})

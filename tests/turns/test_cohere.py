@@ -36,6 +36,7 @@ def test_a_plan_goes_back_with_its_calls() -> None:
 
 
 def test_thinking_and_cited_text_are_blocks() -> None:
+    """A source tells which of the blocks it is for; what was left out is not counted."""
     source = {
         "start": 0,
         "end": 2,

@@ -25,6 +25,7 @@ def test_an_unknown_name_is_refused_with_a_list_of_the_known_ones(api: str, drop
 @in_one_test("api", METHODS)
 @in_one_test("drop", ["reasoning", ("reasoning",), ["reasoning"], {"reasoning"}, "all", ("all",)])
 def test_names_are_taken_alone_or_several(api: str, drop: Any) -> None:
+    """One name is one name, and not its letters."""
     assert "Hm" not in str(turn_of(_SAID, api, drop=drop))
     assert "Hi" in str(turn_of(_SAID, api, drop=drop))
 
@@ -64,6 +65,7 @@ def test_a_cut_call_needs_a_word_of_consent_and_the_text_before_it_none(api: str
 
 @pytest.mark.parametrize("api", METHODS)
 def test_text_and_calls_go_to_every_api(api: str) -> None:
+    """The conversation goes on with another provider, with ids that results can name."""
     call = ToolCall(id="call_7", name="weather", arguments_text='{"city": "Oslo"}', complete=True)
     message = Message(parts=(TextPart(text="Let me see"), call), ending="complete", format="ag-ui")
     turn = str(turn_of(message, api))

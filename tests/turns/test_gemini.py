@@ -78,6 +78,7 @@ def test_an_id_that_was_made_up_here_stays_here() -> None:
 
 
 def test_media_go_back_whole_or_by_address() -> None:
+    """Bytes are base64 in JSON."""
     assert [
         {"inlineData": {"mimeType": "image/png", "data": "AAA="}, "thoughtSignature": "c2ln"},
         {"fileData": {"mimeType": "image/png", "fileUri": "gs://x/y", "displayName": "y"}},

@@ -25,6 +25,7 @@ def asked(format: str) -> Message:
 
 @in_one_test("format", FORMATS)
 def test_a_missing_result_is_refused_and_its_call_named(format: str) -> None:
+    """Each API refuses a turn that leaves one of its calls without a result."""
     message = asked(format)
     first, second = message.tool_calls
 
@@ -53,6 +54,7 @@ def test_a_call_that_was_cut_off_needs_no_result() -> None:
 
 
 def test_what_has_run_is_kept_and_only_its_turns_are_refused() -> None:
+    """The results of a router that was stopped by an error are there to look at."""
     router = Router()
 
     @router.tool

@@ -81,6 +81,7 @@ def test_a_call_that_was_written_in_a_text_has_no_id() -> None:
 
 
 def test_what_we_noted_of_a_call_or_a_thought_goes_into_no_request() -> None:
+    """An id that the library made up, and the field of the reasoning, are news for the reader alone."""
     call_of = {"reasoning": "Hm.", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}
     frame = {"choices": [{"index": 0, "delta": call_of, "finish_reason": "tool_calls"}]}
     message = Stream([frame], format="openai-chat").final()

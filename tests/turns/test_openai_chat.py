@@ -38,6 +38,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_a_custom_call_keeps_its_free_text() -> None:
+    """OpenAI's custom tools take text."""
     call = ToolCall(id="c", name="sh", arguments_text="ls -l", type="custom", complete=True)
     turn = _chat(call).to_openai_chat()
 
@@ -101,6 +102,7 @@ def test_thinking_blocks_have_a_list_of_their_own() -> None:
 
 
 def test_an_encrypted_detail_with_nothing_in_it_gets_no_text() -> None:
+    """Nothing is added to what the server sent."""
     data = {"type": "reasoning.encrypted", "id": "r1"}
     turn = _chat(ReasoningPart(signature="c2ln", provider_data=data, complete=True)).to_openai_chat()
 
@@ -177,6 +179,7 @@ def test_all_that_has_no_place_is_named_at_once_with_how_many() -> None:
 
 
 def test_another_providers_reasoning_and_signatures_stay_behind_with_leave_only() -> None:
+    """Text and calls are carried over; what only their provider can read is named."""
     signed = WEATHER.model_copy(update={"provider_data": {"thoughtSignature": "c2ln", "id": "c1"}})
     message = _chat(ReasoningPart(text="Hm"), TextPart(text="Hi"), signed, format="gemini")
 

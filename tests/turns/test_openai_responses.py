@@ -192,6 +192,7 @@ def test_items_that_need_their_id_do_not_go_without_their_reasoning() -> None:
 
 
 def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> None:
+    """A computer, a shell, a question for consent: their items hold more than a name and arguments."""
     item = {
         "type": "tool_search_call",
         "id": "tsc_1",
@@ -217,6 +218,7 @@ def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> N
 
 
 def test_items_that_the_server_made_go_back_as_they_came() -> None:
+    """A result that stands in its call's item is not sent twice."""
     search = {
         "type": "web_search_call",
         "id": "ws_1",
@@ -263,6 +265,7 @@ def test_another_providers_text_is_plain_text_between_its_calls() -> None:
 
 
 def test_reasoning_that_was_cut_is_incomplete_as_a_whole() -> None:
+    """An item of which only a part came is none."""
     message = _responses(
         ReasoningPart(text="a", complete=True, provider_data={"id": "rs_1", "summary_index": 0}),
         ReasoningPart(text="b", provider_data={"id": "rs_1", "summary_index": 1}),

@@ -146,6 +146,7 @@ def test_what_came_of_a_call_that_cannot_go_is_reported_in_the_users_words(api: 
 
 @pytest.mark.parametrize("api", METHODS)
 def test_a_result_without_a_call_that_can_go_is_reported_all_the_same(api: str) -> None:
+    """Free text as input is no call to most APIs."""
     custom = _message(_call(name="shell", arguments="ls", type="custom"))
     results = ToolResults(custom, {"c1": "README.md"})
     written = repr(_turns(results, api))
@@ -301,6 +302,7 @@ def test_an_answer_of_mistral_is_told_apart_by_its_name_alone() -> None:
 
 
 def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:
+    """Only what was cut or broken is left out without being asked."""
     parts = (TextPart(text="Hello", complete=True), Citation(url="https://example.org"))
     results = ToolResults(Message(parts=parts, format="anthropic"), {})
 
@@ -317,6 +319,7 @@ def test_turns_in_a_format_whose_requests_have_none_are_misuse(own: str | None, 
 
 
 def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:
+    """What tools return may be private."""
     assert [("c1", {"degrees": 3}), ("c2", "no clock here")] == list(_TWO.items())
     assert (2, frozenset({"c2"})) == (len(_TWO), _TWO.errors)
     assert repr(_TWO) == "<ToolResults of 2 calls, 1 failed>"

@@ -33,6 +33,7 @@ WIDE = Tools(SIMPLE, Search, every_kind, some=functools.partial(book_table, seat
 
 @pytest.mark.parametrize("api", TOOLS)
 def test_every_api_takes_the_tools_by_its_own_types(api: str) -> None:
+    """The SDKs' types are the oracle; with strict mode and without it."""
     accept_tools(api, getattr(WIDE, method_of(api))())
     if api == "cohere":
         accept_tools(api, Tools(book_table, Point).to_cohere(strict=True))

@@ -110,6 +110,7 @@ def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
 
 
 def test_a_cut_body_is_the_error_of_the_first_stage_that_notices() -> None:
+    """Each stage behind it misses something as well, and gives what it has."""
     items = Items(int, "steps")
     chain: Chain[bytes, Any] = Chain(_texts(), items)
     body = gzip.compress(_OUTPUT)
@@ -120,6 +121,7 @@ def test_a_cut_body_is_the_error_of_the_first_stage_that_notices() -> None:
 
 
 def test_a_bound_of_the_framing_is_the_error_of_the_chain() -> None:
+    """The format and the JSON are cut by it, and that is no error of theirs."""
     items = Items(int, "steps")
     chain = Chain(SSEParser(limits=Limits(line=220)), _format("openai-chat"), _Texts(), items)
 

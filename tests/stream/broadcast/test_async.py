@@ -94,6 +94,7 @@ async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) 
 
 
 async def test_a_reader_whose_task_has_ended_is_not_waited_for() -> None:
+    """A reader may be held by the error that ended its consumer."""
     async with AsyncStream(paced(20), format="pieces") as stream:
         fast, dead = stream.tee(2, size=3)
         await all_of(lambda: anext(dead))
@@ -212,6 +213,7 @@ def test_what_needs_no_event_loop_is_read_in_one_after_the_other(anyio_backend: 
 
 
 async def test_readers_in_two_event_loops_are_refused_while_the_first_one_runs(anyio_backend: str) -> None:
+    """Nobody could tell the other one of what has come."""
     given = anyio.Event()
 
     async def source() -> AsyncIterator[bytes]:

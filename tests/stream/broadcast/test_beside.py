@@ -99,6 +99,7 @@ def test_fail_fast_stops_the_stream() -> None:
 
 
 def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
+    """A thread reads the source then, for all."""
     go = threading.Semaphore(0)
 
     def body() -> Any:
@@ -166,6 +167,7 @@ def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
 
 
 def test_a_reader_that_reads_inside_a_read_is_refused() -> None:
+    """Such a read would wait for itself."""
     found: list[str] = []
 
     def body() -> Any:

@@ -57,6 +57,7 @@ def test_a_reader_that_is_forgotten_leaves_nothing_behind() -> None:
 
 
 def test_a_stream_whose_readers_are_forgotten_warns_as_any_other() -> None:
+    """Nothing holds it but its readers."""
     source = Source([chunk({"content": "Hel"})] * 3)
     readers = Stream(source).tee(2)
     next(readers[0].text)
@@ -99,6 +100,7 @@ async def test_an_error_reaches_every_reader_after_what_came_before(colour: str)
 
 
 def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:
+    """The views give the answer again."""
     one, two = said().tee(2)
     list(one)
     with misuse("consumed"):

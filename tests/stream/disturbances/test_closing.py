@@ -96,6 +96,7 @@ def catch_unraisable() -> Generator[list[type[BaseException] | None]]:
 
 
 def test_reading_a_failed_view_again_does_not_make_its_error_grow() -> None:
+    """The traceback is that of the last read."""
     stream = Stream(ANSWER[:4])
     depths = []
     for _ in range(20):
@@ -146,6 +147,7 @@ def test_an_answer_in_one_document_has_its_times() -> None:
 
 
 def test_a_document_that_is_no_object_is_no_text() -> None:
+    """An array of numbers is no answer in any format."""
     with pytest.raises(NotAStream):
         Stream(["[1,2,3]"]).final()
 
@@ -163,6 +165,7 @@ def test_an_option_of_the_wrong_kind_is_refused_where_it_is_given(options: dict[
 
 @pytest.mark.parametrize("place", ["answer.sse", "recordings/a.json", "https://api.example/v1"])
 def test_a_place_is_not_read_as_a_body(place: str) -> None:
+    """A str is a body; who means a file or an address is told how to say so."""
     for kind in (Stream, AsyncStream):
         with pytest.raises(MisuseError, match=r"pathlib\.Path for a file"):
             kind(place)

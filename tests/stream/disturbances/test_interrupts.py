@@ -40,6 +40,7 @@ async def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end(colour:
 
 @pytest.mark.anyio
 async def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
+    """Whoever comes last closes, although a cancellation is on its way."""
     closed = anyio.Event()
 
     class Slow(AsyncSource):
@@ -80,6 +81,8 @@ def test_a_read_that_ctrl_c_broke_off_never_looks_like_the_end() -> None:
 @pytest.mark.parametrize("block", [True, False], ids=["in a block", "bare"])
 @pytest.mark.parametrize("how", ["fail_after", "task group"])
 async def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: bool) -> None:
+    """Scopes are left in their order, whichever task opens and closes the source."""
+
     @asynccontextmanager
     async def gateway() -> AsyncGenerator[AsyncSource]:
         if how == "fail_after":
@@ -95,6 +98,7 @@ async def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, b
 
 
 def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
+    """The read in progress is the one to close."""
     ended: list[bool] = []
 
     def body() -> Iterator[bytes]:

@@ -90,6 +90,7 @@ def test_text_that_is_at_hand_is_guarded_too() -> None:
 
 
 def test_each_answer_of_a_session_has_guards_of_its_own() -> None:
+    """One for all of them would look at none, and is refused."""
     said = [*talk_answer("r1", "Hel", "lo"), *talk_answer("r2", "World")]
     with opened(saying(*said)) as connection, Stream(connection, format="openai-realtime") as stream:
         seen = [("".join(answer.guard("Hel").text), answer.stop_reason) for answer in stream.responses]

@@ -34,6 +34,7 @@ GUARDS: dict[str, dict[str, Any]] = {"shown": {"first_tokens": 2}, "held": {"fir
 
 @in_each_world
 def test_what_is_stopped_is_not_asked_for_again(world: str) -> None:
+    """The stop is the answer's end."""
     played = play(world, [ANSWER.chunks("openai-chat")] * 2, Retry(wait=0), guarded("cat"))
 
     assert 1 == len(played.asked)

@@ -69,6 +69,7 @@ def _open() -> anyio.Event:
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_text_flows_while_a_rule_thinks_and_its_word_is_awaited(source: str) -> None:
+    """All of the answer comes; its end waits, so that no verdict is lost."""
     judge, given = Judge("off topic"), ""
     async with AsyncStream(SOURCES[source]()).guard(judge, first_tokens=2) as stream:
         async for piece in stream.text:
@@ -197,6 +198,7 @@ async def test_a_rule_that_raises_closes_the_stream(hold: bool) -> None:
 
 
 async def test_a_rule_is_asked_again_and_at_the_end() -> None:
+    """One question at a time: what came while one was open is in the next."""
     asked: list[str] = []
 
     async def judge(message: Message) -> str | None:
@@ -214,6 +216,7 @@ async def test_a_rule_is_asked_again_and_at_the_end() -> None:
 
 @pytest.mark.parametrize("every", [1, 50])
 async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
+    """The whole answer arrives while the first call holds it back: another call gets all of it."""
     asked: list[str] = []
 
     async def judge(message: Message) -> str | None:
@@ -248,6 +251,7 @@ async def test_the_last_verdict_counts_if_a_finish_reason_comes_with_each_piece(
 
 
 async def test_it_needs_a_block() -> None:
+    """Where there is no room for a task, the first read says so; then it may be read in one."""
     judge = Judge("off topic")
     judge.speaks.set()
     stream = AsyncStream(gated(_open(), 0)).guard(judge)
@@ -335,6 +339,7 @@ def read_in_time(message: Message, text: str) -> None:
 async def test_a_rule_whose_work_is_cancelled_has_allowed_nothing(
     hold: bool, anyio_backend_name: str
 ) -> None:
+    """No verdict is no good one: it has failed."""
     if anyio_backend_name == "trio":
         # There, only a scope around a task cancels it.
         return

@@ -111,6 +111,7 @@ def test_the_source_is_closed_before_the_last_piece_is_given() -> None:
 
 @pytest.mark.parametrize("hold", [False, True])
 def test_a_connection_is_closed_as_soon_as_a_rule_speaks(hold: bool) -> None:
+    """The server sees its client go, though the consumer has not come back for more."""
     with open_after(HEL + LO) as server, connect(server.url, json={}) as stream:
         for event in stream.guard("Hello", hold=hold):
             if stream.stop_reason is not None:
@@ -168,6 +169,7 @@ def test_a_tool_call_that_is_not_whole_is_never_handed_out() -> None:
 
 
 def test_an_answer_that_is_stopped_at_its_end_is_not_complete() -> None:
+    """What waits for a complete answer gets nothing of it."""
     said = script().tool_call("first", {"a": 1}).finish("tool_calls")
     stream = Stream(said.chunks("openai-chat")).guard(lambda _: "not that tool")
 
@@ -198,6 +200,7 @@ def test_a_guard_that_raises_closes_the_stream() -> None:
 
 
 def test_what_is_no_reason_is_an_error() -> None:
+    """`return True` stops nothing without a word."""
     wrong: Any = lambda _: True  # noqa: E731
     with pytest.raises(GuardFailed) as caught:
         Stream(ANSWER.chunks("openai-chat")).guard(wrong).final()
@@ -236,6 +239,7 @@ def test_time_stops_an_answer_in_which_nothing_comes(world: str, beats: bool) ->
 
 
 def test_a_guard_is_set_before_the_first_read() -> None:
+    """One that has not seen the beginning of an answer would be none."""
     stream = Stream(ANSWER.chunks("openai-chat"))
     next(stream)
     with pytest.raises(MisuseError, match="before the first read"):
@@ -285,6 +289,7 @@ def test_a_new_loop_gets_the_word_that_was_not_given_yet() -> None:
 
 
 def test_a_guard_does_not_keep_a_stream_alive() -> None:
+    """Nobody who lets go of it waits for the garbage collector."""
     gc.disable()
     try:
         stream = Stream(ANSWER.chunks("openai-chat")).guard("dog").guard(never, hold=True)

@@ -94,6 +94,8 @@ async def test_late_messages_of_an_answer_begin_no_other() -> None:
 
 
 async def test_turns_of_gemini_are_answers() -> None:
+    """What the user said comes before the turn that answers it; a call does not end it."""
+
     def content(**fields: Any) -> str:
         return json.dumps({"serverContent": fields})
 

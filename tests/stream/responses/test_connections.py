@@ -84,6 +84,7 @@ def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[S
 
 @on_asyncio
 async def test_a_break_between_answers_is_raised_by_the_loop() -> None:
+    """No answer is coming any more; a clean end ends the loop."""
     script = saying(SESSION, *answer("resp_1", "Hello"), code=1011)
     texts = []
     with opened(script) as connection:
@@ -141,6 +142,7 @@ async def test_stop_from_another_task_ends_the_answer_and_the_loop() -> None:
 
 
 def test_an_answer_that_is_stopped_leaves_the_connection_open() -> None:
+    """What is still to come of it is passed over."""
     with opened() as connection:
         connection.send(ASK)
         endings = []

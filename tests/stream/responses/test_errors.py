@@ -27,6 +27,7 @@ pytestmark = pytest.mark.anyio
 
 @in_each_loop
 async def test_a_cut_in_what_was_left_unread_is_raised_by_the_loop(colour: str) -> None:
+    """Nobody else would tell why there are no more."""
     stream = giving(colour, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3])
     with pytest.raises(StreamTruncated) as caught:
         _ = [each async for each in Each(stream.responses)]

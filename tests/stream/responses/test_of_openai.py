@@ -102,6 +102,7 @@ async def both(*replies: list[dict[str, Any]], most: int, **options: Any) -> lis
 @pytest.mark.slow
 @on_asyncio
 async def test_responses_on_one_socket_are_answers() -> None:
+    """One after the other; what comes between the first and the last event has no id."""
     assert await both(answer("resp_1", "Hel", "lo"), answer("resp_2", "Bye"), most=2) == [
         ("resp_1", "Hello", "complete", None),
         ("resp_2", "Bye", "complete", None),
@@ -140,6 +141,7 @@ async def test_an_error_inside_a_response_ends_that_one(closed: bool) -> None:
 
 
 def test_responses_in_turns_are_told_apart_by_their_stream_ids() -> None:
+    """Several may share a socket."""
     one, two = answer("resp_1", "Hel", "lo", stream_id="a"), answer("resp_2", "Bye", "!", stream_id="b")
     turns = [event for pair in zip(one, two, strict=True) for event in pair]
     with opened(turns) as connection, Stream(connection) as stream:

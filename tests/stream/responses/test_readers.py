@@ -290,6 +290,8 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
 
 @pytest.mark.slow
 def test_what_is_over_is_not_kept() -> None:
+    """A session may have any number of answers."""
+
     def session() -> Iterator[str]:
         for number in range(500):
             yield from answer(f"resp_{number}", "x" * 20_000)

@@ -154,6 +154,7 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
 
 @in_each_world
 def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: str) -> None:
+    """Where a server says when its run is over, the end of the body is none."""
     for retry in (Retry(mode="resume", wait=0, attempts=1), Retry(attempts=1), Retry(mode="restart", wait=0)):
         given, error, _ = answers(world, lambda _: RUN[:7], retry=retry)
 
@@ -162,6 +163,7 @@ def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: st
 
 @in_each_world
 def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
+    """Nothing else follows, so the input is whole, as for a loop over the events."""
     model = numbered(*said(1, *TEXT))
     for body in ([*SESSION, SESSION[1]], [*model, model[-1]]):
         for retry in (RESUME, Retry(attempts=1)):

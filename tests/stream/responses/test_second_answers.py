@@ -246,6 +246,7 @@ def test_an_empty_block_of_a_proxy_is_no_answer(content: dict[str, str]) -> None
 
 
 def test_a_begun_call_and_a_finish_reason_are_an_answer() -> None:
+    """The model has chosen a tool or has ended: another answer is not the same one again."""
     start, _, *_, end, _ = anthropic("1", "")
     call = {"type": "tool_use", "id": "c", "name": "pay", "input": {}}
     begun = {"type": "content_block_start", "index": 0, "content_block": call}

@@ -138,6 +138,7 @@ async def test_what_only_the_tap_notices_disturbs_nobody(
 
 
 def test_an_error_status_is_reported_with_the_request_id() -> None:
+    """The body of a refusal is read as one, when the application reads it."""
     said = b'{"error": {"message": "Too many", "type": "rate_limit_error"}}'
     headers = [("x-request-id", "req_1"), ("retry-after", "7")]
     script = sized(said, status=429, content_type="application/json", headers=headers)
@@ -271,6 +272,7 @@ def test_what_comes_after_the_end_is_passed_on() -> None:
 
 
 def test_a_body_that_closes_after_its_terminal_event_is_complete() -> None:
+    """The compressed body's own end is not missed by who knows that the answer is over."""
     compressor = zlib.compressobj(wbits=31)
     piece = compressor.compress(BODY) + compressor.flush(zlib.Z_SYNC_FLUSH)
     response = answered(Body([piece, compressor.flush()]))
@@ -342,6 +344,8 @@ def test_a_response_that_was_begun_is_left_alone() -> None:
 
 
 def test_what_is_seen_already_is_not_seen_twice() -> None:
+    """Entering may give another object on the same response; its body passes once."""
+
     class Holder:
         def __init__(self, response: httpx2.Response) -> None:
             self.response = response
@@ -362,6 +366,8 @@ def test_what_is_seen_already_is_not_seen_twice() -> None:
 
 
 def test_a_response_that_cannot_be_read_says_so_itself() -> None:
+    """A mistake of who reads is no failure of the answer."""
+
     class Closed(Body):
         def __iter__(self) -> Iterator[bytes]:
             raise httpx2.StreamClosed

@@ -40,6 +40,7 @@ async def test_closing_early_is_stopped() -> None:
 
 
 def test_closing_after_the_finish_reason_is_complete() -> None:
+    """What is left then is the usage and the sentinel; the answer itself is whole."""
     tapped = tap(Items(payloads()))
     for item in tapped:
         if item["choices"] and item["choices"][0]["finish_reason"]:
@@ -65,6 +66,7 @@ async def test_with_closes_a_generator() -> None:
 
 
 def test_a_source_that_cannot_be_closed_is_left_alone() -> None:
+    """A list has no `close`, and `with` asks for none."""
     with tap(payloads()) as tapped:
         pass
 
@@ -190,6 +192,7 @@ def test_ctrl_c_in_the_tap_is_the_programs() -> None:
 
 @pytest.mark.parametrize("alive", [True, False], ids=["goes on", "ends"])
 def test_ctrl_c_in_the_source_is_no_end_of_the_answer(*, alive: bool) -> None:
+    """A source that goes on is seen on; one that ends with it has not ended cleanly."""
     rest = payloads()
 
     class Interrupted(Items):
@@ -213,6 +216,8 @@ def test_ctrl_c_in_the_source_is_no_end_of_the_answer(*, alive: bool) -> None:
 
 
 def test_a_generator_is_over_after_ctrl_c() -> None:
+    """Nothing can follow, so the message says that it was stopped."""
+
     def theirs() -> Iterator[Any]:
         yield PAYLOADS[0]
         raise KeyboardInterrupt

@@ -145,6 +145,7 @@ def test_limits_bound_what_is_kept_and_nothing_else() -> None:
 
 
 def test_the_clock_may_have_begun_earlier() -> None:
+    """`started_at` says when the request went out, and entering does not move it."""
     readings = iter(range(5, 1_000))
     with on(lambda: float(next(readings)), tap, opened(Items(payloads())), started_at=1.0) as tapped:
         next(tapped)
@@ -281,6 +282,7 @@ def test_what_is_no_stream_is_refused(source: Any) -> None:
 
 
 def test_a_format_can_be_named() -> None:
+    """Pieces of text that somebody else decoded are no wire text."""
     got = list(tapped := tap(iter(["Hel", "lo"]), format="pieces"))
 
     assert ["Hel", "lo"] == got
@@ -397,6 +399,7 @@ async def test_a_request_that_fails_raises_what_it_would_have_raised(raised: Bas
 
 @pytest.mark.anyio
 async def test_what_is_not_open_yet_says_how_to_open_it() -> None:
+    """A loop over a manager is told to enter it; nothing is entered by surprise."""
     with pytest.raises(MisuseError, match=r"with tap\(…\) as stream"):
         iter(tap(opened(Items())))
     with pytest.raises(MisuseError, match="async with tap"):
