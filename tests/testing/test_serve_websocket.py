@@ -131,7 +131,7 @@ def test_a_client_may_leave_at_any_time(server: Server) -> None:
 def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "reset"], tls: bool) -> None:
     broken = HEARD.replaced(arrivals=HEARD.arrivals[:-2], breaks=breaks)
     with testing.serve(broken, tls=tls) as server, ExitStack() as stack:
-        options = {"ssl": server.client_context} if tls else {}
+        options: dict[str, Any] = {"ssl": server.client_context} if tls else {}
         socket = stack.enter_context(_open(server, **options))
         socket.send(REQUEST)
         stream = Stream(socket)
