@@ -60,6 +60,15 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
             await got(read(stream))
 
 
+@in_each_loop
+async def test_after_a_stop_there_is_what_there_is(colour: str) -> None:
+    async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
+        stream.stop("enough")
+
+    assert [piece async for piece in Each(stream.text)] == []
+    assert (await got(stream.final())).ending == "stopped"
+
+
 def test_after_something_was_read_there_is_what_there_is() -> None:
     """The answer is known to be cut: its ending says so."""
     with Stream(Source(ANSWER)) as stream:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import permutations
 from typing import Any
 
@@ -406,6 +407,23 @@ def test_words_of_a_sentence_that_dribbles_are_given_in_time() -> None:
     assert [(3.5, "Well then, let me ")] == [(round(at, 3), piece) for at, piece in timely[:1]]
     assert plain[0] == (12.0, "Well then, let me look at what we have got there today. ")
     assert "".join(piece for _, piece in timely) == f"{DRIBBLE} " == "".join(piece for _, piece in plain)
+
+
+def test_a_for_loop_is_given_words_in_time_where_a_thread_reads() -> None:
+    given = threading.Event()
+
+    def silent_until_it_is_given() -> Iterator[str]:
+        yield "The sky "
+        assert given.wait(PATIENCE)
+        yield "is blue."
+
+    with Stream(silent_until_it_is_given(), format="pieces") as stream:
+        text = stream.text.sentences(max_delay=0.02, timer=True)
+        seen = [next(text)]
+        given.set()
+        seen.extend(text)
+
+    assert seen == ["The sky ", "is blue."]
 
 
 # -- how often stages are made -------------------------------------------------

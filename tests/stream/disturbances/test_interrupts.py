@@ -13,7 +13,7 @@ import pytest
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, source_in
 from tests.stream.test_ending import Nosy
-from tests.support.either import Each, in_each_loop, stream_in
+from tests.support.either import Each, got, in_each_loop, stream_in
 from tests.support.loopback import Loopback, until_close
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, aconnect
@@ -32,6 +32,8 @@ async def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end(colour:
         await anext(Each(stream))
     with pytest.raises(StreamInterrupted, match="broken off") as caught:
         _ = [event async for event in Each(stream)]
+    with pytest.raises(StreamInterrupted, match="broken off"):
+        await got(stream.final())
 
     assert caught.value.partial.ending != "streaming"
     assert stream.message.ending == "truncated"
