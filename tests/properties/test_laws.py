@@ -103,6 +103,7 @@ def test_bare_text_is_taken_as_it_is(answer: Answer) -> None:
 
 
 def _grew(before: Message, after: Message) -> bool:
+    """Tell whether a snapshot holds all that an earlier one held."""
     if len(after.parts) < len(before.parts):
         return False
     for earlier, later in zip(before.parts, after.parts, strict=False):

@@ -21,6 +21,7 @@ from tokenstream.stream._reading import silence
 
 
 def wait_for_the_rest(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have streams wait that long for what follows an answer."""
     monkeypatch.setattr(silence, "REST_SECONDS", seconds)
 
 

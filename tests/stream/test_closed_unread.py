@@ -62,6 +62,7 @@ async def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(
 
 @in_each_loop
 async def test_after_a_stop_there_is_what_there_is(colour: str) -> None:
+    """Whoever stops a stream knows that its answer is cut."""
     async with inside(stream_in(colour)(source_in(colour)(ANSWER))) as stream:
         stream.stop("enough")
 

@@ -352,6 +352,7 @@ def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
 
 
 async def test_a_chunked_answer_leaves_the_connection_to_its_client() -> None:
+    """A stream that was read to its end closes the answer, not the caller's connection."""
     script: Script = [chunked_head(), *map(http_chunk, HELLO), LAST_CHUNK, OPEN]
     with Loopback(script) as server:
         async with httpx.AsyncClient() as client:

@@ -124,9 +124,11 @@ class Reading:
         self.late: tuple[str, int, str, str] | None = None
 
     def has(self, count: int) -> bool:
+        """Return True if the view has given all text that has ended with the first `count` chunks."""
         return not count or self._text_of(self.items).startswith(self._answer.due[count - 1])
 
     def check(self, count: int) -> None:
+        """Note what is missing when the source is asked for more than the first `count` chunks."""
         if self.late is None and not self.has(count):
             self.late = (self._view, count, self._text_of(self.items), self._answer.due[count - 1])
 
@@ -460,6 +462,7 @@ def test_a_clock_that_stands_still_ends_no_pace_late(driver: str) -> None:
 
 
 def test_a_stream_that_is_stopped_gives_the_rest_at_once() -> None:
+    """Who stops an answer waits for nothing."""
     chunks = testing.script().text(BURST).finish("stop").chunks("openai-chat")
     with Stream(iter(chunks)) as stream:
         view = stream.text.smooth(PATIENCE, timer=True)

@@ -132,6 +132,7 @@ class _Reader:
         self.error: StreamError | None = None
 
     def read(self) -> bool:
+        """Read one item; return False at the end, and at an error."""
         try:
             if self._items is None:
                 self._items = self._begin(self._stream)

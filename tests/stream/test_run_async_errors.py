@@ -197,6 +197,7 @@ async def test_a_tool_that_fails_after_the_stream_is_noted_on_the_streams_error(
 
 
 async def _set_when_closed(event: anyio.Event, source: AsyncSource) -> None:
+    """Let tools end once the stream has failed."""
     with anyio.fail_after(PATIENCE):
         while not source.closed:  # noqa: ASYNC110 - it tells nobody
             await anyio.sleep(0.001)

@@ -94,6 +94,8 @@ def of_requests(connection: Socket) -> requests.Response:
 
 
 class _Network:
+    """A network stream of httpcore, whose `read` a `Stream` replaces."""
+
     def __init__(self, connection: Socket) -> None:
         self._connection = connection
 

@@ -234,6 +234,8 @@ def _sendable(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_responses_gets_every_item_back_as_it_sent_it() -> None:
+    """Ids, phases, encrypted reasoning, calls and hosted tools are those of the answer's end."""
+
     def check(recorded: Recorded) -> None:
         turns = list(_turns(recorded, "openai-responses"))
 

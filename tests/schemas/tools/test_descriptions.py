@@ -38,6 +38,8 @@ def test_a_description_ends_where_a_section_begins(docstring: str, description: 
 
 
 def test_docstrings_tell_parameters_where_griffe_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's, NumPy's and Sphinx's style; without the package they are left out, and nothing else."""
+
     def google(city: str, *days: int) -> None:
         """Look.
 

@@ -180,6 +180,7 @@ def test_chaining_is_associative(
 def test_a_tick_before_the_deadline_does_nothing(
     makers: list[Callable[[], Stage[str, str]]], steps: list[tuple[str, str, float]]
 ) -> None:
+    """A driver may tick as often as it likes: the output and its times stay the same."""
     chain: Chain[str, str] = Chain(*[maker() for maker in makers])
     ticked: Chain[str, str] = Chain(*[maker() for maker in makers])
     now, early = 0.0, []

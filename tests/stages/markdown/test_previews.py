@@ -109,6 +109,7 @@ _PHRASES = [
 
 @in_one_test("text", _PHRASES)
 def test_no_mark_shows_that_disappears_later(text: str) -> None:
+    """Prose of role-play, captions of images and tables of types: the mark is closed, or held back."""
     for given_blocks in _given(text).values():
         *previews, final = given_blocks
 

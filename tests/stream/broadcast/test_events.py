@@ -101,6 +101,7 @@ def test_raise_tells_only_the_reader_that_is_behind() -> None:
 @in_each_loop
 async def test_in_one_loop_a_full_queue_is_misuse_that_names_the_reader(colour: str) -> None:
     """Waiting for oneself would never end; once that reader has caught up, reading goes on."""
+    """Waiting for oneself would never end; once that reader has caught up, reading goes on."""
     source = letters(20) if colour == "sync" else later(letters(20))
     async with inside(stream_in(colour)(source, format="pieces")) as stream:
         hub = stream.broadcast(size=5)

@@ -95,6 +95,7 @@ class Consumer:
         return True
 
     def try_to_read(self) -> bool:
+        """Do the same where others may have to read first."""
         try:
             return self.read()
         except MisuseError as error:

@@ -34,6 +34,7 @@ def test_closing_never_raises_over_another_error() -> None:
 
 
 def test_misuse_closes_the_source() -> None:
+    """A source that gives something else than bytes is the calling code's mistake."""
     source = Source([ANSWER[2]])
     items: Any = chain(source, [None])
     stream = Stream(items)

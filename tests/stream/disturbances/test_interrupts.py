@@ -26,6 +26,7 @@ def interrupt() -> None:
 
 @in_each_loop
 async def test_ctrl_c_while_an_event_is_decoded_never_looks_like_the_end(colour: str) -> None:
+    """In an event loop, no RuntimeError of a coroutine comes of it."""
     source = source_in(colour)(TOKENS)
     stream = stream_in(colour)(source, format=Nosy(interrupt))
     with pytest.raises(KeyboardInterrupt):

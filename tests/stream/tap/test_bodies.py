@@ -288,6 +288,7 @@ def test_a_body_that_closes_after_its_terminal_event_is_complete() -> None:
 
 @pytest.mark.anyio
 async def test_a_reader_that_leaves_closes_what_it_began() -> None:
+    """An asynchronous body that is left early is closed in the reader's own task, not at some later time."""
     left: list[str] = []
 
     class Telling(Body):
