@@ -146,7 +146,6 @@ def test_large_events_without_a_format_wait_for_it(start: int) -> None:
 
 # -- sessions ------------------------------------------------------------------
 
-APIS = {"responses": "openai-responses", "realtime": "openai-realtime", "live": "gemini-live"}
 _ID = re.compile(r'"((?:resp|msg|item|fc|call|event)_\d+)"')
 
 
@@ -162,7 +161,7 @@ def _messages(api: str, number: int, script: Any = None) -> list[Payload]:
     """
     script = testing.script().text(_said(api, number)).finish() if script is None else script
     found: list[Payload] = []
-    for chunk in script.chunks(APIS[api]):
+    for chunk in script.chunks(api):
         text = _ID.sub(rf'"\1_of_{number}"', chunk.decode().rpartition("data: ")[2])
         payload = json.loads(text)
         if payload.get("type") != "session.created" and "setupComplete" not in payload:
@@ -177,7 +176,7 @@ class LateServer(Server):
     """A server whose answers are mixed with messages of answers that have ended.
 
     Args:
-        api: "responses", "realtime" or "live".
+        api: The format, which `PATHS` has.
         seed: Decides which messages come late, and where.
     """
 
@@ -190,7 +189,7 @@ class LateServer(Server):
         self._over: list[Payload] = []
 
     def begin(self, line: Line) -> None:
-        if self.api == "realtime":
+        if self.api == "openai-realtime":
             self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
 
     def kind_of(self, payload: Payload) -> str:
@@ -211,14 +210,14 @@ class LateServer(Server):
     def _make_late(self, messages: list[Payload]) -> list[Payload]:
         """Return what may come again of an answer, or of a request to stop it that has crossed its end."""
         ended = messages[-1]
-        if self.api == "live":
+        if self.api == "gemini-live":
             return []
-        kind = "response.cancelled" if self.api == "responses" else "response.done"
+        kind = "response.cancelled" if self.api == "openai-responses" else "response.done"
         response = {**ended["response"], "status": "cancelled", "output": []}
         failed = {"type": "error", "response_id": response["id"], "error": {"message": "too late"}}
         # What begins a response or an item begins one, also if a server gives the same ids to each answer.
         again = [each for each in messages if each["type"] not in BEGINNINGS]
-        return [*again, {"type": kind, "response": response}] + [failed] * (self.api == "responses")
+        return [*again, {"type": kind, "response": response}] + [failed] * (self.api == "openai-responses")
 
     def _with_late(self, messages: list[Payload]) -> list[Payload]:
         mixed = list(messages)
@@ -228,7 +227,7 @@ class LateServer(Server):
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize("api", [*APIS])
+@pytest.mark.parametrize("api", [*PATHS])
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))])
 def test_a_late_message_never_reaches_the_next_answer(colour: str, api: str, seed: int) -> None:
     server, choose = LateServer(api, seed), random.Random(seed)
@@ -248,14 +247,14 @@ class SameIds(LateServer):
 
     def _with_late(self, messages: list[Payload]) -> list[Payload]:
         text = json.dumps(messages)
-        if self.api == "responses" and self.asked % 2 == 0:
+        if self.api == "openai-responses" and self.asked % 2 == 0:
             # The items have the same ids, in a response of its own.
             text = text.replace(f"resp_1_of_{self.asked}", f"answer_{self.asked}")
         return cast("list[Payload]", json.loads(re.sub(r"_of_\d+", "", text)))
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize("api", [*APIS])
+@pytest.mark.parametrize("api", [*PATHS])
 def test_a_server_that_gives_each_answer_the_same_ids_is_read(colour: str, api: str) -> None:
     with serving(SameIds(api, 1)) as url, talking(colour, url, model="m") as talk:
         for number in range(1, 5):
@@ -286,12 +285,12 @@ def test_calls_of_live_belong_to_their_turn(late: Payload) -> None:
                 self.send(line, late)
             super().take(line, payload)
 
-    with serving(Calling("live", 0)) as url, talking("sync", url, model="m") as talk:
+    with serving(Calling("gemini-live", 0)) as url, talking("sync", url, model="m") as talk:
         called = talk.ask("Call")
         answered = talk.ask("Question 2")
 
         assert ["look"] == [call.name for call in called.message.tool_calls]
-        assert (_said("live", 2), None, ()) == (answered.text, answered.error, answered.message.tool_calls)
+        assert (_said("gemini-live", 2), None, ()) == (answered.text, answered.error, answered.message.tool_calls)
         assert not answered.message.provider_data
 
 
@@ -302,7 +301,7 @@ class RoundsServer(Server):
     """A server that says something and calls a tool, and answers with its result.
 
     Args:
-        api: "responses", "realtime" or "live".
+        api: The format, which `PATHS` has.
     """
 
     def __init__(self, api: str) -> None:
@@ -312,7 +311,7 @@ class RoundsServer(Server):
         self._have_results: set[int] = set()
 
     def begin(self, line: Line) -> None:
-        if self.api == "realtime":
+        if self.api == "openai-realtime":
             self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
 
     def take(self, line: Line, payload: Payload) -> None:
@@ -361,7 +360,7 @@ def _ask_with_tool(talk: Talk, how: str) -> tuple[str, Message, list[str], Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("api", [*APIS])
+@pytest.mark.parametrize("api", [*PATHS])
 @pytest.mark.parametrize(
     ("colour", "how"),
     [("sync", "final"), ("sync", "calls"), ("sync", "text"), ("asyncio", "text"), ("trio", "text")],
@@ -384,7 +383,7 @@ def test_a_restart_begins_at_the_round(api: str, colour: str, how: str) -> None:
         assert ["look"] == [call.name for call in message.tool_calls]
 
 
-@pytest.mark.parametrize("api", ["responses", "realtime"])
+@pytest.mark.parametrize("api", ["openai-responses", "openai-realtime"])
 def test_a_round_that_is_repeated_costs_nothing_again(api: str) -> None:
     """An answer whose second round breaks twice has the tokens of two rounds."""
     server = RoundsServer(api)
