@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.calls_in_text.support import DSML, M3, WRITERS, Call, at_every_cut, broken_in, calls_of, text_of
-from tests.calls_in_text.test_strings import repairs_of
+from tests.calls_in_text.test_objects import repairs_of
 
 NEXT = Call("look", {"text": "b"})
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}, "box": {"anyOf": [{"type": "object"}]}}}

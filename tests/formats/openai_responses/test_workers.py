@@ -1,13 +1,11 @@
-"""Responses of several agents: the texts of workers stay apart; and answers that are read on elsewhere."""
+"""Responses of several agents: the texts of workers stay apart from the answer."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from tests.formats.openai_responses import test_shell
 from tests.formats.openai_responses.payloads import (
     Payload,
     added,
@@ -27,14 +25,12 @@ from tests.formats.openai_responses.payloads import (
     read,
     said,
 )
-from tests.formats.openai_responses.test_provider_runs import RESEARCH
 from tests.formats.told import without_shortcuts
 from tests.support.chunkings import sized
 from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
-from tokenstream._answer.accumulator import Accumulator
-from tokenstream.events import Event, PartDelta
-from tokenstream.message import Message, ServerToolCall, ServerToolResult
+from tokenstream.events import PartDelta
+from tokenstream.message import ServerToolCall, ServerToolResult
 
 ROOT: Payload = {"agent": {"agent_name": "/root"}}
 WORKER: Payload = {"agent": {"agent_name": "/root/researcher"}}
@@ -101,7 +97,8 @@ def test_a_workers_text_is_given_once_and_whole() -> None:
 def test_the_next_request_has_the_items_of_workers_as_they_were_sent() -> None:
     """A message that comes back to the API is no message of the main agent."""
     task = '{"task_name": "researcher"}'
-    spawn = {"id": "mac_1", "type": "multi_agent_call", "call_id": "c", "arguments": task, **ROOT}
+    kind = {"type": "multi_agent_call", "action": "spawn_agent"}
+    spawn = {"id": "mac_1", "call_id": "c", "arguments": task, **kind, **ROOT}
     events = [added(spawn), done(spawn), *found("Cold.", 1), *hello(2, **ROOT)]
     came = said(*events)
 
@@ -119,56 +116,3 @@ def test_the_call_of_a_worker_is_run_by_the_application() -> None:
     assert [found_.provider_data for found_ in came.calls] == [
         {"id": "fc_1", "status": "completed", **WORKER}
     ]
-
-
-CONTAINER = test_shell.CONTAINER
-ANSWERS: dict[str, list[Payload]] = {
-    "shell": answer(
-        test_shell.opened(),
-        *test_shell.typed("echo a"),
-        *test_shell.typed("ls -l", 1),
-        test_shell.ended("echo a", "ls -l"),
-    ),
-    "container": answer(
-        test_shell.opened(**CONTAINER),
-        *test_shell.typed("echo a"),
-        test_shell.ended("echo a", **CONTAINER),
-        added({**test_shell.OUTPUT, "output": []}, 1),
-        test_shell.printed(stdout="a\n"),
-        test_shell.exited(stdout="a\nb\n"),
-        done(test_shell.OUTPUT, 1),
-    ),
-    "workers": answer(*found("abcdefgh", 0), *hello(1)),
-    "research": answer(*RESEARCH),
-    "transcript": [
-        *({"type": "transcript.text.delta", "delta": piece} for piece in "abc"),
-        {"type": "transcript.text.done", "text": "abcd"},
-    ],
-    "image": [
-        {"type": "image_generation.partial_image", "b64_json": "AAAA", "partial_image_index": 0},
-        {"type": "image_generation.completed", "b64_json": "AAAA", "output_format": "png"},
-    ],
-}
-
-
-def read_with_break(payloads: list[Payload], place: int | None) -> tuple[list[Event], Message]:
-    """Read an answer; at a place, save the format, and read on with a restored one."""
-    format, accumulator, events = OpenAIResponses(), Accumulator(), list[Event]()
-    for number, payload in enumerate(payloads):
-        if number == place:
-            state = json.loads(json.dumps(format.state()))
-            format = OpenAIResponses()
-            format.restore(state, [accumulator.message])
-        for event in format.feed(frame(payload)):
-            accumulator.feed(event)
-            events.append(event)
-    return events, accumulator.message
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_is_read_on_from_each_event(name: str) -> None:
-    payloads = ANSWERS[name]
-    expected = read_with_break(payloads, None)
-
-    for place in range(1, len(payloads)):
-        assert read_with_break(payloads, place) == expected
