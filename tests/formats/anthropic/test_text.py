@@ -130,6 +130,14 @@ def test_citations_of_every_kind_name_the_text_that_they_support(
     assert came.message.text == "It is so"
 
 
+def test_a_compaction_takes_what_its_delta_says() -> None:
+    """Anthropic sends one delta, whose data show before the block stops."""
+    told = {"content": "Summary", "encrypted_content": "ZW5j"}
+    came = read(start(), block(0, "compaction", content=None), delta(0, "compaction_delta", **told))
+
+    assert came.parts == (OpaquePart(type="compaction", data={"type": "compaction", **told}),)
+
+
 def test_a_compaction_in_pieces_goes_back_whole() -> None:
     pieces = [delta(0, "compaction_delta", content=text, encrypted_content=text) for text in ("Sum", "mary")]
     came = read(start(), block(0, "compaction", content=""), *pieces, stop(0))
