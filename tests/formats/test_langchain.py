@@ -133,6 +133,7 @@ def test_reasoning_that_is_encrypted_is_kept(block: Any) -> None:
 
 
 def test_reasoning_and_a_refusal_may_be_among_additional_fields() -> None:
+    """Integrations of chat completions put them there."""
     got = read(
         chunk(additional_kwargs={"reasoning_content": "Hm"}),
         chunk(additional_kwargs={"refusal": "No", "tool_calls": [{"index": 0}], "audio": {"id": "a"}}),

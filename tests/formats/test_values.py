@@ -143,6 +143,7 @@ def _converted(value: Any, convert: Any) -> Any:
 @pytest.mark.parametrize("convert", [float, str])
 @in_one_test("name", _NAMES)
 def test_an_index_is_the_same_number_as_a_float_and_as_text(name: Any, convert: Any) -> None:
+    """JSON written by some languages has 0.0 in place of 0."""
     payloads = payloads_in(_ANSWER.chunks(name))
     converted = [_converted(each, convert) for each in payloads]
     plain, other = (Stream(body, format=name).final() for body in (payloads, converted))

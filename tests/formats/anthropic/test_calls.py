@@ -27,7 +27,10 @@ from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
 
 def test_a_tool_call_is_handed_out_at_its_block_stop() -> None:
-    """The empty object in its start is a placeholder that the fragments replace."""
+    """The empty object in its start is a placeholder that the fragments replace.
+
+    The end of an object cannot be mistaken, even behind a space, so nothing waits for what comes next.
+    """
     came = read(
         start(), tool(0), arguments(0, ""), arguments(0, ' {"path": '), arguments(0, '"/srv"}'), stop(0)
     )

@@ -46,6 +46,7 @@ def test_an_index_is_only_a_name() -> None:
 
 
 def test_a_start_without_content_is_a_text_to_come() -> None:
+    """Some servers announce text blocks, with an empty start or with empty text."""
     expected = (TextPart(text="a", complete=True),)
     for start in ({}, {"text": ""}, {"toolUse": None}):
         assert expected == parts(block(0, **start), delta(0, text="a", toolUse=None), stop(0))

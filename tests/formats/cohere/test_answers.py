@@ -79,6 +79,7 @@ def test_a_whole_answer_after_its_pieces_is_not_shown_twice() -> None:
 
 
 def test_content_may_be_plain_text() -> None:
+    """Some gateways write it so."""
     whole = {"finish_reason": "COMPLETE", "message": {"role": "assistant", "content": "Hi"}}
 
     assert "Hi" == read_by(Cohere(), written(whole)).message.text

@@ -227,6 +227,7 @@ def test_an_empty_field_beside_the_content_is_no_part(empty: Any) -> None:
     assert ["text", "tool_call"] == came.kinds
 
 
+# Any chunk may have a finish reason.
 _CHUNKS: list[Payload] = [chunk({"text": piece}, finish="STOP") for piece in ("Hel", "lo – ", "漢字")]
 _SSE = b"".join(map(sse, _CHUNKS))
 _ARRAY = json.dumps(_CHUNKS, ensure_ascii=False, indent=2).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Responses: calls that the provider has run itself, and Perplexity's thoughts, searches and sources."""
+"""Calls that the provider has run, so nobody is to run them again; and Perplexity's thoughts and sources."""
 
 from __future__ import annotations
 

@@ -292,6 +292,7 @@ def test_reasoning_inside_a_message_is_reasoning() -> None:
 
 
 def test_an_answer_may_begin_in_its_middle() -> None:
+    """A provider that replays an answer from a number on begins in its middle."""
     came = read(*map(frame, numbered(delta("lo"), ended())))
 
     assert (came.text, came.message.id, came.error) == ("lo", "resp_1", None)
@@ -306,6 +307,7 @@ def test_a_start_that_comes_again_changes_nothing() -> None:
 
 @pytest.mark.parametrize("status", [None, "in_progress", 7])
 def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
+    """A status of a response that goes on is no mark of the end."""
     came = read(*map(frame, [created(), *hello(), ended("completed", status=status)]))
 
     assert (came.reason, came.ending) == ("stop", "complete")
