@@ -31,7 +31,9 @@ def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket
             reader.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n\r\n".encode())
             come = b""
             while b"Hello" not in come:
-                come += reader.recv(1024)
+                piece = reader.recv(1024)
+                assert piece, f"the server has closed the connection after {come!r}"
+                come += piece
             assert b"text/event-stream" in come
             return reader
         time.sleep(0.05)

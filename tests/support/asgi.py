@@ -120,7 +120,7 @@ async def response_to(
     body: Any = b"{}",
     *,
     root: str = "",
-    query: bytes = b"",
+    query: str = "",
     **headers: str,
 ) -> Client:
     """Send a request, and return the client once the response has ended.
@@ -131,7 +131,7 @@ async def response_to(
         headers: Headers beside the usual ones or in their place, with "_" for "-".
     """
     client = Client(method=method)
-    client.scope |= {"path": root + path, "root_path": root, "query_string": query}
+    client.scope |= {"path": root + path, "root_path": root, "query_string": query.encode()}
     named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     client.scope["headers"] = [*(dict(client.scope["headers"]) | named).items()]
     client.request = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -39,7 +39,7 @@ async def test_routes_start_follow_and_stop() -> None:
             id = started.json["id"]
             followed = await call("GET", f"/{id}", root=root)
             rest = await call("GET", f"/{id}", root=root, last_event_id="2")
-            asked = await call("GET", f"/{id}", root=root, query=b"x=1&after=2")
+            asked = await call("GET", f"/{id}", root=root, query="x=1&after=2")
             nothing = await call("GET", f"/{id}", root=root, last_event_id=str(len(await read(journal, id))))
             stopped = await call("POST", f"/{id}/stop", root=root)
 
@@ -106,7 +106,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
             (405, await call("DELETE", f"/{id}", user="ann")),
             (405, await call("GET", f"/{id}/stop", user="ann")),
             (400, await call("GET", f"/{id}", user="ann", last_event_id="x")),
-            (400, await call("GET", f"/{id}", user="ann", query=b"after=99")),
+            (400, await call("GET", f"/{id}", user="ann", query="after=99")),
         ]
         own = await call("GET", f"/{id}", user="ann")
         none = await response_to(relay.endpoints(journal), "POST", "/", {})
