@@ -338,6 +338,7 @@ async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(
 async def test_a_cancelled_task_leaves_its_call_new_or_unknown_at_once(
     kind: str, server: RedisServer, tmp_path: Path, step: str, when: str
 ) -> None:
+    """The store is told although the task may wait for nothing any more."""
     with opened(kind, server, tmp_path) as store:
         await cancel_at(Striking(store, step, when, None))
         check(store, step)

@@ -210,6 +210,7 @@ def test_other_answers_and_choices_have_lists_of_their_own() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"same_calls": False}])
 def test_without_the_option_other_calls_run(options: dict[str, Any]) -> None:
+    """Each call is then told by its arguments alone."""
     store, bank = MemoryCallStore(**options), Bank()
     read(store, bank, body(ANN))
     read(store, bank, body(BEN))

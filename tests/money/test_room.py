@@ -70,7 +70,7 @@ async def read_text(world: str, purse: Purse, body: Any, route: Route | None = N
 
 
 class TestAnAnswerThatCostsMoreThanWasTaken:
-    """The output limit says 50 tokens, and the server writes 200."""
+    """The output limit says 50 tokens, and the server writes 200: some do not keep to it."""
 
     @in_each_world
     def test_ends_if_the_purse_has_room(self, world: str, make: Callable[..., Purse]) -> None:

@@ -180,6 +180,7 @@ class StorageLaws:
             assert "ended" == await other.ask_stop("a", "why")
 
     async def test_an_answer_that_was_ended_is_not_buried(self, opened: Opened) -> None:
+        """An end that was written stands, however long ago its producer was heard."""
         async with opened() as (one, other):
             await _create(one, lease=0.0)
             await _append(one, 1, b"1", over=True, lease=0.0)

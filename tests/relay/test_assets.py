@@ -149,6 +149,7 @@ def test_nothing_else_is_served(client: httpx.Client) -> None:
 
 @pytest.mark.anyio
 async def test_another_scope_is_a_mistake() -> None:
+    """A WebSocket that was routed here by mistake is told so."""
     unused: Any = None
 
     with pytest.raises(MisuseError, match="websocket"):

@@ -84,6 +84,7 @@ def test_ollama_sends_arguments_only_as_an_object() -> None:
 
 
 def test_ollama_sends_a_raw_line_as_it_is() -> None:
+    """What is no line of the documents can be played too."""
     assert [b"oops\n"] == testing.script().raw("oops").chunks("ollama")[-1:]
 
 

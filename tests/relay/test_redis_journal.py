@@ -314,6 +314,8 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 def test_under_trio_it_is_reported(server: RedisServer) -> None:
+    """redis-py runs under asyncio only."""
+
     async def enter() -> None:
         async with relay.RedisJournal(client_of(server)):
             pass

@@ -183,6 +183,7 @@ def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
 
 
 def test_a_client_that_goes_ends_the_answer(url: str) -> None:
+    """The upstream is closed though it is silent."""
     closed.clear()
     with connected(url) as ws:
         ws.send(json.dumps({"name": "silent"}))

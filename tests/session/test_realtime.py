@@ -149,6 +149,8 @@ def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
 
 
 def test_a_cancellation_that_crosses_the_end_is_no_failure(colour: str) -> None:
+    """The server refuses it, and the answer counts as interrupted."""
+
     class Crossing(RealtimeServer):
         def answer(self, line: Line) -> None:
             super().answer(line)

@@ -53,6 +53,7 @@ def test_only_what_is_new_is_sent(colour: str) -> None:
 
 
 def test_results_of_tools_are_sent_on_the_same_connection(colour: str) -> None:
+    """Only the results are sent: the server has the calls."""
     server = ResponsesServer()
     with serving(server) as url, talking(colour, url) as talk:
         called = talk.ask("call:noon").message

@@ -527,6 +527,7 @@ def test_both_colours_have_the_same_interface() -> None:
 
 @pytest.mark.slow
 def test_sessions_are_loaded_when_they_are_used() -> None:
+    """The import of the package stays fast."""
     program = "import sys, tokenstream; print('tokenstream.session' in sys.modules); tokenstream.Session"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

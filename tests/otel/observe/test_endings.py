@@ -86,6 +86,7 @@ def test_an_answer_that_breaks_off_is_reported_by_its_error(backend: Backend, fa
 
 
 def test_a_server_that_is_not_there_is_reported(backend: Backend) -> None:
+    """The operation was asked for, though no response came."""
     with (
         pytest.raises(StreamError),
         observe(connect("http://127.0.0.1:9/v1/messages", json={"model": "m"}), **backend.takes) as stream,
@@ -127,6 +128,7 @@ def test_an_answer_that_is_dropped_is_reported_with_the_next_one(backend: Backen
 
 
 def test_what_was_never_asked_for_is_not_reported(backend: Backend) -> None:
+    """A request that never went out is no operation."""
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes).close()
     observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes)
     gc.collect()

@@ -99,6 +99,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.slow
 def test_importing_loads_no_opentelemetry() -> None:
+    """Who does not observe pays nothing."""
     code = "import sys, tokenstream.otel; print([name for name in sys.modules if 'opentelemetry' in name])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

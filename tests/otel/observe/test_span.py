@@ -65,6 +65,7 @@ def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Se
 
 
 def test_spans_and_metrics_name_the_library_and_its_version(backend: Backend, server: Server) -> None:
+    """A backend that compares versions finds it in the instrumentation scope."""
     with observe(connect(server.url + CHAT, json={"model": "m"}), **backend.takes) as stream:
         stream.final()
     scope = backend.span.instrumentation_scope
@@ -108,6 +109,7 @@ def test_the_span_is_part_of_what_was_current(backend: Backend) -> None:
 
 
 def test_an_example_of_a_metric_leads_to_its_span(backend: Backend) -> None:
+    """What is recorded is recorded within the span."""
     with trace.get_tracer("tests", tracer_provider=backend.tracers).start_as_current_span("agent"):
         observe(replayed(), **backend.takes).final()
     (point,) = backend.points(DURATION)

@@ -212,6 +212,7 @@ def test_our_own_reader_counts_what_comes_too_late(shortcuts: bool) -> None:
 
 
 def test_a_new_answer_may_use_the_parts_of_the_one_before() -> None:
+    """After a restart, no part has ended."""
     events = [*CALL, Restarted(Message()), *CALL, Finish("tool_calls")]
     stream = read(encode(events, "tokenstream"), "tokenstream")
 

@@ -167,5 +167,6 @@ async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: 
 
 
 async def test_an_id_without_a_journal_is_misuse() -> None:
+    """What would have no effect is refused."""
     with pytest.raises(MisuseError):
         relay.respond(failing(ProviderError("no")), id="id")

@@ -96,6 +96,7 @@ class ReadingLaws:
         assert [False] * len(rest) == [entry.replayed for entry in rest]
 
     async def test_a_reader_that_leaves_stops_nothing(self, opened: Opened) -> None:
+        """A disconnect is no stop: without readers the answer goes on to its end."""
         async with two_journals(opened) as (one, other, *_):
             answer = Answer("Hel")
             id = await one.start(answer.stream)
