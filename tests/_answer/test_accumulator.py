@@ -295,7 +295,7 @@ def test_heads_add_up() -> None:
 )
 def test_each_choice_has_its_ending(verdict: Any, unfinished: str, finished: str) -> None:
     """A finish reason before a cut is an end; an error is everybody's."""
-    accumulator = accumulate(TextDelta("a"), TextDelta("b", choice=1), Finish("stop", choice=1))
+    accumulator = accumulate(TextDelta("b", choice=1), TextDelta("a"), Finish("stop", choice=1))
     assert [message.ending for message in accumulator.messages] == ["streaming", "streaming"]
     accumulator.conclude(verdict)
     accumulator.conclude("failed")
