@@ -241,6 +241,7 @@ def test_an_image_may_lie_elsewhere_or_fail() -> None:
         block(0, image={"format": "png"}), delta(0, image={"error": {"message": "no"}}), stop(0)
     )
 
+    assert isinstance(stored, MediaPart)
     assert ("s3://bucket/a.png", {"format": "png", "s3Location": place}) == (stored.url, stored.provider_data)
     assert isinstance(failed, MediaPart)
     assert {"format": "png", "error": {"message": "no"}} == failed.provider_data
