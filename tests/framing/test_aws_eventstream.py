@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 import pytest
@@ -36,7 +36,7 @@ def read(chunks: list[bytes], limits: Limits | None = None) -> tuple[list[EventS
 
 
 def test_messages_are_the_same_at_every_chunking() -> None:
-    def framed(payload: str, name: str, kind: str = "event") -> EventStreamMessage:
+    def framed(payload: str, name: str, kind: Literal["event", "exception"] = "event") -> EventStreamMessage:
         headers = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
         return EventStreamMessage(payload.encode(), name, kind, headers)
 
@@ -279,9 +279,11 @@ def test_botocore_reads_the_same(messages: list[tuple[dict[str, str], bytes]]) -
 # -- one whole event in a chunk -------------------------------------------------
 
 
-def _learnt(make: Callable[[bytes], Any] = bytes, **bounds: int) -> tuple[AWSEventStreamParser, Any]:
+def _learnt(
+    make: Callable[[bytes], Any] = bytes, limits: Limits | None = None
+) -> tuple[AWSEventStreamParser, Any]:
     """Return a parser that has read an event, and what reads the next one of its name."""
-    parser = AWSEventStreamParser(limits=Limits(**bounds))
+    parser = AWSEventStreamParser(limits=limits or Limits())
     parser.feed(SECOND)
     look = parser.shortcut("contentBlockDelta", b"", make)
     assert look is not None
@@ -306,8 +308,8 @@ def test_a_message_that_says_it_is_longer_or_shorter_is_no_message() -> None:
 def test_messages_beyond_a_bound_are_none_at_a_glance() -> None:
     """The framing refuses them in its own words."""
     long = event("contentBlockDelta", {"text": "a" * 400})
-    for bound in ("event", "line"):
-        parser, look = _learnt(**{bound: 200})
+    for limits in (Limits(event=200), Limits(line=200)):
+        parser, look = _learnt(limits=limits)
 
         assert look(long) is None
         assert [] == parser.feed(long)
