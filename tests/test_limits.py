@@ -44,6 +44,7 @@ def test_a_bound_is_a_whole_number(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [0, -1.0])
 def test_a_deadline_is_a_positive_time(value: float) -> None:
+    """The error names the field; None is for ever."""
     with pytest.raises(ValueError, match=r"Deadlines\.total"):
         Deadlines(total=value)
     assert Deadlines(first_event=None).first_event is None

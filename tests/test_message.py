@@ -147,6 +147,7 @@ def test_what_two_answers_used_adds_up(one: Usage, other: Usage, both: Usage) ->
 
 
 def test_each_count_of_usage_is_added() -> None:
+    """A field that is new is, too."""
     counts = set(Usage.model_fields) - {"basis", "provider_data"}
     ones = Usage.model_validate(dict.fromkeys(counts, 1))
 

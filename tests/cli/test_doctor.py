@@ -163,6 +163,7 @@ def test_what_does_not_stream_is_reported_as_what_it_is(
 
 @pytest.mark.slow
 def test_silence_is_waited_for_no_longer_than_one_says(server: Server, doctor: Told) -> None:
+    """The evidence shows the bytes that had arrived."""
     status, told = doctor(f"{server.url}/stall", "--timeout", "3")
 
     assert (1, "stalled") == (status, _first(told)[0])

@@ -173,6 +173,7 @@ def test_a_cut_in_the_middle_of_events_is_a_limit_on_the_whole(seconds: float, n
 
 
 def test_a_cut_is_that_of_the_hop_that_the_response_names() -> None:
+    """Others that have the same limit are left out."""
     (do,) = _cut(63.4, {"server": "nginx"}).do
 
     assert do.startswith("nginx, which allows 60 s without a byte: raise `proxy_read_timeout`")
@@ -289,6 +290,7 @@ def test_a_long_silence_is_noted() -> None:
     ],
 )
 def test_hops_are_known_by_their_headers(headers: dict[str, str], names: str) -> None:
+    """Each sign by itself is enough."""
     hops = judge([_probe(_STEADY, headers)]).hops
 
     assert names == ", ".join(sorted(name for name, _ in hops))

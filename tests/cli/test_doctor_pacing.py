@@ -160,6 +160,7 @@ def test_what_a_streams_metrics_call_buffered_is_held_back(size: int, verdict: s
 
 
 def test_it_does_not_matter_into_how_many_chunks_a_moment_is_cut() -> None:
+    """A burst may be read in one piece, or packet by packet."""
     whole = [(float(second), 4_000, 40) for second in range(1, 5)]
     cut = [(at + part * 0.002, 1_000, 10) for at, _, _ in whole for part in range(4)]
 

@@ -197,6 +197,7 @@ def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
 
 
 def test_each_choice_has_its_message(inspected: Told) -> None:
+    """The verdict is that of the choice that ended worst."""
     other = chat({"content": "Other"}, index=1)
     status, lines = inspected(chat({"content": "One"}) + other + chat(finish_reason="stop"))
 

@@ -57,6 +57,7 @@ def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFix
 
 
 def test_plans_and_questions_are_listed(shown: Shown) -> None:
+    """A permission that the agent has asked for is a question, and its plan is the last one."""
     lines = (FOLDER / "acp-own-opencode.jsonl").read_bytes().splitlines()
     session = next(json.loads(line)["params"]["sessionId"] for line in lines if b"session/update" in line)
     entry = {"content": "look", "status": "pending", "priority": "high"}
@@ -99,6 +100,7 @@ def test_programs_get_the_run_as_json(inspected: Told) -> None:
 
 
 def test_lines_that_are_no_json_are_counted(shown: Shown) -> None:
+    """A log between the lines of an agent changes nothing else."""
     lines = PARTIAL.read_bytes().splitlines(keepends=True)
     status, text = shown(b"".join([*lines[:5], b"warning: slow\n", *lines[5:]]))
 

@@ -256,6 +256,7 @@ def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
 
 @pytest.mark.slow
 def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
+    """The folder is looked at for each request; an empty one is no error."""
     with serving(str(tmp_path)) as (_, address, lines):
         (tmp_path / "late.sse").write_bytes(b"data: late\n\n")
 

@@ -101,4 +101,5 @@ class ChatService(ABC):
 
 
 def json_of(**values: Any) -> web.Response:
+    """Return a response with an object of JSON, of the type that discord.py wants."""
     return web.Response(body=json.dumps(values), headers={"Content-Type": "application/json"})

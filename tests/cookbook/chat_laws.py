@@ -84,6 +84,8 @@ def assert_hidden(id: str, chat: Chat, stranger: Page) -> None:
 
 
 class ChatLaws:
+    """The laws. A subclass's module has a fixture `chat`."""
+
     def test_an_answer_goes_on_over_a_reload(self, page: Page, chat: Chat) -> None:
         """The page has the whole text once, also if it comes late; the model was asked once."""
         asked = len(chat.provider.requests)

@@ -52,6 +52,7 @@ def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_breaks_off_between_its_calls_goes_on(tmp_path: Path) -> None:
+    """The model gets the result of the call that has run, and no word of the one that was cut off."""
     script = testing.script().text("Let me ", "see. ").tool_call("get_weather", {"city": "Oslo"}, id="call_1")
     script = script.tool_call("get_weather", {"city": "Rome"}, id="call_2").finish("tool_calls")
     broken = script.recording("openai-chat").with_fault(testing.faults.close(event=7))

@@ -91,6 +91,7 @@ def test_a_call_runs_after_it_was_approved(page: Page, url: str, model: testing.
 def test_a_call_that_was_denied_does_not_run_and_the_model_is_told(
     page: Page, url: str, model: testing.Server
 ) -> None:
+    """The note is still there for the next question."""
     _ask(page, url, "Delete")
     page.get_by_text("Deny").click()
     denied = "The user has denied this call."

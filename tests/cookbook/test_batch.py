@@ -46,6 +46,7 @@ def _write_questions(folder: Path, count: int) -> None:
 
 
 def test_answers_and_failures_are_kept_apart(tmp_path: Path) -> None:
+    """A failure that may pass is tried again, and the others have their own file, with the partial text."""
     asked: Counter[str] = Counter()
 
     def answer(request: testing.Request) -> testing.Recording:
@@ -94,6 +95,7 @@ def test_an_answer_is_written_at_once_and_not_asked_for_again(tmp_path: Path) ->
 
 @pytest.mark.parametrize("cut", [1, 20, -1])
 def test_a_run_that_was_killed_in_a_row_goes_on(cut: int, tmp_path: Path) -> None:
+    """The half of a row is removed, and its question is asked again; blank lines mean nothing."""
     _write_questions(tmp_path, 3)
     with (tmp_path / "questions.txt").open("a") as file:
         file.write("\n\n \n")

@@ -91,6 +91,7 @@ def test_the_reply_is_edited_once_a_second(say: Callable[..., list[list[str]]]) 
 
 
 def test_a_long_answer_goes_on_in_another_reply(say: Callable[..., list[list[str]]]) -> None:
+    """No word is cut, and each reply is as long as it may be."""
     texts = [texts[-1] for texts in say("<@1> Write a lot!")]
 
     assert WORDS == [f"{word} " for text in texts for word in text.split()]
@@ -127,6 +128,7 @@ def test_code_is_cut_between_its_lines(say: Callable[..., list[list[str]]]) -> N
 def test_an_answer_that_is_not_whole_says_so(
     asked: str, texts: list[str], say: Callable[..., list[list[str]]]
 ) -> None:
+    """The provider has cut it off, or has sent none."""
     assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 

@@ -102,6 +102,7 @@ def _ask(page: Page, url: str, question: str) -> Locator:
 
 
 def test_an_answer_arrives_while_the_provider_pauses(page: Page, url: str, relay: Relay) -> None:
+    """Nothing on the way waits for more of it; when the user stops it, the provider is left."""
     answer = _ask(page, url, "Fall silent")
     answer.get_by_text("word").wait_for()
     assert "answering" == relay.provider.exchanges[-1].outcome

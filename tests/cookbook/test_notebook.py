@@ -39,6 +39,7 @@ def _shown(cell: Any) -> list[str]:
 
 
 def test_the_answer_grows_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks that are still open are shown closed, and the next question knows the answer before it."""
     script = testing.script().text("# The sky\n\n", "It is **bl").silence(0.5).text("ue**.").finish("stop")
     second = testing.script().text("Then it is dark.").finish("stop")
     sent: list[str] = []
@@ -65,6 +66,7 @@ def test_the_answer_grows_block_by_block(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_broken_answer_stays_with_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text so far is there and in the conversation; a question without any answer is taken back."""
     script = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
     broken = script.with_fault(testing.faults.close(event=3))
     refused = script.with_fault(testing.faults.status(500))

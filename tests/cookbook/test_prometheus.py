@@ -27,6 +27,7 @@ def _answer(request: testing.Request) -> testing.Recording:
 def test_answers_are_counted_by_host_ending_and_kind(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A whole one, a broken one, and a refused one, which has no time to a first token."""
     client = needed("prometheus_client")
     with testing.serve(_answer) as provider:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")

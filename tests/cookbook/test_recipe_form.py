@@ -36,6 +36,7 @@ def test_with_rich_the_form_is_drawn_with_every_line_finished(tmp_path: Path) ->
 
 
 def test_the_form_fills_in_while_the_answer_arrives(tmp_path: Path) -> None:
+    """A text grows, with a cursor, until the model has finished it."""
     with watch_program("recipe-form", tmp_path) as program:
         assert "│ ✓ " not in program.see("▌")
         assert "Crêpes with lemon" in program.see("ingredient 1")

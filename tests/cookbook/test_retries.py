@@ -44,6 +44,7 @@ def test_an_answer_that_breaks_off_is_printed_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("whole", [0, 1])
 def test_an_error_that_stays_ends_the_program_below_the_text(whole: int, tmp_path: Path) -> None:
+    """The user sees what had arrived, from the loop and from the function that returns a whole answer."""
     needed("stamina")
     answer = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
     broken = answer.with_fault(testing.faults.error_event("invalid_request", event=3))

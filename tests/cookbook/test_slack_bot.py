@@ -128,6 +128,7 @@ _ASKED = {"team": "T1", "user": "U1"}
 
 
 def test_code_grows_in_slacks_own_way(talk: Callable[..., _Slack]) -> None:
+    """Line by line, and in messages that open a block of code anew, and close it."""
     slack = talk("That is all.", {**_ASKED, "text": "<@B1> Code!"})
 
     assert_code_is_whole(slack.texts)

@@ -97,6 +97,7 @@ def test_ten_users_at_a_time_spend_no_more_than_the_purse_has(tmp_path: Path) ->
 
 
 def test_the_empty_purse_of_a_user_stops_nobody_else(tmp_path: Path) -> None:
+    """Each has one purse at both workers."""
     with proxying(tmp_path, _ANSWER, EACH="0.0062") as proxy:
         assert ["Tiles it is.", "402 insufficient_quota"] == [proxy.outcome(0), proxy.outcome(0)]
         assert "Tiles it is." == proxy.outcome(1)

@@ -36,6 +36,7 @@ def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
 
 
 def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
+    """The text so far is printed and kept; a question without an answer is not sent again."""
     script = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
     broken = script.with_fault(testing.faults.close(event=3))
     refused = script.with_fault(testing.faults.status(500))

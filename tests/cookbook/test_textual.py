@@ -95,6 +95,7 @@ def test_a_broken_answer_stays_with_the_error(play: Callable[[testing.Server, On
 
 
 def test_a_refused_question_is_back_in_the_input(play: Callable[[testing.Server, OnPilot], None]) -> None:
+    """Enter asks it again, and the provider gets it once; what the user has typed meanwhile stays."""
     script = testing.script().text("The sky is blue.").finish("stop").recording("openai-chat")
     refused = script.with_fault(testing.faults.status(500))
     answers = iter([refused, script, refused])
@@ -126,6 +127,7 @@ def test_a_refused_question_is_back_in_the_input(play: Callable[[testing.Server,
 
 
 def test_the_provider_is_left_when_the_user_stops(play: Callable[[testing.Server, OnPilot], None]) -> None:
+    """Escape stops the answer, and so does another question; the text so far stays."""
     endless = testing.script().text("word ").silence(60).text("too late").finish("stop")
     last = testing.script().text("It is dark.").finish("stop")
 

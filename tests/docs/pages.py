@@ -106,6 +106,7 @@ def parts_of(page: Path) -> list[Part]:
 
 
 def without_code(text: str) -> str:
+    """Return a page whose code is blank, of the same length."""
     return _FENCE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
@@ -127,6 +128,7 @@ def blocks(page: str, *languages: str) -> Iterator[Block]:
 
 
 def fenced(page: str) -> Iterator[str]:
+    """Give the code of all fenced blocks of `page`, in whatever language."""
     yield from (textwrap.dedent(match["code"]) for match in _FENCE.finditer(page))
 
 

@@ -43,6 +43,7 @@ def test_a_page_of_the_path_begins_with_a_program_and_leads_on(page: Path) -> No
 
 @in_one_test("page", _PATH, ids=name_of)
 def test_a_page_of_the_path_is_read_in_ten_minutes(page: Path) -> None:
+    """Who wants more follows its links."""
     assert _words(page) <= 1_500
 
 

@@ -123,6 +123,7 @@ def _raised_in(function: ast.AST) -> Iterator[str]:
 
 
 def test_each_public_error_has_a_section() -> None:
+    """The anchor of a section is the name of its class; no section is about anything else."""
     sections = [match["name"] for match in _SECTION.finditer(PAGE)]
 
     assert sorted(_public_errors()) == sections

@@ -80,6 +80,7 @@ def test_a_program_that_needs_no_server_prints_what_an_ascii_terminal_can_show(c
 
 @pytest.mark.slow
 def test_two_agents_are_shown_at_once_and_their_tree_at_the_end() -> None:
+    """Each line says whose it is; a tool is a step of the agent that called it."""
     shown, _, tree = printed_by("agent_steps.py").partition("\n\n")
     lines = [line.split(maxsplit=2) for line in shown.splitlines()]
     said = "".join(line[21:] for line in shown.splitlines() if line.startswith("helper: the museums  "))
@@ -93,6 +94,7 @@ def test_two_agents_are_shown_at_once_and_their_tree_at_the_end() -> None:
 
 @pytest.mark.slow
 def test_the_wrong_turn_is_left_after_twelve_words_and_the_better_request_is_answered() -> None:
+    """Two requests in one loop, of which no more words are paid for than are shown."""
     lines = printed_by("refine.py").splitlines()
     first, answered, stopped, second, metal, complete = map(str.strip, lines)
 

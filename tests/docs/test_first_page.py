@@ -86,6 +86,7 @@ def test_the_library_is_installed_in_one_way() -> None:
 
 
 def test_each_extra_has_a_line() -> None:
+    """A reader chooses among all that there are, but for those of contributors."""
     extras = [
         name for name in PYPROJECT["project"]["optional-dependencies"] if not _FOR_CONTRIBUTORS.match(name)
     ]

@@ -54,5 +54,6 @@ def test_a_table_of_the_reports_names_each_format(section: Section, names: Colle
 
 
 def test_each_made_table_has_its_place_on_a_page() -> None:
+    """A page whose comments are gone cannot be written."""
     for section in SECTIONS:
         assert section.on_the_page().startswith(section.begin)

@@ -301,6 +301,7 @@ def _ollama_url() -> object:
 def test_the_address_is_that_of_the_providers_own_library(
     name: str, url: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The provider's SDK asks at the same address as the quickstart."""
     for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST"):
         monkeypatch.delenv(variable, raising=False)
     (quickstart,) = [each for each in QUICKSTARTS if each.name == name]

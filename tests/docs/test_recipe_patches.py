@@ -38,6 +38,7 @@ def test_the_patches_make_the_recipe() -> None:
 
 @pytest.mark.parametrize("order", [[0, 2], [0, 1, 1], [1], [0, 1, 3, 2]])
 def test_a_patch_out_of_order_is_reported(order: list[int]) -> None:
+    """One that is missing, one that comes twice, a start that is none."""
     messages = list(_EXAMPLE["messages"]())
     form = _EXAMPLE["Form"]()
     with pytest.raises(LookupError, match=r"patch \d came where patch \d was due"):

@@ -40,6 +40,7 @@ def in_children(tasks: Iterable[Callable[[], _T]], processes: int) -> Iterator[t
 
 
 def in_child(task: Callable[[], _T]) -> _T | None:
+    """Return what a task returns in a child; None if the child dies."""
     ((_, result),) = in_children([task], 1)
     return result
 

@@ -12,6 +12,7 @@ from tests.support.leftovers import left_behind
 
 
 def test_a_socket_is_reported_until_it_is_closed() -> None:
+    """The line is the one that made it, although a class of Python's library has made the object."""
     with socket.create_server(("127.0.0.1", 0)):
         [told] = left_behind(0)
 

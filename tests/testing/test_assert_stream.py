@@ -116,6 +116,7 @@ def test_another_value_at_a_chunking_is_reported_with_the_difference() -> None:
 
 
 def test_the_chunkings_that_are_given_are_tried() -> None:
+    """Each is tried once, after the unchanged recording, and no others are."""
     handler = _Broken(_cut_off, after=3)
     told = _failure(handler, chunkings=[2, "bytes", Seed(5)], cuts=0)
 
@@ -287,6 +288,7 @@ def test_an_async_generator_is_no_value() -> None:
 
 
 def test_a_coroutine_is_no_value() -> None:
+    """A plain function that returns one is to be an `async def`."""
     with pytest.raises(MisuseError, match="a handler that awaits is an `async def`"):
         assert_stream(partial(_handed_on, _aread), _HELLO, cuts=0)
 
@@ -316,11 +318,14 @@ def test_what_is_no_error_goes_through() -> None:
 
 
 def test_a_recording_that_fails_fails_the_same_way_at_every_chunking() -> None:
+    """The allowed error of the unchanged recording is raised at the end."""
     with pytest.raises(StreamTruncated):
         assert_stream(_read, testing.script().text("Hel"), cuts=4)
 
 
 def test_failing_at_one_chunking_only_is_reported() -> None:
+    """An error at one chunking must be raised at all of them."""
+
     def fails(stream: Stream) -> None:
         raise StreamTruncated(f"now that {stream.format} is known")
 
@@ -343,6 +348,7 @@ def test_a_websocket_is_proved_message_by_message() -> None:
 
 @pytest.mark.slow
 def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
+    """The default chunkings stay bounded."""
     calls = 0
 
     def count(stream: Stream) -> int:

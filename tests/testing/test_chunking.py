@@ -36,6 +36,7 @@ def test_a_chunk_comes_when_its_last_byte_came(chunking: Any, expected: list[tup
 @pytest.mark.slow
 @in_one_test("recorded", ours(), ids=lambda recorded: recorded.name, by=folder_of)
 def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded) -> None:
+    """Message, departures and number of events: chunk boundaries carry no meaning."""
     recording = Recording.of([recorded.body], name=recorded.name)
     expected = recording.stream()
     events = len(list(expected))
@@ -88,6 +89,7 @@ def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
 
 @pytest.mark.parametrize("chunking", [0, -1, True, False, "lines", 2.5, None])
 def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> None:
+    """A wrong chunking is refused for a WebSocket, too, which has no use for one."""
     for messages in (False, True):
         with pytest.raises(MisuseError, match='is invalid: pass "recorded", "events", "bytes", "whole"'):
             Recording.of([b"data: a\n\n"], messages=messages).chunks(chunking)

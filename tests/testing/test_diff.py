@@ -75,6 +75,7 @@ def test_items_that_look_the_same_are_compared() -> None:
 
 
 def test_lists_that_shift_are_matched() -> None:
+    """An event that has moved is compared with its like, and both places are named."""
     told = differences([TextDelta("a"), Finish("stop")], [TextDelta("x"), TextDelta("a"), Finish("length")])
 
     assert "[0]: only right has TextDelta(choice=0, part=0, text='x')" == told[0]
@@ -82,6 +83,7 @@ def test_lists_that_shift_are_matched() -> None:
 
 
 def test_long_lists_are_compared_place_by_place() -> None:
+    """Lists that would take long to match are not matched."""
     told = differences(list(range(500)), [0, 7, *range(2, 501)])
 
     assert ["[1]: left 1, right 7", "[500]: only right has 500"] == told
@@ -124,6 +126,7 @@ def test_bodies_are_reported_by_event_and_byte() -> None:
     ],
 )
 def test_recordings_are_reported_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
+    """First the bytes are compared, then the ends of chunks, then the times."""
     one = Recording.of([b"data: a\n\n", b"data: b\n\n"])
 
     assert expected == differences(one, other)[0]
@@ -136,6 +139,7 @@ def test_values_of_different_types_are_shown() -> None:
 
 
 def test_objects_that_only_know_that_they_differ_are_shown() -> None:
+    """If no field differs, the values themselves are shown."""
     one, other = object(), object()
 
     assert [f"the value: left {one!r}, right {other!r}"] == differences(one, other)

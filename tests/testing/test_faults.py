@@ -133,6 +133,7 @@ def test_another_fault_is_not_equal() -> None:
 
 
 def test_faults_come_in_their_order() -> None:
+    """`a | b`, a list and two steps are the same."""
     one, other = faults.crlf(), faults.cut(at=10)
     expected = SSE.with_fault(one).with_fault(other)
 

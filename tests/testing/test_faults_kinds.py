@@ -39,6 +39,7 @@ def test_a_cut_keeps_times_and_borders() -> None:
 
 
 def test_the_messages_of_a_websocket_come_whole() -> None:
+    """A cut message does not arrive at all, and a fault that would cut one is refused."""
     assert [b'{"n": 1}'] == SOCKET.with_fault(faults.close(at=12)).chunks()
     assert [b'{"n": 1}', b'{"n": 2}'] == SOCKET.with_fault(faults.close(at=16)).chunks()
     assert [b'{"n": 1}', b'{"n": 3}', b'{"n": 2}'] == SOCKET.with_fault(
@@ -135,6 +136,7 @@ def test_a_shuffle_is_another_order_of_the_same_events(seed: int) -> None:
 
 
 def test_the_last_event_is_missing() -> None:
+    """An array is still one, and the times of the others stay."""
     assert SSE.body[:-14] == SSE.with_fault(faults.no_done()).body
     assert [1, 2] == _numbers(ARRAY.with_fault(faults.no_done()))
     assert [] == _numbers(Recording.of([b'[{"a": 1}]']).with_fault(faults.no_done()))
@@ -148,6 +150,7 @@ def test_lines_end_as_on_windows() -> None:
 
 
 def test_comments_are_between_events() -> None:
+    """Never inside one, also where the last has no end."""
     said = b": alive\n\n"
 
     assert sse("a") + said + b"data: b" == (
@@ -216,6 +219,7 @@ def test_an_error_fits_the_framing_of_the_recording() -> None:
 
 
 def test_an_error_that_cannot_be_written_is_misuse() -> None:
+    """Reasons: an unknown format, a format without errors, or a recording without events."""
     with pytest.raises(MisuseError, match="cannot be detected from its bytes"):
         LINES.with_fault(faults.error_event())
     with pytest.raises(MisuseError, match="has no events"):

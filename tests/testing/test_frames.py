@@ -87,6 +87,7 @@ def test_each_frame_of_our_recordings_is_one_of_the_stream(recorded: Recorded) -
 
 
 def test_a_small_recording_is_cut_at_every_byte() -> None:
+    """Up to the bound, no place is left out."""
     recording = Recording.of([b"data: Hello\n\n"])
 
     assert [*range(13)] == choose_cut_places(recording, 256)
@@ -105,6 +106,7 @@ def test_of_a_large_recording_a_sample_is_cut() -> None:
 
 @pytest.mark.slow
 def test_of_a_huge_recording_few_places_are_cut() -> None:
+    """The cost of all cuts together is bounded, too."""
     assert 16 >= len(choose_cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
 
 

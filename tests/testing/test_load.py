@@ -96,6 +96,7 @@ def test_a_file_whose_name_says_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_no_damage(tmp_path: Path) -> None:
+    """The error is Python's own, with the path."""
     with pytest.raises(FileNotFoundError, match=r"none\.rec"):
         Recording.load(tmp_path / "none.rec")
 
@@ -215,6 +216,7 @@ def test_several_streamed_answers_are_listed(tmp_path: Path) -> None:
 
 
 def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
+    """An empty list is a cassette all the same."""
     assert [] == load_cassette(cassette(tmp_path))
     with pytest.raises(RecordingInvalid, match="0 answers"):
         Recording.load(cassette(tmp_path))
@@ -288,6 +290,7 @@ RESPONSE = "interactions:\n- response: {status: 200, headers: {x: *a29}, body: {
     ],
 )
 def test_a_few_aliases_do_not_become_everything(tmp_path: Path, text: str) -> None:
+    """Each stands for ten of the one before, thirty times."""
     with pytest.raises(
         RecordingInvalid, match="its aliases expand to far more than the file holds"
     ) as raised:

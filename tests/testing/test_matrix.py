@@ -124,6 +124,7 @@ def test_what_makes_no_cuts_is_refused() -> None:
 
 @pytest.mark.parametrize("given", [5, b"data: Hello\n\n", None])
 def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
+    """Bytes are the path of nothing."""
     with pytest.raises(
         MisuseError, match="cannot be replayed: pass a Recording, the path of one, or a script"
     ):

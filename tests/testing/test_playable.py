@@ -35,6 +35,7 @@ def _text(played: Transport, path: str = CHAT) -> str:
 
 @in_one_test(("path", "format"), [(path, format) for path, format in PATHS.items() if format in all_formats])
 def test_a_path_tells_the_format(path: str, format: str) -> None:
+    """Providers answer in one format at each of their paths."""
     is_socket = HELLO.recording(format).messages
     answer = _ask(testing.transport(HELLO), path, upgrade="websocket" if is_socket else None)
 
@@ -67,6 +68,7 @@ def test_several_are_played_one_for_each_request() -> None:
 
 
 def test_a_request_too_many_is_told_how_many_there_were() -> None:
+    """No answer is given twice."""
     player = testing.transport([HELLO, BYE])
     _text(player)
     _text(player)
@@ -108,6 +110,7 @@ def test_a_request_without_a_body_has_no_json() -> None:
 
 
 def test_a_function_returns_what_can_be_played() -> None:
+    """One answer, which has no state of its own."""
     several: Any = lambda _: [HELLO]  # noqa: E731 - no such function is right
 
     with pytest.raises(MisuseError, match="returned a list: it returns a Recording or a script"):
@@ -116,6 +119,7 @@ def test_a_function_returns_what_can_be_played() -> None:
 
 @pytest.mark.parametrize("what", [None, "data: Hello\n\n", sse("Hello"), 7])
 def test_what_cannot_be_played_is_refused_at_once(what: Any) -> None:
+    """The error is raised where `what` is passed, not at the first request."""
     with pytest.raises(MisuseError, match=f"a {type(what).__name__} cannot be played: pass a Recording"):
         testing.transport(what)
 
@@ -127,6 +131,7 @@ def test_a_format_that_does_not_exist_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("wrong", [{"pace": "fast"}, {"chunking": "words"}, {"fault": [faults.cut]}])
 def test_what_cannot_be_done_to_an_answer_is_refused_at_once(wrong: Any) -> None:
+    """The mistake is in the call, and not in the request that comes later."""
     with pytest.raises(MisuseError):
         testing.transport(HELLO, **wrong)
 
@@ -149,6 +154,7 @@ def test_pace_and_borders_are_those_asked_for() -> None:
 
 
 def test_messages_stay_whole() -> None:
+    """A message of a WebSocket has no chunks."""
     player = testing.transport(HEARD, chunking="bytes")
     headers = {"Upgrade": "websocket"}
     with httpx.Client(transport=player).stream("GET", "http://made.up/", headers=headers) as response:

@@ -119,6 +119,7 @@ def test_it(token_stream):
 
 @pytest.mark.slow
 def test_what_cannot_be_recorded_is_reported(project: Project) -> None:
+    """A marker without `source=` fails, and a live stream that fails leaves the file as it was."""
     put(project.folder / "hello.sse")
     project.write(
         test_it="""
@@ -144,6 +145,7 @@ def test_cut(token_stream):
 
 
 def test_what_is_no_source_is_reported(project: Project) -> None:
+    """A value that is no function, what cannot be recorded, and what belongs to another event loop."""
     project.write(
         test_it="""
 import httpx

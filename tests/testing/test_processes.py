@@ -85,6 +85,7 @@ def test_an_agent_is_recorded_while_it_is_followed_and_played_with_a_cut_and_an_
 
 
 def test_an_exit_code_alone_fails_a_run_that_ended_well() -> None:
+    """The lines are whole, and the process says that it failed."""
     recording = Recording.load(LINES)
 
     run, _, error = follow(recording.process(fault=faults.exit_code(2)))
@@ -118,6 +119,7 @@ async def test_asyncio_has_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow_rows("bytes")
 @pytest.mark.parametrize("chunking", ["recorded", "events", "bytes", "whole", 7, testing.Seed(3)])
 def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
+    """The pipe is read in pieces of any size."""
     recording = Recording.load(LINES)
 
     run, lines, error = follow(recording.process(chunking=chunking))
@@ -128,6 +130,7 @@ def test_every_chunking_gives_the_same_run(chunking: Any) -> None:
 
 @pytest.mark.slow
 def test_a_pipe_alone_can_be_recorded(tmp_path: Path) -> None:
+    """Binary or text, and read in whichever way; the exit code is then not known."""
     options: list[dict[str, Any]] = [{}, {"text": True, "encoding": "utf-8"}]
     for number, how in enumerate(options):
         path = tmp_path / f"{number}.rec"
@@ -244,6 +247,7 @@ def test_a_stall_lasts_until_the_process_is_ended() -> None:
 
 @in_each_loop
 async def test_a_deadline_ends_a_stall(colour: str) -> None:
+    """The run has what had arrived before the agent went silent."""
     recording = Recording.load(LINES)
     play: Any = recording.process if colour == "sync" else recording.aprocess
     agent = play(fault=faults.stall(event=9), clock=time.monotonic)
@@ -259,6 +263,7 @@ async def test_a_deadline_ends_a_stall(colour: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_stall_in_an_event_loop_can_be_cancelled() -> None:
+    """The chunk after it is not lost."""
     recording = Recording.of([b"one\n", b"two\n"])
     agent = recording.aprocess(fault=faults.stall(at=4), clock=time.monotonic)
 

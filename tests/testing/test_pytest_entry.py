@@ -38,6 +38,7 @@ def test_it(token_stream, pytestconfig):
 
 
 def test_a_project_that_does_not_opt_in_sees_nothing(project: Project) -> None:
+    """No fixture, no marker, no comparison: the options are all there is."""
     project.write(test_it=_PLAIN)
 
     assert {"test_sees_nothing": "passed"} == project.run(plugins=(ENTRY,)).outcomes
@@ -74,6 +75,7 @@ def test_asking_for_new_recordings_opts_in(project: Project) -> None:
 
 
 def test_the_entry_point_is_the_small_module() -> None:
+    """Pytest loads only the module with the options everywhere."""
     assert {"tokenstream": ENTRY} == PYPROJECT["project"]["entry-points"]["pytest11"]
 
 

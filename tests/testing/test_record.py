@@ -159,6 +159,7 @@ ENDS = [
 async def test_a_body_that_breaks_is_recorded_with_how_it_broke(
     path: Path, error: Exception, ended: str | None, make: Any
 ) -> None:
+    """The loop meets the very error, and a replay of the recording breaks alike."""
     got = []
     with pytest.raises(type(error)) as raised:
         async for chunk in Each(record(make(CHAT[:2], error), path)):

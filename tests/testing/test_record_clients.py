@@ -52,6 +52,7 @@ def streamed(library: str, chunks: list[bytes], status: int = 200) -> Any:
 
 @libraries
 def test_every_answer_of_a_client_is_recorded(tmp_path: Path, library: str) -> None:
+    """Each into a file of its own, streamed or not, and what has no body into none."""
     module = importlib.import_module(library)
     transport = answering(
         library,

@@ -48,6 +48,7 @@ def test_a_stream_in_a_format_of_ones_own_is_recorded(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_stream_that_opens_its_source_later_is_recorded_from_then_on(tmp_path: Path) -> None:
+    """A context manager, and an awaitable."""
     clock = VirtualClock()
 
     @contextlib.contextmanager
@@ -94,6 +95,7 @@ def test_an_iterable_that_is_left_early_is_recorded_once_it_is_closed(
 @pytest.mark.anyio
 @pytest.mark.parametrize("world", ["sync", "async"])
 async def test_a_secret_under_a_stream_is_reported_at_its_end(path: Path, world: str) -> None:
+    """The message is whole by then, and the source is closed."""
     chunks = testing.script().text(KEY).finish("stop").chunks("openai-chat")
     source = Source(chunks) if world == "sync" else AsyncSource(chunks)
     stream: Any = Stream(source) if isinstance(source, Source) else AsyncStream(source)

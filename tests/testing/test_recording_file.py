@@ -163,6 +163,7 @@ def test_the_file_reads_as_the_document_shows() -> None:
 
 
 def test_an_answer_without_a_head_is_as_short_as_can_be() -> None:
+    """Only the status is always written."""
     assert b"tokenstream-recording 1\nstatus: 200\n\n@ 0\n+ Hello\n" == saved(Recording.of([b"Hello"]))
 
 

@@ -29,6 +29,8 @@ SLOW = ANSWER.recording("openai-chat")
 
 
 class _Patient:
+    """A stage that says so when it has waited for more than ten seconds."""
+
     deadline = math.inf
 
     def feed(self, text: str, *, now: float) -> list[str]:
@@ -119,6 +121,7 @@ def test_a_deadline_fires_in_its_second(world: str, limit: str, fault: faults.Fa
 
 @three_worlds
 def test_what_comes_just_in_time_is_in_time(world: str) -> None:
+    """A deadline is the longest silence that is allowed."""
     outcome = read(world, Playback(SLOW, pace="recorded"), deadlines=Deadlines(idle_bytes=90))
 
     assert (None, "abc") == (outcome.error, outcome.message.text)
@@ -228,6 +231,7 @@ def test_the_content_coding_of_the_recorded_bytes_is_taken_off(world: str) -> No
 @three_worlds
 @pytest.mark.parametrize("pace", ["instant", "recorded"])
 def test_the_messages_of_a_websocket_are_payloads(world: str, pace: Any) -> None:
+    """Each is one, though no line ends between them."""
     realtime = ANSWER.recording("openai-realtime")
     outcome = read(world, Playback(realtime, pace=pace, chunking="bytes"))
 
@@ -253,6 +257,7 @@ def test_what_is_played_at_once_has_no_times(world: str, pace: str, times: set[f
 
 
 def test_chunking_comes_before_the_pace_and_the_fault_comes_last() -> None:
+    """Each byte is a chunk of its own, at twice the pace; and then each takes a second longer."""
     recording = Recording((Arrival(4.0, b"{}"), Arrival(8.0, b"\n")), format="ollama")
     played = as_played(recording, chunking="bytes", pace=2.0, fault=faults.slow(1))
 

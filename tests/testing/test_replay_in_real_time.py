@@ -59,6 +59,7 @@ def test_a_deadline_fires_in_real_time(world: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
+    """The caller's own patience ends a wait, and the next read goes on."""
     stream = HASTY.astream(pace="recorded", clock=time.monotonic)
     events: list[Event] = []
     async with stream:
@@ -99,6 +100,7 @@ def test_a_wait_for_ever_that_nothing_would_end_is_refused_in_real_time_too() ->
 @three_worlds
 @tried_again
 def test_another_thread_stops_a_wait(world: str) -> None:
+    """The loop ends as at the end of the answer, at once."""
     playback = Playback(HASTY, clock=time.monotonic, fault=faults.stall(event=2))
     waiting = threading.Event()
     stopped: list[float] = []

@@ -70,6 +70,7 @@ def test_arguments_are_json_however_they_are_given() -> None:
 
 
 def test_fragments_of_arguments_can_be_given() -> None:
+    """A test can fix the fragments if they matter to it."""
     events = testing.script().tool_call("rm", ('{"pa', 'th": 1}'), id="a").events
 
     assert [("a", '{"pa'), ("a", 'th": 1}')] == [
@@ -127,6 +128,7 @@ def test_nothing_is_said_after_the_end() -> None:
 
 
 def test_another_choice_goes_on_after_the_end_of_the_first() -> None:
+    """Alternative answers end one by one."""
     script = testing.script().text("Yes").finish().choice(1).text("No").finish("length")
 
     read = script.stream("openai-chat")

@@ -123,6 +123,7 @@ def test_text_without_a_character_is_no_part(format: str) -> None:
 
 
 def test_fragments_may_be_in_a_list() -> None:
+    """Whoever makes them one by one has a list."""
     listed = testing.script().tool_call("rm", ['{"pa', 'th": 1}']).finish()
 
     assert testing.script().tool_call("rm", ('{"pa', 'th": 1}')).finish() == listed

@@ -144,6 +144,7 @@ def test_a_key_is_found_after_a_letter_or_an_escape(kind: str, before: str) -> N
 
 
 def test_what_only_looks_a_little_like_a_key_is_none(tmp_path: Path) -> None:
+    """An answer about keys, and the names that providers give, can be recorded."""
     body = "\n".join(HARMLESS).encode()
     Recording.of([body]).save(tmp_path / "a.rec")
 
@@ -152,6 +153,7 @@ def test_what_only_looks_a_little_like_a_key_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_bodies_of_every_format_hold_none(tmp_path: Path) -> None:
+    """Ids and signatures in providers' own answers are not secrets."""
     answer = testing.script().text("Hello").finish("stop")
     for format in testing.all_formats:
         answer.recording(format).save(tmp_path / f"{format}.rec")
@@ -301,6 +303,7 @@ def test_a_key_is_found_where_json_escapes_it(tmp_path: Path, written: str) -> N
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
 def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -> None:
+    """A model's tool arguments are JSON inside JSON, in pieces."""
     text = '{"key": "' + KEY.replace("-", "\\u002d") + '"}'
     answer = testing.script().tool_call("note", text).finish("tool_calls")
     with pytest.raises(RecordingInvalid, match="spread over several events"):
@@ -358,6 +361,7 @@ def _kept(tmp_path: Path, headers: dict[str, str], named: tuple[str, ...]) -> di
 
 
 def test_only_the_headers_that_matter_are_kept(tmp_path: Path) -> None:
+    """The request's id, the content type, times for retrying, and the headers named by the caller."""
     matter = {
         "content-type": "text/event-stream",
         "x-request-id": "r1",

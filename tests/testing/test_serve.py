@@ -123,6 +123,7 @@ def _trust(server: Server, tls: bool) -> Any:
 
 @over_both
 def test_a_stall_lasts_until_the_client_leaves(tls: bool) -> None:
+    """For ever is until somebody gives up; the server notices."""
     with testing.serve(STALLED, tls=tls) as server:
         with pytest.raises(httpx.ReadTimeout):
             _post(server, timeout=_READ_SHORTLY, verify=_trust(server, tls))
@@ -150,6 +151,7 @@ def test_a_stall_ends_with_the_server(tls: bool) -> None:
 
 
 def test_a_connection_that_the_client_closes_is_noted() -> None:
+    """A test can ask whether its code let go of the answer."""
     with testing.serve(HELLO) as server:
         client = httpx.Client(trust_env=False)
         client.post(f"{server.url}{CHAT}", json={})
@@ -163,6 +165,7 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
 
 @pytest.mark.anyio
 async def test_it_runs_on_any_event_loop() -> None:
+    """`async with` is the same server."""
     async with testing.serve(HELLO) as server, aconnect(f"{server.url}{CHAT}", json={}) as stream:
         message = await stream.final()
 

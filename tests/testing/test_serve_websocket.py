@@ -146,6 +146,7 @@ def test_a_connection_breaks_without_a_closing_frame(breaks: Literal["close", "r
 
 @pytest.mark.slow
 def test_a_stall_lasts_until_the_client_leaves() -> None:
+    """Nothing more comes; what the client sends is still noted."""
     stalled = HEARD.replaced(arrivals=HEARD.arrivals[:4], breaks="stall")
     with testing.serve(stalled) as server:
         with _open(server) as socket:
@@ -245,6 +246,7 @@ def test_what_is_no_websocket_is_not_played_as_one() -> None:
 
 
 def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message has a largest size; a larger one ends the connection with code 1009."""
     monkeypatch.setattr(conversations, "_MAX_MESSAGE", 1000)
     with _open(server) as socket:
         socket.send("x" * 2000)

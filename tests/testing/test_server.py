@@ -72,6 +72,7 @@ def test_a_reply_may_name_its_own_status_and_headers() -> None:
 
 
 def test_chunks_are_sent_at_their_pace() -> None:
+    """A chunk waits for its moment: it comes neither with the one before nor early."""
     begun = time.monotonic()
     with (
         ReplayServer({"/text": _reply(0.05)}) as server,
@@ -116,6 +117,7 @@ def test_a_client_of_the_old_protocol_gets_a_body_that_ends_with_the_connection(
 
 
 def test_a_request_is_recorded(server: ReplayServer) -> None:
+    """Tests can ask what their client sent, whether its length was known or not."""
     httpx.post(f"{server.url}/text?x=1", content=b"one", headers={"X-A": "b"}, trust_env=False)
     httpx.post(f"{server.url}/text", content=iter([b"two", b"parts"]), trust_env=False)
 

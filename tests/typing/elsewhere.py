@@ -16,6 +16,7 @@ def of_streams(stream: Stream, astream: AsyncStream) -> None:
 
 
 def of_messages(message: Message) -> None:
+    """Other APIs' words."""
     _ = message.content  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     _ = message.choices  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 

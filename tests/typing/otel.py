@@ -10,6 +10,7 @@ from tokenstream.stream._tap.tap import Tap
 
 
 def observed(theirs: list[dict[str, Any]]) -> None:
+    """Whatever is observed stays what it is."""
     assert_type(observe(connect("url"), model="m"), Stream)
     assert_type(observe(aconnect("url"), attributes={"gen_ai.conversation.id": "c1"}), AsyncStream)
     assert_type(observe(tap(theirs), each_chunk=False), Tap[dict[str, Any]])

@@ -22,6 +22,7 @@ app = FastAPI()
 
 
 async def starlette_endpoint(request: Request) -> Response:
+    """A response of the relay is one of Starlette's."""
     response = relay.respond(aconnect("https://made.up", json=await request.json()))
     response.set_cookie("seen", "yes")
     return response

@@ -14,6 +14,7 @@ from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBro
 
 
 def shared(stream: Stream) -> None:
+    """A reader has what a stream has."""
     hub = stream.broadcast(policy="drop_oldest", size=64)
     assert_type(hub, Broadcast)
     assert_type(stream.tee(2), tuple[BroadcastReader, ...])

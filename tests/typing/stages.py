@@ -49,6 +49,7 @@ class Letters:
 
 
 def stages(encoder: Encoder) -> None:
+    """Each stage of the library is one for type checkers."""
     lines: Stage[bytes, bytes] = NDJSONParser()
     events: Stage[bytes, ServerSentEvent] = SSEParser()
     messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()

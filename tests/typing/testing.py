@@ -43,6 +43,7 @@ def scripts() -> None:
 
 
 def processes(path: Path, agent: Popen[bytes]) -> None:
+    """A process is recorded as what it is, and a played one is followed like a real one."""
     recording = testing.Recording.load(path)
     assert_type(testing.record(agent, path), Popen[bytes])
     played = recording.process(fault=faults.cut(event=3) | faults.exit_code(1))

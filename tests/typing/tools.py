@@ -95,6 +95,7 @@ def several_tools(body: Iterable[bytes]) -> None:
 
 
 def named_tools(body: Iterable[bytes]) -> None:
+    """By the name that the model calls them by."""
     stream = Stream(body)
     for weather in stream.validated_calls(get_weather=WeatherArgs):
         assert_type(weather, ToolCall[WeatherArgs])
@@ -118,6 +119,7 @@ async def asynchronous_tools(body: AsyncIterator[bytes]) -> None:
 
 
 def takes_models(calls: Iterable[ToolCall[BaseModel]]) -> None:
+    """A call with arguments of a class is one with those of its bases."""
     for call in calls:
         assert_type(call.arguments, BaseModel)
 

@@ -25,6 +25,7 @@ def _of_body(name: str, count: int) -> Answer:
 
 
 def _of_objects(name: str, count: int) -> Answer:
+    """Return the payloads of an answer as an SDK hands them over, decoded already."""
     body = BODIES[name.partition(",")[0]](count)
     head, deltas, _ = middle_of(body)
     objects: list[Any] = [json.loads(payload) for payload in body.payloads]

@@ -128,6 +128,7 @@ def openai_chat(count: int, seed: int = 0) -> Body:
 
 
 def anthropic(count: int, seed: int = 0) -> Body:
+    """Return a message of `count` pieces of text as Anthropic sends it: names, pings, padding."""
     source = random.Random(seed)
 
     def sent(kind: str, fields: dict[str, Any]) -> Chunk:

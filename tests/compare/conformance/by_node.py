@@ -44,6 +44,7 @@ class NodeReader(NodePackages):
         ]
 
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
+        """Return what it makes of each body, given with its format."""
         jobs = [{"format": format, "body": base64.b64encode(body).decode()} for format, body in bodies]
         return [
             Answer.of_plain(plain) for plain in self.ask_script(_SCRIPT, {"task": "answers", "jobs": jobs})

@@ -136,6 +136,7 @@ class PythonReader(PythonPackages):
         return [[self._told(in_chunks(case.body, cuts)) for cuts in case.chunkings()] for case in cases]
 
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
+        """Return what it makes of each body, given with its format."""
         assert self.answer_of is not None
         return [self.answer_of[format](body) for format, body in bodies]
 

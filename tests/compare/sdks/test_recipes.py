@@ -94,7 +94,7 @@ async def test_openai_async() -> None:
 def test_a_fault_is_an_error_of_openai_or_of_its_client(
     fault: faults.Fault, own: str, of_its_client: str | None
 ) -> None:
-    """It is met as it would be in earnest; of two errors, the SDK's version decides."""
+    """It is met as in earnest, without waiting for ten minutes; of two errors, the SDK's version decides."""
     openai, httpx2 = needed("openai"), needed("httpx2")
     http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=fault))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
@@ -241,6 +241,7 @@ def test_mistral() -> None:
 
 
 def test_cohere() -> None:
+    """Cohere's SDK runs on httpx."""
     cohere = needed("cohere")
     http = httpx.Client(transport=testing.transport(HELLO))
     client = cohere.ClientV2(api_key="made-up", httpx_client=http, max_retries=0)

@@ -62,6 +62,7 @@ def test_the_server_closes_the_connection_in_place_of_an_answer(format: str) -> 
 @FORMATS
 @pytest.mark.parametrize("fault", [faults.close(event=-1, code=1001), faults.close(event=-1)], ids=str)
 def test_the_server_closes_an_idle_connection(format: str, fault: testing.faults.Fault) -> None:
+    """The answer before it is complete."""
     messages, error = played(format, fault)
 
     assert messages[-1]["response"]["status"] == "completed"
@@ -92,6 +93,7 @@ def test_a_realtime_session_that_is_too_old_is_closed() -> None:
 
 
 def test_silence_lasts_until_the_client_leaves() -> None:
+    """The server still hears what it sends."""
     stalled = HELLO.recording("openai-responses").with_fault(faults.stall(event=3))
     with testing.serve(stalled, sessions=True) as server:
         with open_client(server, RESPONSES) as client:
@@ -115,6 +117,7 @@ def test_an_answer_that_is_cut_short_leaves_the_connection_open() -> None:
 
 
 def test_a_session_goes_on_over_another_connection() -> None:
+    """The answers that are left are played there."""
     broken = HELLO.recording("openai-realtime").with_fault(faults.close(event=3, code=1012))
     again = testing.script().text("Again").finish()
     with testing.serve([broken, again], sessions=True) as server:

@@ -128,6 +128,7 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
 
 
 def test_a_response_outside_the_conversation_may_be_created_meanwhile() -> None:
+    """The conversation's own response goes on."""
     with opened(REALTIME, [PAUSED, HELLO], pace="recorded") as client:
         client.send("response.create")
         client.until("response.output_text.delta")

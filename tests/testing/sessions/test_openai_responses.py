@@ -69,6 +69,7 @@ def test_a_stream_reads_one_answer_after_the_other() -> None:
 
 
 def test_an_unknown_parent_is_refused_and_the_connection_stays_open() -> None:
+    """No answer is used up."""
     with opened(RESPONSES, [HELLO]) as client:
         error = client.respond(previous_response_id="resp_lost")
 
@@ -89,6 +90,7 @@ def test_only_stored_responses_outlive_their_connection(store: bool) -> None:
 
 
 def test_a_failed_continuation_evicts_its_parent() -> None:
+    """With `store: false`, the next continuation does not find it."""
     broken = HELLO.recording("openai-responses").with_fault(faults.status(500))
     with opened(RESPONSES, [HELLO, broken, AGAIN]) as client:
         parent = {"previous_response_id": client.respond(store=False)["id"], "store": False}
@@ -170,6 +172,7 @@ def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
 
 
 def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
+    """One that pauses holds up no other, and is cancelled by its id."""
     with opened(RESPONSES, [PAUSED, AGAIN], pace="recorded") as client:
         client.send("response.create", stream_id="slow")
         slow = client.until("response.output_text.delta")[0]["response"]
@@ -184,6 +187,7 @@ def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
 
 
 def test_lanes_have_bounds() -> None:
+    """A name that is none, or the thirty-third."""
     with opened(RESPONSES, HELLO) as client:
         assert client.respond(stream_id="a b")["error"]["code"] == "invalid_stream_id"
         for number in range(32):
@@ -233,6 +237,7 @@ def test_a_path_without_sessions_is_refused() -> None:
 
 
 def test_a_client_can_try_its_steering() -> None:
+    """The answer ends where it is, and the next one goes on in the same stream."""
     first = testing.script().text("Once ").silence(60).text("upon a time.").finish()
     second = testing.script().text("a cat.").finish()
     with testing.serve([first, second, AGAIN], sessions=True, steers=True, pace="recorded") as server:

@@ -152,6 +152,7 @@ def test_a_client_reads_an_answer_in_which_the_provider_ran_a_tool(judge: str) -
 
 @pytest.mark.parametrize("judge", STEPS)
 def test_three_steps_that_take_turns_stay_apart(judge: str) -> None:
+    """Every part is whole, no end closes another step's part, and calls of one id are three."""
     told = _heard()[judge, "steps"]
     parts = [f"{name} {what}" for what in ("thinks twice", "says more") for name in "abc"]
 
@@ -187,6 +188,7 @@ def test_a_run_that_is_cut_after_any_event_is_valid_for_its_client(judge: str) -
 
 
 def test_a_run_that_ends_with_a_question_is_interrupted_for_its_client() -> None:
+    """The client shows the question, and knows that the run waits for its answer."""
     told = _heard()["ag-ui", "asks"]
 
     assert (None, "interrupt") == (told.error, told.end)

@@ -114,6 +114,7 @@ HELPERS: list[tuple[str, Callable[[Any], str]]] = [
 @pytest.mark.parametrize("sdk, use", HELPERS, ids=[use.__name__.strip("_") for _, use in HELPERS])
 @pytest.mark.parametrize("outside", [True, False], ids=["manager", "stream"])
 def test_helpers_go_on_working(sdk: str, use: Callable[[Any], str], *, outside: bool) -> None:
+    """Whatever method reads the answer, ours sees it, tapped before `with` or within."""
     with Loopback(answer(BODIES[sdk])) as server, Client(sdk, server) as client:
         if outside:
             with tap(client.stream()) as tapped:
