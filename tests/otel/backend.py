@@ -42,7 +42,7 @@ class Backend:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Its attributes."""
+        """The attributes of the only span."""
         return told_by(self.span)
 
     @property

@@ -27,7 +27,7 @@ def journal_fails(kind: str, match: str | None = None) -> Generator[pytest.Excep
 
 
 async def failure_of(call: Awaitable[Any]) -> str | None:
-    """Return the kind of the journal's error that a call raises."""
+    """Return the kind of the journal's error that a call raises; None if it raises none."""
     try:
         await call
     except JournalError as error:
@@ -146,7 +146,7 @@ async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None =
 async def begin(
     one: Journal, other: Journal, *pieces: str, owner: str | None = None
 ) -> tuple[Answer, str, AsyncIterator[Entry], list[Entry]]:
-    """Start an answer in a journal, and read its three first entries in another; "Hel" is in the last one."""
+    """Start an answer in a journal, and read its first three entries in another: "Hel" is in the last."""
     answer = Answer("Hel", *pieces)
     id = await one.start(answer.stream, owner=owner)
     reader = other.follow(id, owner=owner)
@@ -154,7 +154,7 @@ async def begin(
 
 
 async def read_into(found: list[Entry], journal: Journal, id: str) -> None:
-    """Follow an answer to its end in a task of its own."""
+    """Follow an answer to its end, and add its entries to a list, as a task can."""
     found += await read(journal, id)
 
 
