@@ -295,6 +295,7 @@ def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None
 @pytest.mark.slow
 @in_every_colour
 def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -> None:
+    """Long before a deadline of the answer."""
     connecting = {"ping_interval": 0.05, "ping_timeout": 0.1}
     with deaf() as url, talking(colour, url, connecting=connecting) as talk:
         began = time.monotonic()
