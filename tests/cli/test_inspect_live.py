@@ -64,7 +64,7 @@ def test_ctrl_c_shows_what_had_come() -> None:
         # A signal that comes just before a read begins is seen when that read ends: then it comes again.
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(1)
+            process.wait(5)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         last = json.loads(process.stdout.read().splitlines()[-1])
