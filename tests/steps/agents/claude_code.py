@@ -43,5 +43,5 @@ def returned(id: str, content: str, *, parent: str | None = None) -> dict[str, A
 
 
 def ended(result: str = "", **fields: Any) -> dict[str, Any]:
-    """Return the last line of a turn."""
-    return {"type": "result", "subtype": "success", "is_error": False, "result": result, **fields, **_SESSION}
+    """Return the last line of a turn, without `is_error`, which some lines lack."""
+    return {"type": "result", "subtype": "success", "result": result, **fields, **_SESSION}

@@ -47,7 +47,7 @@ def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
         INIT,
         *[{"type": "stream_event", "event": event, "session_id": "s"} for event in events],
         said("own", words("API Error")),
-        {**ended("API Error", usage={"input_tokens": 10, "output_tokens": 4}), "is_error": True},
+        ended("API Error", is_error=True, usage={"input_tokens": 10, "output_tokens": 4}),
     ]
 
     run, _, _ = follow(lines)

@@ -29,18 +29,14 @@ _BESIDE = [
 ]
 _THREAD = {"session_id": "T-5928a90d-d53b-488f-a829-4e36442142ee"}
 _SAID = {"type": "message", "model": "claude-opus-4-6"}
-_ASKED = {
-    "type": "user",
-    "message": {"role": "user", "content": [words("Look.")]},
-    "parent_tool_use_id": None,
-}
+_ASKED = {"role": "user", "content": [words("Look.")]}
 _LINES: list[dict[str, Any]] = [
     noted("init", cwd="/work", tools=["Bash"], mcp_servers=[]),
     {"type": "user", "message": _ASKED, "parent_tool_use_id": None},
     said("msg_1", words("I look."), calls("toolu_1", cmd="ls"), **_SAID),
     returned("toolu_1", "a.txt"),
     said("msg_2", words("One file."), **_SAID),
-    ended("One file.", usage={"input_tokens": 30, "output_tokens": 9}),
+    ended("One file.", is_error=False, usage={"input_tokens": 30, "output_tokens": 9}),
 ]
 AMP: list[dict[str, Any]] = [{**line, **_THREAD} for line in _LINES]
 """The types of Amp's own SDK, in which all of these fields are."""
