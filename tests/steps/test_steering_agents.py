@@ -290,9 +290,10 @@ def test_input_between_two_turns_is_refused_at_once() -> None:
 
 def test_input_after_a_loop_that_ended_with_its_turn_is_refused() -> None:
     """Nobody holds what the loop has read, and the next turn needs a loop of its own."""
-    lines = [claude_code.INIT, claude_code.ended("Done.")]
+    lines = [json.dumps(line).encode() + b"\n" for line in (claude_code.INIT, claude_code.ended("Done."))]
+    output = io.BytesIO(b"".join(lines))
     with Steps() as run:
-        list(run.follow(lines, agent="claude-code", stdin=io.BytesIO(), until="turn"))
+        list(run.follow(output, agent="claude-code", stdin=io.BytesIO(), until="turn"))
         steer = run.steer("And now?")
 
     assert steer.state == "refused"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def follow(events: Iterable[Any]) -> Steps:
-    """Follow some events to their end; return the run."""
+    """Follow some events to their end, whether the last turn ends with them or is cut; return the run."""
     given = list(events)
     with Steps() as run:
         followed, seen = run.follow(given), list[Any]()

@@ -120,7 +120,8 @@ def test_a_run_that_another_one_follows_without_its_end_is_cut() -> None:
 )
 def test_what_comes_after_a_run_begins_no_other_one(late: dict[str, Any]) -> None:
     """Only the event that starts a run does."""
-    run = follow([START, *HELLO, END, late])
+    with Steps() as run:
+        list(run.follow([START, *HELLO, END, late]))
 
     assert tree(run) == [("ag-ui", "done", "Hello", [])]
 

@@ -145,7 +145,8 @@ _MIXED = [at_once(), at_once(a="work", b="work"), _BESIDE_TOOL]
 @in_one_test("events", _MIXED)
 def test_answers_that_nothing_tells_apart_are_not_complete(events: list[dict[str, Any]]) -> None:
     """No answer is made of the texts of two models."""
-    run = follow([*events, COMPLETED])
+    with Steps() as run:
+        list(run.follow([*events, COMPLETED]))
 
     (turn,) = run.turns
     assert (turn.state, turn.step.text, turn.step.steps) == ("failed", "", ())
@@ -157,7 +158,8 @@ def test_a_run_that_is_interrupted_inside_an_answer_is_truncated() -> None:
     """Between two answers, it is done: it waits for a person."""
     interrupted = wrapped({"event": "interrupted"}, "lifecycle")
     cut = [RUNNING, wrapped(start()), wrapped(add(0, "text", text="hi")), interrupted]
-    run = follow(cut)
+    with Steps() as run:
+        list(run.follow(cut))
 
     (turn,) = run.turns
     assert (turn.state, "StreamTruncated" in str(turn.error)) == ("failed", True)
@@ -224,7 +226,8 @@ def test_a_run_that_waits_for_a_person_is_reported(event: dict[str, Any]) -> Non
 def test_a_run_that_failed_tells_the_servers_error() -> None:
     """The subagents that were at work end with it."""
     failed = wrapped({"event": "failed", "error": "no credit"}, "lifecycle")
-    run = follow([*AGENT[:24], failed])
+    with Steps() as run:
+        list(run.follow([*AGENT[:24], failed]))
 
     (turn,) = run.turns
     assert (turn.state, "no credit" in str(turn.error)) == ("failed", True)
@@ -234,7 +237,8 @@ def test_a_run_that_failed_tells_the_servers_error() -> None:
 def test_an_answer_without_the_providers_reason_fails_the_step() -> None:
     """LangChain itself goes on with such an answer."""
     cut = [wrapped((event, {"run_id": "r1"})) for event in (start(), *HELLO, finish(None))]
-    run = follow([*cut, wrapped({"messages": []}, "values")])
+    with Steps() as run:
+        list(run.follow([*cut, wrapped({"messages": []}, "values")]))
 
     (turn,) = run.turns
     assert (turn.state, turn.step.text) == ("failed", "Hello")
