@@ -1,4 +1,4 @@
-"""What holds for the streams of any SDK; a test class of an SDK says how its streams are opened.
+"""What holds for the streams of any SDK or HTTP client; a test class of one says how they are opened.
 
 The SDKs' own loops need asyncio, or leave generators behind on trio, of which trio warns.
 """

@@ -13,7 +13,7 @@ from tests._sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, opening,
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tests.support.wire import sse
+from tests.support.wire import DONE, sse
 from tokenstream import Stream, testing
 from tokenstream.errors import ProviderError
 
@@ -28,7 +28,13 @@ USAGE = {
     "tokens": {"input_tokens": 7, "output_tokens": 24},
     "cached_tokens": 2,
 }
-V2 = body_of("cohere", testing.script().reasoning("Hm."))
+_SAID = body_of("cohere", testing.script().reasoning("Hm.")).frames
+_PLAN = {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will ask."}}}
+_CALLED = _SAID[-1].replace(
+    b"event: tool-call-start", sse(_PLAN, event="tool-plan-delta") + b"event: tool-call-start"
+)
+V2 = Body("cohere", [*_SAID[:-1], _CALLED + DONE], ["Let ", "me ", "see – 🌊."])
+"""With a plan before the call, and with a sentinel, which scripts lack."""
 
 
 def line(kind: str, **fields: Any) -> bytes:

@@ -43,7 +43,7 @@ def _urllib(url: str) -> Generator[Any]:
 class TestResponses(AtOnce, Cut, Closing):
     """What holds for any source."""
 
-    openers = {"http.client": (_http_client, CHAT)}  # noqa: RUF012
+    openers = {"http.client": (_http_client, CHAT), "urllib": (_urllib, CHAT)}  # noqa: RUF012
     async_openers = {}  # noqa: RUF012
     framings = FRAMINGS
 
