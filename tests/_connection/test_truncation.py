@@ -182,6 +182,7 @@ def _check_error(cut: int, prefix: Prefix, reading: Reading) -> None:
         return
     assert isinstance(error, StreamTruncated)
     assert error.partial is reading.message
+    assert "done_missing" not in reading.departures
     assert (len(reading.events), cut) == (error.events_seen, error.bytes_seen)
     if not prefix.taken:
         assert prefix.tail[: Limits().tail] == error.tail
