@@ -134,6 +134,7 @@ def _check_content(format: str, prefix: Prefix, reading: Reading, answer: Prefix
         ]
         over = (said.finish is not None or prefix.done) and (_is_over(prefix) or not prefix.finished)
         assert ("complete" if over else "truncated") == message.ending
+        assert said.finish is not None or message.finish_reason is None
     _check_calls(format, prefix, reading, answer)
 
 

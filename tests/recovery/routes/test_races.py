@@ -116,7 +116,7 @@ RACES: dict[str, tuple[tuple[Any, ...], Any]] = {
         ((NEVER, SOON), PATIENT, Deadlines(first_event=LATE), {"hedge_after": LATE + SOON}),
         ("Hello from b", [("start", None), ("hedge", None)]),
     ),
-    "no hedge is sent if the first route is late before it": (
+    "no hedge is sent if the first route is late before it: recovery asks the next": (
         ((NEVER, 0), HASTY, PATIENT, {"hedge_after": LATE}),
         ("Hello from b", [("start", "first_event"), ("restart", None)]),
     ),
