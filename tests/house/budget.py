@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from math import ceil
 
-LINES = 150_250
+LINES = 147_977
 """Lines of all kinds."""
-CODE = 85_200
+CODE = 84_911
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""
-NODES = 872_376
+NODES = 854_718
 """Nodes of the syntax trees of all modules, which no layout makes fewer."""
-TESTS = 214_310
+TESTS = 204_519
 """Lines of tests and examples."""
-NO_EVIDENCE = 16_500
+NO_EVIDENCE = 16_460
 """Statements inside functions that no recording and no documented program reaches."""
 NO_EVIDENCE_SHARE = 0.3
 """Their share of all statements inside functions."""
