@@ -358,6 +358,7 @@ def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) ->
 
 
 def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
+    """Two turns of one thread; the approval is given through the run, as an interface does."""
     options = {"approvalPolicy": "untrusted", "sandbox": "danger-full-access"}
     with codex_thread(tmp_path, two_commands, **options) as (peer, run, thread):
         for _ in range(2):
