@@ -59,7 +59,7 @@ def test_thinking_is_reasoning_before_the_text_of_its_line() -> None:
 @in_one_test("field", ["reasoning_content", "reasoning"])
 @in_one_test("size", [1, 7, 10_000])
 def test_reasoning_of_servers_that_imitate_ollama_is_reasoning(place: str, field: str, size: int) -> None:
-    """Such servers name it as the OpenAI Chat servers do that they ask."""
+    """Such servers name the field as the OpenAI Chat servers behind them do."""
 
     def thought(text: str) -> Payload:
         return said("", **{field: text}) if place == "message" else {**line(response=""), field: text}
