@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - a parameter's type can be asked for
 from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.untrusted import is_mapping
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
@@ -24,7 +25,7 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
-    from typing import Self, TypeGuard
+    from typing import Self
 
     from anyio.abc import TaskGroup
 
@@ -207,7 +208,7 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
 
 def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
     """Return the class of the streams in a mapping, each of one kind and there once; None if it is empty."""
-    if not _is_mapping(streams):
+    if not is_mapping(streams):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '
             f"not {class_name_of(streams)}"
@@ -231,10 +232,6 @@ def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
             f"{kinds[Stream]!r} is a Stream and {kinds[AsyncStream]!r} an AsyncStream: merge one kind only"
         )
     return next(iter(kinds), None)
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    return isinstance(value, Mapping)
 
 
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
