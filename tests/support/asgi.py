@@ -77,7 +77,7 @@ class Client:
 
     @asynccontextmanager
     async def calling(self, app: Any) -> AsyncGenerator[None]:
-        """Call an application in a task of its own, which has ended behind the block."""
+        """Call an application in a task of its own, which has ended after the block."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.call, app)
             yield

@@ -83,7 +83,7 @@ class Media:
     def start(self, event: PartStart, encode: Callable[[MediaDelta], Payloads]) -> Payloads:
         """Record the start of a medium, and encode the content that the start contains, as a delta.
 
-        There are no payloads if it contains none, only repeats an earlier start, or is of another part.
+        Return no payloads for a part of another kind, for a start without content, or for a repeated start.
         """
         content = event.content
         if content.kind != "media":
